@@ -1,0 +1,54 @@
+"""Labelled Sentinel-2 cloud time series, from 7z-packed TFRecords to Zarr and HDF5.
+
+Everything the command line does can be done from the names here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .convert.run import Summary, UnitsFailed, convert
+    from .errors import S2ctError
+    from .sample import sample_sources
+    from .source.read import read_examples
+    from .store.reader import Sample, Store, Unit, open_store
+
+# Loaded when first used: `s2ct --help` needs none of numpy, zarr and h5py.
+_HOME = {
+    "convert": "convert.run",
+    "Summary": "convert.run",
+    "UnitsFailed": "convert.run",
+    "S2ctError": "errors",
+    "sample_sources": "sample",
+    "read_examples": "source.read",
+    "open_store": "store.reader",
+    "Sample": "store.reader",
+    "Store": "store.reader",
+    "Unit": "store.reader",
+}
+
+__all__ = [
+    "S2ctError",
+    "Sample",
+    "Store",
+    "Summary",
+    "Unit",
+    "UnitsFailed",
+    "__version__",
+    "convert",
+    "open_store",
+    "read_examples",
+    "sample_sources",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value  # a submodule of the same name (convert) must not take its place
+    return value

@@ -1,0 +1,98 @@
+"""The command line: thin commands that parse, call the library and print. ``main`` turns errors into exit codes.
+
+Only click is imported here and at the top of the command modules, so that ``s2ct --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+
+import click
+
+from .. import __version__
+from ..errors import S2ctError, from_os_error
+from . import options
+from .convert import convert
+from .demo import demo
+from .extract import extract
+from .info import info
+
+
+class _Ordered(click.Group):
+    """Lists commands in the order a user meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Ordered, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="s2ct")
+def cli() -> None:
+    """Labelled Sentinel-2 cloud time series: from 7z-packed TFRecords to Zarr and HDF5.
+
+    \b
+    Start here:
+      s2ct demo                                  see it work on a small bundled sample
+      s2ct convert ARCHIVES... clouds.zarr       convert; run it again to go on after a stop
+
+    \b
+    Exit codes: 0 done, 2 wrong usage or the destination exists, 3 incomplete (run again),
+    4 verification found a difference, 5 a source is damaged, 6 disk, permission or memory,
+    130 and 143 interrupted and terminated.
+    """
+
+
+for command in (demo, convert, extract, info):
+    cli.add_command(command)
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception, so that what runs can end in order."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def main() -> None:
+    """Entry point of ``s2ct``."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except S2ctError as error:
+        code = _report(error)
+    except (KeyboardInterrupt, click.Abort):
+        code = _stopped("interrupted", 130)
+    except _Terminated:
+        code = _stopped("terminated", 143)
+    except BrokenPipeError:
+        # Whoever read our output has gone (s2ct info | head): nothing to say and no one to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        code = _report(from_os_error(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: S2ctError) -> int:
+    if options.debug():
+        traceback.print_exc()
+    print(f"s2ct: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _stopped(how: str, code: int) -> int:
+    if options.debug():
+        traceback.print_exc()
+    print(f"s2ct: {how}. What is finished is kept; the same command goes on from there.", file=sys.stderr)
+    return code

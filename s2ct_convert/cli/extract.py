@@ -1,0 +1,59 @@
+"""``s2ct extract``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+
+
+@click.command()
+@click.argument("archives", nargs=-1, required=True, type=options.ANY_PATH, metavar="ARCHIVE...")
+@click.argument("destination", type=options.ANY_PATH, metavar="DEST")
+@options.overwrite
+@options.as_json
+@options.output
+def extract(
+    archives: tuple[Path, ...], destination: Path, overwrite: bool, json_: bool, quiet: bool, verbose: bool
+) -> None:
+    """Extract archives (.7z) to the folder DEST.
+
+    Not needed to convert. A file appears under its name only when it is whole and its CRC32 fits; one that is there
+    already with the right size and CRC32 is left alone, so the same command goes on after a stop.
+    """
+    from ..errors import S2ctError, SomeFailed, WrongUsage
+    from ..show.bar import file_progress
+    from ..show.tables import print_json
+    from ..show.words import plural, size
+    from ..source.extract import Extracted, extract_archive
+
+    for archive in archives:
+        if not archive.is_file():
+            raise WrongUsage("there is no such file", where=str(archive), todo="check the path")
+    done: list[Extracted] = []
+    failures: list[S2ctError] = []
+    total = sum(archive.stat().st_size for archive in archives)
+    with file_progress("extracting", total, quiet=quiet) as progress:
+        for archive in archives:
+            try:
+                done += extract_archive(
+                    archive, destination, overwrite=overwrite, on_bytes=progress.advance,
+                    on_file=lambda f: progress.line(f"{f.path}: {size(f.bytes)}{', was there' if f.was_there else ''}"),
+                )  # fmt: skip
+            except S2ctError as error:
+                failures.append(error)
+                progress.line(f"{archive.name}: FAILED\n{error}", always=True)
+    if json_:
+        print_json(
+            {
+                "files": [{"path": str(f.path), "bytes": f.bytes, "was_there": f.was_there} for f in done],
+                "failed": [str(error) for error in failures],
+            }
+        )
+    elif not quiet:
+        print(f"{plural(len(done), 'file')}, {size(sum(f.bytes for f in done))} in {destination}")
+    if failures:
+        codes = {error.exit_code for error in failures}
+        raise SomeFailed(f"{len(failures)} of {plural(len(archives), 'archive')} failed", codes, some_done=bool(done))

@@ -1,0 +1,30 @@
+"""``s2ct info``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+
+
+@click.command()
+@click.argument("path", type=options.ANY_PATH)
+@options.as_json
+@options.output
+def info(path: Path, json_: bool, quiet: bool, verbose: bool) -> None:
+    """Tell what is in a store, an archive, a TFRecord or a folder of sources.
+
+    Works on a store in every state of its conversion. An archive is not unpacked; a TFRecord is read to its end,
+    all checksums included.
+    """
+    from ..show.describe import describe
+    from ..show.info import print_info
+    from ..show.tables import print_json
+
+    document = describe(path)
+    if json_:
+        print_json(document)
+    else:
+        print_info(document)

@@ -1,0 +1,56 @@
+"""Options that several commands share, each in one place. One meaning per short letter in the whole tool."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_debug = False
+
+
+def debug() -> bool:
+    """Whether ``--debug`` was given."""
+    return _debug
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    global _debug
+    _debug = value
+
+
+def available_cores() -> int:
+    """Cores this process may use: what a batch system gave it, not what the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+EXISTING = click.Path(exists=True, path_type=Path)
+ANY_PATH = click.Path(path_type=Path)
+
+
+def output(command: Command) -> Command:
+    """-q, -v, --debug: every command that works for long."""
+    for option in (
+        click.option("--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks."),
+        click.option("-v", "--verbose", is_flag=True, help="Tell more on the way."),
+        click.option("-q", "--quiet", is_flag=True, help="Show only notes, failures and the result."),
+    ):
+        command = option(command)
+    return command
+
+
+as_json = click.option("--json", "json_", is_flag=True, help="Print the result as JSON on stdout.")
+jobs = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="Cores to use.  [default: those this process may use]",
+)
+overwrite = click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")

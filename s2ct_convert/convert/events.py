@@ -1,0 +1,67 @@
+"""What happens during a conversion, as values: progress bars, log lines and tests are fed from these alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .ledger import UnitRecord
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a user should know that is no failure."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run begins: bytes of source files to read, units to make and units that are done already."""
+
+    bytes: int
+    units: int
+    done: int
+
+
+@dataclass(frozen=True)
+class UnitStarted:
+    """A unit is being made from this source."""
+
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True)
+class UnitProgress:
+    """Bytes of the source file read since the last event."""
+
+    unit: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class UnitDone:
+    """A unit is in its place and recorded."""
+
+    record: UnitRecord
+
+
+@dataclass(frozen=True)
+class UnitFailed:
+    """A unit (or a source that is no unit) that could not be made. ``bug`` holds a traceback if it is our fault."""
+
+    unit: str
+    source: str
+    exit_code: int
+    message: str
+    bug: str = ""
+
+
+@dataclass(frozen=True)
+class Finalising:
+    """All units are done; the index and the root are being written."""
+
+
+Event = Note | Started | UnitStarted | UnitProgress | UnitDone | UnitFailed | Finalising
+OnEvent = Callable[[Event], None]

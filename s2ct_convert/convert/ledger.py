@@ -1,0 +1,167 @@
+"""What is done, on disk beside the store: ``<store>.s2ct/``.
+
+One small JSON per finished unit, written only after the unit stands in its place, each replaced as a whole and
+synced. A unit without a record is not done, whatever lies in its place: it is made anew, never patched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..durable import remove, sweep, sync, write_atomic
+from ..errors import DestinationExists
+from ..names import UnitName
+from ..store.layout import LAYOUT_VERSION
+
+
+@dataclass(frozen=True)
+class Options:
+    """What makes two conversions give the same store."""
+
+    format: str
+    codec: str
+    linked: bool = False
+    layout: int = LAYOUT_VERSION
+
+
+@dataclass(frozen=True)
+class UnitRecord:
+    """A finished unit: what it was made from and what it holds. Times are days since 1970-01-01."""
+
+    unit: str
+    source_file: str
+    source_member: str | None
+    source_bytes: int
+    source_mtime_ns: int
+    source_md5: str | None
+    examples: int
+    date_encoding: str | None
+    dates_with_time: int
+    label_pixels: int
+    labels_outside: int
+    samples: int
+    observations: int
+    time_first: int | None
+    time_last: int | None
+    label_count: list[int]
+    digest: str
+    bytes: int
+    passes: int
+    seconds: float
+    s2ct_version: str
+
+
+class Ledger:
+    """The ledger of one store."""
+
+    def __init__(self, store: Path) -> None:
+        self.path = store.with_name(store.name + ".s2ct")
+        self._units = self.path / "units"
+        self._work = self.path / "work"
+        self._store = self.path / "store.json"
+
+    def exists(self) -> bool:
+        return self._store.exists()
+
+    def begin(self, options: Options, units: list[UnitName]) -> None:
+        """Note what the store is made as and which units it is to have, besides those noted before."""
+        for folder in (self._units, self._work):
+            folder.mkdir(parents=True, exist_ok=True)
+        sync(self.path.parent)
+        planned = sorted({str(unit) for unit in units} | {str(unit) for unit in self.planned()})
+        content = {**dataclasses.asdict(options), "units": planned}
+        write_atomic(self._store, _json(content))
+        self.clean()
+
+    def options(self) -> Options | None:
+        """What the store was begun as."""
+        content = self._read_store()
+        return Options(**{f.name: content[f.name] for f in dataclasses.fields(Options)}) if content else None
+
+    def planned(self) -> list[UnitName]:
+        """Every unit the store is to have."""
+        content = self._read_store()
+        return [UnitName.from_path(unit) for unit in content["units"]] if content else []
+
+    def _read_store(self) -> dict[str, Any] | None:
+        if not self._store.exists():
+            return None
+        content: dict[str, Any] = json.loads(self._store.read_bytes())
+        return content
+
+    def record(self, unit: UnitName) -> UnitRecord | None:
+        """The record of a finished unit, or None."""
+        path = self._units / f"{unit.key}.json"
+        return UnitRecord(**json.loads(path.read_bytes())) if path.exists() else None
+
+    def write(self, record: UnitRecord) -> None:
+        """Make a unit done."""
+        path = self._units / f"{UnitName.from_path(record.unit).key}.json"
+        write_atomic(path, _json(dataclasses.asdict(record)))
+
+    def forget(self, unit: UnitName) -> None:
+        """Make a unit not done, before it is touched."""
+        remove(self._units / f"{unit.key}.json")
+
+    def work_path(self, name: str) -> Path:
+        """A path for something unfinished that only this process writes."""
+        return self._work / f"{name}.{_safe_host()}.{os.getpid()}"
+
+    def clean(self) -> None:
+        """Delete what processes of this machine left unfinished when they died."""
+        sweep(self.path)
+        sweep(self._units)
+        sweep(self._work)
+        for path in self._work.iterdir():
+            owner = re.search(r"\.([^.]+)\.(\d+)(\.sorted)?$", path.name)
+            if owner is None or (owner[1] == _safe_host() and not _is_alive(int(owner[2]))):
+                remove(path)
+
+    def check_options(self, options: Options, store: Path) -> None:
+        """Refuse to go on with other options than the store was begun with.
+
+        Raises
+        ------
+        DestinationExists
+        """
+        begun = self.options()
+        if begun is not None and begun != options:
+            raise DestinationExists(
+                "a store was begun here with other options",
+                where=str(store),
+                expected=_describe(begun),
+                found=_describe(options),
+                todo="use the same options to go on, --overwrite to start anew, or another destination",
+            )
+
+    def destroy(self) -> None:
+        remove(self.path)
+
+
+def _describe(options: Options) -> str:
+    return f"--format {options.format} --codec {options.codec}{' --linked' if options.linked else ''}"
+
+
+def _safe_host() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, indent=1).encode() + b"\n"

@@ -1,0 +1,143 @@
+"""One unit, from its source to its place in the store. Every engine calls :func:`convert_unit`.
+
+The order of steps makes it safe to die anywhere: the record goes first (a unit being replaced is not done), the
+unit is written under a temporary name and synced, the source is read to its end with all checksums, the counts
+are checked, then the unit gets its name, then its record. Nothing is promised about work under way: it is lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import __version__
+from ..durable import remove
+from ..errors import CountMismatch
+from ..source.find import Source
+from ..source.read import open_source
+from ..source.samples import Grouper
+from ..store.codecs import find_codec
+from ..store.container import Container
+from ..store.hdf5_container import Hdf5Container
+from ..store.unit_writer import Rows, UnitContent, UnitWriter
+from ..store.zarr_container import ZarrContainer
+from .ledger import Ledger, Options, UnitRecord
+
+
+@dataclass(frozen=True)
+class UnitTask:
+    """All that a worker needs to make one unit."""
+
+    store: Path
+    options: Options
+    source: Source
+    threads: int
+
+
+def open_container(store: Path, options: Options) -> Container:
+    """The container that these options ask for."""
+    codec = find_codec(options.format, options.codec)
+    if options.format == "zarr":
+        return ZarrContainer(store, codec)
+    return Hdf5Container(store, codec, linked=options.linked)
+
+
+def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
+    """Make one unit and record it.
+
+    Parameters
+    ----------
+    task : UnitTask
+    on_bytes : callable
+        Told how many bytes of the source file were read since the last call.
+
+    Raises
+    ------
+    S2ctError, OSError
+        The unit is then not in the store, and nothing of it is left.
+    """
+    began = time.monotonic()
+    container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
+    ledger.forget(source.unit)
+    if container.has(source.unit):
+        container.drop(source.unit)
+    work = ledger.work_path(source.unit.key)
+    status = source.path.stat()
+    grouper = Grouper(source.where)
+    try:
+        with closing(UnitWriter(container, work, task.threads)) as writer, open_source(source, on_bytes) as examples:
+            for series in grouper.series(examples):
+                writer.append(
+                    Rows(
+                        localid=series.localid,
+                        image=series.image,
+                        label=series.label,
+                        time=series.day,
+                        weight=series.weight,
+                        example=series.example,
+                        position=series.position,
+                    )
+                )
+            if grouper.examples != source.examples:
+                raise CountMismatch(
+                    "the number of examples is not the one in the name",
+                    where=source.where,
+                    expected=f"{source.examples} examples, by the name",
+                    found=f"{grouper.examples} examples",
+                    todo="give the file its published name, or fetch it again",
+                )
+            md5 = examples.md5()
+            content = writer.finish(grouper.label_pixels or 1, _attributes(source, md5, status.st_size, grouper))
+        container.publish(source.unit, content.path)
+        record = _record(source, md5, status.st_size, status.st_mtime_ns, grouper, content, time.monotonic() - began)
+        ledger.write(record)
+        return record
+    finally:
+        for left_over in (work, work.with_name(work.name + ".sorted")):
+            remove(left_over)
+
+
+def _attributes(source: Source, md5: str | None, size: int, grouper: Grouper) -> dict[str, str | int]:
+    """Attributes of the unit's group; nothing here depends on when or where it was made."""
+    return {
+        "split": source.unit.split,
+        "tile": source.unit.tile,
+        "source_file": source.path.name,
+        "source_member": source.member or "",
+        "source_md5": md5 or "",
+        "source_bytes": size,
+        "source_examples": grouper.examples,
+        "date_encoding": grouper.date_encoding or "",
+        "dates_with_time_of_day": grouper.dates_with_time,
+    }
+
+
+def _record(
+    source: Source, md5: str | None, size: int, mtime_ns: int, grouper: Grouper, content: UnitContent, seconds: float
+) -> UnitRecord:
+    return UnitRecord(
+        unit=str(source.unit),
+        source_file=source.path.name,
+        source_member=source.member,
+        source_bytes=size,
+        source_mtime_ns=mtime_ns,
+        source_md5=md5,
+        examples=grouper.examples,
+        date_encoding=grouper.date_encoding,
+        dates_with_time=grouper.dates_with_time,
+        label_pixels=grouper.label_pixels or 1,
+        labels_outside=content.labels_outside,
+        samples=content.samples,
+        observations=content.observations,
+        time_first=content.time_first,
+        time_last=content.time_last,
+        label_count=list(content.label_count),
+        digest=content.digest,
+        bytes=content.bytes,
+        passes=content.passes,
+        seconds=round(seconds, 3),
+        s2ct_version=__version__,
+    )

@@ -1,0 +1,80 @@
+"""Files that are there after a crash: write, fsync, rename, fsync the folder.
+
+A rename is atomic, but only what was synced before it survives a power cut, and the rename itself only once its
+folder was synced. Every step that makes a result visible under its own name goes through here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+_LEFT_OVER = ".s2ct-tmp"  # end of the names that only a killed process leaves behind
+
+
+def sync(path: Path) -> None:
+    """fsync a file or a folder."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_tree(root: Path) -> None:
+    """fsync every file and folder below ``root``, then ``root``; or the file ``root``."""
+    for folder, _, files in os.walk(root, topdown=False):
+        for name in files:
+            sync(Path(folder, name))
+        sync(Path(folder))
+    if root.is_file():
+        sync(root)
+
+
+def publish(work: Path, final: Path) -> None:
+    """Give synced ``work`` its final name."""
+    os.rename(work, final)
+    sync(final.parent)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace the content of ``path`` as a whole."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_LEFT_OVER}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a tree that may not be there; a tree loses its name first, so that no half is seen under it."""
+    if path.is_dir() and not path.is_symlink():
+        doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_LEFT_OVER}")
+        os.rename(path, doomed)
+        shutil.rmtree(doomed)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(Path(folder, name).stat().st_size for folder, _, files in os.walk(path) for name in files)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what a killed process left in ``folder`` while it replaced or deleted something there."""
+    for path in folder.glob(f".*{_LEFT_OVER}"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -1,0 +1,10 @@
+"""The bundled sample: synthetic archives in the published form, made by ``scripts/make_sample.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def sample_sources() -> list[Path]:
+    """Paths of the bundled archives, sorted."""
+    return sorted(Path(__file__).parent.glob("*.7z"))

@@ -1,0 +1,56 @@
+"""A bar over bytes on stderr, and progress over files: the bar on a terminal, one line per file elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class FileProgress:
+    """Told of bytes read and of lines to show."""
+
+    def __init__(self, *, quiet: bool, bar: Progress | None = None, task: TaskID | None = None) -> None:
+        self._quiet, self._bar, self._task = quiet, bar, task
+
+    def advance(self, n: int) -> None:
+        """Bytes read since the last call."""
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task, n)
+
+    def line(self, text: str, *, always: bool = False) -> None:
+        """A line for one file."""
+        if self._bar is not None:
+            self._bar.print(text, markup=False)
+        elif always or not self._quiet:
+            print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def file_progress(what: str, total: int, *, quiet: bool) -> Iterator[FileProgress]:
+    """Show progress over ``total`` bytes of files."""
+    if quiet or not sys.stderr.isatty():
+        yield FileProgress(quiet=quiet)
+        return
+    with bytes_bar() as bar:
+        yield FileProgress(quiet=False, bar=bar, task=bar.add_task(what, total=total))
+
+
+def bytes_bar() -> Progress:
+    """A rich progress bar on stderr with bytes, rate and time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)

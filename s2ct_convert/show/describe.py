@@ -1,0 +1,223 @@
+"""What ``s2ct info`` says, as one document per kind of thing: a store, an archive, a TFRecord, a folder of sources."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..convert.ledger import Ledger, UnitRecord
+from ..durable import size_of
+from ..errors import NotAStore, S2ctError
+from ..names import UnitName
+from ..source.archive import SIGNATURE, read_archive
+from ..source.find import Source, find_sources
+from ..source.read import open_source
+from ..source.samples import Grouper
+from ..store.layout import LABELS
+from ..store.reader import Store, Unit, open_store
+
+Document = dict[str, Any]
+
+
+def describe(path: Path) -> Document:
+    """Describe whatever is at ``path``.
+
+    Raises
+    ------
+    S2ctError
+        If it is nothing this program knows, or a damaged source.
+    """
+    ledger = Ledger(path)
+    if (path.is_dir() and (path / "zarr.json").exists()) or (path.is_file() and h5py.is_hdf5(path)):
+        return _store(path, ledger)
+    if ledger.exists():
+        return _unfinished(path, ledger)
+    if not path.exists():
+        raise NotAStore("there is no such file or folder", where=str(path), todo="check the path")
+    if path.is_dir():
+        return _folder(path)
+    with open(path, "rb") as file:
+        if file.read(len(SIGNATURE)) == SIGNATURE:
+            return _archive(path)
+    return _tfrecord(path)
+
+
+def _store(path: Path, ledger: Ledger) -> Document:
+    with open_store(path, allow_incomplete=True) as store:
+        if not store.complete and ledger.exists():
+            return _unfinished(path, ledger)
+        units = [_unit(unit) for unit in store.units.values()]
+        return {
+            "format": store.format,
+            "path": str(path),
+            "state": store.attributes["state"],
+            "codec": _codec(store),
+            "bytes": size_of(path) + _linked_bytes(path),
+            "units": units,
+            **_totals(units),
+            "digest": store.digest or None,
+        }
+
+
+def _linked_bytes(path: Path) -> int:
+    units = path.with_name(path.name + ".units")
+    return size_of(units) if units.is_dir() else 0
+
+
+def _unit(unit: Unit) -> Document:
+    time, label = np.asarray(unit["time"][...]), np.asarray(unit["label"][...])
+    return {
+        "split": unit.name.split,
+        "tile": unit.name.tile,
+        "samples": len(unit.localid),
+        "observations": unit.observations,
+        "time_first": int(time.min()) if len(time) else None,
+        "time_last": int(time.max()) if len(time) else None,
+        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(LABELS))],
+        "digest": unit.digest,
+        "source_file": str(unit.attributes["source_file"]),
+        "source_md5": str(unit.attributes["source_md5"]) or None,
+        "date_encoding": str(unit.attributes["date_encoding"]) or None,
+    }
+
+
+def _unfinished(path: Path, ledger: Ledger) -> Document:
+    """A store whose conversion has not finished, from its ledger: works whatever state its files are in."""
+    records = [(unit, ledger.record(unit)) for unit in sorted(ledger.planned())]
+    options = ledger.options()
+    units = [_recorded(unit, record) for unit, record in records if record]
+    return {
+        "format": options.format if options else None,
+        "path": str(path),
+        "state": "incomplete",
+        "codec": options.codec if options else None,
+        "bytes": sum(record.bytes for _, record in records if record),
+        "units": units,
+        "missing": [str(unit) for unit, record in records if not record],
+        **_totals(units),
+        "digest": None,
+    }
+
+
+_RECORDED = (
+    *("samples", "observations", "time_first", "time_last", "label_count", "digest"),
+    *("source_file", "source_md5", "date_encoding"),
+)
+
+
+def _recorded(unit: UnitName, record: UnitRecord) -> Document:
+    return {"split": unit.split, "tile": unit.tile, **{name: getattr(record, name) for name in _RECORDED}}
+
+
+def _totals(units: list[Document]) -> Document:
+    return {name: sum(unit[name] for unit in units) for name in ("samples", "observations")}
+
+
+def _codec(store: Store) -> str:
+    """Filters of the images, in the words of the container."""
+    images = next(iter(store.units.values()))["image"]
+    if isinstance(images, h5py.Dataset):
+        plist = images.id.get_create_plist()
+        names = [plist.get_filter(i) for i in range(plist.get_nfilters())]
+        return " + ".join(
+            {1: "deflate", 2: "shuffle", 3: "fletcher32", 32001: "blosc"}.get(f[0], str(f[0])) for f in names
+        )
+    inner = images.metadata.codecs[0].codecs
+    return " + ".join(_zarr_codec(codec.to_dict()) for codec in inner if codec.to_dict()["name"] != "bytes")
+
+
+def _zarr_codec(codec: dict[str, Any]) -> str:
+    if codec["name"] != "blosc":
+        return str(codec["name"])
+    given = codec["configuration"]
+    return f"blosc({given['cname']} {given['clevel']}, {given['shuffle']})"
+
+
+def _archive(path: Path) -> Document:
+    archive = read_archive(path)
+    return {
+        "format": "7z",
+        "path": str(path),
+        "bytes": archive.bytes,
+        "methods": list(archive.methods),
+        "blocks": archive.blocks,
+        "solid": archive.solid,
+        "files": [
+            {"name": m.name, "bytes": m.size, "crc32": None if m.crc32 is None else f"{m.crc32:08x}"}
+            for m in archive.members
+        ],
+        "units": [_named(source) for source in _sources(path)],
+    }
+
+
+def _sources(path: Path) -> Iterator[Source]:
+    try:
+        yield from find_sources([path]).sources
+    except S2ctError:
+        return  # an archive of other files is described too
+
+
+def _named(source: Source) -> Document:
+    """What the name alone says; the archive is not unpacked for it."""
+    return {"split": source.unit.split, "tile": source.unit.tile, "examples": source.examples}
+
+
+def _folder(path: Path) -> Document:
+    found = find_sources([path])
+    if not found.sources and not found.failures:
+        raise NotAStore("there is no store here, and no archive or TFRecord in this folder", where=str(path))
+    return {
+        "format": "sources",
+        "path": str(path),
+        "bytes": sum(source.path.stat().st_size for source in found.sources),
+        "units": [
+            {**_named(source), "source_file": os.fspath(source.path.relative_to(path))} for source in found.sources
+        ],
+        "problems": [str(error) for _, error in found.failures],
+    }
+
+
+def _tfrecord(path: Path) -> Document:
+    """Reads all of it: a TFRecord has no table of contents."""
+    found = find_sources([path])
+    for _, error in found.failures:
+        raise error
+    (source,) = found.sources
+    grouper = Grouper(source.where)
+    localids: set[int] = set()
+    days: list[int] = []
+    observations = 0
+    counts = np.zeros(len(LABELS), np.int64)
+    with open_source(source) as examples:
+        for series in grouper.series(examples):
+            localids.add(series.localid)
+            observations += len(series.day)
+            days += [int(series.day[0]), int(series.day[-1])] if len(series.day) else []
+            counts += [np.count_nonzero(series.label == k) for k in range(len(LABELS))]
+    unit = {
+        "split": source.unit.split,
+        "tile": source.unit.tile,
+        "examples": grouper.examples,
+        "examples_by_name": source.examples,
+        "samples": len(localids),
+        "observations": observations,
+        "time_first": min(days, default=None),
+        "time_last": max(days, default=None),
+        "label_count": counts.tolist(),
+        "labels_per_timestamp": grouper.label_pixels,
+        "date_encoding": grouper.date_encoding,
+        "digest": None,
+    }
+    return {
+        "format": "tfrecord",
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "units": [unit],
+        **_totals([unit]),
+        "digest": None,
+    }

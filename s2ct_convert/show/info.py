@@ -1,0 +1,112 @@
+"""The documents of ``describe`` for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..store.layout import LABELS
+from .tables import print_facts, print_table
+from .words import day, plural, size
+
+Document = dict[str, Any]
+
+
+def print_info(document: Document) -> None:
+    """Print what ``s2ct info`` found."""
+    match document["format"]:
+        case "7z":
+            _print_archive(document)
+        case "sources":
+            _print_folder(document)
+        case "tfrecord":
+            _print_counted(document)
+        case _:
+            _print_store(document)
+
+
+def print_units(units: list[Document]) -> None:
+    """One line per unit: counts, dates and how often each label occurs."""
+    header = ["unit", "samples", "observations", "first", "last", *LABELS]
+    print_table(
+        header,
+        (
+            [
+                f"{unit['split']}/{unit['tile']}",
+                f"{unit['samples']:,}",
+                f"{unit['observations']:,}",
+                day(unit["time_first"]),
+                day(unit["time_last"]),
+                *(f"{n:,}" for n in unit["label_count"]),
+            ]
+            for unit in units
+        ),
+    )
+
+
+def _print_store(document: Document) -> None:
+    facts = [
+        ("store", document["path"]),
+        ("format", f"{document['format']}, {document['codec']}"),
+        ("state", document["state"]),
+        ("size", size(document["bytes"])),
+        ("holds", f"{plural(document['samples'], 'sample')}, {plural(document['observations'], 'observation')}"),
+    ]
+    facts += [("missing", " ".join(document["missing"]))] if document.get("missing") else []
+    facts += [("digest", document["digest"])] if document["digest"] else []
+    print_facts(facts)
+    if document["units"]:
+        print()
+        print_units(document["units"])
+        print()
+        print_table(
+            ["unit", "content digest", "source", "md5 of the source"],
+            (
+                [f"{unit['split']}/{unit['tile']}", unit["digest"], unit["source_file"], unit["source_md5"] or "-"]
+                for unit in document["units"]
+            ),
+            left=4,
+        )
+
+
+def _print_archive(document: Document) -> None:
+    print_facts(
+        [
+            ("archive", document["path"]),
+            ("size", size(document["bytes"])),
+            ("method", ", ".join(document["methods"])),
+            ("blocks", f"{document['blocks']}{', solid' if document['solid'] else ''}"),
+            *(("unit", f"{u['split']}/{u['tile']}, {u['examples']:,} examples by its name") for u in document["units"]),
+        ]
+    )
+    print()
+    print_table(
+        ["file", "size", "bytes", "crc32"],
+        ([f["name"], size(f["bytes"]), f"{f['bytes']:,}", f["crc32"] or "-"] for f in document["files"]),
+    )
+
+
+def _print_folder(document: Document) -> None:
+    print_facts([("folder", document["path"]), ("sources", f"{len(document['units'])}, {size(document['bytes'])}")])
+    print()
+    print_table(
+        ["unit", "file", "examples"],
+        ([f"{u['split']}/{u['tile']}", u["source_file"], f"{u['examples']:,}"] for u in document["units"]),
+        left=2,
+    )
+    for problem in document["problems"]:
+        print(f"\n{problem}")
+
+
+def _print_counted(document: Document) -> None:
+    (unit,) = document["units"]
+    print_facts(
+        [
+            ("TFRecord", document["path"]),
+            ("size", size(document["bytes"])),
+            ("examples", f"{unit['examples']:,} ({unit['examples_by_name']:,} by its name)"),
+            ("labels", f"{unit['labels_per_timestamp'] or '-'} per timestamp"),
+            ("dates", f"as {unit['date_encoding'] or '-'}"),
+        ]
+    )
+    print()
+    print_units(document["units"])

@@ -1,0 +1,31 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import datetime
+
+
+def size(n: float) -> str:
+    """Bytes with an SI prefix, as disks and networks are sold."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(n) < 1000:
+            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1000
+    return f"{n:.2f} TB"
+
+
+def seconds(n: float) -> str:
+    """Seconds, minutes or hours."""
+    if n < 60:
+        return f"{n:.1f} s"
+    return str(datetime.timedelta(seconds=round(n)))
+
+
+def day(days: int | None) -> str:
+    """Days since 1970-01-01 as a date."""
+    return "-" if days is None else (datetime.date(1970, 1, 1) + datetime.timedelta(days)).isoformat()
+
+
+def plural(n: int, noun: str) -> str:
+    """``1 unit``, ``2 units``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

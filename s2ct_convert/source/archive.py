@@ -1,0 +1,272 @@
+"""7z archives through py7zr, streamed: nothing is extracted to disk.
+
+py7zr pushes what it unpacks into a writer; :class:`MemberStream` turns that round into a stream to read from,
+with a thread and a buffer capped in bytes. The archive is opened on a file object, which makes py7zr unpack
+folders one after another in archive order. The last bytes of a member are given out before its CRC32 is known
+to fit: whoever reads must read to the end and treat all as provisional until then.
+"""
+
+from __future__ import annotations
+
+import lzma
+import struct
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import py7zr
+from py7zr.exceptions import ArchiveError, PasswordRequired, UnsupportedCompressionMethodError
+from py7zr.io import Py7zIO, WriterFactory
+
+from ..errors import ArchiveDamaged, ArchiveUnsupported, NotAnArchive, S2ctError
+from .stream import SourceReader
+
+SIGNATURE = b"7z\xbc\xaf\x27\x1c"
+BUFFER_BYTES = 8 << 20  # what may wait between the unpacker and the parser
+
+# What py7zr lets through when the bytes of an archive are wrong; PasswordRequired is no ArchiveError.
+_DECODING = (ArchiveError, PasswordRequired, lzma.LZMAError, zlib.error, EOFError, UnicodeDecodeError)
+# A damaged header that passes its CRC can still make py7zr stumble over itself.
+_STUMBLES = (*_DECODING, AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file in an archive: its name, its size in bytes and the CRC32 the archive has for it."""
+
+    name: str
+    size: int
+    crc32: int | None
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What the headers of an archive say.
+
+    ``blocks`` counts the solid blocks (7z folders), each of which is unpacked from its start.
+    """
+
+    path: Path
+    bytes: int
+    methods: tuple[str, ...]
+    blocks: int
+    solid: bool
+    members: tuple[Member, ...]
+
+
+def read_archive(path: Path) -> Archive:
+    """Read the headers of a 7z archive.
+
+    Raises
+    ------
+    NotAnArchive, ArchiveDamaged, ArchiveUnsupported
+        With what is wrong in the header.
+    """
+    with SourceReader(path, with_md5=False) as file, _opened(file) as archive:
+        with _explained(path.name):
+            info = archive.archiveinfo()
+            members = tuple(Member(f.filename, f.uncompressed, f.crc32) for f in archive.list() if f.is_file)
+        return Archive(path, info.stat.st_size, tuple(info.method_names), info.blocks, bool(info.solid), members)
+
+
+@contextmanager
+def open_member(file: SourceReader, name: str) -> Iterator[MemberStream]:
+    """One member of the archive in ``file`` as a stream.
+
+    Raises
+    ------
+    ArchiveDamaged, ArchiveUnsupported
+        Here or from ``read`` once the unpacker meets the damage; at the latest where the end would be.
+    """
+    with _opened(file) as archive:
+        stream = MemberStream(Path(file.name).name)
+        thread = threading.Thread(target=stream.run, args=(archive, name), name="s2ct-unpack", daemon=True)
+        thread.start()
+        try:
+            yield stream
+        finally:
+            stream.abandon()
+            thread.join()
+
+
+class _Abandoned(Exception):
+    """Raised inside py7zr to stop it: nobody reads any more."""
+
+
+class MemberStream:
+    """What one thread unpacks and another reads, at most ``BUFFER_BYTES`` (or one piece) apart."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._changed = threading.Condition()
+        self._pieces: deque[memoryview] = deque()
+        self._waiting = 0
+        self._ended = self._abandoned = False
+        self._error: BaseException | None = None
+
+    def run(self, archive: py7zr.SevenZipFile, name: str) -> None:
+        """Unpack ``name``; the body of the unpacking thread."""
+        try:
+            with _explained(self._where):
+                archive.extract(targets=[name], factory=_Factory(self))
+        except _Abandoned:
+            pass
+        except BaseException as error:  # handed to the reader, which raises it
+            self._error = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def push(self, data: bytes | bytearray) -> None:
+        """Take a piece from py7zr, waiting while the buffer is full."""
+        with self._changed:
+            while self._waiting and self._waiting + len(data) > BUFFER_BYTES and not self._abandoned:
+                self._changed.wait()
+            if self._abandoned:
+                raise _Abandoned
+            if data:
+                self._pieces.append(memoryview(bytes(data)))
+                self._waiting += len(data)
+                self._changed.notify_all()
+
+    def read(self, n: int, /) -> bytes:
+        """At most ``n`` bytes; none once the member has ended and its CRC32 fits."""
+        with self._changed:
+            while not self._pieces and not self._ended:
+                self._changed.wait()
+            if not self._pieces:
+                if self._error is not None:
+                    raise self._error
+                return b""
+            piece = self._pieces.popleft()
+            if len(piece) > n:
+                self._pieces.appendleft(piece[n:])
+                piece = piece[:n]
+            self._waiting -= len(piece)
+            self._changed.notify_all()
+        return bytes(piece)
+
+    def abandon(self) -> None:
+        """Make the unpacker stop at its next piece."""
+        with self._changed:
+            self._abandoned = True
+            self._pieces.clear()
+            self._changed.notify_all()
+
+
+class _Writer(Py7zIO):
+    """The side of a MemberStream that py7zr writes to."""
+
+    def __init__(self, stream: MemberStream) -> None:
+        self._stream = stream
+        self._size = 0
+
+    def write(self, s: bytes | bytearray) -> int:
+        self._stream.push(s)
+        self._size += len(s)
+        return len(s)
+
+    def read(self, size: int | None = None) -> bytes:
+        return b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return 0
+
+    def flush(self) -> None:
+        """Pieces are never held back."""
+
+    def size(self) -> int:
+        return self._size
+
+
+class _Factory(WriterFactory):
+    def __init__(self, stream: MemberStream) -> None:
+        self._stream = stream
+
+    def create(self, filename: str) -> Py7zIO:
+        return _Writer(self._stream)
+
+
+@contextmanager
+def _opened(file: SourceReader) -> Iterator[py7zr.SevenZipFile]:
+    name = Path(file.name).name
+    _check_start(file, name)
+    with _explained(name):
+        archive: Any = py7zr.SevenZipFile(file)  # type: ignore[arg-type]  # any io.IOBase will do
+    with archive:
+        if getattr(archive, "files", None) is None:
+            raise ArchiveDamaged("the archive has no list of files", where=name)
+        if archive.needs_password():
+            raise _encrypted(name)
+        yield archive
+
+
+def _check_start(file: SourceReader, name: str) -> None:
+    """Say plainly what py7zr would put less plainly: no archive, unfinished, or cut. (7zFormat.txt)"""
+    head = file.read(32)
+    if head[:6] != SIGNATURE:
+        raise NotAnArchive(
+            "this is not a 7z archive",
+            where=name,
+            expected=f"the first bytes {SIGNATURE.hex(' ')}",
+            found=head[:6].hex(" ") or "an empty file",
+            todo="give a .7z of the record or a TFRecord file",
+        )
+    if len(head) < 32:
+        raise _cut(name, 32, len(head))
+    stored, offset, size = struct.unpack_from("<IQQ", head, 8)
+    if zlib.crc32(head[12:32]) != stored:
+        raise ArchiveDamaged("the checksum of the start header does not fit", where=name, todo=_AGAIN)
+    needed, there = 32 + offset + size, file.seek(0, 2)
+    if there < needed:
+        raise _cut(name, needed, there)
+    file.seek(0)
+
+
+_AGAIN = "the file is damaged: check it against its md5 and fetch it again"
+
+
+def _cut(name: str, needed: int, there: int) -> ArchiveDamaged:
+    return ArchiveDamaged(
+        "the archive is cut", where=name, expected=f"{needed:,} bytes", found=f"{there:,} bytes", todo="fetch it again"
+    )
+
+
+def _encrypted(name: str) -> ArchiveUnsupported:
+    return ArchiveUnsupported(
+        "the archive is encrypted", where=name, todo="unpack it with 7-Zip and its password, then give the TFRecord"
+    )
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what py7zr raises into our errors."""
+    try:
+        yield
+    except (_Abandoned, S2ctError, OSError, MemoryError):
+        raise
+    except PasswordRequired:
+        raise _encrypted(name) from None
+    except UnsupportedCompressionMethodError as error:
+        raise ArchiveUnsupported(
+            f"a compression method of this archive cannot be decoded here ({error.message})",
+            where=name,
+            todo="unpack it with 7-Zip, then give the TFRecord",
+        ) from error
+    except py7zr.exceptions.CrcError as error:
+        raise ArchiveDamaged(
+            "the CRC32 of what was unpacked does not fit",
+            where=f"{name}: {error.filename}" if error.filename else name,
+            expected=f"{error.actual:#010x}",
+            found=f"{error.expected:#010x}",
+            todo=_AGAIN,
+        ) from error
+    except _STUMBLES as error:
+        raise ArchiveDamaged(
+            f"the archive is damaged ({error or type(error).__name__})", where=name, todo=_AGAIN
+        ) from error

@@ -1,0 +1,109 @@
+"""Extracts archives to files: each appears under its name only when it is whole and its CRC32 fits."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..durable import sync
+from ..errors import ArchiveDamaged, DestinationExists, NotATFRecord, SourceError
+from .archive import Member, open_member, read_archive
+from .stream import PIECE_BYTES, SourceReader
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """One file: where it is, its size in bytes, and whether it was there already, equal in size and CRC32."""
+
+    path: Path
+    bytes: int
+    was_there: bool
+
+
+def extract_archive(
+    archive: Path,
+    destination: Path,
+    *,
+    overwrite: bool = False,
+    on_bytes: Callable[[int], None] | None = None,
+    on_file: Callable[[Extracted], None] | None = None,
+) -> list[Extracted]:
+    """Extract every file of an archive below ``destination``, with the folders the archive has.
+
+    Raises
+    ------
+    DestinationExists
+        If another file is there and `overwrite` is false.
+    SourceError
+        If the archive is damaged, or a name in it leads out of ``destination``.
+    """
+    members = read_archive(archive).members
+    if not members:
+        raise NotATFRecord("there is no file in this archive", where=archive.name)
+    names = [member.name for member in members]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise SourceError(f"the archive has two files named {twice!r}", where=archive.name)
+    targets = {member: destination / _checked(member.name, archive) for member in members}
+    done = []
+    for member, target in targets.items():
+        if target.exists() and not overwrite:
+            if not _is_equal(target, member):
+                raise DestinationExists(
+                    "another file is there",
+                    where=str(target),
+                    todo="give --overwrite to replace it, or another destination",
+                )
+            file = Extracted(target, member.size, was_there=True)
+        else:
+            _extract(archive, member, target, on_bytes)
+            file = Extracted(target, member.size, was_there=False)
+        done.append(file)
+        if on_file is not None:
+            on_file(file)
+    return done
+
+
+def _checked(name: str, archive: Path) -> Path:
+    """A name in an archive as a path that stays below the destination."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or re.search(r"[\\\0]|^[A-Za-z]:", name):
+        raise SourceError("a name in the archive leads out of the destination", where=archive.name, found=repr(name))
+    return Path(*parts)
+
+
+def _is_equal(target: Path, member: Member) -> bool:
+    if not target.is_file() or target.stat().st_size != member.size or member.crc32 is None:
+        return False
+    crc = 0
+    with open(target, "rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            crc = zlib.crc32(piece, crc)
+    return crc == member.crc32
+
+
+def _extract(archive: Path, member: Member, target: Path, on_bytes: Callable[[int], None] | None) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        with SourceReader(archive, with_md5=False, on_bytes=on_bytes) as source, open(part, "wb") as out:
+            with open_member(source, member.name) as stream:
+                while piece := stream.read(PIECE_BYTES):
+                    out.write(piece)
+            if out.tell() != member.size:
+                raise ArchiveDamaged(
+                    "the file has another size than the archive says",
+                    where=f"{archive.name}: {member.name}",
+                    expected=f"{member.size:,} bytes",
+                    found=f"{out.tell():,} bytes",
+                )
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    sync(target.parent)

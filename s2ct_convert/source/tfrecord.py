@@ -1,0 +1,159 @@
+"""TFRecord framing: ``u64 length | u32 masked CRC-32C of it | data | u32 masked CRC-32C of the data``.
+
+Both checksums are checked, that of the length before anything is allocated. Nothing is skipped: the first
+thing that does not fit is an error with the example number and the byte offset. Facts: TensorFlow's
+``tsl/lib/io/record_reader.cc`` and ``record_writer.cc``. Unlike TensorFlow, a tail of 1 to 11 bytes is an error.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import google_crc32c
+
+from ..errors import NotATFRecord, TFRecordDamaged
+from .stream import Gunzip, Inflate, Prefixed, Readable
+
+HEADER_BYTES = 12
+MAX_RECORD_BYTES = 256 << 20  # the published records are at most 1.4 MB
+_READ_BYTES = 16 << 20  # a wrong length costs at most this much memory before the end of the file shows it
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record: its number from 0, the offset of its header in the (unwrapped) file, and its payload."""
+
+    number: int
+    offset: int
+    payload: bytes
+
+
+def masked_crc32c(data: bytes) -> int:
+    """CRC-32C rotated and offset as TFRecord stores it."""
+    crc: int = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def is_header(head: bytes) -> bool:
+    """Whether these 12 bytes are a TFRecord header: the length and its right checksum."""
+    return len(head) == HEADER_BYTES and masked_crc32c(head[:8]) == struct.unpack_from("<I", head, 8)[0]
+
+
+def is_wrapped(head: bytes) -> str | None:
+    """``gzip`` or ``zlib`` if the stream begins as those do."""
+    if head[:2] == b"\x1f\x8b":
+        return "gzip"
+    if len(head) >= 2 and head[0] == 0x78 and (head[0] * 256 + head[1]) % 31 == 0:
+        return "zlib"
+    return None
+
+
+def unwrap(stream: Readable, *, where: str) -> Readable:
+    """The TFRecord inside ``stream``, which may be gzip- or zlib-wrapped as a whole.
+
+    A valid header comes first: only what does not begin as a TFRecord is looked at as gzip or zlib.
+    """
+    head = _read_up_to(stream, HEADER_BYTES)
+    rest = Prefixed(head, stream)
+    kind = None if is_header(head) else is_wrapped(head)
+    if kind == "gzip":
+        return Gunzip(rest, where=where)
+    if kind == "zlib":
+        return Inflate(rest, where=where)
+    return rest
+
+
+def read_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+    """Records of a TFRecord stream, in order, each with both checksums checked.
+
+    Parameters
+    ----------
+    stream : Readable
+        Unwrapped TFRecord bytes; short reads are fine.
+    where : str
+        Name of the file for messages.
+    max_bytes : int
+        Longest payload accepted, in bytes.
+
+    Raises
+    ------
+    NotATFRecord
+        If the first header is not one.
+    TFRecordDamaged
+        If the file is cut, a checksum does not fit or a record is longer than `max_bytes`.
+    """
+    number = offset = 0
+    while head := _read_up_to(stream, HEADER_BYTES):
+        place = f"{where}: example {number}, byte {offset:,}"
+        if len(head) < HEADER_BYTES:
+            raise _truncated(place, "header", HEADER_BYTES, len(head))
+        length, length_crc = struct.unpack("<QI", head)
+        if masked_crc32c(head[:8]) != length_crc:
+            raise _bad_length(place, head, first=offset == 0)
+        if length > max_bytes:
+            raise TFRecordDamaged(
+                "the record is too long to be an example",
+                where=place,
+                expected=f"at most {max_bytes:,} bytes",
+                found=f"{length:,} bytes",
+            )
+        payload = _read_up_to(stream, length)
+        if len(payload) < length:
+            raise _truncated(place, "data", length, len(payload))
+        tail = _read_up_to(stream, 4)
+        if len(tail) < 4:
+            raise _truncated(place, "data checksum", 4, len(tail))
+        (stored,) = struct.unpack("<I", tail)
+        if (computed := masked_crc32c(payload)) != stored:
+            raise TFRecordDamaged(
+                "the checksum of the data does not fit",
+                where=place,
+                expected=f"masked CRC-32C {stored:#010x}",
+                found=f"{computed:#010x} over {length:,} bytes",
+                todo="the file is damaged: check it against its md5 and fetch it again",
+            )
+        yield Record(number, offset, payload)
+        number += 1
+        offset += HEADER_BYTES + length + 4
+
+
+def _read_up_to(stream: Readable, n: int) -> bytes:
+    """``n`` bytes, or what there is before the end."""
+    data = stream.read(min(n, _READ_BYTES))
+    if len(data) == n or not data:
+        return data
+    pieces, got = [data], len(data)
+    while got < n and (data := stream.read(min(n - got, _READ_BYTES))):
+        pieces.append(data)
+        got += len(data)
+    return b"".join(pieces)
+
+
+def _truncated(place: str, what: str, needed: int, got: int) -> TFRecordDamaged:
+    return TFRecordDamaged(
+        f"the file ends inside the {what} of a record",
+        where=place,
+        expected=f"{needed:,} bytes",
+        found=f"{got:,} bytes",
+        todo="the file is cut: fetch or extract it again",
+    )
+
+
+def _bad_length(place: str, head: bytes, *, first: bool) -> NotATFRecord | TFRecordDamaged:
+    if first:
+        return NotATFRecord(
+            "this does not begin as a TFRecord does",
+            where=place,
+            expected="an 8-byte length and its masked CRC-32C",
+            found=head.hex(" "),
+            todo="give a .7z of the record or the TFRecord file from it",
+        )
+    return TFRecordDamaged(
+        "the checksum of a record's length does not fit",
+        where=place,
+        expected=f"masked CRC-32C {struct.unpack_from('<I', head, 8)[0]:#010x}",
+        found=f"{masked_crc32c(head[:8]):#010x}",
+        todo="the file is damaged: check it against its md5 and fetch it again",
+    )

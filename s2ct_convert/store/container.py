@@ -1,0 +1,82 @@
+"""What a container (Zarr directory, HDF5 file) must be able to do for the rest of the program.
+
+A unit is written into a target of its own at a temporary path, then published. Only ``begin`` and ``finalise``
+touch what units share, and only the process that runs the conversion calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..names import UnitName
+from .codecs import Codec, Decode, Encode
+from .layout import ArraySpec
+
+Columns = Mapping[str, npt.NDArray[np.generic]]
+
+
+class UnitTarget(Protocol):
+    """One unit being written at a path of its own. Chunks are appended in order and can be read back."""
+
+    path: Path
+
+    def append(self, chunk: bytes, rows: int) -> None:
+        """Write the next encoded chunk of ``image``, of which the first ``rows`` are observations."""
+
+    def read(self, number: int) -> bytes:
+        """Encoded chunk ``number`` again."""
+
+    def finish(self, arrays: Sequence[ArraySpec], columns: Columns, attributes: Mapping[str, Any]) -> None:
+        """Write all the rest of the unit, sync and close."""
+
+    def close(self) -> None:
+        """Let go of all files, finished or not."""
+
+
+class Container(Protocol):
+    """A store of one format at one path."""
+
+    format: str
+    path: Path
+    codec: Codec
+    encode: Encode
+    decode: Decode
+
+    def exists(self) -> bool:
+        """Whether there is anything under the store's name."""
+
+    def begin(self, units: Sequence[UnitName], attributes: Mapping[str, Any]) -> None:
+        """Make the store say that it is not complete; create what units share."""
+
+    def target(self, path: Path) -> UnitTarget:
+        """A unit to be written at a temporary path."""
+
+    def publish(self, unit: UnitName, work: Path) -> None:
+        """Give a finished target its place."""
+
+    def has(self, unit: UnitName) -> bool:
+        """Whether the unit is in its place."""
+
+    def drop(self, unit: UnitName) -> None:
+        """Delete a unit from its place."""
+
+    def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
+        """Arrays of a published unit, whole."""
+
+    def finalise(
+        self,
+        units: Sequence[UnitName],
+        arrays: Sequence[ArraySpec],
+        index: Columns,
+        attributes: Mapping[str, Any],
+        work: Path,
+    ) -> None:
+        """Write the index and the root; the store is complete when this returns. Can be run again at any time."""
+
+    def destroy(self) -> None:
+        """Delete the store."""

@@ -1,0 +1,144 @@
+"""HDF5: every unit a file of its own in ``<store>.units/`` until finalise copies its chunks into one file.
+
+``linked`` leaves the unit files where they are and makes the store a small file of relative external links: for
+stores too big to be there twice. The folder of units is then a part of the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ..durable import publish, remove, sync_tree
+from ..names import UnitName
+from .codecs import Codec, hdf5_chunk_codec
+from .container import Columns
+from .hdf5_file import create_images, get_attributes, need_blosc, open_new, set_attributes, write_arrays
+from .layout import CHUNK_OBS, IMAGE, ArraySpec, unit_arrays
+
+
+class Hdf5Container:
+    """An HDF5 file, and the unit files it is made of."""
+
+    format = "hdf5"
+
+    def __init__(self, path: Path, codec: Codec, *, linked: bool = False) -> None:
+        self.path, self.codec, self.linked = path, codec, linked
+        self.units = path.with_name(path.name + ".units")
+        self.encode, self.decode = hdf5_chunk_codec(codec.parameters)
+        if codec.name == "blosc":
+            need_blosc()
+
+    def exists(self) -> bool:
+        return self.path.exists() or self.units.exists()
+
+    def begin(self, units: Sequence[UnitName], attributes: Mapping[str, Any]) -> None:
+        """Nothing appears under the store's own name before it is complete, and a complete one stays until replaced."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.units.mkdir(exist_ok=True)
+
+    def target(self, path: Path) -> Hdf5Target:
+        return Hdf5Target(path, self.codec)
+
+    def _home(self, unit: UnitName) -> Path:
+        return self.units / f"{unit.key}.h5"
+
+    def publish(self, unit: UnitName, work: Path) -> None:
+        publish(work, self._home(unit))
+
+    def has(self, unit: UnitName) -> bool:
+        return self._home(unit).exists() or self._in_store(unit)
+
+    def _in_store(self, unit: UnitName) -> bool:
+        if not self.path.is_file() or not h5py.is_hdf5(self.path):
+            return False
+        with h5py.File(self.path, "r") as file:
+            return file.attrs.get("state") is not None and file.get(str(unit), getclass=True) is h5py.Group
+
+    def drop(self, unit: UnitName) -> None:
+        """Delete the unit's file. A copy inside the store is left out when the store is next made."""
+        remove(self._home(unit))
+
+    def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
+        with h5py.File(self._home(unit) if self._home(unit).exists() else self.path, "r") as file:
+            group = file if self._home(unit).exists() else file[str(unit)]
+            return {name: group[name][...] for name in names}
+
+    def finalise(
+        self,
+        units: Sequence[UnitName],
+        arrays: Sequence[ArraySpec],
+        index: Columns,
+        attributes: Mapping[str, Any],
+        work: Path,
+    ) -> None:
+        remove(work)
+        with open_new(work) as file:
+            for unit in units:
+                if self.linked and self._home(unit).exists():
+                    file[str(unit)] = h5py.ExternalLink(f"{self.units.name}/{unit.key}.h5", "/")
+                else:
+                    self._copy(unit, file.create_group(str(unit)))
+            write_arrays(file.create_group("index"), arrays, index)
+            set_attributes(file, attributes)
+        sync_tree(work)
+        publish(work, self.path)
+        if not self.linked:
+            for unit in units:
+                remove(self._home(unit))
+            with suppress(OSError):  # not empty: not ours to delete
+                self.units.rmdir()
+
+    def _copy(self, unit: UnitName, group: h5py.Group) -> None:
+        """Copy a unit from its file, else from the store as it was, chunks as they are."""
+        home = self._home(unit)
+        with h5py.File(home if home.exists() else self.path, "r") as file:
+            source = file if home.exists() else file[str(unit)]
+            images = source[IMAGE.name]
+            n_obs = len(images)
+            copy = create_images(group, self.codec.parameters, n_obs)
+            for row in range(0, n_obs, CHUNK_OBS):
+                filter_mask, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
+                copy.id.write_direct_chunk((row, 0, 0, 0), chunk, filter_mask)
+            specs = unit_arrays(36 if source["label"].ndim == 3 else 1)
+            write_arrays(group, specs, {spec.name: source[spec.name][...] for spec in specs})
+            set_attributes(group, get_attributes(source))
+
+    def destroy(self) -> None:
+        remove(self.path)
+        remove(self.units)
+
+
+class Hdf5Target:
+    """A unit in a file of its own. ``image`` grows as chunks come: their number is known only at the end."""
+
+    def __init__(self, path: Path, codec: Codec) -> None:
+        self.path = path
+        self._file = open_new(path)
+        self._images = create_images(self._file, codec.parameters, None)
+        self._n_obs = 0
+
+    def append(self, chunk: bytes, rows: int) -> None:
+        # Grow by the rows in use: shrinking later would make HDF5 decode the last chunk and encode it anew.
+        self._images.resize(self._n_obs + rows, axis=0)
+        self._images.id.write_direct_chunk((self._n_obs, 0, 0, 0), chunk)
+        self._n_obs += rows
+
+    def read(self, number: int) -> bytes:
+        _, chunk = self._images.id.read_direct_chunk((number * CHUNK_OBS, 0, 0, 0))
+        return bytes(chunk)
+
+    def finish(self, arrays: Sequence[ArraySpec], columns: Columns, attributes: Mapping[str, Any]) -> None:
+        write_arrays(self._file, arrays, columns)
+        set_attributes(self._file, attributes)
+        self._file.close()
+        sync_tree(self.path)
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,114 @@
+"""Groups of an HDF5 file in this layout, readable by netCDF-4 tools.
+
+Chunks of ``image`` arrive encoded and are written as they are (``write_direct_chunk``); the small arrays go
+through HDF5's own filters. Every axis has a dimension scale, since netCDF-C, h5netcdf and xarray refuse files
+where only some have one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..errors import WrongUsage
+from .codecs import BLOSC_FILTER, BloscParameters, Deflate
+from .container import Columns
+from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, ArraySpec
+
+# v110 refuses to open a file whose writer died, where "earliest" gives half the data without a word.
+LIBVER = ("v110", "v110")
+_SMALL_ARRAYS = {"shuffle": True, "compression": "gzip", "compression_opts": 4, "fletcher32": True}
+_PURE_DIMENSION = "This is a netCDF dimension but not a netCDF variable. %10d"  # netCDF-4 file format, appendix
+
+
+def open_new(path: Path) -> h5py.File:
+    """A new file; the caller has seen to it that nothing is there."""
+    return h5py.File(path, "x", libver=LIBVER)
+
+
+def create_images(group: h5py.Group, parameters: BloscParameters | Deflate, n_obs: int | None) -> h5py.Dataset:
+    """An empty ``image`` dataset; with ``n_obs`` None it grows as chunks are written."""
+    dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    dcpl.set_chunk((CHUNK_OBS, *OBS_SHAPE))
+    if isinstance(parameters, Deflate):
+        dcpl.set_shuffle()
+        dcpl.set_deflate(parameters.level)
+    else:
+        need_blosc()
+        # What the HDF5 Blosc filter stores: its revision, Blosc format, type size, chunk size, level, shuffle, codec.
+        codes = {"blosclz": 0, "lz4": 1, "zstd": 5}
+        values = (2, 2, 2, CHUNK_OBS * int(np.prod(OBS_SHAPE)) * 2, parameters.clevel, 2, codes[parameters.cname])
+        dcpl.set_filter(BLOSC_FILTER, h5py.h5z.FLAG_MANDATORY, values)
+    dcpl.set_fletcher32()
+    shape = (n_obs or 0, *OBS_SHAPE)
+    limit = (h5py.h5s.UNLIMITED if n_obs is None else n_obs, *OBS_SHAPE)
+    space = h5py.h5s.create_simple(shape, limit)
+    dtype = h5py.h5t.py_create(np.dtype("<u2"))
+    return h5py.Dataset(h5py.h5d.create(group.id, IMAGE.name.encode(), dtype, space, dcpl))
+
+
+def write_arrays(group: h5py.Group, arrays: Sequence[ArraySpec], columns: Columns) -> None:
+    """The small arrays with their attributes, and a dimension scale on every axis of every dataset in the group."""
+    specs = {spec.name: spec for spec in arrays}
+    for spec in arrays:
+        data = np.ascontiguousarray(columns[spec.name], spec.dtype)
+        storage = {"chunks": data.shape, **_SMALL_ARRAYS} if data.size else {}
+        dataset = group.create_dataset(spec.name, data=data, dtype=np.dtype(spec.dtype).newbyteorder("<"), **storage)
+        set_attributes(dataset, spec.attributes)
+    if IMAGE.name in group:
+        specs[IMAGE.name] = IMAGE
+        set_attributes(group[IMAGE.name], IMAGE.attributes)
+    for spec in specs.values():
+        for axis, dim in enumerate(spec.dims):
+            _scale(group, dim, group[spec.name].shape[axis])
+            if dim != spec.name:
+                group[spec.name].dims[axis].attach_scale(group[dim])
+
+
+def _scale(group: h5py.Group, dim: str, length: int) -> None:
+    if dim in group:
+        if not group[dim].is_scale:
+            group[dim].make_scale(dim)
+        return
+    # netCDF-4 stores a dimension without coordinates as a big-endian float dataset that is never allocated.
+    scale = group.create_dataset(dim, shape=(length,), dtype=">f4")
+    scale.make_scale(_PURE_DIMENSION % length)
+
+
+def set_attributes(target: h5py.Group | h5py.Dataset, attributes: Mapping[str, Any]) -> None:
+    """Attributes as netCDF tools like them: text of fixed length, numbers as they are."""
+    for name, value in attributes.items():
+        if isinstance(value, str):
+            data = value.encode()
+            dtype = h5py.string_dtype("utf-8", max(1, len(data)))
+            target.attrs.create(name, np.array(data, dtype))
+        else:
+            target.attrs[name] = np.int32(value) if isinstance(value, int) and abs(value) < 2**31 else value
+
+
+def get_attributes(target: h5py.Group | h5py.Dataset) -> dict[str, Any]:
+    """Attributes as plain Python values."""
+    return {k: v.decode() if isinstance(v, bytes) else v for k, v in target.attrs.items()}
+
+
+def need_blosc() -> None:
+    """Register the Blosc filter.
+
+    Raises
+    ------
+    WrongUsage
+        If the filter is not there and hdf5plugin, which brings it, is not installed.
+    """
+    if h5py.h5z.filter_avail(BLOSC_FILTER):
+        return
+    try:
+        import hdf5plugin  # noqa: F401  # registers its filters when imported
+    except ImportError:
+        raise WrongUsage(
+            "this needs the HDF5 Blosc filter",
+            todo="pip install 's2ct-convert[hdf5plugin]', or use --codec gzip, which every HDF5 can read",
+        ) from None

@@ -1,0 +1,188 @@
+"""The layout of a store as data: every array of a unit and of the index, with dtype, dimensions and attributes.
+
+One tree in both containers (docs/design.md section 3). Writers and readers walk over these tables; nothing
+else in the package knows the name of an attribute.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..names import SPLITS
+
+LAYOUT_VERSION = 1
+CHUNK_OBS = 32  # observations in an inner chunk, 451,584 bytes
+SHARD_OBS = 4096  # observations in a shard, 57.8 MB before compression
+OBS_SHAPE = (4, 42, 42)
+OBS_BYTES = 4 * 42 * 42 * 2
+
+BANDS = ("B2", "B3", "B4", "B8")
+# Central wavelengths of Sentinel-2A in nm: Sentinel-2 MSI technical guide, spectral resolution, ESA.
+WAVELENGTHS_NM = (492.4, 559.8, 664.6, 832.8)
+LABELS = ("clear", "opaque_cloud", "thin_cloud", "haze", "cloud_shadow", "snow")
+
+STATE_INCOMPLETE = "incomplete"
+STATE_COMPLETE = "complete"
+
+Attributes = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array: name, numpy dtype, names of its dimensions and its attributes."""
+
+    name: str
+    dtype: str
+    dims: tuple[str, ...]
+    attributes: Attributes = field(default_factory=dict)
+
+
+def _flags(meanings: tuple[str, ...], dtype: str) -> Attributes:
+    """CF 3.5: flag_values in the type of the variable itself."""
+    return {"flag_values": np.arange(len(meanings), dtype=dtype), "flag_meanings": " ".join(meanings)}
+
+
+_TIME = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian", "units_metadata": "leap_seconds: none"}
+
+IMAGE = ArraySpec(
+    "image",
+    "uint16",
+    ("obs", "band", "y", "x"),
+    {
+        "long_name": "Sentinel-2 patch, values as published",
+        "units": "1",
+        "ancillary_variables": "label weight image_crc32c",
+        "coordinates": "time",
+        "resolution_m": 10,
+    },
+)
+LABEL = ArraySpec(
+    "label", "int8", ("obs",), {"long_name": "cloud class of the centre 6 x 6 pixels", **_flags(LABELS, "int8")}
+)
+PIXEL_LABEL = ArraySpec(
+    "label",
+    "int8",
+    ("obs", "label_y", "label_x"),
+    {"long_name": "cloud class of each of the centre 6 x 6 pixels", **_flags(LABELS, "int8")},
+)
+
+# Columns of a unit, one row an observation. LABEL gives way to PIXEL_LABEL where a source has 36 labels.
+OBS_ARRAYS = (
+    LABEL,
+    ArraySpec("time", "int32", ("obs",), {"standard_name": "time", "long_name": "date of acquisition", **_TIME}),
+    ArraySpec(
+        "weight",
+        "float32",
+        ("obs",),
+        {"long_name": "weight given by the authors, NaN where there is none", "units": "1"},
+    ),
+    ArraySpec(
+        "sample_index", "int32", ("obs",), {"long_name": "row of the sample dimension this observation belongs to"}
+    ),
+    ArraySpec(
+        "image_crc32c", "uint32", ("obs",), {"long_name": "CRC-32C of the 14112 little-endian bytes of the image"}
+    ),
+    ArraySpec("example", "int32", ("obs",), {"long_name": "number of the example in the source, from 0"}),
+    ArraySpec("position", "int16", ("obs",), {"long_name": "position inside that example, from 0"}),
+)
+SAMPLE_ARRAYS = (
+    ArraySpec(
+        "localid", "int64", ("sample",), {"long_name": "sample id given by the authors", "cf_role": "timeseries_id"}
+    ),
+    ArraySpec(
+        "row_size",
+        "int32",
+        ("sample",),
+        {"long_name": "number of observations of the sample", "sample_dimension": "obs"},
+    ),
+    ArraySpec(
+        "row_start", "int64", ("sample_bound",), {"long_name": "first observation of each sample; last is their number"}
+    ),
+)
+BAND_ARRAYS = (
+    ArraySpec("band", "int8", ("band",), {"long_name": "Sentinel-2 band", **_flags(BANDS, "int8")}),
+    ArraySpec(
+        "wavelength", "float32", ("band",),
+        {"standard_name": "radiation_wavelength", "long_name": "central wavelength of Sentinel-2A", "units": "nm"},
+    ),
+)  # fmt: skip
+BAND_DATA: Mapping[str, npt.NDArray[Any]] = {
+    "band": np.arange(len(BANDS), dtype=np.int8),
+    "wavelength": np.array(WAVELENGTHS_NM, np.float32),
+}
+
+
+def unit_arrays(label_pixels: int) -> tuple[ArraySpec, ...]:
+    """All arrays of a unit but ``image``, for sources with 1 or 36 labels a timestamp."""
+    obs = tuple(PIXEL_LABEL if spec is LABEL and label_pixels == 36 else spec for spec in OBS_ARRAYS)
+    return obs + SAMPLE_ARRAYS + BAND_ARRAYS
+
+
+def index_arrays(tiles: tuple[str, ...]) -> tuple[ArraySpec, ...]:
+    """Arrays of the index, one row per sample of the whole store, sorted by split, tile and localid."""
+    row = ("sample",)
+    return (
+        ArraySpec("split", "int8", row, {"long_name": "split", **_flags(SPLITS, "int8")}),
+        ArraySpec("tile", "int16", row, {"long_name": "MGRS tile", **_flags(tiles, "int16")}),
+        ArraySpec("localid", "int64", row, {"long_name": "sample id given by the authors"}),
+        ArraySpec("row_start", "int64", row, {"long_name": "first observation of the sample in its unit"}),
+        ArraySpec("row_size", "int32", row, {"long_name": "number of observations of the sample"}),
+        ArraySpec("time_first", "int32", row, {"long_name": "first date, where row_size > 0", **_TIME}),
+        ArraySpec("time_last", "int32", row, {"long_name": "last date, where row_size > 0", **_TIME}),
+        ArraySpec(
+            "label_count",
+            "int32",
+            ("sample", "class"),
+            {"long_name": "number of labels of each class", "classes": " ".join(LABELS)},
+        ),
+    )
+
+
+DOI = "https://doi.org/10.5281/zenodo.10613705"
+CITATION = (
+    "Gong, C.; Yin, R.; Long, T.; Jiao, W.; He, G.; Wang, G. Spatial-Temporal Approach and Dataset for Enhancing Cloud "
+    "Detection in Sentinel-2 Imagery: A Case Study in China. Remote Sensing 2024, 16(6), 973. "
+    f"https://doi.org/10.3390/rs16060973. Data: {DOI}"
+)
+
+
+def root_attributes(*, state: str, version: str, command: str, units: int, digest: str) -> dict[str, Any]:
+    """Attributes of the root group (CF-1.11, ACDD-1.3). ``digest`` is empty until the store is complete."""
+    now = _now()
+    return {
+        "Conventions": "CF-1.11, ACDD-1.3",
+        "title": "Labelled Sentinel-2 time series for cloud detection",
+        "summary": (
+            "Time series of 42 x 42 pixel patches of bands B2, B3, B4 and B8 at 10 m with a cloud class, date and "
+            "weight per timestamp. Format conversion of the published TFRecords; values unchanged. One group per unit "
+            "(split/tile), each a CF contiguous ragged array; /index has one row per sample."
+        ),
+        "license": f"that of the source record, stated at {DOI}",
+        "creators": "Ranyu Yin (corresponding author) and co-authors",
+        "creator_institution": "Aerospace Information Research Institute, Chinese Academy of Sciences",
+        "source": "Sentinel-2 MSI",
+        "doi": DOI,
+        "citation": CITATION,
+        "references": f"{DOI} https://doi.org/10.3390/rs16060973",
+        "date_created": now,
+        "history": f"{now} s2ct {version}: {command}",
+        "s2ct_version": version,
+        "s2ct_layout_version": LAYOUT_VERSION,
+        "state": state,
+        "units": units,
+        "content_digest": digest,
+    }
+
+
+def _now() -> str:
+    """UTC time of this run; SOURCE_DATE_EPOCH (reproducible-builds.org) fixes it."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    now = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC) if epoch else datetime.datetime.now(datetime.UTC)
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

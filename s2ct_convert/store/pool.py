@@ -1,0 +1,48 @@
+"""Threads that work on what is in flight, capped in bytes and handed on in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+IN_FLIGHT_BYTES = 48 << 20  # input of the work under way or waiting: about 106 chunks
+
+
+class OrderedPool(Generic[T]):
+    """Runs functions in threads and gives their results to ``deliver`` in the order they were submitted.
+
+    ``submit`` first delivers what is ready, then waits while more than ``limit`` bytes are in flight, so a slow
+    consumer slows the producer and memory stays bounded. Results are delivered in the submitting thread.
+    """
+
+    def __init__(self, threads: int, deliver: Callable[[T], None], *, limit: int = IN_FLIGHT_BYTES) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="s2ct-work")
+        self._deliver, self._limit = deliver, limit
+        self._in_flight: deque[tuple[int, Future[T]]] = deque()
+        self._bytes = 0
+
+    def submit(self, cost: int, work: Callable[..., T], *args: object) -> None:
+        """Queue ``work(*args)``, which holds on to ``cost`` bytes until it is delivered."""
+        while self._in_flight and (self._bytes + cost > self._limit or self._in_flight[0][1].done()):
+            self._deliver_first()
+        self._in_flight.append((cost, self._executor.submit(work, *args)))
+        self._bytes += cost
+
+    def _deliver_first(self) -> None:
+        cost, future = self._in_flight.popleft()
+        result = future.result()
+        self._bytes -= cost
+        self._deliver(result)
+
+    def finish(self) -> None:
+        """Deliver all that is left."""
+        while self._in_flight:
+            self._deliver_first()
+
+    def close(self) -> None:
+        """Drop what has not begun and wait for what has."""
+        self._executor.shutdown(cancel_futures=True)

@@ -1,0 +1,238 @@
+"""Opens a store, Zarr or HDF5 alike: units by name, samples by localid, plain numpy out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from ..errors import Incomplete, NotAStore
+from ..names import SPLITS, UnitName
+from .codecs import BLOSC_FILTER
+from .hdf5_file import get_attributes, need_blosc
+from .layout import IMAGE, LAYOUT_VERSION, STATE_COMPLETE
+
+
+class Sample(NamedTuple):
+    """The time series of one sample, in time order.
+
+    Attributes
+    ----------
+    image : ndarray of uint16, shape (n, 4, 42, 42)
+        Bands B2, B3, B4, B8 at 10 m, values as published.
+    label : ndarray of int8, shape (n,) or (n, 6, 6)
+        0 clear, 1 opaque cloud, 2 thin cloud, 3 haze, 4 cloud shadow, 5 snow.
+    time : ndarray of int32, shape (n,)
+        Days since 1970-01-01.
+    weight : ndarray of float32, shape (n,)
+        NaN where the source has none.
+    """
+
+    image: npt.NDArray[np.uint16]
+    label: npt.NDArray[np.int8]
+    time: npt.NDArray[np.int32]
+    weight: npt.NDArray[np.float32]
+
+    @property
+    def dates(self) -> npt.NDArray[np.datetime64]:
+        """``time`` as datetime64[D]."""
+        return self.time.astype("datetime64[D]")
+
+
+class Unit:
+    """One split of one tile. ``unit["image"]`` and so on are the arrays of the layout, read when sliced."""
+
+    def __init__(self, name: UnitName, group: Any, attributes: dict[str, Any]) -> None:
+        self.name, self.attributes, self._group = name, attributes, group
+        self.localid: npt.NDArray[np.int64] = np.asarray(group["localid"][...])
+        self.row_start: npt.NDArray[np.int64] = np.asarray(group["row_start"][...])
+
+    def __repr__(self) -> str:
+        return f"<Unit {self.name}: {len(self.localid)} samples, {self.observations} observations>"
+
+    def __getitem__(self, array: str) -> Any:
+        return self._group[array]
+
+    @property
+    def observations(self) -> int:
+        """Number of observations."""
+        return int(self.row_start[-1])
+
+    @property
+    def digest(self) -> str:
+        """Content digest recorded when the unit was written."""
+        return str(self.attributes["content_digest"])
+
+    def rows(self, localid: int) -> slice:
+        """Where the observations of a sample are.
+
+        Raises
+        ------
+        KeyError
+            If the unit has no such sample.
+        """
+        i = int(np.searchsorted(self.localid, localid))
+        if i == len(self.localid) or self.localid[i] != localid:
+            raise KeyError(f"{self.name} has no sample with localid {localid}")
+        return slice(int(self.row_start[i]), int(self.row_start[i + 1]))
+
+    def sample(self, localid: int) -> Sample:
+        """The whole time series of one sample.
+
+        Raises
+        ------
+        KeyError
+            If the unit has no such sample.
+        """
+        rows = self.rows(localid)
+        return Sample(*(np.asarray(self._group[name][rows]) for name in ("image", "label", "time", "weight")))
+
+
+class Store:
+    """An open store. Use as a context manager, or ``close`` it."""
+
+    def __init__(self, path: Path, format: str, root: Any, attributes: dict[str, Any]) -> None:
+        self.path, self.format, self.attributes = path, format, attributes
+        self._root = root
+        self._units: dict[str, Unit] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path} ({self.format}): {', '.join(self.units)}>"
+
+    @property
+    def complete(self) -> bool:
+        """Whether every unit that was asked for is there."""
+        return self.attributes.get("state") == STATE_COMPLETE
+
+    @property
+    def digest(self) -> str:
+        """Content digest of the store; empty while it is incomplete."""
+        return str(self.attributes.get("content_digest", ""))
+
+    @property
+    def units(self) -> Mapping[str, Unit]:
+        """Units by name (``train/50SMG``), sorted."""
+        if self._units is None:
+            names = [UnitName(split, tile) for split in SPLITS if split in self._root for tile in self._root[split]]
+            self._units = {str(name): self._unit(name) for name in sorted(names)}
+        return self._units
+
+    def _unit(self, name: UnitName) -> Unit:
+        group = self._root[str(name)]
+        # The root attributes of a linked unit's own file are the unit's.
+        attributes = get_attributes(group) if isinstance(group, h5py.Group) else dict(group.attrs)
+        return Unit(name, group, attributes)
+
+    def __getitem__(self, name: str) -> Unit:
+        try:
+            return self.units[name]
+        except KeyError:
+            raise KeyError(f"{self.path} has no unit {name!r}; it has {', '.join(self.units)}") from None
+
+    @property
+    def index(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of the index, one row per sample of the whole store."""
+        group = self._root["index"]
+        return {name: np.asarray(group[name][...]) for name in _array_names(group)}
+
+    @property
+    def tiles(self) -> tuple[str, ...]:
+        """Names of the tiles that ``index["tile"]`` numbers."""
+        attributes = self._root["index"]["tile"].attrs
+        meanings = attributes["flag_meanings"]
+        return tuple((meanings.decode() if isinstance(meanings, bytes) else str(meanings)).split())
+
+    def close(self) -> None:
+        """Close the file behind the store."""
+        if isinstance(self._root, h5py.File):
+            self._root.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _array_names(group: Any) -> list[str]:
+    if isinstance(group, h5py.Group):
+        # Dimensions without coordinates are datasets too in netCDF-4; they have the name of an axis.
+        return [name for name in group if not group[name].is_scale]
+    return sorted(name for name, _ in group.arrays())
+
+
+def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) -> Store:
+    """Open a store for reading.
+
+    Parameters
+    ----------
+    path : path-like
+        A Zarr directory or an HDF5 file made by ``s2ct convert``.
+    allow_incomplete : bool
+        Also open a Zarr store whose conversion has not finished, with the units that are there.
+
+    Raises
+    ------
+    NotAStore
+        If there is no store of this layout.
+    Incomplete
+        If its conversion has not finished.
+
+    Examples
+    --------
+    >>> store = open_store("sample.zarr")  # doctest: +SKIP
+    >>> image, label, time, weight = store["train/50SMG"].sample(7)  # doctest: +SKIP
+    """
+    path = Path(path)
+    if not path.exists():
+        raise NotAStore("there is no such store", where=str(path), todo="check the path")
+    if path.is_dir():
+        store = _open_zarr(path)
+    elif h5py.is_hdf5(path):
+        store = _open_hdf5(path)
+    else:
+        raise NotAStore("this is neither a Zarr directory nor an HDF5 file", where=str(path))
+    version = store.attributes.get("s2ct_layout_version")
+    if version is None or "state" not in store.attributes:
+        store.close()
+        raise NotAStore("this was not made by s2ct convert", where=str(path))
+    if version != LAYOUT_VERSION:
+        store.close()
+        raise NotAStore(f"this has layout version {version}, which this version of s2ct does not know", where=str(path))
+    if not (store.complete or allow_incomplete):
+        store.close()
+        raise Incomplete(
+            "the conversion of this store has not finished",
+            where=str(path),
+            todo="run the command that made it again; it goes on where it stopped",
+        )
+    return store
+
+
+def _open_zarr(path: Path) -> Store:
+    if not (path / "zarr.json").exists():
+        raise NotAStore("this folder is no Zarr v3 group", where=str(path), found="no zarr.json in it")
+    root = zarr.open_group(path, mode="r", zarr_format=3)
+    return Store(path, "zarr", root, dict(root.attrs))
+
+
+def _open_hdf5(path: Path) -> Store:
+    file = h5py.File(path, "r")
+    store = Store(path, "hdf5", file, get_attributes(file))
+    if any(_has_filter(unit[IMAGE.name], BLOSC_FILTER) for unit in store.units.values()):
+        need_blosc()
+    return store
+
+
+def _has_filter(dataset: h5py.Dataset, number: int) -> bool:
+    plist = dataset.id.get_create_plist()
+    return any(plist.get_filter(i)[0] == number for i in range(plist.get_nfilters()))

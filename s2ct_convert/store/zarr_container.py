@@ -1,0 +1,233 @@
+"""Zarr v3, sharded. zarr-python writes the metadata and the small arrays; shards are written here.
+
+A shard (Zarr v3 specification, sharding_indexed, index at the end) is its encoded chunks one after another, then
+for each chunk (offset, bytes) as uint64, then the CRC-32C of that index. Chunks go to disk as they are encoded,
+and every file is fsynced, which zarr-python does not do. The bytes are those zarr-python would write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+import zarr
+import zarr.abc.codec
+from zarr.codecs import BloscCodec, Crc32cCodec
+
+from ..durable import publish, remove, sweep, sync, sync_tree, write_atomic
+from ..names import SPLITS, UnitName
+from .codecs import BloscParameters, Codec, zarr_chunk_codec
+from .container import Columns
+from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE, ArraySpec
+
+_SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
+_ABSENT = 2**64 - 1  # offset and size of a chunk that is not there
+
+
+class ZarrContainer:
+    """A Zarr v3 directory store."""
+
+    format = "zarr"
+
+    def __init__(self, path: Path, codec: Codec) -> None:
+        self.path, self.codec = path, codec
+        assert isinstance(codec.parameters, BloscParameters)
+        self._parameters = codec.parameters
+        self.encode, self.decode = zarr_chunk_codec(codec.parameters)
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def begin(self, units: Sequence[UnitName], attributes: Mapping[str, Any]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        for folder in (self.path, *(self.path / split for split in SPLITS)):
+            sweep(folder)
+        write_atomic(self.path / "zarr.json", _group_json({**attributes, "state": STATE_INCOMPLETE}))
+        for split in {unit.split for unit in units}:
+            (self.path / split).mkdir(exist_ok=True)
+            write_atomic(self.path / split / "zarr.json", _group_json({}))
+        sync(self.path)
+
+    def target(self, path: Path) -> ZarrTarget:
+        return ZarrTarget(path, self._parameters)
+
+    def _home(self, unit: UnitName) -> Path:
+        return self.path / unit.split / unit.tile
+
+    def publish(self, unit: UnitName, work: Path) -> None:
+        publish(work, self._home(unit))
+
+    def has(self, unit: UnitName) -> bool:
+        return self._home(unit).exists()
+
+    def drop(self, unit: UnitName) -> None:
+        remove(self._home(unit))
+
+    def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
+        group = zarr.open_group(self._home(unit), mode="r", zarr_format=3)
+        return {name: np.asarray(group[name][...]) for name in names}  # type: ignore[index]
+
+    def finalise(
+        self,
+        units: Sequence[UnitName],
+        arrays: Sequence[ArraySpec],
+        index: Columns,
+        attributes: Mapping[str, Any],
+        work: Path,
+    ) -> None:
+        remove(work)
+        _write_group(work, self._parameters, arrays, index, {}, n_obs=None)
+        sync_tree(work)
+        remove(self.path / "index")
+        publish(work, self.path / "index")
+        for split in SPLITS:
+            folder = self.path / split
+            if folder.exists() and not any(unit.split == split for unit in units):
+                remove(folder)
+        with warnings.catch_warnings():
+            # Consolidated metadata is no part of the v3 specification yet; readers that do not know it ignore it.
+            warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
+            zarr.consolidate_metadata(self.path, zarr_format=3)
+        # One write of the root turns the store complete; until here its state says that it is not.
+        root = json.loads((self.path / "zarr.json").read_bytes())
+        root["attributes"] = _json_attributes(attributes)
+        write_atomic(self.path / "zarr.json", _json(root))
+
+    def destroy(self) -> None:
+        remove(self.path)
+
+
+class ZarrTarget:
+    """A unit group in a folder of its own."""
+
+    def __init__(self, path: Path, parameters: BloscParameters) -> None:
+        self.path, self._parameters = path, parameters
+        self._chunks: list[tuple[int, int]] = []
+        self._file: BinaryIO | None = None
+        self._end = self._n_obs = 0
+        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="s2ct-fsync")
+        self._syncing: list[Future[None]] = []
+
+    def append(self, chunk: bytes, rows: int) -> None:
+        if self._file is None:
+            shard = self._shard(len(self._chunks))
+            shard.parent.mkdir(parents=True)
+            self._file, self._end = open(shard, "wb"), 0
+        self._file.write(chunk)
+        self._chunks.append((self._end, len(chunk)))
+        self._end += len(chunk)
+        self._n_obs += rows
+        if len(self._chunks) % _SHARD_CHUNKS == 0:
+            self._end_shard()
+
+    def _shard(self, chunk: int) -> Path:
+        return self.path / "image" / "c" / str(chunk // _SHARD_CHUNKS) / "0" / "0" / "0"
+
+    def _end_shard(self) -> None:
+        """Write the index and let another thread wait for the disk."""
+        assert self._file is not None
+        first = (len(self._chunks) - 1) // _SHARD_CHUNKS * _SHARD_CHUNKS
+        entries = np.full((_SHARD_CHUNKS, 2), _ABSENT, "<u8")
+        entries[: len(self._chunks) - first] = self._chunks[first:]
+        index = entries.tobytes()
+        self._file.write(index + struct.pack("<I", google_crc32c.value(index)))
+        self._file.flush()
+        self._syncing.append(self._syncer.submit(_sync_and_close, self._file))
+        self._file = None
+
+    def read(self, number: int) -> bytes:
+        if self._file is not None:
+            self._file.flush()
+        offset, size = self._chunks[number]
+        with open(self._shard(number), "rb") as file:
+            return os.pread(file.fileno(), size, offset)
+
+    def finish(self, arrays: Sequence[ArraySpec], columns: Columns, attributes: Mapping[str, Any]) -> None:
+        if self._file is not None:
+            self._end_shard()
+        _write_group(self.path, self._parameters, arrays, columns, attributes, n_obs=self._n_obs)
+        for future in self._syncing:
+            future.result()
+        sync_tree(self.path)
+
+    def close(self) -> None:
+        self._syncer.shutdown()
+        if self._file is not None:
+            self._file.close()
+
+
+def _sync_and_close(file: BinaryIO) -> None:
+    with file:
+        os.fsync(file.fileno())
+
+
+def _write_group(
+    path: Path,
+    parameters: BloscParameters,
+    arrays: Sequence[ArraySpec],
+    columns: Columns,
+    attributes: Mapping[str, Any],
+    *,
+    n_obs: int | None,
+) -> None:
+    """A group with its small arrays; with ``n_obs`` also the metadata of ``image``, whose shards are there already."""
+    group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(attributes))
+    if n_obs is not None:
+        group.create_array(
+            IMAGE.name,
+            shape=(n_obs, *OBS_SHAPE),
+            dtype=IMAGE.dtype,
+            chunks=(CHUNK_OBS, *OBS_SHAPE),
+            shards=(SHARD_OBS, *OBS_SHAPE),
+            compressors=_codecs(parameters, np.dtype(IMAGE.dtype), parameters.blocksize),
+            fill_value=0,
+            dimension_names=IMAGE.dims,
+            attributes=_json_attributes(IMAGE.attributes),
+            config={"write_empty_chunks": True},
+        )
+    for spec in arrays:
+        data = np.ascontiguousarray(columns[spec.name], spec.dtype)
+        array = group.create_array(
+            spec.name,
+            shape=data.shape,
+            dtype=spec.dtype,
+            chunks=tuple(max(1, n) for n in data.shape),
+            compressors=_codecs(parameters, data.dtype, 0),
+            fill_value=0,
+            dimension_names=spec.dims,
+            attributes=_json_attributes(spec.attributes),
+            config={"write_empty_chunks": True},
+        )
+        array[...] = data
+
+
+def _codecs(parameters: BloscParameters, dtype: np.dtype[Any], blocksize: int) -> list[zarr.abc.codec.BytesBytesCodec]:
+    blosc = BloscCodec(
+        typesize=dtype.itemsize,
+        cname=parameters.cname,  # type: ignore[arg-type]
+        clevel=parameters.clevel,
+        shuffle=parameters.shuffle,  # type: ignore[arg-type]
+        blocksize=blocksize,
+    )
+    return [blosc, Crc32cCodec()]
+
+
+def _json_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in attributes.items()}
+
+
+def _group_json(attributes: Mapping[str, Any]) -> bytes:
+    return _json({"attributes": _json_attributes(attributes), "zarr_format": 3, "node_type": "group"})
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode()

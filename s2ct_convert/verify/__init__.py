@@ -1,0 +1,1 @@
+"""Proof that a store is what it was made from."""

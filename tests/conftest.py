@@ -1,0 +1,67 @@
+"""What every test may use: the bundled sample, the shared archives where they are, the command as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import s2ct_convert
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+EXPECTED = Path(__file__).parent / "data" / "sample_expected.json"
+
+S2ct = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20180102)
+
+
+@pytest.fixture(scope="session")
+def s2ct() -> S2ct:
+    """Run ``s2ct`` in a process of its own, as a shell does; no terminal."""
+
+    def run(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "s2ct_convert", *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, **options)
+
+    return run
+
+
+@pytest.fixture(params=["sample", "shared"], scope="session")
+def real_sources(request: pytest.FixtureRequest) -> tuple[list[Path], dict[str, Any]]:
+    """Real archives with the truth about them: by the maker of the bundled sample, and by TensorFlow."""
+    if request.param == "sample":
+        return s2ct_convert.sample_sources(), json.loads(EXPECTED.read_text())
+    if not SHARED.exists():
+        pytest.skip("the archives written by TensorFlow and 7-Zip are not here")
+    return sorted(SHARED.glob("*.7z")), json.loads((SHARED / "expected.json").read_text())
+
+
+@pytest.fixture(params=["zarr", "h5"], scope="session")
+def suffix(request: pytest.FixtureRequest) -> str:
+    """Both containers, by the suffix of a store."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def sample_stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The bundled sample in both containers, by suffix. Not to be changed by a test."""
+    folder = tmp_path_factory.mktemp("stores")
+    stores = {suffix: folder / f"sample.{suffix}" for suffix in ("zarr", "h5")}
+    for path in stores.values():
+        s2ct_convert.convert(s2ct_convert.sample_sources(), path)
+    return stores
+
+
+def is_ci() -> bool:
+    return os.environ.get("CI") == "true"

@@ -1,0 +1,115 @@
+"""Makes sources for tests, right and wrong: examples, TFRecords, archives. Shares no code with what it tests."""
+
+from __future__ import annotations
+
+import datetime
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+import py7zr
+
+FIRST_DAY = datetime.date(2018, 1, 2).toordinal()
+
+
+@dataclass
+class Group:
+    """What goes into one example. Arrays are written as they are, right or wrong; None leaves the feature out."""
+
+    localid: int | None
+    image: np.ndarray | None
+    labels: np.ndarray | None
+    dates: np.ndarray | None
+    weights: np.ndarray | None = field(default=None)
+
+
+def random_group(
+    rng: np.random.Generator, localid: int, n: int, *, first_day: int = FIRST_DAY, label_pixels: int = 1
+) -> Group:
+    """A right example of ``n`` timestamps five days apart."""
+    return Group(
+        localid,
+        rng.integers(0, 4000, (n, 4, 42, 42), dtype=np.uint16),
+        rng.integers(0, 6, n * label_pixels, dtype=np.int8),
+        first_day + 5 * np.arange(n, dtype=np.int64),
+        rng.random(n, dtype=np.float32),
+    )
+
+
+def example_bytes(group: Group) -> bytes:
+    """The group as a serialized tf.train.Example."""
+    features = b""
+    if group.localid is not None:
+        features += _feature("localid", _tagged(3, _tagged(1, _varint(group.localid & (2**64 - 1)))))
+    for name, array, dtype in (
+        ("image_raw_ldseries", group.image, "<u2"),
+        ("labels", group.labels, "i1"),
+        ("dates", group.dates, "<i8"),
+        ("weights", group.weights, "<f4"),
+    ):
+        if array is not None:
+            features += _feature(name, _tagged(1, _tagged(1, np.asarray(array, dtype).tobytes())))
+    return _tagged(1, features)
+
+
+def _feature(name: str, feature: bytes) -> bytes:
+    return _tagged(1, _tagged(1, name.encode()) + _tagged(2, feature))
+
+
+def _tagged(number: int, payload: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def masked_crc(data: bytes) -> bytes:
+    """The masked CRC-32C as TFRecord stores it."""
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17 & 0xFFFFFFFF) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def record_bytes(payload: bytes) -> bytes:
+    """One TFRecord record."""
+    head = struct.pack("<Q", len(payload))
+    return head + masked_crc(head) + payload + masked_crc(payload)
+
+
+def tfrecord_bytes(groups: Sequence[Group]) -> bytes:
+    """A whole TFRecord file."""
+    return b"".join(record_bytes(example_bytes(group)) for group in groups)
+
+
+def write_tfrecord(folder: Path, groups: Sequence[Group], *, unit: str = "train_50SMG", n: int | None = None) -> Path:
+    """Write a TFRecord under its published name (``n`` other than the number of groups makes the name lie)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{unit}_{len(groups) if n is None else n}"
+    path.write_bytes(tfrecord_bytes(groups))
+    return path
+
+
+def write_archive(path: Path, files: dict[str, bytes], **options: object) -> Path:
+    """Write a 7z archive with py7zr; ``options`` as ``filters`` and ``password`` go to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with py7zr.SevenZipFile(path, "w", **options) as archive:  # type: ignore[arg-type]
+        for name, data in files.items():
+            archive.writestr(data, name)
+    return path
+
+
+def flip(path: Path, offset: int, *, to: Path | None = None, bit: int = 0) -> Path:
+    """Copy a file with one bit of it changed; a negative offset counts from the end."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1 << bit
+    target = to or path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+    return target
