@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .convert.run import Summary, UnitsFailed, convert
+    from .conversion.run import convert
+    from .conversion.summary import Summary, UnitsFailed
     from .errors import S2ctError
     from .sample import sample_sources
     from .source.read import read_examples
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 # Loaded when first used: `s2ct --help` needs none of numpy, zarr and h5py.
 _HOME = {
-    "convert": "convert.run",
-    "Summary": "convert.run",
-    "UnitsFailed": "convert.run",
+    "convert": "conversion.run",
+    "Summary": "conversion.summary",
+    "UnitsFailed": "conversion.summary",
     "S2ctError": "errors",
     "sample_sources": "sample",
     "read_examples": "source.read",
@@ -50,5 +51,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value  # a submodule of the same name (convert) must not take its place
+    globals()[name] = value
     return value

@@ -6,6 +6,7 @@ folder was synced. Every step that makes a result visible under its own name goe
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import uuid
@@ -64,6 +65,11 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def beside(path: Path, suffix: str) -> Path:
+    """What stands beside ``path`` under its name and a suffix, also where it is given as ``.`` or with a slash."""
+    return Path(os.path.abspath(path) + suffix)  # noqa: PTH100  # resolve() would follow links
+
+
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files below a folder."""
     if path.is_file():
@@ -71,9 +77,9 @@ def size_of(path: Path) -> int:
     return sum(Path(folder, name).stat().st_size for folder, _, files in os.walk(path) for name in files)
 
 
-def sweep(folder: Path) -> None:
-    """Delete what a killed process left in ``folder`` while it replaced or deleted something there."""
-    for path in folder.glob(f".*{_LEFT_OVER}"):
+def sweep(folder: Path, name: str = "") -> None:
+    """Delete what a killed process left in ``folder`` while it replaced or deleted what begins with ``name``."""
+    for path in folder.glob(f".{glob.escape(name)}*{_LEFT_OVER}"):
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -12,7 +12,7 @@ import click
 from . import options
 
 if TYPE_CHECKING:
-    from ..convert.run import Summary
+    from ..conversion.summary import Summary
 
 _CODECS = """\b
 Codecs, with size against the raw pixels and speed of one core (packing, unpacking; docs/codecs.md):
@@ -26,7 +26,7 @@ Codecs, with size against the raw pixels and speed of one core (packing, unpacki
                   needs the Blosc filter: hdf5plugin for h5py; netCDF4-python brings it"""
 
 
-@click.command(epilog=_CODECS)
+@click.command(short_help="Convert archives or TFRecords to a store.", epilog=_CODECS)
 @click.argument("sources", nargs=-1, required=True, type=options.ANY_PATH, metavar="SOURCE...")
 @click.argument("store", type=options.ANY_PATH)
 @click.option(
@@ -45,7 +45,7 @@ Codecs, with size against the raw pixels and speed of one core (packing, unpacki
 @options.jobs
 @options.overwrite
 @options.as_json
-@options.output
+@options.progress
 def convert(
     sources: tuple[Path, ...],
     store: Path,
@@ -70,8 +70,9 @@ def convert(
     s2ct convert train_50SMG_462.7z val_50SMG_35.7z 50SMG.h5
     s2ct convert archives/ clouds.zarr --split train --codec small -j 8
     """
-    from ..convert.run import UnitsFailed
-    from ..convert.run import convert as run
+    from ..conversion.run import convert as run
+    from ..conversion.summary import UnitsFailed
+    from ..errors import Incomplete
     from ..show.progress import show_progress
 
     try:
@@ -93,6 +94,13 @@ def convert(
         _print(failed.summary, json_)
         raise
     _print(summary, json_)
+    if summary.missing:
+        raise Incomplete(
+            "the store is not complete: units of an earlier run are missing",
+            where=str(store),
+            found=", ".join(summary.missing),
+            todo="convert their sources too, or give --overwrite to make a store of these alone",
+        )
 
 
 def _print(summary: Summary, json_: bool) -> None:
@@ -146,6 +154,7 @@ def _document(summary: Summary) -> dict[str, Any]:
         "format": summary.format,
         "codec": summary.codec,
         "complete": summary.digest is not None,
+        "missing": list(summary.missing),
         "digest": summary.digest,
         "converted": [dataclasses.asdict(record) for record in summary.converted],
         "skipped": [dataclasses.asdict(record) for record in summary.skipped],

@@ -9,17 +9,17 @@ import click
 from . import options
 
 
-@click.command()
+@click.command(short_help="See it work on a small bundled sample.")
 @click.argument("destination", type=options.ANY_PATH, default="s2ct-demo", metavar="[DEST]")
 @options.jobs
-@options.output
+@options.progress
 def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> None:
     """Convert a small bundled sample to Zarr and to HDF5, check both, show what came out.
 
     The stores are written to DEST (default: s2ct-demo in this folder), and made anew each time. The sample is
     synthetic: made the way the dataset was, not taken from it.
     """
-    from ..convert.run import convert
+    from ..conversion.run import convert
     from ..errors import Difference
     from ..sample import sample_sources
     from ..show.describe import describe

@@ -9,12 +9,12 @@ import click
 from . import options
 
 
-@click.command()
+@click.command(short_help="Extract archives to files, checked and whole.")
 @click.argument("archives", nargs=-1, required=True, type=options.ANY_PATH, metavar="ARCHIVE...")
 @click.argument("destination", type=options.ANY_PATH, metavar="DEST")
 @options.overwrite
 @options.as_json
-@options.output
+@options.progress
 def extract(
     archives: tuple[Path, ...], destination: Path, overwrite: bool, json_: bool, quiet: bool, verbose: bool
 ) -> None:

@@ -9,11 +9,11 @@ import click
 from . import options
 
 
-@click.command()
+@click.command(short_help="Tell what is in a store, archive or TFRecord.")
 @click.argument("path", type=options.ANY_PATH)
 @options.as_json
-@options.output
-def info(path: Path, json_: bool, quiet: bool, verbose: bool) -> None:
+@options.debugging
+def info(path: Path, json_: bool) -> None:
     """Tell what is in a store, an archive, a TFRecord or a folder of sources.
 
     Works on a store in every state of its conversion. An archive is not unpacked; a TFRecord is read to its end,

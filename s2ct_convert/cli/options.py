@@ -33,10 +33,13 @@ EXISTING = click.Path(exists=True, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
 
 
-def output(command: Command) -> Command:
+debugging = click.option("--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks.")
+
+
+def progress(command: Command) -> Command:
     """-q, -v, --debug: every command that works for long."""
     for option in (
-        click.option("--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks."),
+        debugging,
         click.option("-v", "--verbose", is_flag=True, help="Tell more on the way."),
         click.option("-q", "--quiet", is_flag=True, help="Show only notes, failures and the result."),
     ):

@@ -50,7 +50,7 @@ def bytes_bar() -> Progress:
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -10,8 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..convert.ledger import Ledger, UnitRecord
-from ..durable import size_of
+from ..conversion.ledger import Ledger, UnitRecord
+from ..durable import beside, size_of
 from ..errors import NotAStore, S2ctError
 from ..names import UnitName
 from ..source.archive import SIGNATURE, read_archive
@@ -65,7 +65,7 @@ def _store(path: Path, ledger: Ledger) -> Document:
 
 
 def _linked_bytes(path: Path) -> int:
-    units = path.with_name(path.name + ".units")
+    units = beside(path, ".units")
     return size_of(units) if units.is_dir() else 0
 
 
@@ -169,7 +169,7 @@ def _named(source: Source) -> Document:
 
 def _folder(path: Path) -> Document:
     found = find_sources([path])
-    if not found.sources and not found.failures:
+    if not found.sources and not found.unusable:
         raise NotAStore("there is no store here, and no archive or TFRecord in this folder", where=str(path))
     return {
         "format": "sources",
@@ -178,15 +178,15 @@ def _folder(path: Path) -> Document:
         "units": [
             {**_named(source), "source_file": os.fspath(source.path.relative_to(path))} for source in found.sources
         ],
-        "problems": [str(error) for _, error in found.failures],
+        "problems": [str(unusable.error) for unusable in found.unusable],
     }
 
 
 def _tfrecord(path: Path) -> Document:
     """Reads all of it: a TFRecord has no table of contents."""
     found = find_sources([path])
-    for _, error in found.failures:
-        raise error
+    for unusable in found.unusable:
+        raise unusable.error
     (source,) = found.sources
     grouper = Grouper(source.where)
     localids: set[int] = set()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..convert.events import (
+from ..conversion.events import (
     Event,
     Finalising,
     Note,

@@ -44,13 +44,22 @@ class Source:
         return f"{self.path.name}: {self.member}"
 
 
+@dataclass(frozen=True)
+class Unusable:
+    """A file that should be a source and is not, and the unit its name says it is, if it says one."""
+
+    path: Path
+    unit: UnitName | None
+    error: S2ctError
+
+
 @dataclass
 class Found:
     """Sources by unit, notes on what was passed over, and the files that should be sources and are not."""
 
     sources: list[Source] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    failures: list[tuple[Path, S2ctError]] = field(default_factory=list)
+    unusable: list[Unusable] = field(default_factory=list)
 
 
 def find_sources(paths: Iterable[Path]) -> Found:
@@ -109,7 +118,7 @@ def _add(found: Found, file: Path, *, named: bool) -> bool:
         with open(file, "rb") as f:
             head = f.read(HEADER_BYTES)
     except OSError as error:
-        found.failures.append((file, from_os_error(error)))
+        found.unusable.append(_unusable(file, from_os_error(error)))
         return True
     try:
         if head.startswith(SIGNATURE) or file.suffix.lower() == ".7z":
@@ -121,14 +130,21 @@ def _add(found: Found, file: Path, *, named: bool) -> bool:
             found.sources.append(Source(*parse_name(file.name), file))
     except BadName as error:
         if is_header(head) or head.startswith(SIGNATURE):
-            found.failures.append((file, error))
+            found.unusable.append(_unusable(file, error))
         elif named:
-            found.failures.append((file, _no_source(file, head)))
+            found.unusable.append(_unusable(file, _no_source(file, head)))
         else:
             return False
     except S2ctError as error:
-        found.failures.append((file, error))
+        found.unusable.append(_unusable(file, error))
     return True
+
+
+def _unusable(file: Path, error: S2ctError) -> Unusable:
+    try:
+        return Unusable(file, parse_name(file.name)[0], error)
+    except BadName:
+        return Unusable(file, None, error)
 
 
 def _from_archive(path: Path, notes: list[str]) -> list[Source]:

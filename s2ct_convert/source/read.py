@@ -95,8 +95,8 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
     (4, 42, 42)
     """
     found = find_sources([Path(path)])
-    for _, error in found.failures:
-        raise error
+    for unusable in found.unusable:
+        raise unusable.error
     if not found.sources:
         raise WrongUsage("there is no archive and no TFRecord here", where=str(path))
     for source in found.sources:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,8 @@ class Series:
     Attributes
     ----------
     localid : int
-    image : ndarray of uint16, shape (n, 4, 42, 42)
+    images : tuple of ndarray of uint16, shapes (k, 4, 42, 42)
+        One after another they are the n images; joining them would copy every pixel once more.
     label : ndarray of int8, shape (n,) or (n, 6, 6)
     day : ndarray of int32, shape (n,)
         Days since 1970-01-01.
@@ -39,7 +41,7 @@ class Series:
     """
 
     localid: int
-    image: npt.NDArray[np.uint16]
+    images: tuple[npt.NDArray[np.uint16], ...]
     label: npt.NDArray[np.int8]
     day: npt.NDArray[np.int32]
     weight: npt.NDArray[np.float32]
@@ -64,11 +66,12 @@ class Grouper:
         for example in examples:
             one = self.check(example)
             self.examples += 1
-            if pending and (one.localid != pending[0].localid or pending_bytes + one.image.nbytes > PENDING_BYTES):
+            full = pending_bytes + example.image.nbytes > PENDING_BYTES
+            if pending and (full or one.localid != pending[0].localid):
                 yield _join(pending)
                 pending, pending_bytes = [], 0
             pending.append(one)
-            pending_bytes += one.image.nbytes
+            pending_bytes += example.image.nbytes
         if pending:
             yield _join(pending)
 
@@ -87,7 +90,7 @@ class Grouper:
         self.dates_with_time += days.with_time
         return Series(
             localid=example.localid,
-            image=example.image,
+            images=(example.image,),
             label=example.labels if self.label_pixels != 36 else example.labels.reshape(n, 6, 6),
             day=days.days,
             weight=example.weights if len(example.weights) == n else np.full(n, np.nan, np.float32),
@@ -135,15 +138,15 @@ class Grouper:
 
 
 def _join(parts: list[Series]) -> Series:
-    """One series of several of the same sample, sorted; parts that are in order are not copied."""
+    """One series of several of the same sample, sorted; images that are in order are not copied."""
 
-    def column(name: str) -> npt.NDArray[np.generic]:
-        arrays = [getattr(part, name) for part in parts]
-        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    def column(name: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])
 
-    day, example, position = column("day"), column("example"), column("position")
-    order = np.lexsort((position, example, day))
-    in_order = bool((order[1:] > order[:-1]).all())
-    names = ("image", "label", "day", "weight", "example", "position")
-    columns = {name: column(name) if in_order else column(name)[order] for name in names}
-    return Series(localid=parts[0].localid, **columns)  # type: ignore[arg-type]
+    columns = {name: column(name) for name in ("label", "day", "weight", "example", "position")}
+    images = tuple(image for part in parts for image in part.images)
+    order = np.lexsort((columns["position"], columns["example"], columns["day"]))
+    if (order[1:] < order[:-1]).any():
+        columns = {name: array[order] for name, array in columns.items()}
+        images = (np.concatenate(images)[order],)
+    return Series(localid=parts[0].localid, images=images, **columns)

@@ -24,6 +24,8 @@ from .layout import CHUNK_OBS, OBS_BYTES
 CHUNK_BYTES = CHUNK_OBS * OBS_BYTES
 BLOSC_FILTER = 32001  # registered HDF5 filter number
 
+SHUFFLES = {"noshuffle": Blosc.NOSHUFFLE, "shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}
+
 Chunk = npt.NDArray[np.uint16]
 
 
@@ -38,8 +40,7 @@ class BloscParameters:
 
     def numcodec(self) -> Blosc:
         """The numcodecs codec."""
-        shuffle = {"noshuffle": Blosc.NOSHUFFLE, "shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}
-        return Blosc(self.cname, self.clevel, shuffle[self.shuffle], self.blocksize)
+        return Blosc(self.cname, self.clevel, SHUFFLES[self.shuffle], self.blocksize)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ _WHOLE = CHUNK_BYTES
 ZARR_CODECS = {
     "fast": Codec("fast", "blosc lz4", BloscParameters("lz4", 5, "bitshuffle", _WHOLE)),
     "balanced": Codec("balanced", "blosc zstd 3", BloscParameters("zstd", 3, "bitshuffle", _WHOLE)),
-    "small": Codec("small", "blosc zstd 9", BloscParameters("zstd", 9, "bitshuffle", _WHOLE)),
+    "small": Codec("small", "blosc zstd 7", BloscParameters("zstd", 7, "shuffle", _WHOLE)),
 }
 HDF5_CODECS = {
     "gzip": Codec("gzip", "shuffle + deflate", Deflate(1)),

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import publish, remove, sync_tree
+from ..durable import beside, publish, remove, sync_tree
 from ..names import UnitName
 from .codecs import Codec, hdf5_chunk_codec
 from .container import Columns
@@ -30,7 +30,7 @@ class Hdf5Container:
 
     def __init__(self, path: Path, codec: Codec, *, linked: bool = False) -> None:
         self.path, self.codec, self.linked = path, codec, linked
-        self.units = path.with_name(path.name + ".units")
+        self.units = beside(path, ".units")
         self.encode, self.decode = hdf5_chunk_codec(codec.parameters)
         if codec.name == "blosc":
             need_blosc()

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from ..errors import WrongUsage
-from .codecs import BLOSC_FILTER, BloscParameters, Deflate
+from .codecs import BLOSC_FILTER, CHUNK_BYTES, SHUFFLES, BloscParameters, Deflate
 from .container import Columns
 from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, ArraySpec
 
@@ -41,7 +41,8 @@ def create_images(group: h5py.Group, parameters: BloscParameters | Deflate, n_ob
         need_blosc()
         # What the HDF5 Blosc filter stores: its revision, Blosc format, type size, chunk size, level, shuffle, codec.
         codes = {"blosclz": 0, "lz4": 1, "zstd": 5}
-        values = (2, 2, 2, CHUNK_OBS * int(np.prod(OBS_SHAPE)) * 2, parameters.clevel, 2, codes[parameters.cname])
+        shuffle = SHUFFLES[parameters.shuffle]
+        values = (2, 2, 2, CHUNK_BYTES, parameters.clevel, shuffle, codes[parameters.cname])
         dcpl.set_filter(BLOSC_FILTER, h5py.h5z.FLAG_MANDATORY, values)
     dcpl.set_fletcher32()
     shape = (n_obs or 0, *OBS_SHAPE)

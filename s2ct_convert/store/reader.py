@@ -125,7 +125,15 @@ class Store:
         return self._units
 
     def _unit(self, name: UnitName) -> Unit:
-        group = self._root[str(name)]
+        try:
+            group = self._root[str(name)]
+        except KeyError as error:  # a linked store whose folder of units is not beside it
+            raise NotAStore(
+                f"the file of unit {name} is missing",
+                where=str(self.path),
+                found=str(error).strip("'\""),
+                todo=f"keep {self.path.name}.units beside {self.path.name}",
+            ) from error
         # The root attributes of a linked unit's own file are the unit's.
         attributes = get_attributes(group) if isinstance(group, h5py.Group) else dict(group.attrs)
         return Unit(name, group, attributes)

@@ -9,7 +9,7 @@ way, and memory holds one window and what is in flight. What the second pass rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from ..durable import remove, size_of
 from .codecs import CHUNK_BYTES, Chunk, Encode
 from .container import Container, UnitTarget
 from .digest import UnitDigest
-from .layout import BAND_DATA, CHUNK_OBS, LABELS, OBS_BYTES, OBS_SHAPE, unit_arrays
+from .layout import BAND_DATA, CHUNK_OBS, LABELS, OBS_SHAPE, unit_arrays
 from .pool import OrderedPool
 
 WINDOW_OBS = 4096  # 57.8 MB of images in the second pass
@@ -33,10 +33,10 @@ _OBS_COLUMNS = ("label", "time", "weight", "image_crc32c", "example", "position"
 
 @dataclass(frozen=True)
 class Rows:
-    """Observations of one sample, in the arrays and dtypes of the layout."""
+    """Observations of one sample, in the arrays and dtypes of the layout; ``images`` follow one after another."""
 
     localid: int
-    image: npt.NDArray[np.uint16]
+    images: tuple[npt.NDArray[np.uint16], ...]
     label: npt.NDArray[np.int8]
     time: npt.NDArray[np.int32]
     weight: npt.NDArray[np.float32]
@@ -75,9 +75,10 @@ class UnitWriter:
         self._localids.append(rows.localid)
         self._sizes.append(len(rows.time))
         for name in _OBS_COLUMNS:
-            self._columns[name].append(_image_crc32c(rows.image) if name == "image_crc32c" else getattr(rows, name))
+            self._columns[name].append(_image_crc32c(rows.images) if name == "image_crc32c" else getattr(rows, name))
         self._writing.sample(rows.localid, rows.time, rows.label, rows.weight)
-        self._writing.image(rows.image)
+        for image in rows.images:
+            self._writing.image(image)
 
     def finish(self, label_pixels: int, attributes: Mapping[str, Any]) -> UnitContent:
         """Bring the unit into order if it is not, write its arrays and attributes, sync and close it."""
@@ -258,9 +259,7 @@ def _encode_rows(encode: Callable[[Chunk], bytes], chunk: Chunk, rows: int) -> t
     return encode(chunk), rows
 
 
-def _image_crc32c(image: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint32]:
+def _image_crc32c(images: Iterable[npt.NDArray[np.uint16]]) -> npt.NDArray[np.uint32]:
     """CRC-32C of each observation's little-endian bytes."""
-    flat = np.ascontiguousarray(image, "<u2").reshape(len(image), -1)
-    crcs = [google_crc32c.value(row.tobytes()) for row in flat]
-    assert not len(flat) or flat[0].nbytes == OBS_BYTES
+    crcs = [google_crc32c.value(obs.tobytes()) for image in images for obs in np.ascontiguousarray(image, "<u2")]
     return np.array(crcs, np.uint32)

@@ -53,8 +53,8 @@ def verify_against(
         If a source is damaged.
     """
     found = find_sources(sources)
-    for _, error in found.failures:
-        raise error
+    for unusable in found.unusable:
+        raise unusable.error
     for source in found.sources:
         if str(source.unit) not in store.units:
             raise WrongUsage(f"the store has no unit {source.unit}", where=str(source.path))
@@ -113,7 +113,7 @@ def _differences(
     if (unit.localid[owners[rows]] != example.localid).any():
         out.append(f"{place}: the store has it under another localid than {example.localid}")
     for name, stored, given in (
-        ("image", image, series.image),
+        ("image", image, example.image),
         ("label", np.asarray(unit["label"][low:high])[within], series.label),
         ("time", np.asarray(unit["time"][low:high])[within], series.day),
         ("weight", np.asarray(unit["weight"][low:high])[within], series.weight),

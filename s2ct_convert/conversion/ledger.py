@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..durable import remove, sweep, sync, write_atomic
+from ..durable import beside, remove, sweep, sync, write_atomic
 from ..errors import DestinationExists
 from ..names import UnitName
 from ..store.layout import LAYOUT_VERSION
@@ -29,6 +29,10 @@ class Options:
     codec: str
     linked: bool = False
     layout: int = LAYOUT_VERSION
+
+    def flags(self) -> str:
+        """As on the command line."""
+        return f" --format {self.format} --codec {self.codec}{' --linked' if self.linked else ''}"
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Ledger:
     """The ledger of one store."""
 
     def __init__(self, store: Path) -> None:
-        self.path = store.with_name(store.name + ".s2ct")
+        self.path = beside(store, ".s2ct")
         self._units = self.path / "units"
         self._work = self.path / "work"
         self._store = self.path / "store.json"
@@ -136,17 +140,13 @@ class Ledger:
             raise DestinationExists(
                 "a store was begun here with other options",
                 where=str(store),
-                expected=_describe(begun),
-                found=_describe(options),
+                expected=begun.flags().strip(),
+                found=options.flags().strip(),
                 todo="use the same options to go on, --overwrite to start anew, or another destination",
             )
 
     def destroy(self) -> None:
         remove(self.path)
-
-
-def _describe(options: Options) -> str:
-    return f"--format {options.format} --codec {options.codec}{' --linked' if options.linked else ''}"
 
 
 def _safe_host() -> str:

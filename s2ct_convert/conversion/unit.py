@@ -73,7 +73,7 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
                 writer.append(
                     Rows(
                         localid=series.localid,
-                        image=series.image,
+                        images=series.images,
                         label=series.label,
                         time=series.day,
                         weight=series.weight,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 import traceback
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import FrameType
 from typing import Any
 
 from ..errors import EXIT_INCOMPLETE, EXIT_MACHINE, S2ctError, from_os_error
@@ -19,6 +21,7 @@ from .events import OnEvent, UnitDone, UnitFailed, UnitProgress, UnitStarted
 from .unit import UnitTask, convert_unit
 
 PROGRESS_BYTES = 1 << 20  # a progress event per MiB read
+STOP_SECONDS = 5  # for a worker to put its things away before it is killed
 
 
 def run_here(tasks: Sequence[UnitTask], on_event: OnEvent) -> None:
@@ -65,13 +68,20 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
         for process, _ in running.values():
             process.terminate()
         for process, _ in running.values():
-            process.join()
+            process.join(STOP_SECONDS)
+            process.kill()
 
 
 def _worker(task: UnitTask, sender: Connection[Any, Any]) -> None:
     """Body of a worker process. Ctrl-C reaches the whole terminal; only the parent decides what it means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
     sender.send(_make(task, sender.send))
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """Leave through every ``finally``, so that nothing unfinished stays behind."""
+    sys.exit(128 + signum)
 
 
 def _make(task: UnitTask, on_event: OnEvent) -> UnitDone | UnitFailed:

@@ -1,0 +1,107 @@
+"""What a conversion is to do, found out without writing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import WrongUsage
+from ..names import UnitName
+from ..source.find import Source, Unusable, find_sources
+from ..store.codecs import find_codec
+from .ledger import Options
+
+_SUFFIXES = {".zarr": "zarr", ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".nc": "hdf5", ".nc4": "hdf5"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sources in the order they are to run (largest first), what was passed over, and what should be a source."""
+
+    store: Path
+    options: Options
+    sources: tuple[Source, ...]
+    unusable: tuple[Unusable, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def units(self) -> list[UnitName]:
+        """Every unit the store is to have, also those whose file cannot be used as it is."""
+        return [s.unit for s in self.sources] + [u.unit for u in self.unusable if u.unit]
+
+
+def make_plan(
+    paths: Sequence[Path],
+    store: Path,
+    *,
+    format: str | None,
+    codec: str | None,
+    linked: bool,
+    tiles: tuple[str, ...],
+    splits: tuple[str, ...],
+) -> Plan:
+    """Look at the sources and settle the options.
+
+    Raises
+    ------
+    WrongUsage
+        If the arguments do not make sense, or there is nothing to convert.
+    """
+    options = _options(store, format, codec, linked)
+    found = find_sources(paths)
+    wanted = _Wanted({tile.removeprefix("T") for tile in tiles}, set(splits))
+    sources = [source for source in found.sources if wanted(source.unit)]
+    unusable = [one for one in found.unusable if one.unit is None or wanted(one.unit)]
+    if not sources and not unusable:
+        raise WrongUsage(
+            "there is nothing to convert" + (" of what was asked for" if found.sources else ""),
+            where=", ".join(map(str, paths)),
+            expected=str(wanted),
+            found=", ".join(str(source.unit) for source in found.sources) or "no archive, no TFRecord",
+        )
+    wanted.check_tiles([s.unit for s in found.sources] + [u.unit for u in found.unusable if u.unit])
+    for path in paths:
+        if path.resolve().is_relative_to(store.resolve()):
+            raise WrongUsage("a source lies inside the destination", where=str(path), todo="choose another destination")
+    sources.sort(key=lambda source: source.path.stat().st_size, reverse=True)
+    return Plan(store, options, tuple(sources), tuple(unusable), tuple(found.notes))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What --tile and --split let through."""
+
+    tiles: set[str]
+    splits: set[str]
+
+    def __call__(self, unit: UnitName) -> bool:
+        return (not self.tiles or unit.tile in self.tiles) and (not self.splits or unit.split in self.splits)
+
+    def __str__(self) -> str:
+        return " ".join([*(f"--tile {t}" for t in sorted(self.tiles)), *(f"--split {s}" for s in sorted(self.splits))])
+
+    def check_tiles(self, there: list[UnitName]) -> None:
+        """A tile that is asked for and not there is a slip of the pen, not a smaller store."""
+        if missing := self.tiles - {unit.tile for unit in there}:
+            raise WrongUsage(
+                "no source is of this tile",
+                expected=" ".join(f"--tile {tile}" for tile in sorted(missing)),
+                found=", ".join(map(str, there)),
+            )
+
+
+def _options(store: Path, format: str | None, codec: str | None, linked: bool) -> Options:
+    format = format or _SUFFIXES.get(store.suffix.lower())
+    if format is None:
+        raise WrongUsage(
+            "the format cannot be told from the name of the store",
+            where=str(store),
+            expected="a name that ends in .zarr or .h5",
+            todo="name the store so, or give --format zarr or --format hdf5",
+        )
+    if format not in ("zarr", "hdf5"):
+        raise WrongUsage(f"there is no format {format!r}", expected="zarr or hdf5")
+    if linked and format != "hdf5":
+        raise WrongUsage("--linked is for HDF5: a Zarr store is a folder of units already")
+    return Options(format, find_codec(format, codec).name, linked)
