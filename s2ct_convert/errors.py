@@ -146,10 +146,14 @@ _TODO = {
 }
 
 
-def from_os_error(error: OSError) -> S2ctError:
-    """The error a user sees for a failed system call: a missing file is wrong usage, all else this machine."""
-    where = os.fsdecode(error.filename) if error.filename else ""
-    what = error.strerror or str(error)
+def from_os_error(error: OSError, where: str = "") -> S2ctError:
+    """The error a user sees for a failed system call: a missing file is wrong usage, all else this machine.
+
+    ``where`` is told if the error itself names no file, as those of ``write`` do not.
+    """
+    where = os.fsdecode(error.filename) if error.filename else where
+    # h5py puts the whole state of its file driver into strerror.
+    what = os.strerror(error.errno) if error.errno else str(error)
     if isinstance(error, FileNotFoundError):
         return WrongUsage(what, where=where, todo="check the path")
     return MachineError(what, where=where, todo=_TODO.get(error.errno or 0, ""))

@@ -13,8 +13,8 @@ from types import FrameType
 
 import click
 
-from .. import __version__
 from ..errors import S2ctError, from_os_error
+from ..version import __version__
 from . import options
 from .convert import convert
 from .demo import demo

@@ -101,7 +101,7 @@ def _make(task: UnitTask, on_event: OnEvent) -> UnitDone | UnitFailed:
     except S2ctError as error:
         return UnitFailed(unit, source, error.exit_code, str(error))
     except OSError as error:
-        known = from_os_error(error)
+        known = from_os_error(error, str(task.store))
         return UnitFailed(unit, source, known.exit_code, str(known))
     except MemoryError:
         return UnitFailed(unit, source, EXIT_MACHINE, f"{source}: memory ran out\n  to do:    use fewer jobs (-j)")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .. import __version__
 from ..durable import remove
 from ..names import SPLITS, UnitName
 from ..store.container import Container
 from ..store.digest import store_digest
 from ..store.layout import LABELS, STATE_COMPLETE, index_arrays, root_attributes
+from ..version import __version__
 from .ledger import Ledger
 
 

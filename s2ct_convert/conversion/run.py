@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import __version__
 from ..errors import Incomplete, NotAStore, from_os_error
 from ..source.find import Source
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..store.reader import open_store
+from ..version import __version__
 from .claim import claim
 from .engine import run_here, run_processes
 from .events import Event, Finalising, Note, OnEvent, Started, UnitDone, UnitFailed
@@ -132,7 +132,7 @@ def convert(
     )
     if summary.failures:
         again = shlex.join([*(failure.source for failure in summary.failures), str(plan.store)])
-        raise UnitsFailed(summary, f"s2ct convert {again}{plan.options.flags()}")
+        raise UnitsFailed(summary, again=f"s2ct convert {again}{plan.options.flags()}")
     return summary
 
 
@@ -193,7 +193,7 @@ def _complete(container: Container, ledger: Ledger, command: str, *, changed: bo
         on_event(Finalising())
         return finalise(container, ledger, command)
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, str(container.path)) from error
 
 
 def _finished_digest(store: Path) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SomeFailed
+from ..errors import EXIT_MACHINE, SomeFailed
 from ..store.layout import OBS_BYTES
 from .events import UnitFailed
 from .ledger import UnitRecord
@@ -47,13 +47,17 @@ class Summary:
 class UnitsFailed(SomeFailed):
     """Some units could not be made; the others are done. ``summary`` tells both."""
 
-    def __init__(self, summary: Summary, todo: str) -> None:
+    def __init__(self, summary: Summary, again: str) -> None:
         self.summary = summary
+        codes = {failure.exit_code for failure in summary.failures}
         done = len(summary.converted) + len(summary.skipped)
+        failed = len(summary.failures)
+        not_tried = len(set(summary.missing) - {failure.unit for failure in summary.failures})
+        stopped = f", {not_tried} not tried" if not_tried else ""
         super().__init__(
-            f"{len(summary.failures)} of {done + len(summary.failures)} units failed",
-            {failure.exit_code for failure in summary.failures},
+            f"{failed} of {done + failed + not_tried} units failed{stopped}",
+            codes,
             some_done=done > 0,
             where=str(summary.store),
-            todo=todo,
+            todo="run the same command again when that is mended" if EXIT_MACHINE in codes else again,
         )

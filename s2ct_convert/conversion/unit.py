@@ -13,7 +13,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import __version__
 from ..durable import remove
 from ..errors import CountMismatch
 from ..source.find import Source
@@ -24,6 +23,7 @@ from ..store.container import Container
 from ..store.hdf5_container import Hdf5Container
 from ..store.unit_writer import Rows, UnitContent, UnitWriter
 from ..store.zarr_container import ZarrContainer
+from ..version import __version__
 from .ledger import Ledger, Options, UnitRecord
 
 

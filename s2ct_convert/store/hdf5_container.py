@@ -19,7 +19,7 @@ from ..durable import beside, publish, remove, sync_tree
 from ..names import UnitName
 from .codecs import Codec, hdf5_chunk_codec
 from .container import Columns
-from .hdf5_file import create_images, get_attributes, need_blosc, open_new, set_attributes, write_arrays
+from .hdf5_file import append_chunk, create_images, get_attributes, need_blosc, open_new, set_attributes, write_arrays
 from .layout import CHUNK_OBS, IMAGE, ArraySpec, unit_arrays
 
 
@@ -101,11 +101,10 @@ class Hdf5Container:
         with h5py.File(home if home.exists() else self.path, "r") as file:
             source = file if home.exists() else file[str(unit)]
             images = source[IMAGE.name]
-            n_obs = len(images)
-            copy = create_images(group, self.codec.parameters, n_obs)
-            for row in range(0, n_obs, CHUNK_OBS):
-                filter_mask, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
-                copy.id.write_direct_chunk((row, 0, 0, 0), chunk, filter_mask)
+            copy = create_images(group, self.codec.parameters)
+            for row in range(0, len(images), CHUNK_OBS):
+                _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
+                append_chunk(copy, chunk, min(CHUNK_OBS, len(images) - row))
             specs = unit_arrays(36 if source["label"].ndim == 3 else 1)
             write_arrays(group, specs, {spec.name: source[spec.name][...] for spec in specs})
             set_attributes(group, get_attributes(source))
@@ -121,14 +120,10 @@ class Hdf5Target:
     def __init__(self, path: Path, codec: Codec) -> None:
         self.path = path
         self._file = open_new(path)
-        self._images = create_images(self._file, codec.parameters, None)
-        self._n_obs = 0
+        self._images = create_images(self._file, codec.parameters)
 
     def append(self, chunk: bytes, rows: int) -> None:
-        # Grow by the rows in use: shrinking later would make HDF5 decode the last chunk and encode it anew.
-        self._images.resize(self._n_obs + rows, axis=0)
-        self._images.id.write_direct_chunk((self._n_obs, 0, 0, 0), chunk)
-        self._n_obs += rows
+        append_chunk(self._images, chunk, rows)
 
     def read(self, number: int) -> bytes:
         _, chunk = self._images.id.read_direct_chunk((number * CHUNK_OBS, 0, 0, 0))

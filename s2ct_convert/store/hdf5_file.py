@@ -30,8 +30,12 @@ def open_new(path: Path) -> h5py.File:
     return h5py.File(path, "x", libver=LIBVER)
 
 
-def create_images(group: h5py.Group, parameters: BloscParameters | Deflate, n_obs: int | None) -> h5py.Dataset:
-    """An empty ``image`` dataset; with ``n_obs`` None it grows as chunks are written."""
+def create_images(group: h5py.Group, parameters: BloscParameters | Deflate) -> h5py.Dataset:
+    """An empty ``image`` dataset that grows with :func:`append_chunk`.
+
+    Its first dimension has no limit: while a unit is written its length is not known, and HDF5 refuses a limit below
+    the chunk, which a unit of fewer than 32 observations would need.
+    """
     dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     dcpl.set_chunk((CHUNK_OBS, *OBS_SHAPE))
     if isinstance(parameters, Deflate):
@@ -45,11 +49,19 @@ def create_images(group: h5py.Group, parameters: BloscParameters | Deflate, n_ob
         values = (2, 2, 2, CHUNK_BYTES, parameters.clevel, shuffle, codes[parameters.cname])
         dcpl.set_filter(BLOSC_FILTER, h5py.h5z.FLAG_MANDATORY, values)
     dcpl.set_fletcher32()
-    shape = (n_obs or 0, *OBS_SHAPE)
-    limit = (h5py.h5s.UNLIMITED if n_obs is None else n_obs, *OBS_SHAPE)
-    space = h5py.h5s.create_simple(shape, limit)
+    space = h5py.h5s.create_simple((0, *OBS_SHAPE), (h5py.h5s.UNLIMITED, *OBS_SHAPE))
     dtype = h5py.h5t.py_create(np.dtype("<u2"))
     return h5py.Dataset(h5py.h5d.create(group.id, IMAGE.name.encode(), dtype, space, dcpl))
+
+
+def append_chunk(images: h5py.Dataset, chunk: bytes, rows: int) -> None:
+    """Add an encoded chunk, of which the first ``rows`` are observations; only the last may be partly used.
+
+    It grows by the rows in use: shrinking later would make HDF5 decode the last chunk and encode it anew.
+    """
+    n_obs = len(images)
+    images.resize(n_obs + rows, axis=0)
+    images.id.write_direct_chunk((n_obs, 0, 0, 0), chunk)
 
 
 def write_arrays(group: h5py.Group, arrays: Sequence[ArraySpec], columns: Columns) -> None:
