@@ -10,7 +10,7 @@ from .errors import BadName
 SPLITS = ("train", "val")
 
 # MGRS: zones 01-60, bands C-X and 100 km squares A-Z / A-V, none with I or O.
-_NAME = re.compile(r"(train|val)_T?((?:0[1-9]|[1-5]\d|60)[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])_(\d{1,9})")
+_NAME = re.compile(r"(train|val)_T?((?:0[1-9]|[1-5][0-9]|60)[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])_([0-9]{1,9})")
 _SUFFIXES = (".7z", ".tfrecord", ".tfrecords", ".tfrec", ".gz", ".gzip", ".zlib", ".zz")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -77,7 +79,7 @@ def _first_last(
 
 def _label_count(label: npt.NDArray[np.generic], row_start: npt.NDArray[np.generic]) -> npt.NDArray[np.int32]:
     """Labels of each class per sample, shape (samples, classes)."""
-    flat = label.reshape(len(label), -1)
+    flat = label.reshape(len(label), math.prod(label.shape[1:]))
     per_obs = np.stack([np.count_nonzero(flat == k, axis=1) for k in range(len(LABELS))], axis=1)
     running = np.vstack([np.zeros((1, len(LABELS)), np.int64), np.cumsum(per_obs, axis=0)])
     bounds = row_start.astype(np.int64)

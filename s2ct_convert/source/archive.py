@@ -8,7 +8,6 @@ to fit: whoever reads must read to the end and treat all as provisional until th
 
 from __future__ import annotations
 
-import lzma
 import struct
 import threading
 import zlib
@@ -20,19 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import py7zr
-from py7zr.exceptions import ArchiveError, PasswordRequired, UnsupportedCompressionMethodError
+from py7zr.exceptions import CrcError, PasswordRequired, UnsupportedCompressionMethodError
 from py7zr.io import Py7zIO, WriterFactory
 
-from ..errors import ArchiveDamaged, ArchiveUnsupported, NotAnArchive, S2ctError
+from ..errors import ArchiveDamaged, ArchiveUnsupported, MachineError, NotAnArchive, S2ctError, SourceError
 from .stream import SourceReader
 
 SIGNATURE = b"7z\xbc\xaf\x27\x1c"
 BUFFER_BYTES = 8 << 20  # what may wait between the unpacker and the parser
-
-# What py7zr lets through when the bytes of an archive are wrong; PasswordRequired is no ArchiveError.
-_DECODING = (ArchiveError, PasswordRequired, lzma.LZMAError, zlib.error, EOFError, UnicodeDecodeError)
-# A damaged header that passes its CRC can still make py7zr stumble over itself.
-_STUMBLES = (*_DECODING, AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,8 @@ def read_archive(path: Path) -> Archive:
     with SourceReader(path, with_md5=False) as file, _opened(file) as archive:
         with _explained(path.name):
             info = archive.archiveinfo()
-            members = tuple(Member(f.filename, f.uncompressed, f.crc32) for f in archive.list() if f.is_file)
+            # Not archive.list(): it fails on a time of modification that Python's datetime cannot hold.
+            members = tuple(Member(f.filename, f.uncompressed, f.crc32) for f in archive.files if f.is_file)
         return Archive(path, info.stat.st_size, tuple(info.method_names), info.blocks, bool(info.solid), members)
 
 
@@ -83,8 +78,12 @@ def open_member(file: SourceReader, name: str) -> Iterator[MemberStream]:
     ArchiveDamaged, ArchiveUnsupported
         Here or from ``read`` once the unpacker meets the damage; at the latest where the end would be.
     """
+    where = Path(file.name).name
     with _opened(file) as archive:
-        stream = MemberStream(Path(file.name).name)
+        sizes = {file.filename: file.uncompressed for file in archive.files}
+        if name not in sizes:
+            raise SourceError(f"there is no file {name!r} in the archive", where=where)
+        stream = MemberStream(where, sizes[name])
         thread = threading.Thread(target=stream.run, args=(archive, name), name="s2ct-unpack", daemon=True)
         thread.start()
         try:
@@ -101,8 +100,8 @@ class _Abandoned(Exception):
 class MemberStream:
     """What one thread unpacks and another reads, at most ``BUFFER_BYTES`` (or one piece) apart."""
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, where: str, size: int) -> None:
+        self._where, self._missing = where, size
         self._changed = threading.Condition()
         self._pieces: deque[memoryview] = deque()
         self._waiting = 0
@@ -114,6 +113,13 @@ class MemberStream:
         try:
             with _explained(self._where):
                 archive.extract(targets=[name], factory=_Factory(self))
+            if self._missing:
+                raise ArchiveDamaged(
+                    "the file in the archive is not as long as the archive says",
+                    where=f"{self._where}: {name}",
+                    found=f"{abs(self._missing):,} bytes too {'few' if self._missing > 0 else 'many'}",
+                    todo=_AGAIN,
+                )
         except _Abandoned:
             pass
         except BaseException as error:  # handed to the reader, which raises it
@@ -129,6 +135,7 @@ class MemberStream:
                 self._changed.wait()
             if self._abandoned:
                 raise _Abandoned
+            self._missing -= len(data)
             if data:
                 self._pieces.append(memoryview(bytes(data)))
                 self._waiting += len(data)
@@ -248,8 +255,18 @@ def _explained(name: str) -> Iterator[None]:
     """Turn what py7zr raises into our errors."""
     try:
         yield
-    except (_Abandoned, S2ctError, OSError, MemoryError):
+    except (_Abandoned, S2ctError):
         raise
+    except MemoryError as error:
+        raise MachineError(
+            "memory ran out while unpacking",
+            where=name,
+            todo="use fewer jobs (-j); a damaged archive may ask for too much as well: check it against its md5",
+        ) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise _damaged(name, error) from error  # bz2 says "Invalid data stream" with an OSError
     except PasswordRequired:
         raise _encrypted(name) from None
     except UnsupportedCompressionMethodError as error:
@@ -258,15 +275,21 @@ def _explained(name: str) -> Iterator[None]:
             where=name,
             todo="unpack it with 7-Zip, then give the TFRecord",
         ) from error
-    except py7zr.exceptions.CrcError as error:
+    except CrcError as error:
+        # py7zr gives (computed, stored) for a file and (stored, computed), without a name, for a block.
+        of_file = error.filename is not None
+        stored, computed = (error.actual, error.expected) if of_file else (error.expected, error.actual)
         raise ArchiveDamaged(
             "the CRC32 of what was unpacked does not fit",
-            where=f"{name}: {error.filename}" if error.filename else name,
-            expected=f"{error.actual:#010x}",
-            found=f"{error.expected:#010x}",
+            where=f"{name}: {error.filename}" if of_file else name,
+            expected=f"{stored:#010x}",
+            found=f"{computed:#010x}",
             todo=_AGAIN,
         ) from error
-    except _STUMBLES as error:
-        raise ArchiveDamaged(
-            f"the archive is damaged ({error or type(error).__name__})", where=name, todo=_AGAIN
-        ) from error
+    except Exception as error:  # every decoder has errors of its own, and py7zr stumbles over damaged headers
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> ArchiveDamaged:
+    reason = str(error) or type(error).__name__
+    return ArchiveDamaged(f"the archive is damaged ({reason})", where=name, todo=_AGAIN)

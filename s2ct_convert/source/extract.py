@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..durable import sync
-from ..errors import ArchiveDamaged, DestinationExists, NotATFRecord, SourceError
+from ..errors import DestinationExists, NotATFRecord, SourceError
 from .archive import Member, open_member, read_archive
 from .stream import PIECE_BYTES, SourceReader
 
@@ -94,13 +94,6 @@ def _extract(archive: Path, member: Member, target: Path, on_bytes: Callable[[in
             with open_member(source, member.name) as stream:
                 while piece := stream.read(PIECE_BYTES):
                     out.write(piece)
-            if out.tell() != member.size:
-                raise ArchiveDamaged(
-                    "the file has another size than the archive says",
-                    where=f"{archive.name}: {member.name}",
-                    expected=f"{member.size:,} bytes",
-                    found=f"{out.tell():,} bytes",
-                )
             out.flush()
             os.fsync(out.fileno())
         os.replace(part, target)

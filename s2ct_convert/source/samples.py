@@ -141,7 +141,8 @@ def _join(parts: list[Series]) -> Series:
     """One series of several of the same sample, sorted; images that are in order are not copied."""
 
     def column(name: str) -> npt.NDArray[Any]:
-        return np.concatenate([getattr(part, name) for part in parts])
+        arrays = [getattr(part, name) for part in parts]
+        return np.concatenate([array for array in arrays if len(array)] or arrays[:1])
 
     columns = {name: column(name) for name in ("label", "day", "weight", "example", "position")}
     images = tuple(image for part in parts for image in part.images)

@@ -128,7 +128,7 @@ class Inflate:
         self._zlib = zlib.decompressobj()
 
     def read(self, n: int, /) -> bytes:
-        while not self._zlib.eof:
+        while n and not self._zlib.eof:  # to zlib, 0 means without limit
             packed = self._zlib.unconsumed_tail or self._stream.read(PIECE_BYTES)
             if not packed:
                 raise _cut(self._where, "zlib")
@@ -138,6 +138,8 @@ class Inflate:
                 raise _wrong(self._where, "zlib", error) from error
             if out:
                 return out
+        if not n:
+            return b""
         if self._zlib.unused_data or self._stream.read(1):
             raise TFRecordDamaged("there are bytes after the end of the zlib stream", where=self._where)
         return b""

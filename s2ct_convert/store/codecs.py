@@ -18,7 +18,7 @@ from isal import isal_zlib
 from numcodecs.blosc import Blosc
 from numcodecs.fletcher32 import Fletcher32
 
-from ..errors import WrongUsage
+from ..errors import MachineError, WrongUsage
 from .layout import CHUNK_OBS, OBS_BYTES
 
 CHUNK_BYTES = CHUNK_OBS * OBS_BYTES
@@ -102,7 +102,10 @@ def zarr_chunk_codec(parameters: BloscParameters) -> tuple[Encode, Decode]:
         return packed + struct.pack("<I", google_crc32c.value(packed))
 
     def decode(data: bytes) -> Chunk:
-        return _chunk(blosc.decode(data[:-4]))
+        packed, stored = data[:-4], data[-4:]
+        if struct.pack("<I", google_crc32c.value(packed)) != stored:
+            raise MachineError("a chunk reads back other than it was written", todo="check the disk")
+        return _chunk(blosc.decode(packed))
 
     return encode, decode
 

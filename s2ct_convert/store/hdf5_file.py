@@ -37,6 +37,7 @@ def create_images(group: h5py.Group, parameters: BloscParameters | Deflate) -> h
     the chunk, which a unit of fewer than 32 observations would need.
     """
     dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    dcpl.set_obj_track_times(False)  # two runs give the same bytes
     dcpl.set_chunk((CHUNK_OBS, *OBS_SHAPE))
     if isinstance(parameters, Deflate):
         dcpl.set_shuffle()

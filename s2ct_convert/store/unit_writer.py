@@ -10,6 +10,7 @@ way, and memory holds one window and what is in flight. What the second pass rea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -124,7 +125,7 @@ class UnitWriter:
         for spec in unit_arrays(label_pixels):
             if spec.name in self._columns:
                 empty = np.empty((0, *(6,) * (len(spec.dims) - 1)), spec.dtype)
-                columns[spec.name] = np.concatenate([empty, *self._columns.pop(spec.name)])
+                columns[spec.name] = np.concatenate([empty, *(a for a in self._columns.pop(spec.name) if len(a))])
         return columns
 
     def _second_pass(
@@ -135,12 +136,24 @@ class UnitWriter:
         columns: Mapping[str, npt.NDArray[Any]],
     ) -> None:
         """Write all again in ``order`` (row of the unit -> row as written) and drop the first writing."""
-        first = self._writing
-        first.finish_images()
-        self._writing = _Writing(self._container, self._work.with_name(self._work.name + ".sorted"), self._threads)
+        self._writing.finish_images()
+        with closing(self._writing) as first:
+            self._writing = _Writing(self._container, self._work.with_name(self._work.name + ".sorted"), self._threads)
+            self._write_sorted(first.target, order, localid, row_start, columns)
+        remove(first.target.path)
+
+    def _write_sorted(
+        self,
+        written: UnitTarget,
+        order: npt.NDArray[np.int64],
+        localid: npt.NDArray[np.int64],
+        row_start: npt.NDArray[np.int64],
+        columns: Mapping[str, npt.NDArray[Any]],
+    ) -> None:
+        """Rows of ``written`` in their order, a window at a time, each sample told before its first image."""
         sample, n_obs = 0, len(order)
         for low in range(0, max(n_obs, 1), WINDOW_OBS):
-            window = self._gather(first.target, order[low : low + WINDOW_OBS])
+            window = self._gather(written, order[low : low + WINDOW_OBS])
             high = low + len(window)
             row = low
             while sample < len(localid) and (row_start[sample] < high or high == n_obs):
@@ -151,12 +164,12 @@ class UnitWriter:
                 )
                 row, sample = begin, sample + 1
             self._writing.image(window[row - low :])
-        first.close()
-        remove(first.target.path)
 
     def _gather(self, target: UnitTarget, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
         """Images of these rows as written; each chunk that has any of them is read and decoded once."""
         out = np.empty((len(rows), *OBS_SHAPE), "<u2")
+        if not len(rows):
+            return out
         by_row = np.argsort(rows, kind="stable")
         chunks, first = np.unique(rows[by_row] // CHUNK_OBS, return_index=True)
 
