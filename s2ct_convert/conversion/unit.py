@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..durable import remove
-from ..errors import CountMismatch
 from ..source.find import Source
 from ..source.read import open_source
 from ..source.samples import Grouper
@@ -81,14 +80,7 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
                         position=series.position,
                     )
                 )
-            if grouper.examples != source.examples:
-                raise CountMismatch(
-                    "the number of examples is not the one in the name",
-                    where=source.where,
-                    expected=f"{source.examples} examples, by the name",
-                    found=f"{grouper.examples} examples",
-                    todo="give the file its published name, or fetch it again",
-                )
+            source.check_count(grouper.examples)
             md5 = examples.md5()
             content = writer.finish(grouper.label_pixels or 1, _attributes(source, md5, status.st_size, grouper))
         container.publish(source.unit, content.path)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import py7zr
 from py7zr.exceptions import CrcError, PasswordRequired, UnsupportedCompressionMethodError
@@ -65,8 +65,15 @@ def read_archive(path: Path) -> Archive:
         with _explained(path.name):
             info = archive.archiveinfo()
             # Not archive.list(): it fails on a time of modification that Python's datetime cannot hold.
-            members = tuple(Member(f.filename, f.uncompressed, f.crc32) for f in archive.files if f.is_file)
+            members = tuple(Member(f.filename, f.uncompressed, _crc32(f)) for f in archive.files if f.is_file)
         return Archive(path, info.stat.st_size, tuple(info.method_names), info.blocks, bool(info.solid), members)
+
+
+def _crc32(file: Any) -> int | None:
+    """CRC32 of a file; where it is the only one of its block, an archive may have it for the block alone."""
+    if file.crc32 is None and file.folder is not None and len(file.folder.files) == 1:
+        return cast("int | None", file.folder.crc)
+    return cast("int | None", file.crc32)
 
 
 @contextmanager
@@ -210,6 +217,11 @@ def _opened(file: SourceReader) -> Iterator[py7zr.SevenZipFile]:
             raise ArchiveDamaged("the archive has no list of files", where=name)
         if archive.needs_password():
             raise _encrypted(name)
+        with _explained(name):
+            methods = archive.archiveinfo().method_names
+        if "PPMd" in methods:
+            # pyppmd 1.3.1 writes outside its memory when the stream is damaged and takes the process down.
+            raise _unsupported(name, "PPMd, whose decoder does not survive a damaged archive")
         yield archive
 
 
@@ -270,11 +282,7 @@ def _explained(name: str) -> Iterator[None]:
     except PasswordRequired:
         raise _encrypted(name) from None
     except UnsupportedCompressionMethodError as error:
-        raise ArchiveUnsupported(
-            f"a compression method of this archive cannot be decoded here ({error.message})",
-            where=name,
-            todo="unpack it with 7-Zip, then give the TFRecord",
-        ) from error
+        raise _unsupported(name, error.message) from error
     except CrcError as error:
         # py7zr gives (computed, stored) for a file and (stored, computed), without a name, for a block.
         of_file = error.filename is not None
@@ -288,6 +296,14 @@ def _explained(name: str) -> Iterator[None]:
         ) from error
     except Exception as error:  # every decoder has errors of its own, and py7zr stumbles over damaged headers
         raise _damaged(name, error) from error
+
+
+def _unsupported(name: str, method: str) -> ArchiveUnsupported:
+    return ArchiveUnsupported(
+        f"a compression method of this archive cannot be decoded here ({method})",
+        where=name,
+        todo="unpack it with 7-Zip, then give the TFRecord",
+    )
 
 
 def _damaged(name: str, error: Exception) -> ArchiveDamaged:

@@ -45,12 +45,14 @@ def extract_archive(
     members = read_archive(archive).members
     if not members:
         raise NotATFRecord("there is no file in this archive", where=archive.name)
-    names = [member.name for member in members]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise SourceError(f"the archive has two files named {twice!r}", where=archive.name)
-    targets = {member: destination / _checked(member.name, archive) for member in members}
+    targets: dict[Path, Member] = {}
+    for member in members:
+        target = destination / _checked(member.name, archive)
+        if target in targets:
+            raise SourceError("the archive has two files for one place", where=archive.name, found=repr(member.name))
+        targets[target] = member
     done = []
-    for member, target in targets.items():
+    for target, member in targets.items():
         if target.exists() and not overwrite:
             if not _is_equal(target, member):
                 raise DestinationExists(

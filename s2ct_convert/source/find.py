@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import BadName, NotAnArchive, NotATFRecord, S2ctError, WrongUsage, from_os_error
+from ..errors import BadName, CountMismatch, NotAnArchive, NotATFRecord, S2ctError, WrongUsage, from_os_error
 from ..names import UnitName, parse_name
 from .archive import SIGNATURE, Member, read_archive
-from .tfrecord import HEADER_BYTES, is_header, is_wrapped
+from .tfrecord import HEADER_BYTES, is_header
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,22 @@ class Source:
         if self.member is None or self.member == self.path.name.removesuffix(".7z"):
             return self.path.name
         return f"{self.path.name}: {self.member}"
+
+    def check_count(self, found: int) -> None:
+        """Compare the number of examples that were read with the one in the name.
+
+        Raises
+        ------
+        CountMismatch
+        """
+        if found != self.examples:
+            raise CountMismatch(
+                "the number of examples is not the one in the name",
+                where=self.where,
+                expected=f"{self.examples} examples, by the name",
+                found=f"{found} examples",
+                todo="give the file its published name, or fetch it again",
+            )
 
 
 @dataclass(frozen=True)
@@ -77,7 +93,7 @@ def find_sources(paths: Iterable[Path]) -> Found:
     for path in paths:
         if not path.exists():
             raise WrongUsage("there is no such file or folder", where=str(path), todo="check the path")
-        files = _walk(path) if path.is_dir() else [path]
+        files = _walk(path, found) if path.is_dir() else [path]
         passed_over = []
         for file in files:
             real = file.resolve()
@@ -100,16 +116,24 @@ def find_sources(paths: Iterable[Path]) -> Found:
     return found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, found: Found) -> Iterator[Path]:
     """Files below a folder in sorted order, without hidden ones and without what belongs to a store."""
-    for root, folders, files in os.walk(folder):
-        if "zarr.json" in files:
+
+    def unreadable(error: OSError) -> None:
+        found.unusable.append(Unusable(Path(os.fsdecode(error.filename)), None, from_os_error(error)))
+
+    visited: set[Path] = set()  # links are followed, which may lead round in a circle
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=unreadable):
+        if "zarr.json" in files or (real := Path(root).resolve()) in visited:
             folders.clear()
             continue
+        visited.add(real)
         folders[:] = sorted(f for f in folders if not f.startswith(".") and not f.endswith((".s2ct", ".units")))
         for name in sorted(files):
-            if not name.startswith("."):
-                yield Path(root, name)
+            path = Path(root, name)
+            # No pipes, sockets and devices; a broken link is told as such.
+            if not name.startswith(".") and (path.is_file() or not path.exists()):
+                yield path
 
 
 def _add(found: Found, file: Path, *, named: bool) -> bool:
@@ -123,10 +147,8 @@ def _add(found: Found, file: Path, *, named: bool) -> bool:
     try:
         if head.startswith(SIGNATURE) or file.suffix.lower() == ".7z":
             found.sources.extend(_from_archive(file, found.notes))
-        elif is_header(head) or is_wrapped(head):
-            found.sources.append(Source(*parse_name(file.name), file))
         else:
-            # Not recognised; with a published name its damage is told when it is read.
+            # Also what is not recognised: with a published name its damage is told when it is read.
             found.sources.append(Source(*parse_name(file.name), file))
     except BadName as error:
         if is_header(head) or head.startswith(SIGNATURE):

@@ -85,7 +85,8 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
     WrongUsage
         If the path does not exist.
     SourceError
-        If the source is damaged. Examples before the damage have been given by then.
+        If the source is damaged, or has another number of examples than its name says. Examples before the damage
+        have been given by then.
 
     Examples
     --------
@@ -100,8 +101,9 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
     if not found.sources:
         raise WrongUsage("there is no archive and no TFRecord here", where=str(path))
     for source in found.sources:
+        n = 0
         with open_source(source) as examples:
-            for example in examples:
+            for n, example in enumerate(examples, start=1):  # noqa: B007  # the last is the number of examples
                 yield {
                     "tid": source.unit.tile.encode(),
                     "dates": example.dates,
@@ -110,3 +112,4 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
                     "labels": example.labels,
                     "weights": example.weights,
                 }
+        source.check_count(n)

@@ -34,7 +34,6 @@ class SourceReader(io.RawIOBase):
         self._file: BinaryIO = open(path, "rb", buffering=0)
         self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
         self._hashed = 0
-        self._front = 0
         self._on_bytes = on_bytes
 
     def readable(self) -> bool:
