@@ -33,7 +33,7 @@ class Hdf5Container:
         self.units = beside(path, ".units")
         self.encode, self.decode = hdf5_chunk_codec(codec.parameters)
         if codec.name == "blosc":
-            need_blosc()
+            need_blosc(writing=True)
 
     def exists(self) -> bool:
         return self.path.exists() or self.units.exists()
@@ -81,10 +81,11 @@ class Hdf5Container:
         remove(work)
         with open_new(work) as file:
             for unit in units:
+                split = file.require_group(unit.split)  # one made on the way to the unit would store its time
                 if self.linked and self._home(unit).exists():
-                    file[str(unit)] = h5py.ExternalLink(f"{self.units.name}/{unit.key}.h5", "/")
+                    split[unit.tile] = h5py.ExternalLink(f"{self.units.name}/{unit.key}.h5", "/")
                 else:
-                    self._copy(unit, file.create_group(str(unit)))
+                    self._copy(unit, split.create_group(unit.tile))
             write_arrays(file.create_group("index"), arrays, index)
             set_attributes(file, attributes)
         sync_tree(work)

@@ -43,7 +43,7 @@ def create_images(group: h5py.Group, parameters: BloscParameters | Deflate) -> h
         dcpl.set_shuffle()
         dcpl.set_deflate(parameters.level)
     else:
-        need_blosc()
+        need_blosc(writing=True)
         # What the HDF5 Blosc filter stores: its revision, Blosc format, type size, chunk size, level, shuffle, codec.
         codes = {"blosclz": 0, "lz4": 1, "zstd": 5}
         shuffle = SHUFFLES[parameters.shuffle]
@@ -109,7 +109,7 @@ def get_attributes(target: h5py.Group | h5py.Dataset) -> dict[str, Any]:
     return {k: v.decode() if isinstance(v, bytes) else v for k, v in target.attrs.items()}
 
 
-def need_blosc() -> None:
+def need_blosc(*, writing: bool = False) -> None:
     """Register the Blosc filter.
 
     Raises
@@ -117,12 +117,18 @@ def need_blosc() -> None:
     WrongUsage
         If the filter is not there and hdf5plugin, which brings it, is not installed.
     """
-    if h5py.h5z.filter_avail(BLOSC_FILTER):
+    available = h5py.h5z.filter_avail(BLOSC_FILTER)
+    if available and not writing:
         return
     try:
-        import hdf5plugin  # noqa: F401  # registers its filters when imported
+        import hdf5plugin
     except ImportError:
+        if available:
+            return
         raise WrongUsage(
             "this needs the HDF5 Blosc filter",
             todo="pip install 's2ct-convert[hdf5plugin]', or use --codec gzip, which every HDF5 can read",
         ) from None
+    if writing and hdf5plugin.get_config().registered_filters.get("blosc") == "unknown":
+        # One from elsewhere: that of netCDF4-python says that it can write, and fails in h5py's HDF5.
+        hdf5plugin.register("blosc", force=True)

@@ -223,22 +223,29 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
             where=str(path),
             todo="run the command that made it again; it goes on where it stopped",
         )
+    if store.format == "hdf5" and any(_has_filter(unit[IMAGE.name], BLOSC_FILTER) for unit in store.units.values()):
+        need_blosc()
     return store
 
 
 def _open_zarr(path: Path) -> Store:
     if not (path / "zarr.json").exists():
         raise NotAStore("this folder is no Zarr v3 group", where=str(path), found="no zarr.json in it")
-    root = zarr.open_group(path, mode="r", zarr_format=3)
+    try:
+        root = zarr.open_group(path, mode="r", zarr_format=3)
+    except ValueError as error:  # an array, or metadata that is broken
+        raise NotAStore("this folder is no Zarr v3 group", where=str(path), found=str(error)) from error
     return Store(path, "zarr", root, dict(root.attrs))
 
 
 def _open_hdf5(path: Path) -> Store:
-    file = h5py.File(path, "r")
-    store = Store(path, "hdf5", file, get_attributes(file))
-    if any(_has_filter(unit[IMAGE.name], BLOSC_FILTER) for unit in store.units.values()):
-        need_blosc()
-    return store
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        if error.errno:  # the machine's word, not HDF5's
+            raise
+        raise NotAStore("HDF5 cannot open this file", where=str(path), found=str(error)) from error
+    return Store(path, "hdf5", file, get_attributes(file))
 
 
 def _has_filter(dataset: h5py.Dataset, number: int) -> bool:

@@ -1,0 +1,117 @@
+"""A store read with plain zarr and plain h5py, and its digest by the words of docs/design.md section 3.
+
+Nothing of the package is used here: these are the eyes of a stranger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import zarr
+
+Arrays = dict[str, np.ndarray]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The root group: zarr's for a folder, h5py's for a file."""
+    if path.is_dir():
+        yield zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
+    else:
+        with h5py.File(path, "r") as file:
+            yield file
+
+
+def unit_names(path: Path) -> list[str]:
+    with opened(path) as root:
+        return sorted(f"{split}/{tile}" for split in ("train", "val") if split in root for tile in root[split])
+
+
+def arrays(path: Path, group: str = "") -> Arrays:
+    """Every array of a group, whole."""
+    with opened(path) as root:
+        node = root[group] if group else root
+        return {name: node[name][...] for name in node if not is_pure_dimension(node[name])}
+
+
+def attributes(path: Path, group: str = "") -> dict[str, Any]:
+    with opened(path) as root:
+        node = root[group] if group else root
+        return {name: _python(value) for name, value in node.attrs.items()}
+
+
+def is_pure_dimension(dataset: Any) -> bool:
+    """Whether netCDF-4 has it for a dimension without a variable."""
+    name = dataset.attrs.get("NAME", b"")
+    return isinstance(name, bytes) and name.startswith(b"This is a netCDF dimension but not a netCDF variable")
+
+
+def _python(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value.item() if isinstance(value, np.generic) else value
+
+
+def sample_digest(unit: Arrays, i: int) -> bytes:
+    low, high = int(unit["row_start"][i]), int(unit["row_start"][i + 1])
+    sha = hashlib.sha256()
+    sha.update(struct.pack("<q", unit["localid"][i]))
+    sha.update(struct.pack("<i", unit["row_size"][i]))
+    for name, dtype in (("time", "<i4"), ("label", "|i1"), ("weight", "<f4"), ("image", "<u2")):
+        sha.update(unit[name][low:high].astype(dtype).tobytes(order="C"))
+    return sha.digest()
+
+
+def unit_digest(unit: Arrays) -> str:
+    sha = hashlib.sha256()
+    for i, localid in enumerate(unit["localid"]):
+        sha.update(struct.pack("<q", localid) + sample_digest(unit, i))
+    return f"sha256:{sha.hexdigest()}"
+
+
+def store_digest(path: Path) -> str:
+    sha = hashlib.sha256()
+    for name in unit_names(path):
+        sha.update(name.encode() + bytes.fromhex(unit_digest(arrays(path, name)).split(":")[1]))
+    return f"sha256:{sha.hexdigest()}"
+
+
+def strict_json(path: Path) -> Any:
+    """JSON as its specification has it: no NaN, no Infinity."""
+
+    def refuse(token: str) -> None:
+        raise ValueError(f"{path}: {token} is not JSON")
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def file_bytes(root: Path) -> dict[str, bytes]:
+    """Content of every file below a folder by relative path, or of the file itself."""
+    if root.is_file():
+        return {"": root.read_bytes()}
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def assert_same(found: Arrays, expected: Arrays) -> None:
+    """Equal names, dtypes, shapes and bytes (so that NaN equals NaN, and 0 is not -0)."""
+    assert sorted(found) == sorted(expected)
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype, name
+        assert found[name].shape == array.shape, name
+        assert found[name].tobytes() == array.tobytes(), name
+
+
+def edit(path: Path, array: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Rewrite an array of a store with what ``change`` makes of it, as a stranger with zarr or h5py would."""
+    if path.is_dir():
+        node = zarr.open_group(path, mode="r+", zarr_format=3, use_consolidated=False)[array]
+        node[...] = change(node[...])
+    else:
+        with h5py.File(path, "r+") as file:
+            file[array][...] = change(file[array][...])

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from s2ct_convert.store import layout
+from s2ct_convert.store.layout import BAND_DATA, IMAGE, index_arrays, root_attributes, unit_arrays
+
+# docs/design.md section 3, written out once more: name -> dtype, dimensions.
+UNIT = {
+    "image": ("uint16", ("obs", "band", "y", "x")),
+    "label": ("int8", ("obs",)),
+    "time": ("int32", ("obs",)),
+    "weight": ("float32", ("obs",)),
+    "sample_index": ("int32", ("obs",)),
+    "image_crc32c": ("uint32", ("obs",)),
+    "example": ("int32", ("obs",)),
+    "position": ("int16", ("obs",)),
+    "localid": ("int64", ("sample",)),
+    "row_size": ("int32", ("sample",)),
+    "row_start": ("int64", ("sample_bound",)),
+    "band": ("int8", ("band",)),
+    "wavelength": ("float32", ("band",)),
+}
+INDEX = {
+    "split": ("int8", ("sample",)),
+    "tile": ("int16", ("sample",)),
+    "localid": ("int64", ("sample",)),
+    "row_start": ("int64", ("sample",)),
+    "row_size": ("int32", ("sample",)),
+    "time_first": ("int32", ("sample",)),
+    "time_last": ("int32", ("sample",)),
+    "label_count": ("int32", ("sample", "class")),
+}
+TILES = ("49RGN", "50SMG")
+EVERY_ARRAY = [IMAGE, *unit_arrays(1), *unit_arrays(36), *index_arrays(TILES)]
+IDS = [f"{spec.name}-{i}" for i, spec in enumerate(EVERY_ARRAY)]
+CLASSES = "clear opaque_cloud thin_cloud haze cloud_shadow snow"
+
+
+def as_table(specs):
+    return {spec.name: (spec.dtype, spec.dims) for spec in specs}
+
+
+def by_name(specs, name):
+    return next(spec for spec in specs if spec.name == name)
+
+
+def test_a_unit_has_the_arrays_of_the_design_and_no_other():
+    assert as_table([IMAGE, *unit_arrays(1)]) == UNIT
+
+
+def test_a_source_with_36_labels_a_timestamp_changes_the_label_array_alone():
+    assert as_table([IMAGE, *unit_arrays(36)]) == UNIT | {"label": ("int8", ("obs", "label_y", "label_x"))}
+
+
+def test_the_index_has_the_arrays_of_the_design_and_no_other():
+    assert as_table(index_arrays(TILES)) == INDEX
+
+
+def test_chunks_and_shards_are_those_of_the_design():
+    assert (layout.CHUNK_OBS, layout.SHARD_OBS, layout.OBS_SHAPE) == (32, 4096, (4, 42, 42))
+    assert layout.OBS_BYTES == 14_112
+
+
+@pytest.mark.parametrize(
+    ("specs", "name", "meanings"),
+    [
+        (unit_arrays(1), "label", CLASSES),
+        (unit_arrays(36), "label", CLASSES),
+        (unit_arrays(1), "band", "B2 B3 B4 B8"),
+        (index_arrays(TILES), "split", "train val"),
+        (index_arrays(TILES), "tile", "49RGN 50SMG"),
+    ],
+)
+def test_flags_count_from_zero_in_the_type_of_their_variable(specs, name, meanings):
+    spec = by_name(specs, name)
+    assert spec.attributes["flag_meanings"] == meanings
+    values = spec.attributes["flag_values"]
+    assert values.dtype == spec.dtype
+    assert values.tolist() == list(range(len(meanings.split())))
+    assert all(re.fullmatch(r"[A-Za-z0-9_.+@-]+", word) for word in meanings.split())  # CF 3.5
+
+
+@pytest.mark.parametrize("spec", EVERY_ARRAY, ids=IDS)
+def test_no_array_is_text_and_no_attribute_changes_what_a_reader_sees(spec):
+    assert np.dtype(spec.dtype).kind in "iuf"
+    assert not {"_FillValue", "missing_value", "scale_factor", "add_offset", "valid_range"} & set(spec.attributes)
+    for value in spec.attributes.values():
+        assert isinstance(value, str | int | np.ndarray)
+        assert isinstance(value, str) or not np.isnan(value).any()
+
+
+@pytest.mark.parametrize("name", ["time", "time_first", "time_last"])
+def test_times_are_days_since_1970_in_a_calendar_that_every_reader_knows(name):
+    attributes = by_name(EVERY_ARRAY, name).attributes
+    assert attributes["units"] == "days since 1970-01-01"
+    assert attributes["calendar"] == "proleptic_gregorian"
+
+
+def test_a_unit_is_marked_as_a_cf_contiguous_ragged_array():
+    assert by_name(unit_arrays(1), "localid").attributes["cf_role"] == "timeseries_id"
+    assert by_name(unit_arrays(1), "row_size").attributes["sample_dimension"] == "obs"
+
+
+def test_bands_come_with_their_wavelengths_in_nm():
+    assert by_name(unit_arrays(1), "wavelength").attributes["units"] == "nm"
+    assert {name: array.dtype for name, array in BAND_DATA.items()} == {"band": np.int8, "wavelength": np.float32}
+    assert BAND_DATA["band"].tolist() == [0, 1, 2, 3]
+    # Sentinel-2A by ESA: blue, green and red are 490, 560 and 665 nm wide bands, B8 (not 8A) is at 833 nm.
+    assert np.abs(BAND_DATA["wavelength"] - [492.4, 559.8, 664.6, 832.8]).max() < 0.01
+
+
+def root(**changed):
+    given = {"state": "complete", "version": "1.2", "command": "s2ct convert a b", "units": 3, "digest": "sha256:0"}
+    return root_attributes(**{**given, **changed})
+
+
+def test_the_root_says_what_this_is_where_it_is_from_and_whether_it_is_whole(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    attributes = root()
+    assert attributes["Conventions"] == "CF-1.11, ACDD-1.3"
+    assert attributes["state"] == "complete"
+    assert attributes["s2ct_version"] == "1.2"
+    assert attributes["s2ct_layout_version"] == layout.LAYOUT_VERSION
+    assert attributes["content_digest"] == "sha256:0"
+    assert attributes["doi"] == "https://doi.org/10.5281/zenodo.10613705"
+    assert attributes["history"] == "2023-11-14T22:13:20Z s2ct 1.2: s2ct convert a b"
+    assert {"title", "license", "creators", "citation"} <= {name for name, value in attributes.items() if value}
+
+
+def test_only_the_date_and_the_history_depend_on_the_clock(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    first = root()
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    now = root()
+    assert {name for name in first if first[name] != now[name]} == {"date_created", "history"}
+
+
+def test_root_attributes_are_text_and_finite_numbers():
+    for name, value in root().items():
+        assert isinstance(value, str | int) and math.isfinite(len(str(value))), name

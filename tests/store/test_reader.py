@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+
+import s2ct_convert
+from s2ct_convert.errors import Incomplete, NotAStore
+from s2ct_convert.store.reader import Sample, open_store
+
+from . import plain
+
+KINDS = ("zarr", "h5", "blosc", "linked")
+UNITS = ("train/49RGN", "train/50SMG", "val/50SMG")
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def store(made, kind):
+    with open_store(made[kind]) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["zarr", "h5"])
+def own(request, made, tmp_path) -> Path:
+    """A store of its own to change, in both formats."""
+    copy = shutil.copytree if request.param == "zarr" else shutil.copy
+    return Path(copy(made[request.param], tmp_path / f"own.{request.param}"))
+
+
+def set_root_attribute(path: Path, name: str, value: object) -> None:
+    """Set an attribute of the root; None deletes it."""
+    if path.is_dir():
+        node = json.loads((path / "zarr.json").read_text())
+        node["attributes"][name] = value
+        if value is None:
+            del node["attributes"][name]
+        (path / "zarr.json").write_text(json.dumps(node))
+        return
+    with h5py.File(path, "r+") as file:
+        del file.attrs[name]
+        if value is not None:
+            file.attrs[name] = value
+
+
+class TestStore:
+    def test_it_says_what_it_is(self, store, made, kind):
+        assert store.path == made[kind]
+        assert store.format == ("zarr" if kind == "zarr" else "hdf5")
+        assert store.complete
+        assert store.digest == plain.store_digest(made[kind])
+        assert store.attributes["s2ct_layout_version"] == 1
+        assert "train/50SMG" in repr(store)
+
+    def test_units_come_by_name_sorted(self, store):
+        assert tuple(store.units) == UNITS
+        assert [str(store[name].name) for name in UNITS] == list(UNITS)
+        assert store.tiles == ("49RGN", "50SMG")
+
+    def test_an_unknown_unit_is_refused_with_those_there_are(self, store):
+        with pytest.raises(KeyError, match="no unit 'val/49RGN'; it has train/49RGN, train/50SMG, val/50SMG"):
+            store["val/49RGN"]
+
+    @pytest.mark.parametrize("as_path", [str, Path, os.fspath])
+    def test_a_path_may_be_text_or_a_path(self, made, kind, as_path):
+        with open_store(as_path(made[kind])) as opened:
+            assert opened.complete
+
+    def test_leaving_it_closes_the_file(self, made):
+        with open_store(made["h5"]) as opened:
+            image = opened["val/50SMG"]["image"]
+            assert image
+        assert not image
+
+
+class TestUnit:
+    @pytest.mark.parametrize("name", UNITS)
+    def test_its_arrays_are_those_of_the_layout(self, store, made, kind, name):
+        arrays = plain.arrays(made[kind], name)
+        unit = store[name]
+        plain.assert_same({array: np.asarray(unit[array][...]) for array in arrays}, arrays)
+        plain.assert_same(
+            {"localid": unit.localid, "row_start": unit.row_start},
+            {key: arrays[key] for key in ("localid", "row_start")},
+        )
+        assert unit.observations == len(arrays["time"])
+
+    def test_its_attributes_tell_the_source(self, store, made_sources):
+        source = made_sources[0]
+        attributes = store["train/50SMG"].attributes
+        assert attributes["source_file"] == source.name
+        assert attributes["source_bytes"] == source.stat().st_size
+        assert attributes["source_examples"] == 4
+        assert attributes["date_encoding"] == "ordinal"
+        assert (attributes["split"], attributes["tile"]) == ("train", "50SMG")
+        assert store["train/50SMG"].digest == attributes["content_digest"]
+
+    @pytest.mark.parametrize("name", UNITS)
+    def test_every_sample_is_its_rows_of_every_array(self, store, made, kind, name):
+        arrays, unit = plain.arrays(made[kind], name), store[name]
+        for i, localid in enumerate(arrays["localid"]):
+            rows = slice(*arrays["row_start"][i : i + 2].tolist())
+            assert unit.rows(int(localid)) == rows
+            found = unit.sample(localid)
+            assert isinstance(found, Sample)
+            plain.assert_same(found._asdict(), {field: arrays[field][rows] for field in Sample._fields})
+
+    @pytest.mark.parametrize(
+        ("name", "localid", "n", "label_shape"), [("train/50SMG", 412, 130, ()), ("train/49RGN", 9, 25, (6, 6))]
+    )
+    def test_a_sample_has_the_dtypes_and_shapes_that_are_promised(self, store, name, localid, n, label_shape):
+        image, label, time, weight = store[name].sample(localid)
+        assert (image.dtype, image.shape) == (np.uint16, (n, 4, 42, 42))
+        assert (label.dtype, label.shape) == (np.int8, (n, *label_shape))
+        assert (time.dtype, time.shape) == (np.int32, (n,))
+        assert (weight.dtype, weight.shape) == (np.float32, (n,))
+
+    def test_dates_are_days(self, store):
+        sample = store["val/50SMG"].sample(1)
+        assert sample.dates.dtype == "datetime64[D]"
+        assert sample.dates[:2].tolist() == [np.datetime64(day).astype(object) for day in ("2018-01-02", "2018-01-07")]
+
+    def test_weights_the_source_does_not_have_are_nan(self, store):
+        assert np.isnan(store["train/50SMG"].sample(37).weight).all()
+        assert not np.isnan(store["train/50SMG"].sample(412).weight).any()
+
+    @pytest.mark.parametrize("localid", [-(2**62), 0, 38, 413, 2**62])
+    def test_an_unknown_sample_is_refused_with_its_number(self, store, localid):
+        for find in (store["train/50SMG"].sample, store["train/50SMG"].rows):
+            with pytest.raises(KeyError, match=f"train/50SMG has no sample with localid {localid}"):
+                find(localid)
+
+
+def index_of(store):
+    """What the index must be, from the arrays of the units alone."""
+    rows = []
+    for name in sorted(store.units):
+        split, tile = name.split("/")
+        unit = {
+            array: np.asarray(store[name][array][...])
+            for array in ("localid", "row_start", "row_size", "time", "label")
+        }
+        for i, localid in enumerate(unit["localid"]):
+            of_sample = slice(*unit["row_start"][i : i + 2].tolist())
+            time, label = unit["time"][of_sample], unit["label"][of_sample].ravel()
+            rows.append(
+                (
+                    ("train", "val").index(split),
+                    ("49RGN", "50SMG").index(tile),
+                    localid,
+                    of_sample.start,
+                    unit["row_size"][i],
+                    time[0],
+                    time[-1],
+                    [np.count_nonzero(label == k) for k in range(6)],
+                )
+            )
+    names = ("split", "tile", "localid", "row_start", "row_size", "time_first", "time_last", "label_count")
+    dtypes = ("i1", "i2", "i8", "i8", "i4", "i4", "i4", "i4")
+    return {
+        name: np.array(column, dtype)
+        for name, column, dtype in zip(names, zip(*rows, strict=True), dtypes, strict=True)
+    }
+
+
+class TestIndex:
+    def test_it_says_what_the_units_say(self, store):
+        plain.assert_same(store.index, index_of(store))
+
+    def test_it_is_sorted_by_split_tile_and_localid(self, store):
+        index = store.index
+        assert np.array_equal(
+            np.lexsort((index["localid"], index["tile"], index["split"])), np.arange(len(index["localid"]))
+        )
+        assert len(index["localid"]) == 7
+
+    def test_its_rows_lead_to_the_images(self, store):
+        index = store.index
+        for i in range(len(index["localid"])):
+            name = f"{('train', 'val')[index['split'][i]]}/{store.tiles[index['tile'][i]]}"
+            rows = slice(index["row_start"][i], index["row_start"][i] + index["row_size"][i])
+            sample = store[name].sample(index["localid"][i])
+            assert np.array_equal(store[name]["image"][rows], sample.image)
+
+
+class TestOpening:
+    def test_an_incomplete_store_is_refused_unless_that_is_asked_for(self, own):
+        set_root_attribute(own, "state", "incomplete")
+        with pytest.raises(Incomplete, match="has not finished"):
+            open_store(own)
+        with open_store(own, allow_incomplete=True) as opened:
+            assert not opened.complete
+            assert tuple(opened.units) == UNITS
+
+    def test_a_zarr_store_whose_conversion_goes_on_has_the_units_that_are_done(self, made_sources, tmp_path):
+        lying = shutil.copy(made_sources[1], tmp_path / "val_50SMG_3")
+        with pytest.raises(s2ct_convert.UnitsFailed):
+            s2ct_convert.convert([made_sources[0], lying], tmp_path / "x.zarr")
+        with pytest.raises(Incomplete):
+            open_store(tmp_path / "x.zarr")
+        with open_store(tmp_path / "x.zarr", allow_incomplete=True) as opened:
+            assert list(opened.units) == ["train/50SMG"]
+            assert opened.digest == ""
+            assert len(opened["train/50SMG"].sample(412).time) == 130
+
+    def test_a_layout_of_the_future_is_refused_whatever_its_units_look_like(self, own):
+        set_root_attribute(own, "s2ct_layout_version", 2)
+        if own.is_dir():
+            shutil.rmtree(own / "train/50SMG/localid")
+        else:
+            with h5py.File(own, "r+") as file:
+                del file["train/50SMG/localid"]
+        with pytest.raises(NotAStore, match="layout version 2"):
+            open_store(own)
+
+    @pytest.mark.parametrize("attribute", ["s2ct_layout_version", "state"])
+    def test_a_store_without_our_marks_is_none_of_ours(self, own, attribute):
+        set_root_attribute(own, attribute, None)
+        with pytest.raises(NotAStore, match="not made by s2ct"):
+            open_store(own)
+
+    def test_a_linked_store_without_its_units_says_what_is_missing(self, made, tmp_path):
+        alone = shutil.copy(made["linked"], tmp_path)
+        with pytest.raises(NotAStore, match=r"unit train/49RGN is missing(.|\n)*keep made\.h5\.units beside made\.h5"):
+            open_store(alone)
+
+
+def missing(path: Path) -> None:
+    pass
+
+
+def empty_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def text(path: Path) -> None:
+    path.write_text("tile,localid\n")
+
+
+def empty_file(path: Path) -> None:
+    path.touch()
+
+
+def zarr_group_of_others(path: Path) -> None:
+    zarr.create_group(path, attributes={"title": "x"}).create_array("a", shape=(2,), dtype="int8")
+
+
+def zarr_array(path: Path) -> None:
+    zarr.create_array(path, shape=(2,), dtype="int8")
+
+
+def zarr_of_format_2(path: Path) -> None:
+    zarr.create_group(path, zarr_format=2)
+
+
+def zarr_with_broken_metadata(path: Path) -> None:
+    path.mkdir()
+    (path / "zarr.json").write_text('{"zarr_format": 3, "node_')
+
+
+def hdf5_of_others(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["images"] = [1, 2]
+
+
+def hdf5_of_others_with_a_train_group(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["train/images"] = [1, 2]
+
+
+def hdf5_of_others_with_groups_as_ours(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["train/50SMG/pixels"] = [1, 2]
+
+
+def hdf5_that_was_cut(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["images"] = np.arange(10_000)
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        missing,
+        empty_folder,
+        text,
+        empty_file,
+        zarr_group_of_others,
+        zarr_array,
+        zarr_of_format_2,
+        zarr_with_broken_metadata,
+        hdf5_of_others,
+        hdf5_of_others_with_a_train_group,
+        hdf5_of_others_with_groups_as_ours,
+        hdf5_that_was_cut,
+    ],
+)
+def test_what_is_no_store_is_told_so_with_its_path(tmp_path, make):
+    path = tmp_path / "thing"
+    make(path)
+    with pytest.raises(NotAStore) as caught:
+        open_store(path)
+    assert caught.value.where == str(path)

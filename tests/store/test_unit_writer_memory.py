@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+OBSERVATIONS = 40_000  # 564 MB of pixels
+SAMPLE = 100
+# 60 for the imports; up to 48 in flight each for chunks and digests; in a second pass 48 for what is read back, and
+# up to three windows of 58: the one that is filled, the one that is written and one that something in flight is of.
+LIMIT_MB = {"sorted": 250, "shuffled": 500}
+
+WRITE_A_UNIT = """
+import re, sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from s2ct_convert.store.codecs import find_codec
+from s2ct_convert.store.hdf5_container import Hdf5Container
+from s2ct_convert.store.unit_writer import Rows, UnitWriter
+from s2ct_convert.store.zarr_container import ZarrContainer
+
+format, order, folder, n, size = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
+rng = np.random.default_rng(1)
+container = (ZarrContainer if format == "zarr" else Hdf5Container)(Path(folder, "store"), find_codec(format, None))
+localids = np.arange(n // size)
+if order == "shuffled":
+    rng.shuffle(localids)
+with closing(UnitWriter(container, Path(folder, "unit"), 2)) as writer:
+    for example, localid in enumerate(localids.tolist()):
+        days = np.arange(size, dtype=np.int32)
+        image = rng.integers(0, 4000, (size, 4, 42, 42), np.uint16)
+        weight = np.ones(size, np.float32)
+        numbers = np.full(size, example, np.int32)
+        writer.append(Rows(localid, (image,), days.astype(np.int8), days, weight, numbers, days.astype(np.int16)))
+    content = writer.finish(1, {})
+assert content.observations == n and content.passes == (2 if order == "shuffled" else 1)
+# Not ru_maxrss: that of a process that was just started includes what its parent had.
+print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1000)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
+@pytest.mark.parametrize("order", LIMIT_MB)
+def test_a_unit_needs_memory_for_what_is_in_flight_and_not_for_its_size(tmp_path, format, order):
+    command = [sys.executable, "-c", WRITE_A_UNIT, format, order, tmp_path, OBSERVATIONS, SAMPLE]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < LIMIT_MB[order]

@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from makers import Group, flip, random_group, write_archive, write_tfrecord
+from makers import tfrecord_bytes as packed
+from store import plain
+
+import s2ct_convert
+from s2ct_convert.errors import SourceError, WrongUsage
+from s2ct_convert.store.reader import open_store
+from s2ct_convert.verify.against import verify_against
+
+UNIT = "train/50SMG"
+LOCALIDS = (412, 37, 412, -5)  # of the examples of that unit, in source order
+SIZES = (100, 20, 30, 1)
+DAYS = (0, 0, 400, 7)
+
+
+def groups(seed: int = 3) -> list[Group]:
+    """Examples of a unit that is written in a second pass; one has no weights."""
+    rng = np.random.default_rng(seed)
+    made = [random_group(rng, localid, n) for localid, n in zip(LOCALIDS, SIZES, strict=True)]
+    for group, day in zip(made, DAYS, strict=True):
+        group.dates = group.dates + day
+    made[1].weights = None
+    return made
+
+
+@dataclass(frozen=True)
+class Case:
+    """A store, and the sources it was made from."""
+
+    store: Path
+    sources: list[Path]
+
+    def differences(self, sources: list[Path] | None = None) -> list[str]:
+        with open_store(self.store) as opened:
+            return [one for unit in verify_against(opened, sources or self.sources) for one in unit.differences]
+
+    def rows(self, example: int) -> np.ndarray:
+        """Where the observations of an example stand."""
+        return np.flatnonzero(plain.arrays(self.store, UNIT)["example"] == example)
+
+    def edit(self, array: str, change: Any) -> None:
+        plain.edit(self.store, f"{UNIT}/{array}", change)
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory) -> dict[str, Case]:
+    folder = tmp_path_factory.mktemp("clean")
+    rng = np.random.default_rng(4)
+    sources = [
+        write_tfrecord(folder, groups()),
+        write_tfrecord(folder, [random_group(rng, i, 20, label_pixels=36) for i in (1, 2)], unit="val_50SMG"),
+        write_archive(folder / "train_49RGN_1.7z", {"train_49RGN_1": packed([random_group(rng, 0, 33)])}),
+    ]
+    cases = {suffix: Case(folder / f"x.{suffix}", sources) for suffix in ("zarr", "h5")}
+    for case in cases.values():
+        s2ct_convert.convert(sources, case.store)
+    return cases
+
+
+@pytest.fixture
+def own(clean, suffix, tmp_path) -> Case:
+    """A store of its own to damage."""
+    case = clean[suffix]
+    copy = shutil.copytree if case.store.is_dir() else shutil.copy
+    return Case(Path(copy(case.store, tmp_path / case.store.name)), case.sources)
+
+
+def record_digest(case: Case) -> None:
+    """Make the digest that the unit records fit what is in it."""
+    old = plain.attributes(case.store, UNIT)["content_digest"]
+    new = plain.unit_digest(plain.arrays(case.store, UNIT))
+    if case.store.is_dir():
+        for node in (case.store / "zarr.json", case.store / UNIT / "zarr.json"):
+            node.write_text(node.read_text().replace(old, new))
+    else:
+        with h5py.File(case.store, "r+") as file:
+            file[UNIT].attrs["content_digest"] = new
+
+
+def flipped(row: int) -> Any:
+    """A change of the lowest bit of the first value of a row."""
+
+    def change(array: np.ndarray) -> np.ndarray:
+        changed = array.copy()
+        changed[row : row + 1].reshape(-1).view(np.uint8)[0] ^= 1
+        return changed
+
+    return change
+
+
+def swapped(a: int, b: int) -> Any:
+    """A change of places of two rows."""
+
+    def change(array: np.ndarray) -> np.ndarray:
+        changed = array.copy()
+        changed[[a, b]] = array[[b, a]]
+        return changed
+
+    return change
+
+
+def test_a_store_does_not_differ_from_its_sources(clean, suffix):
+    case, read = clean[suffix], []
+    with open_store(case.store) as store:
+        found = verify_against(store, case.sources, read.append)
+        assert [(one.unit, one.examples, one.observations) for one in found] == [
+            ("train/49RGN", 1, 33),
+            ("train/50SMG", 4, 151),
+            ("val/50SMG", 2, 40),
+        ]
+        assert [one.differences for one in found] == [()] * 3
+        assert [one.digest for one in found] == [store[one.unit].digest for one in found]
+    assert sum(read) >= sum(source.stat().st_size for source in case.sources)
+
+
+def test_units_without_a_source_here_are_left_out(clean, suffix):
+    with open_store(clean[suffix].store) as store:
+        assert [one.unit for one in verify_against(store, clean[suffix].sources[1:2])] == ["val/50SMG"]
+
+
+@pytest.mark.parametrize("example", range(4))
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        ("image", {"image differs", "image_crc32c does not fit the image"}),
+        ("label", {"label differs"}),
+        ("time", {"time differs"}),
+        ("weight", {"weight differs"}),
+        ("image_crc32c", {"image_crc32c does not fit the image"}),
+    ],
+)
+def test_one_bit_of_one_observation_is_found_with_unit_example_and_rows(own, array, told, example):
+    rows = own.rows(example)
+    own.edit(array, flipped(int(rows[len(rows) // 2])))
+    place = f"{UNIT}, example {example}, rows {rows.min()} to {rows.max()}: "
+    of_examples = [one for one in own.differences() if ", example " in one]
+    assert sorted(of_examples) == sorted(place + what for what in told)
+
+
+@pytest.mark.parametrize("array", ["image", "label", "time", "weight"])
+def test_a_change_of_content_is_also_a_difference_from_the_recorded_digest(own, array):
+    own.edit(array, flipped(60))
+    actual = plain.unit_digest(plain.arrays(own.store, UNIT))
+    recorded = plain.attributes(own.store, UNIT)["content_digest"]
+    assert f"{UNIT}: the content has {actual}, recorded is {recorded}" in own.differences()
+
+
+@pytest.mark.parametrize("array", ["example", "position"])
+def test_a_wrong_way_back_to_the_source_is_found(own, array):
+    row = int(own.rows(2)[0])
+    own.edit(array, flipped(row))
+    assert any(one.startswith(f"{UNIT}, example 2: ") for one in own.differences())
+
+
+def test_a_changed_localid_is_found_in_every_example_of_the_sample(own):
+    own.edit("localid", lambda localid: np.where(localid == 412, 413, localid))
+    of_examples = [one for one in own.differences() if ", example " in one]
+    assert of_examples == [
+        f"{UNIT}, example {number}: the store has it under another localid than 412" for number in (0, 2)
+    ]
+
+
+@pytest.mark.parametrize(("example", "owner"), [(1, 0), (1, 2), (1, 99), (0, -1)])
+def test_an_observation_given_to_another_sample_is_found(own, example, owner):
+    row = int(own.rows(example)[0])
+    own.edit("sample_index", lambda index: np.where(np.arange(len(index)) == row, owner, index).astype(np.int32))
+    assert any(one.startswith(f"{UNIT}, example {example}") for one in own.differences())
+
+
+@pytest.mark.parametrize("place", [0, 1, -1])
+@pytest.mark.parametrize("arrays", [["row_start"], ["row_size"], ["row_start", "row_size"]])
+@pytest.mark.parametrize("change", [1, -1])
+def test_a_moved_border_between_samples_is_found(own, arrays, place, change):
+    for array in arrays:
+        own.edit(array, lambda column: column + change * (np.arange(len(column)) == place % len(column)))
+    assert any(one.startswith(UNIT) for one in own.differences())
+
+
+def test_two_swapped_images_are_found(own):
+    first, second = own.rows(0)[3], own.rows(2)[1]
+    own.edit("image", swapped(first, second))
+    differences = own.differences()
+    for example in (0, 2):
+        assert any(one.startswith(f"{UNIT}, example {example}, ") and "image differs" in one for one in differences)
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["old digest", "new digest"])
+def test_observations_out_of_time_order_are_found(own, recorded):
+    first, second = own.rows(0)[3:5]
+    for array in ("image", "label", "time", "weight", "image_crc32c", "example", "position"):
+        own.edit(array, swapped(first, second))
+    if recorded:
+        record_digest(own)
+    assert any(one.startswith(UNIT) for one in own.differences())
+
+
+def test_a_lost_shard_which_zarr_reads_as_zeros_is_found(clean, tmp_path):
+    own = Case(Path(shutil.copytree(clean["zarr"].store, tmp_path / "x.zarr")), clean["zarr"].sources)
+    (own.store / UNIT / "image/c/0/0/0/0").unlink()
+    differences = own.differences()
+    for example in range(4):
+        assert any(one.startswith(f"{UNIT}, example {example}, ") and "image differs" in one for one in differences)
+
+
+def test_a_chunk_that_cannot_be_read_is_a_difference_of_the_examples_in_it(own):
+    if own.store.is_dir():
+        path, offset = own.store / UNIT / "image/c/0/0/0/0", 300
+    else:
+        path = own.store
+        with h5py.File(path) as file:
+            offset = file[UNIT]["image"].id.get_chunk_info(0).byte_offset + 300
+    flip(path, offset)
+    differences = own.differences()
+    assert any(one.startswith(f"{UNIT}, example 3") for one in differences)  # localid -5 comes first
+    assert not any(one.startswith(f"{UNIT}, example 2") for one in differences)  # it begins after row 100
+
+
+def other_pixels(made: list[Group]) -> list[Group]:
+    made[1].image = made[1].image ^ np.uint16(1)
+    return made
+
+
+def an_example_more(made: list[Group]) -> list[Group]:
+    return [*made, random_group(np.random.default_rng(5), 500, 2)]
+
+
+def an_example_less(made: list[Group]) -> list[Group]:
+    return made[:-1]
+
+
+def a_timestamp_less(made: list[Group]) -> list[Group]:
+    made[2] = Group(412, *(array[:-1] for array in (made[2].image, made[2].labels, made[2].dates, made[2].weights)))
+    return made
+
+
+def examples_swapped(made: list[Group]) -> list[Group]:
+    return [made[1], made[0], *made[2:]]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (other_pixels, "example 1, rows 1 to 20: image differs"),
+        (an_example_more, "example 4: 2 timestamps in the source, 0 in the store"),
+        (an_example_less, ": 1 observations are of no example of the source"),
+        (a_timestamp_less, "example 2: 29 timestamps in the source, 30 in the store"),
+        (examples_swapped, "example 0: 20 timestamps in the source, 100 in the store"),
+    ],
+)
+def test_another_source_of_the_same_unit_differs(clean, suffix, tmp_path, change, told):
+    other = write_tfrecord(tmp_path, change(groups()))
+    differences = clean[suffix].differences([other])
+    assert differences[0].startswith(UNIT)
+    assert any(told in one for one in differences), differences
+
+
+def test_the_same_tfrecord_in_another_archive_differs_by_its_md5_alone(clean, suffix, tmp_path):
+    rng = np.random.default_rng(4)
+    _ = [random_group(rng, i, 20, label_pixels=36) for i in (1, 2)]
+    data = packed([random_group(rng, 0, 33)])
+    other = write_archive(tmp_path / "train_49RGN_1.7z", {"train_49RGN_1": data, "notes.txt": b"packed again"})
+    (difference,) = clean[suffix].differences([other])
+    assert difference.startswith("train/49RGN: made from a file with md5 ")
+
+
+def test_a_source_of_no_unit_of_the_store_is_wrong_usage(clean, suffix, tmp_path, rng):
+    other = write_tfrecord(tmp_path, [random_group(rng, 1, 2)], unit="val_49RGN")
+    with pytest.raises(WrongUsage, match="the store has no unit val/49RGN"):
+        clean[suffix].differences([other])
+
+
+def test_a_damaged_source_is_told_and_not_taken_for_a_difference(clean, suffix, tmp_path):
+    source = clean[suffix].sources[0]
+    damaged = flip(source, 1_000_000, to=tmp_path / source.name)
+    with pytest.raises(SourceError, match=source.name):
+        clean[suffix].differences([damaged])
