@@ -1,7 +1,8 @@
 """Speed and memory as ratios, each to a named peer in the same run: one command, a table and JSON.
 
 What is compared runs alternately, ``--repeat`` times; ratios are of medians. Input is generated (bench_input.py) and
-warm in the page cache. TensorFlow runs in an environment of its own (``--tensorflow PYTHON``); without it its row says so.
+warm in the page cache. TensorFlow runs in an environment of its own (``--tensorflow PYTHON``); without it its row is
+empty and says so.
 
 usage: python scripts/bench.py [--size 500] [--repeat 3] [--only zarr,parse] [--json FILE] [--tensorflow PYTHON]
 """
@@ -53,6 +54,15 @@ class Row:
     runs: dict[str, list[float]] = field(default_factory=dict)
 
 
+# Runs a command and prints the peak of its memory. In a small process: what a child is forked from counts as its own.
+_PEAK = """
+import os, sys
+_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 @dataclass(frozen=True)
 class Bench:
     """Where and how much."""
@@ -84,17 +94,13 @@ class Bench:
             "-q",
         ]
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        out = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
+        out = subprocess.run(
+            [sys.executable, "-c", _PEAK, *command], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
         seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
         self.clear(store)
-        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return seconds, float(json.loads(out)["seconds"]), peak
+        result, _, peak = out.rstrip().rpartition("\n")
+        return seconds, float(json.loads(result)["seconds"]), int(peak) * (1 if sys.platform == "darwin" else 1024)
 
     def clear(self, store: Path) -> None:
         for path in (store, store.with_name(f"{store.name}.s2ct")):

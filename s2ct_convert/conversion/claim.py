@@ -29,6 +29,7 @@ def claim(container: Container, ledger: Ledger, options: Options, *, overwrite: 
         ledger.destroy()
     elif ledger.exists():
         ledger.check_options(options, store)
+        ledger.clean()
     elif container.exists() and not _is_empty_folder(store):
         raise DestinationExists(
             "the destination exists and was not made by this command",

@@ -30,10 +30,8 @@ def finalise(container: Container, ledger: Ledger, command: str) -> str:
         Content digest of the store.
     """
     units = sorted(ledger.planned())
-    records = [record for unit in units if (record := ledger.record(unit))]
-    assert len(records) == len(units), "finalise is called when every planned unit has its record"
     tiles = tuple(sorted({unit.tile for unit in units}))
-    digest = store_digest({record.unit: record.digest for record in records})
+    digest = expected_digest(ledger)
     attributes = root_attributes(
         state=STATE_COMPLETE, version=__version__, command=command, units=len(units), digest=digest
     )
@@ -43,6 +41,13 @@ def finalise(container: Container, ledger: Ledger, command: str) -> str:
     finally:
         remove(work)
     return digest
+
+
+def expected_digest(ledger: Ledger) -> str:
+    """Content digest of a store of all planned units, each of which has its record."""
+    records = [record for unit in ledger.planned() if (record := ledger.record(unit))]
+    assert len(records) == len(ledger.planned()), "a store is complete when every planned unit has its record"
+    return store_digest({record.unit: record.digest for record in records})
 
 
 def _index(container: Container, units: list[UnitName], tiles: tuple[str, ...]) -> dict[str, npt.NDArray[np.generic]]:

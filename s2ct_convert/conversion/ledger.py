@@ -97,13 +97,23 @@ class Ledger:
     def _read_store(self) -> dict[str, Any] | None:
         if not self._store.exists():
             return None
-        content: dict[str, Any] = json.loads(self._store.read_bytes())
-        return content
+        try:
+            content: dict[str, Any] = json.loads(self._store.read_bytes())
+            return {name: content[name] for name in (*(f.name for f in dataclasses.fields(Options)), "units")}
+        except (ValueError, TypeError, KeyError) as error:
+            raise DestinationExists(
+                "the ledger of the store cannot be read",
+                where=str(self._store),
+                found=repr(error),
+                todo="give --overwrite to start anew, or choose another destination",
+            ) from error
 
     def record(self, unit: UnitName) -> UnitRecord | None:
-        """The record of a finished unit, or None."""
-        path = self._units / f"{unit.key}.json"
-        return UnitRecord(**json.loads(path.read_bytes())) if path.exists() else None
+        """The record of a finished unit; None if there is none that can be read: such a unit is not done."""
+        try:
+            return UnitRecord(**json.loads((self._units / f"{unit.key}.json").read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
 
     def write(self, record: UnitRecord) -> None:
         """Make a unit done."""
@@ -123,7 +133,7 @@ class Ledger:
         sweep(self.path)
         sweep(self._units)
         sweep(self._work)
-        for path in self._work.iterdir():
+        for path in self._work.iterdir() if self._work.exists() else ():
             owner = re.search(r"\.([^.]+)\.(\d+)(\.sorted)?$", path.name)
             if owner is None or (owner[1] == _safe_host() and not _is_alive(int(owner[2]))):
                 remove(path)

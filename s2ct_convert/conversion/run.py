@@ -19,7 +19,7 @@ from ..version import __version__
 from .claim import claim
 from .engine import run_here, run_processes
 from .events import Event, Finalising, Note, OnEvent, Started, UnitDone, UnitFailed
-from .finalise import finalise
+from .finalise import expected_digest, finalise
 from .ledger import Ledger, UnitRecord
 from .plan import Plan, make_plan
 from .summary import Summary, UnitsFailed
@@ -186,12 +186,14 @@ def _is_of(record: UnitRecord, source: Source) -> bool:
 
 
 def _complete(container: Container, ledger: Ledger, command: str, *, changed: bool, on_event: OnEvent) -> str:
-    """Finalise a store whose units are all done, unless that has been done; its digest."""
+    """Finalise a store whose units are all done, unless it holds just these already; its digest."""
     try:
-        if not changed and (digest := _finished_digest(container.path)):
-            return digest
-        on_event(Finalising())
-        return finalise(container, ledger, command)
+        digest = None if changed else _finished_digest(container.path)
+        if digest is None or digest != expected_digest(ledger):  # an earlier run may have died before it finalised
+            on_event(Finalising())
+            digest = finalise(container, ledger, command)
+        container.tidy(ledger.planned())
+        return digest
     except OSError as error:
         raise from_os_error(error, str(container.path)) from error
 

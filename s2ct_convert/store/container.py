@@ -78,5 +78,8 @@ class Container(Protocol):
     ) -> None:
         """Write the index and the root; the store is complete when this returns. Can be run again at any time."""
 
+    def tidy(self, units: Sequence[UnitName]) -> None:
+        """Delete what a complete store does not need any more, or a killed process left in it."""
+
     def destroy(self) -> None:
         """Delete the store."""

@@ -90,6 +90,9 @@ class Hdf5Container:
             set_attributes(file, attributes)
         sync_tree(work)
         publish(work, self.path)
+
+    def tidy(self, units: Sequence[UnitName]) -> None:
+        """Delete the files of units that were copied."""
         if not self.linked:
             for unit in units:
                 remove(self._home(unit))

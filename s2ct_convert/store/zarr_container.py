@@ -49,8 +49,7 @@ class ZarrContainer:
 
     def begin(self, units: Sequence[UnitName], attributes: Mapping[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        for folder in (self.path, *(self.path / split for split in SPLITS)):
-            sweep(folder)
+        self.tidy(units)
         write_atomic(self.path / "zarr.json", _group_json({**attributes, "state": STATE_INCOMPLETE}))
         for split in {unit.split for unit in units}:
             (self.path / split).mkdir(exist_ok=True)
@@ -84,6 +83,7 @@ class ZarrContainer:
         attributes: Mapping[str, Any],
         work: Path,
     ) -> None:
+        self.tidy(units)  # what lies about would become a part of the consolidated metadata
         remove(work)
         _write_group(work, self._parameters, arrays, index, {}, n_obs=None)
         sync_tree(work)
@@ -101,6 +101,13 @@ class ZarrContainer:
         root = json.loads((self.path / "zarr.json").read_bytes())
         root["attributes"] = _json_attributes(attributes)
         write_atomic(self.path / "zarr.json", _json(root))
+
+    def tidy(self, units: Sequence[UnitName]) -> None:
+        """Delete what a process left that was killed while it replaced a part or consolidated metadata."""
+        for folder in (self.path, *(self.path / split for split in SPLITS)):
+            sweep(folder)
+            for left_over in folder.glob("*.partial"):  # zarr-python's
+                remove(left_over)
 
     def destroy(self) -> None:
         remove(self.path)

@@ -1,0 +1,162 @@
+"""Killed anywhere, a conversion never leaves what looks finished and is not, and the same command finishes it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from makers import random_group, write_tfrecord
+from store import plain
+
+import s2ct_convert
+from s2ct_convert.conversion.events import UnitStarted
+
+DRIVER = Path(__file__).with_name("crash_driver.py")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> list[Path]:
+    """Two small units, one of which needs a second pass."""
+    rng = np.random.default_rng(17)
+    folder = tmp_path_factory.mktemp("in")
+    return [
+        write_tfrecord(folder, [random_group(rng, i, 2) for i in (2, 1, 2)]),
+        write_tfrecord(folder, [random_group(rng, 1, 3)], unit="val_50SMG"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "linked", "start", "stride"),
+    [
+        ("zarr", "whole", "new", 17),
+        ("zarr", "whole", "grown", 19),
+        pytest.param("zarr", "whole", "new", 1, marks=pytest.mark.slow),  # 450 steps: zarr writes each array by rename
+        pytest.param("zarr", "whole", "grown", 1, marks=pytest.mark.slow),
+        ("h5", "whole", "new", 1),
+        ("h5", "whole", "grown", 1),
+        ("h5", "linked", "new", 1),
+        ("h5", "linked", "grown", 1),
+    ],
+)
+def test_death_before_any_step_that_lasts_costs_no_more_than_the_work_since(
+    tmp_path, sources, suffix, linked, start, stride
+):
+    command = [sys.executable, str(DRIVER), suffix, linked, start, str(stride), str(tmp_path), *map(str, sources)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout.split()[-1]) > 20
+
+
+@pytest.fixture(scope="module")
+def long_sources(tmp_path_factory) -> list[Path]:
+    """Two units that take long enough to be killed at work."""
+    rng = np.random.default_rng(19)
+    folder = tmp_path_factory.mktemp("long")
+    data = write_tfrecord(folder / "part", [random_group(rng, i, 100) for i in range(4)]).read_bytes() * 20
+    paths = []
+    for unit in ("train_50SMG", "val_50SMG"):
+        paths.append(folder / f"{unit}_80")
+        paths[-1].write_bytes(data)
+    return paths
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes whose parent this is."""
+    out = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid:
+            out.append(int(status.parent.name))
+    return out
+
+
+def workers_of(pid: int) -> list[int]:
+    """Children that make units: not the tracker that multiprocessing keeps."""
+    return [child for child in children_of(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+
+
+def start(sources: list[Path], store: Path, until: str) -> subprocess.Popen[str]:
+    """A conversion in two processes, until a line with these words has been told."""
+    command = [sys.executable, "-m", "s2ct_convert", "convert", *map(str, sources), str(store), "-j2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if until in line:
+            return process
+    raise AssertionError(f"{until!r} was never told")
+
+
+@needs_proc
+def test_a_worker_that_is_killed_takes_only_its_own_unit_with_it(s2ct, tmp_path, long_sources):
+    store = tmp_path / "x.zarr"
+    process = start(long_sources, store, "train/50SMG: started")
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+    out, rest = process.communicate(timeout=120)
+    assert process.returncode == 3, rest
+    assert "the worker process died (SIGKILL)" in rest
+    assert "if it was killed for its memory, use fewer jobs (-j)" in rest
+    assert "1 converted, 1 failed" in out
+    done = s2ct("convert", *long_sources, store)
+    assert done.returncode == 0
+    assert "1 converted, 1 done before" in done.stdout
+
+
+@needs_proc
+@pytest.mark.parametrize("suffix", ["zarr", "h5"])
+def test_workers_end_when_the_run_is_killed_and_the_next_run_finishes(s2ct, tmp_path, long_sources, suffix):
+    store = tmp_path / f"x.{suffix}"
+    process = start(long_sources, store, "train/50SMG: started")
+    workers = workers_of(process.pid)
+    assert workers
+    process.kill()
+    process.communicate()
+    for worker in workers:
+        wait_for_end(worker)
+    with pytest.raises(s2ct_convert.S2ctError):
+        s2ct_convert.open_store(store)
+    done = s2ct("convert", *long_sources, store, "-j2")
+    assert done.returncode == 0, done.stderr
+    work = store.with_name(f"{store.name}.s2ct") / "work"
+    assert not list(work.iterdir())
+
+
+def wait_for_end(pid: int) -> None:
+    """Until a process that is no child of ours is no more."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    import select
+
+    try:
+        assert select.select([descriptor], [], [], 60)[0], f"process {pid} goes on without its parent"
+    finally:
+        os.close(descriptor)
+
+
+def test_a_failure_in_the_middle_of_a_run_leaves_the_finished_unit_as_it_is(tmp_path, sources):
+    """An exception of the listener stands for anything that ends this process in order."""
+    store = tmp_path / "x.zarr"
+
+    def stop_at_the_second(event: object) -> None:
+        if isinstance(event, UnitStarted) and event.unit == "val/50SMG":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        s2ct_convert.convert(sources, store, on_event=stop_at_the_second)
+    before = plain.file_bytes(store / "train")
+    summary = s2ct_convert.convert(sources, store)
+    assert [record.unit for record in summary.skipped] == ["train/50SMG"]
+    assert {name: data for name, data in plain.file_bytes(store / "train").items() if name != "zarr.json"} == {
+        name: data for name, data in before.items() if name != "zarr.json"
+    }

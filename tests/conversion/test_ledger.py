@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s2ct_convert.conversion.ledger import Ledger, Options, UnitRecord
+from s2ct_convert.errors import DestinationExists
+from s2ct_convert.names import UnitName
+
+SMG, RGN = UnitName("train", "50SMG"), UnitName("val", "49RGN")
+OPTIONS = Options("zarr", "balanced")
+
+
+def record(unit: UnitName = SMG) -> UnitRecord:
+    values = {
+        field.name: {"int": 1, "float": 0.5, "str": "x", "list[int]": [1, 2]}.get(str(field.type))
+        for field in dataclasses.fields(UnitRecord)
+    }
+    return UnitRecord(**{**values, "unit": str(unit)})
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Ledger:
+    ledger = Ledger(tmp_path / "x.zarr")
+    ledger.begin(OPTIONS, [SMG])
+    return ledger
+
+
+def test_it_stands_beside_the_store(tmp_path, ledger):
+    assert ledger.path == tmp_path / "x.zarr.s2ct"
+    assert ledger.exists()
+    assert not Ledger(tmp_path / "other.zarr").exists()
+
+
+def test_a_record_comes_back_as_it_was_written(ledger):
+    assert ledger.record(SMG) is None
+    ledger.write(record())
+    assert ledger.record(SMG) == record()
+    ledger.forget(SMG)
+    assert ledger.record(SMG) is None
+    ledger.forget(SMG)  # again: nothing to forget
+
+
+def test_what_was_planned_once_stays_planned(ledger):
+    ledger.begin(OPTIONS, [RGN])
+    assert ledger.planned() == [SMG, RGN]
+    assert ledger.options() == OPTIONS
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"unit": "train/50SMG"}', '{"unit": 1, "of": "a later version"}', "\x00" * 80]
+)
+def test_a_record_that_cannot_be_read_is_none(ledger, content):
+    ledger.write(record())
+    (path,) = (ledger.path / "units").iterdir()
+    path.write_text(content)
+    assert ledger.record(SMG) is None
+
+
+@pytest.mark.parametrize(
+    "other", [Options("hdf5", "gzip"), Options("zarr", "fast"), Options("zarr", "balanced", layout=2)]
+)
+def test_other_options_are_refused_and_both_are_told(ledger, other, tmp_path):
+    ledger.check_options(OPTIONS, tmp_path)
+    with pytest.raises(DestinationExists) as caught:
+        ledger.check_options(other, tmp_path)
+    assert caught.value.expected == "--format zarr --codec balanced"
+
+
+class TestClean:
+    @pytest.fixture
+    def dead(self) -> int:
+        """Number of a process that is no more."""
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        process.wait()
+        return process.pid
+
+    def work(self, ledger: Ledger, name: str) -> Path:
+        path = ledger.path / "work" / name
+        path.mkdir()
+        (path / "half").write_bytes(b"x")
+        return path
+
+    def test_work_of_dead_processes_of_this_machine_is_deleted(self, ledger, dead):
+        host = ledger.work_path("x").name.split(".")[1]
+        left = [self.work(ledger, f"train_50SMG.{host}.{dead}{suffix}") for suffix in ("", ".sorted")]
+        ledger.clean()
+        assert not any(path.exists() for path in left)
+
+    def test_work_of_living_processes_and_of_other_machines_stays(self, ledger, dead):
+        host = ledger.work_path("x").name.split(".")[1]
+        kept = [
+            self.work(ledger, f"train_50SMG.{host}.{os.getpid()}"),
+            self.work(ledger, f"train_50SMG.{host}.{os.getppid()}.sorted"),
+            self.work(ledger, f"train_50SMG.another-machine.{dead}"),
+        ]
+        ledger.clean()
+        assert all((path / "half").exists() for path in kept)
+
+    def test_two_processes_never_work_at_the_same_path(self, ledger):
+        mine = ledger.work_path("train_50SMG")
+        assert mine.name.endswith(f".{os.getpid()}")
+        assert socket.gethostname().split(".")[0] in mine.name

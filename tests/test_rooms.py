@@ -1,0 +1,142 @@
+"""A lower room never imports a higher one (docs/design.md section 4), and the command line starts light."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "s2ct_convert"
+LEVELS = (
+    {"names", "errors", "durable", "version"},
+    {"source", "record", "store"},
+    {"conversion", "verify"},
+    {"show"},
+    {"cli"},
+)
+OUTSIDE = {"__init__", "__main__", "sample"}  # the front door, and data
+HEAVY = {"tensorflow", "dask", "distributed", "matplotlib", "xarray", "torch", "pandas"}
+
+
+def level(room: str) -> int:
+    return next(i for i, rooms in enumerate(LEVELS) if room in rooms)
+
+
+def rooms_of(package: Path) -> dict[str, list[Path]]:
+    """Modules by the room they are in; a module at the top is a room of its own."""
+    out: dict[str, list[Path]] = {}
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        out.setdefault(parts[0], []).append(path)
+    return out
+
+
+def imports(path: Path, package: Path, *, at_top: bool = False) -> Iterator[str]:
+    """Full names of what a module imports, ``s2ct_convert.store.layout``; at_top: when it is imported itself."""
+    here = (package.name, *path.relative_to(package).with_suffix("").parts)
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8")), at_top=at_top):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level] if node.level else ()
+            module = ".".join((*base, *(node.module.split(".") if node.module else ())))
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _statements(tree: ast.AST, *, at_top: bool) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if at_top and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if at_top and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from _statements(node, at_top=at_top)
+
+
+def wrong_imports(package: Path) -> list[str]:
+    """Imports from a lower room of a higher one, or of another room of the same level."""
+    out = []
+    for room, modules in rooms_of(package).items():
+        if room in OUTSIDE:
+            continue
+        for module in modules:
+            for name in imports(module, package):
+                parts = name.split(".")
+                if parts[0] != package.name or len(parts) < 2 or parts[1] in OUTSIDE:
+                    continue
+                other = parts[1]
+                if other != room and level(other) >= level(room) and level(room) > 0:
+                    out.append(f"{module.relative_to(package)} imports {name}")
+                if level(room) == 0 and other != room and level(other) > 0:
+                    out.append(f"{module.relative_to(package)} imports {name}")
+    return out
+
+
+def test_no_room_imports_a_higher_one_or_its_neighbour():
+    assert wrong_imports(PACKAGE) == []
+
+
+def test_every_room_has_its_level():
+    known = OUTSIDE.union(*LEVELS)
+    assert set(rooms_of(PACKAGE)) <= known
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "wrong"),
+    [
+        ("store/layout.py", "from ..conversion.run import convert", True),
+        ("store/layout.py", "from ..source.find import Source", True),
+        ("store/layout.py", "from ..errors import S2ctError", False),
+        ("store/layout.py", "def f():\n    from ..show import words", True),
+        ("store/layout.py", "import s2ct_convert.cli.info", True),
+        ("store/layout.py", "from .. import cli", True),
+        ("errors.py", "from .names import UnitName", False),
+        ("errors.py", "from .store.layout import IMAGE", True),
+        ("verify/against.py", "from ..conversion.run import convert", True),
+        ("show/words.py", "from ..verify.against import verify", False),
+        ("cli/info.py", "from ..show.words import size", False),
+    ],
+)
+def test_the_check_finds_what_it_is_for(tmp_path, module, line, wrong):
+    path = tmp_path / "s2ct_convert" / module
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(line + "\n")
+    assert bool(wrong_imports(tmp_path / "s2ct_convert")) == wrong
+
+
+@pytest.mark.parametrize(
+    ("room", "foreign"), [("source", {"zarr", "h5py", "numcodecs"}), ("store", {"py7zr", "google.protobuf"})]
+)
+def test_sources_know_no_containers_and_stores_know_no_archives(room, foreign):
+    for module in rooms_of(PACKAGE)[room]:
+        for name in imports(module, PACKAGE):
+            assert not any(name == one or name.startswith(f"{one}.") for one in foreign), f"{module.name}: {name}"
+
+
+def test_packages_of_the_extras_are_imported_only_where_they_are_used():
+    for module in PACKAGE.rglob("*.py"):
+        tops = {name.split(".")[0] for name in imports(module, PACKAGE, at_top=True)}
+        assert not tops & HEAVY, module
+
+
+def test_command_modules_import_only_what_is_light_until_a_command_runs():
+    light = {"errors", "version", "cli"}
+    for module in rooms_of(PACKAGE)["cli"]:
+        for name in imports(module, PACKAGE, at_top=True):
+            parts = name.split(".")
+            assert parts[0] not in {"numpy", "zarr", "h5py", "py7zr", "rich", "urllib3", "google"}, f"{module}: {name}"
+            if parts[0] == PACKAGE.name and len(parts) > 1:
+                assert parts[1] in light, f"{module}: {name}"
+
+
+def test_every_module_says_what_it_is():
+    for module in PACKAGE.rglob("*.py"):
+        assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))), module
+
+
+def test_no_module_is_crowded():
+    for module in PACKAGE.rglob("*.py"):
+        assert len(module.read_text(encoding="utf-8").splitlines()) <= 350, module
