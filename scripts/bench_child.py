@@ -1,0 +1,35 @@
+"""Runs one command and tells its wall time and peak memory as JSON; the command's standard output is part of it.
+
+A process of its own, and a small one: Linux hands the peak memory of a parent on to the child it starts (across
+``exec``), so a command started by a benchmark that holds 500 MB of pixels would seem to need as much itself.
+
+usage: python -I bench_child.py CORES COMMAND...    (CORES: 0 for all this process may use, 1 to pin to one)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+
+def main() -> None:
+    cores, command = int(sys.argv[1]), sys.argv[2:]
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "stdout": out.decode()}))
+    sys.exit(process.returncode != 0)
+
+
+if __name__ == "__main__":
+    main()
