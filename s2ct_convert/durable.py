@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import uuid
 from pathlib import Path
 
-_LEFT_OVER = ".s2ct-tmp"  # end of the names that only a killed process leaves behind
+from .processes import may_be_alive, owner_tag
+
+_TEMPORARY = ".s2ct-tmp"  # end of the names that only a process at work has, or one that was killed
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside ``path`` that only this process uses, and that tells whose it is."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}@{owner_tag()}{_TEMPORARY}")
 
 
 def sync(path: Path) -> None:
@@ -42,7 +50,7 @@ def publish(work: Path, final: Path) -> None:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace the content of ``path`` as a whole."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_LEFT_OVER}")
+    temporary = _temporary(path)
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -58,7 +66,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 def remove(path: Path) -> None:
     """Delete a file or a tree that may not be there; a tree loses its name first, so that no half is seen under it."""
     if path.is_dir() and not path.is_symlink():
-        doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_LEFT_OVER}")
+        doomed = _temporary(path)
         os.rename(path, doomed)
         shutil.rmtree(doomed)
     else:
@@ -79,8 +87,11 @@ def size_of(path: Path) -> int:
 
 def sweep(folder: Path, name: str = "") -> None:
     """Delete what a killed process left in ``folder`` while it replaced or deleted what begins with ``name``."""
-    for path in folder.glob(f".{glob.escape(name)}*{_LEFT_OVER}"):
+    for path in folder.glob(f".{glob.escape(name)}*{_TEMPORARY}"):
+        owner = re.search(rf"@([^@]+\.\d+){re.escape(_TEMPORARY)}$", path.name)
+        if owner and may_be_alive(owner[1]):
+            continue
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)

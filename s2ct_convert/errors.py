@@ -14,6 +14,7 @@ EXIT_INCOMPLETE = 3
 EXIT_DIFFERENCE = 4
 EXIT_SOURCE = 5
 EXIT_MACHINE = 6
+EXIT_NETWORK = 7
 
 
 class S2ctError(Exception):
@@ -118,6 +119,12 @@ class MachineError(S2ctError):
     exit_code = EXIT_MACHINE
 
 
+class NetworkError(S2ctError):
+    """The network or the remote service."""
+
+    exit_code = EXIT_NETWORK
+
+
 class SomeFailed(S2ctError):
     """Of several things that were asked for, some could not be done."""
 
@@ -141,6 +148,9 @@ _TODO = {
     errno.EACCES: "check the permissions, or choose another place",
     errno.EPERM: "check the permissions, or choose another place",
     errno.EROFS: "choose a place that can be written to",
+    errno.ENOTDIR: "choose another place: a part of this path is a file",
+    errno.EEXIST: "choose another place, or move away what is there",
+    errno.EISDIR: "choose another place: this is a folder",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENOMEM: "use fewer jobs (-j), or a machine with more memory",
 }

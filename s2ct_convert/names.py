@@ -37,6 +37,11 @@ class UnitName:
         return cls(split, tile)
 
 
+def printable(name: str) -> str:
+    r"""A file name as text: what is no UTF-8 in it comes out as ``\xe9``, which attributes of stores can hold."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def stem(name: str) -> str:
     """Last part of a path (``/`` or ``\\``) without the suffixes an archive or a TFRecord may carry."""
     base = re.split(r"[/\\]", name)[-1]

@@ -76,7 +76,7 @@ def convert(
     from ..show.progress import show_progress
 
     try:
-        with show_progress(quiet=quiet, verbose=verbose) as on_event:
+        with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
             summary = run(
                 sources,
                 store,

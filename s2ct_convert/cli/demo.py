@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -48,9 +52,30 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     document = describe(stores[0])
     print(f"\nboth have the content digest {document['digest']}\n")
     print_units(document["units"])
-    unit = document["units"][0]
-    print(f"""
-Open them:
-  python -c "import s2ct_convert; print(s2ct_convert.open_store('{stores[0]}'))"
-  python -c "import xarray; print(xarray.open_zarr('{stores[0]}', group='{unit["split"]}/{unit["tile"]}'))"
-  s2ct info {stores[1]}""")
+    unit, zarr = document["units"][0], str(stores[0])
+    group = f"{unit['split']}/{unit['tile']}"
+    print("\nOpen them:")
+    python, s2ct = _program("python"), _program("s2ct")
+    for command in (
+        [python, "-c", f"import s2ct_convert; print(s2ct_convert.open_store({zarr!r}))"],
+        [python, "-c", f"import xarray; print(xarray.open_zarr({zarr!r}, group={group!r}))"],
+        [s2ct, "info", str(stores[1])],
+    ):
+        print(f"  {_shell(command)}")
+    if importlib.util.find_spec("xarray") is None:
+        print("xarray is not installed here yet: pip install 's2ct-convert[xarray]'")
+
+
+def _program(name: str) -> str:
+    """A program of this environment as one has to type it here."""
+    path = Path(sys.executable).with_name(name)
+    if not path.exists() or shutil.which(name) == str(path):
+        return name
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _shell(command: list[str]) -> str:
+    """A command as a shell takes it, quoted with " where that is enough, which reads best around Python's '."""
+    return " ".join(
+        f'"{word}"' if "'" in word and not set(word) & set('"$`\\!') else shlex.quote(word) for word in command
+    )

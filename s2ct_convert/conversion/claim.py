@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
-
 from ..durable import sweep
 from ..errors import DestinationExists
 from ..store.container import Container
+from ..store.reader import is_ours
 from .ledger import Ledger, Options
 
 
@@ -23,8 +22,12 @@ def claim(container: Container, ledger: Ledger, options: Options, *, overwrite: 
     for path in (store, ledger.path):
         sweep(path.parent, path.name)
     if overwrite:
-        if container.exists() and not (ledger.exists() or _is_a_store(store)):
-            raise DestinationExists("what is there is no store, and is not deleted", where=str(store))
+        if container.exists() and not (ledger.exists() or _may_be_deleted(store)):
+            raise DestinationExists(
+                "what is there is no store of ours, and is not deleted",
+                where=str(store),
+                todo="choose another destination, or move it away",
+            )
         container.destroy()
         ledger.destroy()
     elif ledger.exists():
@@ -34,12 +37,13 @@ def claim(container: Container, ledger: Ledger, options: Options, *, overwrite: 
         raise DestinationExists(
             "the destination exists and was not made by this command",
             where=str(store),
-            todo="choose another destination, or give --overwrite to delete it first",
+            todo="choose another destination"
+            + (", or give --overwrite to delete it first" if _may_be_deleted(store) else ", or move it away"),
         )
 
 
-def _is_a_store(path: Path) -> bool:
-    return _is_empty_folder(path) or (path / "zarr.json").exists() or (path.is_file() and h5py.is_hdf5(path))
+def _may_be_deleted(store: Path) -> bool:
+    return _is_empty_folder(store) or is_ours(store)
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -44,7 +45,7 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
                 task = waiting.pop()
                 receiver, sender = context.Pipe(duplex=False)
                 process = context.Process(target=_worker, args=(task, sender), daemon=False)
-                process.start()
+                _start(process)
                 sender.close()
                 running[receiver] = (process, task)
             for ready in wait(list(running)):
@@ -72,6 +73,16 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
             process.kill()
 
 
+def _start(process: SpawnProcess) -> None:
+    """Start a worker that Ctrl-C does not reach: until it can say so itself, it inherits that from this thread."""
+    resource_tracker.ensure_running()  # or the start does it, and lifts what is blocked here
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _worker(task: UnitTask, sender: Connection[Any, Any]) -> None:
     """Body of a worker process. Ctrl-C reaches the whole terminal; only the parent decides what it means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -80,7 +91,8 @@ def _worker(task: UnitTask, sender: Connection[Any, Any]) -> None:
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
-    """Leave through every ``finally``, so that nothing unfinished stays behind."""
+    """Leave through every ``finally``, so that nothing unfinished stays behind; once: the parent may ask again."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + signum)
 
 
@@ -96,18 +108,21 @@ def _make(task: UnitTask, on_event: OnEvent) -> UnitDone | UnitFailed:
             on_event(UnitProgress(unit, read))
             read = 0
 
+    def failed(exit_code: int, message: str, *, bug: bool = False) -> UnitFailed:
+        return UnitFailed(unit, source, exit_code, message, bug, traceback.format_exc())
+
     try:
         record = convert_unit(task, on_bytes)
     except S2ctError as error:
-        return UnitFailed(unit, source, error.exit_code, str(error))
+        return failed(error.exit_code, str(error))
     except OSError as error:
         known = from_os_error(error, str(task.store))
-        return UnitFailed(unit, source, known.exit_code, str(known))
+        return failed(known.exit_code, str(known))
     except MemoryError:
-        return UnitFailed(unit, source, EXIT_MACHINE, f"{source}: memory ran out\n  to do:    use fewer jobs (-j)")
+        return failed(EXIT_MACHINE, f"{source}: memory ran out\n  to do:    use fewer jobs (-j)")
     except Exception as error:
-        message = f"{source}: {type(error).__name__}: {error}\n  to do:    this is a bug of s2ct; please report it"
-        return UnitFailed(unit, source, 1, message, bug=traceback.format_exc())
+        todo = "this is a bug of s2ct; please report it"
+        return failed(1, f"{source}: {type(error).__name__}: {error}\n  to do:    {todo}", bug=True)
     on_event(UnitProgress(unit, read))
     return UnitDone(record)
 

@@ -49,13 +49,14 @@ class UnitDone:
 
 @dataclass(frozen=True)
 class UnitFailed:
-    """A unit (or a source that is no unit) that could not be made. ``bug`` holds a traceback if it is our fault."""
+    """A unit (or a source that is no unit) that could not be made. ``bug``: it is our fault, not that of the source."""
 
     unit: str
     source: str
     exit_code: int
     message: str
-    bug: str = ""
+    bug: bool = False
+    traceback: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 from ..durable import beside, remove, sweep, sync, write_atomic
 from ..errors import DestinationExists
 from ..names import UnitName
+from ..processes import may_be_alive, owner_tag
 from ..store.layout import LAYOUT_VERSION
 
 
@@ -87,20 +86,23 @@ class Ledger:
     def options(self) -> Options | None:
         """What the store was begun as."""
         content = self._read_store()
-        return Options(**{f.name: content[f.name] for f in dataclasses.fields(Options)}) if content else None
+        return content[0] if content else None
 
     def planned(self) -> list[UnitName]:
         """Every unit the store is to have."""
         content = self._read_store()
-        return [UnitName.from_path(unit) for unit in content["units"]] if content else []
+        return content[1] if content else []
 
-    def _read_store(self) -> dict[str, Any] | None:
+    def _read_store(self) -> tuple[Options, list[UnitName]] | None:
         if not self._store.exists():
             return None
         try:
-            content: dict[str, Any] = json.loads(self._store.read_bytes())
-            return {name: content[name] for name in (*(f.name for f in dataclasses.fields(Options)), "units")}
-        except (ValueError, TypeError, KeyError) as error:
+            content = json.loads(self._store.read_bytes())
+            options = Options(**{f.name: content[f.name] for f in dataclasses.fields(Options)})
+            if not isinstance(content["units"], list):
+                raise TypeError("units is no list")
+            return options, [UnitName.from_path(unit) for unit in content["units"]]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DestinationExists(
                 "the ledger of the store cannot be read",
                 where=str(self._store),
@@ -111,9 +113,10 @@ class Ledger:
     def record(self, unit: UnitName) -> UnitRecord | None:
         """The record of a finished unit; None if there is none that can be read: such a unit is not done."""
         try:
-            return UnitRecord(**json.loads((self._units / f"{unit.key}.json").read_bytes()))
+            record = UnitRecord(**json.loads((self._units / f"{unit.key}.json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+        return record if record.unit == str(unit) else None
 
     def write(self, record: UnitRecord) -> None:
         """Make a unit done."""
@@ -126,7 +129,7 @@ class Ledger:
 
     def work_path(self, name: str) -> Path:
         """A path for something unfinished that only this process writes."""
-        return self._work / f"{name}.{_safe_host()}.{os.getpid()}"
+        return self._work / f"{name}.{owner_tag()}"
 
     def clean(self) -> None:
         """Delete what processes of this machine left unfinished when they died."""
@@ -134,8 +137,8 @@ class Ledger:
         sweep(self._units)
         sweep(self._work)
         for path in self._work.iterdir() if self._work.exists() else ():
-            owner = re.search(r"\.([^.]+)\.(\d+)(\.sorted)?$", path.name)
-            if owner is None or (owner[1] == _safe_host() and not _is_alive(int(owner[2]))):
+            owner = re.search(r"\.([^.]+\.\d+)(\.sorted)?$", path.name)
+            if owner is None or not may_be_alive(owner[1]):
                 remove(path)
 
     def check_options(self, options: Options, store: Path) -> None:
@@ -150,8 +153,8 @@ class Ledger:
             raise DestinationExists(
                 "a store was begun here with other options",
                 where=str(store),
-                expected=begun.flags().strip(),
-                found=options.flags().strip(),
+                expected=_told(begun, options),
+                found=_told(options, begun),
                 todo="use the same options to go on, --overwrite to start anew, or another destination",
             )
 
@@ -159,18 +162,9 @@ class Ledger:
         remove(self.path)
 
 
-def _safe_host() -> str:
-    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _told(options: Options, other: Options) -> str:
+    layout = f", layout {options.layout}" if options.layout != other.layout else ""
+    return options.flags().strip() + layout
 
 
 def _json(content: Any) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import Incomplete, NotAStore, from_os_error
+from ..names import printable
 from ..source.find import Source
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
@@ -98,7 +99,7 @@ def convert(
     plan = make_plan(
         paths, Path(store), format=format, codec=codec, linked=linked, tiles=tuple(tiles), splits=tuple(splits)
     )
-    command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
+    command = printable(command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name]))
     container, ledger = open_container(plan.store, plan.options), Ledger(plan.store)
     tally = _Tally(on_event)
     for note in plan.notes:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..durable import remove
+from ..names import printable
 from ..source.find import Source
 from ..source.read import open_source
 from ..source.samples import Grouper
@@ -97,8 +98,8 @@ def _attributes(source: Source, md5: str | None, size: int, grouper: Grouper) ->
     return {
         "split": source.unit.split,
         "tile": source.unit.tile,
-        "source_file": source.path.name,
-        "source_member": source.member or "",
+        "source_file": printable(source.path.name),
+        "source_member": printable(source.member or ""),
         "source_md5": md5 or "",
         "source_bytes": size,
         "source_examples": grouper.examples,

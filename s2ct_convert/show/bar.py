@@ -22,10 +22,15 @@ class FileProgress:
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, n)
 
+    def set_total(self, total: int) -> None:
+        """Bytes there will be in all, where that is known late."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=total)
+
     def line(self, text: str, *, always: bool = False) -> None:
         """A line for one file."""
         if self._bar is not None:
-            self._bar.print(text, markup=False)
+            print_above(self._bar, text)
         elif always or not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
@@ -38,6 +43,11 @@ def file_progress(what: str, total: int, *, quiet: bool) -> Iterator[FileProgres
         return
     with bytes_bar() as bar:
         yield FileProgress(quiet=False, bar=bar, task=bar.add_task(what, total=total))
+
+
+def print_above(bar: Progress, text: str) -> None:
+    """Print a line above a bar just as it is: no colours, no emoji, not broken where the terminal ends."""
+    bar.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def bytes_bar() -> Progress:

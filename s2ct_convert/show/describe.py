@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..conversion.ledger import Ledger, UnitRecord
+from ..conversion.ledger import Ledger, Options, UnitRecord
 from ..durable import beside, size_of
 from ..errors import NotAStore, S2ctError
 from ..names import UnitName
@@ -18,6 +18,7 @@ from ..source.archive import SIGNATURE, read_archive
 from ..source.find import Source, find_sources
 from ..source.read import open_source
 from ..source.samples import Grouper
+from ..store.codecs import Deflate, find_codec
 from ..store.layout import LABELS
 from ..store.reader import Store, Unit, open_store
 
@@ -95,7 +96,7 @@ def _unfinished(path: Path, ledger: Ledger) -> Document:
         "format": options.format if options else None,
         "path": str(path),
         "state": "incomplete",
-        "codec": options.codec if options else None,
+        "codec": _planned_codec(options) if options else None,
         "bytes": sum(record.bytes for _, record in records if record),
         "units": units,
         "missing": [str(unit) for unit, record in records if not record],
@@ -129,6 +130,16 @@ def _codec(store: Store) -> str:
         )
     inner = images.metadata.codecs[0].codecs
     return " + ".join(_zarr_codec(codec.to_dict()) for codec in inner if codec.to_dict()["name"] != "bytes")
+
+
+def _planned_codec(options: Options) -> str:
+    """The same words before there is an image to look at."""
+    parameters = find_codec(options.format, options.codec).parameters
+    if isinstance(parameters, Deflate):
+        return "shuffle + deflate + fletcher32"
+    if options.format == "hdf5":
+        return "blosc + fletcher32"
+    return f"blosc({parameters.cname} {parameters.clevel}, {parameters.shuffle}) + crc32c"
 
 
 def _zarr_codec(codec: dict[str, Any]) -> str:

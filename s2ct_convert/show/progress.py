@@ -18,7 +18,7 @@ from ..conversion.events import (
     UnitProgress,
     UnitStarted,
 )
-from .bar import bytes_bar
+from .bar import bytes_bar, print_above
 from .words import plural, seconds, size
 
 if TYPE_CHECKING:
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def show_progress(*, quiet: bool, verbose: bool) -> Iterator[OnEvent]:
+def show_progress(*, quiet: bool, verbose: bool, debug: bool = False) -> Iterator[OnEvent]:
     """Give a listener for events. Failures and notes are always shown, all else not if ``quiet``."""
     if quiet or not sys.stderr.isatty():
-        yield _Lines(quiet=quiet, starts=True)
+        yield _Lines(quiet=quiet, starts=True, tracebacks=debug)
         return
     with bytes_bar() as bar:
-        yield _Bar(bar, _Lines(quiet=False, starts=verbose, write=lambda line: bar.print(line, markup=False)))
+        yield _Bar(
+            bar, _Lines(quiet=False, starts=verbose, tracebacks=debug, write=lambda line: print_above(bar, line))
+        )
 
 
 def _to_stderr(line: str) -> None:
@@ -42,8 +44,10 @@ def _to_stderr(line: str) -> None:
 class _Lines:
     """One line per event."""
 
-    def __init__(self, *, quiet: bool, starts: bool, write: Callable[[str], None] = _to_stderr) -> None:
-        self._quiet, self._starts, self._write = quiet, starts, write
+    def __init__(
+        self, *, quiet: bool, starts: bool, tracebacks: bool, write: Callable[[str], None] = _to_stderr
+    ) -> None:
+        self._quiet, self._starts, self._tracebacks, self._write = quiet, starts, tracebacks, write
 
     def __call__(self, event: Event) -> None:
         line = self._line(event)
@@ -65,8 +69,8 @@ class _Lines:
                     f"{plural(record.observations, 'observation')}, {size(record.source_bytes)} -> "
                     f"{size(record.bytes)}, {seconds(record.seconds)}"
                 )
-            case UnitFailed(unit, _, _, message, bug):
-                return f"{unit}: FAILED\n{bug}{message}"
+            case UnitFailed(unit, _, _, message, bug, traceback):
+                return f"{unit}: FAILED\n{traceback if bug or self._tracebacks else ''}{message}"
             case Finalising():
                 return "writing the index"
         return None

@@ -39,8 +39,13 @@ class Hdf5Container:
         return self.path.exists() or self.units.exists()
 
     def begin(self, units: Sequence[UnitName], attributes: Mapping[str, Any]) -> None:
-        """Nothing appears under the store's own name before it is complete, and a complete one stays until replaced."""
+        """Nothing appears under the store's own name before it is complete, and a complete one stays until replaced.
+
+        But for a linked one: its units are about to change behind it.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.linked:
+            remove(self.path)
         self.units.mkdir(exist_ok=True)
 
     def target(self, path: Path) -> Hdf5Target:
@@ -59,7 +64,8 @@ class Hdf5Container:
         if not self.path.is_file() or not h5py.is_hdf5(self.path):
             return False
         with h5py.File(self.path, "r") as file:
-            return file.attrs.get("state") is not None and file.get(str(unit), getclass=True) is h5py.Group
+            is_here = isinstance(file.get(str(unit), getlink=True), h5py.HardLink)  # not a link to a file of its own
+            return file.attrs.get("state") is not None and is_here
 
     def drop(self, unit: UnitName) -> None:
         """Delete the unit's file. A copy inside the store is left out when the store is next made."""

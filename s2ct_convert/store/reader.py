@@ -228,6 +228,16 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
     return store
 
 
+def is_ours(path: Path) -> bool:
+    """Whether something is a store of this program, in whatever state and of whatever version."""
+    try:
+        store = _open_zarr(path) if path.is_dir() else _open_hdf5(path)
+    except (NotAStore, OSError):
+        return False
+    with store:
+        return "s2ct_layout_version" in store.attributes
+
+
 def _open_zarr(path: Path) -> Store:
     if not (path / "zarr.json").exists():
         raise NotAStore("this folder is no Zarr v3 group", where=str(path), found="no zarr.json in it")

@@ -61,7 +61,7 @@ def test_a_damaged_source_fails_alone(tasks, engine):
     path.write_bytes(path.read_bytes()[:-1])
     events = run(engine, tasks)
     (failed,) = (event for event in events if isinstance(event, UnitFailed))
-    assert (failed.unit, failed.exit_code, failed.bug) == ("train/34VFN", 5, "")
+    assert (failed.unit, failed.exit_code, failed.bug) == ("train/34VFN", 5, False)
     assert sum(isinstance(event, UnitDone) for event in events) == 2
 
 
@@ -86,7 +86,8 @@ def test_a_bug_of_ours_is_told_as_one_with_its_traceback(tasks, monkeypatch):
     (failed, *_) = (event for event in run("here", tasks) if isinstance(event, UnitFailed))
     assert "this is a bug of s2ct" in failed.message
     assert "ZeroDivisionError: one divided by none" in failed.message
-    assert failed.bug.startswith("Traceback")
+    assert failed.bug
+    assert failed.traceback.startswith("Traceback")
 
 
 def test_memory_that_runs_out_is_a_fault_of_the_machine(tasks, monkeypatch):

@@ -1,0 +1,71 @@
+"""Processes that run ``s2ct`` without half a second of imports each: forked from one that has them all loaded.
+
+What runs is the real command in a process of its own, with its own arguments, folder, environment, output and
+exit code. What such a process cannot show (imports, locale, signals while starting) is tested with new ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class ForkServer:
+    """Runs commands one after another; ``folder`` takes their output."""
+
+    def __init__(self, folder: Path) -> None:
+        self._output = folder / "stdout", folder / "stderr"
+        pipe = subprocess.PIPE
+        self._server = subprocess.Popen([sys.executable, __file__], stdin=pipe, stdout=pipe, text=True)
+
+    def __call__(self, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        command = ["s2ct", *map(str, arguments)]
+        request = {
+            "command": command,
+            "cwd": str(cwd or Path.cwd()),
+            "environment": dict(os.environ),
+            "output": list(map(str, self._output)),
+        }
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        code = int(self._server.stdout.readline())
+        texts = [path.read_bytes().decode(errors="surrogateescape") for path in self._output]
+        return subprocess.CompletedProcess(command, code, *texts)
+
+    def close(self) -> None:
+        self._server.communicate()
+
+
+def _serve() -> None:
+    from s2ct_convert.cli import main
+    from s2ct_convert.conversion import run  # noqa: F401
+    from s2ct_convert.show import describe, progress  # noqa: F401
+    from s2ct_convert.source import extract  # noqa: F401
+
+    for line in sys.stdin:
+        request = json.loads(line)
+        pid = os.fork()
+        if not pid:
+            _become(**request)
+            main()
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _become(command: list[str], cwd: str, environment: dict[str, str], output: list[str]) -> Any:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for fd, path in enumerate(output, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), fd)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    sys.argv[:] = command
+
+
+if __name__ == "__main__":
+    _serve()

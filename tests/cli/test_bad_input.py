@@ -1,0 +1,244 @@
+"""Damaged sources and sources that are not what they should be: one message, exit code 5, no store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import py7zr
+import pytest
+from makers import Group, flip, random_group, write_archive, write_tfrecord
+from source.sevenzip import handmade, needs_7zip, put, seven_zip
+
+import s2ct_convert
+from s2ct_convert.conversion.summary import UnitsFailed
+from s2ct_convert.errors import EXIT_SOURCE
+
+from .helpers import RECORDS, assert_no_store, assert_unit_failed, boundaries, groups, right_source, state
+
+NAME = "train_50SMG_2"
+GROUPS = groups(7, 3)
+SECOND = boundaries(GROUPS)[1]
+PIXELS = RECORDS.index(np.asarray(GROUPS[0].image).tobytes())
+
+
+def lzma2(path: Path) -> Path:
+    return write_archive(path, {NAME: RECORDS}, filters=[{"id": py7zr.FILTER_LZMA2, "preset": 1}])
+
+
+def flipped_in_stored_data(path: Path) -> Path:
+    """The bit is one of a pixel, whose TFRecord checksum the reader meets before the CRC32 of the archive."""
+    whole = put(path, handmade({NAME: RECORDS}))
+    return flip(whole, 32 + PIXELS + 5000)
+
+
+def cut(path: Path, end: int) -> Path:
+    path.write_bytes(path.read_bytes()[:end])
+    return path
+
+
+ARCHIVES = {
+    "a text file": (lambda p: put(p, b"This is the wrong file.\n"), ("not a 7z archive", "to do:")),
+    "an empty file": (lambda p: put(p, b""), ("not a 7z archive", "an empty file")),
+    "HTML of an error page": (lambda p: put(p, b"<!DOCTYPE html>" * 50), ("not a 7z archive",)),
+    "cut in the packed data": (lambda p: cut(lzma2(p), 20_000), ("the archive is cut", "20,000 bytes")),
+    "cut by one byte": (lambda p: cut(lzma2(p), -1), ("the archive is cut", "to do:")),
+    "cut in the start header": (lambda p: cut(lzma2(p), 20), ("the archive is cut", "expected: 32 bytes")),
+    "flipped bit in LZMA2 data": (lambda p: flip(lzma2(p), 20_000), ("to do:", "md5")),
+    "flipped bit in COPY data": (flipped_in_stored_data, ("example 0, byte 0", "checksum of the data", "to do:")),
+    "flipped bit in the start header": (lambda p: flip(lzma2(p), 14), ("checksum of the start header", "to do:")),
+    "flipped bit in the header": (lambda p: flip(lzma2(p), -20), ("damaged", "to do:")),
+    "encrypted": (lambda p: write_archive(p, {NAME: RECORDS}, password="x"), ("encrypted", "to do:")),
+    "encrypted with its names": (
+        lambda p: write_archive(p, {NAME: RECORDS}, password="x", header_encryption=True),
+        ("encrypted", "to do:"),
+    ),
+    "packed with PPMd": (
+        lambda p: write_archive(p, {NAME: RECORDS[:3000]}, filters=[{"id": py7zr.FILTER_PPMD, "order": 6, "mem": 16}]),
+        ("cannot be decoded here", "PPMd", "to do:"),
+    ),
+    "packed in an unknown way": (
+        lambda p: put(p, handmade({NAME: RECORDS}, coder=b"\x04\x04\xf7\x11\x04")),
+        ("cannot be decoded here", "7-Zip"),
+    ),
+    "empty of files": (lambda p: write_archive(p, {}), ("no file in this archive",)),
+    "with a file of text": (lambda p: write_archive(p, {NAME: b"text" * 99}), ("not begin as a TFRecord", "byte 0")),
+    "with a cut TFRecord": (
+        lambda p: write_archive(p, {NAME: RECORDS[:-9]}),
+        (f"example 1, byte {SECOND:,}", "the file ends inside", "to do:"),
+    ),
+    "with fewer examples than its name says": (
+        lambda p: write_archive(p, {NAME: RECORDS[:SECOND]}),
+        ("expected: 2 examples", "found:    1 example", "to do:"),
+    ),
+}  # fmt: skip
+
+
+FOUND_WHILE_WRITING = ("flipped bit in COPY data", "flipped bit in LZMA2 data", "with a cut TFRecord")
+
+
+@pytest.mark.parametrize(
+    ("case", "suffix"), [*((case, "zarr") for case in ARCHIVES), *((case, "h5") for case in FOUND_WHILE_WRITING)]
+)
+def test_a_bad_archive_is_told_once_and_makes_no_store(run, tmp_path, suffix, case):
+    make, parts = ARCHIVES[case]
+    source, store = make(tmp_path / f"{NAME}.7z"), tmp_path / "out" / f"x.{suffix}"
+    assert_unit_failed(run("convert", source, store), EXIT_SOURCE, f"{NAME}.7z", *parts)
+    if store.parent.exists():
+        assert_no_store(store)
+
+
+@needs_7zip
+@pytest.mark.parametrize("method", ["LZMA2", "Copy"])
+def test_a_flipped_bit_anywhere_in_an_archive_of_7_zip_makes_no_store(run, tmp_path, rng, method):
+    whole = seven_zip(tmp_path / "whole.7z", {NAME: RECORDS}, f"-m0={method}", "-mx=1")
+    for i, at in enumerate(rng.integers(32, whole.stat().st_size, 2)):
+        source, store = flip(whole, int(at), to=tmp_path / str(i) / f"{NAME}.7z"), tmp_path / str(i) / "x.zarr"
+        assert_unit_failed(run("convert", source, store), EXIT_SOURCE, f"{NAME}.7z", "to do:")
+        assert_no_store(store)
+
+
+@needs_7zip
+def test_an_archive_encrypted_by_7_zip_says_so(run, tmp_path):
+    source = seven_zip(tmp_path / f"{NAME}.7z", {NAME: RECORDS}, "-psecret", "-mhe=on")
+    assert_unit_failed(run("convert", source, tmp_path / "x.zarr"), EXIT_SOURCE, f"{NAME}.7z", "encrypted")
+
+
+FIELDS = {  # offset in the second record, from its beginning or (negative) the end of the file
+    "length": (3, "the checksum of a record's length does not fit"),
+    "checksum of the length": (9, "the checksum of a record's length does not fit"),
+    "data": (20_000, "the checksum of the data does not fit"),
+    "checksum of the data": (-2, "the checksum of the data does not fit"),
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_flipped_bit_in_a_record_is_told_with_its_example_and_byte(run, tmp_path, field):
+    at, what = FIELDS[field]
+    source = put(tmp_path / NAME, RECORDS)
+    flip(source, SECOND + at if at > 0 else at, bit=5)
+    store = tmp_path / "out" / "x.zarr"
+    done = run("convert", source, store)
+    assert_unit_failed(done, EXIT_SOURCE, NAME, f"example 1, byte {SECOND:,}: {what}", "expected:", "found:", "to do:")
+    assert_no_store(store)
+
+
+def broken(**changes: object) -> list[Group]:
+    """A right example, then one with fields replaced."""
+    return [GROUPS[0], replace(GROUPS[1], **changes)]
+
+
+ONE = random_group(np.random.default_rng(5), 3, 3)
+EXAMPLES = {
+    "an image cut by a pixel": (broken(image=np.asarray(GROUPS[1].image).ravel()[:-1]), ("14,112", "28,222 bytes")),
+    "an image too many": (broken(image=ONE.image), ("3 images", "2 dates")),
+    "no image": (broken(image=None), ("0 images",)),
+    "a label too many": (broken(labels=ONE.labels), ("3 labels", "2 images")),
+    "a label too few": (broken(labels=np.zeros(1, np.int8)), ("1 labels", "2 images")),
+    "a date too many": (broken(dates=ONE.dates), ("3 dates", "2 images")),
+    "half a date": (broken(dates=np.zeros(15, np.int8).view(np.int8)), ("2 images",)),
+    "a weight too few": (broken(weights=np.ones(1, np.float32)), ("1 weights", "2 images")),
+    "labels of 6 x 6 after labels of one": (
+        broken(labels=np.zeros(72, np.int8)),
+        ("labels per timestamp change", "72 labels"),
+    ),
+    "dates that are none": (broken(dates=np.full(2, 10**18)), ("date",)),
+    "nothing of the dataset": ([GROUPS[0], Group(None, None, None, None)], ("none of the features",)),
+}
+
+
+@pytest.mark.parametrize("case", EXAMPLES)
+def test_an_example_that_is_not_as_the_dataset_has_them_is_told_with_its_place(run, tmp_path, case):
+    parts, says = EXAMPLES[case]
+    source, store = write_tfrecord(tmp_path, parts), tmp_path / "out" / "x.zarr"
+    done = run("convert", source, store)
+    assert_unit_failed(done, EXIT_SOURCE, NAME, f"example 1, byte {SECOND:,}: ", *says)
+    assert_no_store(store)
+
+
+@pytest.mark.parametrize(("n", "suffix"), [(0, "zarr"), (1, "h5"), (3, "zarr"), (3, "h5")])
+def test_a_number_in_the_name_that_is_not_that_of_the_examples_is_an_error(run, tmp_path, n, suffix):
+    source, store = write_tfrecord(tmp_path, GROUPS, n=n), tmp_path / "out" / f"x.{suffix}"
+    done = run("convert", source, store)
+    assert_unit_failed(done, EXIT_SOURCE, source.name, f"expected: {n} examples", "found:    2 examples", "to do:")
+    assert_no_store(store)
+
+
+@pytest.mark.parametrize("name", ["train_50SMG", "test_50SMG_2", "train_50SMI_2", "train_50SMG_2_copy"])
+def test_a_tfrecord_whose_name_is_none_of_a_unit_is_told_with_the_form_of_names(run, tmp_path, name):
+    source, store = put(tmp_path / name, RECORDS), tmp_path / "out" / "x.zarr"
+    done = run("convert", source, store)
+    assert_unit_failed(done, EXIT_SOURCE, name, "<split>_<tile>_<number of examples>", "train_50SMG_462", "to do:")
+    assert not store.parent.exists()
+
+
+def test_a_file_that_is_neither_archive_nor_tfrecord_is_told_with_what_was_found(run, tmp_path):
+    source = put(tmp_path / "notes.txt", b"some notes on clouds")
+    done = run("convert", source, tmp_path / "x.zarr")
+    assert_unit_failed(done, EXIT_SOURCE, "notes.txt", "neither a 7z archive nor a TFRecord", "to do:")
+    assert not (tmp_path / "x.zarr").exists()
+
+
+@pytest.mark.parametrize("position", sorted(np.random.default_rng(42).integers(13, len(RECORDS), 3).tolist()))
+def test_a_cut_tfrecord_is_told_with_example_and_byte(run, tmp_path, position):
+    source, store = put(tmp_path / NAME, RECORDS[:position]), tmp_path / "out" / "x.zarr"
+    number = int(position > SECOND)
+    place = f"example {number}, byte {number * SECOND:,}: the file ends inside"
+    assert_unit_failed(run("convert", source, store), EXIT_SOURCE, NAME, place, "expected:", "found:", "to do:")
+    assert_no_store(store)
+
+
+def _cuts() -> list[int]:
+    """Every boundary of a field, one byte before and after it, and seeded positions between."""
+    fields = [start + at for start in (0, SECOND) for at in (0, 8, 12)] + [SECOND - 4, len(RECORDS) - 4, len(RECORDS)]
+    near = {at + by for at in fields for by in (-1, 0, 1)} & set(range(len(RECORDS)))
+    return sorted(near | set(np.random.default_rng(3).integers(0, len(RECORDS), 40).tolist()))
+
+
+def test_a_tfrecord_cut_anywhere_makes_no_store(tmp_path, suffix):
+    store = tmp_path / "out" / f"x.{suffix}"
+    for end in _cuts():
+        source = put(tmp_path / NAME, RECORDS[:end])
+        with pytest.raises(UnitsFailed) as caught:
+            s2ct_convert.convert(source, store)
+        assert caught.value.exit_code == EXIT_SOURCE, end
+        (failure,) = caught.value.summary.failures
+        assert failure.message.startswith(f"{NAME}: "), end
+        assert caught.value.summary.digest is None
+        assert_no_store(store)
+    source = put(tmp_path / NAME, RECORDS)
+    assert s2ct_convert.convert(source, store).digest, "the whole file converts over what was left"
+
+
+def test_a_flipped_bit_anywhere_makes_no_store(tmp_path, suffix, rng):
+    whole, store = put(tmp_path / "whole", RECORDS), tmp_path / "out" / f"x.{suffix}"
+    fields = [start + at for start in (0, SECOND) for at in range(12)] + list(range(SECOND - 4, SECOND))
+    for at in [*fields, *rng.integers(0, len(RECORDS), 10).tolist()]:
+        source = flip(whole, at, to=tmp_path / NAME, bit=at % 8)
+        with pytest.raises(UnitsFailed) as caught:
+            s2ct_convert.convert(source, store)
+        assert caught.value.exit_code == EXIT_SOURCE, at
+        assert_no_store(store)
+
+
+def test_bytes_after_the_last_record_make_no_store(run, tmp_path):
+    source, store = put(tmp_path / NAME, RECORDS + bytes(5)), tmp_path / "out" / "x.zarr"
+    place = f"example 2, byte {len(RECORDS):,}"
+    assert_unit_failed(run("convert", source, store), EXIT_SOURCE, NAME, place, "the file ends inside the header")
+    assert_no_store(store)
+
+
+def test_a_record_twice_is_found_by_the_number_in_the_name(run, tmp_path):
+    source, store = put(tmp_path / NAME, RECORDS + RECORDS[SECOND:]), tmp_path / "x.zarr"
+    assert_unit_failed(run("convert", source, store), EXIT_SOURCE, NAME, "expected: 2 examples", "3 examples")
+    assert_no_store(store)
+
+
+def test_a_damaged_source_does_not_touch_a_complete_store_of_another_unit(run, tmp_path, suffix):
+    good, store = right_source(tmp_path, "val_50SMG"), tmp_path / f"x.{suffix}"
+    assert run("convert", good, store).returncode == 0
+    before = state(store)
+    bad = put(tmp_path / "train_31TCJ_2.7z", b"no archive")
+    assert_unit_failed(run("convert", bad, store), EXIT_SOURCE, bad.name, "not a 7z archive")
+    assert state(store) == before

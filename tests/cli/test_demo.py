@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import s2ct_convert
+
+
+def test_the_demo_makes_both_stores_checks_them_and_shows_what_came_out_twice(run, tmp_path):
+    for _ in range(2):
+        done = run("demo", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("all 309 observations of 14 examples found back bit for bit") == 2
+        assert "both have the content digest sha256:" in done.stdout
+        assert "31TCJ" in done.stdout
+    digests = set()
+    for name in ("sample.zarr", "sample.h5"):
+        with s2ct_convert.open_store(tmp_path / "s2ct-demo" / name) as store:
+            assert store.complete
+            digests.add(store.digest)
+    assert len(digests) == 1
+
+
+def test_the_commands_it_shows_at_the_end_work(run, tmp_path):
+    import shlex
+    import subprocess
+
+    text = run("demo", "there", cwd=tmp_path).stdout.partition("Open them:\n")[2]
+    commands = [shlex.split(line) for line in text.splitlines() if line.strip()]
+    assert [Path(command[0]).name for command in commands] == ["python", "python", "s2ct"]
+    for command in commands:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
+def test_the_demo_does_not_delete_what_is_not_its_own(run, tmp_path):
+    thing = tmp_path / "s2ct-demo" / "sample.zarr" / "thesis.tex"
+    thing.parent.mkdir(parents=True)
+    thing.write_bytes(b"years of work")
+    done = run("demo", cwd=tmp_path)
+    assert done.returncode == 2
+    assert thing.read_bytes() == b"years of work"
+
+
+def test_the_sample_is_small_and_has_what_it_should_have():
+    sources = s2ct_convert.sample_sources()
+    assert sum(source.stat().st_size for source in sources) <= 3_000_000
+    names = [source.name.split("_") for source in sources]
+    assert {name[0] for name in names} == {"train", "val"}
+    assert len({name[1] for name in names}) == 2
+    per_sample: dict[tuple[str, int], int] = {}
+    for source in sources:
+        for example in s2ct_convert.read_examples(source):
+            key = (source.name, int(example["localid"]))
+            per_sample[key] = per_sample.get(key, 0) + len(example["dates"])
+    assert max(per_sample.values()) > 100
+    assert json.dumps(sorted({name[1] for name in names})) == '["31TCJ", "34VFN"]'

@@ -1,0 +1,218 @@
+"""Destinations that exist, cannot be written to or run full: never a loss of what was there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+from makers import random_group, write_tfrecord
+
+from s2ct_convert.errors import EXIT_MACHINE, EXIT_USAGE
+
+from .helpers import assert_no_store, assert_says, assert_tidy, right_source, state, tree
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return right_source(tmp_path / "in")
+
+
+def _file(path: Path) -> None:
+    path.write_bytes(b"years of work\n")
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+    (path / "thesis.tex").write_bytes(b"years of work\n")
+
+
+def _zarr(path: Path, zarr_format: int = 3) -> None:
+    group = zarr.create_group(path, zarr_format=zarr_format, attributes={"title": "years of work"})
+    group.create_array("sst", shape=(3,), dtype="f4")
+
+
+def _hdf5(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["sst"] = np.arange(3)
+
+
+FOREIGN: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "a file": ("x.zarr", _file),
+    "a folder with things": ("x.zarr", _folder),
+    "a Zarr of someone else": ("x.zarr", _zarr),
+    "a Zarr v2 of someone else": ("x.zarr", lambda path: _zarr(path, 2)),
+    "a file for HDF5": ("x.h5", _file),
+    "a folder for HDF5": ("x.h5", _folder),
+    "an HDF5 of someone else": ("x.h5", _hdf5),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_is_at_the_destination_is_kept_and_told(run, tmp_path, source, case):
+    name, make = FOREIGN[case]
+    store = tmp_path / name
+    make(store)
+    before = tree(tmp_path)
+    assert_says(run("convert", source, store), EXIT_USAGE, f"{store}: the destination exists", "to do:")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_overwrite_does_not_delete_what_no_conversion_made(run, tmp_path, source, case):
+    name, make = FOREIGN[case]
+    store = tmp_path / name
+    make(store)
+    before = tree(tmp_path)
+    assert_says(run("convert", source, store, "--overwrite"), EXIT_USAGE, str(store))
+    assert tree(tmp_path) == before
+
+
+def test_what_to_do_is_only_told_if_it_works(run, tmp_path, source):
+    """Who follows "give --overwrite" must not be refused a second time."""
+    _folder(tmp_path / "x.zarr")
+    done = run("convert", source, tmp_path / "x.zarr")
+    assert "choose another destination" in done.stderr
+    assert "--overwrite" not in done.stderr
+
+
+@pytest.mark.parametrize("gone", ["nothing", "the ledger"])
+def test_overwrite_replaces_a_store_of_ours(run, tmp_path, source, suffix, gone):
+    store = tmp_path / f"x.{suffix}"
+    assert run("convert", source, store).returncode == 0
+    if gone == "the ledger":
+        subprocess.run(["rm", "-r", f"{store}.s2ct"], check=True)
+    other = right_source(tmp_path / "in", "val_31TCJ", (1,))
+    done = run("convert", other, store, "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert list(state(store)) == ["val/31TCJ"]
+    assert_tidy(store)
+
+
+def test_an_overwrite_that_makes_no_sense_keeps_the_store(run, tmp_path, source):
+    store = tmp_path / "x.zarr"
+    assert run("convert", source, store).returncode == 0
+    before = tree(store)
+    assert_says(run("convert", tmp_path / "nowhere", store, "--overwrite"), EXIT_USAGE, "nowhere")
+    assert_says(run("convert", source, store, "--overwrite", "--codec", "zip"), EXIT_USAGE, "zip")
+    assert tree(store) == before
+
+
+def test_a_store_without_its_ledger_is_not_written_into(run, tmp_path, source, suffix):
+    store = tmp_path / f"x.{suffix}"
+    assert run("convert", source, store).returncode == 0
+    subprocess.run(["rm", "-r", f"{store}.s2ct"], check=True)
+    before = tree(tmp_path)
+    assert_says(run("convert", source, store), EXIT_USAGE, f"{store}: the destination exists", "--overwrite")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "options", [["--codec", "fast"], ["--format", "hdf5"]], ids=["another codec", "another format"]
+)
+def test_going_on_with_other_options_is_refused_with_both_told(run, tmp_path, source, options):
+    store = tmp_path / "x.zarr"
+    assert run("convert", source, store).returncode == 0
+    before = tree(tmp_path)
+    done = run("convert", source, store, *options)
+    parts = (f"{store}: ", "other options", "expected: --format zarr --codec balanced", " ".join(options), "to do:")
+    assert_says(done, EXIT_USAGE, *parts)
+    assert tree(tmp_path) == before
+
+
+def test_an_empty_folder_is_a_free_destination(run, tmp_path, source):
+    store = tmp_path / "x.zarr"
+    store.mkdir()
+    assert run("convert", source, store).returncode == 0
+    assert list(state(store)) == ["train/50SMG"]
+
+
+def test_folders_above_the_store_are_made(run, tmp_path, source, suffix):
+    store = tmp_path / "a" / "b" / f"x.{suffix}"
+    assert run("convert", source, store).returncode == 0
+    assert list(state(store)) == ["train/50SMG"]
+
+
+def test_a_destination_below_a_file_is_a_fault_of_this_machine_with_something_to_do(run, tmp_path, source, suffix):
+    below = tmp_path / "file"
+    below.write_text("not a folder")
+    done = run("convert", source, below / f"x.{suffix}")
+    assert_says(done, EXIT_MACHINE, str(below / f"x.{suffix}"), "Not a directory", "to do:")
+    assert below.read_text() == "not a folder"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts small file systems in memory."""
+    mounted: list[Path] = []
+
+    def mount(options: str) -> Path:
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("file systems can only be mounted by root, and not in every container")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_read_only_disk_is_told_with_something_to_do(run, source, disk, suffix):
+    store = disk("ro") / f"x.{suffix}"
+    done = run("convert", source, store)
+    assert_says(done, EXIT_MACHINE, str(store), "Read-only file system", "choose a place that can be written to")
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three sources of 0.85 MB that nothing makes smaller."""
+    rng, folder = np.random.default_rng(21), tmp_path_factory.mktemp("noise")
+    paths = []
+    for unit in ("train_31TCJ", "train_50SMG", "val_50SMG"):
+        group = random_group(rng, 4, 60)
+        group.image = rng.integers(0, 65536, group.image.shape, dtype=np.uint16)
+        paths.append(write_tfrecord(folder, [group], unit=unit))
+    return paths
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_disk_that_runs_full_keeps_what_is_finished_and_the_same_command_goes_on(run, noise, disk, suffix, jobs):
+    folder = disk("size=1400k")
+    store = folder / f"x.{suffix}"
+    command = ("convert", *noise, store, "-j", jobs)
+    done = run(*command)
+    parts = ("No space left on device", "free some space", "the same command", str(store))
+    assert_says(done, EXIT_MACHINE, *parts)
+    assert_no_store(store)
+    finished = {path.stem: path.read_bytes() for path in (folder / f"{store.name}.s2ct" / "units").iterdir()}
+    assert len(finished) == (1 if jobs == 1 else len(finished))
+    subprocess.run(["mount", "-o", "remount,size=20m", str(folder)], check=True)
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    assert f"{3 - len(finished)} converted" in done.stdout
+    assert sorted(state(store)) == ["train/31TCJ", "train/50SMG", "val/50SMG"]
+    for stem, record in finished.items():
+        assert (folder / f"{store.name}.s2ct" / "units" / f"{stem}.json").read_bytes() == record
+    assert_tidy(store)
+
+
+def test_a_disk_that_runs_full_while_units_are_put_together_keeps_them_all(run, noise, disk):
+    folder = disk("size=1400k")
+    store = folder / "x.h5"
+    done = run("convert", noise[0], store)
+    assert_says(done, EXIT_MACHINE, str(store), "No space left on device", "free some space", "the same command")
+    assert_no_store(store)
+    subprocess.run(["mount", "-o", "remount,size=20m", str(folder)], check=True)
+    done = run("convert", noise[0], store)
+    assert done.returncode == 0, done.stderr
+    assert "0 converted, 1 done before" in done.stdout
+    assert list(state(store)) == ["train/31TCJ"]
+    assert_tidy(store)

@@ -1,0 +1,123 @@
+"""Good and bad sources together: the good become units, and the command that is printed does the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from makers import flip
+from source.sevenzip import put
+
+import s2ct_convert
+from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, Incomplete, NotAStore
+
+from .helpers import Done, assert_says, assert_tidy, failure_messages, right_source, state, told
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three right sources, the last of which is then damaged; its right content is kept in ``mended``."""
+    for unit in ("train_31TCJ", "train_50SMG", "val_50SMG"):
+        right_source(tmp_path / "all of it", unit)
+    (tmp_path / "mended").mkdir()
+    shutil.copy(tmp_path / "all of it" / "val_50SMG_2", tmp_path / "mended")
+    flip(tmp_path / "all of it" / "val_50SMG_2", -1000)
+    return tmp_path
+
+
+def to_do(done: Done) -> list[str]:
+    """The command that the closing message gives, as a shell would take it apart."""
+    found = re.search(r"^  to do:    (s2ct .*)$", told(done), re.MULTILINE)
+    assert found, done.stderr
+    return shlex.split(found[1])[1:]
+
+
+@pytest.mark.parametrize(
+    ("store", "options"),
+    [
+        ("x.zarr", ["-j", "1"]),
+        ("my clouds.zarr", ["-j", "2", "--codec", "fast"]),
+        ("it's.h5", ["-j", "1", "--codec", "blosc"]),
+        ("x.h5", ["-j", "1", "--linked"]),
+        ("clouds", ["-j", "1", "--format", "hdf5", "--split", "val", "--split", "train"]),
+    ],
+)
+def test_the_command_that_is_printed_completes_the_store_once_the_source_is_mended(run, folder, store, options):
+    done = run("convert", "all of it", store, *options, cwd=folder)
+    assert_says(done, EXIT_INCOMPLETE, f"s2ct: {store}: 1 of 3 units failed", "val_50SMG_2: example 1, byte 28,372: ")
+    assert "2 converted, 1 failed" in done.stdout
+    with pytest.raises((Incomplete, NotAStore)):
+        s2ct_convert.open_store(folder / store)
+    records = sorted(path.stem for path in (folder / f"{store}.s2ct" / "units").iterdir())
+    assert records == ["train_31TCJ", "train_50SMG"]
+
+    again = to_do(done)
+    assert again[:2] == ["convert", "all of it/val_50SMG_2"], "only what failed is tried again"
+    assert_says(run(*again, cwd=folder), EXIT_SOURCE, "checksum of the data")
+
+    shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
+    done = run(*again, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    whole = right_whole(folder)
+    assert state(folder / store) == whole
+    if "." in store and "--linked" not in options:
+        assert_tidy(folder / store)
+
+
+def right_whole(folder: Path) -> dict[str, str]:
+    """The same three units, made undisturbed."""
+    s2ct_convert.convert(folder / "all of it", folder / "whole.zarr")
+    return state(folder / "whole.zarr")
+
+
+def test_every_failure_is_told_once_with_its_own_reason(run, folder):
+    put(folder / "all of it" / "train_34VFN_1.7z", b"no archive at all")
+    put(folder / "all of it" / "val_34VFN_9", (folder / "mended" / "val_50SMG_2").read_bytes())
+    done = run("convert", "all of it", "x.zarr", "-j1", cwd=folder)
+    assert_says(done, EXIT_INCOMPLETE, "3 of 5 units failed")
+    first_lines = sorted(message.splitlines()[0] for message in failure_messages(done))
+    assert first_lines == [
+        "train_34VFN_1.7z: this is not a 7z archive",
+        "val_34VFN_9: the number of examples is not the one in the name",
+        "val_50SMG_2: example 1, byte 28,372: the checksum of the data does not fit",
+    ]
+    assert sorted(to_do(done)[1:4]) == [f"all of it/{n}" for n in ("train_34VFN_1.7z", "val_34VFN_9", "val_50SMG_2")]
+
+
+def test_failures_are_in_the_json_and_stdout_is_nothing_else(run, folder):
+    done = run("convert", "all of it", "x.zarr", "--json", "-q", "-j1", cwd=folder)
+    assert_says(done, EXIT_INCOMPLETE, "val_50SMG_2: example 1")
+    document = json.loads(done.stdout)
+    (failed,) = document["failed"]
+    assert (failed["unit"], failed["source"], failed["exit_code"]) == ("val/50SMG", "all of it/val_50SMG_2", 5)
+    assert failed["message"] in done.stderr
+    assert (document["complete"], document["digest"], document["missing"]) == (False, None, ["val/50SMG"])
+    assert [record["unit"] for record in document["converted"]] == ["train/31TCJ", "train/50SMG"]
+
+
+def test_a_unit_that_is_missing_from_an_earlier_run_keeps_the_store_incomplete(run, folder):
+    assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == EXIT_INCOMPLETE
+    done = run("convert", "all of it/train_50SMG_2", "x.zarr", cwd=folder)
+    assert_says(done, EXIT_INCOMPLETE, "x.zarr: the store is not complete", "found:    val/50SMG", "to do:")
+    with pytest.raises(Incomplete):
+        s2ct_convert.open_store(folder / "x.zarr")
+
+
+def test_a_source_that_went_bad_later_leaves_the_other_units_as_they_are(run, folder):
+    shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
+    assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == 0
+    before = state(folder / "x.zarr")
+    source = folder / "all of it" / "val_50SMG_2"
+    source.write_bytes(source.read_bytes()[:-1])
+    done = run("convert", "all of it", "x.zarr", "-j1", cwd=folder)
+    assert_says(done, EXIT_INCOMPLETE, "the file ends inside the data checksum")
+    assert "0 converted, 2 done before, 1 failed" in done.stdout
+    with pytest.raises(Incomplete):
+        s2ct_convert.open_store(folder / "x.zarr")
+    shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
+    assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == 0
+    assert state(folder / "x.zarr") == before

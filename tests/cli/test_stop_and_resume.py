@@ -1,0 +1,185 @@
+"""Signals in the middle: what is finished is kept, and the end has the bytes of an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from makers import random_group, tfrecord_bytes
+from store import plain
+
+from .helpers import assert_no_store, assert_tidy
+
+COMMAND = [sys.executable, "-m", "s2ct_convert", "convert"]
+UNITS = ("train_50SMG", "val_50SMG")
+NAMES = [unit.replace("_", "/") for unit in UNITS]
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sources of 17 MB each, whose samples come in pieces, so that a unit takes two passes."""
+    rng, folder = np.random.default_rng(17), tmp_path_factory.mktemp("long")
+    data = tfrecord_bytes([random_group(rng, localid, 50) for localid in (3, 1, 2, 0)]) * 6
+    for unit in UNITS:
+        (folder / f"{unit}_24").write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["zarr", "h5"])
+def undisturbed(request, sources, tmp_path_factory) -> Path:
+    """A store made at one go, under the name and by the command that the tests use."""
+    folder = tmp_path_factory.mktemp("whole")
+    resume(folder, sources, f"x.{request.param}")
+    return folder / f"x.{request.param}"
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+
+
+class Stopped:
+    """A conversion that got a signal when it had said something.
+
+    Its pipes end with the last process that holds them, so a worker that lives on is a timeout here.
+    """
+
+    def __init__(self, folder: Path, sources: Path, name: str, jobs: int, word: str, *signals: int) -> None:
+        process = start(folder, sources, name, jobs)
+        self.stderr = read_to(process, word)
+        for number in signals:
+            os.killpg(process.pid, number)  # to all its processes, as a terminal and SLURM do
+        self.stdout, rest = process.communicate(timeout=60)
+        self.stderr += rest
+        self.code = process.returncode
+
+
+def start(folder: Path, sources: Path, name: str, jobs: int) -> subprocess.Popen[str]:
+    """A conversion with its process group of its own."""
+    command, pipe = [*COMMAND, str(sources), name, f"-j{jobs}"], subprocess.PIPE
+    return subprocess.Popen(
+        command, cwd=folder, env=environment(), text=True, start_new_session=True, stdout=pipe, stderr=pipe
+    )
+
+
+def read_to(process: subprocess.Popen[str], word: str) -> str:
+    """What a process says up to the line with ``word``."""
+    assert process.stderr is not None
+    seen = ""
+    for line in process.stderr:
+        seen += line
+        if word in line:
+            break
+    return seen
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """Its worker processes, started or about to be."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers are found in /proc")
+
+
+def resume(folder: Path, sources: Path, name: str) -> str:
+    """Run to the end; the summary."""
+    command = [*COMMAND, str(sources), name, "-q", "-j1"]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, env=environment()).stdout
+
+
+def assert_equal(store: Path, other: Path) -> None:
+    """Byte for byte, every file."""
+    one, two = plain.file_bytes(store), plain.file_bytes(other)
+    assert sorted(one) == sorted(two)
+    assert [name for name in one if one[name] != two[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word", "jobs"),
+    [(signal.SIGINT, 130, "interrupted", 1), (signal.SIGTERM, 143, "terminated", 2)],
+)
+def test_a_signal_while_a_unit_is_made_is_told_and_the_same_command_goes_on(
+    tmp_path, sources, undisturbed, number, code, word, jobs
+):
+    store = tmp_path / undisturbed.name
+    stopped = Stopped(tmp_path, sources, store.name, jobs, ": started", number)
+    assert stopped.code == code, stopped.stderr
+    last = f"s2ct: {word}. What is finished is kept; the same command goes on from there."
+    assert stopped.stderr.splitlines()[-1] == last
+    assert stopped.stderr.count("s2ct: ") == 1
+    assert "Traceback" not in stopped.stderr
+    assert "FAILED" not in stopped.stderr
+    assert stopped.stdout == ""
+    assert_no_store(store)
+    assert f"{2 - stopped.stderr.count(': done')} converted" in resume(tmp_path, sources, store.name)
+    assert_equal(store, undisturbed)
+
+
+def test_a_signal_after_a_unit_is_done_does_not_lose_it(tmp_path, sources, undisturbed):
+    store = tmp_path / undisturbed.name
+    stopped = Stopped(tmp_path, sources, store.name, 1, ": done", signal.SIGTERM)
+    assert stopped.code == 143, stopped.stderr
+    assert_no_store(store)
+    assert "1 converted, 1 done before" in resume(tmp_path, sources, store.name)
+    assert_equal(store, undisturbed)
+    assert_tidy(store)
+
+
+def test_what_is_killed_outright_looks_incomplete_and_the_next_run_cleans_up(tmp_path, sources):
+    store, work = tmp_path / "x.zarr", tmp_path / "x.zarr.s2ct" / "work"
+    process = start(tmp_path, sources, store.name, 1)
+    while not work.exists() or not list(work.iterdir()):
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert plain.attributes(store)["state"] == "incomplete"
+    assert list(work.iterdir()), "something for the next run to clean up"
+    resume(tmp_path, sources, store.name)
+    assert sorted(plain.unit_names(store)) == NAMES
+    assert_tidy(store)
+
+
+def test_an_impatient_user_who_presses_ctrl_c_thrice_sees_no_traceback(tmp_path, sources):
+    stopped = Stopped(tmp_path, sources, "x.h5", 2, ": started", *[signal.SIGINT] * 3)
+    assert stopped.code == 130, stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    resume(tmp_path, sources, "x.h5")
+    assert sorted(plain.unit_names(tmp_path / "x.h5")) == NAMES
+    assert_tidy(tmp_path / "x.h5")
+
+
+@linux_only
+def test_ctrl_c_while_a_worker_is_starting_is_left_to_the_parent(tmp_path, sources):
+    """A terminal sends it to all; a worker that dies of it before it can ignore it shows a traceback."""
+    process = start(tmp_path, sources, "x.zarr", 2)
+    read_to(process, "2 units to convert")
+    importing: list[int] = []
+    while not importing:
+        assert process.poll() is None
+        importing = [pid for pid in workers(process) if "_multiarray_umath" in Path(f"/proc/{pid}/maps").read_text()]
+    os.kill(importing[0], signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert "Traceback" not in stderr
+    assert process.returncode == 0, stderr
+
+
+@linux_only
+def test_a_worker_that_is_killed_takes_only_its_own_unit_with_it(tmp_path, sources):
+    process = start(tmp_path, sources, "x.zarr", 2)
+    read_to(process, ": started")
+    os.kill(workers(process)[0], signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 3, stderr
+    assert "1 converted, 1 failed" in stdout
+    assert stderr.count("the worker process died (SIGKILL)") == 1
+    assert "use fewer jobs (-j)" in stderr
+    assert "Traceback" not in stderr
+    assert "1 converted, 1 done before" in resume(tmp_path, sources, "x.zarr")
+    assert sorted(plain.unit_names(tmp_path / "x.zarr")) == NAMES
+    assert_tidy(tmp_path / "x.zarr")

@@ -1,0 +1,51 @@
+"""Killed while it replaces what is in a complete store, a conversion leaves the old one, the new one, or none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from makers import random_group, write_tfrecord
+
+DRIVER = Path(__file__).with_name("crash_changes.py")
+slow = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> list[Path]:
+    """A unit, the same unit with other content, and another unit."""
+    rng = np.random.default_rng(37)
+    folder = tmp_path_factory.mktemp("in")
+    return [
+        write_tfrecord(folder / "old", [random_group(rng, i, 2) for i in (1, 2)]),
+        write_tfrecord(folder / "new", [random_group(rng, i, 3) for i in (4, 2)]),
+        write_tfrecord(folder / "old", [random_group(rng, 1, 3)], unit="val_50SMG"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "linked", "how", "stride"),
+    [
+        ("zarr", "whole", "changed", 37),
+        ("zarr", "whole", "overwrite", 89),
+        pytest.param("zarr", "whole", "changed", 1, marks=slow),
+        pytest.param("zarr", "whole", "overwrite", 1, marks=slow),
+        ("h5", "whole", "changed", 1),
+        ("h5", "whole", "reverted", 1),
+        pytest.param("zarr", "whole", "reverted", 1, marks=slow),
+        pytest.param("h5", "linked", "reverted", 1, marks=slow),
+        ("h5", "whole", "overwrite", 5),
+        ("h5", "linked", "changed", 1),
+        ("h5", "linked", "overwrite", 3),
+    ],
+)
+def test_death_while_a_store_is_replaced_costs_no_more_than_the_work_since(
+    tmp_path, sources, suffix, linked, how, stride
+):
+    command = [sys.executable, str(DRIVER), suffix, linked, how, str(stride), str(tmp_path), *map(str, sources)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(done.stdout.split()[-1]) > 20

@@ -1,0 +1,117 @@
+"""A whole process group killed at once, as a batch system does it, at moments drawn by lot; then the same command."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from makers import random_group, write_tfrecord
+from store import plain
+
+import s2ct_convert
+
+UNITS = ("train_31TCJ", "train_50SMG", "val_50SMG")
+COMMAND = "s2ct convert in x"
+# Ends its whole group at the n-th event that it is told. The group is its own: start_new_session.
+RUN = """
+import os, signal, sys
+import s2ct_convert
+
+def main():
+    n, linked, store, *sources = sys.argv[1:]
+    left = int(n)
+    def on_event(event):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.killpg(0, signal.SIGKILL)
+    s2ct_convert.convert(
+        sources, store, linked=linked == "linked", jobs=2, on_event=on_event, command="s2ct convert in x"
+    )
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> list[Path]:
+    """Of some MiB each, so that there are events of progress; one needs a second pass."""
+    rng = np.random.default_rng(53)
+    folder = tmp_path_factory.mktemp("in")
+    return [
+        write_tfrecord(folder, [random_group(rng, localid, 90) for localid in (3, 1, 2)], unit=unit) for unit in UNITS
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sources, tmp_path_factory):
+    """Bytes of a store made in one go, by suffix and way of linking, each made once."""
+    made: dict[tuple[str, str], dict[str, bytes]] = {}
+
+    def content(suffix: str, linked: str) -> dict[str, bytes]:
+        if (suffix, linked) not in made:
+            store = tmp_path_factory.mktemp("undisturbed") / f"x.{suffix}"
+            s2ct_convert.convert(sources, store, linked=linked == "linked", command=COMMAND)
+            made[suffix, linked] = without_ledger(store)
+        return made[suffix, linked]
+
+    return content
+
+
+def without_ledger(store: Path) -> dict[str, bytes]:
+    return {name: data for name, data in plain.file_bytes(store.parent).items() if f"{store.name}.s2ct/" not in name}
+
+
+def run(at: int, linked: str, store: Path, sources: list[Path]) -> subprocess.CompletedProcess[str]:
+    script = store.parent.parent / "run.py"
+    script.write_text(RUN)
+    command = [sys.executable, str(script), str(at), linked, str(store), *map(str, sources)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, start_new_session=True)
+
+
+# Of about 20 events of three units: after two deaths at the tenth at the latest there is always a third unit to do.
+LOTS = [
+    (suffix, linked, random.Random(f"{suffix} {linked}").sample(range(2, 11), 2))
+    for suffix, linked in (("zarr", "whole"), ("h5", "whole"), ("h5", "linked"))
+]
+
+
+@pytest.mark.parametrize(("suffix", "linked", "moments"), LOTS)
+def test_after_each_death_of_the_group_the_same_command_goes_on_and_at_last_all_is_as_if_nothing_had_been(
+    tmp_path, sources, undisturbed, monkeypatch, suffix, linked, moments
+):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    right, store = undisturbed(suffix, linked), tmp_path / "out" / f"x.{suffix}"
+    store.parent.mkdir()
+    for moment in moments:
+        died = run(moment, linked, store, sources)
+        assert died.returncode == -signal.SIGKILL, died.stderr
+        with pytest.raises(s2ct_convert.S2ctError):
+            s2ct_convert.open_store(store)
+    recorded = {path.stem for path in store.parent.glob("*.s2ct/units/*.json")}
+    summary = s2ct_convert.convert(sources, store, linked=linked == "linked", command=COMMAND)
+    assert {record.unit.replace("/", "_") for record in summary.skipped} == recorded
+    assert without_ledger(store) == right
+    beside = {f"x.{suffix}", f"x.{suffix}.s2ct", *([f"x.{suffix}.units"] if linked == "linked" else [])}
+    assert {path.name for path in store.parent.iterdir()} == beside
+    assert list((store.parent / f"x.{suffix}.s2ct" / "work").iterdir()) == []
+
+
+def test_death_while_the_store_is_put_together_loses_no_unit(tmp_path, sources, suffix):
+    """At the last event, when every unit is done."""
+    store = tmp_path / f"x.{suffix}"
+    script = tmp_path / "run.py"
+    script.write_text(RUN.replace("left -= 1", "left -= type(event).__name__ == 'Finalising'"))
+    died = subprocess.run([sys.executable, script, "1", "whole", store, *sources], start_new_session=True, timeout=120)
+    assert died.returncode == -signal.SIGKILL
+    with pytest.raises(s2ct_convert.S2ctError):
+        s2ct_convert.open_store(store)
+    summary = s2ct_convert.convert(sources, store)
+    assert (len(summary.skipped), len(summary.converted)) == (3, 0)
+    assert summary.digest == plain.store_digest(store)

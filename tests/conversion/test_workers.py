@@ -1,0 +1,219 @@
+"""Worker processes: how many, in what order, what they inherit, and how each way of their ending is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from makers import random_group, write_tfrecord
+
+from s2ct_convert.conversion.engine import run_here, run_processes
+from s2ct_convert.conversion.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
+from s2ct_convert.conversion.ledger import Ledger, Options
+from s2ct_convert.conversion.unit import UnitTask, open_container
+from s2ct_convert.source.find import find_sources
+
+OPTIONS = Options("zarr", "balanced")
+UNITS = ("train_31TCJ", "train_34VFN", "train_50SMG", "val_50SMG")
+NAMES = [unit.replace("_", "/") for unit in UNITS]
+
+
+@pytest.fixture
+def tasks(tmp_path) -> list[UnitTask]:
+    rng = np.random.default_rng(47)
+    paths = [write_tfrecord(tmp_path / "in", [random_group(rng, 1, 90)], unit=unit) for unit in UNITS]
+    store = tmp_path / "x.zarr"
+    sources = find_sources(paths).sources
+    ledger = Ledger(store)
+    ledger.begin(OPTIONS, [source.unit for source in sources])
+    open_container(store, OPTIONS).begin(ledger.planned(), {})
+    return [UnitTask(store, OPTIONS, source, 1) for source in sources]
+
+
+class Listener:
+    """Keeps events and who was alive at each; ``act`` is called once, at the first start of ``unit``."""
+
+    def __init__(self, unit: str = "", act: object = None) -> None:
+        self.events: list[object] = []
+        self.alive: list[int] = []
+        self._unit, self._act = unit, act
+
+    def __call__(self, event: object) -> None:
+        self.events.append(event)
+        self.alive.append(len(multiprocessing.active_children()))
+        if self._act and isinstance(event, UnitStarted) and event.unit == self._unit:
+            act, self._act = self._act, None
+            act()
+
+    def of(self, kind: type) -> list:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def wait_for_ever(task: UnitTask) -> None:
+    """Turn the source into a pipe into which nobody writes: whoever opens it never gets any further."""
+    task.source.path.unlink()
+    os.mkfifo(task.source.path)
+
+
+def broken(task: UnitTask) -> UnitTask:
+    """A task that meets a bug of ours: a number of threads that is none."""
+    return dataclasses.replace(task, threads="two")
+
+
+def test_units_start_in_the_order_of_the_tasks_and_one_job_means_one_at_a_time(tasks):
+    listener = Listener()
+    run_processes(tasks, 1, listener)
+    kinds = [(type(event), getattr(event, "unit", None)) for event in listener.events]
+    starts = [unit for kind, unit in kinds if kind is UnitStarted]
+    assert starts == NAMES
+    assert [kind for kind, _ in kinds if kind is not UnitProgress] == [UnitStarted, UnitDone] * 4
+    assert max(listener.alive) == 1
+
+
+def test_there_are_never_more_workers_than_jobs(tasks):
+    listener = Listener()
+    run_processes(tasks, 2, listener)
+    assert max(listener.alive) == 2
+    assert len(listener.of(UnitDone)) == 4
+
+
+@pytest.mark.parametrize("engine", [run_here, lambda tasks, listener: run_processes(tasks, 2, listener)])
+def test_the_progress_of_a_unit_adds_up_to_its_file(tasks, engine):
+    listener = Listener()
+    engine(tasks, listener)
+    for task, unit in zip(tasks, NAMES, strict=True):
+        read = sum(event.bytes for event in listener.of(UnitProgress) if event.unit == unit)
+        assert read == task.source.path.stat().st_size
+    assert all(event.bytes > 0 for event in listener.of(UnitProgress))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_workers_are_new_interpreters_that_hold_no_file_of_the_parent_open(tasks, tmp_path):
+    """A fork would take along whatever locks the threads of the parent hold, and its open files."""
+    wait_for_ever(tasks[0])
+    found: list[str] = []
+
+    def look() -> None:
+        (child,) = multiprocessing.active_children()
+        proc = Path(f"/proc/{child.pid}")
+        found.append((proc / "cmdline").read_text())
+        found.extend(str(fd.readlink()) for fd in (proc / "fd").iterdir())
+        os.kill(child.pid, signal.SIGKILL)
+
+    with open(tmp_path / "of the parent", "w"):
+        run_processes(tasks[:1], 2, Listener(NAMES[0], look))
+    command, *files = found
+    assert "spawn_main" in command
+    assert files
+    assert not [file for file in files if file.endswith("of the parent")]
+
+
+@pytest.mark.parametrize(
+    ("by", "told"), [("SIGKILL", "(SIGKILL)"), ("SIGSEGV", "(SIGSEGV)"), ("SIGTERM", "exit code 143")]
+)
+def test_a_worker_that_dies_takes_only_its_own_unit_with_it(tasks, by, told):
+    wait_for_ever(tasks[1])
+
+    def kill() -> None:
+        (child,) = multiprocessing.active_children()
+        os.kill(child.pid, signal.Signals[by])
+
+    listener = Listener(NAMES[1], kill)
+    run_processes(tasks, 1, listener)
+    (failed,) = listener.of(UnitFailed)
+    assert (failed.unit, failed.exit_code, failed.bug) == (NAMES[1], 3, False)
+    assert f"{UNITS[1]}_1: the worker process died" in failed.message
+    assert told in failed.message
+    assert "run the same command again" in failed.message
+    assert [event.record.unit for event in listener.of(UnitDone)] == [NAMES[0], *NAMES[2:]]
+    ledger = Ledger(tasks[0].store)
+    ledger.clean()
+    assert list((ledger.path / "work").iterdir()) == []
+    assert ledger.record(tasks[1].source.unit) is None
+
+
+def test_a_worker_that_cannot_even_start_fails_its_own_unit_only(tasks, capfd):
+    """Its task cannot be understood: it ends before its first event."""
+    tasks[0] = dataclasses.replace(tasks[0], threads=_NotThere())
+    listener = Listener()
+    run_processes(tasks, 2, listener)
+    (failed,) = listener.of(UnitFailed)
+    assert failed.unit == NAMES[0]
+    assert "the worker process died (exit code 1)" in failed.message
+    assert len(listener.of(UnitDone)) == 3
+
+
+class _NotThere:
+    """Pickles well and cannot be made again."""
+
+    def __reduce__(self) -> tuple:
+        return (int, ("no number",))
+
+
+@pytest.mark.parametrize("engine", [run_here, lambda tasks, listener: run_processes(tasks, 2, listener)])
+def test_a_bug_in_one_unit_is_told_with_its_traceback_and_the_others_are_done(tasks, engine):
+    listener = Listener()
+    engine([broken(tasks[0]), *tasks[1:]], listener)
+    (failed,) = listener.of(UnitFailed)
+    assert (failed.unit, failed.exit_code, failed.bug) == (NAMES[0], 1, True)
+    assert "this is a bug of s2ct; please report it" in failed.message
+    assert failed.traceback.startswith("Traceback")
+    assert "TypeError" in failed.traceback
+    assert len(listener.of(UnitDone)) == 3
+
+
+def test_a_machine_fault_begins_no_other_unit_and_waits_for_that_at_work(tasks):
+    """The folder of the split of one unit is none. The unit beside it ends only after that was told, by our hand."""
+    first, second, third, bad = tasks
+    (bad.store / "val" / "zarr.json").unlink()
+    (bad.store / "val").rmdir()
+    (bad.store / "val").write_bytes(b"")
+    wait_for_ever(first)
+    events: list[object] = []
+
+    def on_event(event: object) -> None:
+        events.append(event)
+        if isinstance(event, UnitFailed) and event.unit == "val/50SMG":
+            for child in multiprocessing.active_children():
+                os.kill(child.pid, signal.SIGKILL)
+
+    run_processes([first, bad, second, third], 2, on_event)
+    failed = [event for event in events if isinstance(event, UnitFailed)]
+    assert [(event.unit, event.exit_code) for event in failed] == [("val/50SMG", 6), (NAMES[0], 3)]
+    assert "SIGKILL" in failed[1].message
+    assert {event.unit for event in events if isinstance(event, UnitStarted)} == {NAMES[0], "val/50SMG"}
+
+
+def test_with_no_task_there_is_nothing_to_do():
+    listener = Listener()
+    run_here([], listener)
+    run_processes([], 2, listener)
+    assert listener.events == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_leaving_early_ends_all_workers_and_they_put_their_work_away(tasks, error):
+    """At a moment when there is work to put away: the file of a unit is made before its source is opened."""
+    tasks = [dataclasses.replace(task, options=Options("hdf5", "gzip")) for task in tasks]
+    wait_for_ever(tasks[0])
+    work = Ledger(tasks[0].store).path / "work"
+    seen: list[int] = []
+    with ExitStack() as stack:
+
+        def leave() -> None:
+            stack.enter_context(open(tasks[0].source.path, "wb"))  # returns when the worker opens it, too
+            seen.append(len(list(work.iterdir())))
+            raise error
+
+        with pytest.raises(error):
+            run_processes(tasks[:1], 2, Listener(NAMES[0], leave))
+        assert seen == [1]
+        assert list(work.iterdir()) == []
+        assert multiprocessing.active_children() == []

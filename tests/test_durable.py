@@ -1,0 +1,272 @@
+"""Files that are there after a crash: the order of steps, and what a failure leaves."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from s2ct_convert.durable import beside, publish, remove, size_of, sweep, sync, sync_tree, write_atomic
+
+LEFT_OVER = ".s2ct-tmp"
+
+
+def left_overs(folder: Path) -> list[Path]:
+    return list(folder.rglob(f"*{LEFT_OVER}"))
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def tree(path: Path, **files: str) -> Path:
+    """A folder with files in it and one below it."""
+    (path / "below").mkdir(parents=True)
+    for name, content in {"a": "aaa", "below/b": "bb", **files}.items():
+        (path / name).write_text(content)
+    return path
+
+
+@pytest.fixture
+def steps(monkeypatch) -> list[tuple[str, str]]:
+    """What is synced and renamed, in order; all is really done."""
+    told: list[tuple[str, str]] = []
+    lock = threading.Lock()
+
+    def tell(real: Callable[..., None], name: str, path_of: Callable[..., str]) -> Callable[..., None]:
+        def call(*args: object) -> None:
+            with lock:
+                told.append((name, Path(path_of(*args)).name))
+            real(*args)
+
+        return call
+
+    monkeypatch.setattr(os, "fsync", tell(os.fsync, "sync", lambda fd: str(Path(f"/proc/self/fd/{fd}").readlink())))
+    monkeypatch.setattr(os, "replace", tell(os.replace, "rename", lambda _, to: to))
+    monkeypatch.setattr(os, "rename", tell(os.rename, "rename", lambda _, to: to))
+    return told
+
+
+needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of open files are in /proc")
+
+
+class TestWriteAtomic:
+    @pytest.mark.parametrize("data", [b"", b"new", bytes(range(256)) * 1000])
+    def test_the_content_is_replaced_as_a_whole_and_nothing_else_stays(self, tmp_path, data):
+        path = tmp_path / "x.json"
+        path.write_bytes(b"something longer than what comes")
+        write_atomic(path, data)
+        assert path.read_bytes() == data
+        assert list(tmp_path.iterdir()) == [path]
+
+    @needs_proc
+    def test_content_is_synced_before_it_gets_its_name_and_the_folder_after(self, tmp_path, steps):
+        write_atomic(tmp_path / "x.json", b"new")
+        (first, temporary), *rest = steps
+        assert first == "sync"
+        assert temporary.endswith(LEFT_OVER)
+        assert rest == [("rename", "x.json"), ("sync", tmp_path.name)]
+
+    def test_a_reader_never_sees_half_of_it(self, tmp_path):
+        path, contents = tmp_path / "x", [bytes([n]) * 100_000 for n in range(2)]
+        write_atomic(path, contents[0])
+        stop, seen = threading.Event(), set()
+
+        def read() -> None:
+            while not stop.is_set():
+                seen.add(path.read_bytes())
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        for n in range(60):
+            write_atomic(path, contents[n % 2])
+        stop.set()
+        reader.join()
+        assert seen <= set(contents)
+
+    def test_where_a_folder_stands_it_fails_and_leaves_it(self, tmp_path):
+        folder = tree(tmp_path / "x")
+        with pytest.raises(OSError):
+            write_atomic(folder, b"new")
+        assert (folder / "below" / "b").read_text() == "bb"
+        assert left_overs(tmp_path) == []
+
+    def test_without_its_folder_it_fails(self, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            write_atomic(tmp_path / "not there" / "x", b"new")
+
+    def test_a_write_that_fails_midway_leaves_the_old_content_and_no_other_file(self, tmp_path):
+        """A limit on the size of files is met as a full disk is: in the middle of the data."""
+        path = tmp_path / "x"
+        path.write_bytes(b"old")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        try:
+            with pytest.raises(OSError, match="too large"):
+                write_atomic(path, b"n" * 300_000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert path.read_bytes() == b"old"
+        assert list(tmp_path.iterdir()) == [path]
+
+
+class TestPublish:
+    @needs_proc
+    def test_the_folder_is_synced_after_the_rename(self, tmp_path, steps):
+        (tmp_path / "work").mkdir()
+        (tmp_path / "home").mkdir()
+        publish(tree(tmp_path / "work" / "unit"), tmp_path / "home" / "final")
+        assert steps == [("rename", "final"), ("sync", "home")]
+        assert (tmp_path / "home" / "final" / "below" / "b").read_text() == "bb"
+        assert list((tmp_path / "work").iterdir()) == []
+
+    def test_a_file_takes_the_place_of_a_file(self, tmp_path):
+        for name in ("work", "final"):
+            (tmp_path / name).write_text(name)
+        publish(tmp_path / "work", tmp_path / "final")
+        assert (tmp_path / "final").read_text() == "work"
+
+    def test_a_folder_does_not_take_the_place_of_one_that_holds_something(self, tmp_path):
+        work, final = tree(tmp_path / "work"), tree(tmp_path / "final", a="theirs")
+        with pytest.raises(OSError):
+            publish(work, final)
+        assert (final / "a").read_text() == "theirs"
+        assert (work / "a").read_text() == "aaa"
+
+
+class TestSync:
+    @needs_proc
+    def test_of_a_tree_every_file_and_folder_is_synced_and_the_top_comes_last(self, tmp_path, steps):
+        sync_tree(tree(tmp_path / "x"))
+        names = [name for _, name in steps]
+        assert sorted(names) == ["a", "b", "below", "x"]
+        assert names.index("b") < names.index("below")
+        assert names[-1] == "x"
+
+    @needs_proc
+    def test_a_file_is_a_tree_of_one(self, tmp_path, steps):
+        (tmp_path / "x.h5").write_bytes(b"x")
+        sync_tree(tmp_path / "x.h5")
+        assert steps == [("sync", "x.h5")]
+
+    def test_what_is_not_there_cannot_be_synced(self, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            sync(tmp_path / "x")
+
+    @needs_proc
+    def test_no_file_is_left_open(self, tmp_path):
+        before = open_files()
+        sync_tree(tree(tmp_path / "x"))
+        write_atomic(tmp_path / "y", b"y")
+        with pytest.raises(OSError):
+            write_atomic(tmp_path / "x", b"y")
+        assert open_files() == before
+
+
+class TestRemove:
+    def test_a_tree_a_file_and_what_is_not_there_are_gone_after_it(self, tmp_path):
+        (tmp_path / "file").write_text("x")
+        for path in (tree(tmp_path / "tree"), tmp_path / "file", tmp_path / "nothing"):
+            remove(path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_tree_loses_its_name_before_the_first_of_its_files_is_deleted(self, tmp_path, monkeypatch):
+        path, real, seen = tree(tmp_path / "x"), os.unlink, []
+
+        def unlink(*args: object, **kwargs: object) -> None:
+            seen.append(path.exists())
+            real(*args, **kwargs)
+
+        monkeypatch.setattr(os, "unlink", unlink)
+        remove(path)
+        assert seen == [False, False]
+
+    @pytest.mark.parametrize("target", ["tree", "file", "nothing"])
+    def test_of_a_link_only_the_link_is_deleted(self, tmp_path, target):
+        tree(tmp_path / "tree")
+        (tmp_path / "file").write_text("x")
+        (tmp_path / "link").symlink_to(tmp_path / target)
+        remove(tmp_path / "link")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "tree"]
+        assert (tmp_path / "tree" / "below" / "b").exists()
+
+    def test_links_inside_a_tree_are_not_followed(self, tmp_path):
+        outside = tree(tmp_path / "outside")
+        (tree(tmp_path / "x") / "link").symlink_to(outside)
+        remove(tmp_path / "x")
+        assert (outside / "below" / "b").exists()
+
+
+class TestSweep:
+    @pytest.mark.parametrize("name", ["x.zarr", "a[1]*?.zarr", ".hidden", "with space", "ümlaut.h5"])
+    def test_what_a_killed_write_or_removal_left_is_deleted_and_nothing_else(self, tmp_path, name):
+        kept = [name, f"{name}{LEFT_OVER}", f".{name}", f".other.1{LEFT_OVER}"]
+        for one in kept:
+            (tmp_path / one).write_text("kept")
+        (tmp_path / f".{name}.1{LEFT_OVER}").write_text("half")
+        tree(tmp_path / f".{name}.2{LEFT_OVER}")
+        sweep(tmp_path, name)
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+    def test_without_a_name_all_that_was_left_is_deleted(self, tmp_path):
+        for one in ("x.json", f".x.1{LEFT_OVER}", f".y.2{LEFT_OVER}"):
+            (tmp_path / one).write_text("x")
+        sweep(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+    def test_a_folder_that_is_not_there_has_nothing_to_sweep(self, tmp_path):
+        sweep(tmp_path / "not there", "x")
+
+    @pytest.mark.parametrize("step", ["replace", "rename", "fsync", "rmdir"])
+    def test_it_finds_what_a_process_leaves_that_is_killed_at_work(self, tmp_path, step):
+        """Death itself, in a child: whatever is left has a name that sweep knows, or is as it was or should be."""
+        tree(tmp_path / "tree")
+        (tmp_path / "file").write_bytes(b"old")
+        if (child := os.fork()) == 0:
+            try:
+                setattr(os, step, lambda *_, **__: os.kill(os.getpid(), 9))
+                write_atomic(tmp_path / "file", b"new")
+                remove(tmp_path / "tree")
+            finally:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
+        sweep(tmp_path)
+        assert left_overs(tmp_path) == []
+        assert (tmp_path / "file").read_bytes() == (b"new" if step in ("rename", "rmdir") else b"old")
+        assert {path.name for path in tmp_path.rglob("*")} in ({"file"}, {"file", "tree", "a", "below", "b"})
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("x.zarr", "x.zarr.s2ct"),
+        ("x.zarr/", "x.zarr.s2ct"),
+        ("below/../x.zarr", "x.zarr.s2ct"),
+        ("./x", "x.s2ct"),
+        (".", "{here}.s2ct"),
+        ("..", "../{above}.s2ct"),
+    ],
+)
+def test_beside_stands_next_to_a_path_however_it_is_written(tmp_path, monkeypatch, path, expected):
+    here = tmp_path / "outer" / "inner"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    folder = here if not path.startswith(".") or path == "./x" else here.parent if path == "." else tmp_path
+    assert beside(Path(path), ".s2ct") == folder / Path(expected.format(here="inner", above="outer")).name
+
+
+def test_beside_a_link_is_where_the_link_is(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "x.zarr").symlink_to(tmp_path / "elsewhere")
+    assert beside(tmp_path / "x.zarr", ".s2ct") == tmp_path / "x.zarr.s2ct"
+
+
+@pytest.mark.parametrize(("name", "size"), [("x", 3 + 2), ("x/a", 3), ("x/below", 2), ("nothing", 0)])
+def test_the_size_is_that_of_all_files(tmp_path, name, size):
+    tree(tmp_path / "x")
+    assert size_of(tmp_path / name) == size
