@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "s2ct_convert"
 LEVELS = (
-    {"names", "errors", "durable", "version"},
+    {"names", "errors", "durable", "processes", "version"},
     {"source", "record", "store"},
     {"conversion", "verify"},
     {"show"},

@@ -5,6 +5,7 @@ Only click is imported here and at the top of the command modules, so that ``s2c
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -18,8 +19,11 @@ from ..version import __version__
 from . import options
 from .convert import convert
 from .demo import demo
+from .download import download
 from .extract import extract
 from .info import info
+from .listing import list_, urls
+from .verify import verify
 
 
 class _Ordered(click.Group):
@@ -37,16 +41,17 @@ def cli() -> None:
     \b
     Start here:
       s2ct demo                                  see it work on a small bundled sample
-      s2ct convert ARCHIVES... clouds.zarr       convert; run it again to go on after a stop
+      s2ct download archives/                    fetch the record; run it again to go on after a stop
+      s2ct convert archives/ clouds.zarr         convert; run it again to go on after a stop
 
     \b
     Exit codes: 0 done, 2 wrong usage or the destination exists, 3 incomplete (run again),
     4 verification found a difference, 5 a source is damaged, 6 disk, permission or memory,
-    130 and 143 interrupted and terminated.
+    7 the network or the service, 130 and 143 interrupted and terminated.
     """
 
 
-for command in (demo, convert, extract, info):
+for command in (demo, list_, urls, download, verify, convert, extract, info):
     cli.add_command(command)
 
 
@@ -55,12 +60,15 @@ class _Terminated(BaseException):
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is being obeyed
     raise _Terminated
 
 
 def main() -> None:
     """Entry point of ``s2ct``."""
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a name that is no UTF-8 is no reason to stop
     try:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()
@@ -77,11 +85,17 @@ def main() -> None:
         code = _stopped("terminated", 143)
     except BrokenPipeError:
         # Whoever read our output has gone (s2ct info | head): nothing to say and no one to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = 1
     except OSError as error:
         code = _report(from_os_error(error))
+        _drop_output()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_output() -> None:
+    """Let what is still to be written to stdout go nowhere: Python tries again when it ends, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(error: S2ctError) -> int:
@@ -92,6 +106,7 @@ def _report(error: S2ctError) -> int:
 
 
 def _stopped(how: str, code: int) -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses Ctrl-C thrice has been heard
     if options.debug():
         traceback.print_exc()
     print(f"s2ct: {how}. What is finished is kept; the same command goes on from there.", file=sys.stderr)

@@ -1,0 +1,129 @@
+"""``s2ct download``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options, record_options
+
+if TYPE_CHECKING:
+    from ..record.download import Report
+
+_MORE = """\b
+Files that you fetched otherwise are taken if they lie in DEST: whole ones by their md5 whatever their name,
+begun ones are continued. What is wrong is renamed to <name>.bad-<md5>; nothing is deleted.
+
+\b
+Environment: HTTPS_PROXY, HTTP_PROXY and NO_PROXY; S2CT_ZENODO_URL for a mirror; S2CT_ZENODO_TOKEN for a
+restricted record (it is sent in a header, to that host only, and shown nowhere)."""
+
+
+@click.command(short_help="Fetch archives of the record, resumed and checked.", epilog=_MORE)
+@click.argument("destination", type=options.ANY_PATH, default=".", metavar="[DEST]")
+@record_options.which_files
+@click.option("-j", "--jobs", type=click.IntRange(1, 16), default=3, show_default=True, help="Files at the same time.")
+@click.option("--extract", is_flag=True, help="Unpack each archive beside it once its md5 has been checked.")
+@click.option("--paranoid", is_flag=True, help="Read files again that were checked in an earlier run.")
+@record_options.which_record
+@options.as_json
+@options.progress
+def download(
+    destination: Path,
+    tiles: tuple[str, ...],
+    splits: tuple[str, ...],
+    files: tuple[str, ...],
+    jobs: int,
+    extract: bool,
+    paranoid: bool,
+    record: str,
+    base_url: str | None,
+    user_agent: str | None,
+    json_: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Fetch the archives of the record to DEST (default: this folder).
+
+    The same command goes on after a stop: files that are there are kept, those begun are continued. A file gets its
+    name only when its size and its md5 are those of the record.
+
+    \b
+    s2ct download archives/
+    s2ct download archives/ --tile 50SMG --split train
+    s2ct download archives/ --file 'val_*' -j 2
+    """
+    from ..record.download import FilesFailed
+    from ..record.download import download as run
+    from ..show.lanes import show_lanes
+
+    failure: FilesFailed | None = None
+    with show_lanes(quiet=quiet, verbose=verbose) as on_event:
+        try:
+            report = run(
+                destination,
+                record=record,
+                tiles=tiles,
+                splits=splits,
+                files=files,
+                lanes=jobs,
+                paranoid=paranoid,
+                base_url=base_url,
+                user_agent=user_agent,
+                on_event=on_event,
+            )
+        except FilesFailed as failed:
+            failure, report = failed, failed.report
+    extracted = _extract(report, quiet=quiet) if extract else []
+    _print(report, extracted, json_)
+    if failure is not None:
+        raise failure
+
+
+def _extract(report: Report, *, quiet: bool) -> list[str]:
+    """Unpack what is there, each archive beside itself."""
+    from ..show.bar import file_progress
+    from ..show.words import size
+    from ..source.extract import extract_archive
+
+    archives = [report.folder / key for key in sorted((*report.before, *(one.key for one in report.done)))]
+    archives = [archive for archive in archives if archive.suffix == ".7z"]
+    out: list[str] = []
+    with file_progress("extracting", sum(archive.stat().st_size for archive in archives), quiet=quiet) as progress:
+        for archive in archives:
+            for file in extract_archive(archive, archive.parent, on_bytes=progress.advance):
+                out.append(str(file.path))
+                progress.line(f"{file.path}: {size(file.bytes)}{', was there' if file.was_there else ''}")
+    return out
+
+
+def _print(report: Report, extracted: list[str], json_: bool) -> None:
+    from ..show.tables import print_facts, print_json
+    from ..show.words import plural, seconds, size
+
+    fetched = sum(one.fetched for one in report.done)
+    if json_:
+        document: dict[str, Any] = {
+            "folder": str(report.folder),
+            "record": report.record,
+            "fetched": [dataclasses.asdict(one) for one in report.done],
+            "before": list(report.before),
+            "failed": [dataclasses.asdict(one) for one in report.failed],
+            "extracted": extracted,
+            "bytes_fetched": fetched,
+            "seconds": round(report.seconds, 3),
+        }
+        print_json(document)
+        return
+    rate = f", {size(fetched / report.seconds)}/s" if fetched and report.seconds else ""
+    facts = [
+        ("folder", str(report.folder)),
+        ("fetched", f"{plural(len(report.done), 'file')}, {size(fetched)} in {seconds(report.seconds)}{rate}"),
+        ("before", plural(len(report.before), "file")),
+    ]
+    facts += [("failed", plural(len(report.failed), "file"))] if report.failed else []
+    facts += [("extracted", plural(len(extracted), "file"))] if extracted else []
+    print_facts(facts)

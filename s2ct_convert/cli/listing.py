@@ -1,0 +1,163 @@
+"""``s2ct list`` and ``s2ct urls``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options, record_options
+
+if TYPE_CHECKING:
+    from ..record.manifest import Manifest
+
+
+@click.command("list", short_help="List the files of the record and what of them is here.")
+@click.argument("folder", type=options.ANY_PATH, default=".", metavar="[DEST]")
+@record_options.which_files
+@click.option("--offline", is_flag=True, help="Do not ask the service: by the lock in DEST, else by the bundled list.")
+@record_options.which_record
+@options.as_json
+@options.debugging
+def list_(
+    folder: Path,
+    tiles: tuple[str, ...],
+    splits: tuple[str, ...],
+    files: tuple[str, ...],
+    offline: bool,
+    record: str,
+    base_url: str | None,
+    user_agent: str | None,
+    json_: bool,
+) -> None:
+    """List the files of the record with their state in DEST (default: this folder).
+
+    States: ok (checked before), unchecked (right size, never read), partial, wrong size, missing. Nothing is read but
+    sizes; to check the files themselves: s2ct verify checksums DEST.
+    """
+    from ..record.api import record_id
+    from ..record.download import Selection
+    from ..record.local import look
+    from ..record.manifest import published, read_lock
+    from ..show.tables import print_json, print_table
+    from ..show.words import plural, size
+
+    record = record_id(record)
+    manifest = read_lock(folder, record)
+    if manifest is None and not offline:
+        manifest = _ask(record, base_url, user_agent)
+    if manifest is None:
+        _print_published(record, published(record), json_)
+        return
+    rows = [_row(look(folder, file)) for file in Selection.of(tiles, splits, files).of_manifest(manifest)]
+    total = sum(row["size"] for row in rows)
+    if json_:
+        print_json({"record": record, "doi": manifest.doi, "files": rows, "bytes": total})
+        return
+    print_table(
+        ("file", "split", "tile", "examples", "size", "md5", "here"),
+        [
+            (
+                row["key"],
+                row["split"] or "-",
+                row["tile"] or "-",
+                "-" if row["examples"] is None else f"{row['examples']:,}",
+                size(row["size"]),
+                row["md5"],
+                row["state"] + (f" {100 * row['have'] // row['size']} %" if row["state"] == "partial" else ""),
+            )
+            for row in rows
+        ],
+        left=3,
+    )
+    here = [row for row in rows if row["state"] in ("ok", "unchecked")]
+    print(f"{plural(len(rows), 'file')}, {size(total)}; {len(here)} here")
+
+
+def _row(local: Any) -> dict[str, Any]:
+    from ..errors import BadName
+    from ..names import parse_name
+
+    file = local.file
+    row = {"key": file.key, "split": None, "tile": None, "examples": None, "size": file.size or 0, "md5": file.md5}
+    try:
+        unit, examples = parse_name(file.key)
+        row |= {"split": unit.split, "tile": unit.tile, "examples": examples}
+    except BadName:
+        pass  # a file of the record that is no archive of a unit
+    return {**row, "state": local.state.value, "have": local.have}
+
+
+def _print_published(record: str, known: Any, json_: bool) -> None:
+    from ..errors import WrongUsage
+    from ..show.tables import print_json, print_table
+
+    if not known:
+        raise WrongUsage(
+            "this record is not bundled, and there is no lock here",
+            where=f"record {record}",
+            todo="leave out --offline",
+        )
+    if json_:
+        files = [{"position": one.position, "md5": one.md5, "listed_size": one.listed_size} for one in known]
+        print_json({"record": record, "doi": f"10.5281/zenodo.{record}", "published": files})
+        return
+    print_table(("position", "size", "md5"), [(str(one.position), one.listed_size, one.md5) for one in known], left=0)
+    print(f"{len(known)} files, as the page of the record lists them; names come with the service's first answer")
+
+
+def _ask(record: str, base_url: str | None, user_agent: str | None) -> Manifest:
+    from ..record.budget import Budget
+    from ..record.live import fetch_manifest
+    from ..record.policy import RetryPolicy
+    from ..record.service import USER_AGENT, Service, service_url, token_from_environment
+
+    with Service(service_url(base_url), user_agent or USER_AGENT, token_from_environment()) as service:
+        return fetch_manifest(service, record, RetryPolicy(attempts=4), Budget())
+
+
+@click.command(short_help="Print the URLs of the files for another downloader.")
+@click.argument("folder", type=options.ANY_PATH, default=".", metavar="[DEST]")
+@click.option(
+    "--format",
+    "-f",
+    "format_",
+    type=click.Choice(["plain", "aria2", "wget", "curl"]),
+    default="plain",
+    show_default=True,
+    help="plain: a URL a line; aria2: an input file with checksums; wget, curl: commands.",
+)
+@record_options.which_files
+@record_options.which_record
+@options.debugging
+def urls(
+    folder: Path,
+    format_: str,
+    tiles: tuple[str, ...],
+    splits: tuple[str, ...],
+    files: tuple[str, ...],
+    record: str,
+    base_url: str | None,
+    user_agent: str | None,
+) -> None:
+    """Print where the files are, for people who bring their own downloader.
+
+    The list of files comes from the lock in DEST (default: this folder) if there is one, else from the service.
+    Afterwards: s2ct verify checksums DEST, or s2ct download DEST, which takes what it finds.
+
+    \b
+    s2ct urls --format aria2 > urls.txt; aria2c -i urls.txt -c -j 3
+    s2ct urls --format wget --tile 50SMG | sh
+    """
+    from ..record.api import record_id
+    from ..record.download import Selection
+    from ..record.manifest import read_lock
+    from ..record.service import service_url
+    from ..record.urls import FORMATS
+
+    record = record_id(record)
+    manifest = read_lock(folder, record) or _ask(record, base_url, user_agent)
+    write = FORMATS[format_]
+    for file in Selection.of(tiles, splits, files).of_manifest(manifest):
+        click.echo(write(service_url(base_url), record, file), nl=False)

@@ -1,0 +1,1 @@
+"""Zenodo: which files the record has, fetching them, checking them."""

@@ -1,0 +1,136 @@
+"""Are files what the record has? Every file is read; nothing is changed.
+
+What they are compared with: a manifest that is given, else the lock beside the files, else the bundled list of the
+record, which has md5 sums without names: then a file is right if its md5 is one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from ..errors import BadName, WrongUsage
+from ..names import parse_name
+from .hashing import md5s
+from .manifest import DEFAULT_RECORD, Manifest, RecordFile, find_lock, published
+from .partial import partial_path
+
+
+class Check(Enum):
+    """What a check found."""
+
+    OK = "ok"
+    WRONG = "wrong"  # another md5
+    SHORT = "short"  # fewer bytes than it should have
+    MISSING = "missing"
+    UNKNOWN = "unknown"  # the manifest does not have it
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """A file and what was found; md5 sums are None where there is none."""
+
+    path: Path
+    state: Check
+    expected: str | None
+    found: str | None
+    size: int | None
+
+
+@dataclass(frozen=True)
+class _Job:
+    path: Path
+    file: RecordFile | None  # None: any md5 of the bundled list will do
+
+
+def check_files(
+    paths: Sequence[Path],
+    *,
+    manifest: Manifest | None = None,
+    on_total: Callable[[int], None] = lambda n: None,
+    on_bytes: Callable[[int], None] = lambda n: None,
+) -> list[Checksum]:
+    """Check files, and all files that a manifest names in folders.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files or folders. Of a folder every file of the manifest is expected.
+    manifest : Manifest, optional
+    on_total, on_bytes : callable
+        Told how many bytes will be read, and how many more were read.
+
+    Raises
+    ------
+    WrongUsage
+        If a path is not there, or there is nothing to check.
+    """
+    results: list[Checksum] = []
+    jobs: list[_Job] = []
+    for path in paths:
+        if not path.exists():
+            raise WrongUsage("there is no such file or folder", where=str(path), todo="check the path")
+        known = manifest or find_lock(path if path.is_dir() else path.parent)
+        if known is not None:
+            _add_known(path, known, jobs, results)
+        else:
+            jobs += [_Job(file, None) for file in (_of_record(path, {".7z"}) if path.is_dir() else [path])]
+    if not jobs and not results:
+        raise WrongUsage("there is nothing to check", where=", ".join(map(str, paths)), expected="files of the record")
+    sizes = {job.path: job.path.stat().st_size for job in jobs}
+    on_total(sum(sizes.values()))
+    any_of = {one.md5 for one in published(DEFAULT_RECORD)}
+    for job, md5 in zip(jobs, md5s([job.path for job in jobs], on_bytes), strict=True):
+        results.append(_result(job, md5, sizes[job.path], any_of))
+    return sorted(results, key=lambda one: str(one.path))
+
+
+def _add_known(path: Path, manifest: Manifest, jobs: list[_Job], results: list[Checksum]) -> None:
+    if not path.is_dir():
+        file = manifest.find(path.name) or next((f for f in manifest.files if f.key.endswith(f"/{path.name}")), None)
+        if file is None:
+            results.append(Checksum(path, Check.UNKNOWN, None, None, path.stat().st_size))
+        else:
+            jobs.append(_Job(path, file))
+        return
+    for file in manifest.files:
+        final = path / file.key
+        if final.is_file():
+            jobs.append(_Job(final, file))
+        elif (part := partial_path(final, file)).is_file():
+            results.append(Checksum(final, Check.SHORT, file.md5, None, part.stat().st_size))
+        else:
+            results.append(Checksum(final, Check.MISSING, file.md5, None, None))
+    keys = {path / file.key for file in manifest.files}
+    for stranger in _of_record(path, {key.suffix for key in keys}):
+        if stranger not in keys:
+            results.append(Checksum(stranger, Check.UNKNOWN, None, None, stranger.stat().st_size))
+
+
+def _of_record(folder: Path, suffixes: set[str]) -> Iterable[Path]:
+    """Files in a folder that are named as those of the record are; what was extracted from them is not."""
+    files = (path for path in sorted(folder.rglob("*")) if path.suffix in suffixes and path.is_file())
+    return [path for path in files if _is_of_record(path.name)]
+
+
+def _is_of_record(name: str) -> bool:
+    try:
+        parse_name(name)
+    except BadName:
+        return False
+    return True
+
+
+def _result(job: _Job, md5: str, size: int, any_of: set[str]) -> Checksum:
+    if job.file is None:
+        state = Check.OK if md5 in any_of else Check.WRONG if _is_of_record(job.path.name) else Check.UNKNOWN
+        return Checksum(job.path, state, None, md5, size)
+    if md5 == job.file.md5:
+        state = Check.OK
+    elif job.file.size is not None and size < job.file.size:
+        state = Check.SHORT
+    else:
+        state = Check.WRONG
+    return Checksum(job.path, state, job.file.md5, md5, size)

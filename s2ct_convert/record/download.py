@@ -1,0 +1,271 @@
+"""Brings the files of a record to a folder: what is there is kept, what is begun is continued, the rest is fetched.
+
+The order that makes it safe to stop anywhere: the manifest is kept first; a file grows under a name of its own and gets
+its name only when size and md5 fit; then its receipt is written. Running it again is the resume.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import BadName, MachineError, S2ctError, SomeFailed, WrongUsage, from_os_error
+from ..names import parse_name
+from .api import record_id
+from .budget import Budget
+from .events import FileDone, FileFailed, FileIdle, FileStarted, OnEvent, Planned
+from .fetch import STOPPED, Fetch, Lanes, Stopped
+from .live import fetch_manifest, settle_manifest
+from .local import Local, State, survey
+from .manifest import DEFAULT_RECORD, Manifest, RecordFile, read_lock
+from .partial import Partial
+from .policy import RetryPolicy
+from .receipts import write_receipt
+from .service import USER_AGENT, Service, service_url, token_from_environment
+from .watch import Watch
+
+STOP_SECONDS = 0.7  # for lanes to put their things away after Ctrl-C
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which files of a record are wanted; empty means all."""
+
+    tiles: frozenset[str] = frozenset()
+    splits: frozenset[str] = frozenset()
+    globs: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, tiles: Iterable[str] = (), splits: Iterable[str] = (), globs: Iterable[str] = ()) -> Selection:
+        return cls(frozenset(tile.removeprefix("T") for tile in tiles), frozenset(splits), tuple(globs))
+
+    def __call__(self, key: str) -> bool:
+        if self.globs and not any(fnmatch.fnmatchcase(key, glob) for glob in self.globs):
+            return False
+        if not (self.tiles or self.splits):
+            return True
+        try:
+            unit, _ = parse_name(key)
+        except BadName:
+            return False
+        return (not self.tiles or unit.tile in self.tiles) and (not self.splits or unit.split in self.splits)
+
+    def of_manifest(self, manifest: Manifest) -> list[RecordFile]:
+        """The wanted files.
+
+        Raises
+        ------
+        WrongUsage
+            If there are none.
+        """
+        files = [file for file in manifest.files if self(file.key)]
+        if not files:
+            some = ", ".join(file.key for file in manifest.files[:6])
+            raise WrongUsage(
+                "no file of the record is of that kind", where=f"record {manifest.record}", found=f"{some}, ..."
+            )
+        return files
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a download did."""
+
+    folder: Path
+    record: str
+    done: tuple[FileDone, ...]
+    before: tuple[str, ...]
+    failed: tuple[FileFailed, ...]
+    seconds: float
+
+
+class FilesFailed(SomeFailed):
+    """Some files could not be had; ``report`` tells all."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        n, total = len(report.failed), len(report.failed) + len(report.done) + len(report.before)
+        super().__init__(
+            f"{n} of {total} files could not be had",
+            {failure.exit_code for failure in report.failed},
+            some_done=bool(report.done or report.before),
+            where=str(report.folder),
+            todo="run the same command again: what came so far is kept",
+        )
+
+
+def download(
+    folder: str | Path,
+    *,
+    record: str = DEFAULT_RECORD,
+    tiles: Iterable[str] = (),
+    splits: Iterable[str] = (),
+    files: Iterable[str] = (),
+    lanes: int = 3,
+    paranoid: bool = False,
+    base_url: str | None = None,
+    user_agent: str | None = None,
+    policy: RetryPolicy | None = None,
+    budget: Budget | None = None,
+    on_event: OnEvent = lambda event: None,
+) -> Report:
+    """Bring files of a record to a folder, or go on with that.
+
+    Parameters
+    ----------
+    folder : path-like
+    record : str
+        Id, DOI or URL of a Zenodo record.
+    tiles, splits, files : iterable of str
+        Only these; ``files`` are shell patterns of names.
+    lanes : int
+        Files fetched at the same time.
+    paranoid : bool
+        Read files again that were checked before.
+    base_url : str, optional
+        Root of the service; by default S2CT_ZENODO_URL, else https://zenodo.org.
+    user_agent : str, optional
+    policy, budget : optional
+        Waits, attempts and the number of requests.
+    on_event : callable
+        Told of everything that happens, one call at a time, see :mod:`s2ct_convert.record.events`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    FilesFailed
+        If some could not be had; the others are there.
+    Difference
+        If the service describes the record otherwise than the lock.
+    NetworkError, MachineError, WrongUsage
+    """
+    began, folder, record = time.monotonic(), Path(folder), record_id(record)
+    policy, budget = policy or RetryPolicy(), budget or Budget()
+    selection, tell = Selection.of(tiles, splits, files), _in_turn(on_event)
+    stop = threading.Event()
+    with Service(
+        service_url(base_url),
+        user_agent or USER_AGENT,
+        token_from_environment(),
+        connect=policy.connect,
+        read=policy.stall + policy.connect,
+    ) as service:
+        lock = read_lock(folder, record)
+        manifest = lock or settle_manifest(folder, fetch_manifest(service, record, policy, budget), tell)
+        wanted = selection.of_manifest(manifest)
+        found = survey(folder, wanted, paranoid=paranoid, on_event=tell)
+        todo = [one for one in found if one.state is not State.OK]
+        if todo and lock:
+            settle_manifest(folder, fetch_manifest(service, record, policy, budget), tell)
+        before = tuple(one.file.key for one in found if one.state is State.OK)
+        total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
+        _check_space(folder, total - have)
+        tell(Planned(len(todo), total, have, len(before)))
+        with Watch(policy, lambda transfer, idle: tell(FileIdle(transfer.key, idle))) as watch:
+            shared = Lanes(service, record, policy, budget, watch, stop, tell)
+            done, failed = _run_lanes(folder, shared, todo, lanes)
+    report = Report(folder, record, tuple(done), before, tuple(failed), time.monotonic() - began)
+    if failed:
+        raise FilesFailed(report)
+    return report
+
+
+def _in_turn(on_event: OnEvent) -> OnEvent:
+    lock = threading.Lock()
+
+    def tell(event: object) -> None:
+        with lock:
+            on_event(event)  # type: ignore[arg-type]
+
+    return tell
+
+
+def _check_space(folder: Path, need: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if need > free:
+        raise MachineError(
+            "there is not enough room for what is to be fetched",
+            where=str(folder),
+            expected=f"{need:,} bytes free",
+            found=f"{free:,} bytes free",
+            todo="free some space, choose another folder, or fetch less (--tile, --split, --file)",
+        )
+
+
+def _run_lanes(
+    folder: Path, shared: Lanes, todo: Sequence[Local], lanes: int
+) -> tuple[list[FileDone], list[FileFailed]]:
+    """Threads that take files one after another: those begun before first, then the largest."""
+    waiting: queue.SimpleQueue[RecordFile] = queue.SimpleQueue()
+    for one in sorted(todo, key=lambda one: (one.state is not State.PARTIAL, -(one.file.size or 0))):
+        waiting.put(one.file)
+    done: list[FileDone] = []
+    failed: list[FileFailed] = []
+    ended = threading.Semaphore(0)
+
+    def lane() -> None:
+        try:
+            while not shared.stop.is_set():
+                try:
+                    file = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                outcome = _fetch(folder, shared, file)
+                if isinstance(outcome, FileDone):
+                    done.append(outcome)
+                elif outcome is not None:
+                    failed.append(outcome)
+                    if outcome.exit_code == MachineError.exit_code:
+                        shared.stop.set()  # a full disk would meet every other file too
+        finally:
+            ended.release()
+
+    # Daemons: one that waits for an answer does not keep the process when the user wants it to end.
+    threads = [threading.Thread(target=lane, name=f"s2ct-lane-{i}", daemon=True) for i in range(min(lanes, len(todo)))]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in threads:
+            ended.acquire()
+    except BaseException:
+        shared.stop.set()
+        shared.watch.cut_all(STOPPED)
+        deadline = time.monotonic() + STOP_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        raise
+    return done, failed
+
+
+def _fetch(folder: Path, shared: Lanes, file: RecordFile) -> FileDone | FileFailed | None:
+    """One file; None if the run is being stopped."""
+    began = time.monotonic()
+    try:
+        partial = Partial(folder / file.key, file, shared.stop.is_set)
+        try:
+            shared.on_event(FileStarted(file.key, partial.size, partial.have))
+            fetch = Fetch(shared, file, partial)
+            fetch.run()
+        finally:
+            partial.close()
+        write_receipt(folder, file.key, file.md5)
+        outcome: FileDone | FileFailed = FileDone(file.key, partial.size, fetch.fetched, time.monotonic() - began)
+    except (Stopped, KeyboardInterrupt):
+        return None
+    except S2ctError as error:
+        outcome = FileFailed(file.key, error.exit_code, str(error))
+    except OSError as error:
+        known = from_os_error(error, str(folder / file.key))
+        outcome = FileFailed(file.key, known.exit_code, str(known))
+    shared.on_event(outcome)
+    return outcome

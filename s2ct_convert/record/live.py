@@ -1,0 +1,108 @@
+"""What the service says of a record now, and whether that is what was said before."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+from urllib3.exceptions import HTTPError
+
+from ..errors import Difference, NetworkError
+from .answers import refused, told
+from .api import parse_record, record_url
+from .budget import Budget
+from .events import Note, OnEvent
+from .fetch import Lanes
+from .manifest import Manifest, lock_path, published, read_lock, write_lock
+from .policy import RetryPolicy, Verdict, asked_wait, judge
+from .service import Service
+from .watch import Watch
+
+_RECORD_BYTES = 16 << 20  # no description of a record is larger
+
+
+def fetch_manifest(service: Service, record: str, policy: RetryPolicy, budget: Budget) -> Manifest:
+    """Ask the service what files the record has.
+
+    Raises
+    ------
+    NetworkError
+        If it cannot be had.
+    BadManifest
+        If it cannot be trusted.
+    """
+    lanes = Lanes(service, record, policy, budget, Watch(policy), threading.Event(), lambda event: None)
+    url, why, failures = record_url(service.base, record), "", 0
+    while failures < policy.attempts:
+        lanes.turn()
+        wait = None
+        try:
+            answer = service.get(url, accept="application/json")
+            try:
+                lanes.budget.observe(answer.headers, lanes.clock())
+                verdict = judge(answer.status)
+                if verdict is Verdict.GOOD:
+                    return parse_record(record, json.loads(answer.read(_RECORD_BYTES)))
+                if verdict is not Verdict.RETRY:
+                    raise refused(f"record {record}", answer)
+                wait = asked_wait(answer.status, answer.headers, lanes.clock())
+                why = f"the service answers {answer.status} {answer.reason or ''}".rstrip()
+            finally:
+                answer.close()
+        except (HTTPError, OSError) as error:
+            why = told(error)
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            why = "the answer of the service is no JSON"
+        failures += 1
+        wait = wait if wait is not None else policy.wait(failures, 0.5)
+        if failures < policy.attempts:
+            if wait > policy.patience:
+                break
+            lanes.pause(wait)
+    raise NetworkError(
+        f"the list of files cannot be had: {why}",
+        where=url,
+        todo="check the network and run the same command again; behind a proxy set HTTPS_PROXY",
+    )
+
+
+def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest:
+    """Compare what the service says with the lock, or with the bundled list; keep it as the lock if there was none.
+
+    Raises
+    ------
+    Difference
+        If they differ.
+    """
+    lock = read_lock(folder, live.record)
+    if lock is not None:
+        if lock.files != live.files:
+            raise Difference(
+                "the service describes the record otherwise than the lock beside the files",
+                where=str(lock_path(folder, live.record)),
+                found="; ".join(_changes(lock, live)[:5]),
+                todo="if you want the record as it is now, move the lock away",
+            )
+        return lock
+    if (known := published(live.record)) and sorted(p.md5 for p in known) != sorted(file.md5 for file in live.files):
+        missing = {p.md5 for p in known} - {file.md5 for file in live.files}
+        raise Difference(
+            "the service describes the record otherwise than it was when this program was made",
+            where=f"record {live.record}",
+            expected=f"{len(known)} files with the md5 sums of the page of the record",
+            found=f"{len(live.files)} files, {len(missing)} of those md5 sums are not among them",
+            todo="look at the page of the record; a newer version of this program may know it",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = write_lock(folder, live)
+    on_event(Note(f"the list of {len(live.files)} files is kept in {path.name}"))
+    return live
+
+
+def _changes(lock: Manifest, live: Manifest) -> list[str]:
+    before, now = {f.key: f for f in lock.files}, {f.key: f for f in live.files}
+    gone = [f"{key} is gone" for key in before if key not in now]
+    new = [f"{key} is new" for key in now if key not in before]
+    other = [f"{key} has another md5 or size" for key in now if key in before and now[key] != before[key]]
+    return gone + new + other

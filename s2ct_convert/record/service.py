@@ -1,0 +1,151 @@
+"""Requests to the service: redirects, proxies, the token, and nothing else. Deciding is for others.
+
+The token goes into a header, to the service's own host only, and is in no URL, message or log.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from types import TracebackType
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from urllib3.response import BaseHTTPResponse
+
+from ..errors import NetworkError, WrongUsage
+from ..version import __version__
+from .api import ZENODO
+
+URL_VARIABLE = "S2CT_ZENODO_URL"
+TOKEN_VARIABLES = ("S2CT_ZENODO_TOKEN", "ZENODO_TOKEN")
+# The form Zenodo asks for; it refuses those of libraries and of browsers that are none.
+USER_AGENT = f"s2ct-convert/{__version__} (+https://doi.org/10.5281/zenodo.10613705)"
+_REDIRECTS = 5
+
+
+def service_url(option: str | None) -> str:
+    """Root of the service: the option, else the environment, else Zenodo itself."""
+    url = (option or os.environ.get(URL_VARIABLE) or ZENODO).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise WrongUsage("this is no root of a service", where=url, expected="https://zenodo.org or http://host:port")
+    return url
+
+
+def token_from_environment() -> str | None:
+    """The access token, if one is set."""
+    return next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), None)
+
+
+@dataclass
+class Service:
+    """A root URL and how to talk to it; used by all lanes at once.
+
+    Parameters
+    ----------
+    base : str
+        Root of the service.
+    user_agent : str
+    token : str, optional
+        Access token for a restricted record.
+    connect, read : float
+        Seconds to wait for a connection and for each piece of an answer.
+    """
+
+    base: str
+    user_agent: str = USER_AGENT
+    token: str | None = field(default=None, repr=False)
+    connect: float = 20.0
+    read: float = 90.0
+
+    def __post_init__(self) -> None:
+        self._direct = urllib3.PoolManager(maxsize=16, retries=False)
+        self._proxies: dict[str, urllib3.ProxyManager] = {}
+
+    def get(self, url: str, *, start: int = 0, accept: str = "*/*") -> BaseHTTPResponse:
+        """An open answer, its body not yet read; follows redirects.
+
+        Raises
+        ------
+        urllib3.exceptions.HTTPError
+            If there is no answer.
+        NetworkError
+            If redirects go on and on, or to somewhere that cannot be asked.
+        """
+        for _ in range(_REDIRECTS):
+            headers = {"User-Agent": self.user_agent, "Accept": accept, "Accept-Encoding": "identity"}
+            if self.token and _host(url) == _host(self.base):
+                headers["Authorization"] = f"Bearer {self.token}"
+            if start:
+                headers["Range"] = f"bytes={start}-"
+            answer = self._manager(url).request(
+                "GET",
+                url,
+                headers=headers,
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+                timeout=urllib3.Timeout(connect=self.connect, read=self.read),
+            )
+            location = answer.get_redirect_location()
+            if not location:
+                return answer
+            answer.drain_conn()
+            answer.release_conn()
+            url = urljoin(url, location)
+            if urlsplit(url).scheme not in ("http", "https"):
+                raise NetworkError("the service redirects to what is no web address", where=redact(url))
+        raise NetworkError("the service redirects again and again", where=redact(url))
+
+    def _manager(self, url: str) -> urllib3.PoolManager:
+        """Straight to the host, or through the proxy that the environment names for it."""
+        parts = urlsplit(url)
+        proxies = getproxies()
+        proxy = proxies.get(parts.scheme) or proxies.get("all")
+        if not proxy or proxy_bypass(parts.netloc):
+            return self._direct
+        if proxy not in self._proxies:
+            self._proxies[proxy] = _proxy_manager(proxy)
+        return self._proxies[proxy]
+
+    def close(self) -> None:
+        """Close all connections that are at rest."""
+        for manager in (self._direct, *self._proxies.values()):
+            manager.clear()
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _proxy_manager(proxy: str) -> urllib3.ProxyManager:
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    if parts.scheme not in ("http", "https"):
+        raise WrongUsage(
+            "this kind of proxy cannot be used",
+            where=redact(proxy),
+            expected="http://host:port",
+            todo="unset ALL_PROXY",
+        )
+    login = unquote(f"{parts.username}:{parts.password or ''}") if parts.username else None
+    headers = urllib3.make_headers(proxy_basic_auth=login) if login else None
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
+    return urllib3.ProxyManager(bare, proxy_headers=headers, maxsize=16, retries=False)
+
+
+def _host(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
+
+
+def redact(url: str) -> str:
+    """A URL without what may be secret in it: login, query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
