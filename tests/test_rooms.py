@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,3 +141,51 @@ def test_every_module_says_what_it_is():
 def test_no_module_is_crowded():
     for module in PACKAGE.rglob("*.py"):
         assert len(module.read_text(encoding="utf-8").splitlines()) <= 350, module
+
+
+def module_name(path: Path, package: Path) -> str:
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def cycles(package: Path) -> list[str]:
+    """Modules that import each other in a ring when they are imported. A package that holds a module is none."""
+    modules = {module_name(path, package): path for path in sorted(package.rglob("*.py"))}
+    left = {}
+    for name, path in modules.items():
+        targets = modules.keys() & set(imports(path, package, at_top=True))
+        left[name] = {one for one in targets if not f"{name}.".startswith(f"{one}.")}
+    while free := [name for name, targets in left.items() if not targets & left.keys()]:
+        for name in free:
+            del left[name]
+    importers = {target for targets in left.values() for target in targets}
+    return sorted(left.keys() & importers)
+
+
+def test_no_modules_import_each_other_in_a_ring():
+    assert cycles(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "ring"),
+    [
+        ({"a": "from .b import x", "b": "from .c import x", "c": ""}, []),
+        ({"a": "from .b import x", "b": "from .c import x", "c": "from . import a"}, ["p.a", "p.b", "p.c"]),
+        ({"a": "from .b import x", "b": "def f():\n    from .a import x"}, []),
+        ({"a": "if TYPE_CHECKING:\n    from .b import x", "b": "from .a import x"}, []),
+        ({"a": "from p import b", "b": "import p.a", "d": "from .a import x"}, ["p.a", "p.b"]),
+    ],
+)
+def test_the_check_for_rings_finds_what_it_is_for(tmp_path, lines, ring):
+    (tmp_path / "p").mkdir()
+    for name, text in {"__init__": "", **lines}.items():
+        (tmp_path / "p" / f"{name}.py").write_text(text + "\n")
+    assert cycles(tmp_path / "p") == ring
+
+
+def test_command_modules_import_nothing_from_outside_but_click():
+    """A list of what is allowed: one of what is forbidden is never complete."""
+    allowed = {*sys.stdlib_module_names, "click", PACKAGE.name}
+    for module in rooms_of(PACKAGE)["cli"]:
+        foreign = {name.split(".")[0] for name in imports(module, PACKAGE, at_top=True)} - allowed
+        assert not foreign, f"{module}: {foreign}"

@@ -1,8 +1,9 @@
 """tf.train.Example through protobuf, without TensorFlow and without a generated file.
 
-The descriptor is built in a private pool, so TensorFlow or any other package that brings its own
-``tensorflow.Example`` can live in the same process. Defaults are those of the authors' parser: a missing
-localid is -1, missing bytes are empty.
+Examples in the plain form that TensorFlow writes are looked into without a copy (:mod:`.wire`); all others, and
+whatever is wrong with one, are protobuf's. The descriptor is built in a private pool, so TensorFlow or any other
+package that brings its own ``tensorflow.Example`` can live in the same process. Defaults are those of the authors'
+parser: a missing localid is -1, missing bytes are empty.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from google.protobuf.message import DecodeError
 
 from ..errors import ExampleError
 from .tfrecord import Record
+from .wire import locate
 
 BANDS, HEIGHT, WIDTH = 4, 42, 42
 OBS_BYTES = BANDS * HEIGHT * WIDTH * 2  # 14,112 bytes of uint16 a timestamp
 
-_BYTES_FIELDS = {"image_raw_ldseries": "<u2", "labels": "i1", "dates": "<i8", "weights": "<f4"}
+_LOCALID, _IMAGE = "localid", "image_raw_ldseries"
+_BYTES_FIELDS = {_IMAGE: "<u2", "labels": "i1", "dates": "<i8", "weights": "<f4"}
+_BYTES_NAMES = frozenset(_BYTES_FIELDS)
 
 
 def _example_class() -> Any:
@@ -81,7 +85,7 @@ class Example:
     localid : int
         Sample id; -1 where the source has none.
     image : ndarray of uint16, shape (n, 4, 42, 42)
-        Bands B2, B3, B4, B8 at 10 m, values as published.
+        Bands B2, B3, B4, B8 at 10 m, values as published. A view of the record, which may stand at an odd address.
     labels : ndarray of int8, shape (n,) or (36 n,)
     dates : ndarray of int64, shape (n,)
     weights : ndarray of float32, shape (n,) or (0,)
@@ -107,28 +111,31 @@ def decode_example(record: Record, *, where: str) -> Example:
         authors' parser asks for, or the length of a field is no multiple of what it holds.
     """
     place = f"{where}: example {record.number}, byte {record.offset:,}"
-    try:
-        features = _Example.FromString(record.payload).features.feature
-    except DecodeError as error:
-        raise ExampleError(f"the record is not a tf.train.Example ({error})", where=place) from None
-    localid = _single(features, "localid", "int64_list", place)
-    fields = {name: _single(features, name, "bytes_list", place) for name in _BYTES_FIELDS}
-    arrays = {name: _array(name, blob or b"", dtype, place) for (name, blob), dtype in _zip_dtypes(fields)}
-    image = arrays["image_raw_ldseries"].reshape(-1, BANDS, HEIGHT, WIDTH)
+    values: dict[str, Any] | None = locate(record.payload, _BYTES_NAMES, _LOCALID)
+    if values is None:
+        values = _parse(record.payload, place)
+    arrays = {name: _array(name, values.get(name, b""), dtype, place) for name, dtype in _BYTES_FIELDS.items()}
     return Example(
         number=record.number,
         offset=record.offset,
-        known=sum(value is not None for value in (localid, *fields.values())),
-        localid=-1 if localid is None else localid,
-        image=image,
+        known=len(values),
+        localid=values.get(_LOCALID, -1),
+        image=arrays[_IMAGE].reshape(-1, BANDS, HEIGHT, WIDTH),
         labels=arrays["labels"],
         dates=arrays["dates"],
         weights=arrays["weights"],
     )
 
 
-def _zip_dtypes(fields: dict[str, Any]) -> Any:
-    return zip(fields.items(), _BYTES_FIELDS.values(), strict=True)
+def _parse(payload: bytes, place: str) -> dict[str, Any]:
+    """Values of the features that are there, by protobuf."""
+    try:
+        features = _Example.FromString(payload).features.feature
+    except DecodeError as error:
+        raise ExampleError(f"the record is not a tf.train.Example ({error})", where=place) from None
+    kinds = {_LOCALID: "int64_list", **dict.fromkeys(_BYTES_FIELDS, "bytes_list")}
+    values = {name: _single(features, name, kind, place) for name, kind in kinds.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _single(features: Any, name: str, kind: str, place: str) -> Any:
@@ -148,12 +155,16 @@ def _single(features: Any, name: str, kind: str, place: str) -> Any:
     return values[0]
 
 
-def _array(name: str, blob: bytes, dtype: str, place: str) -> npt.NDArray[Any]:
-    size = OBS_BYTES if name == "image_raw_ldseries" else np.dtype(dtype).itemsize
+def _array(name: str, blob: memoryview | bytes, dtype: str, place: str) -> npt.NDArray[Any]:
+    size = OBS_BYTES if name == _IMAGE else np.dtype(dtype).itemsize
     if len(blob) % size:
         raise ExampleError(
             f"the length of {name!r} is not a multiple of {size:,} bytes",
             where=place,
             found=f"{len(blob):,} bytes",
         )
-    return np.frombuffer(blob, dtype)
+    array = np.frombuffer(blob, dtype)
+    if name != _IMAGE:  # a view of a few dates would keep all pixels of the record in memory
+        array = array.copy()
+        array.flags.writeable = False
+    return array

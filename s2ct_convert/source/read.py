@@ -78,7 +78,8 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
         ``tid`` tile as bytes; ``dates`` int64 (n,); ``localid`` int64 scalar; ``imgs`` uint16 (n, 4, 42, 42);
         ``labels`` int8 (n,); ``weights`` float32 (n,): names, shapes and dtypes of
         ``SeriesClassificationDirectDecorder`` in https://doi.org/10.5281/zenodo.10613705. Missing values are
-        its defaults: localid -1, empty arrays. Arrays are read-only.
+        its defaults: localid -1, empty arrays. Arrays are read-only; ``imgs`` is a view of the record as it was read
+        and may stand at an odd address (``flags.aligned``), which numpy does not mind.
 
     Raises
     ------

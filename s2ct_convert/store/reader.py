@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -143,6 +143,15 @@ class Store:
             return self.units[name]
         except KeyError:
             raise KeyError(f"{self.path} has no unit {name!r}; it has {', '.join(self.units)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.units)
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.units
 
     @property
     def index(self) -> dict[str, npt.NDArray[Any]]:

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -204,16 +203,13 @@ def test_leaving_early_ends_all_workers_and_they_put_their_work_away(tasks, erro
     tasks = [dataclasses.replace(task, options=Options("hdf5", "gzip")) for task in tasks]
     wait_for_ever(tasks[0])
     work = Ledger(tasks[0].store).path / "work"
-    seen: list[int] = []
-    with ExitStack() as stack:
 
-        def leave() -> None:
-            stack.enter_context(open(tasks[0].source.path, "wb"))  # returns when the worker opens it, too
-            seen.append(len(list(work.iterdir())))
-            raise error
+    def leave() -> None:
+        while not list(work.iterdir()):  # the worker is about to make it
+            assert multiprocessing.active_children()
+        raise error
 
-        with pytest.raises(error):
-            run_processes(tasks[:1], 2, Listener(NAMES[0], leave))
-        assert seen == [1]
-        assert list(work.iterdir()) == []
-        assert multiprocessing.active_children() == []
+    with pytest.raises(error):
+        run_processes(tasks[:1], 2, Listener(NAMES[0], leave))
+    assert list(work.iterdir()) == []
+    assert multiprocessing.active_children() == []

@@ -213,6 +213,13 @@ class TestOpening:
             assert opened.digest == ""
             assert len(opened["train/50SMG"].sample(412).time) == 130
 
+    def test_a_store_is_a_collection_of_its_units(self, own):
+        with open_store(own) as store:
+            assert list(store) == list(store.units)
+            assert len(store) == 3
+            assert "train/50SMG" in store
+            assert "train/31TCJ" not in store
+
     def test_a_layout_of_the_future_is_refused_whatever_its_units_look_like(self, own):
         set_root_attribute(own, "s2ct_layout_version", 2)
         if own.is_dir():
