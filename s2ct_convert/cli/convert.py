@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 _CODECS = """\b
 Codecs, with size against the raw pixels and speed of one core (packing, unpacking; docs/codecs.md):
-  zarr  fast      blosc lz4        0.69   1,700 MB/s  3,000 MB/s
-        balanced  blosc zstd 3     0.64     380 MB/s  1,700 MB/s   [default]
-        small     blosc zstd 9     0.63      10 MB/s  1,400 MB/s
+  zarr  fast      blosc lz4        0.69   1,300 MB/s  2,500 MB/s
+        balanced  blosc zstd 3     0.64     330 MB/s  1,500 MB/s   [default]
+        small     blosc zstd 7     0.61      36 MB/s  1,800 MB/s
         all three: core codecs of Zarr v3 (zarr-python, xarray, tensorstore, zarrs, zarrita.js, GDAL)
-  hdf5  gzip      shuffle deflate  0.66     500 MB/s    360 MB/s   [default]
+  hdf5  gzip      shuffle deflate  0.66     440 MB/s    260 MB/s   [default]
                   every HDF5 and netCDF-4 build
-        blosc     blosc zstd 3     0.64     380 MB/s  1,700 MB/s
+        blosc     blosc zstd 3     0.64     350 MB/s  1,300 MB/s
                   needs the Blosc filter: hdf5plugin for h5py; netCDF4-python brings it"""
 
 

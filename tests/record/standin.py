@@ -1,0 +1,154 @@
+"""A stand-in for Zenodo on a loopback socket: serves a record and its files, and misbehaves answer by answer.
+
+A file has a list of vices, one for each answer in turn; when it is used up the answers are good. A vice is a function
+that writes whatever it likes to the socket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import socket
+import socketserver
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import unquote
+
+RECORD = "4711"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked: path, first byte of the range, and all headers."""
+
+    path: str
+    start: int
+    headers: dict[str, str]
+
+
+Vice = Callable[["Handler", bytes, int], None]
+
+
+@dataclass
+class StandIn:
+    """The record, what is to go wrong, and what was asked."""
+
+    files: dict[str, bytes]
+    vices: dict[str, list[Vice]] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    record_vices: list[Vice] = field(default_factory=list)
+    url: str = ""
+    release: threading.Event = field(default_factory=threading.Event)  # ends every stall
+
+    def asked(self, key: str) -> list[int]:
+        """First bytes that were asked of a file, request by request."""
+        return [request.start for request in self.requests if f"/files/{key}" in request.path]
+
+    def document(self) -> dict[str, object]:
+        files = [
+            {"key": key, "size": len(data), "checksum": f"md5:{hashlib.md5(data).hexdigest()}", "links": {}}
+            for key, data in self.files.items()
+        ]
+        return {"id": int(RECORD), "recid": RECORD, "doi": f"10.5281/zenodo.{RECORD}", "files": files}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:
+        stand_in = self.server.stand_in
+        match = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(match[1]) if match else 0
+        stand_in.requests.append(Request(self.path, start, dict(self.headers)))
+        if self.path == f"/api/records/{RECORD}":
+            body = json.dumps(stand_in.document()).encode()
+            vice = stand_in.record_vices.pop(0) if stand_in.record_vices else None
+            if vice:
+                vice(self, body, 0)
+            else:
+                self.answer(200, body, {"Content-Type": "application/json"})
+            return
+        path = re.fullmatch(rf"(?:/api)?/records/{RECORD}/files/(.+?)(?:/content|\?download=1)", self.path)
+        key = unquote(path[1]) if path else ""
+        if key not in stand_in.files:
+            self.answer(404, b'{"status": 404}', {"Content-Type": "application/json"})
+            return
+        vices = stand_in.vices.get(key)
+        if vices:
+            vices.pop(0)(self, stand_in.files[key], start)
+        else:
+            good(self, stand_in.files[key], start)
+
+    def head(self, status: int, length: int | None, headers: dict[str, str]) -> None:
+        """Status and headers, with those Zenodo sends with every answer."""
+        self.send_response(status)
+        self.send_header("X-RateLimit-Limit", "133")
+        self.send_header("X-RateLimit-Remaining", "100")
+        if status in (200, 206):
+            self.send_header("Retry-After", "59")  # with good answers, where it means nothing
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.head(status, len(body), headers or {})
+        self.wfile.write(body)
+
+    def hang_up(self) -> None:
+        self.wfile.flush()
+        self.close_connection = True
+
+    def reset(self) -> None:
+        """End the connection with RST."""
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def ranged(data: bytes, start: int, total: int | None = None) -> dict[str, str]:
+    return {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data) if total is None else total}"}
+
+
+def good(handler: Handler, data: bytes, start: int) -> None:
+    if start >= len(data) > 0:
+        handler.answer(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+    elif start:
+        handler.answer(206, data[start:], {**ranged(data, start), "Accept-Ranges": "none"})
+    else:
+        handler.answer(200, data)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    stand_in: StandIn
+
+
+@contextmanager
+def serving(files: dict[str, bytes]) -> Iterator[StandIn]:
+    """Run a stand-in with these files."""
+    with Server(("127.0.0.1", 0), Handler) as server:
+        stand_in = server.stand_in = StandIn(files)
+        stand_in.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield stand_in
+        finally:
+            stand_in.release.set()
+            server.shutdown()
+            thread.join()

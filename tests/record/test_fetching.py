@@ -1,0 +1,331 @@
+"""Downloads against a stand-in that misbehaves: the file is right in the end, or an error says why it is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s2ct_convert.errors import Difference, NetworkError, S2ctError
+from s2ct_convert.record.budget import Budget
+from s2ct_convert.record.download import FilesFailed, download
+from s2ct_convert.record.policy import RetryPolicy
+
+from .standin import RECORD, Handler, StandIn, good, ranged, serving
+
+KEY = "train_50SMG_2.7z"
+DATA = np.random.default_rng(31).bytes(900_001)
+QUICK = RetryPolicy(attempts=4, backoff=0.01, longest=0.02, connect=5, stall=0.4, slow_window=0.4, slow_bytes=1000)
+
+
+@pytest.fixture
+def zenodo() -> Iterator[StandIn]:
+    with serving({KEY: DATA}) as stand_in:
+        yield stand_in
+
+
+def fetch(zenodo: StandIn, folder: Path, **options: object):
+    options = {"policy": QUICK, "budget": Budget(limit=1000), **options}
+    return download(folder, record=RECORD, base_url=zenodo.url, **options)
+
+
+def cut_after(n: int):
+    def vice(handler: Handler, data: bytes, start: int) -> None:
+        handler.head(206 if start else 200, len(data) - start, ranged(data, start) if start else {})
+        handler.wfile.write(data[start : start + n])
+        handler.hang_up()
+
+    return vice
+
+
+def reset_after(n: int):
+    def vice(handler: Handler, data: bytes, start: int) -> None:
+        handler.head(206 if start else 200, len(data) - start, ranged(data, start) if start else {})
+        handler.wfile.write(data[start : start + n])
+        handler.reset()
+
+    return vice
+
+
+def chunked_end_after(n: int):
+    def vice(handler: Handler, data: bytes, start: int) -> None:
+        headers = {"Transfer-Encoding": "chunked", **(ranged(data, start) if start else {})}
+        handler.head(206 if start else 200, None, headers)
+        part = data[start : start + n]
+        handler.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(part), part))
+
+    return vice
+
+
+def stall_after(n: int):
+    def vice(handler: Handler, data: bytes, start: int) -> None:
+        handler.head(206 if start else 200, len(data) - start, ranged(data, start) if start else {})
+        handler.wfile.write(data[start : start + n])
+        handler.wfile.flush()
+        handler.server.stand_in.release.wait(30)
+        handler.hang_up()
+
+    return vice
+
+
+def all_of_it(handler: Handler, data: bytes, start: int) -> None:
+    handler.answer(200, data)
+
+
+def wrong_start(handler: Handler, data: bytes, start: int) -> None:
+    handler.answer(206, data[start + 1 :], ranged(data, start + 1))
+
+
+def flipped(handler: Handler, data: bytes, start: int) -> None:
+    good(handler, data[:-1] + bytes([data[-1] ^ 1]), start)
+
+
+def status(code: int, body: bytes = b"", **headers: str):
+    return lambda handler, data, start: handler.answer(
+        code, body, {name.replace("_", "-"): value for name, value in headers.items()}
+    )
+
+
+PAGE = b"<html><title>Unusual traffic from your network</title>Reference ID: abc123def456</html>"
+
+# What goes wrong, answer by answer, and the first byte each request asks for.
+SURVIVED = {
+    "nothing": ([], [0]),
+    "cut": ([cut_after(300_000)], [0, 300_000]),
+    "cut again and again": ([cut_after(200_000)] * 4, [0, 200_000, 400_000, 600_000, 800_000]),
+    "cut before the first byte": ([cut_after(0)] * 2, [0, 0, 0]),
+    "reset": ([reset_after(0)], [0, 0]),
+    "a clean end that is none": ([chunked_end_after(250_000)], [0, 250_000]),
+    "a stall": ([stall_after(100_000)], [0, 100_000]),
+    "200 for a range, once": ([cut_after(300_000), all_of_it], [0, 300_000, 300_000]),
+    "200 for every range": ([cut_after(300_000), all_of_it, all_of_it], [0, 300_000, 300_000]),
+    "another range": ([cut_after(300_000), wrong_start], [0, 300_000, 300_000]),
+    "another range at both URLs": ([cut_after(300_000), wrong_start, wrong_start], [0, 300_000, 300_000, 0]),
+    "416 without a reason": ([cut_after(300_000), status(416)], [0, 300_000, 300_000]),
+    "503, 500 and 502": ([status(503), status(500), status(502, PAGE, Content_Type="text/html")], [0, 0, 0, 0]),
+    "404 at one URL": ([status(404)], [0, 0]),
+    "429 in seconds": ([status(429, Retry_After="0")], [0, 0]),
+    "429 with a date that is past": ([status(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT")], [0, 0]),
+    "a page instead": ([status(200, PAGE, Content_Type="text/html")], [0, 0]),
+    "packed": ([status(200, b"x" * len(DATA), Content_Encoding="gzip")], [0, 0]),
+    "a flipped byte, once": ([flipped], [0, 0]),
+    "another size, once": ([status(200, b"short")], [0, 0]),
+}
+
+
+@pytest.mark.parametrize("case", SURVIVED)
+def test_a_file_is_right_in_the_end_and_no_byte_is_asked_twice_that_came_once(zenodo, tmp_path, case):
+    vices, asked = SURVIVED[case]
+    zenodo.vices[KEY] = list(vices)
+    report = fetch(zenodo, tmp_path)
+    assert (tmp_path / KEY).read_bytes() == DATA
+    assert [done.key for done in report.done] == [KEY]
+    assert zenodo.asked(KEY) == asked
+    assert left(tmp_path) == {KEY}
+
+
+def left(folder: Path) -> set[str]:
+    """What is in a folder besides the lock and the receipts."""
+    return {path.name for path in folder.iterdir()} - {f"{RECORD}.lock.json", ".s2ct-receipts"}
+
+
+GIVEN_UP = {
+    "never a byte": ([cut_after(0)] * 9, 7, "4 attempts without a new byte"),
+    "always a page": ([status(200, PAGE, Content_Type="text/html")] * 9, 7, "Unusual traffic"),
+    "a page that refuses": ([status(403, PAGE, Content_Type="text/html")], 7, "reference abc123def456"),
+    "restricted": ([status(403, b'{"message": "no"}', Content_Type="application/json")], 7, "S2CT_ZENODO_TOKEN"),
+    "gone": ([status(404)] * 2, 7, "does not have this file"),
+    "another file by its ETag": ([status(200, b"", ETag='"md5:' + "0" * 32 + '"')], 4, "another file"),
+    "another size": ([status(200, b"short")] * 2, 4, "5 bytes"),
+    "always a flipped byte": ([flipped] * 2, 4, "whole twice, with the wrong md5"),
+    "a wait that is too long": ([status(429, Retry_After="90000")], 7, "asks to wait until"),
+}
+
+
+@pytest.mark.parametrize("case", GIVEN_UP)
+def test_what_cannot_be_had_is_told_and_nothing_stands_under_the_name(zenodo, tmp_path, case):
+    vices, code, words = GIVEN_UP[case]
+    zenodo.vices[KEY] = list(vices)
+    with pytest.raises(FilesFailed) as caught:
+        fetch(zenodo, tmp_path)
+    (failed,) = caught.value.report.failed
+    assert failed.exit_code == code
+    assert words in failed.message
+    assert not (tmp_path / KEY).exists()
+
+
+def test_what_came_before_a_failure_is_kept_for_the_next_time(zenodo, tmp_path):
+    zenodo.vices[KEY] = [cut_after(300_000), *[status(503)] * 9]
+    with pytest.raises(FilesFailed):
+        fetch(zenodo, tmp_path)
+    zenodo.vices[KEY] = []
+    zenodo.requests.clear()
+    fetch(zenodo, tmp_path)
+    assert zenodo.asked(KEY) == [300_000]
+    assert (tmp_path / KEY).read_bytes() == DATA
+
+
+def test_bytes_that_come_start_the_count_of_attempts_anew(zenodo, tmp_path):
+    zenodo.vices[KEY] = [one for _ in range(5) for one in (status(503), status(503), cut_after(1000))]
+    fetch(zenodo, tmp_path)
+    assert (tmp_path / KEY).read_bytes() == DATA
+
+
+def test_the_whole_record_takes_1_and_72_requests_and_a_second_run_none(tmp_path):
+    rng = np.random.default_rng(1)
+    files = {f"train_{zone:02}SMG_{n}.7z": rng.bytes(2000 + n) for zone in range(1, 37) for n in (1, 2)}
+    assert len(files) == 72
+    with serving(files) as zenodo:
+        fetch(zenodo, tmp_path, lanes=4)
+        assert len(zenodo.requests) == 1 + 72
+        assert all("Range" not in request.headers for request in zenodo.requests)
+        zenodo.requests.clear()
+        report = fetch(zenodo, tmp_path)
+        assert zenodo.requests == []
+    assert len(report.before) == 72
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.7z")} == files
+
+
+def test_requests_never_pass_the_budget(tmp_path):
+    files = {f"val_{zone:02}SMG_1.7z": b"x" * zone for zone in range(1, 13)}
+    began = time.monotonic()
+    with serving(files) as zenodo:
+        fetch(zenodo, tmp_path, lanes=6, budget=Budget(limit=5, window=0.5))
+        assert len(zenodo.requests) == 13
+    assert time.monotonic() - began >= 1.0  # 13 requests are three windows of 5: two had to be waited for
+
+
+def test_a_record_that_is_not_what_the_lock_says_is_told_and_not_followed(zenodo, tmp_path):
+    fetch(zenodo, tmp_path)
+    zenodo.files[KEY] = DATA + b"more"
+    (tmp_path / KEY).unlink()
+    with pytest.raises(Difference, match="otherwise than the lock") as caught:
+        fetch(zenodo, tmp_path)
+    assert "another md5 or size" in caught.value.found
+    assert not (tmp_path / KEY).exists()
+
+
+def test_a_service_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(NetworkError, match="the list of files cannot be had"):
+        download(tmp_path, record=RECORD, base_url="http://127.0.0.1:9", policy=QUICK)
+
+
+@pytest.mark.parametrize("key", ["../x.7z", "/x.7z", "a/../../x.7z", "C:x.7z", "a\\x.7z", "x\0.7z", ""])
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, key):
+    with serving({key: b"x"}) as zenodo, pytest.raises(S2ctError, match="leads out of the folder"):
+        fetch(zenodo, tmp_path / "in")
+    assert not list(tmp_path.rglob("x*"))
+
+
+@pytest.mark.parametrize("name", [f"{KEY}?download=1", "train_50SMG_2 (1).7z", f"{KEY}.1", "download", KEY])
+def test_a_whole_file_is_taken_whatever_its_name(zenodo, tmp_path, name):
+    (tmp_path / name).write_bytes(DATA)
+    fetch(zenodo, tmp_path)
+    assert zenodo.asked(KEY) == []
+    assert left(tmp_path) == {KEY}
+
+
+@pytest.mark.parametrize("name", [KEY, f"{KEY}.part", f"{KEY}.crdownload", f"{KEY}?download=1", "train_50SMG_2 (2).7z"])
+def test_a_begun_file_is_continued(zenodo, tmp_path, name):
+    (tmp_path / name).write_bytes(DATA[:123_456])
+    fetch(zenodo, tmp_path)
+    assert zenodo.asked(KEY) == [123_456]
+    assert (tmp_path / KEY).read_bytes() == DATA
+
+
+def test_a_file_that_is_wrong_is_kept_under_a_name_that_says_so(zenodo, tmp_path):
+    wrong = DATA[:-1] + b"?"
+    (tmp_path / KEY).write_bytes(wrong)
+    fetch(zenodo, tmp_path)
+    assert (tmp_path / KEY).read_bytes() == DATA
+    assert (tmp_path / f"{KEY}.bad-{hashlib.md5(wrong).hexdigest()}").read_bytes() == wrong
+
+
+def test_the_token_goes_to_the_service_alone_and_is_shown_nowhere(zenodo, tmp_path, monkeypatch):
+    monkeypatch.setenv("S2CT_ZENODO_TOKEN", "secret-token")
+    with serving({KEY: DATA}) as elsewhere:
+        target = f"{elsewhere.url}/api/records/{RECORD}/files/{KEY}/content"
+        zenodo.vices[KEY] = [status(302, Location=target)]
+        fetch(zenodo, tmp_path)
+        assert [request.headers.get("Authorization") for request in zenodo.requests] == ["Bearer secret-token"] * 2
+        assert [request.headers.get("Authorization") for request in elsewhere.requests] == [None]
+    assert all("secret" not in request.path for request in zenodo.requests)
+
+
+def command(zenodo: StandIn, folder: Path) -> list[str]:
+    arguments = ["download", str(folder), "--record", RECORD, "--base-url", zenodo.url]
+    return [sys.executable, "-m", "s2ct_convert", *arguments]
+
+
+@pytest.mark.parametrize("place", np.random.default_rng(50).integers(0, len(DATA), 5).tolist())
+def test_killed_anywhere_the_next_run_asks_for_what_did_not_come(zenodo, tmp_path, place):
+    pids: list[int] = []
+
+    def kill(handler: Handler, data: bytes, start: int) -> None:
+        handler.head(200, len(data), {})
+        handler.wfile.write(data[:place])
+        handler.wfile.flush()
+        deadline = time.monotonic() + 20
+        while not grown(tmp_path, place) and time.monotonic() < deadline:
+            time.sleep(0.005)  # nothing tells when the other process has written what it got
+        os.kill(pids[0], signal.SIGKILL)
+        handler.hang_up()
+
+    zenodo.vices[KEY] = [kill]
+    with subprocess.Popen(command(zenodo, tmp_path), stderr=subprocess.DEVNULL) as process:
+        pids.append(process.pid)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / KEY).exists()
+    done = subprocess.run(command(zenodo, tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / KEY).read_bytes() == DATA
+    assert zenodo.asked(KEY)[1] >= place - (1 << 20)
+    assert zenodo.asked(KEY)[1] == place
+    assert left(tmp_path) == {KEY}
+
+
+def grown(folder: Path, size: int) -> bool:
+    return size == 0 or any(path.stat().st_size >= size for path in folder.glob("*.part"))
+
+
+def test_ctrl_c_stops_keeps_what_came_and_says_how_to_go_on(zenodo, tmp_path):
+    zenodo.vices[KEY] = [stall_after(200_000)]
+    process = subprocess.Popen(command(zenodo, tmp_path), stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if ": started" in line:
+            break
+    while not grown(tmp_path, 200_000):
+        time.sleep(0.005)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 5
+    assert "the same command goes on from there" in rest
+    assert "Traceback" not in rest
+    (part,) = tmp_path.glob("*.part")
+    assert part.stat().st_size == 200_000
+
+
+def test_verify_and_list_tell_what_is_here(s2ct, zenodo, tmp_path):
+    assert subprocess.run(command(zenodo, tmp_path), capture_output=True).returncode == 0
+    assert s2ct("verify", "checksums", tmp_path, "--write", tmp_path / "md5sums.txt").returncode == 0
+    listed = json.loads(s2ct("list", tmp_path, "--record", RECORD, "--json").stdout)
+    assert [(row["key"], row["state"]) for row in listed["files"]] == [(KEY, "ok")]
+    md5 = subprocess.run(["md5sum", "-c", "md5sums.txt"], cwd=tmp_path, capture_output=True, text=True)
+    assert md5.returncode == 0, md5.stdout
+    (tmp_path / KEY).write_bytes(DATA[:-1])
+    short = s2ct("verify", "checksums", tmp_path)
+    assert short.returncode == 4
+    assert "short" in short.stdout
+    (tmp_path / KEY).unlink()
+    assert s2ct("verify", "checksums", tmp_path).returncode == 3

@@ -1,0 +1,182 @@
+"""What the documents say is so: links, commands, examples, dependencies."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+import s2ct_convert
+from s2ct_convert.cli import cli
+from s2ct_convert.version import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+IDS = [path.name for path in DOCUMENTS]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_links_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_commands_parse(document):
+    text = document.read_text(encoding="utf-8")
+    lines = [line for block in blocks(text, "console") for line in block.splitlines() if line.startswith("$ s2ct ")]
+    for line in lines:
+        words = shlex.split(line.removeprefix("$ s2ct "), comments=True)
+        words = words[: next((i for i, word in enumerate(words) if word in ("|", ">", "&&", ";")), len(words))]
+        command: click.Command = cli
+        while isinstance(command, click.Group):
+            command = command.commands[words.pop(0)]
+        command.make_context("s2ct", words)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_nothing_is_left_to_fill_in(document):
+    text = document.read_text(encoding="utf-8")
+    assert not re.findall(r"@[A-Z]+@|TODO|FIXME|XXX", text)
+
+
+def test_the_python_of_the_readme_runs(tmp_path):
+    """In a folder that has what the README speaks of: archives, and the stores made of them."""
+    (tmp_path / "archives").mkdir()
+    sources = s2ct_convert.sample_sources()
+    for source in sources:
+        shutil.copy(source, tmp_path / "archives")
+    s2ct_convert.convert(sources, tmp_path / "clouds.zarr")
+    s2ct_convert.convert(sources, tmp_path / "clouds.h5")
+    code = "\n".join(blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python"))
+    code = code.replace("train_50SMG_462.7z", f"archives/{sources[0].name}")
+    assert "open_store" in code
+    assert "open_datatree" in code
+    body = "".join(f"    {line}\n" for line in code.splitlines())
+    (tmp_path / "readme.py").write_text(f"def main():\n{body}\nif __name__ == '__main__':\n    main()\n")
+    done = subprocess.run([sys.executable, "readme.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    for requirement in project["dependencies"]:
+        name = re.match(r"[A-Za-z0-9_.-]+", requirement)[0]
+        assert f"| {name} |" in text, name
+    for extra in project["optional-dependencies"]:
+        assert f"| `[{extra}]` |" in text, extra
+
+
+def test_the_citation_names_this_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    version = re.search(r"^version: *\"?([^\"\n]+)", text, re.MULTILINE)
+    assert version is None or version[1] == __version__
+
+
+def test_the_changelog_tells_users_something():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"^- ", text, re.MULTILINE)) > 3
+
+
+def test_the_help_of_convert_has_the_figures_of_the_table_of_codecs():
+    """docs/codecs.md is what was measured; what the help says is that, rounded."""
+    from s2ct_convert.cli.convert import _CODECS
+    from s2ct_convert.store.codecs import CODECS
+
+    table = {}
+    for line in (ROOT / "docs" / "codecs.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 5 and cells[1].split(" ")[0] in CODECS:
+            table[cells[1]] = [float(cell.replace(",", "")) for cell in cells[2:]]
+    assert set(table) == {f"{format} {name}" for format, codecs in CODECS.items() for name in codecs}
+    format = ""
+    for line in _CODECS.splitlines():
+        words = line.split()
+        format = words.pop(0) if words and words[0] in CODECS else format
+        if words and words[0] in CODECS.get(format, ()):
+            said = [float(n.replace(",", "")) for n in re.findall(r"0\.\d\d|[\d,]+(?= MB/s)", line)]
+            ratio, packing, unpacking = table.pop(f"{format} {words[0]}")
+            assert said[0] == pytest.approx(ratio, abs=0.006), line
+            assert said[1] == pytest.approx(packing, rel=0.2), line
+            assert said[2] == pytest.approx(unpacking, rel=0.2), line
+    assert table == {}
+
+
+def command_lines(text: str) -> list[str]:
+    """Every command of ours in a document: after a prompt or alone in a block of a shell, and in running text."""
+    out = []
+    for language in ("console", "bash", "sh", "shell"):
+        for block in blocks(text, language):
+            joined = re.sub(r"\\\n\s*", "", block)
+            out += [line.removeprefix("$ ") for line in joined.splitlines() if re.match(r"(\$ )?s2ct( |$)", line)]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return out + re.findall(r"`(s2ct [^`\n]+)`", prose)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_commands_and_options_in_blocks_and_in_running_text_are_there(document):
+    """Running text names commands without their arguments, so only the command and its options are looked up."""
+    for line in command_lines(document.read_text(encoding="utf-8")):
+        if document.name in ("design.md", "CHANGELOG.md") and "|" in line:
+            continue
+        words = shlex.split(re.split(r" [|>;&]", line)[0], comments=True)[1:]
+        command: click.Command = cli
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            assert words[0] in command.commands, line
+            command = command.commands[words.pop(0)]
+        known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+        known |= set(command.get_help_option_names(click.Context(command)))
+        for word in words:
+            option = word.split("=")[0] if word.startswith("--") else word[:2]
+            assert not re.match(r"--?[a-z]", word) or option in known, f"{line}: no option {word}"
+
+
+def anchors(document: Path) -> set[str]:
+    """Of every heading, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_links_to_headings_lead_to_headings(document):
+    for path, anchor in re.findall(r"\]\(([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8")):
+        if "://" not in path:
+            target = document.parent / path if path else document
+            assert target.suffix != ".md" or anchor in anchors(target), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_python_in_documents_compiles(document):
+    for block in blocks(document.read_text(encoding="utf-8"), "python"):
+        compile(block, str(document), "exec")
+
+
+def test_every_package_of_an_extra_has_its_reason():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
+    for extra, requirements in extras.items():
+        (row,) = re.findall(rf"^\| `\[{extra}\]` \|.*$", text, re.MULTILINE)
+        for requirement in requirements:
+            name = re.match(r"[A-Za-z0-9_.-]+", requirement)[0].lower()
+            assert extra in ("dev", "hdf5plugin") or name in row, f"{extra}: {name}"
+
+
+def test_the_changelog_has_an_entry_for_what_is_next_or_for_this_version():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## \[?([^\]\s]+)\]?.*\n((?:(?!## ).*\n)*)", text, re.MULTILINE))
+    wanted = sections.get("Unreleased", "") + sections.get(__version__, "")
+    assert re.search(r"^- ", wanted, re.MULTILINE), list(sections)
