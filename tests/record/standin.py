@@ -68,6 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         match = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(match[1]) if match else 0
         stand_in.requests.append(Request(self.path, start, dict(self.headers)))
+        self.path = re.sub(r"^http://[^/]+", "", self.path)  # asked as a proxy
         if self.path == f"/api/records/{RECORD}":
             body = json.dumps(stand_in.document()).encode()
             vice = stand_in.record_vices.pop(0) if stand_in.record_vices else None

@@ -266,7 +266,7 @@ def command(zenodo: StandIn, folder: Path) -> list[str]:
     return [sys.executable, "-m", "s2ct_convert", *arguments]
 
 
-@pytest.mark.parametrize("place", np.random.default_rng(50).integers(0, len(DATA), 5).tolist())
+@pytest.mark.parametrize("place", np.random.default_rng(50).integers(0, len(DATA), 50).tolist())
 def test_killed_anywhere_the_next_run_asks_for_what_did_not_come(zenodo, tmp_path, place):
     pids: list[int] = []
 
@@ -329,3 +329,32 @@ def test_verify_and_list_tell_what_is_here(s2ct, zenodo, tmp_path):
     assert "short" in short.stdout
     (tmp_path / KEY).unlink()
     assert s2ct("verify", "checksums", tmp_path).returncode == 3
+
+
+class TestProxy:
+    @pytest.fixture(autouse=True)
+    def environment(self, monkeypatch):
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.lower(), raising=False)
+
+    def test_the_proxy_of_the_environment_is_asked_with_its_login(self, zenodo, tmp_path, monkeypatch):
+        monkeypatch.setenv("http_proxy", zenodo.url.replace("http://", "http://me:p%40ss@"))
+        download(tmp_path, record=RECORD, base_url="http://zenodo.invalid", policy=QUICK)
+        assert (tmp_path / KEY).read_bytes() == DATA
+        assert all(request.path.startswith("http://zenodo.invalid/") for request in zenodo.requests)
+        logins = [{name.lower(): value for name, value in one.headers.items()} for one in zenodo.requests]
+        assert {headers["proxy-authorization"] for headers in logins} == {"Basic bWU6cEBzcw=="}
+
+    def test_no_proxy_goes_straight(self, zenodo, tmp_path, monkeypatch):
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        monkeypatch.setenv("no_proxy", "127.0.0.1,example.org")
+        fetch(zenodo, tmp_path)
+        assert (tmp_path / KEY).read_bytes() == DATA
+
+    def test_a_proxy_that_is_not_there_is_told_without_its_login(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
+        with pytest.raises(NetworkError) as caught:
+            download(tmp_path, record=RECORD, base_url="http://zenodo.invalid", policy=QUICK)
+        assert "proxy" in str(caught.value)
+        assert "secret" not in str(caught.value)
