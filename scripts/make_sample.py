@@ -144,6 +144,11 @@ def read_archive(path: Path) -> dict[str, bytes]:
     return {f"{path.name}/{name}": product.read() for name, product in factory.products.items()}
 
 
+def md5sums(paths: list[Path]) -> str:
+    """What md5sum writes of these files."""
+    return "".join(f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "s2ct_convert" / "sample", metavar="FOLDER")
@@ -156,6 +161,7 @@ def main() -> int:
         found = {name: data for path in there for name, data in read_archive(path).items()}
         same = found == {f"{name}.7z/{name}": data for name, data in files.items()}
         same = same and options.expected.is_file() and options.expected.read_text() == expected
+        same = same and (options.out / "md5sums.txt").read_text() == md5sums(there)
         print("the sample is what this script makes" if same else "the sample is not what this script makes")
         return 0 if same else 1
     for path in there:
@@ -163,6 +169,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         write_archive(options.out / f"{name}.7z", data)
+    (options.out / "md5sums.txt").write_text(md5sums(sorted(options.out.glob("*.7z"))))
     options.expected.write_text(expected)
     return 0
 

@@ -25,7 +25,9 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     """
     from ..conversion.run import convert
     from ..errors import Difference
-    from ..sample import sample_sources
+    from ..record.checksums import Check, check_files
+    from ..record.manifest import read_manifest
+    from ..sample import sample_md5sums, sample_sources
     from ..show.describe import describe
     from ..show.info import print_units
     from ..show.progress import show_progress
@@ -34,7 +36,12 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     from ..verify.against import verify_against
 
     sources = sample_sources()
-    print(f"{plural(len(sources), 'archive')} of the bundled sample, {size(sum(s.stat().st_size for s in sources))}")
+    if wrong := [c for c in check_files(sources, manifest=read_manifest(sample_md5sums())) if c.state is not Check.OK]:
+        raise Difference("the bundled archives are damaged: install s2ct-convert again", where=str(wrong[0].path))
+    print(
+        f"{plural(len(sources), 'archive')} of the bundled sample, {size(sum(s.stat().st_size for s in sources))}; "
+        f"they came with the program, nothing is downloaded; md5 right"
+    )
     stores = (destination / "sample.zarr", destination / "sample.h5")
     for path in stores:
         with show_progress(quiet=quiet, verbose=verbose) as on_event:

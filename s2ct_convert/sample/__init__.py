@@ -8,3 +8,8 @@ from pathlib import Path
 def sample_sources() -> list[Path]:
     """Paths of the bundled archives, sorted."""
     return sorted(Path(__file__).parent.glob("*.7z"))
+
+
+def sample_md5sums() -> Path:
+    """Their md5 sums, as ``md5sum`` writes them."""
+    return Path(__file__).parent / "md5sums.txt"
