@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -14,13 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from servers.zenodo import RECORD, Handler, StandIn, good, ranged, serving, tunnelling
 
 from s2ct_convert.errors import Difference, NetworkError, S2ctError
 from s2ct_convert.record.budget import Budget
 from s2ct_convert.record.download import FilesFailed, download
 from s2ct_convert.record.policy import RetryPolicy
-
-from .standin import RECORD, Handler, StandIn, good, ranged, serving
 
 KEY = "train_50SMG_2.7z"
 DATA = np.random.default_rng(31).bytes(900_001)
@@ -85,6 +86,10 @@ def wrong_start(handler: Handler, data: bytes, start: int) -> None:
     handler.answer(206, data[start + 1 :], ranged(data, start + 1))
 
 
+def wrong_total(handler: Handler, data: bytes, start: int) -> None:
+    handler.answer(206, data[start:], ranged(data, start, len(data) + 7))
+
+
 def flipped(handler: Handler, data: bytes, start: int) -> None:
     good(handler, data[:-1] + bytes([data[-1] ^ 1]), start)
 
@@ -117,6 +122,11 @@ SURVIVED = {
     "429 with a date that is past": ([status(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT")], [0, 0]),
     "a page instead": ([status(200, PAGE, Content_Type="text/html")], [0, 0]),
     "packed": ([status(200, b"x" * len(DATA), Content_Encoding="gzip")], [0, 0]),
+    "another total, once": ([cut_after(300_000), wrong_total], [0, 300_000, 300_000]),
+    "503 three times": ([status(503)] * 3, [0, 0, 0, 0]),
+    "429 without a word": ([status(429)], [0, 0]),
+    "429 with a time of day": ([status(429, X_RateLimit_Reset="1000000000")], [0, 0]),
+    "another file in the second half": ([cut_after(300_000), flipped], [0, 300_000, 0]),
     "a flipped byte, once": ([flipped], [0, 0]),
     "another size, once": ([status(200, b"short")], [0, 0]),
 }
@@ -146,6 +156,7 @@ GIVEN_UP = {
     "gone": ([status(404)] * 2, 7, "does not have this file"),
     "another file by its ETag": ([status(200, b"", ETag='"md5:' + "0" * 32 + '"')], 4, "another file"),
     "another size": ([status(200, b"short")] * 2, 4, "5 bytes"),
+    "another size in the second half": ([cut_after(300_000), wrong_total, wrong_total], 4, "900,008 bytes"),
     "always a flipped byte": ([flipped] * 2, 4, "whole twice, with the wrong md5"),
     "a wait that is too long": ([status(429, Retry_After="90000")], 7, "asks to wait until"),
 }
@@ -172,6 +183,15 @@ def test_what_came_before_a_failure_is_kept_for_the_next_time(zenodo, tmp_path):
     fetch(zenodo, tmp_path)
     assert zenodo.asked(KEY) == [300_000]
     assert (tmp_path / KEY).read_bytes() == DATA
+
+
+def test_a_reset_in_the_middle_costs_no_more_than_what_was_on_its_way(zenodo, tmp_path):
+    zenodo.vices[KEY] = [reset_after(400_000)] * 2
+    fetch(zenodo, tmp_path)
+    assert (tmp_path / KEY).read_bytes() == DATA
+    asked = zenodo.asked(KEY)
+    assert len(asked) == 3
+    assert asked == sorted(asked)
 
 
 def test_bytes_that_come_start_the_count_of_attempts_anew(zenodo, tmp_path):
@@ -358,3 +378,21 @@ class TestProxy:
             download(tmp_path, record=RECORD, base_url="http://zenodo.invalid", policy=QUICK)
         assert "proxy" in str(caught.value)
         assert "secret" not in str(caught.value)
+
+    @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+    def test_https_goes_through_a_tunnel_and_the_token_with_it_only(self, tmp_path, monkeypatch):
+        certificate, key = tmp_path / "certificate", tmp_path / "key"
+        options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=zenodo.test"]
+        options += ["-addext", "subjectAltName=DNS:zenodo.test", "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(["openssl", "req", *options], check=True, capture_output=True)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, key)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("S2CT_ZENODO_TOKEN", "secret-token")
+        with serving({KEY: DATA}, tls) as zenodo, tunnelling(int(zenodo.url.rpartition(":")[2])) as (proxy, heads):
+            monkeypatch.setenv("https_proxy", proxy)
+            download(tmp_path / "out", record=RECORD, base_url="https://zenodo.test", policy=QUICK)
+            assert {request.headers.get("Authorization") for request in zenodo.requests} == {"Bearer secret-token"}
+        assert (tmp_path / "out" / KEY).read_bytes() == DATA
+        assert all(head.startswith("CONNECT zenodo.test:443 ") and "secret-token" not in head for head in heads)
+        assert all("proxy-authorization: basic" in head.lower() for head in heads)

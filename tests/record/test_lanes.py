@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from servers.zenodo import RECORD, Handler, StandIn, good, ranged, serving
 
 from s2ct_convert.record.budget import Budget
 from s2ct_convert.record.download import FilesFailed, download
 from s2ct_convert.record.events import FileIdle
 from s2ct_convert.record.policy import RetryPolicy
 
-from .standin import RECORD, Handler, StandIn, good, ranged, serving
 from .test_fetching import (
     all_of_it,
     chunked_end_after,

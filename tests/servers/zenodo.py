@@ -11,6 +11,7 @@ import json
 import re
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -91,6 +92,8 @@ class Handler(BaseHTTPRequestHandler):
     def head(self, status: int, length: int | None, headers: dict[str, str]) -> None:
         """Status and headers, with those Zenodo sends with every answer."""
         self.send_response(status)
+        self.send_header("Accept-Ranges", "none")  # both, as seen
+        self.send_header("Accept-Ranges", "bytes")
         self.send_header("X-RateLimit-Limit", "133")
         self.send_header("X-RateLimit-Remaining", "100")
         if status in (200, 206):
@@ -128,7 +131,7 @@ def good(handler: Handler, data: bytes, start: int) -> None:
     if start >= len(data) > 0:
         handler.answer(416, b"", {"Content-Range": f"bytes */{len(data)}"})
     elif start:
-        handler.answer(206, data[start:], {**ranged(data, start), "Accept-Ranges": "none"})
+        handler.answer(206, data[start:], ranged(data, start))
     else:
         handler.answer(200, data)
 
@@ -140,9 +143,11 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def serving(files: dict[str, bytes]) -> Iterator[StandIn]:
+def serving(files: dict[str, bytes], tls: ssl.SSLContext | None = None) -> Iterator[StandIn]:
     """Run a stand-in with these files."""
     with Server(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         stand_in = server.stand_in = StandIn(files)
         stand_in.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -153,3 +158,48 @@ def serving(files: dict[str, bytes]) -> Iterator[StandIn]:
             stand_in.release.set()
             server.shutdown()
             thread.join()
+
+
+class Tunnel(socketserver.BaseRequestHandler):
+    """A proxy that knows CONNECT only, and leads to one place whatever is asked for."""
+
+    server: TunnelServer
+
+    def handle(self) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += self.request.recv(4096)
+        self.server.heads.append(head.decode())
+        with socket.create_connection(("127.0.0.1", self.server.port)) as target:
+            self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=pipe, args=(target, self.request), daemon=True)
+            back.start()
+            pipe(self.request, target)
+            back.join()
+
+
+def pipe(source: socket.socket, target: socket.socket) -> None:
+    """All that comes, until one end has gone."""
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # either end may go first
+
+
+class TunnelServer(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    port: int
+    heads: list[str]
+
+
+@contextmanager
+def tunnelling(port: int) -> Iterator[tuple[str, list[str]]]:
+    """Run a proxy that leads to a port; its URL, and the heads of what was asked of it."""
+    with TunnelServer(("127.0.0.1", 0), Tunnel) as server:
+        server.port, server.heads = port, []
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://me:secret@127.0.0.1:{server.server_address[1]}", server.heads
+        server.shutdown()

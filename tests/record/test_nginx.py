@@ -1,0 +1,78 @@
+"""Against a server that nobody here wrote: resume, ranges and md5 with nginx."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s2ct_convert.record.budget import Budget
+from s2ct_convert.record.download import download
+from s2ct_convert.record.manifest import RecordFile
+from s2ct_convert.record.partial import partial_path
+
+NGINX = shutil.which("nginx")
+KEY, RECORD = "train_50SMG_2.7z", "4711"
+DATA = np.random.default_rng(5).bytes(3_000_000)
+
+CONFIGURATION = """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
+events {{ }}
+http {{
+  access_log {folder}/access; client_body_temp_path {folder}/a; proxy_temp_path {folder}/b;
+  fastcgi_temp_path {folder}/c; uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  log_format plain "$uri $http_range $status"; access_log {folder}/plain plain;
+  server {{ listen 127.0.0.1:{port}; root {folder}/www;
+    location = /api/records/4711 {{ default_type application/json; alias {folder}/record.json; }} }}
+}}
+"""
+
+
+@pytest.fixture
+def nginx(tmp_path) -> Iterator[tuple[str, Path]]:
+    if NGINX is None:
+        pytest.skip("nginx is not installed")
+    place = tmp_path / "www" / "api" / "records" / RECORD / "files" / KEY
+    place.mkdir(parents=True)
+    (place / "content").write_bytes(DATA)
+    files = [{"key": KEY, "size": len(DATA), "checksum": f"md5:{hashlib.md5(DATA).hexdigest()}"}]
+    (tmp_path / "record.json").write_text(json.dumps({"id": int(RECORD), "files": files}))
+    for folder in (tmp_path, *tmp_path.parents):
+        if os.geteuid() == 0 and folder.stat().st_uid == 0 and folder != folder.parent and folder.name != "tmp":
+            folder.chmod(folder.stat().st_mode | 0o055)  # its workers are nobody
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "conf").write_text(CONFIGURATION.format(folder=tmp_path, port=port))
+    process = subprocess.Popen([NGINX, "-c", str(tmp_path / "conf"), "-e", str(tmp_path / "errors")])
+    while process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+    assert process.poll() is None, (tmp_path / "errors").read_text()
+    yield f"http://127.0.0.1:{port}", tmp_path
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.mark.parametrize("have", [0, 1, 1_234_567, len(DATA) - 1, len(DATA)])
+def test_a_file_is_fetched_from_where_it_was(nginx, have):
+    url, folder = nginx
+    out = folder / "out"
+    out.mkdir()
+    file = RecordFile(KEY, hashlib.md5(DATA).hexdigest(), len(DATA))
+    partial_path(out / KEY, file).write_bytes(DATA[:have])
+    report = download(out, record=RECORD, base_url=url, budget=Budget())
+    assert (out / KEY).read_bytes() == DATA
+    assert [done.fetched for done in report.done] == [len(DATA) - have]
+    log = (folder / "plain").read_text().splitlines()
+    if have < len(DATA):
+        assert log[-1].endswith(f"bytes={have}- 206" if have else "- 200")
