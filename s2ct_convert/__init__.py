@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from .conversion.run import convert
     from .conversion.summary import Summary, UnitsFailed
     from .errors import S2ctError
+    from .reading.store import Store, open_store
+    from .reading.unit import Sample, Unit
     from .sample import sample_sources
     from .source.read import read_examples
-    from .store.reader import Sample, Store, Unit, open_store
 
 # Loaded when first used: `s2ct --help` needs none of numpy, zarr and h5py.
 _HOME = {
@@ -26,10 +27,10 @@ _HOME = {
     "S2ctError": "errors",
     "sample_sources": "sample",
     "read_examples": "source.read",
-    "open_store": "store.reader",
-    "Sample": "store.reader",
-    "Store": "store.reader",
-    "Unit": "store.reader",
+    "open_store": "reading.store",
+    "Sample": "reading.unit",
+    "Store": "reading.store",
+    "Unit": "reading.unit",
 }
 
 __all__ = [

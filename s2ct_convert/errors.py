@@ -55,6 +55,10 @@ class WrongUsage(S2ctError):
     exit_code = EXIT_USAGE
 
 
+class MissingPackage(WrongUsage, ImportError):
+    """This needs a package that is not installed."""
+
+
 class DestinationExists(WrongUsage):
     """Something is already there and was not made by the same command."""
 
@@ -73,6 +77,10 @@ class Difference(S2ctError):
     """Verification found that two things that must be equal are not."""
 
     exit_code = EXIT_DIFFERENCE
+
+
+class StoreDamaged(Difference):
+    """A file of a store is missing, cut, or does not fit its checksums."""
 
 
 class SourceError(S2ctError):

@@ -12,7 +12,7 @@ import pytest
 from store import plain
 
 import s2ct_convert
-from s2ct_convert.store.reader import open_store
+from s2ct_convert.reading.store import open_store
 from s2ct_convert.verify.against import verify_against
 
 EPOCH_ORDINAL = 719_163  # datetime.date(1970, 1, 1).toordinal()

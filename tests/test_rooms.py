@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "s2ct_convert"
 LEVELS = (
     {"names", "errors", "durable", "processes", "version"},
     {"source", "record", "store"},
+    {"reading"},
     {"conversion", "verify"},
     {"show"},
     {"cli"},

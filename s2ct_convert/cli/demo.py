@@ -25,6 +25,7 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     """
     from ..conversion.run import convert
     from ..errors import Difference
+    from ..reading.store import open_store
     from ..record.checksums import Check, check_files
     from ..record.manifest import read_manifest
     from ..sample import sample_md5sums, sample_sources
@@ -32,7 +33,6 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     from ..show.info import print_units
     from ..show.progress import show_progress
     from ..show.words import plural, size
-    from ..store.reader import open_store
     from ..verify.against import verify_against
 
     sources = sample_sources()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..durable import sweep
 from ..errors import DestinationExists
+from ..reading.store import is_ours
 from ..store.container import Container
-from ..store.reader import is_ours
 from .ledger import Ledger, Options
 
 

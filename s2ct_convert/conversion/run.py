@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..errors import Incomplete, NotAStore, from_os_error
 from ..names import printable
+from ..reading.store import open_store
 from ..source.find import Source
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
-from ..store.reader import open_store
 from ..version import __version__
 from .claim import claim
 from .engine import run_here, run_processes

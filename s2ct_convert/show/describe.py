@@ -14,13 +14,14 @@ from ..conversion.ledger import Ledger, Options, UnitRecord
 from ..durable import beside, size_of
 from ..errors import NotAStore, S2ctError
 from ..names import UnitName
+from ..reading.store import Store, open_store
+from ..reading.unit import Unit
 from ..source.archive import SIGNATURE, read_archive
 from ..source.find import Source, find_sources
 from ..source.read import open_source
 from ..source.samples import Grouper
 from ..store.codecs import Deflate, find_codec
 from ..store.layout import LABELS
-from ..store.reader import Store, Unit, open_store
 
 Document = dict[str, Any]
 

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import WrongUsage
+from ..reading.store import Store
+from ..reading.unit import Unit
 from ..source.example import Example
 from ..source.find import Source, find_sources
 from ..source.read import open_source
 from ..source.samples import Grouper, Series
 from ..store.digest import UnitDigest
-from ..store.reader import Store, Unit
 
 # What h5py, zarr-python and its codecs raise where stored bytes cannot be decoded.
 _UNREADABLE = (OSError, RuntimeError, ValueError)

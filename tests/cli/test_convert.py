@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import plain
 import pytest
 from makers import random_group, write_tfrecord
-from store import plain
 
 import s2ct_convert
 

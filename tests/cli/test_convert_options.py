@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import hdf5plugin  # noqa: F401  # registers the Blosc filter
+import plain
 import pytest
 from makers import FIRST_DAY, tfrecord_bytes, write_archive
-from store import plain
 
 import s2ct_convert
 from s2ct_convert.errors import EXIT_USAGE

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 import h5py
+import plain
 import pytest
 import zarr
 from makers import FIRST_DAY, flip, tfrecord_bytes, write_archive
 from source.sevenzip import handmade, needs_7zip, put, seven_zip
-from store import plain
 
 import s2ct_convert
 from s2ct_convert.errors import EXIT_SOURCE, EXIT_USAGE

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import plain
 import pytest
 from makers import random_group, tfrecord_bytes
-from store import plain
 
 from .helpers import assert_no_store, assert_tidy
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import plain
 import pytest
 from makers import FIRST_DAY, Group, random_group, write_tfrecord
-from store import plain
 
 import s2ct_convert
 from s2ct_convert.conversion.finalise import finalise

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import plain
 import pytest
 from makers import flip, random_group, tfrecord_bytes, write_archive, write_tfrecord
-from store import plain
 
 import s2ct_convert
 from s2ct_convert.conversion.events import Finalising, Started, UnitDone, UnitFailed, UnitStarted

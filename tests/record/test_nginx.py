@@ -19,7 +19,7 @@ from s2ct_convert.record.download import download
 from s2ct_convert.record.manifest import RecordFile
 from s2ct_convert.record.partial import partial_path
 
-NGINX = shutil.which("nginx")
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")  # where Debian has it, on no user's PATH
 KEY, RECORD = "train_50SMG_2.7z", "4711"
 DATA = np.random.default_rng(5).bytes(3_000_000)
 

@@ -4,11 +4,11 @@ import hashlib
 import struct
 
 import numpy as np
+import plain
 import pytest
 
 from s2ct_convert.store.digest import UnitDigest, store_digest
 
-from . import plain
 from .units import DAY, container, expected, table, write
 
 FIELDS = ("localid", "time", "label", "weight", "image")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import plain
 import pytest
 from makers import random_group, write_tfrecord
 
 import s2ct_convert
 from s2ct_convert.names import UnitName
 
-from . import plain
 from .conftest import empty_group
 from .units import container, expected, table, write
 

@@ -8,9 +8,8 @@ import sys
 
 import h5py
 import numpy as np
+import plain
 import pytest
-
-from . import plain
 
 netCDF4 = pytest.importorskip("netCDF4")
 h5netcdf = pytest.importorskip("h5netcdf")

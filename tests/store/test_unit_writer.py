@@ -5,12 +5,12 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import plain
 import pytest
 
 from s2ct_convert.store import unit_writer
 from s2ct_convert.store.unit_writer import Rows, UnitWriter
 
-from . import plain
 from .units import container, expected, rows, table, write
 
 WINDOW = 64  # observations in a window of the second pass, two chunks
@@ -175,7 +175,7 @@ def fail(*args):
 
 
 def threads_of_ours():
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("s2ct-")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("s2ct-work")]
 
 
 def open_below(folder):

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import plain
 import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
@@ -11,7 +12,6 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 import s2ct_convert
 from s2ct_convert.names import UnitName
 
-from . import plain
 from .units import container, expected, table, write
 
 CHUNK, SHARD, OBS = 32, 4096, (4, 42, 42)

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import google_crc32c
 import numpy as np
+from plain import Arrays
 
 from s2ct_convert.store.codecs import find_codec
 from s2ct_convert.store.container import Container
 from s2ct_convert.store.hdf5_container import Hdf5Container
 from s2ct_convert.store.unit_writer import Rows, UnitContent, UnitWriter
 from s2ct_convert.store.zarr_container import ZarrContainer
-
-from .plain import Arrays
 
 DAY = 17_533  # 2018-01-02 in days since 1970-01-01
 Groups = Sequence[tuple[int, Sequence[int]]]  # localid and the days of each example, in source order

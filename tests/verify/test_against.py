@@ -7,14 +7,14 @@ from typing import Any
 
 import h5py
 import numpy as np
+import plain
 import pytest
 from makers import Group, flip, random_group, write_archive, write_tfrecord
 from makers import tfrecord_bytes as packed
-from store import plain
 
 import s2ct_convert
 from s2ct_convert.errors import SourceError, WrongUsage
-from s2ct_convert.store.reader import open_store
+from s2ct_convert.reading.store import open_store
 from s2ct_convert.verify.against import verify_against
 
 UNIT = "train/50SMG"

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import plain
 import pytest
 import zarr
 
 import s2ct_convert
 from s2ct_convert.errors import Incomplete, NotAStore
-from s2ct_convert.store.reader import Sample, open_store
-
-from . import plain
+from s2ct_convert.reading.store import open_store
+from s2ct_convert.reading.unit import Sample
 
 KINDS = ("zarr", "h5", "blosc", "linked")
 UNITS = ("train/49RGN", "train/50SMG", "val/50SMG")

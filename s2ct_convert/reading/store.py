@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -15,93 +16,29 @@ import zarr
 
 from ..errors import Incomplete, NotAStore
 from ..names import SPLITS, UnitName
-from .codecs import BLOSC_FILTER
-from .hdf5_file import get_attributes, need_blosc
-from .layout import IMAGE, LAYOUT_VERSION, STATE_COMPLETE
+from ..store.codecs import BLOSC_FILTER
+from ..store.hdf5_file import get_attributes, need_blosc
+from ..store.layout import IMAGE, LAYOUT_VERSION, STATE_COMPLETE
+from .select import Selection
+from .table import Dates, Labels, Names, Numbers, Samples, make_samples
+from .unit import Unit
 
-
-class Sample(NamedTuple):
-    """The time series of one sample, in time order.
-
-    Attributes
-    ----------
-    image : ndarray of uint16, shape (n, 4, 42, 42)
-        Bands B2, B3, B4, B8 at 10 m, values as published.
-    label : ndarray of int8, shape (n,) or (n, 6, 6)
-        0 clear, 1 opaque cloud, 2 thin cloud, 3 haze, 4 cloud shadow, 5 snow.
-    time : ndarray of int32, shape (n,)
-        Days since 1970-01-01.
-    weight : ndarray of float32, shape (n,)
-        NaN where the source has none.
-    """
-
-    image: npt.NDArray[np.uint16]
-    label: npt.NDArray[np.int8]
-    time: npt.NDArray[np.int32]
-    weight: npt.NDArray[np.float32]
-
-    @property
-    def dates(self) -> npt.NDArray[np.datetime64]:
-        """``time`` as datetime64[D]."""
-        return self.time.astype("datetime64[D]")
-
-
-class Unit:
-    """One split of one tile. ``unit["image"]`` and so on are the arrays of the layout, read when sliced."""
-
-    def __init__(self, name: UnitName, group: Any, attributes: dict[str, Any]) -> None:
-        self.name, self.attributes, self._group = name, attributes, group
-        self.localid: npt.NDArray[np.int64] = np.asarray(group["localid"][...])
-        self.row_start: npt.NDArray[np.int64] = np.asarray(group["row_start"][...])
-
-    def __repr__(self) -> str:
-        return f"<Unit {self.name}: {len(self.localid)} samples, {self.observations} observations>"
-
-    def __getitem__(self, array: str) -> Any:
-        return self._group[array]
-
-    @property
-    def observations(self) -> int:
-        """Number of observations."""
-        return int(self.row_start[-1])
-
-    @property
-    def digest(self) -> str:
-        """Content digest recorded when the unit was written."""
-        return str(self.attributes["content_digest"])
-
-    def rows(self, localid: int) -> slice:
-        """Where the observations of a sample are.
-
-        Raises
-        ------
-        KeyError
-            If the unit has no such sample.
-        """
-        i = int(np.searchsorted(self.localid, localid))
-        if i == len(self.localid) or self.localid[i] != localid:
-            raise KeyError(f"{self.name} has no sample with localid {localid}")
-        return slice(int(self.row_start[i]), int(self.row_start[i + 1]))
-
-    def sample(self, localid: int) -> Sample:
-        """The whole time series of one sample.
-
-        Raises
-        ------
-        KeyError
-            If the unit has no such sample.
-        """
-        rows = self.rows(localid)
-        return Sample(*(np.asarray(self._group[name][rows]) for name in ("image", "label", "time", "weight")))
+if TYPE_CHECKING:
+    import xarray
 
 
 class Store:
-    """An open store. Use as a context manager, or ``close`` it."""
+    """An open store. Use as a context manager, or ``close`` it.
+
+    It can be pickled: the other process opens it anew. Reading in several threads, and in forked processes, is safe.
+    """
 
     def __init__(self, path: Path, format: str, root: Any, attributes: dict[str, Any]) -> None:
         self.path, self.format, self.attributes = path, format, attributes
         self._root = root
-        self._units: dict[str, Unit] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open_again, (str(self.path.absolute()), not self.complete)
 
     def __repr__(self) -> str:
         return f"<Store {self.path} ({self.format}): {', '.join(self.units)}>"
@@ -116,13 +53,11 @@ class Store:
         """Content digest of the store; empty while it is incomplete."""
         return str(self.attributes.get("content_digest", ""))
 
-    @property
+    @cached_property
     def units(self) -> Mapping[str, Unit]:
         """Units by name (``train/50SMG``), sorted."""
-        if self._units is None:
-            names = [UnitName(split, tile) for split in SPLITS if split in self._root for tile in self._root[split]]
-            self._units = {str(name): self._unit(name) for name in sorted(names)}
-        return self._units
+        names = [UnitName(split, tile) for split in SPLITS if split in self._root for tile in self._root[split]]
+        return {str(name): self._unit(name) for name in sorted(names)}
 
     def _unit(self, name: UnitName) -> Unit:
         try:
@@ -136,7 +71,7 @@ class Store:
             ) from error
         # The root attributes of a linked unit's own file are the unit's.
         attributes = get_attributes(group) if isinstance(group, h5py.Group) else dict(group.attrs)
-        return Unit(name, group, attributes)
+        return Unit(name, group, attributes, self.path / str(name))
 
     def __getitem__(self, name: str) -> Unit:
         try:
@@ -165,6 +100,83 @@ class Store:
         attributes = self._root["index"]["tile"].attrs
         meanings = attributes["flag_meanings"]
         return tuple((meanings.decode() if isinstance(meanings, bytes) else str(meanings)).split())
+
+    @cached_property
+    def samples(self) -> Samples:
+        """The index as a table, one row a sample of the whole store.
+
+        Raises
+        ------
+        Incomplete
+            If the store has no index yet.
+        """
+        if not self.complete:
+            raise Incomplete("a store has no index before its conversion has finished", where=str(self.path))
+        return make_samples(self.index, self.tiles)
+
+    def select(
+        self,
+        *,
+        tile: Names = None,
+        split: Names = None,
+        localid: Numbers = None,
+        time: Dates = None,
+        label: Labels = None,
+    ) -> Selection:
+        """Observations that fit all that is asked for, read lazily.
+
+        Parameters
+        ----------
+        tile, split, localid : one or several, optional
+        time : slice of dates, or one date, optional
+            Both ends count; ``"2018-06"`` is the whole month.
+        label : name or number, or several, optional
+            Observations of these classes; where a label is 6 x 6, those with at least one such pixel.
+
+        Returns
+        -------
+        Selection
+            Iterate over it, or over its ``observations()``.
+
+        Raises
+        ------
+        KeyError
+            If there is no such tile, split or class.
+
+        Examples
+        --------
+        >>> selection = store.select(tile="50SMG", time=slice("2018-03", "2018-05"), label="clear")  # doctest: +SKIP
+        >>> for sample in selection:  # doctest: +SKIP
+        ...     print(sample.localid, sample.image.shape)
+        """
+        table = self.samples.where(tile=tile, split=split, localid=localid, time=time, label=label)
+        return Selection(self, table, time, label)
+
+    def to_xarray(self, unit: str) -> xarray.Dataset:
+        """A unit as xarray opens it: arrays are read when they are used.
+
+        Raises
+        ------
+        KeyError
+            If there is no such unit.
+        MissingPackage
+            If xarray is not installed.
+        """
+        from .datasets import open_dataset
+
+        return open_dataset(self.path, self.format, self[unit])
+
+    def to_datatree(self) -> xarray.DataTree:
+        """The whole store as xarray opens it.
+
+        Raises
+        ------
+        MissingPackage
+            If xarray is not installed.
+        """
+        from .datasets import open_datatree
+
+        return open_datatree(self.path, self.format)
 
     def close(self) -> None:
         """Close the file behind the store."""
@@ -224,7 +236,12 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
         raise NotAStore("this was not made by s2ct convert", where=str(path))
     if version != LAYOUT_VERSION:
         store.close()
-        raise NotAStore(f"this has layout version {version}, which this version of s2ct does not know", where=str(path))
+        raise NotAStore(
+            f"this store has layout version {version}",
+            where=str(path),
+            expected=f"layout version {LAYOUT_VERSION}, which this version of s2ct reads",
+            todo="a newer s2ct wrote it: pip install --upgrade s2ct-convert" if _newer(version) else "",
+        )
     if not (store.complete or allow_incomplete):
         store.close()
         raise Incomplete(
@@ -235,6 +252,14 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
     if store.format == "hdf5" and any(_has_filter(unit[IMAGE.name], BLOSC_FILTER) for unit in store.units.values()):
         need_blosc()
     return store
+
+
+def _newer(version: Any) -> bool:
+    return str(version).isdigit() and int(version) > LAYOUT_VERSION
+
+
+def _open_again(path: str, allow_incomplete: bool) -> Store:
+    return open_store(path, allow_incomplete=allow_incomplete)
 
 
 def is_ours(path: Path) -> bool:

@@ -1,0 +1,1 @@
+"""Stores read fast and alike, Zarr or HDF5: units, samples, selections, epochs."""

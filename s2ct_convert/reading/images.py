@@ -1,0 +1,133 @@
+"""Rows of ``image``: neighbouring chunks read at once, each chunk decoded once, in threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import StoreDamaged
+from ..store.layout import OBS_SHAPE
+from . import threads
+from .chunks import Chunks, Pixels, Place
+
+READ_BYTES = 2 << 20  # of a file at once, by one thread: some 7 chunks
+GAP_BYTES = 64 << 10  # between two chunks that is read along rather than skipped
+
+
+class _Piece(NamedTuple):
+    """Rows of a chunk that go into an output."""
+
+    out: Pixels
+    at: int  # in the output
+    first: int  # in the chunk
+    rows: int
+
+
+class _Read(NamedTuple):
+    """Neighbouring chunks, read at once: their numbers and places."""
+
+    numbers: list[int]
+    places: list[Place]
+
+
+class Images:
+    """The ``image`` array of a unit.
+
+    Parameters
+    ----------
+    chunks : Chunks
+    observations : int
+    """
+
+    def __init__(self, chunks: Chunks, observations: int) -> None:
+        self._chunks, self._observations = chunks, observations
+
+    def read(self, ranges: Sequence[slice]) -> list[Pixels]:
+        """Rows of each range, shape (n, 4, 42, 42), each array on its own.
+
+        Raises
+        ------
+        IndexError
+            If a range goes beyond the unit.
+        StoreDamaged
+            If what is stored is missing or does not fit its checksums.
+        """
+        outs = [np.empty((rows.stop - rows.start, *OBS_SHAPE), np.uint16) for rows in ranges]
+        pieces: dict[int, list[_Piece]] = {}
+        size = self._chunks.chunk_obs
+        for rows, out in zip(ranges, outs, strict=True):
+            if not 0 <= rows.start <= rows.stop <= self._observations:
+                raise IndexError(f"rows {rows.start} to {rows.stop} of {self._observations}")
+            row = rows.start
+            while row < rows.stop:
+                number, first = divmod(row, size)
+                n = min(size - first, rows.stop - row)
+                pieces.setdefault(number, []).append(_Piece(out, row - rows.start, first, n))
+                row += n
+        threads.run(lambda read: self._decode(read, pieces), self._reads(sorted(pieces)))
+        return outs
+
+    def _reads(self, numbers: list[int]) -> Iterator[_Read]:
+        """Chunks next to each other together, but a part for every core."""
+        most = max(1, -(-len(numbers) // threads.cores()))
+        read: _Read | None = None
+        for number in numbers:
+            place = self._chunks.place(number)
+            if read and _near(read.places, place) and len(read.numbers) < most:
+                read.numbers.append(number)
+                read.places.append(place)
+                continue
+            if read:
+                yield read
+            read = _Read([number], [place])
+        if read:
+            yield read
+
+    def _decode(self, read: _Read, pieces: dict[int, list[_Piece]]) -> None:
+        first, last = read.places[0], read.places[-1]
+        data = _bytes(Place(first.file, first.offset, last.offset + last.size - first.offset))
+        size, spare = self._chunks.chunk_obs, None
+        for number, place in zip(read.numbers, read.places, strict=True):
+            begin = place.offset - first.offset
+            packed = data[begin : begin + place.size]
+            wanted = pieces[number]
+            direct = next((piece for piece in wanted if piece.rows == size), None)  # decoded where it is wanted
+            if direct is None and spare is None:
+                spare = np.empty((size, *OBS_SHAPE), np.uint16)
+            target = spare if direct is None else direct.out[direct.at : direct.at + size]
+            assert target is not None
+            try:
+                self._chunks.decode(packed, target)
+            except ValueError as error:
+                rows = f"rows {number * size} to {min((number + 1) * size, self._observations) - 1}"
+                raise StoreDamaged(
+                    f"{rows} of image, {place.size:,} bytes at {place.offset:,}, are damaged",
+                    where=place.file,
+                    found=str(error),
+                ) from error
+            for piece in wanted:
+                if piece is not direct:
+                    piece.out[piece.at : piece.at + piece.rows] = target[piece.first : piece.first + piece.rows]
+
+
+def _near(places: list[Place], place: Place) -> bool:
+    first, last = places[0], places[-1]
+    gap = place.offset - (last.offset + last.size)
+    return place.file == last.file and 0 <= gap <= GAP_BYTES and place.offset + place.size - first.offset <= READ_BYTES
+
+
+def _bytes(place: Place) -> bytes:
+    try:
+        fd = os.open(place.file, os.O_RDONLY)
+    except FileNotFoundError:
+        raise StoreDamaged("this file is missing", where=place.file) from None
+    try:
+        data = os.pread(fd, place.size, place.offset)
+    finally:
+        os.close(fd)
+    if len(data) != place.size:
+        raise StoreDamaged("this file is cut", where=place.file, expected=f"{place.offset + place.size:,} bytes")
+    return data

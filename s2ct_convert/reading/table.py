@@ -1,0 +1,153 @@
+"""The index of a store as a table: one row a sample, filtered by what people ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..names import SPLITS
+from ..store.layout import LABELS
+
+SAMPLE_DTYPE = np.dtype(
+    [
+        ("split", "U5"),
+        ("tile", "U5"),
+        ("localid", "i8"),
+        ("row_start", "i8"),
+        ("row_size", "i4"),
+        ("time_first", "M8[D]"),
+        ("time_last", "M8[D]"),
+        ("label_count", "i4", (len(LABELS),)),
+    ]
+)
+
+Names = str | Iterable[str] | None
+Numbers = int | Iterable[int] | None
+Labels = str | int | Iterable[str | int] | None
+Dates = slice | str | np.datetime64 | None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a store, or some of them.
+
+    Attributes
+    ----------
+    rows : structured ndarray
+        One row a sample, sorted by split, tile and localid. Fields: ``split``, ``tile`` (text), ``localid``,
+        ``row_start``, ``row_size`` (where its observations are in its unit), ``time_first``, ``time_last``
+        (datetime64[D], NaT where there is no observation), ``label_count`` (6 classes).
+    tiles : tuple of str
+        All tiles of the store.
+
+    Examples
+    --------
+    >>> cloudy = store.samples.where(tile="50SMG", label="opaque_cloud")  # doctest: +SKIP
+    >>> cloudy["localid"]  # doctest: +SKIP
+    """
+
+    rows: npt.NDArray[Any]
+    tiles: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.rows)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.rows[key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.rows, dtype=dtype, copy=bool(copy)) if dtype or copy else self.rows
+
+    def where(
+        self,
+        *,
+        tile: Names = None,
+        split: Names = None,
+        localid: Numbers = None,
+        time: Dates = None,
+        label: Labels = None,
+    ) -> Samples:
+        """The samples that fit all that is asked for.
+
+        Parameters
+        ----------
+        tile, split, localid : one or several, optional
+        time : slice of dates, or one date, optional
+            Samples whose series reaches into that time. Both ends count; ``"2018-06"`` is the whole month.
+        label : name or number, or several, optional
+            Samples with at least one label of any of these classes.
+
+        Raises
+        ------
+        KeyError
+            If there is no such tile, split or class.
+        """
+        rows = self.rows
+        keep = np.ones(len(rows), bool)
+        if tile is not None:
+            keep &= np.isin(rows["tile"], _known("tile", tile, self.tiles))
+        if split is not None:
+            keep &= np.isin(rows["split"], _known("split", split, SPLITS))
+        if localid is not None:
+            keep &= np.isin(rows["localid"], np.atleast_1d(np.asarray(_list(localid), np.int64)))
+        if time is not None:
+            first, last = days(time)
+            # NaT is neither before nor after anything.
+            keep &= (rows["time_first"] <= last) & (rows["time_last"] >= first)
+        if label is not None:
+            keep &= rows["label_count"][:, classes(label)].any(axis=1)
+        return Samples(rows[keep], self.tiles)
+
+
+def make_samples(index: Mapping[str, npt.NDArray[Any]], tiles: tuple[str, ...]) -> Samples:
+    """The table from the arrays of the index."""
+    rows = np.zeros(len(index["localid"]), SAMPLE_DTYPE)
+    rows["split"] = np.array(SPLITS)[index["split"]] if len(rows) else ""
+    rows["tile"] = np.array(tiles)[index["tile"]] if len(rows) else ""
+    for name in ("localid", "row_start", "row_size", "label_count"):
+        rows[name] = index[name]
+    for name in ("time_first", "time_last"):
+        rows[name] = np.where(index["row_size"] > 0, index[name].astype("M8[D]"), np.datetime64("NaT"))
+    return Samples(rows, tiles)
+
+
+def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:
+    """First and last day of a slice of dates or of one date; a month or a year stands for all its days."""
+    start, stop = (time.start, time.stop) if isinstance(time, slice) else (time, time)
+    first = np.datetime64("0001-01-01") if start is None else np.datetime64(start).astype("M8[D]")
+    if stop is None:
+        return first, np.datetime64("9999-12-31")
+    last = np.datetime64(stop)
+    if np.datetime_data(last.dtype)[0] in ("Y", "M", "W"):
+        return first, (last + 1).astype("M8[D]") - 1
+    return first, last.astype("M8[D]")
+
+
+def classes(label: Labels) -> list[int]:
+    """Numbers of the classes with these names or numbers."""
+    out = []
+    for one in _list(label):
+        if one not in LABELS and one not in range(len(LABELS)):
+            raise KeyError(f"there is no class {one!r}; there are {', '.join(LABELS)} (0 to {len(LABELS) - 1})")
+        out.append(LABELS.index(one) if isinstance(one, str) else int(one))
+    return out
+
+
+def _list(given: Any) -> list[Any]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return [given]
+    return list(given)
+
+
+def _known(what: str, given: Names, there: tuple[str, ...]) -> list[str]:
+    for one in _list(given):
+        if one not in there:
+            raise KeyError(f"there is no {what} {one!r}; there are {', '.join(there)}")
+    return _list(given)

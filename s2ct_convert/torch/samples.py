@@ -1,0 +1,96 @@
+"""A map-style dataset: one item a sample."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..reading.store import Store, open_store
+from ..reading.table import Dates, Labels, Names, Numbers, Samples
+from ..reading.unit import Sample
+
+Item = dict[str, Any]
+
+
+class SampleDataset:
+    """The samples of a store, for ``torch.utils.data.DataLoader``.
+
+    An item is a dict of plain numpy: ``image`` (n, 4, 42, 42) uint16, ``label`` (n,) or (n, 6, 6) int8, ``time``
+    (n,) int32 in days since 1970-01-01, ``weight`` (n,) float32, with ``unit`` and ``localid``. ``collate_ragged``
+    and ``collate_padded`` make batches of them. It can be pickled, and each worker opens the store for itself, so
+    fork and spawn are both safe.
+
+    Parameters
+    ----------
+    path : path-like
+        A Zarr or HDF5 store.
+    tile, split, localid, time, label : optional
+        Which samples, as ``Samples.where`` takes them. A sample comes with its whole series.
+    transform : callable, optional
+        What to do with each item.
+
+    Raises
+    ------
+    KeyError
+        If there is no such tile, split or class.
+    NotAStore, Incomplete
+        As ``open_store``.
+
+    Examples
+    --------
+    >>> train = SampleDataset("clouds.zarr", split="train")  # doctest: +SKIP
+    >>> loader = DataLoader(train, batch_size=8, num_workers=2, collate_fn=collate_ragged)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        tile: Names = None,
+        split: Names = None,
+        localid: Numbers = None,
+        time: Dates = None,
+        label: Labels = None,
+        transform: Callable[[Item], Any] | None = None,
+    ) -> None:
+        self.path, self.transform = Path(path).absolute(), transform
+        with open_store(path) as store:
+            self.samples: Samples = store.samples.where(tile=tile, split=split, localid=localid, time=time, label=label)
+        self._store: Store | None = None
+        self._opened_in = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_store": None}
+
+    @property
+    def store(self) -> Store:
+        """The store, opened in this process."""
+        if self._store is None or self._opened_in != os.getpid():
+            self._store, self._opened_in = open_store(self.path), os.getpid()
+        return self._store
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.__getitems__([i])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """A batch, as newer DataLoaders ask for it: the samples of a unit are read together."""
+        rows = [self.samples[i] for i in indices]  # raises IndexError, which ends iteration
+        names = [f"{row['split']}/{row['tile']}" for row in rows]
+        out: list[Any] = [None] * len(rows)
+        for name in sorted(set(names)):
+            mine = [k for k, one in enumerate(names) if one == name]
+            localids = [int(rows[k]["localid"]) for k in mine]
+            for k, localid, sample in zip(mine, localids, self.store[name].samples(localids), strict=True):
+                item = make_item(name, localid, sample)
+                out[k] = self.transform(item) if self.transform else item
+        return out
+
+
+def make_item(unit: str, localid: int, sample: Sample) -> Item:
+    """What the datasets give for one sample."""
+    return {**sample._asdict(), "unit": unit, "localid": localid}

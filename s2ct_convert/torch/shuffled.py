@@ -1,0 +1,89 @@
+"""An iterable dataset: every sample once an epoch, in shuffled blocks. Imported only where torch is used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torch.distributed
+from torch.utils.data import IterableDataset, get_worker_info
+
+from ..reading.epoch import BLOCK_OBS, MIXED_BLOCKS, Shard, count_samples, read_epoch
+from ..reading.table import Dates, Labels, Names, Numbers
+from .samples import SampleDataset, make_item
+
+
+class ShuffledDataset(IterableDataset[Any]):
+    """All samples in an order shuffled by blocks, as fast as the store can be decoded.
+
+    The same ``seed``, epoch, ranks and workers give the same order. Ranks get parts without common samples and of
+    the same length; the workers of a rank share its part. Call ``set_epoch`` before each epoch.
+
+    Parameters
+    ----------
+    path : path-like
+        A Zarr or HDF5 store.
+    tile, split, localid, time, label : optional
+        Which samples, as ``Samples.where`` takes them.
+    seed : int
+    rank, ranks : int, optional
+        Which part of how many; default: those of ``torch.distributed`` where it is initialised, else all.
+    block_obs, mixed_blocks : int
+        As for ``read_epoch``: they bound the memory of each worker.
+    transform : callable, optional
+        What to do with each item, a dict as ``SampleDataset`` gives it.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        tile: Names = None,
+        split: Names = None,
+        localid: Numbers = None,
+        time: Dates = None,
+        label: Labels = None,
+        seed: int = 0,
+        rank: int | None = None,
+        ranks: int | None = None,
+        block_obs: int = BLOCK_OBS,
+        mixed_blocks: int = MIXED_BLOCKS,
+        transform: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> None:
+        self._samples = SampleDataset(path, tile=tile, split=split, localid=localid, time=time, label=label)
+        ready = torch.distributed.is_available() and torch.distributed.is_initialized()
+        self.rank = rank if rank is not None else torch.distributed.get_rank() if ready else 0
+        self.ranks = ranks if ranks is not None else torch.distributed.get_world_size() if ready else 1
+        if not 0 <= self.rank < self.ranks:
+            raise ValueError(f"rank {self.rank} of {self.ranks}")
+        self.seed, self.block_obs, self.mixed_blocks = seed, block_obs, mixed_blocks
+        self.transform = transform
+        # Shared with workers that live through several epochs (persistent_workers=True).
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Another order for the next epoch."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        """Number of samples of this rank in this epoch."""
+        shard = Shard(self.rank, self.ranks)
+        epoch = int(self._epoch)
+        return count_samples(self._samples.samples, shard, self.block_obs, seed=self.seed, epoch=epoch)
+
+    def __iter__(self) -> Iterator[Any]:
+        worker = get_worker_info()
+        shard = Shard(self.rank, self.ranks, worker.id if worker else 0, worker.num_workers if worker else 1)
+        for item in read_epoch(
+            self._samples.store,
+            self._samples.samples,
+            seed=self.seed,
+            epoch=int(self._epoch),
+            shard=shard,
+            block_obs=self.block_obs,
+            mixed_blocks=self.mixed_blocks,
+        ):
+            made = make_item(item.unit, item.localid, item.sample)
+            yield self.transform(made) if self.transform else made
