@@ -14,7 +14,7 @@ LEVELS = (
     {"names", "errors", "durable", "processes", "version"},
     {"source", "record", "store"},
     {"reading"},
-    {"conversion", "verify"},
+    {"conversion", "verify", "torch"},
     {"show"},
     {"cli"},
 )
@@ -121,7 +121,8 @@ def test_sources_know_no_containers_and_stores_know_no_archives(room, foreign):
 def test_packages_of_the_extras_are_imported_only_where_they_are_used():
     for module in PACKAGE.rglob("*.py"):
         tops = {name.split(".")[0] for name in imports(module, PACKAGE, at_top=True)}
-        assert not tops & HEAVY, module
+        allowed = {"torch"} if module == PACKAGE / "torch" / "shuffled.py" else set()  # its class is torch's
+        assert not tops & (HEAVY - allowed), module
 
 
 def test_command_modules_import_only_what_is_light_until_a_command_runs():

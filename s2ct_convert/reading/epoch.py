@@ -79,7 +79,7 @@ def read_epoch(
     """
     shard = shard or Shard()
     rng = np.random.default_rng((seed, epoch))
-    blocks = _blocks(samples, block_obs)
+    blocks = _blocks(samples, block_obs, shard.ranks)
     if shuffle:
         blocks = [blocks[i] for i in rng.permutation(len(blocks))]
     blocks = _of_rank(blocks, shard)[shard.worker :: shard.workers]
@@ -93,17 +93,27 @@ def read_epoch(
 
 
 def count_samples(samples: Samples, shard: Shard, block_obs: int = BLOCK_OBS, *, seed: int = 0, epoch: int = 0) -> int:
-    """How many samples each rank gets of an epoch."""
-    rng = np.random.default_rng((seed, epoch))
-    blocks = _blocks(samples, block_obs)
-    blocks = [blocks[i] for i in rng.permutation(len(blocks))]
-    return sum(len(block) for block in _of_rank(blocks, shard))
+    """How many samples each rank gets of a shuffled epoch.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer samples than ranks.
+    """
+    blocks = _blocks(samples, block_obs, shard.ranks)
+    order = np.random.default_rng((seed, epoch)).permutation(len(blocks))
+    return sum(len(block) for block in _of_rank([blocks[i] for i in order], shard))
 
 
-def _blocks(samples: Samples, block_obs: int) -> list[npt.NDArray[Any]]:
-    """Rows of the table in pieces: neighbours of one unit, of at most ``block_obs`` observations or one sample."""
+def _blocks(samples: Samples, block_obs: int, ranks: int) -> list[npt.NDArray[Any]]:
+    """Rows of the table in pieces: neighbours of one unit, of at most ``block_obs`` observations or one sample.
+
+    In smaller pieces where there would be fewer than eight for each of several ranks, for what is cut off to be little.
+    """
     rows, out, begin, waiting = samples.rows, [], 0, 0
     sizes, splits, tiles = rows["row_size"].tolist(), rows["split"].tolist(), rows["tile"].tolist()
+    if ranks > 1:
+        block_obs = min(block_obs, sum(sizes) // (8 * ranks))
     for i, size in enumerate(sizes):
         other = i > begin and (splits[i], tiles[i]) != (splits[begin], tiles[begin])
         if i > begin and (other or waiting + size > block_obs):
@@ -117,12 +127,15 @@ def _blocks(samples: Samples, block_obs: int) -> list[npt.NDArray[Any]]:
 
 def _of_rank(blocks: list[npt.NDArray[Any]], shard: Shard) -> list[npt.NDArray[Any]]:
     """The blocks of a rank, cut at the end so that all ranks have the same number of samples."""
-    least = min(sum(len(block) for block in blocks[rank :: shard.ranks]) for rank in range(shard.ranks))
-    own, left = [], least
+    left = min(sum(len(block) for block in blocks[rank :: shard.ranks]) for rank in range(shard.ranks))
+    if not left and blocks:
+        raise ValueError(f"{sum(map(len, blocks))} samples are too few for {shard.ranks} ranks")
+    own = []
     for block in blocks[shard.rank :: shard.ranks]:
-        if left:
-            own.append(block[:left])
-        left -= len(own[-1]) if left else 0
+        if not left:
+            break
+        own.append(block[:left])
+        left -= len(own[-1])
     return own
 
 

@@ -55,12 +55,13 @@ class Images:
         StoreDamaged
             If what is stored is missing or does not fit its checksums.
         """
+        for rows in ranges:
+            if not 0 <= rows.start <= rows.stop <= self._observations:
+                raise IndexError(f"rows {rows.start} to {rows.stop} of {self._observations}")
         outs = [np.empty((rows.stop - rows.start, *OBS_SHAPE), np.uint16) for rows in ranges]
         pieces: dict[int, list[_Piece]] = {}
         size = self._chunks.chunk_obs
         for rows, out in zip(ranges, outs, strict=True):
-            if not 0 <= rows.start <= rows.stop <= self._observations:
-                raise IndexError(f"rows {rows.start} to {rows.stop} of {self._observations}")
             row = rows.start
             while row < rows.stop:
                 number, first = divmod(row, size)

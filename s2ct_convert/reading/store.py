@@ -176,7 +176,7 @@ class Store:
         """
         from .datasets import open_datatree
 
-        return open_datatree(self.path, self.format)
+        return open_datatree(self.path, self.format, self.units)
 
     def close(self) -> None:
         """Close the file behind the store."""

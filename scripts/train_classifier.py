@@ -1,0 +1,98 @@
+"""Train a small classifier of the six cloud classes for one epoch, on the CPU.
+
+An example of how to feed PyTorch from a store, not of how to detect clouds. Without a store it converts the
+sample that comes with the package.
+
+usage: python scripts/train_classifier.py [STORE] [--epochs 1] [--workers 0] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+import s2ct_convert
+from s2ct_convert.torch import ShuffledDataset, collate_ragged
+
+CLASSES = ("clear", "opaque cloud", "thin cloud", "haze", "cloud shadow", "snow")
+REFLECTANCE = 10_000.0  # what the values as published are multiples of
+
+
+def make_model() -> nn.Module:
+    """One patch in, six scores out; about 24,000 parameters."""
+
+    def stage(n_in: int, n_out: int) -> list[nn.Module]:
+        return [nn.Conv2d(n_in, n_out, 3, padding=1), nn.BatchNorm2d(n_out), nn.ReLU(), nn.MaxPool2d(2)]
+
+    stages = [*stage(4, 16), *stage(16, 32), *stage(32, 64)]
+    return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, len(CLASSES)))
+
+
+def run(loader: DataLoader, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> tuple[float, float, int]:
+    """Mean loss, share of right labels and number of observations; trains where there is an optimizer."""
+    model.train(optimizer is not None)
+    loss_sum, right, seen = 0.0, 0, 0
+    for batch in loader:
+        image, label = batch["image"].float() / REFLECTANCE, batch["label"].long()
+        known = (label >= 0) & (label < len(CLASSES))
+        image, label = image[known], label[known]
+        with torch.set_grad_enabled(optimizer is not None):
+            scores = model(image)
+            loss = nn.functional.cross_entropy(scores, label)
+        if optimizer:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        loss_sum += float(loss.detach()) * len(label)
+        right += int((scores.argmax(1) == label).sum())
+        seen += len(label)
+    return loss_sum / seen, right / seen, seen
+
+
+def train(store: Path, *, epochs: int, workers: int, seed: int) -> None:
+    """Train on the split ``train``, tell the loss on both."""
+    torch.manual_seed(seed)
+    loaders, datasets = {}, {}
+    for split in ("train", "val"):
+        datasets[split] = ShuffledDataset(store, split=split, seed=seed)
+        loaders[split] = DataLoader(
+            datasets[split],
+            batch_size=2,  # samples, each with its whole series
+            num_workers=workers,
+            collate_fn=collate_ragged,
+            multiprocessing_context="spawn" if workers else None,
+        )
+    model = make_model()
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for epoch in range(epochs):
+        datasets["train"].set_epoch(epoch)
+        loss, right, seen = run(loaders["train"], model, optimizer)
+        print(f"epoch {epoch + 1}: train loss {loss:.3f}, {right:.0%} of {seen:,} observations right")
+    loss, right, seen = run(loaders["val"], model, None)
+    print(f"val loss {loss:.3f}, {right:.0%} of {seen:,} observations right")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("store", type=Path, nargs="?", help="a Zarr or HDF5 store; default: the bundled sample")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0, help="processes of the DataLoader")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    options = {"epochs": given.epochs, "workers": given.workers, "seed": given.seed}
+    if given.store:
+        train(given.store, **options)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "sample.zarr"
+        s2ct_convert.convert(s2ct_convert.sample_sources(), store)
+        train(store, **options)
+
+
+if __name__ == "__main__":
+    main()

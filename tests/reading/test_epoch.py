@@ -1,0 +1,111 @@
+"""Every sample once, in an order that a seed determines, in parts that do not meet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from makers import random_group, write_tfrecord
+
+import s2ct_convert
+from s2ct_convert.reading.epoch import Shard, count_samples, read_epoch
+from s2ct_convert.reading.store import Store, open_store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """Two units, 60 and 15 samples of 1 to 40 observations."""
+    rng = np.random.default_rng(4)
+    folder = tmp_path_factory.mktemp("epoch")
+    sources = [
+        write_tfrecord(folder, [random_group(rng, i, int(rng.integers(1, 41))) for i in range(n)], unit=unit)
+        for unit, n in (("train_50SMG", 60), ("val_50SMG", 15))
+    ]
+    path = Path(folder / "epoch.zarr")
+    s2ct_convert.convert(sources, path)
+    with open_store(path) as opened:
+        yield opened
+
+
+def names(items) -> list[tuple[str, int]]:
+    return [(item.unit, item.localid) for item in items]
+
+
+def all_of(store: Store) -> list[tuple[str, int]]:
+    return [(f"{row['split']}/{row['tile']}", int(row["localid"])) for row in store.samples]
+
+
+SMALL = {"block_obs": 64, "mixed_blocks": 3}
+
+
+def test_every_sample_once_with_its_own_arrays(store):
+    items = list(read_epoch(store, store.samples, **SMALL))
+    assert sorted(names(items)) == sorted(all_of(store))
+    for item in items[::7]:
+        expected = store[item.unit].sample(item.localid)
+        for one, other in zip(item.sample, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_without_shuffle_the_order_is_that_of_the_table(store):
+    assert names(read_epoch(store, store.samples, shuffle=False, **SMALL)) == all_of(store)
+
+
+def test_the_seed_and_the_epoch_determine_the_order(store):
+    def order(seed: int, epoch: int) -> list[tuple[str, int]]:
+        return names(read_epoch(store, store.samples, seed=seed, epoch=epoch, **SMALL))
+
+    assert order(1, 0) == order(1, 0)
+    orders = [order(seed, epoch) for seed in (1, 2) for epoch in (0, 1)]
+    assert len({tuple(one) for one in orders}) == 4
+
+
+def test_samples_are_mixed_beyond_their_block(store):
+    found = [i for unit, i in names(read_epoch(store, store.samples, **SMALL)) if unit == "train/50SMG"]
+    steps = np.abs(np.diff(found))
+    assert (steps == 1).mean() < 0.35  # in a block alone it would be at least 0.6
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_parts_do_not_meet_and_ranks_have_equal_shares(store, ranks, workers):
+    parts = {
+        (rank, worker): names(
+            read_epoch(store, store.samples, seed=3, shard=Shard(rank, ranks, worker, workers), **SMALL)
+        )
+        for rank in range(ranks)
+        for worker in range(workers)
+    }
+    counts = Counter(name for part in parts.values() for name in part)
+    assert set(counts.values()) == {1}
+    sizes = {rank: sum(len(parts[rank, worker]) for worker in range(workers)) for rank in range(ranks)}
+    assert len(set(sizes.values())) == 1
+    assert sizes[0] == count_samples(store.samples, Shard(0, ranks), 64, seed=3)
+    if ranks == 1:
+        assert len(counts) == 75
+    assert len(counts) >= 60
+
+
+def test_what_one_rank_leaves_out_comes_in_another_epoch(store):
+    seen = set()
+    for epoch in range(4):
+        for rank in range(3):
+            seen |= set(names(read_epoch(store, store.samples, epoch=epoch, shard=Shard(rank, 3), **SMALL)))
+    assert seen == set(all_of(store))
+
+
+def test_fewer_samples_than_ranks_is_an_error_and_not_an_empty_epoch(store):
+    few = store.samples.where(split="val", localid=[1, 2])
+    with pytest.raises(ValueError, match="2 samples are too few for 3 ranks"):
+        list(read_epoch(store, few, shard=Shard(0, 3)))
+
+
+def test_some_samples_only(store):
+    some = store.samples.where(split="train", localid=range(0, 60, 7))
+    assert sorted(names(read_epoch(store, some, **SMALL))) == [("train/50SMG", i) for i in range(0, 60, 7)]
+
+
+def test_no_samples_make_an_empty_epoch(store):
+    assert list(read_epoch(store, store.samples.where(localid=[]))) == []

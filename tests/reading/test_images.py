@@ -1,0 +1,247 @@
+"""Rows of image by their own road are those that zarr and h5py give, and damage is told with its place."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import struct
+from pathlib import Path
+
+import h5py
+import numpy as np
+import plain
+import pytest
+
+import s2ct_convert
+from s2ct_convert.errors import NotAStore, StoreDamaged
+from s2ct_convert.reading import threads
+from s2ct_convert.reading.store import open_store
+
+KINDS = ("zarr", "h5", "blosc", "linked")
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory, made_sources) -> dict[str, Path]:
+    """One unit of two shards."""
+    from makers import random_group, write_tfrecord
+
+    rng = np.random.default_rng(9)
+    folder = tmp_path_factory.mktemp("long")
+    source = write_tfrecord(folder / "s", [random_group(rng, i, 100) for i in range(43)])
+    stores = {"zarr": folder / "long.zarr", "h5": folder / "long.h5"}
+    for path in stores.values():
+        s2ct_convert.convert([source], path)
+    return stores
+
+
+def shard(path: Path, number: int = 0) -> Path:
+    return path / "train/50SMG/image/c" / str(number) / "0/0/0"
+
+
+def chunk_at(path: Path, number: int) -> tuple[Path, int, int]:
+    """Where a chunk of train/50SMG is, by other means than the reader's: file, offset, size."""
+    if path.is_dir():
+        data = shard(path).read_bytes()
+        offset, size = struct.unpack("<QQ", data[-2052 + 16 * number :][:16])
+        return shard(path), offset, size
+    with h5py.File(path) as file:
+        info = file["train/50SMG/image"].id.get_chunk_info_by_coord((32 * number, 0, 0, 0))
+        return path, info.byte_offset, info.size
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_ranges_are_what_the_container_has(made, kind):
+    rng = np.random.default_rng(3)
+    with open_store(made[kind]) as store:
+        for name, unit in store.units.items():
+            image, n = plain.arrays(made[kind], name)["image"], unit.observations
+            for _ in range(30):
+                starts = rng.integers(0, n + 1, 5)
+                ranges = [slice(a, int(rng.integers(a, n + 1))) for a in starts.tolist()]
+                for rows, found in zip(ranges, unit.images(ranges), strict=True):
+                    assert found.dtype == np.uint16
+                    np.testing.assert_array_equal(found, image[rows])
+
+
+@pytest.mark.parametrize("kind", ["zarr", "h5"])
+def test_ranges_across_shards_and_all_at_once(long, kind):
+    with open_store(long[kind]) as store:
+        unit = store["train/50SMG"]
+        image = np.asarray(unit["image"][...])
+        assert len(image) == 4300
+        ranges = [slice(4090, 4100), slice(0, 4300), slice(4096, 4097), slice(64, 96), slice(60, 100), slice(7, 7)]
+        for rows, found in zip(ranges, unit.images(ranges), strict=True):
+            np.testing.assert_array_equal(found, image[rows])
+
+
+@pytest.mark.parametrize("rows", [slice(0, 5000), slice(-1, 3), slice(5, 3)])
+def test_rows_beyond_the_unit_are_refused(made, rows):
+    with open_store(made["zarr"]) as store, pytest.raises(IndexError, match=f"rows {rows.start} to {rows.stop} of 151"):
+        store["train/50SMG"].images([rows])
+
+
+def test_arrays_given_out_are_the_callers_own(made):
+    with open_store(made["zarr"]) as store:
+        unit = store["train/50SMG"]
+        first = unit.sample(412)
+        for array in first:
+            array[...] = 7
+        again = unit.sample(412)
+        assert not any((array == 7).all() for array in again)
+        one, other = unit.images([slice(0, 3), slice(0, 3)])
+        assert not np.shares_memory(one, other)
+
+
+@pytest.fixture(params=["zarr", "h5"])
+def own(request, made, tmp_path) -> Path:
+    copy = shutil.copytree if request.param == "zarr" else shutil.copy
+    return Path(copy(made[request.param], tmp_path / f"own.{request.param}"))
+
+
+@pytest.mark.parametrize("where", [0.0, 0.3, 0.9999])
+def test_a_flipped_bit_is_told_with_file_and_rows(own, where):
+    file, offset, size = chunk_at(own, 2)
+    data = bytearray(file.read_bytes())
+    data[offset + int(where * size)] ^= 4
+    file.write_bytes(data)
+    with open_store(own) as store:
+        unit = store["train/50SMG"]
+        unit.images([slice(0, 64)])
+        with pytest.raises(StoreDamaged, match=r"rows 64 to 95 of image") as error:
+            unit.images([slice(0, 70)])
+        assert str(file) in str(error.value)
+        assert error.value.exit_code == 4
+        unit.images([slice(96, 151)])
+
+
+class TestZarr:
+    @pytest.fixture
+    def store(self, made, tmp_path) -> Path:
+        return Path(shutil.copytree(made["zarr"], tmp_path / "own.zarr"))
+
+    def read(self, path: Path) -> None:
+        with open_store(path) as store:
+            store["train/50SMG"].sample(412)
+
+    def test_a_shard_that_is_gone_is_no_zeros(self, store):
+        shard(store).unlink()
+        with pytest.raises(StoreDamaged, match="this shard is missing"):
+            self.read(store)
+
+    @pytest.mark.parametrize("left", [0, 5, 2051])
+    def test_a_shard_too_short_for_its_index(self, store, left):
+        os.truncate(shard(store), left)
+        with pytest.raises(StoreDamaged, match="is cut"):
+            self.read(store)
+
+    def test_a_shard_cut_anywhere_else(self, store):
+        os.truncate(shard(store), shard(store).stat().st_size - 1000)
+        with pytest.raises(StoreDamaged, match="does not fit its checksum"):
+            self.read(store)
+
+    def test_a_chunk_the_index_does_not_have(self, store):
+        import google_crc32c
+
+        data = bytearray(shard(store).read_bytes())
+        data[-2052 + 16 : -2052 + 32] = b"\xff" * 16
+        data[-4:] = struct.pack("<I", google_crc32c.value(bytes(data[-2052:-4])))
+        shard(store).write_bytes(data)
+        with pytest.raises(StoreDamaged, match="chunk 1 is not in this shard"):
+            self.read(store)
+
+    def test_an_index_that_points_beyond_the_file(self, store):
+        import google_crc32c
+
+        data = bytearray(shard(store).read_bytes())
+        data[-2052:-2044] = struct.pack("<Q", len(data))
+        data[-4:] = struct.pack("<I", google_crc32c.value(bytes(data[-2052:-4])))
+        shard(store).write_bytes(data)
+        with pytest.raises(StoreDamaged, match="this file is cut"), open_store(store) as opened:
+            opened["train/50SMG"].images([slice(0, 1)])
+
+
+def test_the_index_of_a_shard_is_read_once(made, tmp_path):
+    own = Path(shutil.copytree(made["zarr"], tmp_path / "own.zarr"))
+    with open_store(own) as store:
+        unit = store["train/50SMG"]
+        unit.sample(412)
+        data = bytearray(shard(own).read_bytes())
+        data[-2052:] = bytes(2052)
+        shard(own).write_bytes(data)
+        unit.sample(412)
+
+
+def test_a_file_of_a_unit_that_is_gone(made, tmp_path):
+    own = Path(shutil.copytree(made["linked"].parent, tmp_path / "own")) / made["linked"].name
+    with open_store(own) as store:
+        unit = store["train/50SMG"]
+        unit.sample(412)
+        (own.parent / f"{own.name}.units/train_50SMG.h5").rename(tmp_path / "away")
+        with pytest.raises(StoreDamaged, match="this file is missing"):
+            unit.sample(412)
+
+
+def test_a_chunk_that_hdf5_never_got_is_no_zeros(made, tmp_path):
+    own = tmp_path / "own.h5"
+    shutil.copy(made["h5"], own)
+    with h5py.File(own, "r+") as file:
+        unit = file["train/50SMG"]
+        filters, attributes = unit["image"].id.get_create_plist(), dict(unit["image"].attrs)
+        chunks = [unit["image"].id.read_direct_chunk((32 * k, 0, 0, 0))[1] for k in range(5)]
+        space = unit["image"].id.get_space()
+        del unit["image"]
+        image = h5py.Dataset(h5py.h5d.create(unit.id, b"image", h5py.h5t.STD_U16LE, space, filters))
+        for k in (0, 1, 3, 4):
+            image.id.write_direct_chunk((32 * k, 0, 0, 0), chunks[k])
+        image.attrs.update({k: v for k, v in attributes.items() if k != "DIMENSION_LIST"})
+    with open_store(own) as store:
+        assert (store["train/50SMG"]["image"][64:96] == 0).all()  # what HDF5 says
+        with pytest.raises(StoreDamaged, match="chunk 2 of image is missing"):
+            store["train/50SMG"].images([slice(60, 70)])
+
+
+def test_an_image_stored_anew_with_other_codecs_is_refused(made, tmp_path):
+    own = tmp_path / "own.h5"
+    shutil.copy(made["h5"], own)
+    with h5py.File(own, "r+") as file:
+        data = file["train/50SMG/image"][...]
+        del file["train/50SMG/image"]
+        file["train/50SMG"].create_dataset("image", data=data, chunks=(32, 4, 42, 42), compression="lzf")
+    with open_store(own) as store, pytest.raises(NotAStore, match="not stored the way s2ct convert stores it"):
+        store["train/50SMG"].sample(412)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_can_be_pickled(made, kind, monkeypatch, tmp_path):
+    monkeypatch.chdir(made[kind].parent)
+    with open_store(made[kind].name) as store:
+        data = pickle.dumps(store)
+        expected = store["val/50SMG"].sample(2)
+    monkeypatch.chdir(tmp_path)
+    with pickle.loads(data) as again:
+        for one, other in zip(again["val/50SMG"].sample(2), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_forked_child_reads_after_its_parent_has(made):
+    with open_store(made["zarr"]) as store:
+        unit = store["train/50SMG"]
+        expected = unit.sample(412).image  # five chunks: the threads are running
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if np.array_equal(unit.sample(412).image, expected) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_every_item_is_done_before_an_error_is_told():
+    done = []
+
+    def work(n: int) -> None:
+        if n == 0:
+            raise ValueError("the first")
+        done.append(n)
+
+    with pytest.raises(ValueError, match="the first"):
+        threads.run(work, range(20))
+    assert sorted(done) == list(range(1, 20))
