@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..durable import remove
 from ..names import SPLITS, UnitName
 from ..store.container import Container
-from ..store.digest import store_digest
+from ..store.digest import TABLES_DIGEST, make_tables, store_digest, tables_digest
 from ..store.layout import LABELS, STATE_COMPLETE, index_arrays, root_attributes
 from ..version import __version__
 from .ledger import Ledger
@@ -35,9 +35,11 @@ def finalise(container: Container, ledger: Ledger, command: str) -> str:
     attributes = root_attributes(
         state=STATE_COMPLETE, version=__version__, command=command, units=len(units), digest=digest
     )
+    arrays, index = index_arrays(tiles), _index(container, units, tiles)
+    attributes[TABLES_DIGEST] = tables_digest(attributes, make_tables(arrays, index))
     work = ledger.work_path("final")
     try:
-        container.finalise(units, index_arrays(tiles), _index(container, units, tiles), attributes, work)
+        container.finalise(units, arrays, index, attributes, work)
     finally:
         remove(work)
     return digest
