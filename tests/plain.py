@@ -115,3 +115,49 @@ def edit(path: Path, array: str, change: Callable[[np.ndarray], np.ndarray]) -> 
     else:
         with h5py.File(path, "r+") as file:
             file[array][...] = change(file[array][...])
+
+
+def chunk_place(path: Path, unit: str, number: int) -> tuple[Path, int, int]:
+    """File, offset and size of a chunk of ``image`` of the first shard."""
+    if path.is_dir():
+        shard = path / unit / "image/c/0/0/0/0"
+        offset, size = struct.unpack("<QQ", shard.read_bytes()[-2052 + 16 * number :][:16])
+        return shard, offset, size
+    with h5py.File(path, "r") as file:
+        info = file[unit]["image"].id.get_chunk_info_by_coord((32 * number, 0, 0, 0))
+        return path, info.byte_offset, info.size
+
+
+def view(path: Path) -> dict[str, Any]:
+    """All that a reader gets of a store: every array and attribute of every node, in both ways zarr has."""
+    if path.is_dir():
+        out = {}
+        for consolidated in (True, False):
+            root = zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=consolidated)
+            nodes = {"": root, **dict(root.members(max_depth=None))}
+            out |= {f"{consolidated} {name}": _zarr_node(node) for name, node in nodes.items()}
+        return out
+    out = {}
+    with h5py.File(path, "r") as file:
+        out[""] = _hdf5_attributes(file)
+        file.visititems(lambda name, node: out.update({name: _hdf5_node(node)}))
+    return out
+
+
+def _zarr_node(node: Any) -> Any:
+    attributes = json.dumps(dict(node.attrs), sort_keys=True)
+    if isinstance(node, zarr.Group):
+        return attributes
+    return attributes, str(node.dtype), node.shape, node.metadata.dimension_names, node[...].tobytes()
+
+
+def _hdf5_node(node: Any) -> Any:
+    if isinstance(node, h5py.Group):
+        return _hdf5_attributes(node)
+    dims = [[scale.name for scale in node.dims[axis].values()] for axis in range(node.ndim)]
+    return _hdf5_attributes(node), str(node.dtype), node.shape, dims, node[...].tobytes()
+
+
+def _hdf5_attributes(node: Any) -> Any:
+    skip = ("DIMENSION_LIST", "REFERENCE_LIST")  # references: what they point to is in dims
+    return sorted((name, np.asarray(value).tobytes()) for name, value in node.attrs.items() if name not in skip)

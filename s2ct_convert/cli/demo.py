@@ -48,7 +48,7 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
             summary = convert(sources, path, jobs=jobs or options.available_cores(), overwrite=True, on_event=on_event)
         with open_store(path) as store:
             compared = verify_against(store, sources)
-        if differences := [line for unit in compared for line in unit.differences]:
+        if differences := [str(line) for unit in compared for line in unit.differences]:
             raise Difference("\n".join(differences), where=str(path))
         examples = sum(unit.examples for unit in compared)
         observations = sum(unit.observations for unit in compared)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .verify_sources import sources
+from .verify_store import store
 
 if TYPE_CHECKING:
     from ..record.checksums import Checksum
 
 
-@click.group(short_help="Check files against what is known of them.")
+@click.group(short_help="Check archives, TFRecords and stores.")
 def verify() -> None:
-    """Check files against what is known of them. Exit code 0 only if all is as it should be."""
+    """Check archives, TFRecords and stores. Exit code 0 only if all is as it should be."""
 
 
 @verify.command(short_help="Check md5 sums of archives.")
@@ -96,3 +98,7 @@ def _raise(counts: dict[str, int], total: int) -> None:
         raise Difference(f"{bad} of {total} files are not as they should be", todo="fetch them again: s2ct download")
     if counts["missing"]:
         raise Incomplete(f"{counts['missing']} of {total} files are missing", todo="fetch them: s2ct download")
+
+
+for command in (sources, store):
+    verify.add_command(command)

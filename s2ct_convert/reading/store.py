@@ -35,7 +35,7 @@ class Store:
 
     def __init__(self, path: Path, format: str, root: Any, attributes: dict[str, Any]) -> None:
         self.path, self.format, self.attributes = path, format, attributes
-        self._root = root
+        self.root = root
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_again, (str(self.path.absolute()), not self.complete)
@@ -56,12 +56,12 @@ class Store:
     @cached_property
     def units(self) -> Mapping[str, Unit]:
         """Units by name (``train/50SMG``), sorted."""
-        names = [UnitName(split, tile) for split in SPLITS if split in self._root for tile in self._root[split]]
+        names = [UnitName(split, tile) for split in SPLITS if split in self.root for tile in self.root[split]]
         return {str(name): self._unit(name) for name in sorted(names)}
 
     def _unit(self, name: UnitName) -> Unit:
         try:
-            group = self._root[str(name)]
+            group = self.root[str(name)]
         except KeyError as error:  # a linked store whose folder of units is not beside it
             raise NotAStore(
                 f"the file of unit {name} is missing",
@@ -91,13 +91,13 @@ class Store:
     @property
     def index(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays of the index, one row per sample of the whole store."""
-        group = self._root["index"]
+        group = self.root["index"]
         return {name: np.asarray(group[name][...]) for name in _array_names(group)}
 
     @property
     def tiles(self) -> tuple[str, ...]:
         """Names of the tiles that ``index["tile"]`` numbers."""
-        attributes = self._root["index"]["tile"].attrs
+        attributes = self.root["index"]["tile"].attrs
         meanings = attributes["flag_meanings"]
         return tuple((meanings.decode() if isinstance(meanings, bytes) else str(meanings)).split())
 
@@ -180,8 +180,8 @@ class Store:
 
     def close(self) -> None:
         """Close the file behind the store."""
-        if isinstance(self._root, h5py.File):
-            self._root.close()
+        if isinstance(self.root, h5py.File):
+            self.root.close()
 
     def __enter__(self) -> Store:
         return self
@@ -249,7 +249,9 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
             where=str(path),
             todo="run the command that made it again; it goes on where it stopped",
         )
-    if store.format == "hdf5" and any(_has_filter(unit[IMAGE.name], BLOSC_FILTER) for unit in store.units.values()):
+    if store.format == "hdf5" and any(
+        _has_filter(store.root.get(f"{name}/{IMAGE.name}"), BLOSC_FILTER) for name in store.units
+    ):
         need_blosc()
     return store
 
@@ -292,6 +294,8 @@ def _open_hdf5(path: Path) -> Store:
     return Store(path, "hdf5", file, get_attributes(file))
 
 
-def _has_filter(dataset: h5py.Dataset, number: int) -> bool:
+def _has_filter(dataset: h5py.Dataset | None, number: int) -> bool:
+    if dataset is None:  # a damaged store: told where it is read
+        return False
     plist = dataset.id.get_create_plist()
     return any(plist.get_filter(i)[0] == number for i in range(plist.get_nfilters()))

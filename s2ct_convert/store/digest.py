@@ -51,6 +51,16 @@ class UnitDigest:
         """The next images of the sample."""
         self._sample.update(np.ascontiguousarray(image, "<u2").data)
 
+    def sample_digest(self) -> bytes:
+        """The digest of the sample so far."""
+        return bytes(self._sample.digest())
+
+    def add(self, localid: int, digest: bytes) -> None:
+        """The next sample, whose digest was computed elsewhere."""
+        self._end_sample()
+        self._sample = None
+        self._unit.update(struct.pack("<q", localid) + digest)
+
     def _end_sample(self) -> None:
         if self._sample is not None:
             self._unit.update(struct.pack("<q", self._localid) + self._sample.digest())

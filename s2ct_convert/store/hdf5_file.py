@@ -22,7 +22,7 @@ from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, ArraySpec
 # v110 refuses to open a file whose writer died, where "earliest" gives half the data without a word.
 LIBVER = ("v110", "v110")
 _SMALL_ARRAYS = {"shuffle": True, "compression": "gzip", "compression_opts": 4, "fletcher32": True}
-_PURE_DIMENSION = "This is a netCDF dimension but not a netCDF variable. %10d"  # netCDF-4 file format, appendix
+PURE_DIMENSION = "This is a netCDF dimension but not a netCDF variable. %10d"  # netCDF-4 file format, appendix
 
 
 def open_new(path: Path) -> h5py.File:
@@ -90,7 +90,7 @@ def _scale(group: h5py.Group, dim: str, length: int) -> None:
         return
     # netCDF-4 stores a dimension without coordinates as a big-endian float dataset that is never allocated.
     scale = group.create_dataset(dim, shape=(length,), dtype=">f4")
-    scale.make_scale(_PURE_DIMENSION % length)
+    scale.make_scale(PURE_DIMENSION % length)
 
 
 def set_attributes(target: h5py.Group | h5py.Dataset, attributes: Mapping[str, Any]) -> None:

@@ -39,17 +39,6 @@ def shard(path: Path, number: int = 0) -> Path:
     return path / "train/50SMG/image/c" / str(number) / "0/0/0"
 
 
-def chunk_at(path: Path, number: int) -> tuple[Path, int, int]:
-    """Where a chunk of train/50SMG is, by other means than the reader's: file, offset, size."""
-    if path.is_dir():
-        data = shard(path).read_bytes()
-        offset, size = struct.unpack("<QQ", data[-2052 + 16 * number :][:16])
-        return shard(path), offset, size
-    with h5py.File(path) as file:
-        info = file["train/50SMG/image"].id.get_chunk_info_by_coord((32 * number, 0, 0, 0))
-        return path, info.byte_offset, info.size
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_ranges_are_what_the_container_has(made, kind):
     rng = np.random.default_rng(3)
@@ -101,7 +90,7 @@ def own(request, made, tmp_path) -> Path:
 
 @pytest.mark.parametrize("where", [0.0, 0.3, 0.9999])
 def test_a_flipped_bit_is_told_with_file_and_rows(own, where):
-    file, offset, size = chunk_at(own, 2)
+    file, offset, size = plain.chunk_place(own, "train/50SMG", 2)
     data = bytearray(file.read_bytes())
     data[offset + int(where * size)] ^= 4
     file.write_bytes(data)

@@ -42,7 +42,7 @@ class Case:
 
     def differences(self, sources: list[Path] | None = None) -> list[str]:
         with open_store(self.store) as opened:
-            return [one for unit in verify_against(opened, sources or self.sources) for one in unit.differences]
+            return [str(one) for unit in verify_against(opened, sources or self.sources) for one in unit.differences]
 
     def rows(self, example: int) -> np.ndarray:
         """Where the observations of an example stand."""

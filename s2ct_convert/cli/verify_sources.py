@@ -1,0 +1,77 @@
+"""``s2ct verify sources``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+
+if TYPE_CHECKING:
+    from ..verify.sources import SourceReport
+
+
+@click.command(short_help="Check archives and TFRecords by their own checksums.")
+@click.argument("paths", nargs=-1, type=options.ANY_PATH, required=True, metavar="SOURCE...")
+@options.jobs
+@options.as_json
+@options.progress
+def sources(paths: tuple[Path, ...], jobs: int | None, json_: bool, quiet: bool, verbose: bool) -> None:
+    """Read archives and TFRecords to their end and check all that can be checked without anything else: the CRC of
+    each file in an archive, both CRCs of each record, the schema of each example, the number of examples.
+
+    Nothing is written. Exit code 5 if anything is damaged.
+
+    \b
+    s2ct verify sources archives/
+    """
+    from ..errors import EXIT_MACHINE, SomeFailed, SourceError
+    from ..show.bar import file_progress
+    from ..show.tables import print_json
+    from ..show.words import plural
+    from ..verify.sources import verify_sources
+
+    with file_progress("reading", 0, quiet=quiet) as progress:
+        reports = verify_sources(
+            paths,
+            jobs=jobs or options.available_cores(),
+            on_total=progress.set_total,
+            on_bytes=progress.advance,
+            on_source=lambda one: progress.line(_line(one)) if verbose and not json_ else None,
+        )
+    bad = [one for one in reports if one.error]
+    if json_:
+        print_json({"sources": [_document(one) for one in reports], "ok": not bad})
+    else:
+        for one in reports:
+            if one.error or not quiet:
+                print(_line(one))
+        print(f"{plural(len(reports) - len(bad), 'source')} ok, {len(bad)} damaged")
+    if bad:
+        told = f"{len(bad)} of {plural(len(reports), 'source')} cannot be used"
+        codes = {one.error.exit_code for one in bad if one.error}
+        if EXIT_MACHINE in codes:
+            raise SomeFailed(told, codes, some_done=len(bad) < len(reports))
+        raise SourceError(told, todo="fetch them again: s2ct download")
+
+
+def _line(one: SourceReport) -> str:
+    if one.error:
+        return f"damaged  {one.error}"
+    return f"ok       {one.path}: {one.unit}, {one.examples} examples, {one.observations:,} observations"
+
+
+def _document(one: SourceReport) -> dict[str, Any]:
+    return {
+        "path": str(one.path),
+        "member": one.member,
+        "unit": one.unit or None,
+        "state": "damaged" if one.error else "ok",
+        "examples": one.examples,
+        "samples": one.samples,
+        "observations": one.observations,
+        "md5": one.md5,
+        "error": str(one.error) if one.error else None,
+    }

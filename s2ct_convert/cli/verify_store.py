@@ -1,0 +1,123 @@
+"""``s2ct verify store``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options
+
+if TYPE_CHECKING:
+    from ..verify.findings import Finding
+    from ..verify.store import StoreReport
+
+
+@click.command(short_help="Check a store against itself, and against its sources.")
+@click.argument("path", type=options.ANY_PATH, metavar="STORE")
+@click.option(
+    "--against",
+    "against",
+    type=options.ANY_PATH,
+    multiple=True,
+    metavar="SOURCE",
+    help="An archive, a TFRecord or a folder of them; every example of it must be found in the store, bit for bit."
+    " Can be given several times.",
+)
+@click.option(
+    "--sample",
+    "fraction",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    metavar="FRACTION",
+    help="Look at the pixels of this part only, such as 0.05. All the rest is checked wholly.",
+)
+@click.option("--seed", type=int, default=0, help="Which part --sample looks at.  [default: 0]")
+@options.jobs
+@options.as_json
+@options.progress
+def store(
+    path: Path,
+    against: tuple[Path, ...],
+    fraction: float,
+    seed: int,
+    jobs: int | None,
+    json_: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Check that a store is what was written: structure and attributes, every chunk, the checksum of every image,
+    offsets and order, the index, all digests. With --against, also that it is what its sources hold.
+
+    Every difference is named with unit, sample, rows and file. Exit code 4 if there is any.
+
+    \b
+    s2ct verify store clouds.zarr
+    s2ct verify store clouds.zarr --sample 0.05
+    s2ct verify store clouds.zarr --against archives/
+    """
+    from ..errors import Difference
+    from ..show.bar import file_progress
+    from ..show.tables import print_json
+    from ..show.words import plural
+    from ..verify.store import verify_store
+
+    with file_progress("checking", 0, quiet=quiet) as progress:
+        report = verify_store(
+            path, fraction=fraction, seed=seed, on_total=progress.set_total, on_bytes=progress.advance
+        )
+    findings, compared = list(report.findings), None
+    if against and report.units:
+        compared, more = _compare(path, against, jobs or options.available_cores(), quiet)
+        findings += more
+    if json_:
+        print_json(
+            {
+                "store": str(path),
+                "units": report.units,
+                "samples": report.samples,
+                "observations": report.observations,
+                "observations_checked": report.checked,
+                "examples_compared": compared,
+                "findings": [{**one.document(), "text": str(one)} for one in findings],
+                "ok": not findings,
+            }
+        )
+    else:
+        for one in findings:
+            print(one)
+        _print_summary(report, compared, bool(findings))
+    if findings:
+        raise Difference(
+            f"{plural(len(findings), 'difference')} found",
+            where=str(path),
+            todo="make the units named anew: delete the store and convert again, or s2ct convert --overwrite",
+        )
+
+
+def _compare(path: Path, against: tuple[Path, ...], jobs: int, quiet: bool) -> tuple[int, list[Finding]]:
+    """Number of examples that were compared, and differences."""
+    from ..durable import size_of
+    from ..reading.store import open_store
+    from ..show.bar import file_progress
+    from ..verify.against import verify_against
+
+    total = sum(size_of(one) for one in against if one.exists())
+    with (
+        open_store(path, allow_incomplete=True) as opened,
+        file_progress("comparing", total, quiet=quiet) as progress,
+    ):
+        comparisons = verify_against(opened, against, progress.advance, jobs=jobs)
+    return sum(one.examples for one in comparisons), [line for one in comparisons for line in one.differences]
+
+
+def _print_summary(report: StoreReport, compared: int | None, wrong: bool) -> None:
+    from ..show.words import plural
+
+    parts = [plural(report.units, "unit"), plural(report.samples, "sample"), plural(report.observations, "observation")]
+    if report.checked < report.observations:
+        parts.append(f"pixels of {report.checked:,} looked at")
+    if compared is not None:
+        parts.append(f"{plural(compared, 'example')} compared with the sources")
+    print(f"{report.path}: {', '.join(parts)}{'' if wrong else '; all as it should be'}")

@@ -1,0 +1,67 @@
+"""The groups of an HDF5 store: every dataset there, nothing else, every dimension as netCDF tools need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import h5py
+
+from ..names import SPLITS
+from ..store.hdf5_file import PURE_DIMENSION
+from ..store.layout import ArraySpec
+from .findings import Finding
+
+
+def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) -> Iterator[Finding]:
+    """Members of every group, and dimensions.
+
+    Parameters
+    ----------
+    root : h5py.File
+    groups : mapping
+        Arrays of each group that must be there, by name.
+
+    Raises
+    ------
+    RuntimeError
+        If HDF5 cannot read what it keeps of its objects.
+    """
+    splits = [split for split in SPLITS if any(name.startswith(f"{split}/") for name in groups)]
+    yield from _members(root, "", {*splits, "index"})
+    for split in splits:
+        yield from _members(root[split], split, {name.split("/")[1] for name in groups if name.startswith(f"{split}/")})
+    for name, specs in groups.items():
+        group = root[name]
+        arrays = {spec.name for spec in specs}
+        dims = {dim for spec in specs for dim in spec.dims}
+        yield from _members(group, name, arrays | dims)
+        for node in (group, *group.values()):
+            h5py.h5o.get_info(node.id)  # reads all of the object's header, where opening it may not
+        for spec in specs:
+            if spec.name in group and not _is_dataset(group, spec.name):
+                yield Finding(f"{spec.name} is no dataset", name)
+        for dim in sorted(dims - arrays):
+            if dim in group:
+                yield from _dimension(group[dim], dim, name)
+
+
+def _members(group: Any, name: str, expected: set[str]) -> Iterator[Finding]:
+    there = set(group)
+    place = f"{name}/" if name else ""
+    for member in sorted(expected - there):
+        yield Finding(f"{place}{member} is missing")
+    for member in sorted(there - expected):
+        yield Finding(f"{place}{member} is none of the layout")
+
+
+def _is_dataset(group: h5py.Group, name: str) -> bool:
+    return isinstance(group[name], h5py.Dataset)
+
+
+def _dimension(scale: Any, dim: str, unit: str) -> Iterator[Finding]:
+    """A dimension without coordinates, as netCDF-4 keeps it."""
+    if not isinstance(scale, h5py.Dataset) or not scale.is_scale:
+        yield Finding(f"the dimension {dim} is no dimension scale", unit)
+    elif scale.attrs.get("NAME") != (PURE_DIMENSION % len(scale)).encode():
+        yield Finding(f"the dimension {dim} is not marked as one without coordinates", unit)

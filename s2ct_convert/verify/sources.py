@@ -1,0 +1,120 @@
+"""Are sources whole? Archives with the CRC of each file, TFRecords with both CRCs, examples with their schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import S2ctError, from_os_error
+from ..source.find import Source, find_sources
+from ..source.read import open_source
+from ..source.samples import Grouper
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What one source holds, or why it cannot be used.
+
+    Attributes
+    ----------
+    path : Path
+    member : str or None
+        The TFRecord inside an archive.
+    unit : str
+        ``train/50SMG``; empty where the name tells none.
+    examples, samples, observations : int
+        Counted; 0 where there is an error.
+    md5 : str or None
+        Of an archive.
+    error : S2ctError or None
+    """
+
+    path: Path
+    member: str | None
+    unit: str
+    examples: int = 0
+    samples: int = 0
+    observations: int = 0
+    md5: str | None = None
+    error: S2ctError | None = None
+
+
+def verify_sources(
+    paths: Sequence[Path],
+    *,
+    jobs: int = 1,
+    on_total: Callable[[int], None] | None = None,
+    on_bytes: Callable[[int], None] | None = None,
+    on_source: Callable[[SourceReport], None] | None = None,
+) -> list[SourceReport]:
+    """Read sources to their end with every checksum; nothing is written.
+
+    Archives: the CRC of every TFRecord in them. TFRecords: both CRCs of every record. Examples: the schema, shapes,
+    lengths, dates. Counts: those the names say.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Archives, TFRecord files or folders of them.
+    jobs : int
+        Sources read at once.
+    on_total, on_bytes : callable, optional
+        Told how many bytes there are to read, and how many were since the last call.
+    on_source : callable, optional
+        Told of each source once it is read; from several threads.
+
+    Returns
+    -------
+    list of SourceReport
+        Sorted by unit; what cannot be used comes last.
+
+    Raises
+    ------
+    WrongUsage
+        If a path does not exist, or nothing is found.
+    """
+    found = find_sources(paths)
+    if on_total:
+        on_total(sum(source.path.stat().st_size for source in found.sources))
+
+    def one(source: Source) -> SourceReport:
+        report = _verify(source, on_bytes)
+        if on_source:
+            on_source(report)
+        return report
+
+    with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
+        try:
+            reports = list(pool.map(one, found.sources))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for unusable in found.unusable:
+        report = SourceReport(unusable.path, None, "", error=unusable.error)
+        if on_source:
+            on_source(report)
+        reports.append(report)
+    return reports
+
+
+def _verify(source: Source, on_bytes: Callable[[int], None] | None) -> SourceReport:
+    unit = str(source.unit)
+    try:
+        grouper = Grouper(source.where)
+        localids: set[int] = set()
+        n_examples = observations = 0
+        with open_source(source, on_bytes) as examples:
+            for example in examples:
+                grouper.check(example)
+                n_examples += 1
+                localids.add(example.localid)
+                observations += len(example.image)
+            source.check_count(n_examples)
+            md5 = examples.md5()
+    except S2ctError as error:
+        return SourceReport(source.path, source.member, unit, error=error)
+    except OSError as error:
+        return SourceReport(source.path, source.member, unit, error=from_os_error(error, str(source.path)))
+    return SourceReport(source.path, source.member, unit, n_examples, len(localids), observations, md5)

@@ -1,0 +1,247 @@
+"""Is a store what was written? Structure, attributes, every chunk, every checksum, every digest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..durable import beside
+from ..errors import NotAStore, S2ctError, WrongUsage
+from ..names import SPLITS, UnitName
+from ..reading.store import Store, open_store
+from ..reading.unit import Unit
+from ..store.digest import store_digest
+from ..store.layout import (
+    BAND_DATA,
+    BANDS,
+    IMAGE,
+    LABELS,
+    OBS_SHAPE,
+    STATE_COMPLETE,
+    ArraySpec,
+    index_arrays,
+    unit_arrays,
+)
+from .findings import Finding
+from .hdf5_tree import check_hdf5_tree
+from .pixels import check_pixels
+from .rows import Rows
+from .tables import check_tables, read_tables
+from .zarr_tree import check_zarr_tree
+
+_DIMS = dict(zip(IMAGE.dims[1:], OBS_SHAPE, strict=True)) | {"label_y": 6, "label_x": 6, "class": len(LABELS)}
+
+
+@dataclass
+class StoreReport:
+    """What was looked at, and everything that is wrong.
+
+    Attributes
+    ----------
+    path : Path
+    units, samples, observations : int
+        What the store has.
+    checked : int
+        Observations whose pixels were looked at.
+    findings : list of Finding
+        Empty if nothing is wrong.
+    """
+
+    path: Path
+    units: int = 0
+    samples: int = 0
+    observations: int = 0
+    checked: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+def verify_store(
+    path: Path,
+    *,
+    fraction: float = 1.0,
+    seed: int = 0,
+    on_total: Callable[[int], None] | None = None,
+    on_bytes: Callable[[int], None] | None = None,
+) -> StoreReport:
+    """Check a store against itself.
+
+    Every node, attribute and small array; every chunk decoded; ``image_crc32c`` of every observation; offsets and
+    order; the index against the units; all digests against the recorded ones.
+
+    Parameters
+    ----------
+    path : Path
+    fraction : float
+        Look at the pixels of this part of the observations only, chosen by ``seed``; all the rest is checked wholly.
+    on_total, on_bytes : callable, optional
+        Told how many bytes of pixels there are to look at, and how many were since the last call.
+
+    Raises
+    ------
+    WrongUsage
+        If there is nothing at ``path``, or a fraction is none.
+    """
+    if not 0 < fraction <= 1:
+        raise WrongUsage(f"a fraction of {fraction}", expected="more than 0, at most 1")
+    report = StoreReport(path)
+    if not path.exists():
+        if beside(path, ".s2ct").exists():
+            report.findings.append(Finding("the conversion of this store has not finished", file=str(path)))
+            return report
+        raise NotAStore("there is no such store", where=str(path), todo="check the path")
+    try:
+        store = open_store(path, allow_incomplete=True)
+    except Exception as error:
+        report.findings.append(Finding(f"it cannot be opened: {_told(error)}", file=str(path)))
+        return report
+    with store:
+        if not store.complete:
+            report.findings.append(Finding("the conversion of this store has not finished", file=str(path)))
+        try:
+            units = list(store.units.values())
+        except Exception as error:
+            report.findings.append(Finding(f"its units cannot be opened: {_told(error)}", file=str(path)))
+            return report
+        report.units, report.samples = len(units), sum(len(unit.localid) for unit in units)
+        report.observations = sum(_count(unit) for unit in units)
+        if on_total:
+            on_total(round(fraction * sum(_count(unit) for unit in units)) * int(np.prod(OBS_SHAPE)) * 2)
+        _Check(store, report, fraction, np.random.default_rng(seed), on_bytes).run(units)
+    return report
+
+
+def _count(unit: Unit) -> int:
+    return max(0, unit.observations) if len(unit.row_start) else 0
+
+
+@dataclass
+class _Check:
+    store: Store
+    report: StoreReport
+    fraction: float
+    rng: np.random.Generator
+    on_bytes: Callable[[int], None] | None
+
+    def run(self, units: Sequence[Unit]) -> None:
+        groups = {str(unit.name): (IMAGE, *unit_arrays(_label_pixels(unit))) for unit in units}
+        groups["index"] = index_arrays(())
+        self._guarded("", lambda: self._tree(groups))
+        digests: dict[str, str] = {}
+        for unit in units:
+            name = str(unit.name)
+            before = len(self.report.findings)
+            self._guarded(name, lambda unit=unit: self._unit(unit, digests))  # type: ignore[misc]
+            if len(self.report.findings) == before and name not in digests:
+                digests[name] = unit.digest  # not all of it was looked at
+        self._guarded("index", lambda: self._index(units))
+        self._guarded("", lambda: self._root(units, digests))
+
+    def _guarded(self, unit: str, check: Callable[[], Iterator[Finding]]) -> None:
+        """Whatever the containers raise on bytes that are not what was written is a finding too."""
+        try:
+            self.report.findings.extend(check())
+        except Exception as error:
+            self.report.findings.append(Finding(f"it cannot be read: {_told(error)}", unit))
+
+    def _tree(self, groups: Mapping[str, Sequence[ArraySpec]]) -> Iterator[Finding]:
+        if self.store.format == "zarr":
+            yield from check_zarr_tree(self.store, groups)
+        else:
+            yield from check_hdf5_tree(self.store.root, groups)
+
+    def _unit(self, unit: Unit, digests: dict[str, str]) -> Iterator[Finding]:
+        name, specs = str(unit.name), (IMAGE, *unit_arrays(_label_pixels(unit)))
+        tables = read_tables(unit, [spec.name for spec in specs])
+        lengths = {
+            "obs": _count(unit),
+            "sample": len(unit.localid),
+            "sample_bound": len(unit.row_start),
+            "band": len(BANDS),
+        }
+        yield from check_tables(tables, specs, {**_DIMS, **lengths}, unit.attributes, name)
+        if UnitName(str(unit.attributes.get("split")), str(unit.attributes.get("tile"))) != unit.name:
+            yield Finding("it says that it is another unit", name)
+        for array, data in BAND_DATA.items():
+            if not np.array_equal(np.asarray(unit[array][...]), data):
+                yield Finding(f"{array} is not that of Sentinel-2", name)
+        rows = Rows.of(unit)
+        if broken := rows.broken(unit):
+            yield from broken
+            return
+        yield from rows.disorder(unit)
+        yield from rows.strays(unit)
+        checked = check_pixels(unit, fraction=self.fraction, rng=self.rng, on_bytes=self.on_bytes)
+        self.report.checked += checked.observations
+        yield from checked.findings
+        if checked.digest:
+            digests[name] = checked.digest
+            if checked.digest != unit.digest:
+                yield Finding(f"the content has {checked.digest}, recorded is {unit.digest}", name)
+
+    def _index(self, units: Sequence[Unit]) -> Iterator[Finding]:
+        if not self.store.complete:
+            return
+        tiles = tuple(sorted({unit.name.tile for unit in units}))
+        specs = index_arrays(tiles)
+        group = self.store.root["index"]
+        tables = read_tables(group, [spec.name for spec in specs])
+        expected = _expected_index(units, tiles)
+        lengths = {**_DIMS, "sample": sum(len(unit.localid) for unit in units)}
+        yield from check_tables(tables, specs, lengths, self.store.attributes, "index")
+        for table in tables:
+            if table.data is None or not np.array_equal(table.data, expected[table.name]):
+                yield Finding(f"{table.name} is not what the units have", "index")
+
+    def _root(self, units: Sequence[Unit], digests: Mapping[str, str]) -> Iterator[Finding]:
+        attributes = self.store.attributes
+        if attributes.get("state") not in (STATE_COMPLETE, "incomplete"):
+            yield Finding(f"the state of the store is {attributes.get('state')!r}")
+        if not self.store.complete:
+            return
+        if attributes.get("units") != len(units):
+            yield Finding(f"{len(units)} units are there, the store says {attributes.get('units')}")
+        if len(digests) == len(units) and (digest := store_digest(digests)) != self.store.digest:
+            yield Finding(f"the content of the store has {digest}, recorded is {self.store.digest}")
+
+
+def _label_pixels(unit: Unit) -> int:
+    try:
+        return 36 if unit["label"].ndim == 3 else 1
+    except Exception:  # it is missing or broken, which is found where it is read
+        return 1
+
+
+def _expected_index(units: Sequence[Unit], tiles: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    """The index as it follows from the units, counted sample by sample."""
+    rows: dict[str, list[Any]] = {spec.name: [] for spec in index_arrays(())}
+    for unit in units:
+        for i, localid in enumerate(unit.localid.tolist()):
+            low, high = unit.row_start[i : i + 2].tolist()
+            time, label = unit.time[low:high], unit.label[low:high]
+            rows["split"].append(SPLITS.index(unit.name.split))
+            rows["tile"].append(tiles.index(unit.name.tile))
+            rows["localid"].append(localid)
+            rows["row_start"].append(low)
+            rows["row_size"].append(high - low)
+            rows["time_first"].append(int(time[0]) if len(time) else 0)
+            rows["time_last"].append(int(time[-1]) if len(time) else 0)
+            rows["label_count"].append([np.count_nonzero(label == k) for k in range(len(LABELS))])
+    shape = {"label_count": (-1, len(LABELS))}
+    return {name: np.array(values).reshape(shape.get(name, (-1,))) for name, values in rows.items()}
+
+
+def _told(error: Exception) -> str:
+    """An error in one line; the containers raise all kinds."""
+    if isinstance(error, S2ctError):
+        return " ".join(str(error).split())
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,87 @@
+"""A group of a store as a reader of its container sees it, whatever the container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..store.digest import TABLES_DIGEST, Table, tables_digest
+from ..store.hdf5_file import get_attributes
+from ..store.layout import IMAGE, ArraySpec
+from .findings import Finding
+
+# Attributes by which HDF5 and netCDF-4 keep dimension scales; they are checked as dimensions.
+_SCALES = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
+
+
+def attributes_of(node: Any) -> dict[str, Any]:
+    """Attributes of a group or an array as plain values."""
+    if isinstance(node, h5py.Group | h5py.Dataset):
+        return {name: value for name, value in get_attributes(node).items() if name not in _SCALES}
+    return dict(node.attrs)
+
+
+def read_tables(group: Any, names: Sequence[str]) -> list[Table]:
+    """The arrays of these names, with their values but for the pixels.
+
+    Raises
+    ------
+    Exception
+        Of whatever kind the container raises for an array that is missing or cannot be read.
+    """
+    return [_table(name, group[name]) for name in names]
+
+
+def _table(name: str, array: Any) -> Table:
+    if isinstance(array, h5py.Dataset):
+        dims = tuple(_hdf5_dim(array, axis) for axis in range(array.ndim))
+    else:
+        dims = tuple(array.metadata.dimension_names or ())
+    data = None if name == IMAGE.name else np.asarray(array[...])
+    return Table(name, np.dtype(array.dtype).name, dims, tuple(array.shape), attributes_of(array), data)
+
+
+def _hdf5_dim(dataset: h5py.Dataset, axis: int) -> str:
+    if dataset.is_scale:
+        return str(dataset.name).rsplit("/", 1)[-1]
+    scales = [str(scale.name).rsplit("/", 1)[-1] for scale in dataset.dims[axis].values()]
+    return " ".join(scales)
+
+
+def check_tables(
+    tables: Sequence[Table],
+    specs: Sequence[ArraySpec],
+    lengths: Mapping[str, int],
+    attributes: Mapping[str, Any],
+    unit: str,
+) -> Iterator[Finding]:
+    """What differs from the layout, and from the digest of the tables that was recorded."""
+    by_name = {table.name: table for table in tables}
+    for spec in specs:
+        table = by_name[spec.name]
+        shape = tuple(lengths[dim] for dim in spec.dims)
+        for what, found, expected in (
+            ("dtype", table.dtype, spec.dtype),
+            ("dimensions", table.dims, spec.dims),
+            ("shape", table.shape, shape),
+            ("attributes", _plain(table.attributes), _plain(spec.attributes)),
+        ):
+            if found != expected:
+                yield Finding(f"{what} of {spec.name} are {found}, expected {expected}", unit)
+    recorded = attributes.get(TABLES_DIGEST)
+    try:
+        digest = tables_digest(attributes, tables)
+    except (TypeError, ValueError) as error:  # a value that no attribute of ours has
+        yield Finding(f"the attributes cannot be what was written: {error}", unit)
+        return
+    if recorded is None:
+        yield Finding("no digest of attributes and small arrays is recorded", unit)
+    elif digest != recorded:
+        yield Finding(f"attributes or small arrays have {digest}, recorded is {recorded}", unit)
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in attributes.items()}

@@ -1,0 +1,102 @@
+"""`s2ct verify store` and `s2ct verify sources` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from makers import flip, random_group, write_tfrecord
+
+import s2ct_convert
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("stores")
+    sources = folder / "archives"
+    sources.mkdir()
+    for source in s2ct_convert.sample_sources():
+        shutil.copy(source, sources)
+    for name in ("s.zarr", "s.h5"):
+        s2ct_convert.convert([sources], folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["s.zarr", "s.h5"])
+def test_a_right_store(s2ct, stores, name):
+    done = s2ct("verify", "store", stores / name, "--against", stores / "archives")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        f"{stores / name}: 4 units, 13 samples, 309 observations, 14 examples compared with the sources; "
+        "all as it should be\n"
+    )
+
+
+def test_a_part_of_it(s2ct, stores):
+    done = s2ct("verify", "store", stores / "s.zarr", "--sample", "0.01", "--json")
+    document = json.loads(done.stdout)
+    assert document["ok"]
+    assert 0 < document["observations_checked"] <= 309
+    assert document["examples_compared"] is None
+
+
+def test_a_lost_shard_is_told_for_people_and_for_programs(s2ct, stores, tmp_path):
+    own = Path(shutil.copytree(stores / "s.zarr", tmp_path / "s.zarr"))
+    shard = next(own.glob("train/31TCJ/image/c/0/0/0/0"))
+    shard.unlink()
+    done = s2ct("verify", "store", own)
+    assert done.returncode == 4
+    assert "train/31TCJ, " in done.stdout
+    assert f"rows 0 to 80, {shard}: this shard is missing" in done.stdout
+    assert "1 difference found" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = s2ct("verify", "store", own, "--json", "--against", stores / "archives")
+    assert done.returncode == 4
+    document = json.loads(done.stdout)
+    assert not document["ok"]
+    assert document["findings"][0]["rows"] == [0, 80]
+    assert document["findings"][0]["file"] == str(shard)
+    assert any(one["example"] is not None for one in document["findings"])
+
+
+def test_another_source_is_a_difference(s2ct, stores, tmp_path, rng):
+    other = write_tfrecord(tmp_path, [random_group(rng, i, 10) for i in range(3)], unit="val_31TCJ")
+    done = s2ct("verify", "store", stores / "s.zarr", "--against", other)
+    assert done.returncode == 4
+    assert "val/31TCJ, example 0: 10 timestamps in the source" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["verify", "store", "none.zarr"], 2, "there is no such store"),
+        (["verify", "store", "."], 4, "it cannot be opened"),
+        (["verify", "store", "x", "--sample", "0"], 2, "--sample"),
+        (["verify", "sources"], 2, "Missing argument"),
+        (["verify", "sources", "none"], 2, "none"),
+    ],
+)
+def test_wrong_usage(s2ct, tmp_path, arguments, code, told):
+    done = s2ct(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert told in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_sources(s2ct, stores, tmp_path):
+    done = s2ct("verify", "sources", stores / "archives")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("4 sources ok, 0 damaged\n")
+    own = Path(shutil.copytree(stores / "archives", tmp_path / "own"))
+    damaged = sorted(own.iterdir())[0]
+    flip(damaged, damaged.stat().st_size // 2)
+    done = s2ct("verify", "sources", own)
+    assert done.returncode == 5
+    assert f"damaged  {damaged.name}" in done.stdout
+    assert "1 of 4 sources cannot be used" in done.stderr
+    document = json.loads(s2ct("verify", "sources", own, "--json").stdout)
+    assert [one["state"] for one in document["sources"]].count("damaged") == 1
+    assert not document["ok"]
