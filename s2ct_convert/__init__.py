@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .conversion.summary import Summary, UnitsFailed
     from .errors import S2ctError
     from .sample import sample_sources
+    from .show.preview import preview
     from .source.read import read_examples
     from .store.reader import Sample, Store, Unit, open_store
 
@@ -24,6 +25,7 @@ _HOME = {
     "Summary": "conversion.summary",
     "UnitsFailed": "conversion.summary",
     "S2ctError": "errors",
+    "preview": "show.preview",
     "sample_sources": "sample",
     "read_examples": "source.read",
     "open_store": "store.reader",
@@ -42,6 +44,7 @@ __all__ = [
     "__version__",
     "convert",
     "open_store",
+    "preview",
     "read_examples",
     "sample_sources",
 ]

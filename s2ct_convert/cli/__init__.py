@@ -23,6 +23,7 @@ from .download import download
 from .extract import extract
 from .info import info
 from .listing import list_, urls
+from .preview import preview
 from .verify import verify
 
 
@@ -51,7 +52,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, list_, urls, download, verify, convert, extract, info):
+for command in (demo, list_, urls, download, verify, convert, extract, info, preview):
     cli.add_command(command)
 
 
