@@ -9,7 +9,7 @@ from typing import Any
 
 from ..durable import write_atomic
 from ..errors import DestinationExists, WrongUsage
-from ..names import UnitName
+from ..names import UnitName, printable
 from ..store.reader import Store, open_store
 from .choose import choose_sample
 from .contact_sheet import draw_contact_sheet
@@ -119,7 +119,7 @@ def preview(
             path = _place(output, opened, name, overwrite)
             series = opened[chosen.unit].sample(chosen.localid)
             data = draw_contact_sheet(
-                series, unit=chosen.unit, localid=chosen.localid, store=opened.path.name, why=chosen.why,
+                series, unit=chosen.unit, localid=chosen.localid, store=printable(opened.path.absolute().name), why=chosen.why,
                 limit=limit, suffix=path.suffix,
             )  # fmt: skip
             n = len(series.time)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -75,8 +76,8 @@ class Sheet:
         self._page.set_autoscale_on(False)
 
     def text(self, x: float, y: float, words: str, *, size: float, **how: Any) -> None:
-        """Text whose baseline is at y; ``size`` in pixels."""
-        self._page.text(x, y, words, fontsize=points(size), **{"va": "baseline", **how})
+        """Text whose baseline is at y, as it is, not as TeX; ``size`` in pixels."""
+        self._page.text(x, y, words, fontsize=points(size), parse_math=False, **{"va": "baseline", **how})
 
     def paragraph(self, y: float, words: str, *, size: float = 12) -> float:
         """Small grey text over the whole width; returns where the next line goes."""
@@ -121,6 +122,8 @@ class Sheet:
     def encode(self, suffix: str) -> bytes:
         """The sheet as a PNG or PDF file."""
         out = io.BytesIO()
+        # A name in a script that the font has not is drawn as boxes, which says enough.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         smallest: dict[str, Any] = {"pil_kwargs": {"compress_level": 9}} if suffix == ".png" else {}
         self._figure.savefig(out, format=suffix[1:], dpi=DPI, metadata=_METADATA[suffix], **smallest)
         return out.getvalue()
@@ -133,7 +136,7 @@ def new_sheet(width: int, height: int) -> Iterator[Sheet]:
     import matplotlib.style
     from matplotlib.figure import Figure
 
-    with matplotlib.style.context(["default", _STYLE]):
+    with warnings.catch_warnings(), matplotlib.style.context(["default", _STYLE]):
         yield Sheet(Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white"), width, height)
 
 

@@ -14,6 +14,7 @@ from .store_summary import Brightness, Counts, StoreSummary
 from .words import day, plural
 
 WIDTH = 1400
+TOP = 206  # of the bars
 BAR, ROW = 20, 26  # of a tile
 MONTHS_HEIGHT = 210
 CELL, CELL_GAP = 46, 8  # of a histogram
@@ -36,13 +37,13 @@ def draw_store_sheet(summary: StoreSummary, *, suffix: str) -> bytes:
         The file.
     """
     shown = [k for k in range(len(LABELS) + 1) if k < len(LABELS) or summary.months[:, k].any()]
-    bars = 190 + ROW * len(summary.tiles)
+    bars = TOP + ROW * len(summary.tiles)
     months = bars + 56 + MONTHS_HEIGHT
     histograms = months + 84 + len(shown) * (CELL + CELL_GAP)
     with new_sheet(WIDTH, histograms + 92) as sheet:
         _title(sheet, summary, shown)
-        _heading(sheet, 174, "Labels of each tile")
-        _draw_tiles(sheet, 190, summary.tiles)
+        _heading(sheet, TOP - 16, "Labels of each tile")
+        _draw_tiles(sheet, TOP, summary.tiles)
         _heading(sheet, bars + 40, "Observations of each month")
         _draw_months(sheet, bars + 56, summary)
         _heading(sheet, months + 68, "Brightness of the 6 x 6 pixels that a label is for, by band and class")
@@ -67,13 +68,14 @@ def _title(sheet: Sheet, summary: StoreSummary, shown: list[int]) -> None:
     counts = (plural(len(summary.tiles), "tile"), plural(summary.samples, "sample"))
     words = f"{', '.join(counts)}, {plural(summary.observations, 'observation')}"
     sheet.text(MARGIN, 82, f"{words}, {day(summary.time_first)} to {day(summary.time_last)}", size=16, color=GREY)
-    x = float(MARGIN)
-    for k in shown:
-        count = summary.months[:, k].sum()
-        words = f"{_class(k).name}  {count:,.0f}  ({count / summary.observations:.1%})".replace("%", " %")
-        width = 34 + 7.4 * len(words)
-        sheet.pill(x, 98, width, 24, _class(k), words, size=13)
-        x += width + 8
+    width = (WIDTH - 2 * MARGIN - 8 * (len(shown) - 1)) / len(shown)
+    for column, k in enumerate(shown):
+        one, count = _class(k), summary.months[:, k].sum()
+        x = MARGIN + column * (width + 8)
+        sheet.pill(x, 100, width, 42, one, "", size=14)
+        sheet.text(x + 26, 117, one.name, size=14, color=one.ink)
+        words = f"{count:,.0f}  ({count / summary.observations:.1%})".replace("%", " %")
+        sheet.text(x + 26, 135, words, size=13, color=one.ink)
 
 
 def _class(k: int) -> Class:
@@ -103,9 +105,10 @@ def _draw_tiles(sheet: Sheet, y: float, tiles: dict[str, Counts]) -> None:
 
 def _told(one: Class, share: float, width: float) -> str:
     """What fits on a part of a bar."""
-    for words in (f"{one.mark} {one.name} {share:.0%}", f"{one.mark} {share:.0%}", one.mark):
-        if 8.2 * len(words) < width:
-            return words.replace("%", " %")
+    percent = f"{100 * share:.0f} %"
+    for words in (f"{one.mark} {one.name} {percent}", f"{one.mark} {percent}", one.mark):
+        if 7.4 * len(words) + 8 < width:
+            return words
     return ""
 
 
@@ -151,6 +154,7 @@ def _draw_brightness(sheet: Sheet, y: float, brightness: Brightness, shown: list
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
             last = row == len(shown) - 1
+            axes.locator_params(axis="x", nbins=6, prune="upper")  # its number would meet the 0 of the next plot
             axes.tick_params(axis="x", labelbottom=last, length=3 if last else 0)
             counts = brightness.counts[b, k]
             if counts.any():

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import WrongUsage
-from ..names import SPLITS
+from ..names import SPLITS, printable
 from ..store.layout import BANDS, CHUNK_OBS, LABELS
 from ..store.reader import Store, Unit
 
@@ -94,7 +94,7 @@ def summarise(store: Store, *, seed: int = 0) -> StoreSummary:
     for one, counts in by_month.items():
         months[one - min(by_month)] = counts
     return StoreSummary(
-        name=store.path.absolute().name,
+        name=printable(store.path.absolute().name),
         samples=sum(len(unit.localid) for unit in store.units.values()),
         observations=sum(unit.observations for unit in units),
         time_first=min(first),
