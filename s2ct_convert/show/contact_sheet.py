@@ -14,6 +14,7 @@ from .choose import spread
 from .palette import CLASSES, NEAR_INFRARED, TRUE_COLOUR, class_of
 from .sheet import GREY, INK, MARGIN, Sheet, new_sheet, wrapped
 from .stretch import stretch_for
+from .words import plural
 
 SIDE = OBS_SHAPE[-1]  # pixels of a patch
 CENTRE, LABELLED = 18, 6  # where the pixels that the label is for begin, and how many they are each way
@@ -76,6 +77,10 @@ def draw_contact_sheet(
         stretch.describe(),
         f"Sample {localid} of {unit}: {why}. Store: {store}.",
     ]
+    if sample.label[0].size > 1:
+        captions[0] += (
+            " It has a label for each of these: they are drawn as they lie, and counted as 1/36 in the legend."
+        )
     lines = sum(len(wrapped(words, grid.width - 2 * MARGIN, 12)) for words in captions)
     top = 140
     with new_sheet(grid.width, top + grid.rows * grid.row_height + 18 * lines + 34) as sheet:
@@ -104,7 +109,7 @@ def _title(sheet: Sheet, sample: Sample, unit: str, localid: int, shown: int) ->
     split, tile = unit.split("/")
     n = len(sample.time)
     sheet.text(MARGIN, 56, f"Tile {tile}, {split}, sample {localid}", size=26, weight="bold")
-    count = f"{n:,} observations" if shown == n else f"{shown:,} of {n:,} observations"
+    count = plural(n, "observation") if shown == n else f"{shown:,} of {plural(n, 'observation')}"
     sheet.text(MARGIN, 82, f"{count}, {sample.dates[0]} to {sample.dates[-1]}", size=16, color=GREY)
     per = sample.label[0].size
     x = float(MARGIN)
@@ -142,5 +147,6 @@ def _footer(sheet: Sheet, x: float, y: float, width: int, date: str, label: npt.
     side = 36 / LABELLED
     for (row, column), value in np.ndenumerate(label):
         sheet.box(x + column * side, y + 4 + row * side, side, side, class_of(int(value)).color)
+    sheet.box(x, y + 4, 36, 36, "none", edge=GREY)
     for line, words in enumerate((date, one.name, f"{one.mark} {counts.max()} of {label.size}")):
         sheet.text(x + 42, y + 14 + 13 * line, words, size=11.5)

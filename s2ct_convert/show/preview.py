@@ -119,8 +119,8 @@ def preview(
             path = _place(output, opened, name, overwrite)
             series = opened[chosen.unit].sample(chosen.localid)
             data = draw_contact_sheet(
-                series, unit=chosen.unit, localid=chosen.localid, store=printable(opened.path.absolute().name), why=chosen.why,
-                limit=limit, suffix=path.suffix,
+                series, unit=chosen.unit, localid=chosen.localid, store=printable(opened.path.absolute().name),
+                why=chosen.why, limit=limit, suffix=path.suffix,
             )  # fmt: skip
             n = len(series.time)
             made = Preview(
