@@ -75,7 +75,7 @@ def draw_contact_sheet(
         "True colour: bands B4, B3, B2 as red, green, blue. Near infrared: B8, B4, B3, where plants are red. "
         f"A patch is {SIDE} x {SIDE} pixels of 10 m; the label is for the {LABELLED} x {LABELLED} in the small square.",
         stretch.describe(),
-        f"Sample {localid} of {unit}: {why}. Store: {store}.",
+        f"Sample {localid} of {unit} in {store}: {why}.",
     ]
     if sample.label[0].size > 1:
         captions[0] += (

@@ -87,8 +87,8 @@ class Sheet:
         return y
 
     def picture(self, x: float, y: float, side: float, pixels: npt.NDArray[np.uint8]) -> None:
-        """A square picture (y, x, 3), its pixels as sharp squares."""
-        self._page.imshow(pixels, extent=(x, x + side, y + side, y), aspect="auto", interpolation="nearest")
+        """A square picture (y, x, 3), its pixels as sharp squares, and in a PDF as they are."""
+        self._page.imshow(pixels, extent=(x, x + side, y + side, y), aspect="auto", interpolation="none")
 
     def box(self, x: float, y: float, width: float, height: float, color: str, *, edge: str = "none") -> None:
         """A filled rectangle."""
@@ -147,4 +147,4 @@ def points(pixels: float) -> float:
 
 def wrapped(words: str, width: float, size: float) -> list[str]:
     """Lines of text of this size that fit into so many pixels."""
-    return textwrap.wrap(words, int(width / (0.53 * size)), break_long_words=True)
+    return textwrap.wrap(words.replace(" %", "\u00a0%"), int(width / (0.53 * size)), break_long_words=True)

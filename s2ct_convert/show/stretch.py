@@ -55,7 +55,9 @@ class Stretch:
 
     def _values(self) -> str:
         bands = zip(BANDS, self.low, self.high, self.top, strict=True)
-        return "; ".join(f"{band} {low:.0f}, {high:.0f}, {top:.0f}" for band, low, high, top in bands)
+        return "; ".join(
+            f"{band}: {low:.0f}, {high:.0f}, {top:.0f}".replace(" ", "\u00a0") for band, low, high, top in bands
+        )
 
 
 def is_clear(label: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
