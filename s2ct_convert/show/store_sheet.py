@@ -40,7 +40,7 @@ def draw_store_sheet(summary: StoreSummary, *, suffix: str) -> bytes:
     bars = TOP + ROW * len(summary.tiles)
     months = bars + 56 + MONTHS_HEIGHT
     histograms = months + 84 + len(shown) * (CELL + CELL_GAP)
-    with new_sheet(WIDTH, histograms + 92) as sheet:
+    with new_sheet(WIDTH, histograms + 104) as sheet:
         _title(sheet, summary, shown)
         _heading(sheet, TOP - 16, "Labels of each tile")
         _draw_tiles(sheet, TOP, summary.tiles)
