@@ -193,6 +193,7 @@ def test_without_matplotlib_the_command_to_install_it_is_told_and_the_rest_works
     for options in ([], ["--summary"]):
         done = run("preview", sample_stores["zarr"], *options)
         assert_says(done, 2, "pictures need matplotlib", "to do:    pip install 's2ct-convert[plot]'")
+    assert_says(run("preview", "no-store.zarr"), 2, "pictures need matplotlib")  # told before anything is read
     assert tree(tmp_path) == {}
     assert run("info", sample_stores["zarr"]).returncode == 0
     assert "pip install" in run("preview", "--help").stdout

@@ -141,6 +141,20 @@ class TestLabels:
         assert {"label 9", "label -1", "other labels  2"} <= set(words)
 
 
+def test_with_a_limit_pixels_labels_and_dates_are_still_of_one_observation(words):
+    image = flat(*[(D,) * 4] * 9)
+    image[8, 2] = B  # the last one is red
+    picture = read(draw(sample(image, np.array([1, 2, 2, 2, 2, 2, 2, 2, 5])), limit=2))
+    places = patches(picture)
+    assert len(places) == 4
+    bottom = max(place[3] for place in places)
+    for (left, top, right, _), label, colour in zip(places[:2], (1, 5), (BLACK, RED), strict=True):
+        assert np.abs(picture[top + 5 : top + 60, left + 5 : left + 60].mean((0, 1)) - colour).max() < 2
+        below = picture[bottom + 19 : bottom + 38, left + 2 : right - 2]
+        assert len(find(below, hex_rgb(CLASSES[label].color))) > 0.5 * below[..., 0].size
+    assert [word for word in words if re.fullmatch(r"\d{4}-\d\d-\d\d", word)] == ["2018-01-02", "2018-02-11"]
+
+
 class TestTitle:
     def test_it_says_how_many_of_how_many(self, words):
         draw(sample(flat(*[(D,) * 4] * 100)), limit=5)
@@ -196,11 +210,11 @@ def test_the_same_sample_gives_the_same_bytes_whatever_the_user_has_set(suffix, 
     with matplotlib.rc_context({"font.family": "serif", "figure.dpi": 30, "savefig.bbox": "tight", "axes.grid": True}):
         assert draw(series, suffix=suffix) == first
         assert matplotlib.rcParams["savefig.bbox"] == "tight", "and what the user has set stays"
-    assert not re.search(rb"Date|\d{4}:\d\d:\d\d", first[:200] + first[-2000:])
+    assert not re.search(rb"CreationDate|Software|tIME", first)
 
 
 def test_a_name_is_written_as_it_is(words, recwarn):
-    for store in ("a$b$c.zarr", r"\frac.zarr", "云.zarr"):
+    for store in ("a$b$c.zarr", r"$\frac{$.zarr", "云.zarr"):
         draw_contact_sheet(
             sample(flat((D,) * 4)), unit="train/50SMG", localid=7, store=store, why="x", limit=1, suffix=".png"
         )

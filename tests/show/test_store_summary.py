@@ -88,6 +88,15 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store(tmp_path_factory.mktemp("big"), train_50SMG=groups)
 
 
+def test_pixels_far_brighter_than_the_rest_are_in_the_last_bin(tmp_path, rng):
+    group = random_group(rng, 7, 20)
+    group.image[0, 0, 20, 20] = 60_000
+    found = summary_of(store(tmp_path, train_50SMG=[group])).brightness
+    assert found.edges[-1] < 10_000
+    assert found.counts.sum() == 20 * 4 * 36
+    assert found.counts[0, :, -1].sum() >= 1
+
+
 class TestPart:
     """Of a big store a bounded part is read for the histograms."""
 
