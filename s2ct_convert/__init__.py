@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .reading.store import Store, open_store
     from .reading.unit import Sample, Unit
     from .sample import sample_sources
+    from .show.preview import preview
     from .source.read import read_examples
 
 # Loaded when first used: `s2ct --help` needs none of numpy, zarr and h5py.
@@ -25,6 +26,7 @@ _HOME = {
     "Summary": "conversion.summary",
     "UnitsFailed": "conversion.summary",
     "S2ctError": "errors",
+    "preview": "show.preview",
     "sample_sources": "sample",
     "read_examples": "source.read",
     "open_store": "reading.store",
@@ -43,6 +45,7 @@ __all__ = [
     "__version__",
     "convert",
     "open_store",
+    "preview",
     "read_examples",
     "sample_sources",
 ]

@@ -23,6 +23,7 @@ from .download import download
 from .extract import extract
 from .info import info
 from .listing import list_, urls
+from .preview import preview
 from .verify import verify
 
 
@@ -43,6 +44,7 @@ def cli() -> None:
       s2ct demo                                  see it work on a small bundled sample
       s2ct download archives/                    fetch the record; run it again to go on after a stop
       s2ct convert archives/ clouds.zarr         convert; run it again to go on after a stop
+      s2ct preview clouds.zarr                   look at a sample; --summary for all of it
 
     \b
     Exit codes: 0 done, 2 wrong usage or the destination exists, 3 incomplete (run again),
@@ -51,7 +53,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, list_, urls, download, verify, convert, extract, info):
+for command in (demo, list_, urls, download, verify, convert, extract, info, preview):
     cli.add_command(command)
 
 

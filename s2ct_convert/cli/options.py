@@ -34,6 +34,7 @@ ANY_PATH = click.Path(path_type=Path)
 
 
 debugging = click.option("--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks.")
+quiet = click.option("-q", "--quiet", is_flag=True, help="Show only notes, failures and the result.")
 
 
 def progress(command: Command) -> Command:
@@ -41,7 +42,7 @@ def progress(command: Command) -> Command:
     for option in (
         debugging,
         click.option("-v", "--verbose", is_flag=True, help="Tell more on the way."),
-        click.option("-q", "--quiet", is_flag=True, help="Show only notes, failures and the result."),
+        quiet,
     ):
         command = option(command)
     return command

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..store.layout import LABELS
+from .palette import CLASSES
 from .tables import print_facts, print_table
 from .words import day, plural, size
 
 Document = dict[str, Any]
+
+BAR = 60  # characters
 
 
 def print_info(document: Document) -> None:
@@ -43,6 +46,37 @@ def print_units(units: list[Document]) -> None:
     )
 
 
+def print_shares(units: list[Document]) -> None:
+    """One bar per unit: the shares of its labels, a letter for each class; in colour on terminals that have it."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    names = [f"{unit['split']}/{unit['tile']}" for unit in units]
+    column = max(map(len, names)) + 2
+    legend = ", ".join(f"{one.letter} {one.name}" for one in CLASSES)
+    console.print(Text(f"{'unit'.ljust(column)}shares of the labels: {legend}"), soft_wrap=True)
+    for name, unit in zip(names, units, strict=True):
+        line = Text(name.ljust(column))
+        for one, width in zip(CLASSES, share_widths(unit["label_count"], BAR), strict=True):
+            line.append(one.letter * width, style=f"{one.ink} on {one.color}")
+        console.print(line, soft_wrap=True)
+
+
+def share_widths(counts: list[int], width: int) -> list[int]:
+    """Parts of a bar of so many characters; what occurs at all has at least one."""
+    total = sum(counts)
+    if not total:
+        return [0] * len(counts)
+    exact = [width * n / total for n in counts]
+    parts = [max(int(share), 1) if share else 0 for share in exact]
+    while sum(parts) < width:  # the part that is shortest for its share
+        parts[max(range(len(parts)), key=lambda i: exact[i] - parts[i])] += 1
+    while sum(parts) > width:  # the part that is longest for its share, and does not go with it
+        parts[max((i for i, n in enumerate(parts) if n > 1), key=lambda i: parts[i] - exact[i])] -= 1
+    return parts
+
+
 def _print_store(document: Document) -> None:
     facts = [
         ("store", document["path"]),
@@ -57,6 +91,8 @@ def _print_store(document: Document) -> None:
     if document["units"]:
         print()
         print_units(document["units"])
+        print()
+        print_shares(document["units"])
         print()
         print_table(
             ["unit", "content digest", "source", "md5 of the source"],

@@ -45,9 +45,13 @@ class ForkServer:
 def _serve() -> None:
     from s2ct_convert.cli import main
     from s2ct_convert.conversion import run  # noqa: F401
-    from s2ct_convert.show import describe, progress  # noqa: F401
+    from s2ct_convert.show import describe, preview, progress  # noqa: F401
+    from s2ct_convert.show.sheet import new_sheet
     from s2ct_convert.source import extract  # noqa: F401
 
+    with new_sheet(1, 1) as sheet:  # loads matplotlib and its font
+        sheet.text(0, 0, "x", size=9)
+        sheet.encode(".png")
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()

@@ -1,0 +1,89 @@
+"""``s2ct preview``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+
+
+@click.command(short_help="Draw a sample, or a whole store, as a picture.")
+@click.argument("store", type=options.ANY_PATH)
+@click.option(
+    "-o",
+    "--output",
+    type=options.ANY_PATH,
+    metavar="FILE",
+    help="A .png or .pdf.  [default: a PNG in this folder, named for what it shows]",
+)
+@click.option("--tile", metavar="TILE", help="A sample of this tile, e.g. 50SMG.")
+@click.option("--split", type=click.Choice(["train", "val"]), help="A sample of this split.")
+@click.option("--sample", type=int, metavar="LOCALID", help="This sample.  [default: the first with many classes]")
+@click.option("--random", is_flag=True, help="Any sample, drawn with --seed.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Another draw.  [default: 0]")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=48,
+    metavar="N",
+    help="Most observations on the sheet, taken evenly along the series.  [default: 48]",
+)
+@click.option("--summary", is_flag=True, help="The whole store instead: labels, months, brightness.")
+@options.overwrite
+@options.as_json
+@options.quiet
+@options.debugging
+def preview(
+    store: Path,
+    output: Path | None,
+    tile: str | None,
+    split: str | None,
+    sample: int | None,
+    random: bool,
+    seed: int,
+    limit: int,
+    summary: bool,
+    overwrite: bool,
+    json_: bool,
+    quiet: bool,
+) -> None:
+    """Draw the time series of one sample, or a summary of STORE, as a PNG or PDF.
+
+    A sheet has every observation of a sample in true colour and near infrared, with its date and label. Needs
+    matplotlib: pip install 's2ct-convert[plot]'. The same command makes the same picture.
+
+    \b
+    s2ct preview clouds.zarr
+    s2ct preview clouds.zarr --tile 50SMG --split val --sample 7 -o sample.pdf
+    s2ct preview clouds.zarr --random --seed 3
+    s2ct preview clouds.zarr --summary -o clouds.png
+    """
+    if random and sample is not None:
+        raise click.UsageError("--random and --sample do not go together")
+    if summary and (random or sample is not None or tile or split):
+        raise click.UsageError(
+            "--summary is of the whole store; it goes with none of --tile, --split, --sample, --random"
+        )
+    from ..show.preview import preview as draw
+    from ..show.tables import print_facts, print_json
+    from ..show.words import day, size
+
+    made = draw(
+        store, output, tile=tile, split=split, sample=sample, random=random, seed=seed, limit=limit,
+        summary=summary, overwrite=overwrite,
+    )  # fmt: skip
+    if json_:
+        print_json(made.document())
+    elif quiet:
+        print(made.picture)
+    else:
+        facts = [("picture", f"{made.picture}, {size(made.bytes)}")]
+        if made.kind == "sample":
+            facts += [("sample", f"{made.localid} of {made.unit}: {made.why}")]
+            facts += [("shows", f"{made.shown:,} of {made.observations:,} observations")]
+        else:
+            facts += [("shows", f"{made.samples:,} samples, {made.observations:,} observations")]
+            facts += [("histograms", f"of {made.shown:,} observations")]
+        print_facts([*facts, ("dates", f"{day(made.time_first)} to {day(made.time_last)}")])

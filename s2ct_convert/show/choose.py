@@ -1,0 +1,116 @@
+"""Which sample a contact sheet shows, and which of its observations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import WrongUsage
+from ..names import SPLITS
+from ..store.layout import LABELS
+from ..store.reader import Store
+
+VARIED = 5  # classes that make a sample worth looking at
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A sample, and why it was taken."""
+
+    unit: str
+    localid: int
+    why: str
+
+
+def choose_sample(
+    store: Store,
+    *,
+    tile: str | None = None,
+    split: str | None = None,
+    localid: int | None = None,
+    random: bool = False,
+    seed: int = 0,
+) -> Choice:
+    """Choose a sample with at least one observation, by the index of the store alone.
+
+    Parameters
+    ----------
+    store : Store
+    tile, split : str, optional
+        Only samples of these.
+    localid : int, optional
+        This sample. It must be one alone: two tiles may have the same localid.
+    random : bool
+        Any, drawn with ``seed``; otherwise the first that has many classes.
+    seed : int
+
+    Raises
+    ------
+    WrongUsage
+        If there is no such sample, or more than one.
+    """
+    index, tiles = store.index, store.tiles
+    tile = tile.removeprefix("T") if tile else None
+    names = [f"{SPLITS[s]}/{tiles[t]}" for s, t in zip(index["split"], index["tile"], strict=True)]
+    asked = [option for option, value in ((f"--tile {tile}", tile), (f"--split {split}", split)) if value]
+    take = np.ones(len(names), bool)
+    if tile is not None:
+        take &= np.array([name.endswith(f"/{tile}") for name in names], bool)
+    if split is not None:
+        take &= np.array([name.startswith(f"{split}/") for name in names], bool)
+    if asked and not take.any():
+        raise WrongUsage(
+            "the store has no samples of this", where=str(store.path), expected=", ".join(store.units),
+            found=" ".join(asked), todo="choose one of these",
+        )  # fmt: skip
+    if localid is not None:
+        return _asked_for(store, names, np.flatnonzero(take & (index["localid"] == localid)), localid, asked)
+    rows = np.flatnonzero(take & (index["row_size"] > 0))
+    if not len(rows):
+        raise WrongUsage("there is no observation to look at", where=str(store.path), found=" ".join(asked))
+    if random:
+        row = int(np.random.default_rng(seed).choice(rows))
+        why = f"drawn from {len(rows):,} with seed {seed}"
+    else:
+        row, why = _varied(rows, index["label_count"])
+    return Choice(names[row], int(index["localid"][row]), why)
+
+
+def _asked_for(store: Store, names: list[str], rows: npt.NDArray[np.intp], localid: int, asked: list[str]) -> Choice:
+    if not len(rows):
+        has = [name for name in store.units if all(word.split()[1] in name.split("/") for word in asked)]
+        localids = np.concatenate([store[name].localid for name in has])
+        some = ", ".join(str(one) for one in localids[:8])
+        raise WrongUsage(
+            f"there is no sample {localid}{f' with {chr(32).join(asked)}' if asked else ''}",
+            where=str(store.path),
+            expected=f"{some}{f' or one of {len(localids) - 8:,} more' if len(localids) > 8 else ''}",
+            todo="choose one of these",
+        )
+    if len(rows) > 1:
+        raise WrongUsage(
+            f"sample {localid} is in more than one unit",
+            where=str(store.path),
+            found=", ".join(names[row] for row in rows),
+            todo="say which with --tile and --split",
+        )
+    row = int(rows[0])
+    if not store.index["row_size"][row]:
+        raise WrongUsage(f"sample {localid} of {names[row]} has no observations", where=str(store.path))
+    return Choice(names[row], localid, "asked for")
+
+
+def _varied(rows: npt.NDArray[np.intp], counts: npt.NDArray[np.int32]) -> tuple[int, str]:
+    classes = np.count_nonzero(counts[rows], axis=1)
+    if (classes >= VARIED).any():
+        return int(rows[np.argmax(classes >= VARIED)]), f"the first with {VARIED} of the {len(LABELS)} classes"
+    return int(rows[np.argmax(classes)]), f"the first with {classes.max()} classes; none has more"
+
+
+def spread(n: int, limit: int) -> npt.NDArray[np.intp]:
+    """At most ``limit`` of ``n`` observations, the first and the last among them, evenly along the series."""
+    if n <= limit:
+        return np.arange(n)
+    return np.rint(np.linspace(0, n - 1, limit)).astype(np.intp) if limit > 1 else np.zeros(1, np.intp)

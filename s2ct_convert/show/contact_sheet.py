@@ -1,0 +1,152 @@
+"""The series of one sample as pictures: each observation in true colour and near infrared, date and label below."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..store.layout import LABELS, OBS_SHAPE
+from ..store.reader import Sample
+from .choose import spread
+from .palette import CLASSES, NEAR_INFRARED, TRUE_COLOUR, class_of
+from .sheet import GREY, INK, MARGIN, Sheet, new_sheet, wrapped
+from .stretch import stretch_for
+from .words import plural
+
+SIDE = OBS_SHAPE[-1]  # pixels of a patch
+CENTRE, LABELLED = 18, 6  # where the pixels that the label is for begin, and how many they are each way
+MOST_COLUMNS, MOST_WIDTH = 12, 1500
+LEAST_WIDTH = 1080  # room for the legend
+GAP, PAIR_GAP = 12, 4  # between patches of two dates, and between the two of one
+SIDEBAR = 26  # names of the composites
+FOOTER = 46  # date and label
+
+
+@dataclass(frozen=True)
+class _Grid:
+    columns: int
+    rows: int
+    patch: int  # pixels of the picture, a multiple of those of the patch
+
+    @classmethod
+    def of(cls, n: int) -> _Grid:
+        rows = math.ceil(n / MOST_COLUMNS)
+        columns = math.ceil(n / rows)
+        scale = min(max((MOST_WIDTH // columns - GAP) // SIDE, 3), 5)
+        return cls(columns, rows, scale * SIDE)
+
+    @property
+    def row_height(self) -> int:
+        return 2 * self.patch + PAIR_GAP + FOOTER + GAP
+
+    @property
+    def width(self) -> int:
+        return max(2 * MARGIN + SIDEBAR + self.columns * (self.patch + GAP) - GAP, LEAST_WIDTH)
+
+
+def draw_contact_sheet(
+    sample: Sample, *, unit: str, localid: int, store: str, why: str, limit: int, suffix: str
+) -> bytes:
+    """Draw the sheet of one sample.
+
+    Parameters
+    ----------
+    sample : Sample
+        With at least one observation.
+    unit, localid, store, why : str, int, str, str
+        For the title and the caption.
+    limit : int
+        Most observations on the sheet; they are taken evenly along the series.
+    suffix : {".png", ".pdf"}
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
+    n = len(sample.time)
+    shown = spread(n, limit)
+    grid = _Grid.of(len(shown))
+    stretch = stretch_for(sample.image, sample.label)
+    captions = [
+        "True colour: bands B4, B3, B2 as red, green, blue. Near infrared: B8, B4, B3, where plants are red. "
+        f"A patch is {SIDE} x {SIDE} pixels of 10 m; the label is for the {LABELLED} x {LABELLED} in the small square.",
+        stretch.describe(),
+        f"Sample {localid} of {unit} in {store}: {why}.",
+    ]
+    if sample.label[0].size > 1:
+        captions[0] += (
+            " It has a label for each of these: they are drawn as they lie, and counted as 1/36 in the legend."
+        )
+    lines = sum(len(wrapped(words, grid.width - 2 * MARGIN, 12)) for words in captions)
+    top = 140
+    with new_sheet(grid.width, top + grid.rows * grid.row_height + 18 * lines + 34) as sheet:
+        _title(sheet, sample, unit, localid, len(shown))
+        squares: list[list[tuple[float, float]]] = []
+        for row in range(grid.rows):
+            _sidebar(sheet, top + row * grid.row_height, grid.patch)
+        pictures = [stretch.rgb(sample.image[shown], composite) for composite in (TRUE_COLOUR, NEAR_INFRARED)]
+        for i, obs in enumerate(shown):
+            x = MARGIN + SIDEBAR + (i % grid.columns) * (grid.patch + GAP)
+            above = top + (i // grid.columns) * grid.row_height
+            for picture in pictures:
+                sheet.picture(x, above, grid.patch, picture[i])
+                squares.append(_square(x, above, grid.patch / SIDE))
+                above += grid.patch + PAIR_GAP
+            _footer(sheet, x, above, grid.patch, str(sample.dates[obs]), sample.label[obs])
+        sheet.lines(squares, "black", 2.2, 0.45)
+        sheet.lines(squares, "white", 0.9, 0.95)
+        y = top + grid.rows * grid.row_height + 14.0
+        for words in captions:
+            y = sheet.paragraph(y, words)
+        return sheet.encode(suffix)
+
+
+def _title(sheet: Sheet, sample: Sample, unit: str, localid: int, shown: int) -> None:
+    split, tile = unit.split("/")
+    n = len(sample.time)
+    sheet.text(MARGIN, 56, f"Tile {tile}, {split}, sample {localid}", size=26, weight="bold")
+    count = plural(n, "observation") if shown == n else f"{shown:,} of {plural(n, 'observation')}"
+    sheet.text(MARGIN, 82, f"{count}, {sample.dates[0]} to {sample.dates[-1]}", size=16, color=GREY)
+    per = sample.label[0].size
+    x = float(MARGIN)
+    for i, one in enumerate(CLASSES):
+        count = f"{np.count_nonzero(sample.label == i) / per:,.0f}"
+        words = f"{one.name}  {count}"
+        width = 34 + 7.4 * len(words)
+        sheet.pill(x, 98, width, 24, one, words, size=13)
+        x += width + 8
+    if outside := int(np.count_nonzero((sample.label < 0) | (sample.label >= len(LABELS)))):
+        sheet.text(x + 4, 114, f"other labels  {outside:,}", size=13)
+
+
+def _sidebar(sheet: Sheet, y: float, patch: int) -> None:
+    for composite in (TRUE_COLOUR, NEAR_INFRARED):
+        words = {"rotation": 90, "ha": "center", "va": "center"}
+        sheet.text(MARGIN + 8, y + patch / 2, composite.name, size=13, color=INK, **words)
+        y += patch + PAIR_GAP
+
+
+def _square(x: float, y: float, scale: float) -> list[tuple[float, float]]:
+    left, right = x + CENTRE * scale, x + (CENTRE + LABELLED) * scale
+    upper, lower = y + CENTRE * scale, y + (CENTRE + LABELLED) * scale
+    return [(left, upper), (right, upper), (right, lower), (left, lower), (left, upper)]
+
+
+def _footer(sheet: Sheet, x: float, y: float, width: int, date: str, label: npt.NDArray[np.int8]) -> None:
+    """Date and label; where there are 36 labels, a map of them, and the class that most of them have."""
+    values, counts = np.unique(label, return_counts=True)
+    one = class_of(int(values[np.argmax(counts)]))
+    if label.ndim == 0:
+        sheet.text(x + width / 2, y + 13, date, size=13, ha="center")
+        sheet.pill(x, y + 19, width, 20, one, one.name, size=12)
+        return
+    side = 36 / LABELLED
+    for (row, column), value in np.ndenumerate(label):
+        sheet.box(x + column * side, y + 4 + row * side, side, side, class_of(int(value)).color)
+    sheet.box(x, y + 4, 36, 36, "none", edge=GREY)
+    for line, words in enumerate((date, one.name, f"{one.mark} {counts.max()} of {label.size}")):
+        sheet.text(x + 42, y + 14 + 13 * line, words, size=11.5)

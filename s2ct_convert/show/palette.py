@@ -1,0 +1,68 @@
+"""The colours and marks of the six classes, and the bands of the composites.
+
+The colours stay apart for the colour-blind: in each of the three kinds, simulated, every two of them are at least
+25 units of CIE 1976 colour difference apart. No picture relies on them alone: a mark or the name stands beside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..store.layout import BANDS, LABELS
+
+
+@dataclass(frozen=True)
+class Class:
+    """How a label is shown: name, colour (#rrggbb), mark (a glyph of DejaVu Sans) and letter in plain text."""
+
+    name: str
+    color: str
+    mark: str
+    letter: str
+
+    @property
+    def ink(self) -> str:
+        """Black or white, whichever reads better on the colour."""
+        red, green, blue = rgb(self.color)
+        return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "#ffffff"
+
+
+# Clouds are greys, as they look; the rest has the colour one thinks of.
+_LOOKS = {
+    "clear": ("#35883a", "○", "c"),
+    "opaque_cloud": ("#606060", "●", "O"),
+    "thin_cloud": ("#bdbdbd", "◐", "t"),
+    "haze": ("#e8a33d", "≈", "h"),
+    "cloud_shadow": ("#6a1b8f", "◆", "s"),
+    "snow": ("#4fb2ee", "✱", "n"),
+}
+CLASSES = tuple(Class(name.replace("_", " "), *_LOOKS[name]) for name in LABELS)
+
+
+def class_of(label: int) -> Class:
+    """How this label is shown; those outside the six classes are white, and told by their number."""
+    if 0 <= label < len(CLASSES):
+        return CLASSES[label]
+    return Class(f"label {label}", "#ffffff", "?", "?")
+
+
+def rgb(color: str) -> tuple[float, float, float]:
+    """Red, green and blue from 0 to 1."""
+    return int(color[1:3], 16) / 255, int(color[3:5], 16) / 255, int(color[5:7], 16) / 255
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Three bands shown as red, green and blue."""
+
+    name: str
+    bands: tuple[str, str, str]
+
+    @property
+    def channels(self) -> list[int]:
+        """Where the three bands are in an image."""
+        return [BANDS.index(band) for band in self.bands]
+
+
+TRUE_COLOUR = Composite("true colour", ("B4", "B3", "B2"))
+NEAR_INFRARED = Composite("near infrared", ("B8", "B4", "B3"))

@@ -1,0 +1,158 @@
+"""``s2ct preview`` for Python: a store in, one picture out, written as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..durable import write_atomic
+from ..errors import DestinationExists, WrongUsage
+from ..names import UnitName, printable
+from ..store.reader import Store, open_store
+from .choose import choose_sample
+from .contact_sheet import draw_contact_sheet
+from .sheet import SUFFIXES, need_matplotlib
+from .store_sheet import draw_store_sheet
+from .store_summary import summarise
+
+LIMIT = 48  # observations on a contact sheet
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a picture shows.
+
+    Attributes
+    ----------
+    picture : Path
+    kind : {"sample", "store"}
+    bytes : int
+        Size of the file.
+    unit, localid, why : str, int, str or None
+        Of a contact sheet: the sample, and why it was taken.
+    samples, observations : int
+        Of the sample or of the whole store.
+    shown : int
+        Observations on a contact sheet, or in the histograms of a summary.
+    time_first, time_last : int
+        Days since 1970-01-01.
+    """
+
+    picture: Path
+    kind: str
+    bytes: int
+    unit: str | None
+    localid: int | None
+    why: str | None
+    samples: int
+    observations: int
+    shown: int
+    time_first: int
+    time_last: int
+
+    def document(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self) | {"picture": str(self.picture)}
+
+
+def preview(
+    store: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    tile: str | None = None,
+    split: str | None = None,
+    sample: int | None = None,
+    random: bool = False,
+    seed: int = 0,
+    limit: int = LIMIT,
+    summary: bool = False,
+    overwrite: bool = False,
+) -> Preview:
+    """Draw the time series of one sample, or a summary of the whole store, as PNG or PDF.
+
+    Parameters
+    ----------
+    store : path-like
+        A complete store.
+    output : path-like, optional
+        Ends in .png or .pdf; by default a PNG in this folder, named for what it shows.
+    tile, split, sample : optional
+        Which sample (``sample`` is its localid); by default the first that has many classes.
+    random : bool
+        Any sample instead.
+    seed : int
+        For ``random``, and for the observations in the histograms of a summary of a big store.
+    limit : int
+        Most observations on a contact sheet.
+    summary : bool
+        Draw the store, not a sample.
+    overwrite : bool
+        Replace a file that is there.
+
+    Raises
+    ------
+    WrongUsage
+        If there is no such sample, nothing to draw, another suffix, or no matplotlib.
+    DestinationExists
+        If the file is there.
+    Incomplete
+        If the conversion of the store has not finished.
+    """
+    need_matplotlib()
+    if output is not None:
+        _check(Path(output), overwrite)
+    with open_store(store) as opened:
+        if summary:
+            path = _place(output, opened, "summary", overwrite)
+            numbers = summarise(opened, seed=seed)
+            data = draw_store_sheet(numbers, suffix=path.suffix)
+            made = Preview(
+                path, "store", len(data), None, None, None, samples=numbers.samples,
+                observations=numbers.observations, shown=numbers.brightness.observations,
+                time_first=numbers.time_first, time_last=numbers.time_last,
+            )  # fmt: skip
+        else:
+            chosen = choose_sample(opened, tile=tile, split=split, localid=sample, random=random, seed=seed)
+            name = f"{UnitName.from_path(chosen.unit).key}_{chosen.localid}"
+            path = _place(output, opened, name, overwrite)
+            series = opened[chosen.unit].sample(chosen.localid)
+            data = draw_contact_sheet(
+                series, unit=chosen.unit, localid=chosen.localid, store=printable(opened.path.absolute().name),
+                why=chosen.why, limit=limit, suffix=path.suffix,
+            )  # fmt: skip
+            n = len(series.time)
+            made = Preview(
+                path, "sample", len(data), chosen.unit, chosen.localid, chosen.why, samples=1, observations=n,
+                shown=min(n, limit), time_first=int(series.time[0]), time_last=int(series.time[-1]),
+            )  # fmt: skip
+    write_atomic(path, data)
+    return made
+
+
+def _place(output: str | os.PathLike[str] | None, store: Store, what: str, overwrite: bool) -> Path:
+    if output is not None:
+        return Path(output)
+    path = Path(f"{store.path.absolute().stem}_{what}.png")
+    _check(path, overwrite)
+    return path
+
+
+def _check(path: Path, overwrite: bool) -> None:
+    """See before anything is drawn that it can be written."""
+    if path.suffix not in SUFFIXES:
+        raise WrongUsage(
+            "a picture is a PNG or a PDF",
+            where=str(path),
+            expected=f"a name that ends in {' or '.join(SUFFIXES)}",
+            found=path.suffix or "no suffix",
+        )
+    if not path.parent.is_dir():
+        raise WrongUsage("there is no such folder", where=str(path.parent), todo="make it, or choose another place")
+    if path.is_dir():
+        raise DestinationExists("this is a folder", where=str(path), todo="choose another name")
+    if path.exists() and not overwrite:
+        raise DestinationExists(
+            "the picture is there already", where=str(path), todo="choose another name, or give --overwrite"
+        )

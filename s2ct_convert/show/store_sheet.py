@@ -1,0 +1,172 @@
+"""A store on one sheet: labels of each tile, observations of each month, brightness of each band and class."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..names import SPLITS
+from ..store.layout import BANDS, LABELS, WAVELENGTHS_NM
+from .palette import CLASSES, Class, class_of
+from .sheet import GREY, INK, LINE, MARGIN, Sheet, new_sheet, points
+from .store_summary import Brightness, Counts, StoreSummary
+from .words import day, plural
+
+WIDTH = 1400
+TOP = 206  # of the bars
+BAR, ROW = 20, 26  # of a tile
+MONTHS_HEIGHT = 210
+CELL, CELL_GAP = 46, 8  # of a histogram
+NAMES = 130  # left of the plots
+_COLOURS = {"B2": "blue", "B3": "green", "B4": "red", "B8": "near infrared"}
+_OUTSIDE = Class("other label", "#ffffff", "?", "?")
+
+
+def draw_store_sheet(summary: StoreSummary, *, suffix: str) -> bytes:
+    """Draw the sheet.
+
+    Parameters
+    ----------
+    summary : StoreSummary
+    suffix : {".png", ".pdf"}
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
+    shown = [k for k in range(len(LABELS) + 1) if k < len(LABELS) or summary.months[:, k].any()]
+    bars = TOP + ROW * len(summary.tiles)
+    months = bars + 56 + MONTHS_HEIGHT
+    histograms = months + 84 + len(shown) * (CELL + CELL_GAP)
+    with new_sheet(WIDTH, histograms + 104) as sheet:
+        _title(sheet, summary, shown)
+        _heading(sheet, TOP - 16, "Labels of each tile")
+        _draw_tiles(sheet, TOP, summary.tiles)
+        _heading(sheet, bars + 40, "Observations of each month")
+        _draw_months(sheet, bars + 56, summary)
+        _heading(sheet, months + 68, "Brightness of the 6 x 6 pixels that a label is for, by band and class")
+        _draw_brightness(sheet, months + 106, summary.brightness, shown)
+        used = summary.brightness.observations
+        of = "all" if used == summary.observations else f"{used:,} of {summary.observations:,}"
+        drawn = "" if used == summary.observations else f", drawn in chunks with seed {summary.seed}"
+        sheet.paragraph(
+            histograms + 72,
+            "Bars are stacked in the order of the legend. "
+            f"Histograms: {of} observations{drawn}; values as published; each has a height of its own.",
+        )
+        return sheet.encode(suffix)
+
+
+def _heading(sheet: Sheet, y: float, words: str) -> None:
+    sheet.text(MARGIN, y, words, size=16, weight="bold")
+
+
+def _title(sheet: Sheet, summary: StoreSummary, shown: list[int]) -> None:
+    sheet.text(MARGIN, 56, summary.name, size=26, weight="bold")
+    counts = (plural(len(summary.tiles), "tile"), plural(summary.samples, "sample"))
+    words = f"{', '.join(counts)}, {plural(summary.observations, 'observation')}"
+    sheet.text(MARGIN, 82, f"{words}, {day(summary.time_first)} to {day(summary.time_last)}", size=16, color=GREY)
+    width = (WIDTH - 2 * MARGIN - 8 * (len(shown) - 1)) / len(shown)
+    for column, k in enumerate(shown):
+        one, count = _class(k), summary.months[:, k].sum()
+        x = MARGIN + column * (width + 8)
+        sheet.pill(x, 100, width, 42, one, "", size=14)
+        sheet.text(x + 26, 117, one.name, size=14, color=one.ink)
+        words = f"{count:,.0f}  ({count / summary.observations:.1%})".replace("%", " %")
+        sheet.text(x + 26, 135, words, size=13, color=one.ink)
+
+
+def _class(k: int) -> Class:
+    return class_of(k) if k < len(CLASSES) else _OUTSIDE
+
+
+def _draw_tiles(sheet: Sheet, y: float, tiles: dict[str, Counts]) -> None:
+    splits = {
+        tile: "   ".join(f"{split} {n:,.0f}" for split, n in zip(SPLITS, counts.sum(1), strict=True) if n)
+        for tile, counts in tiles.items()
+    }
+    whole = WIDTH - 2 * MARGIN - NAMES - 24 - 7.6 * max(map(len, splits.values()))
+    for tile, counts in tiles.items():
+        sheet.text(MARGIN, y + BAR / 2, tile, size=14, va="center_baseline")
+        x = float(MARGIN + NAMES)
+        for k, share in enumerate(counts.sum(0) / counts.sum()):
+            width = share * whole
+            one = _class(k)
+            if share:
+                sheet.box(x, y, width, BAR, one.color, edge="white")
+            if words := _told(one, share, width):
+                sheet.text(x + width / 2, y + BAR / 2, words, size=12, color=one.ink, ha="center", va="center_baseline")
+            x += width
+        sheet.text(WIDTH - MARGIN, y + BAR / 2, splits[tile], size=13, color=GREY, ha="right", va="center_baseline")
+        y += ROW
+
+
+def _told(one: Class, share: float, width: float) -> str:
+    """What fits on a part of a bar."""
+    percent = f"{100 * share:.0f} %"
+    for words in (f"{one.mark} {one.name} {percent}", f"{one.mark} {percent}", one.mark):
+        if 7.4 * len(words) + 8 < width:
+            return words
+    return ""
+
+
+def _draw_months(sheet: Sheet, y: float, summary: StoreSummary) -> None:
+    axes = sheet.axes(MARGIN + NAMES, y, WIDTH - 2 * MARGIN - NAMES, MONTHS_HEIGHT)
+    n = len(summary.months)
+    x = summary.first_month + np.arange(n)
+    below = np.zeros(n)
+    for k, counts in enumerate(summary.months.T):
+        if counts.any():
+            one = _class(k)
+            axes.bar(
+                x, counts, 0.86, below, color=one.color, edgecolor=GREY if k == len(CLASSES) else "white", linewidth=0.4
+            )
+        below += counts
+    axes.set_xlim(x[0] - 0.6, max(x[-1], x[0] + 11) + 0.6)
+    axes.set_ylim(0, 1.05 * below.max())
+    axes.locator_params(axis="y", integer=True, nbins=5)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.grid(axis="y", color=LINE, linewidth=0.5)
+    axes.set_axisbelow(True)
+    step = next((s for s in (1, 3, 6, 12) if n / s <= 24), 12 * math.ceil(n / 288))
+    ticks = [one for one in range(x[0], x[-1] + 1) if one % step == 0]
+    axes.set_xticks(ticks, [_month(one, first=one == ticks[0]) for one in ticks])
+
+
+def _month(one: int, *, first: bool) -> str:
+    """The month, and below it the year where it begins."""
+    year = f"\n{1970 + one // 12}" if first or one % 12 == 0 else ""
+    return f"{one % 12 + 1}{year}"
+
+
+def _draw_brightness(sheet: Sheet, y: float, brightness: Brightness, shown: list[int]) -> None:
+    gap = 24
+    width = (WIDTH - 2 * MARGIN - NAMES - 3 * gap) / len(BANDS)
+    for b, (band, wavelength) in enumerate(zip(BANDS, WAVELENGTHS_NM, strict=True)):
+        left = MARGIN + NAMES + b * (width + gap)
+        sheet.text(left, y - 10, f"{band}, {_COLOURS[band]}, {wavelength:.0f} nm", size=13)
+        for row, k in enumerate(shown):
+            axes = sheet.axes(left, y + row * (CELL + CELL_GAP), width, CELL)
+            axes.set_xlim(0, brightness.edges[-1])
+            axes.set_ylim(0, 1.04)
+            axes.set_yticks([])
+            axes.spines["left"].set_visible(False)
+            last = row == len(shown) - 1
+            axes.locator_params(axis="x", nbins=6, prune="upper")  # its number would meet the 0 of the next plot
+            axes.tick_params(axis="x", labelbottom=last, length=3 if last else 0)
+            counts = brightness.counts[b, k]
+            if counts.any():
+                axes.stairs(counts / counts.max(), brightness.edges, fill=True, color=_class(k).color)
+                axes.stairs(counts / counts.max(), brightness.edges, color=INK, linewidth=points(0.8))
+    for row, k in enumerate(shown):
+        middle = y + row * (CELL + CELL_GAP) + CELL / 2
+        sheet.text(MARGIN, middle, f"{_class(k).mark} {_class(k).name}", size=14)
+        sheet.text(
+            MARGIN,
+            middle + 17,
+            f"{brightness.by_class[k]:,.0f} obs" if brightness.by_class[k] else "none",
+            size=12,
+            color=GREY,
+        )

@@ -1,0 +1,152 @@
+"""The numbers of a summary sheet: labels by tile and month from all observations, brightness from a bounded part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import WrongUsage
+from ..names import SPLITS, printable
+from ..store.layout import BANDS, CHUNK_OBS, LABELS
+from ..store.reader import Store, Unit
+
+CENTRE = slice(18, 24)  # the pixels of a patch that its label is for
+HISTOGRAM_OBS = 8192  # 256 chunks of images are read at most, 116 MB
+BINS = 60
+CLASSES = len(LABELS) + 1  # the last one is for labels outside the six
+
+Counts = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """Histograms of the values of the pixels that labels are for.
+
+    Attributes
+    ----------
+    edges : ndarray, shape (BINS + 1,)
+    counts : ndarray, shape (band, class, BINS)
+        Pixels. What is brighter than the last edge is in the last bin.
+    observations : int
+        How many were used.
+    by_class : ndarray, shape (class,)
+        How many of each class; where an observation has 36 labels, each is 1/36.
+    """
+
+    edges: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]
+    observations: int
+    by_class: Counts
+
+
+@dataclass(frozen=True)
+class StoreSummary:
+    """A store at a glance.
+
+    Attributes
+    ----------
+    tiles : dict of str to ndarray, shape (split, class)
+        Observations; where one has 36 labels, each is 1/36.
+    first_month : int
+        Months since 1970-01.
+    months : ndarray, shape (month, class)
+        Observations from the first to the last month.
+    """
+
+    name: str
+    samples: int
+    observations: int
+    time_first: int
+    time_last: int
+    tiles: dict[str, Counts]
+    first_month: int
+    months: Counts
+    brightness: Brightness
+    seed: int
+
+
+def summarise(store: Store, *, seed: int = 0) -> StoreSummary:
+    """Read what a summary sheet shows.
+
+    Raises
+    ------
+    WrongUsage
+        If the store has no observations.
+    """
+    units = [unit for unit in store.units.values() if unit.observations]
+    if not units:
+        raise WrongUsage("there is no observation to look at", where=str(store.path))
+    tiles = {tile: np.zeros((len(SPLITS), CLASSES)) for tile in sorted({unit.name.tile for unit in units})}
+    by_month: dict[int, Counts] = {}
+    first, last = [], []
+    for unit in units:
+        time, weights = np.asarray(unit["time"][...]), _class_shares(np.asarray(unit["label"][...]))
+        tiles[unit.name.tile][SPLITS.index(unit.name.split)] += weights.sum(0)
+        month = time.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        for one in np.unique(month).tolist():
+            by_month[one] = by_month.get(one, np.zeros(CLASSES)) + weights[month == one].sum(0)
+        first.append(int(time.min()))
+        last.append(int(time.max()))
+    months = np.zeros((max(by_month) - min(by_month) + 1, CLASSES))
+    for one, counts in by_month.items():
+        months[one - min(by_month)] = counts
+    return StoreSummary(
+        name=printable(store.path.absolute().name),
+        samples=sum(len(unit.localid) for unit in store.units.values()),
+        observations=sum(unit.observations for unit in units),
+        time_first=min(first),
+        time_last=max(last),
+        tiles=tiles,
+        first_month=min(by_month),
+        months=months,
+        brightness=_brightness(units, seed),
+        seed=seed,
+    )
+
+
+def _classes(label: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+    """Labels with all those outside the six classes as one."""
+    return np.where((label >= 0) & (label < len(LABELS)), label, len(LABELS)).astype(np.int64)
+
+
+def _class_shares(label: npt.NDArray[np.int8]) -> Counts:
+    """How much of each observation is of each class, (obs, class); 0 or 1 where it has one label."""
+    flat = _classes(label).reshape(len(label), -1)
+    return np.stack([np.mean(flat == k, axis=1) for k in range(CLASSES)], axis=1)
+
+
+def _brightness(units: list[Unit], seed: int) -> Brightness:
+    labels, values = [], []
+    for unit, rows in _blocks(units, seed):
+        # Cut after reading: a chunk is unpacked whole anyway, and HDF5 is slow at picking out of it.
+        image = np.asarray(unit["image"][rows])[:, :, CENTRE, CENTRE]
+        label: npt.NDArray[Any] = _classes(np.asarray(unit["label"][rows])).reshape(len(image), -1)
+        labels.append(np.broadcast_to(label, (len(image), image[0, 0].size)))
+        values.append(image.reshape(len(image), len(BANDS), -1))
+    label, value = np.concatenate(labels), np.concatenate(values)
+    end = max(1000.0, float(np.ceil(np.percentile(value, 99.8) / 1000) * 1000))
+    edges = np.linspace(0, end, BINS + 1)
+    counts = np.stack(
+        [
+            np.stack([np.histogram(np.minimum(value[:, b][label == k], end), edges)[0] for k in range(CLASSES)])
+            for b in range(len(BANDS))
+        ]
+    )
+    by_class = np.array([np.count_nonzero(label == k) for k in range(CLASSES)]) / label.shape[1]
+    return Brightness(edges, counts, len(label), by_class)
+
+
+def _blocks(units: list[Unit], seed: int) -> list[tuple[Unit, slice]]:
+    """All chunks of images, or so many, drawn with the seed, as have HISTOGRAM_OBS observations."""
+    blocks = [
+        (unit, slice(start, min(start + CHUNK_OBS, unit.observations)))
+        for unit in units
+        for start in range(0, unit.observations, CHUNK_OBS)
+    ]
+    most = HISTOGRAM_OBS // CHUNK_OBS
+    if len(blocks) <= most:
+        return blocks
+    return [blocks[i] for i in np.sort(np.random.default_rng(seed).choice(len(blocks), most, replace=False))]
