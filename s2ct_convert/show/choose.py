@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from ..errors import WrongUsage
 from ..names import SPLITS
+from ..reading.store import Store
 from ..store.layout import LABELS
-from ..store.reader import Store
 
 VARIED = 5  # classes that make a sample worth looking at
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..reading.unit import Sample
 from ..store.layout import LABELS, OBS_SHAPE
-from ..store.reader import Sample
 from .choose import spread
 from .palette import CLASSES, NEAR_INFRARED, TRUE_COLOUR, class_of
 from .sheet import GREY, INK, MARGIN, Sheet, new_sheet, wrapped

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ..errors import WrongUsage
 from ..names import SPLITS, printable
+from ..reading.store import Store
+from ..reading.unit import Unit
 from ..store.layout import BANDS, CHUNK_OBS, LABELS
-from ..store.reader import Store, Unit
 
 CENTRE = slice(18, 24)  # the pixels of a patch that its label is for
 HISTOGRAM_OBS = 8192  # 256 chunks of images are read at most, 116 MB
