@@ -6,6 +6,7 @@ in ``X-RateLimit-*`` how many are left. A run of the whole record needs 1 + 72.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
@@ -47,14 +48,13 @@ class Budget:
             _number(headers.get(f"X-RateLimit-{name}")) for name in ("Limit", "Remaining", "Reset")
         )
         with self._lock:
-            if limit:
+            if limit is not None and limit > 0:
                 self._limit = max(1, min(self._limit, int(limit)))
         if remaining is not None and remaining < 1 and reset is not None and reset > now:
             self.keep_quiet(min(reset - now, self._window))
 
 
 def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None
+    """A plain number; None for anything else, of which ``float`` reads much: nan, inf, 1_000."""
+    text = (text or "").strip()
+    return float(text) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]*)?", text) else None
