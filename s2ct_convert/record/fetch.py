@@ -22,7 +22,7 @@ from .budget import Budget
 from .events import FileProgress, FileWaiting, Note, OnEvent
 from .manifest import RecordFile
 from .partial import Partial
-from .policy import RetryPolicy, Verdict, asked_wait, content_range, etag_md5, judge, page_says
+from .policy import RetryPolicy, Verdict, asked_wait, content_range, etag_md5, judge, page_says, until
 from .service import Service
 from .watch import Transfer, Watch
 
@@ -155,9 +155,8 @@ class Fetch:
                 )
             wait = reason.wait if reason.wait is not None else policy.wait(failures, self._jitter.random())
             if wait > policy.patience:
-                until = time.strftime("%H:%M", time.localtime(self._lanes.clock() + wait))
                 raise NetworkError(
-                    f"{reason.why}; the service asks to wait until {until}",
+                    f"{reason.why}; the service asks to wait {until(self._lanes.clock(), wait)}",
                     where=self._file.key,
                     todo="run the same command again after that: it goes on from where it is",
                 )
