@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from ..errors import Difference, Incomplete, NetworkError
+from ..errors import Difference, NetworkError
 from .answers import body_of, refused, told
 from .api import file_urls
 from .budget import Budget
@@ -109,12 +109,7 @@ class Fetch:
         for last in (False, True):
             self._bring()
             if self._partial.is_right():
-                if not self._partial.publish():
-                    raise Incomplete(
-                        "another process replaced the file while it was fetched",
-                        where=self._file.key,
-                        todo="run the same command again",
-                    )
+                self._partial.publish()
                 return
             if last:
                 aside = self._partial.set_aside()
