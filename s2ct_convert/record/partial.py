@@ -220,9 +220,12 @@ class Lease:
         try:
             owner = json.loads(self._path.read_text())
             host, pid, boot = str(owner["host"]), int(owner["pid"]), str(owner["boot"])
+            if not 0 < pid < 1 << 31:
+                raise ValueError(pid)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):  # torn: its writer died while writing it, or writes it just now
+        except (ValueError, KeyError, TypeError, OverflowError):
+            # Torn: its writer died while writing it, or writes it just now.
             return "a lease without a name" if self._age() < 5 else None
         told = f"process {pid} on {host}"
         if host == socket.gethostname():
