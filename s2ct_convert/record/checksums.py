@@ -82,7 +82,7 @@ def check_files(
     sizes = {job.path: job.path.stat().st_size for job in jobs}
     on_total(sum(sizes.values()))
     any_of = {one.md5 for one in published(DEFAULT_RECORD)}
-    for job, md5 in zip(jobs, md5s([job.path for job in jobs], on_bytes), strict=True):
+    for job, md5 in zip(jobs, list(md5s([job.path for job in jobs], on_bytes)), strict=True):
         results.append(_result(job, md5, sizes[job.path], any_of))
     return sorted(results, key=lambda one: str(one.path))
 
