@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain, count
 from pathlib import Path
 
 from .events import Checked, Checking, Note, OnEvent
@@ -136,13 +137,19 @@ def _continue(path: Path, final: Path, file: RecordFile, on_event: OnEvent) -> N
     """Take a file that somebody began to fetch as our own beginning, unless aria2 wrote it or ours is longer."""
     part = partial_path(final, file)
     if path.with_name(f"{path.name}.aria2").exists() or (_size(part) or 0) >= path.stat().st_size:
-        kept = path.with_name(f"{path.name}.left-alone")
         if path == final:
+            kept = _free(path.with_name(f"{path.name}.left-alone"))
             os.rename(path, kept)
             on_event(Note(f"{file.key}: what is there cannot be continued, kept as {kept.name}"))
         return
     os.replace(path, part)
     on_event(Note(f"{path.name}: {part.stat().st_size:,} of {file.size:,} bytes, continued from there"))
+
+
+def _free(path: Path) -> Path:
+    """The path, or with the first number at its end at which nothing is."""
+    numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    return next(one for one in chain([path], numbered) if not os.path.lexists(one))
 
 
 def _md5s(paths: Sequence[Path], on_event: OnEvent) -> Generator[str]:
