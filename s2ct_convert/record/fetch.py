@@ -161,11 +161,10 @@ class Fetch:
     def _ask(self) -> None:
         """One request, and all bytes it brings."""
         lanes, partial = self._lanes, self._partial
-        lanes.turn()
         ranges = len(self._refused_ranges) < len(self._urls)
         start = partial.have if ranges else 0
         try:
-            answer = lanes.service.get(self._urls[self._url], start=start)
+            answer = lanes.service.get(self._urls[self._url], start=start, turn=lanes.turn)
         except (HTTPError, OSError) as error:
             raise _Again(told(error)) from error
         try:

@@ -35,10 +35,9 @@ def fetch_manifest(service: Service, record: str, policy: RetryPolicy, budget: B
     lanes = Lanes(service, record, policy, budget, Watch(policy), threading.Event(), lambda event: None)
     url, why, failures = record_url(service.base, record), "", 0
     while failures < policy.attempts:
-        lanes.turn()
         wait = None
         try:
-            answer = service.get(url, accept="application/json")
+            answer = service.get(url, accept="application/json", turn=lanes.turn)
             try:
                 lanes.budget.observe(answer.headers, lanes.clock())
                 verdict = judge(answer.status)

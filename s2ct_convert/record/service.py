@@ -6,6 +6,7 @@ The token goes into a header, to the service's own host only, and is in no URL, 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
@@ -64,8 +65,15 @@ class Service:
         self._direct = urllib3.PoolManager(maxsize=16, retries=False)
         self._proxies: dict[str, urllib3.ProxyManager] = {}
 
-    def get(self, url: str, *, start: int = 0, accept: str = "*/*") -> BaseHTTPResponse:
+    def get(
+        self, url: str, *, start: int = 0, accept: str = "*/*", turn: Callable[[], None] = lambda: None
+    ) -> BaseHTTPResponse:
         """An open answer, its body not yet read; follows redirects.
+
+        Parameters
+        ----------
+        turn : callable
+            Waits until a request may be made; called before each, as a redirect leads to another one.
 
         Raises
         ------
@@ -75,6 +83,7 @@ class Service:
             If redirects go on and on, or to somewhere that cannot be asked.
         """
         for _ in range(_REDIRECTS):
+            turn()
             headers = {"User-Agent": self.user_agent, "Accept": accept, "Accept-Encoding": "identity"}
             if self.token and _host(url) == _host(self.base):
                 headers["Authorization"] = f"Bearer {self.token}"

@@ -41,6 +41,17 @@ def test_no_window_ever_has_more_than_the_limit(clock, rng: np.random.Generator)
     assert all(later - earlier >= 10 - 1e-6 for earlier, later in zip(made, made[7:], strict=False))
 
 
+def test_a_service_that_is_up_to_two_seconds_away_counts_no_more_than_the_limit(clock, rng: np.random.Generator):
+    budget, counted = Budget(), []
+    for pause in rng.exponential(0.05, 20_000):
+        clock.now += float(pause)
+        if budget.wait() == 0:
+            counted.append(clock.now + float(rng.uniform(0, 2)))
+    counted.sort()
+    assert len(counted) > 900
+    assert all(later - earlier > 60 for earlier, later in zip(counted, counted[PER_MINUTE:], strict=False))
+
+
 def test_the_longer_quiet_holds(clock):
     budget = Budget(limit=9)
     budget.keep_quiet(30)
