@@ -45,12 +45,14 @@ def checksums(
 
     if manifest is not None and not manifest.is_file():
         raise click.BadParameter(f"{manifest}: there is no such file", param_hint="--manifest")
+    if write_ is not None and not write_.parent.is_dir():
+        raise click.BadParameter(f"{write_.parent}: there is no such folder", param_hint="--write")
     known = read_manifest(manifest) if manifest else None
     with file_progress("reading", 0, quiet=quiet) as progress:
         found = check_files(paths or (Path(),), manifest=known, on_total=progress.set_total, on_bytes=progress.advance)
     if write_:
         lines = [md5sum_line(one.found, _relative(one.path, write_.parent)) for one in found if one.found]
-        write_.write_text("".join(lines), encoding="utf-8")
+        _write(write_, "".join(lines))
     counts = {state: sum(one.state.value == state for one in found) for state in _STATES}
     if json_:
         print_json({"files": [_document(one) for one in found], "counts": counts, "ok": counts["ok"] == len(found)})
@@ -89,6 +91,19 @@ def _relative(path: Path, folder: Path) -> str:
     import os
 
     return os.path.relpath(path, folder)
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file as a whole; what is no file, as /dev/stdout, and what a link leads to is written as it is."""
+    import os
+
+    from ..durable import write_atomic
+
+    data = os.fsencode(text)  # names in it need not be UTF-8
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(data)
+    else:
+        write_atomic(path, data)
 
 
 def _raise(counts: dict[str, int], total: int) -> None:

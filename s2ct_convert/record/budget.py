@@ -6,18 +6,20 @@ in ``X-RateLimit-*`` how many are left. A run of the whole record needs 1 + 72.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 
-PER_MINUTE = 60  # well under the smallest limit ever documented for guests, which is 60
+PER_MINUTE = 60  # the smallest limit ever documented for guests
+WINDOW = 62.0  # seconds; a request may reach the service a little later than it was made, and is counted then
 
 
 class Budget:
     """Hands out requests: at most ``limit`` in any ``window`` seconds, none while the service asks for quiet."""
 
-    def __init__(self, limit: int = PER_MINUTE, window: float = 60.0) -> None:
+    def __init__(self, limit: int = PER_MINUTE, window: float = WINDOW) -> None:
         self._limit, self._window = limit, window
         self._made: deque[float] = deque()
         self._quiet_until = 0.0
@@ -47,14 +49,13 @@ class Budget:
             _number(headers.get(f"X-RateLimit-{name}")) for name in ("Limit", "Remaining", "Reset")
         )
         with self._lock:
-            if limit:
+            if limit is not None and limit > 0:
                 self._limit = max(1, min(self._limit, int(limit)))
         if remaining is not None and remaining < 1 and reset is not None and reset > now:
             self.keep_quiet(min(reset - now, self._window))
 
 
 def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None
+    """A plain number; None for anything else, of which ``float`` reads much: nan, inf, 1_000."""
+    text = (text or "").strip()
+    return float(text) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]*)?", text) else None

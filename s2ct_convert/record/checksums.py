@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import BadName, WrongUsage
 from ..names import parse_name
@@ -79,12 +80,21 @@ def check_files(
             jobs += [_Job(file, None) for file in (_of_record(path, {".7z"}) if path.is_dir() else [path])]
     if not jobs and not results:
         raise WrongUsage("there is nothing to check", where=", ".join(map(str, paths)), expected="files of the record")
+    jobs, results = _once(jobs), _once(results)
     sizes = {job.path: job.path.stat().st_size for job in jobs}
     on_total(sum(sizes.values()))
     any_of = {one.md5 for one in published(DEFAULT_RECORD)}
-    for job, md5 in zip(jobs, md5s([job.path for job in jobs], on_bytes), strict=True):
+    for job, md5 in zip(jobs, list(md5s([job.path for job in jobs], on_bytes)), strict=True):
         results.append(_result(job, md5, sizes[job.path], any_of))
     return sorted(results, key=lambda one: str(one.path))
+
+
+_WithPath = TypeVar("_WithPath", _Job, Checksum)
+
+
+def _once(those: list[_WithPath]) -> list[_WithPath]:
+    """Those of different paths: a file may be given by itself and with its folder."""
+    return list({one.path.absolute(): one for one in those}.values())
 
 
 def _add_known(path: Path, manifest: Manifest, jobs: list[_Job], results: list[Checksum]) -> None:

@@ -211,6 +211,7 @@ def _run_lanes(
         waiting.put(one.file)
     done: list[FileDone] = []
     failed: list[FileFailed] = []
+    unforeseen: list[BaseException] = []
     ended = threading.Semaphore(0)
 
     def lane() -> None:
@@ -227,6 +228,10 @@ def _run_lanes(
                     failed.append(outcome)
                     if outcome.exit_code == MachineError.exit_code:
                         shared.stop.set()  # a full disk would meet every other file too
+        except BaseException as error:  # a thread's own end would be seen by nobody
+            unforeseen.append(error)
+            shared.stop.set()
+            shared.watch.cut_all(STOPPED)
         finally:
             ended.release()
 
@@ -244,6 +249,8 @@ def _run_lanes(
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         raise
+    if unforeseen:
+        raise unforeseen[0]
     return done, failed
 
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from ..errors import Difference, Incomplete, NetworkError
+from ..errors import Difference, NetworkError
 from .answers import body_of, refused, told
 from .api import file_urls
 from .budget import Budget
 from .events import FileProgress, FileWaiting, Note, OnEvent
 from .manifest import RecordFile
 from .partial import Partial
-from .policy import RetryPolicy, Verdict, asked_wait, content_range, etag_md5, judge, page_says
+from .policy import RetryPolicy, Verdict, asked_wait, content_range, etag_md5, judge, page_says, until
 from .service import Service
 from .watch import Transfer, Watch
 
@@ -109,12 +109,7 @@ class Fetch:
         for last in (False, True):
             self._bring()
             if self._partial.is_right():
-                if not self._partial.publish():
-                    raise Incomplete(
-                        "another process replaced the file while it was fetched",
-                        where=self._file.key,
-                        todo="run the same command again",
-                    )
+                self._partial.publish()
                 return
             if last:
                 aside = self._partial.set_aside()
@@ -155,9 +150,8 @@ class Fetch:
                 )
             wait = reason.wait if reason.wait is not None else policy.wait(failures, self._jitter.random())
             if wait > policy.patience:
-                until = time.strftime("%H:%M", time.localtime(self._lanes.clock() + wait))
                 raise NetworkError(
-                    f"{reason.why}; the service asks to wait until {until}",
+                    f"{reason.why}; the service asks to wait {until(self._lanes.clock(), wait)}",
                     where=self._file.key,
                     todo="run the same command again after that: it goes on from where it is",
                 )
@@ -167,11 +161,10 @@ class Fetch:
     def _ask(self) -> None:
         """One request, and all bytes it brings."""
         lanes, partial = self._lanes, self._partial
-        lanes.turn()
         ranges = len(self._refused_ranges) < len(self._urls)
         start = partial.have if ranges else 0
         try:
-            answer = lanes.service.get(self._urls[self._url], start=start)
+            answer = lanes.service.get(self._urls[self._url], start=start, turn=lanes.turn)
         except (HTTPError, OSError) as error:
             raise _Again(told(error)) from error
         try:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _BLOCK = 1 << 20
 
 
-def md5s(paths: Sequence[Path], on_bytes: Callable[[int], None], threads: int | None = None) -> list[str]:
-    """md5 of each file, in order; ``on_bytes`` is told, from many threads, of bytes read."""
+def md5s(paths: Sequence[Path], on_bytes: Callable[[int], None], threads: int | None = None) -> Generator[str]:
+    """md5 of each file, in order, as they come; ``on_bytes`` is told, from many threads, of bytes read.
+
+    To be closed by whoever may stop in between, so that no thread goes on reading.
+    """
     stop = threading.Event()
     with ThreadPoolExecutor(max(1, min(len(paths), threads or os.cpu_count() or 1))) as pool:
         try:
-            return list(pool.map(lambda path: _md5(path, on_bytes, stop), paths))
+            yield from pool.map(lambda path: _md5(path, on_bytes, stop), paths)
         except BaseException:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -15,7 +15,7 @@ from .budget import Budget
 from .events import Note, OnEvent
 from .fetch import Lanes
 from .manifest import Manifest, lock_path, published, read_lock, write_lock
-from .policy import RetryPolicy, Verdict, asked_wait, judge
+from .policy import RetryPolicy, Verdict, asked_wait, judge, until
 from .service import Service
 from .watch import Watch
 
@@ -35,10 +35,9 @@ def fetch_manifest(service: Service, record: str, policy: RetryPolicy, budget: B
     lanes = Lanes(service, record, policy, budget, Watch(policy), threading.Event(), lambda event: None)
     url, why, failures = record_url(service.base, record), "", 0
     while failures < policy.attempts:
-        lanes.turn()
         wait = None
         try:
-            answer = service.get(url, accept="application/json")
+            answer = service.get(url, accept="application/json", turn=lanes.turn)
             try:
                 lanes.budget.observe(answer.headers, lanes.clock())
                 verdict = judge(answer.status)
@@ -58,6 +57,7 @@ def fetch_manifest(service: Service, record: str, policy: RetryPolicy, budget: B
         wait = wait if wait is not None else policy.wait(failures, 0.5)
         if failures < policy.attempts:
             if wait > policy.patience:
+                why += f"; it asks to wait {until(lanes.clock(), wait)}"
                 break
             lanes.pause(wait)
     raise NetworkError(

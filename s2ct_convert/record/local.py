@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain, count
 from pathlib import Path
 
 from .events import Checked, Checking, Note, OnEvent
@@ -70,10 +72,12 @@ def survey(folder: Path, files: Sequence[RecordFile], *, paranoid: bool, on_even
     ]
     if unread:
         on_event(Checking(len(unread), sum((folder / file.key).stat().st_size for file in unread)))
-    for file, md5 in zip(unread, _md5s([folder / file.key for file in unread], on_event), strict=True):
-        if md5 == file.md5:
-            write_receipt(folder, file.key, md5)
-        else:
+    before = [(folder / file.key).stat() for file in unread]
+    with closing(_md5s([folder / file.key for file in unread], on_event)) as found_md5s:
+        for file, status, md5 in zip(unread, before, found_md5s, strict=True):
+            if md5 == file.md5:
+                write_receipt(folder, file.key, md5, status)
+                continue
             aside = set_aside(folder / file.key, folder / file.key, md5)
             on_event(Note(f"{file.key}: its md5 is {md5}, not {file.md5}; kept as {aside.name} and fetched anew"))
     for one in found:
@@ -88,11 +92,12 @@ def _adopt(folder: Path, files: Sequence[RecordFile], on_event: OnEvent) -> None
     strangers = list(_strangers(folder, {file.key for file in files})) if missing else []
     for file in missing:
         same_size = [path for path in strangers if path.stat().st_size == file.size]
-        for path, md5 in zip(same_size, _md5s(same_size, lambda event: None), strict=True):
+        before = [path.stat() for path in same_size]
+        for path, status, md5 in zip(same_size, before, list(_md5s(same_size, lambda event: None)), strict=True):
             if md5 == file.md5:
                 (folder / file.key).parent.mkdir(parents=True, exist_ok=True)
                 os.rename(path, folder / file.key)
-                write_receipt(folder, file.key, md5)
+                write_receipt(folder, file.key, md5, status)
                 on_event(Note(f"{path.name} has the md5 of {file.key}: renamed"))
                 strangers.remove(path)
                 break
@@ -132,8 +137,8 @@ def _continue(path: Path, final: Path, file: RecordFile, on_event: OnEvent) -> N
     """Take a file that somebody began to fetch as our own beginning, unless aria2 wrote it or ours is longer."""
     part = partial_path(final, file)
     if path.with_name(f"{path.name}.aria2").exists() or (_size(part) or 0) >= path.stat().st_size:
-        kept = path.with_name(f"{path.name}.left-alone")
         if path == final:
+            kept = _free(path.with_name(f"{path.name}.left-alone"))
             os.rename(path, kept)
             on_event(Note(f"{file.key}: what is there cannot be continued, kept as {kept.name}"))
         return
@@ -141,5 +146,11 @@ def _continue(path: Path, final: Path, file: RecordFile, on_event: OnEvent) -> N
     on_event(Note(f"{path.name}: {part.stat().st_size:,} of {file.size:,} bytes, continued from there"))
 
 
-def _md5s(paths: Sequence[Path], on_event: OnEvent) -> list[str]:
+def _free(path: Path) -> Path:
+    """The path, or with the first number at its end at which nothing is."""
+    numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    return next(one for one in chain([path], numbered) if not os.path.lexists(one))
+
+
+def _md5s(paths: Sequence[Path], on_event: OnEvent) -> Generator[str]:
     return md5s(paths, lambda n: on_event(Checked(n)))

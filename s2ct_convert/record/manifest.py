@@ -163,7 +163,7 @@ def _from_json(text: str) -> Manifest:
 
 def _from_md5sum(text: str) -> Manifest:
     files = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() also splits at U+2028 and others in names
         if not line.strip():
             continue
         match = _MD5SUM_LINE.fullmatch(line)

@@ -2,8 +2,9 @@
 
 Its length is the truth about how much is there; nothing else is remembered. Continuing reads what is there, which
 gives the md5 of the prefix and proves that the disk still has it. Every write goes to its own offset of the file, so
-that two processes that both believe to own it write the same bytes to the same places; the file gets its name only if
-it is still the very file this process wrote. A broken lease can cost bandwidth, never a wrong byte.
+that two processes that both believe to own it write the same bytes to the same places. Before each write, and before
+the file gets its name, it is seen to be still the very file this process works on: who comes too late stops, and
+writes nothing into what another has published. A broken lease can cost bandwidth, never a wrong byte.
 """
 
 from __future__ import annotations
@@ -83,7 +84,14 @@ class Partial:
         return self.size - self.have
 
     def write(self, block: memoryview) -> None:
-        """The next bytes."""
+        """The next bytes.
+
+        Raises
+        ------
+        Incomplete
+            If another process has published the file or begun a new one.
+        """
+        self._see_that_it_is_mine()
         self._md5.update(block)
         while block:
             n = os.pwrite(self._fd, block, self.have)
@@ -91,9 +99,14 @@ class Partial:
 
     def start_over(self) -> None:
         """Forget what is there, in a new file: another process may still be writing the old one."""
+        self._see_that_it_is_mine()
+        self.path.unlink()
+        try:
+            new = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            raise self._replaced() from None
         os.close(self._fd)
-        self.path.unlink(missing_ok=True)
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        self._fd = new
         self._md5, self.have = hashlib.md5(usedforsecurity=False), 0
 
     def md5(self) -> str:
@@ -104,26 +117,52 @@ class Partial:
         """Whether it is whole, with the right md5."""
         return self.have == self.size and self.md5() == self._wanted
 
-    def publish(self) -> bool:
-        """Give it its name, synced. False if what stands under the name now is not the file that was written here."""
+    def publish(self) -> None:
+        """Give it its name, synced.
+
+        Raises
+        ------
+        Incomplete
+            If what would get the name, or got it, is not the file that was written here.
+        """
         assert self.is_right()
         os.fsync(self._fd)
-        mine = os.fstat(self._fd)
-        if mine.st_size != self.size or not _is(self.path, mine):
-            return False
+        if os.fstat(self._fd).st_size != self.size:
+            raise self._replaced()
+        self._see_that_it_is_mine()
         os.replace(self.path, self.final)
         sync(self.final.parent)
-        return _is(self.final, mine)
+        if not _is(self.final, os.fstat(self._fd)):
+            raise self._replaced()
+
+    def _see_that_it_is_mine(self) -> None:
+        if not _is(self.path, os.fstat(self._fd)):
+            raise self._replaced()
+
+    def _replaced(self) -> Incomplete:
+        return Incomplete(
+            "another process replaced the file while it was fetched",
+            where=str(self.final),
+            todo="run the same command again",
+        )
 
     def set_aside(self) -> Path:
-        """Keep a whole file with the wrong md5 under a name that says so."""
+        """Keep a whole file with the wrong md5 under a name that says so.
+
+        Raises
+        ------
+        Incomplete
+            If it is another process' file by now.
+        """
+        self._see_that_it_is_mine()
         return set_aside(self.path, self.final, self.md5())
 
     def close(self) -> None:
         """Let go; what is there stays, but for a beginning of nothing."""
-        os.close(self._fd)
-        if not self.have:
+        status = os.fstat(self._fd)
+        if not status.st_size and _is(self.path, status):
             self.path.unlink(missing_ok=True)
+        os.close(self._fd)
         self._lease.give_back()
 
 
@@ -181,9 +220,12 @@ class Lease:
         try:
             owner = json.loads(self._path.read_text())
             host, pid, boot = str(owner["host"]), int(owner["pid"]), str(owner["boot"])
+            if not 0 < pid < 1 << 31:
+                raise ValueError(pid)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):  # torn: its writer died while writing it, or writes it just now
+        except (ValueError, KeyError, TypeError, OverflowError):
+            # Torn: its writer died while writing it, or writes it just now.
             return "a lease without a name" if self._age() < 5 else None
         told = f"process {pid} on {host}"
         if host == socket.gethostname():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -53,7 +55,8 @@ class RetryPolicy:
 
     def wait(self, failures: int, jitter: float) -> float:
         """Seconds to wait after so many failures in a row; ``jitter`` in 0 to 1 spreads lanes out."""
-        return float(min(self.longest, self.backoff * 2.0 ** (failures - 1)) * (0.75 + 0.5 * jitter))
+        doublings = min(failures - 1, 1000)  # 2.0 ** 1024 is none
+        return min(self.longest, self.backoff * 2.0**doublings) * (0.75 + 0.5 * jitter)
 
 
 def asked_wait(status: int, headers: Mapping[str, str], now: float) -> float | None:
@@ -73,13 +76,24 @@ def asked_wait(status: int, headers: Mapping[str, str], now: float) -> float | N
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
             return float(text)
         try:
-            return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+            date = email.utils.parsedate_to_datetime(text)
+            date = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)  # dates of HTTP are, however written
+            return max(0.0, date.timestamp() - now)
         except (ValueError, TypeError, OverflowError):
             pass  # in neither form: as if it were not there
     reset = headers.get("X-RateLimit-Reset", "").strip()
     if re.fullmatch(r"[0-9]{9,11}(\.[0-9]+)?", reset):
         return max(0.0, float(reset) - now)
     return None
+
+
+def until(now: float, wait: float) -> str:
+    """How long a wait is, in words: the time of day when it ends, with a date if that is another day."""
+    if wait > 366 * 86400:
+        return "for more than a year"
+    end = time.localtime(now + wait)
+    same_day = end[:3] == time.localtime(now)[:3]
+    return time.strftime("until %H:%M" if same_day else "until %Y-%m-%d %H:%M", end)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A receipt holds size, modification time and inode of the file as it was then; wh
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -13,28 +14,37 @@ from urllib.parse import quote
 from ..durable import write_atomic
 
 FOLDER = ".s2ct-receipts"
+_LONGEST = 180  # characters of a name; file systems take 255, and temporary names are longer
 
 
 def has_receipt(folder: Path, key: str, md5: str) -> bool:
     """Whether the file is the very one that had this md5."""
     try:
         receipt = json.loads(_path(folder, key).read_bytes())
-        return bool(receipt == _receipt(folder / key, md5))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return bool(receipt == _receipt((folder / key).stat(), md5))
+    except (OSError, ValueError):  # not there, torn, or not to be read: no receipt
         return False
 
 
-def write_receipt(folder: Path, key: str, md5: str) -> None:
-    """Note that the file as it is now has this md5."""
+def write_receipt(folder: Path, key: str, md5: str, before: os.stat_result | None = None) -> None:
+    """Note that the file has this md5.
+
+    Parameters
+    ----------
+    before : os.stat_result, optional
+        The file as it was before it was read: what changed while it was read has no receipt. By default as it is now.
+    """
     path = _path(folder, key)
     path.parent.mkdir(exist_ok=True)
-    write_atomic(path, json.dumps(_receipt(folder / key, md5)).encode() + b"\n")
+    write_atomic(path, json.dumps(_receipt(before or (folder / key).stat(), md5)).encode() + b"\n")
 
 
 def _path(folder: Path, key: str) -> Path:
-    return folder / FOLDER / f"{quote(key, safe='')}.json"
+    name = quote(key, safe="")
+    if len(name) > _LONGEST:
+        name = f"{name[:100]}-{hashlib.sha256(key.encode()).hexdigest()}"
+    return folder / FOLDER / f"{name}.json"
 
 
-def _receipt(file: Path, md5: str) -> dict[str, object]:
-    status = os.stat(file)  # noqa: PTH116  # os.stat is what the words above name
+def _receipt(status: os.stat_result, md5: str) -> dict[str, object]:
     return {"md5": md5, "size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}

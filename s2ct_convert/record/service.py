@@ -6,6 +6,7 @@ The token goes into a header, to the service's own host only, and is in no URL, 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
@@ -28,8 +29,7 @@ _REDIRECTS = 5
 def service_url(option: str | None) -> str:
     """Root of the service: the option, else the environment, else Zenodo itself."""
     url = (option or os.environ.get(URL_VARIABLE) or ZENODO).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    if not _is_web(url):
         raise WrongUsage("this is no root of a service", where=url, expected="https://zenodo.org or http://host:port")
     return url
 
@@ -64,8 +64,15 @@ class Service:
         self._direct = urllib3.PoolManager(maxsize=16, retries=False)
         self._proxies: dict[str, urllib3.ProxyManager] = {}
 
-    def get(self, url: str, *, start: int = 0, accept: str = "*/*") -> BaseHTTPResponse:
+    def get(
+        self, url: str, *, start: int = 0, accept: str = "*/*", turn: Callable[[], None] = lambda: None
+    ) -> BaseHTTPResponse:
         """An open answer, its body not yet read; follows redirects.
+
+        Parameters
+        ----------
+        turn : callable
+            Waits until a request may be made; called before each, as a redirect leads to another one.
 
         Raises
         ------
@@ -75,6 +82,7 @@ class Service:
             If redirects go on and on, or to somewhere that cannot be asked.
         """
         for _ in range(_REDIRECTS):
+            turn()
             headers = {"User-Agent": self.user_agent, "Accept": accept, "Accept-Encoding": "identity"}
             if self.token and _host(url) == _host(self.base):
                 headers["Authorization"] = f"Bearer {self.token}"
@@ -95,9 +103,7 @@ class Service:
                 return answer
             answer.drain_conn()
             answer.release_conn()
-            url = urljoin(url, location)
-            if urlsplit(url).scheme not in ("http", "https"):
-                raise NetworkError("the service redirects to what is no web address", where=redact(url))
+            url = _target(url, location)
         raise NetworkError("the service redirects again and again", where=redact(url))
 
     def _manager(self, url: str) -> urllib3.PoolManager:
@@ -138,6 +144,26 @@ def _proxy_manager(proxy: str) -> urllib3.ProxyManager:
     headers = urllib3.make_headers(proxy_basic_auth=login) if login else None
     bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
     return urllib3.ProxyManager(bare, proxy_headers=headers, maxsize=16, retries=False)
+
+
+def _is_web(url: str) -> bool:
+    """Whether a URL is one that can be asked."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number
+        return False
+
+
+def _target(url: str, location: str) -> str:
+    """Where a redirect leads."""
+    try:
+        target = urljoin(url, location)
+    except ValueError:
+        target = ""
+    if not _is_web(target):
+        raise NetworkError("the service redirects to what is no web address", where=redact(url))
+    return target
 
 
 def _host(url: str) -> tuple[str, str | None, int | None]:

@@ -13,7 +13,7 @@ from servers.zenodo import RECORD, Handler, StandIn, good, ranged, serving
 
 from s2ct_convert.record.budget import Budget
 from s2ct_convert.record.download import FilesFailed, download
-from s2ct_convert.record.events import FileIdle
+from s2ct_convert.record.events import FileIdle, FileStarted
 from s2ct_convert.record.policy import RetryPolicy
 
 from .test_fetching import (
@@ -108,6 +108,19 @@ def test_one_429_makes_all_lanes_wait(tmp_path):
         fetch(zenodo, tmp_path, policy())
         assert len(zenodo.requests) == 1 + 8 + 1
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.7z")} == files
+
+
+def test_a_fault_of_our_own_in_a_lane_ends_the_run_and_is_seen(tmp_path):
+    def on_event(event: object) -> None:
+        if isinstance(event, FileStarted) and event.key == FAST:
+            raise ZeroDivisionError
+
+    with serving(TWO) as zenodo:
+        zenodo.vices[SLOW] = [stall_after(1000)]
+        with pytest.raises(ZeroDivisionError):
+            fetch(zenodo, tmp_path, policy(stall=200), on_event=on_event)
+    assert list(tmp_path.glob("*.7z")) == []
+    assert list(tmp_path.glob("*.lease")) == []
 
 
 VICES = st.sampled_from(

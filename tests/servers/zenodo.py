@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import socket
 import socketserver
 import ssl
 import struct
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +35,43 @@ class Request:
     headers: dict[str, str]
 
 
+@dataclass
+class Limit:
+    """So many requests in any window of so many seconds, whoever makes them; what passes it is refused and counted."""
+
+    requests: int
+    seconds: float
+    told: bool = True  # in headers of every answer; else only by refusing
+    refused: int = 0
+    most: int = 0
+    _seen: deque[float] = field(default_factory=deque)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def others(self, requests: int) -> None:
+        """Requests of somebody else at the same address, just now."""
+        self._seen.extend([time.monotonic()] * requests)
+
+    def count(self) -> tuple[bool, dict[str, str]]:
+        """Whether one more is too many, and what the headers tell."""
+        with self._lock:
+            now = time.monotonic()
+            while self._seen and self._seen[0] <= now - self.seconds:
+                self._seen.popleft()
+            too_many = len(self._seen) >= self.requests
+            if too_many:
+                self.refused += 1
+            else:
+                self._seen.append(now)
+            self.most = max(self.most, len(self._seen))
+            wait = self._seen[0] + self.seconds - now
+            told = {
+                "X-RateLimit-Limit": str(self.requests),
+                "X-RateLimit-Remaining": str(self.requests - len(self._seen)),
+                "X-RateLimit-Reset": str(math.ceil(time.time() + wait)),
+            }
+            return too_many, {**(told if self.told else {}), "Retry-After": str(math.ceil(wait))}
+
+
 Vice = Callable[["Handler", bytes, int], None]
 
 
@@ -43,6 +83,7 @@ class StandIn:
     vices: dict[str, list[Vice]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     record_vices: list[Vice] = field(default_factory=list)
+    limit: Limit | None = None
     url: str = ""
     release: threading.Event = field(default_factory=threading.Event)  # ends every stall
 
@@ -63,13 +104,21 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: Server
+    told: dict[str, str]  # of the limit
 
     def do_GET(self) -> None:
         stand_in = self.server.stand_in
+        self.told = {"X-RateLimit-Limit": "133", "X-RateLimit-Remaining": "100", "Retry-After": "59"}
+        too_many = False
+        if stand_in.limit:
+            too_many, self.told = stand_in.limit.count()
         match = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(match[1]) if match else 0
         stand_in.requests.append(Request(self.path, start, dict(self.headers)))
         self.path = re.sub(r"^http://[^/]+", "", self.path)  # asked as a proxy
+        if too_many:
+            self.answer(429, b"<html>Too many requests</html>", {"Content-Type": "text/html"})
+            return
         if self.path == f"/api/records/{RECORD}":
             body = json.dumps(stand_in.document()).encode()
             vice = stand_in.record_vices.pop(0) if stand_in.record_vices else None
@@ -94,10 +143,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Accept-Ranges", "none")  # both, as seen
         self.send_header("Accept-Ranges", "bytes")
-        self.send_header("X-RateLimit-Limit", "133")
-        self.send_header("X-RateLimit-Remaining", "100")
-        if status in (200, 206):
-            self.send_header("Retry-After", "59")  # with good answers, where it means nothing
+        for name, value in self.told.items():
+            if name != "Retry-After" or status in (200, 206) or self.server.stand_in.limit:  # means nothing with these
+                self.send_header(name, value)
         for name, value in headers.items():
             self.send_header(name, value)
         if length is not None:

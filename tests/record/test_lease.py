@@ -1,0 +1,222 @@
+"""Who may work on a file that is not whole yet: leases of the living, the dead, the far away, and torn ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from servers.zenodo import StandIn, serving
+
+from s2ct_convert.errors import EXIT_INCOMPLETE, Incomplete
+from s2ct_convert.processes import boot_id
+from s2ct_convert.record.manifest import RecordFile
+from s2ct_convert.record.partial import LEASE_SECONDS, Lease, Partial, partial_path
+
+from .test_fetching import command, grown, left, stall_after
+
+KEY = "train_50SMG_2.7z"
+DATA = np.random.default_rng(89).bytes(1_500_000)
+FILE = RecordFile(KEY, hashlib.md5(DATA).hexdigest(), len(DATA))
+HERE = {"host": socket.gethostname(), "boot": boot_id()}
+
+
+@pytest.fixture
+def part(tmp_path) -> Path:
+    return partial_path(tmp_path / KEY, FILE)
+
+
+@pytest.fixture
+def lease(part) -> Path:
+    return part.with_name(f"{part.name}.lease")
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """Another process, which lives until it is killed."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def age(path: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def take(part: Path) -> None:
+    """Become the owner, and see that this shows."""
+    lease = Lease(part)
+    lease.take()
+    assert json.loads(part.with_name(f"{part.name}.lease").read_text())["pid"] == os.getpid()
+    lease.give_back()
+    assert not part.with_name(f"{part.name}.lease").exists()
+
+
+class TestThisMachine:
+    def test_the_living_keep_it(self, part, lease, process):
+        lease.write_text(json.dumps({**HERE, "pid": process.pid}))
+        age(lease, 1e6)  # a slow disk or a long stall: alive is alive
+        with pytest.raises(Incomplete) as caught:
+            Partial(part.with_name(KEY), FILE)
+        assert caught.value.exit_code == EXIT_INCOMPLETE
+        assert caught.value.found == f"process {process.pid} on {HERE['host']}"
+        assert lease.name in caught.value.todo
+        assert lease.exists()
+        assert not part.exists()
+
+    def test_the_stopped_are_alive(self, part, lease, process):
+        lease.write_text(json.dumps({**HERE, "pid": process.pid}))
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        with pytest.raises(Incomplete):
+            take(part)
+
+    @pytest.mark.parametrize("waited_for", [True, False])
+    def test_the_dead_do_not_keep_it_nor_do_zombies(self, part, lease, process, waited_for):
+        lease.write_text(json.dumps({**HERE, "pid": process.pid}))
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        if waited_for:
+            process.wait()
+        take(part)
+
+    def test_before_a_boot_a_number_meant_another_process(self, part, lease, process):
+        lease.write_text(json.dumps({**HERE, "pid": process.pid, "boot": "another"}))
+        take(part)
+
+    def test_a_process_that_has_our_number_is_no_more(self, part, lease):
+        lease.write_text(json.dumps({**HERE, "pid": os.getpid()}))
+        take(part)
+
+
+class TestAnotherMachine:
+    """Of its processes nobody here can tell: a lease holds while it or the file is young."""
+
+    @pytest.mark.parametrize(
+        ("lease_age", "part_age", "holds"),
+        [
+            (0, None, True),
+            (LEASE_SECONDS - 30, None, True),
+            (LEASE_SECONDS + 30, None, False),
+            (LEASE_SECONDS + 30, LEASE_SECONDS + 30, False),
+            (LEASE_SECONDS + 30, 5, True),
+            (5, LEASE_SECONDS + 30, True),
+            (-3600, None, True),  # its clock is ahead
+        ],
+    )
+    def test_it_holds_while_something_happens(self, part, lease, process, lease_age, part_age, holds):
+        lease.write_text(json.dumps({"host": "another", "pid": process.pid, "boot": boot_id()}))
+        age(lease, lease_age)
+        if part_age is not None:
+            part.write_bytes(b"x")
+            age(part, part_age)
+        if holds:
+            with pytest.raises(Incomplete, match="another process is fetching") as caught:
+                take(part)
+            assert caught.value.found == f"process {process.pid} on another"
+        else:
+            take(part)
+
+
+TORN = [
+    b"",
+    b"{",
+    b'{"host": "x", "pid": 1',
+    b"[]",
+    b"null",
+    b"7",
+    b'{"host": "x"}',
+    b"\xff\xfe",
+    bytes(100),
+    *(json.dumps({**HERE, "pid": pid}).encode() for pid in ("x", None, [], 0, -1, 2**31, 10**30, float("inf"))),
+]
+
+
+class TestTorn:
+    @pytest.mark.parametrize("content", TORN, ids=map(str, range(len(TORN))))
+    def test_it_is_being_written_or_its_writer_is_dead(self, part, lease, content):
+        lease.write_bytes(content)
+        with pytest.raises(Incomplete):
+            take(part)
+        age(lease, 6)
+        take(part)
+
+
+def test_a_lease_is_given_back_by_its_owner_only(part, lease):
+    one = Lease(part)
+    one.take()
+    theirs = json.dumps({"host": "another", "pid": 1, "boot": "x", "lease": "y"})
+    lease.write_text(theirs)
+    one.give_back()
+    assert lease.read_text() == theirs
+    lease.unlink()
+    one.give_back()
+
+
+@pytest.fixture
+def zenodo() -> Iterator[StandIn]:
+    with serving({KEY: DATA}) as stand_in:
+        yield stand_in
+
+
+class TestTwoProcesses:
+    """Real ones, on one folder."""
+
+    @pytest.fixture
+    def first(self, zenodo, tmp_path) -> Iterator[subprocess.Popen[str]]:
+        """A download that got 500 kB and waits for more until the service lets go."""
+        zenodo.vices[KEY] = [stall_after(500_000)]
+        with subprocess.Popen(command(zenodo, tmp_path), stderr=subprocess.PIPE, text=True) as process:
+            while process.poll() is None and not grown(tmp_path, 500_000):
+                time.sleep(0.01)  # nothing tells when the other process has written what it got
+            yield process
+            process.kill()
+
+    def test_the_second_is_refused_and_the_first_goes_on(self, zenodo, tmp_path, first):
+        second = subprocess.run(command(zenodo, tmp_path), capture_output=True, text=True)
+        assert second.returncode == EXIT_INCOMPLETE, second.stderr
+        assert f"process {first.pid} on {HERE['host']}" in second.stderr
+        assert zenodo.asked(KEY) == [0]
+        zenodo.release.set()
+        _, told = first.communicate(timeout=60)
+        assert first.returncode == 0, told
+        assert (tmp_path / KEY).read_bytes() == DATA
+        assert left(tmp_path) == {KEY}
+
+    def test_one_that_was_thought_dead_stops_when_it_comes_back(self, zenodo, tmp_path, first, lease, part):
+        lease.write_text(json.dumps({"host": "another", "pid": first.pid, "boot": "x", "lease": "y"}))
+        for path in (lease, part):
+            age(path, LEASE_SECONDS + 60)
+        second = subprocess.run(command(zenodo, tmp_path), capture_output=True, text=True)
+        assert second.returncode == 0, second.stderr
+        assert zenodo.asked(KEY) == [0, 500_000]
+        published = (tmp_path / KEY).stat()
+        zenodo.release.set()
+        _, told = first.communicate(timeout=60)
+        assert first.returncode == EXIT_INCOMPLETE, told
+        assert "another process replaced the file" in told
+        assert (tmp_path / KEY).stat() == published
+        assert (tmp_path / KEY).read_bytes() == DATA
+        assert left(tmp_path) == {KEY}
+
+    def test_of_many_that_find_a_dead_one_each_ends_well_or_is_refused(self, zenodo, tmp_path, part, lease, process):
+        part.write_bytes(DATA[:100_000])
+        lease.write_text(json.dumps({**HERE, "pid": process.pid}))
+        process.kill()
+        process.wait()
+        many = [subprocess.Popen(command(zenodo, tmp_path), stderr=subprocess.PIPE, text=True) for _ in range(4)]
+        told = [one.communicate(timeout=120)[1] for one in many]
+        assert {one.returncode for one in many} <= {0, EXIT_INCOMPLETE}, told
+        assert 0 in {one.returncode for one in many}, told
+        assert (tmp_path / KEY).read_bytes() == DATA
+        assert left(tmp_path) == {KEY}
