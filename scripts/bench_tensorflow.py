@@ -4,7 +4,10 @@ Run by bench_reading.py in an environment of TensorFlow's own; prints one JSON o
 graph and a first, warming pass are not timed; the seconds are the median of ``PASSES``. ``plain`` maps one record
 after another, ``parallel`` as many at once and ahead as TensorFlow likes.
 
+``select`` keeps the samples of these localids, as bench_readers.py asks.
+
 usage: bench_tensorflow.py TFRECORD plain|parallel|version
+       bench_tensorflow.py TFRECORD select LOCALID,LOCALID...
 """
 
 from __future__ import annotations
@@ -59,10 +62,13 @@ def seconds(data: Any) -> float:
 
 
 def main() -> None:
-    path, how = sys.argv[1:]
+    path, how, *localids = sys.argv[1:]
     out: dict[str, Any] = {"version": tf.__version__}
     if how != "version":
         data = examples(path, how)
+        if how == "select":
+            wanted = tf.constant([int(one) for one in localids[0].split(",")], tf.int64)
+            data = data.filter(lambda example: tf.reduce_any(wanted == example["localid"]))
         seconds(data)
         out["seconds"] = statistics.median(seconds(data) for _ in range(PASSES))
     print(json.dumps(out))

@@ -25,8 +25,10 @@ from ..errors import NotAStore, StoreDamaged
 from ..store.codecs import BLOSC_FILTER
 
 Pixels = npt.NDArray[np.uint16]
+Bytes = npt.NDArray[np.uint8]
 
 _ABSENT = 2**64 - 1  # offset and size of a chunk that is not in its shard (Zarr v3, sharding codec, 1.0)
+_CRC_OF_ALL = 0x48674BC7  # CRC-32C of any bytes followed by their own CRC-32C, little-endian
 _DEFLATE, _SHUFFLE, _FLETCHER32 = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
 
 
@@ -52,7 +54,7 @@ class Chunks(Protocol):
             If it, or what tells where it is, is missing or broken.
         """
 
-    def decode(self, data: bytes, out: Pixels) -> None:
+    def decode(self, data: Bytes, out: Pixels) -> None:
         """Decode a chunk into ``out``, (chunk_obs, 4, 42, 42), C order.
 
         Raises
@@ -114,11 +116,10 @@ class ZarrChunks:
             raise StoreDamaged("the index at the end of this shard does not fit its checksum", where=path)
         return np.frombuffer(data[:-4], "<u8").reshape(-1, 2)
 
-    def decode(self, data: bytes, out: Pixels) -> None:
-        packed = data[:-4]
-        if struct.pack("<I", google_crc32c.value(packed)) != data[-4:]:
+    def decode(self, data: Bytes, out: Pixels) -> None:
+        if google_crc32c.value(data) != _CRC_OF_ALL:
             raise ValueError("CRC-32C does not fit")
-        _unblosc(packed, out)
+        _unblosc(data[:-4], out)
 
 
 class Hdf5Chunks:
@@ -155,7 +156,7 @@ class Hdf5Chunks:
             raise StoreDamaged(f"chunk {number} of image is missing", where=self._file)
         return Place(self._file, int(self._offsets[number]), int(self._sizes[number]))
 
-    def decode(self, data: bytes, out: Pixels) -> None:
+    def decode(self, data: Bytes, out: Pixels) -> None:
         try:
             packed = Fletcher32().decode(data)
         except RuntimeError:

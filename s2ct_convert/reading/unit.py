@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..names import UnitName
 from ..store.layout import IMAGE
 from .chunks import open_chunks
-from .images import Images
+from .images import Images, New, Task
 
 
 class Sample(NamedTuple):
@@ -110,6 +110,12 @@ class Unit:
             If what is stored is missing or does not fit its checksums.
         """
         return self._images.read(ranges)
+
+    def plan_images(
+        self, ranges: Sequence[slice], new: New | None = None
+    ) -> tuple[list[npt.NDArray[np.uint16]], list[Task]]:
+        """The arrays of ``images`` before they are read, and what reads them: for reading several units at once."""
+        return self._images.plan(ranges, new)
 
     def rows(self, localid: int) -> slice:
         """Where the observations of a sample are.
