@@ -152,12 +152,16 @@ def urls(
     """
     from ..record.api import record_id
     from ..record.download import Selection
+    from ..record.live import check_published
     from ..record.manifest import read_lock
     from ..record.service import service_url
     from ..record.urls import FORMATS
 
     record = record_id(record)
-    manifest = read_lock(folder, record) or _ask(record, base_url, user_agent)
+    manifest = read_lock(folder, record)
+    if manifest is None:
+        manifest = _ask(record, base_url, user_agent)
+        check_published(manifest)
     write = FORMATS[format_]
     for file in Selection.of(tiles, splits, files).of_manifest(manifest):
         click.echo(write(service_url(base_url), record, file), nl=False)

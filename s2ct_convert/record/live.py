@@ -85,6 +85,21 @@ def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest
                 todo="if you want the record as it is now, move the lock away",
             )
         return lock
+    check_published(live)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = write_lock(folder, live)
+    on_event(Note(f"the list of {len(live.files)} files is kept in {path.name}"))
+    return live
+
+
+def check_published(live: Manifest) -> None:
+    """Compare what the service says with the bundled list, by md5; a record that is not bundled is as it is.
+
+    Raises
+    ------
+    Difference
+        If they differ.
+    """
     if (known := published(live.record)) and sorted(p.md5 for p in known) != sorted(file.md5 for file in live.files):
         missing = {p.md5 for p in known} - {file.md5 for file in live.files}
         raise Difference(
@@ -94,10 +109,6 @@ def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest
             found=f"{len(live.files)} files, {len(missing)} of those md5 sums are not among them",
             todo="look at the page of the record; a newer version of this program may know it",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    path = write_lock(folder, live)
-    on_event(Note(f"the list of {len(live.files)} files is kept in {path.name}"))
-    return live
 
 
 def _changes(lock: Manifest, live: Manifest) -> list[str]:

@@ -186,6 +186,7 @@ def good(handler: Handler, data: bytes, start: int) -> None:
 
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
+    request_queue_size = 64  # of a shorter one some lanes would come in a second later, when the kernel tries again
     daemon_threads = True
     stand_in: StandIn
 

@@ -1,0 +1,140 @@
+"""A record that is not what it was, by the lock or by the bundled list, is told and never followed in silence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from servers import zenodo as server
+from servers.zenodo import StandIn, serving
+
+from s2ct_convert.errors import EXIT_DIFFERENCE, Difference
+from s2ct_convert.record.budget import Budget
+from s2ct_convert.record.download import download
+from s2ct_convert.record.live import settle_manifest
+from s2ct_convert.record.manifest import (
+    DEFAULT_RECORD,
+    Manifest,
+    RecordFile,
+    lock_path,
+    published,
+    read_lock,
+    write_lock,
+)
+
+from .test_fetching import QUICK
+
+A, B, C = (hashlib.md5(name.encode()).hexdigest() for name in "abc")
+LIVE = Manifest.of("4711", [RecordFile("a", A, 1), RecordFile("b", B, 2)], "10.5281/zenodo.4711")
+
+
+def settle(folder: Path, live: Manifest) -> list[object]:
+    told: list[object] = []
+    assert settle_manifest(folder, live, told.append).files == live.files
+    return told
+
+
+def test_what_is_told_first_is_kept_and_what_is_told_then_compared(tmp_path):
+    folder = tmp_path / "new"
+    (note,) = settle(folder, LIVE)
+    assert "the list of 2 files is kept in 4711.lock.json" in note.text
+    before = lock_path(folder, "4711").read_bytes()
+    assert settle(folder, LIVE) == []
+    assert settle(folder, Manifest.of("4711", reversed(LIVE.files))) == []
+    assert lock_path(folder, "4711").read_bytes() == before
+
+
+CHANGES = {
+    "gone": ([RecordFile("a", A, 1)], "b is gone"),
+    "new": ([*LIVE.files, RecordFile("c", C, 3)], "c is new"),
+    "another md5": ([RecordFile("a", A, 1), RecordFile("b", C, 2)], "b has another md5 or size"),
+    "another size": ([RecordFile("a", A, 1), RecordFile("b", B, 3)], "b has another md5 or size"),
+    "another name": ([RecordFile("a", A, 1), RecordFile("c", B, 2)], "b is gone; c is new"),
+    "names swapped": (
+        [RecordFile("a", B, 2), RecordFile("b", A, 1)],
+        "a has another md5 or size; b has another md5 or size",
+    ),
+    "many": ([RecordFile(str(i), C, i) for i in range(9)], "a is gone; b is gone; 0 is new; 1 is new; 2 is new"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_otherwise_than_the_lock(tmp_path, case):
+    settle(tmp_path, LIVE)
+    files, words = CHANGES[case]
+    with pytest.raises(Difference, match="otherwise than the lock") as caught:
+        settle(tmp_path, Manifest.of("4711", files))
+    assert caught.value.exit_code == EXIT_DIFFERENCE
+    assert caught.value.found == words
+    assert caught.value.where == str(lock_path(tmp_path, "4711"))
+    assert read_lock(tmp_path, "4711") == LIVE
+
+
+MD5S = [one.md5 for one in published(DEFAULT_RECORD)]
+
+
+def bundled(md5s: list[str]) -> Manifest:
+    """The bundled record under names that nobody here knows."""
+    return Manifest.of(DEFAULT_RECORD, [RecordFile(f"name {i}", md5, i) for i, md5 in enumerate(md5s)])
+
+
+def test_the_bundled_record_is_known_by_its_md5_sums(tmp_path):
+    settle(tmp_path, bundled(MD5S[::-1]))
+    assert len(read_lock(tmp_path, DEFAULT_RECORD).files) == 72
+
+
+@pytest.mark.parametrize(
+    ("md5s", "files", "missing"),
+    [
+        ([*MD5S[:-1], A], 72, 1),
+        (MD5S[1:], 71, 1),
+        ([*MD5S, A], 73, 0),
+        ([*MD5S, MD5S[0]], 73, 0),
+        ([*MD5S[1:], MD5S[1]], 72, 1),
+        ([A], 1, 72),
+    ],
+)
+def test_otherwise_than_the_bundled_list(tmp_path, md5s, files, missing):
+    with pytest.raises(Difference, match="when this program was made") as caught:
+        settle(tmp_path / "new", bundled(md5s))
+    assert caught.value.found == f"{files} files, {missing} of those md5 sums are not among them"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_lock_that_a_user_chose_to_trust_is_followed(tmp_path):
+    """Who moved the lock away and put another there wants the record as it is now."""
+    changed = bundled([*MD5S[:-1], A])
+    write_lock(tmp_path, changed)
+    assert settle(tmp_path, changed) == []
+
+
+def test_another_record_is_as_it_is(tmp_path):
+    settle(tmp_path, replace(bundled([A]), record="4712"))
+
+
+@pytest.fixture
+def zenodo(monkeypatch) -> Iterator[StandIn]:
+    """A service that has another file in the bundled record."""
+    monkeypatch.setattr(server, "RECORD", DEFAULT_RECORD)
+    with serving({"train_50SMG_2.7z": b"not what it was"}) as stand_in:
+        yield stand_in
+
+
+def test_nothing_of_a_changed_record_is_fetched(zenodo, tmp_path):
+    with pytest.raises(Difference, match="when this program was made"):
+        download(tmp_path / "new", base_url=zenodo.url, policy=QUICK, budget=Budget(1000))
+    assert len(zenodo.requests) == 1
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("command", "code"), [("download", EXIT_DIFFERENCE), ("urls", EXIT_DIFFERENCE), ("list", 0)])
+def test_commands(s2ct, zenodo, tmp_path, command, code):
+    """``list`` shows what the service has now: that is what it is for."""
+    done = s2ct(command, tmp_path, "--base-url", zenodo.url)
+    assert done.returncode == code, done.stderr
+    assert ("when this program was made" in done.stderr) == (code != 0)
+    assert ("train_50SMG_2.7z" in done.stdout) == (code == 0)
+    assert list(tmp_path.iterdir()) == []
