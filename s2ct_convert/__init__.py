@@ -13,12 +13,18 @@ from .version import __version__
 if TYPE_CHECKING:
     from .conversion.run import convert
     from .conversion.summary import Summary, UnitsFailed
-    from .errors import S2ctError
+    from .errors import S2ctError, StoreDamaged
+    from .reading.epoch import Shard, read_epoch
+    from .reading.select import Selection
     from .reading.store import Store, open_store
+    from .reading.table import Samples
     from .reading.unit import Sample, Unit
     from .sample import sample_sources
     from .show.preview import preview
     from .source.read import read_examples
+    from .verify.against import verify_against
+    from .verify.sources import verify_sources
+    from .verify.store import verify_store
 
 # Loaded when first used: `s2ct --help` needs none of numpy, zarr and h5py.
 _HOME = {
@@ -33,12 +39,24 @@ _HOME = {
     "Sample": "reading.unit",
     "Store": "reading.store",
     "Unit": "reading.unit",
+    "Samples": "reading.table",
+    "Selection": "reading.select",
+    "Shard": "reading.epoch",
+    "read_epoch": "reading.epoch",
+    "StoreDamaged": "errors",
+    "verify_against": "verify.against",
+    "verify_sources": "verify.sources",
+    "verify_store": "verify.store",
 }
 
 __all__ = [
     "S2ctError",
     "Sample",
+    "Samples",
+    "Selection",
+    "Shard",
     "Store",
+    "StoreDamaged",
     "Summary",
     "Unit",
     "UnitsFailed",
@@ -46,8 +64,12 @@ __all__ = [
     "convert",
     "open_store",
     "preview",
+    "read_epoch",
     "read_examples",
     "sample_sources",
+    "verify_against",
+    "verify_sources",
+    "verify_store",
 ]
 
 

@@ -18,5 +18,8 @@ def need_torch() -> Any:
     try:
         import torch
     except ImportError as error:
-        raise MissingPackage("this needs PyTorch", todo="install it as pytorch.org tells for your machine") from error
+        raise MissingPackage(
+            "this needs PyTorch",
+            todo="install it as pytorch.org says for your machine, or pip install 's2ct-convert[torch]'",
+        ) from error
     return torch
