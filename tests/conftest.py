@@ -97,3 +97,17 @@ def made(made_sources: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
         codec = "blosc" if kind == "blosc" else None
         s2ct_convert.convert(made_sources, path, codec=codec, linked=kind == "linked")
     return stores
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Of mutated stores: how many were found, and how many were as good as before to every reader."""
+    totals: dict[str, list[int]] = {}
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "mutations":
+                what, *counts = value
+                totals[what] = [a + b for a, b in zip(totals.get(what, [0, 0]), counts, strict=True)]
+    for what, (found, harmless) in sorted(totals.items()):
+        terminalreporter.write_line(
+            f"{what}: {found} of {found + harmless} found, {harmless} change nothing a reader gets"
+        )

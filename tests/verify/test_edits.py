@@ -155,13 +155,14 @@ KINDS: tuple[Callable[[Path, np.random.Generator], str], ...] = (
 
 @pytest.mark.parametrize("number", range(EDITS))
 @pytest.mark.parametrize("kind", list(FORMATS))
-def test_an_edit_is_found(stores, kind, number, tmp_path):
+def test_an_edit_is_found(stores, kind, number, tmp_path, record_property):
     own = tmp_path / FORMATS[kind]
     (shutil.copytree if stores[kind].is_dir() else shutil.copy)(stores[kind], own)
     rng = np.random.default_rng((number, len(kind)))
     told = KINDS[number % len(KINDS)](own, rng)
     assert plain_or_error(own) != plain.view(stores[kind]), "the edit changed nothing"
     assert verify_store(own).findings, told
+    record_property("mutations", (f"edits of {kind}", 1, 0))
 
 
 def plain_or_error(path: Path) -> Any:

@@ -71,7 +71,7 @@ def looked_at(path: Path) -> tuple[list[str], Any]:
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 @pytest.mark.parametrize("kind", list(FORMATS))
-def test_no_flipped_bit_that_a_reader_sees_goes_unnoticed(stores, kind, batch, tmp_path, capsys):
+def test_no_flipped_bit_that_a_reader_sees_goes_unnoticed(stores, kind, batch, tmp_path, record_property):
     clean = plain.view(stores[kind])
     found = harmless = 0
     for number, (file, offset, bit) in enumerate(places(stores[kind], np.random.default_rng((batch, len(kind))))):
@@ -89,5 +89,4 @@ def test_no_flipped_bit_that_a_reader_sees_goes_unnoticed(stores, kind, batch, t
             harmless += 1
             assert seen == clean, f"byte {offset}, bit {bit} of {target.name} changed what a reader gets"
         shutil.rmtree(own.parent)
-    with capsys.disabled():
-        print(f"\n{kind} {batch}: {found} of {FLIPS} flips found, {harmless} change nothing a reader gets")
+    record_property("mutations", (f"bits flipped in {kind}", found, harmless))
