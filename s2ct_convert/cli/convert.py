@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 _CODECS = """\b
 Codecs, with size against the raw pixels and speed of one core (packing, unpacking; docs/codecs.md):
-  zarr  fast      blosc lz4        0.69   1,300 MB/s  2,500 MB/s
-        balanced  blosc zstd 3     0.64     330 MB/s  1,500 MB/s   [default]
-        small     blosc zstd 7     0.61      36 MB/s  1,800 MB/s
+  zarr  fast      blosc lz4        0.68   1,400 MB/s  2,400 MB/s
+        balanced  blosc zstd 2     0.62     450 MB/s  1,600 MB/s   [default]
+        small     blosc zstd 9     0.59       7 MB/s  1,100 MB/s
         all three: core codecs of Zarr v3 (zarr-python, xarray, tensorstore, zarrs, zarrita.js, GDAL)
-  hdf5  gzip      shuffle deflate  0.66     440 MB/s    260 MB/s   [default]
+  hdf5  gzip      shuffle deflate  0.65     440 MB/s    250 MB/s   [default]
                   every HDF5 and netCDF-4 build
-        blosc     blosc zstd 3     0.64     350 MB/s  1,300 MB/s
+        blosc     blosc zstd 2     0.62     410 MB/s  1,300 MB/s
                   needs the Blosc filter: hdf5plugin for h5py; netCDF4-python brings it"""
 
 

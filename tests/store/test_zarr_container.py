@@ -17,8 +17,8 @@ from .units import container, expected, table, write
 CHUNK, SHARD, OBS = 32, 4096, (4, 42, 42)
 BLOSC = {  # of image, by the name on the command line; docs/design.md section 3 has that of balanced
     "fast": {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle"},
-    "balanced": {"cname": "zstd", "clevel": 3, "shuffle": "bitshuffle"},
-    "small": {"cname": "zstd", "clevel": 7, "shuffle": "shuffle"},
+    "balanced": {"cname": "zstd", "clevel": 2, "shuffle": "shuffle"},
+    "small": {"cname": "zstd", "clevel": 9, "shuffle": "shuffle"},
 }
 BYTES, CRC32C = {"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}
 
