@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .reading.table import Samples
     from .reading.unit import Sample, Unit
     from .sample import sample_sources
+    from .show.croissant import write_croissant
     from .show.preview import preview
     from .source.read import read_examples
     from .verify.against import verify_against
@@ -47,6 +48,7 @@ _HOME = {
     "verify_against": "verify.against",
     "verify_sources": "verify.sources",
     "verify_store": "verify.store",
+    "write_croissant": "show.croissant",
 }
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "verify_against",
     "verify_sources",
     "verify_store",
+    "write_croissant",
 ]
 
 

@@ -2,8 +2,8 @@
 
 Crops of the real Sentinel-2 scenes in ``../shared/data`` under seasons, clouds, haze, shadow and snow, with sensor
 noise in every pixel, so that no two timestamps are alike; without those scenes, series of the synthetic scenes of
-``sample_scene.py``, turned and with noise. With Blosc zstd 3 and bitshuffle the pixels of the archive ``train_50SMG_11.7z`` there come
-to 0.638 of their size, these to 0.644.
+``sample_scene.py``, turned and with noise. With Blosc zstd 3 and bitshuffle the pixels of the archive
+``train_50SMG_11.7z`` there come to 0.638 of their size, these to 0.644.
 
 usage: python scripts/bench_input.py FOLDER [--size 500MB] [--seed N] [--shuffled]
 """

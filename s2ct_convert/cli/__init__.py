@@ -18,6 +18,7 @@ from ..errors import S2ctError, from_os_error
 from ..version import __version__
 from . import options
 from .convert import convert
+from .croissant import croissant
 from .demo import demo
 from .download import download
 from .extract import extract
@@ -53,7 +54,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, list_, urls, download, verify, convert, extract, info, preview):
+for command in (demo, list_, urls, download, verify, convert, extract, info, preview, croissant):
     cli.add_command(command)
 
 

@@ -1,0 +1,42 @@
+"""``s2ct croissant``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+
+
+@click.command(short_help="Describe a store for reuse (Croissant 1.1).")
+@click.argument("store", type=options.ANY_PATH)
+@click.argument("folder", type=options.ANY_PATH, required=False, metavar="[FOLDER]")
+@options.overwrite
+@options.as_json
+@options.progress
+def croissant(store: Path, folder: Path | None, overwrite: bool, json_: bool, quiet: bool, verbose: bool) -> None:
+    """Write a description of STORE into FOLDER (default: STORE.croissant beside it), made from the store itself.
+
+    \b
+    croissant.json   Croissant 1.1: what it is, where from, its files and samples; for mlcroissant and search engines
+    samples.csv      the index, one line a sample
+    files.sha256     of every file of the store, as sha256sum -c takes it
+    CITATION.cff     how to cite the dataset
+    """
+    from ..durable import size_of
+    from ..show.bar import file_progress
+    from ..show.croissant import write_croissant
+    from ..show.tables import print_json
+    from ..show.words import plural, size
+
+    with file_progress("reading", size_of(store) if store.exists() else 0, quiet=quiet) as progress:
+        done = write_croissant(store, folder, overwrite=overwrite, on_bytes=progress.advance)
+    if json_:
+        facts = {"files": done.files, "bytes": done.bytes, "samples": done.samples}
+        print_json({"folder": str(done.folder), "document": str(done.folder / "croissant.json"), **facts})
+    else:
+        print(
+            f"{done.folder / 'croissant.json'}: {plural(done.samples, 'sample')} in {plural(done.files, 'file')}, "
+            f"{size(done.bytes)}"
+        )
