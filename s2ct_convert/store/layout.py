@@ -125,6 +125,12 @@ def unit_arrays(label_pixels: int) -> tuple[ArraySpec, ...]:
     return obs + SAMPLE_ARRAYS + BAND_ARRAYS
 
 
+# A unit is a dataset of its own: CF tools know it for a ragged array by the feature type. It has no coordinates beyond
+# its tile, which CF 9.1 would like a time series to have.
+FEATURE_TYPE = {"featureType": "timeSeries"}
+UNIT_ATTRIBUTES: Attributes = {"Conventions": "CF-1.11", **FEATURE_TYPE}
+
+
 def index_arrays(tiles: tuple[str, ...]) -> tuple[ArraySpec, ...]:
     """Arrays of the index, one row per sample of the whole store, sorted by split, tile and localid."""
     row = ("sample",)
@@ -158,6 +164,7 @@ def root_attributes(*, state: str, version: str, command: str, units: int, diges
     now = _now()
     return {
         "Conventions": "CF-1.11, ACDD-1.3",
+        **FEATURE_TYPE,
         "title": "Labelled Sentinel-2 time series for cloud detection",
         "summary": (
             "Time series of 42 x 42 pixel patches of bands B2, B3, B4 and B8 at 10 m with a cloud class, date and "

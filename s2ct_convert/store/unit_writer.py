@@ -24,7 +24,7 @@ from ..durable import remove, size_of
 from .codecs import CHUNK_BYTES, Chunk, Encode
 from .container import Container, UnitTarget
 from .digest import TABLES_DIGEST, Table, UnitDigest, make_tables, tables_digest
-from .layout import BAND_DATA, CHUNK_OBS, IMAGE, LABELS, OBS_SHAPE, unit_arrays
+from .layout import BAND_DATA, CHUNK_OBS, IMAGE, LABELS, OBS_SHAPE, UNIT_ATTRIBUTES, unit_arrays
 from .pool import OrderedPool
 
 WINDOW_OBS = 4096  # 57.8 MB of images in the second pass
@@ -104,7 +104,7 @@ class UnitWriter:
             "row_start": row_start,
             "row_size": np.diff(row_start).astype(np.int32),
         }
-        attributes = {**attributes, "content_digest": digest}
+        attributes = {**UNIT_ATTRIBUTES, **attributes, "content_digest": digest}
         data = {**columns, **BAND_DATA}
         image = Table(IMAGE.name, IMAGE.dtype, IMAGE.dims, (len(owner), *OBS_SHAPE), IMAGE.attributes, None)
         attributes[TABLES_DIGEST] = tables_digest(attributes, [image, *make_tables(arrays, data)])
