@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Check a store against itself, and against its sources.")
 @click.argument("path", type=options.ANY_PATH, metavar="STORE")
+@click.argument("more", type=options.ANY_PATH, nargs=-1, metavar="[--against SOURCE...]")
 @click.option(
     "--against",
     "against",
     type=options.ANY_PATH,
     multiple=True,
     metavar="SOURCE",
-    help="An archive, a TFRecord or a folder of them; every example of it must be found in the store, bit for bit."
-    " Can be given several times.",
+    help="Archives, TFRecords or folders of them; every example of each must be found in the store, bit for bit.",
 )
 @click.option(
     "--sample",
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @options.progress
 def store(
     path: Path,
+    more: tuple[Path, ...],
     against: tuple[Path, ...],
     fraction: float,
     seed: int,
@@ -55,7 +56,7 @@ def store(
     \b
     s2ct verify store clouds.zarr
     s2ct verify store clouds.zarr --sample 0.05
-    s2ct verify store clouds.zarr --against archives/
+    s2ct verify store clouds.zarr --against archives/*.7z
     """
     from ..errors import Difference
     from ..show.bar import file_progress
@@ -63,14 +64,17 @@ def store(
     from ..show.words import plural
     from ..verify.store import verify_store
 
+    if more and not against:
+        raise click.UsageError(f"Got unexpected extra arguments ({' '.join(map(str, more))})")
+    against += more  # those that a shell made of archives/*.7z
     with file_progress("checking", 0, quiet=quiet) as progress:
         report = verify_store(
             path, fraction=fraction, seed=seed, on_total=progress.set_total, on_bytes=progress.advance
         )
     findings, compared = list(report.findings), None
     if against and report.units:
-        compared, more = _compare(path, against, jobs or options.available_cores(), quiet)
-        findings += more
+        compared, differences = _compare(path, against, jobs or options.available_cores(), quiet)
+        findings += differences
     if json_:
         print_json(
             {

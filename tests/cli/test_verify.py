@@ -34,6 +34,16 @@ def test_a_right_store(s2ct, stores, name):
     )
 
 
+def test_several_sources_as_a_shell_gives_them(s2ct, stores):
+    archives = sorted((stores / "archives").iterdir())
+    done = s2ct("verify", "store", stores / "s.zarr", "--against", *archives)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "14 examples compared" in done.stdout
+    done = s2ct("verify", "store", stores / "s.zarr", *archives)
+    assert done.returncode == 2
+    assert "unexpected extra arguments" in done.stderr
+
+
 def test_a_part_of_it(s2ct, stores):
     done = s2ct("verify", "store", stores / "s.zarr", "--sample", "0.01", "--json")
     document = json.loads(done.stdout)
