@@ -8,8 +8,8 @@ from typing import Any
 
 import hdf5plugin  # noqa: F401  # registers the Blosc filter
 import numpy as np
+import plain
 import pytest
-from store import plain
 
 import s2ct_convert
 from s2ct_convert.reading.store import open_store

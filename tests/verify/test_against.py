@@ -270,7 +270,7 @@ def test_the_same_tfrecord_in_another_archive_differs_by_its_md5_alone(clean, su
     data = packed([random_group(rng, 0, 33)])
     other = write_archive(tmp_path / "train_49RGN_1.7z", {"train_49RGN_1": data, "notes.txt": b"packed again"})
     (difference,) = clean[suffix].differences([other])
-    assert difference.startswith("train/49RGN: made from a file with md5 ")
+    assert difference.startswith(f"train/49RGN, {other}: made from a file with md5 ")
 
 
 def test_a_source_of_no_unit_of_the_store_is_wrong_usage(clean, suffix, tmp_path, rng):
