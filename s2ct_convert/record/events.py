@@ -57,7 +57,7 @@ class FileProgress:
 
 @dataclass(frozen=True)
 class FileWaiting:
-    """A lane waits before it asks again, and why."""
+    """A lane waits before it asks again, and why; ``key`` is ``record <id>`` where the list of files is asked for."""
 
     key: str
     seconds: float
