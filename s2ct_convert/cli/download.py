@@ -77,27 +77,29 @@ def download(
             )
         except FilesFailed as failed:
             failure, report = failed, failed.report
-    extracted = _extract(report, quiet=quiet) if extract else []
-    _print(report, extracted, json_)
+    extracted: list[str] = []
+    try:
+        if extract:
+            _extract(report, extracted, quiet=quiet)
+    finally:
+        _print(report, extracted, json_)
     if failure is not None:
         raise failure
 
 
-def _extract(report: Report, *, quiet: bool) -> list[str]:
-    """Unpack what is there, each archive beside itself."""
+def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
+    """Unpack what is there, each archive beside itself; ``out`` gets the paths."""
     from ..show.bar import file_progress
     from ..show.words import size
     from ..source.extract import extract_archive
 
     archives = [report.folder / key for key in sorted((*report.before, *(one.key for one in report.done)))]
     archives = [archive for archive in archives if archive.suffix == ".7z"]
-    out: list[str] = []
     with file_progress("extracting", sum(archive.stat().st_size for archive in archives), quiet=quiet) as progress:
         for archive in archives:
             for file in extract_archive(archive, archive.parent, on_bytes=progress.advance):
                 out.append(str(file.path))
                 progress.line(f"{file.path}: {size(file.bytes)}{', was there' if file.was_there else ''}")
-    return out
 
 
 def _print(report: Report, extracted: list[str], json_: bool) -> None:

@@ -37,9 +37,9 @@ def list_(
     sizes; to check the files themselves: s2ct verify checksums DEST.
     """
     from ..record.api import record_id
-    from ..record.download import Selection
     from ..record.local import look
     from ..record.manifest import published, read_lock
+    from ..record.selection import Selection
     from ..show.tables import print_json, print_table
     from ..show.words import plural, size
 
@@ -151,8 +151,8 @@ def urls(
     s2ct urls --format wget --tile 50SMG | sh
     """
     from ..record.api import record_id
-    from ..record.download import Selection
     from ..record.manifest import read_lock
+    from ..record.selection import Selection
     from ..record.service import service_url
     from ..record.urls import FORMATS
 

@@ -6,7 +6,6 @@ its name only when size and md5 fit; then its receipt is written. Running it aga
 
 from __future__ import annotations
 
-import fnmatch
 import queue
 import shutil
 import threading
@@ -15,62 +14,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import BadName, MachineError, S2ctError, SomeFailed, WrongUsage, from_os_error
-from ..names import parse_name
+from ..errors import MachineError, S2ctError, SomeFailed, WrongUsage, from_os_error
 from .api import record_id
 from .budget import Budget
 from .events import FileDone, FileFailed, FileIdle, FileStarted, OnEvent, Planned
 from .fetch import STOPPED, Fetch, Lanes, Stopped
 from .live import fetch_manifest, settle_manifest
 from .local import Local, State, survey
-from .manifest import DEFAULT_RECORD, Manifest, RecordFile, read_lock
+from .manifest import DEFAULT_RECORD, RecordFile, read_lock
 from .partial import Partial
 from .policy import RetryPolicy
 from .receipts import write_receipt
+from .selection import Selection
 from .service import USER_AGENT, Service, service_url, token_from_environment
 from .watch import Watch
 
 STOP_SECONDS = 0.7  # for lanes to put their things away after Ctrl-C
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which files of a record are wanted; empty means all."""
-
-    tiles: frozenset[str] = frozenset()
-    splits: frozenset[str] = frozenset()
-    globs: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, tiles: Iterable[str] = (), splits: Iterable[str] = (), globs: Iterable[str] = ()) -> Selection:
-        return cls(frozenset(tile.removeprefix("T") for tile in tiles), frozenset(splits), tuple(globs))
-
-    def __call__(self, key: str) -> bool:
-        if self.globs and not any(fnmatch.fnmatchcase(key, glob) for glob in self.globs):
-            return False
-        if not (self.tiles or self.splits):
-            return True
-        try:
-            unit, _ = parse_name(key)
-        except BadName:
-            return False
-        return (not self.tiles or unit.tile in self.tiles) and (not self.splits or unit.split in self.splits)
-
-    def of_manifest(self, manifest: Manifest) -> list[RecordFile]:
-        """The wanted files.
-
-        Raises
-        ------
-        WrongUsage
-            If there are none.
-        """
-        files = [file for file in manifest.files if self(file.key)]
-        if not files:
-            some = ", ".join(file.key for file in manifest.files[:6])
-            raise WrongUsage(
-                "no file of the record is of that kind", where=f"record {manifest.record}", found=f"{some}, ..."
-            )
-        return files
 
 
 @dataclass(frozen=True)
@@ -151,6 +110,7 @@ def download(
     began, folder, record = time.monotonic(), Path(folder), record_id(record)
     policy, budget = policy or RetryPolicy(), budget or Budget()
     selection, tell = Selection.of(tiles, splits, files), _in_turn(on_event)
+    _check_folder(folder)
     stop = threading.Event()
     with Service(
         service_url(base_url),
@@ -160,12 +120,12 @@ def download(
         read=policy.stall + policy.connect,
     ) as service:
         lock = read_lock(folder, record)
-        manifest = lock or settle_manifest(folder, fetch_manifest(service, record, policy, budget), tell)
+        manifest = lock or settle_manifest(folder, fetch_manifest(service, record, policy, budget, tell), tell)
         wanted = selection.of_manifest(manifest)
         found = survey(folder, wanted, paranoid=paranoid, on_event=tell)
         todo = [one for one in found if one.state is not State.OK]
         if todo and lock:
-            settle_manifest(folder, fetch_manifest(service, record, policy, budget), tell)
+            settle_manifest(folder, fetch_manifest(service, record, policy, budget, tell), tell)
         before = tuple(one.file.key for one in found if one.state is State.OK)
         total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
         _check_space(folder, total - have)
@@ -187,6 +147,13 @@ def _in_turn(on_event: OnEvent) -> OnEvent:
             on_event(event)  # type: ignore[arg-type]
 
     return tell
+
+
+def _check_folder(folder: Path) -> None:
+    """See that a folder is there or can be made, before anything is asked for."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise WrongUsage("this is a file, not a folder", where=str(there), todo="choose another place")
 
 
 def _check_space(folder: Path, need: int) -> None:
@@ -211,6 +178,7 @@ def _run_lanes(
         waiting.put(one.file)
     done: list[FileDone] = []
     failed: list[FileFailed] = []
+    bugs: list[BaseException] = []
     ended = threading.Semaphore(0)
 
     def lane() -> None:
@@ -227,6 +195,9 @@ def _run_lanes(
                     failed.append(outcome)
                     if outcome.exit_code == MachineError.exit_code:
                         shared.stop.set()  # a full disk would meet every other file too
+        except BaseException as error:
+            bugs.append(error)
+            shared.stop.set()
         finally:
             ended.release()
 
@@ -237,6 +208,8 @@ def _run_lanes(
     try:
         for _ in threads:
             ended.acquire()
+        if bugs:  # a lane that dies must not look like one that has nothing to do
+            raise bugs[0]
     except BaseException:
         shared.stop.set()
         shared.watch.cut_all(STOPPED)
