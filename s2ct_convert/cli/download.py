@@ -89,6 +89,7 @@ def download(
 
 def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
     """Unpack what is there, each archive beside itself; ``out`` gets the paths."""
+    from ..errors import DestinationExists
     from ..show.bar import file_progress
     from ..show.words import size
     from ..source.extract import extract_archive
@@ -97,7 +98,12 @@ def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
     archives = [archive for archive in archives if archive.suffix == ".7z"]
     with file_progress("extracting", sum(archive.stat().st_size for archive in archives), quiet=quiet) as progress:
         for archive in archives:
-            for file in extract_archive(archive, archive.parent, on_bytes=progress.advance):
+            try:
+                files = extract_archive(archive, archive.parent, on_bytes=progress.advance)
+            except DestinationExists as error:  # there is no --overwrite here
+                todo = "move it away, or unpack with s2ct extract --overwrite"
+                raise DestinationExists(error.what, where=error.where, todo=todo) from error
+            for file in files:
                 out.append(str(file.path))
                 progress.line(f"{file.path}: {size(file.bytes)}{', was there' if file.was_there else ''}")
 

@@ -110,7 +110,8 @@ def download(
     began, folder, record = time.monotonic(), Path(folder), record_id(record)
     policy, budget = policy or RetryPolicy(), budget or Budget()
     selection, tell = Selection.of(tiles, splits, files), _in_turn(on_event)
-    _check_folder(folder)
+    if folder.exists() and not folder.is_dir():
+        raise WrongUsage("this is a file, not a folder", where=str(folder), todo="choose another place")
     stop = threading.Event()
     with Service(
         service_url(base_url),
@@ -147,13 +148,6 @@ def _in_turn(on_event: OnEvent) -> OnEvent:
             on_event(event)  # type: ignore[arg-type]
 
     return tell
-
-
-def _check_folder(folder: Path) -> None:
-    """See that a folder is there or can be made, before anything is asked for."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise WrongUsage("this is a file, not a folder", where=str(there), todo="choose another place")
 
 
 def _check_space(folder: Path, need: int) -> None:
