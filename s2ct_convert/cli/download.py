@@ -120,6 +120,7 @@ def _print(report: Report, extracted: list[str], json_: bool) -> None:
             "fetched": [dataclasses.asdict(one) for one in report.done],
             "before": list(report.before),
             "failed": [dataclasses.asdict(one) for one in report.failed],
+            "left": list(report.left),
             "extracted": extracted,
             "bytes_fetched": fetched,
             "seconds": round(report.seconds, 3),
@@ -133,5 +134,6 @@ def _print(report: Report, extracted: list[str], json_: bool) -> None:
         ("before", plural(len(report.before), "file")),
     ]
     facts += [("failed", plural(len(report.failed), "file"))] if report.failed else []
+    facts += [("left", plural(len(report.left), "file"))] if report.left else []
     facts += [("extracted", plural(len(extracted), "file"))] if extracted else []
     print_facts(facts)

@@ -34,13 +34,14 @@ STOP_SECONDS = 0.7  # for lanes to put their things away after Ctrl-C
 
 @dataclass(frozen=True)
 class Report:
-    """What a download did."""
+    """What a download did: files fetched now, there before, failed, and left where it had to stop before their turn."""
 
     folder: Path
     record: str
     done: tuple[FileDone, ...]
     before: tuple[str, ...]
     failed: tuple[FileFailed, ...]
+    left: tuple[str, ...]
     seconds: float
 
 
@@ -49,7 +50,8 @@ class FilesFailed(SomeFailed):
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        n, total = len(report.failed), len(report.failed) + len(report.done) + len(report.before)
+        n = len(report.failed) + len(report.left)
+        total = n + len(report.done) + len(report.before)
         super().__init__(
             f"{n} of {total} files could not be had",
             {failure.exit_code for failure in report.failed},
@@ -134,7 +136,9 @@ def download(
         with Watch(policy, lambda transfer, idle: tell(FileIdle(transfer.key, idle))) as watch:
             shared = Lanes(service, record, policy, budget, watch, stop, tell)
             done, failed = _run_lanes(folder, shared, todo, lanes)
-    report = Report(folder, record, tuple(done), before, tuple(failed), time.monotonic() - began)
+    settled = {one.key for one in done} | {one.key for one in failed}
+    left = tuple(one.file.key for one in todo if one.file.key not in settled)
+    report = Report(folder, record, tuple(done), before, tuple(failed), left, time.monotonic() - began)
     if failed:
         raise FilesFailed(report)
     return report
