@@ -29,6 +29,7 @@ from .selection import Selection
 from .service import USER_AGENT, Service, service_url, token_from_environment
 from .watch import Watch
 
+WAKE_SECONDS = 0.2
 STOP_SECONDS = 0.7  # for lanes to put their things away after Ctrl-C
 
 
@@ -133,7 +134,7 @@ def download(
         total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
         _check_space(folder, total - have)
         tell(Planned(len(todo), total, have, len(before)))
-        with Watch(policy, lambda transfer, idle: tell(FileIdle(transfer.key, idle))) as watch:
+        with Watch(policy, lambda transfer, idle: tell(FileIdle(transfer.key, idle, transfer.have()))) as watch:
             shared = Lanes(service, record, policy, budget, watch, stop, tell)
             done, failed = _run_lanes(folder, shared, todo, lanes)
     settled = {one.key for one in done} | {one.key for one in failed}
@@ -205,7 +206,8 @@ def _run_lanes(
         thread.start()
     try:
         for _ in threads:
-            ended.acquire()
+            while not ended.acquire(timeout=WAKE_SECONDS):
+                pass  # to see signals, also those that the system gave to another thread
         if bugs:  # a lane that dies must not look like one that has nothing to do
             raise bugs[0]
     except BaseException:

@@ -66,10 +66,11 @@ class FileWaiting:
 
 @dataclass(frozen=True)
 class FileIdle:
-    """No byte has come for so long."""
+    """No byte has come for so long; ``have`` bytes of the file are there."""
 
     key: str
     seconds: float
+    have: int
 
 
 @dataclass(frozen=True)
