@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,12 @@ from .helpers import assert_says
 RNG = np.random.default_rng(63)
 FILES = {f"train_{zone}SMG_2.7z": RNG.bytes(1_000_000) for zone in (50, 51, 52)}
 FIRST = min(FILES)
+# Lets no file grow larger than this, then becomes what is asked for.
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -129,11 +134,7 @@ def test_a_full_disk_stops_the_other_files_too(run, zenodo, disk):
 def test_a_file_larger_than_may_be_written_is_told_and_continued_where_it_may(zenodo, tmp_path):
     """A limit of the size of files, as quotas of some systems look to a program."""
     command = [sys.executable, "-m", "s2ct_convert", "download", str(tmp_path), "--record", RECORD, "--file", FIRST]
-
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
-
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limited)
+    done = subprocess.run([sys.executable, "-c", LIMITED, *command], capture_output=True, text=True)
     assert_says(done, EXIT_MACHINE, FIRST, "File too large")
     assert right_names(tmp_path) == {}
     (part,) = tmp_path.glob("*.part")
