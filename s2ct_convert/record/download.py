@@ -202,9 +202,9 @@ def _run_lanes(
 
     # Daemons: one that waits for an answer does not keep the process when the user wants it to end.
     threads = [threading.Thread(target=lane, name=f"s2ct-lane-{i}", daemon=True) for i in range(min(lanes, len(todo)))]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for _ in threads:
             while not ended.acquire(timeout=WAKE_SECONDS):
                 pass  # to see signals, also those that the system gave to another thread
@@ -214,7 +214,7 @@ def _run_lanes(
         shared.stop.set()
         shared.watch.cut_all(STOPPED)
         deadline = time.monotonic() + STOP_SECONDS
-        for thread in threads:
+        for thread in filter(threading.Thread.is_alive, threads):  # a signal may come before all are started
             thread.join(max(0.0, deadline - time.monotonic()))
         raise
     return done, failed
