@@ -6,6 +6,7 @@ its name only when size and md5 fit; then its receipt is written. Running it aga
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
 import threading
@@ -14,13 +15,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import MachineError, S2ctError, SomeFailed, WrongUsage, from_os_error
+from ..errors import MachineError, S2ctError, SomeFailed, from_os_error
 from .api import record_id
 from .budget import Budget
 from .events import FileDone, FileFailed, FileIdle, FileStarted, OnEvent, Planned
 from .fetch import STOPPED, Fetch, Lanes, Stopped
 from .live import fetch_manifest, settle_manifest
-from .local import Local, State, survey
+from .local import Local, State, check_folder, survey
 from .manifest import DEFAULT_RECORD, RecordFile, read_lock
 from .partial import Partial
 from .policy import RetryPolicy
@@ -63,7 +64,7 @@ class FilesFailed(SomeFailed):
 
 
 def download(
-    folder: str | Path,
+    folder: str | os.PathLike[str],
     *,
     record: str = DEFAULT_RECORD,
     tiles: Iterable[str] = (),
@@ -109,12 +110,18 @@ def download(
     Difference
         If the service describes the record otherwise than the lock.
     NetworkError, MachineError, WrongUsage
+
+    Examples
+    --------
+    >>> import s2ct_convert
+    >>> report = s2ct_convert.download("archives", tiles=["50SMG"], splits=["train"])  # doctest: +SKIP
+    >>> [done.key for done in report.done]  # doctest: +SKIP
+    ['train_50SMG_462.7z']
     """
     began, folder, record = time.monotonic(), Path(folder), record_id(record)
     policy, budget = policy or RetryPolicy(), budget or Budget()
     selection, tell = Selection.of(tiles, splits, files), _in_turn(on_event)
-    if folder.exists() and not folder.is_dir():
-        raise WrongUsage("this is a file, not a folder", where=str(folder), todo="choose another place")
+    check_folder(folder)
     stop = threading.Event()
     with Service(
         service_url(base_url),
