@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from .reading.store import Store, open_store
     from .reading.table import Samples
     from .reading.unit import Sample, Unit
+    from .record.checksums import Check, Checksum, check_files
+    from .record.download import FilesFailed, Report, download
+    from .record.listing import list_files, list_urls
+    from .record.local import Local, State
     from .sample import sample_sources
     from .show.croissant import write_croissant
     from .show.preview import preview
+    from .source.extract import Extracted, extract_archive
     from .source.read import read_examples
     from .verify.against import verify_against
     from .verify.sources import verify_sources
@@ -34,7 +39,19 @@ _HOME = {
     "UnitsFailed": "conversion.summary",
     "S2ctError": "errors",
     "preview": "show.preview",
+    "download": "record.download",
+    "Report": "record.download",
+    "FilesFailed": "record.download",
+    "list_files": "record.listing",
+    "list_urls": "record.listing",
+    "Local": "record.local",
+    "State": "record.local",
+    "check_files": "record.checksums",
+    "Checksum": "record.checksums",
+    "Check": "record.checksums",
     "sample_sources": "sample",
+    "extract_archive": "source.extract",
+    "Extracted": "source.extract",
     "read_examples": "source.read",
     "open_store": "reading.store",
     "Sample": "reading.unit",
@@ -52,18 +69,30 @@ _HOME = {
 }
 
 __all__ = [
+    "Check",
+    "Checksum",
+    "Extracted",
+    "FilesFailed",
+    "Local",
+    "Report",
     "S2ctError",
     "Sample",
     "Samples",
     "Selection",
     "Shard",
+    "State",
     "Store",
     "StoreDamaged",
     "Summary",
     "Unit",
     "UnitsFailed",
     "__version__",
+    "check_files",
     "convert",
+    "download",
+    "extract_archive",
+    "list_files",
+    "list_urls",
     "open_store",
     "preview",
     "read_epoch",

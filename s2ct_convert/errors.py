@@ -151,8 +151,8 @@ def _combined(codes: set[int], *, some_done: bool) -> int:
 
 
 _TODO = {
-    errno.ENOSPC: "free some space and run the same command again: finished units are kept",
-    errno.EDQUOT: "raise the quota or free some space and run the same command again: finished units are kept",
+    errno.ENOSPC: "free some space and run the same command again: what is finished is kept",
+    errno.EDQUOT: "raise the quota or free some space and run the same command again: what is finished is kept",
     errno.EACCES: "check the permissions, or choose another place",
     errno.EPERM: "check the permissions, or choose another place",
     errno.EROFS: "choose a place that can be written to",

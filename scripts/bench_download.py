@@ -3,7 +3,7 @@
 Both fetch from the same server on the loopback, which sends files as fast as the kernel can; in turn, ``--repeat``
 times.
 
-usage: python scripts/bench_download.py [--size 1GB] [--files 8] [--repeat 3] [--work DIR]
+usage: python scripts/bench_download.py [--size 1GB] [--files 8] [--repeat 3] [--json FILE] [--work DIR]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import bench_input
-from bench_report import in_turn
+from bench_report import Row, in_turn, machine, print_report, write_json
 
 RECORD = "4711"
 LANES = 3
@@ -85,10 +85,12 @@ def main() -> None:
     parser.add_argument("--size", type=bench_input.parse_size, default="1GB", help="of all files (default: 1GB)")
     parser.add_argument("--files", type=int, default=8)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it, with every run, to FILE")
     parser.add_argument("--work", type=Path, metavar="DIR")
     options = parser.parse_args()
     if shutil.which("curl") is None or shutil.which("md5sum") is None:
         sys.exit("not measured: this needs curl and md5sum")
+    facts = {**machine(), "size": options.size, "files": options.files, "lanes": LANES, "repeat": options.repeat}
     with tempfile.TemporaryDirectory(dir=options.work, prefix="s2ct-bench-") as work:
         folder, out = Path(work, "served"), Path(work, "out")
         folder.mkdir()
@@ -124,12 +126,15 @@ def main() -> None:
         runs = in_turn(options.repeat, ours=ours, curl=curl)
         server.shutdown()
     mine, theirs = (statistics.median(runs[name]) for name in ("ours", "curl"))
-    print("| what | against | ratio | target | |\n|---|---|---:|---|---|")
-    print(
-        f"| download, {options.size / 1e6:.0f} MB in {options.files} files, {LANES} lanes | curl and md5sum | "
-        f"{mine / theirs:.2f} | <= 1.15 | {mine:.2f} s against {theirs:.2f} s |"
-    )
-    print(f"| its peak memory | 120 MB | {max(peaks) / 120:.2f} | <= 1 | {max(peaks):.0f} MB |")
+    what = f"download, {options.size / 1e6:.0f} MB in {options.files} files, {LANES} lanes"
+    seconds = {f"{name}_seconds": values for name, values in runs.items()}
+    rows = [
+        Row(what, "curl and md5sum", mine / theirs, ("<", 1.15), f"{mine:.2f} s against {theirs:.2f} s", seconds),
+        Row("its peak memory", "120 MB", max(peaks) / 120, ("<", 1), f"{max(peaks):.0f} MB", {"peak_mb": peaks}),
+    ]
+    print_report(facts, rows)
+    if options.json:
+        write_json(options.json, facts, rows)
 
 
 if __name__ == "__main__":

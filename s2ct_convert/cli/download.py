@@ -77,27 +77,35 @@ def download(
             )
         except FilesFailed as failed:
             failure, report = failed, failed.report
-    extracted = _extract(report, quiet=quiet) if extract else []
-    _print(report, extracted, json_)
+    extracted: list[str] = []
+    try:
+        if extract:
+            _extract(report, extracted, quiet=quiet)
+    finally:
+        _print(report, extracted, json_)
     if failure is not None:
         raise failure
 
 
-def _extract(report: Report, *, quiet: bool) -> list[str]:
-    """Unpack what is there, each archive beside itself."""
+def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
+    """Unpack what is there, each archive beside itself; ``out`` gets the paths."""
+    from ..errors import DestinationExists
     from ..show.bar import file_progress
     from ..show.words import size
     from ..source.extract import extract_archive
 
     archives = [report.folder / key for key in sorted((*report.before, *(one.key for one in report.done)))]
     archives = [archive for archive in archives if archive.suffix == ".7z"]
-    out: list[str] = []
     with file_progress("extracting", sum(archive.stat().st_size for archive in archives), quiet=quiet) as progress:
         for archive in archives:
-            for file in extract_archive(archive, archive.parent, on_bytes=progress.advance):
+            try:
+                files = extract_archive(archive, archive.parent, on_bytes=progress.advance)
+            except DestinationExists as error:  # there is no --overwrite here
+                todo = "move it away, or unpack with s2ct extract --overwrite"
+                raise DestinationExists(error.what, where=error.where, todo=todo) from error
+            for file in files:
                 out.append(str(file.path))
                 progress.line(f"{file.path}: {size(file.bytes)}{', was there' if file.was_there else ''}")
-    return out
 
 
 def _print(report: Report, extracted: list[str], json_: bool) -> None:
@@ -112,6 +120,7 @@ def _print(report: Report, extracted: list[str], json_: bool) -> None:
             "fetched": [dataclasses.asdict(one) for one in report.done],
             "before": list(report.before),
             "failed": [dataclasses.asdict(one) for one in report.failed],
+            "left": list(report.left),
             "extracted": extracted,
             "bytes_fetched": fetched,
             "seconds": round(report.seconds, 3),
@@ -125,5 +134,6 @@ def _print(report: Report, extracted: list[str], json_: bool) -> None:
         ("before", plural(len(report.before), "file")),
     ]
     facts += [("failed", plural(len(report.failed), "file"))] if report.failed else []
+    facts += [("left", plural(len(report.left), "file"))] if report.left else []
     facts += [("extracted", plural(len(extracted), "file"))] if extracted else []
     print_facts(facts)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from . import options, record_options
-
-if TYPE_CHECKING:
-    from ..record.manifest import Manifest
 
 
 @click.command("list", short_help="List the files of the record and what of them is here.")
@@ -36,18 +33,24 @@ def list_(
     States: ok (checked before), unchecked (right size, never read), partial, wrong size, missing. Nothing is read but
     sizes; to check the files themselves: s2ct verify checksums DEST.
     """
+    from ..errors import WrongUsage
     from ..record.api import record_id
-    from ..record.download import Selection
+    from ..record.listing import find_manifest
     from ..record.local import look
-    from ..record.manifest import published, read_lock
+    from ..record.manifest import published
+    from ..record.selection import Selection
     from ..show.tables import print_json, print_table
     from ..show.words import plural, size
 
     record = record_id(record)
-    manifest = read_lock(folder, record)
-    if manifest is None and not offline:
-        manifest = _ask(record, base_url, user_agent)
+    manifest = find_manifest(folder, record, offline=offline, base_url=base_url, user_agent=user_agent)
     if manifest is None:
+        if tiles or splits or files:
+            raise WrongUsage(
+                "without a lock nothing can be chosen: the bundled list has no names",
+                where=str(folder),
+                todo="leave out --offline, or --tile, --split and --file",
+            )
         _print_published(record, published(record), json_)
         return
     rows = [_row(look(folder, file)) for file in Selection.of(tiles, splits, files).of_manifest(manifest)]
@@ -107,16 +110,6 @@ def _print_published(record: str, known: Any, json_: bool) -> None:
     print(f"{len(known)} files, as the page of the record lists them; names come with the service's first answer")
 
 
-def _ask(record: str, base_url: str | None, user_agent: str | None) -> Manifest:
-    from ..record.budget import Budget
-    from ..record.live import fetch_manifest
-    from ..record.policy import RetryPolicy
-    from ..record.service import USER_AGENT, Service, service_url, token_from_environment
-
-    with Service(service_url(base_url), user_agent or USER_AGENT, token_from_environment()) as service:
-        return fetch_manifest(service, record, RetryPolicy(attempts=4), Budget())
-
-
 @click.command(short_help="Print the URLs of the files for another downloader.")
 @click.argument("folder", type=options.ANY_PATH, default=".", metavar="[DEST]")
 @click.option(
@@ -150,18 +143,16 @@ def urls(
     s2ct urls --format aria2 > urls.txt; aria2c -i urls.txt -c -j 3
     s2ct urls --format wget --tile 50SMG | sh
     """
-    from ..record.api import record_id
-    from ..record.download import Selection
-    from ..record.live import check_published
-    from ..record.manifest import read_lock
-    from ..record.service import service_url
-    from ..record.urls import FORMATS
+    from ..record.listing import list_urls
 
-    record = record_id(record)
-    manifest = read_lock(folder, record)
-    if manifest is None:
-        manifest = _ask(record, base_url, user_agent)
-        check_published(manifest)
-    write = FORMATS[format_]
-    for file in Selection.of(tiles, splits, files).of_manifest(manifest):
-        click.echo(write(service_url(base_url), record, file), nl=False)
+    for text in list_urls(
+        folder,
+        format=format_,
+        record=record,
+        tiles=tiles,
+        splits=splits,
+        files=files,
+        base_url=base_url,
+        user_agent=user_agent,
+    ):
+        click.echo(text, nl=False)

@@ -50,8 +50,8 @@ def body_of(answer: BaseHTTPResponse) -> str:
         return ""
 
 
-def refused(key: str, answer: BaseHTTPResponse) -> S2ctError:
-    """The error for an answer that no further request will change."""
+def refused(key: str, answer: BaseHTTPResponse, *, what: str = "file") -> S2ctError:
+    """The error for an answer that no further request will change. ``what`` was asked for: a file or a record."""
     status, html = answer.status, answer.headers.get("Content-Type", "").lower().startswith("text/html")
     body = body_of(answer)
     where = f"{key} ({redact(answer.url or '')})" if answer.url else key
@@ -63,11 +63,12 @@ def refused(key: str, answer: BaseHTTPResponse) -> S2ctError:
         )
     if status in (401, 403):
         return NetworkError(
-            f"the service does not give this file to everyone ({status})",
+            f"the service does not give this {what} to everyone ({status})",
             where=where,
             found=body[:200],
             todo="set S2CT_ZENODO_TOKEN to a token that may read it",
         )
     if status in (404, 410):
-        return NetworkError(f"the service does not have this file ({status})", where=where, todo="see s2ct list")
+        todo = "see s2ct list" if what == "file" else "check --record; a restricted record needs S2CT_ZENODO_TOKEN"
+        return NetworkError(f"the service does not have this {what} ({status})", where=where, todo=todo)
     return NetworkError(f"the service answers {status} {answer.reason or ''}".rstrip(), where=where, found=body[:200])

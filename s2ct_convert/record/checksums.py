@@ -6,6 +6,7 @@ record, which has md5 sums without names: then a file is right if its md5 is one
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -15,7 +16,7 @@ from typing import TypeVar
 from ..errors import BadName, WrongUsage
 from ..names import parse_name
 from .hashing import md5s
-from .manifest import DEFAULT_RECORD, Manifest, RecordFile, find_lock, published
+from .manifest import DEFAULT_RECORD, Manifest, RecordFile, find_lock, published, read_manifest
 from .partial import partial_path
 
 
@@ -47,30 +48,47 @@ class _Job:
 
 
 def check_files(
-    paths: Sequence[Path],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    manifest: Manifest | None = None,
+    manifest: Manifest | str | os.PathLike[str] | None = None,
     on_total: Callable[[int], None] = lambda n: None,
     on_bytes: Callable[[int], None] = lambda n: None,
 ) -> list[Checksum]:
-    """Check files, and all files that a manifest names in folders.
+    """Check files by their md5, and all files that a manifest names in folders. Nothing is changed.
 
     Parameters
     ----------
-    paths : sequence of Path
+    paths : path-like or sequence of path-like
         Files or folders. Of a folder every file of the manifest is expected.
-    manifest : Manifest, optional
+    manifest : Manifest or path-like, optional
+        What they are compared with, or a lock or md5sum file of it; by default the lock beside the files, else the
+        bundled md5 sums of record 10613705.
     on_total, on_bytes : callable
-        Told how many bytes will be read, and how many more were read.
+        Told how many bytes will be read, and how many more were read, the latter from several threads.
+
+    Returns
+    -------
+    list of Checksum
+        Sorted by path.
 
     Raises
     ------
     WrongUsage
         If a path is not there, or there is nothing to check.
+
+    Examples
+    --------
+    >>> import s2ct_convert
+    >>> found = s2ct_convert.check_files("archives")  # doctest: +SKIP
+    >>> [one.path for one in found if one.state is not s2ct_convert.Check.OK]  # doctest: +SKIP
+    []
     """
+    places = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    if isinstance(manifest, str | os.PathLike):
+        manifest = read_manifest(Path(manifest))
     results: list[Checksum] = []
     jobs: list[_Job] = []
-    for path in paths:
+    for path in places:
         if not path.exists():
             raise WrongUsage("there is no such file or folder", where=str(path), todo="check the path")
         known = manifest or find_lock(path if path.is_dir() else path.parent)
@@ -79,7 +97,7 @@ def check_files(
         else:
             jobs += [_Job(file, None) for file in (_of_record(path, {".7z"}) if path.is_dir() else [path])]
     if not jobs and not results:
-        raise WrongUsage("there is nothing to check", where=", ".join(map(str, paths)), expected="files of the record")
+        raise WrongUsage("there is nothing to check", where=", ".join(map(str, places)), expected="files of the record")
     jobs, results = _once(jobs), _once(results)
     sizes = {job.path: job.path.stat().st_size for job in jobs}
     on_total(sum(sizes.values()))

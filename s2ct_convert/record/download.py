@@ -6,7 +6,7 @@ its name only when size and md5 fit; then its receipt is written. Running it aga
 
 from __future__ import annotations
 
-import fnmatch
+import os
 import queue
 import shutil
 import threading
@@ -15,73 +15,35 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import BadName, MachineError, S2ctError, SomeFailed, WrongUsage, from_os_error
-from ..names import parse_name
+from ..errors import MachineError, S2ctError, SomeFailed, from_os_error
 from .api import record_id
 from .budget import Budget
 from .events import FileDone, FileFailed, FileIdle, FileStarted, OnEvent, Planned
 from .fetch import STOPPED, Fetch, Lanes, Stopped
 from .live import fetch_manifest, settle_manifest
-from .local import Local, State, survey
-from .manifest import DEFAULT_RECORD, Manifest, RecordFile, read_lock
+from .local import Local, State, check_folder, survey
+from .manifest import DEFAULT_RECORD, RecordFile, read_lock
 from .partial import Partial
 from .policy import RetryPolicy
 from .receipts import write_receipt
+from .selection import Selection
 from .service import USER_AGENT, Service, service_url, token_from_environment
 from .watch import Watch
 
+WAKE_SECONDS = 0.2
 STOP_SECONDS = 0.7  # for lanes to put their things away after Ctrl-C
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Which files of a record are wanted; empty means all."""
-
-    tiles: frozenset[str] = frozenset()
-    splits: frozenset[str] = frozenset()
-    globs: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, tiles: Iterable[str] = (), splits: Iterable[str] = (), globs: Iterable[str] = ()) -> Selection:
-        return cls(frozenset(tile.removeprefix("T") for tile in tiles), frozenset(splits), tuple(globs))
-
-    def __call__(self, key: str) -> bool:
-        if self.globs and not any(fnmatch.fnmatchcase(key, glob) for glob in self.globs):
-            return False
-        if not (self.tiles or self.splits):
-            return True
-        try:
-            unit, _ = parse_name(key)
-        except BadName:
-            return False
-        return (not self.tiles or unit.tile in self.tiles) and (not self.splits or unit.split in self.splits)
-
-    def of_manifest(self, manifest: Manifest) -> list[RecordFile]:
-        """The wanted files.
-
-        Raises
-        ------
-        WrongUsage
-            If there are none.
-        """
-        files = [file for file in manifest.files if self(file.key)]
-        if not files:
-            some = ", ".join(file.key for file in manifest.files[:6])
-            raise WrongUsage(
-                "no file of the record is of that kind", where=f"record {manifest.record}", found=f"{some}, ..."
-            )
-        return files
-
-
-@dataclass(frozen=True)
 class Report:
-    """What a download did."""
+    """What a download did: files fetched now, there before, failed, and left where it had to stop before their turn."""
 
     folder: Path
     record: str
     done: tuple[FileDone, ...]
     before: tuple[str, ...]
     failed: tuple[FileFailed, ...]
+    left: tuple[str, ...]
     seconds: float
 
 
@@ -90,7 +52,8 @@ class FilesFailed(SomeFailed):
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        n, total = len(report.failed), len(report.failed) + len(report.done) + len(report.before)
+        n = len(report.failed) + len(report.left)
+        total = n + len(report.done) + len(report.before)
         super().__init__(
             f"{n} of {total} files could not be had",
             {failure.exit_code for failure in report.failed},
@@ -101,7 +64,7 @@ class FilesFailed(SomeFailed):
 
 
 def download(
-    folder: str | Path,
+    folder: str | os.PathLike[str],
     *,
     record: str = DEFAULT_RECORD,
     tiles: Iterable[str] = (),
@@ -147,10 +110,18 @@ def download(
     Difference
         If the service describes the record otherwise than the lock.
     NetworkError, MachineError, WrongUsage
+
+    Examples
+    --------
+    >>> import s2ct_convert
+    >>> report = s2ct_convert.download("archives", tiles=["50SMG"], splits=["train"])  # doctest: +SKIP
+    >>> [done.key for done in report.done]  # doctest: +SKIP
+    ['train_50SMG_462.7z']
     """
     began, folder, record = time.monotonic(), Path(folder), record_id(record)
     policy, budget = policy or RetryPolicy(), budget or Budget()
     selection, tell = Selection.of(tiles, splits, files), _in_turn(on_event)
+    check_folder(folder)
     stop = threading.Event()
     with Service(
         service_url(base_url),
@@ -160,20 +131,22 @@ def download(
         read=policy.stall + policy.connect,
     ) as service:
         lock = read_lock(folder, record)
-        manifest = lock or settle_manifest(folder, fetch_manifest(service, record, policy, budget), tell)
+        manifest = lock or settle_manifest(folder, fetch_manifest(service, record, policy, budget, tell), tell)
         wanted = selection.of_manifest(manifest)
         found = survey(folder, wanted, paranoid=paranoid, on_event=tell)
         todo = [one for one in found if one.state is not State.OK]
         if todo and lock:
-            settle_manifest(folder, fetch_manifest(service, record, policy, budget), tell)
+            settle_manifest(folder, fetch_manifest(service, record, policy, budget, tell), tell)
         before = tuple(one.file.key for one in found if one.state is State.OK)
         total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
         _check_space(folder, total - have)
         tell(Planned(len(todo), total, have, len(before)))
-        with Watch(policy, lambda transfer, idle: tell(FileIdle(transfer.key, idle))) as watch:
+        with Watch(policy, lambda transfer, idle: tell(FileIdle(transfer.key, idle, transfer.have()))) as watch:
             shared = Lanes(service, record, policy, budget, watch, stop, tell)
             done, failed = _run_lanes(folder, shared, todo, lanes)
-    report = Report(folder, record, tuple(done), before, tuple(failed), time.monotonic() - began)
+    settled = {one.key for one in done} | {one.key for one in failed}
+    left = tuple(one.file.key for one in todo if one.file.key not in settled)
+    report = Report(folder, record, tuple(done), before, tuple(failed), left, time.monotonic() - began)
     if failed:
         raise FilesFailed(report)
     return report
@@ -211,7 +184,7 @@ def _run_lanes(
         waiting.put(one.file)
     done: list[FileDone] = []
     failed: list[FileFailed] = []
-    unforeseen: list[BaseException] = []
+    bugs: list[BaseException] = []
     ended = threading.Semaphore(0)
 
     def lane() -> None:
@@ -229,7 +202,7 @@ def _run_lanes(
                     if outcome.exit_code == MachineError.exit_code:
                         shared.stop.set()  # a full disk would meet every other file too
         except BaseException as error:  # a thread's own end would be seen by nobody
-            unforeseen.append(error)
+            bugs.append(error)
             shared.stop.set()
             shared.watch.cut_all(STOPPED)
         finally:
@@ -237,20 +210,21 @@ def _run_lanes(
 
     # Daemons: one that waits for an answer does not keep the process when the user wants it to end.
     threads = [threading.Thread(target=lane, name=f"s2ct-lane-{i}", daemon=True) for i in range(min(lanes, len(todo)))]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for _ in threads:
-            ended.acquire()
+            while not ended.acquire(timeout=WAKE_SECONDS):
+                pass  # to see signals, also those that the system gave to another thread
+        if bugs:  # a lane that dies must not look like one that has nothing to do
+            raise bugs[0]
     except BaseException:
         shared.stop.set()
         shared.watch.cut_all(STOPPED)
         deadline = time.monotonic() + STOP_SECONDS
-        for thread in threads:
+        for thread in filter(threading.Thread.is_alive, threads):  # a signal may come before all are started
             thread.join(max(0.0, deadline - time.monotonic()))
         raise
-    if unforeseen:
-        raise unforeseen[0]
     return done, failed
 
 

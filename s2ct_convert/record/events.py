@@ -57,7 +57,7 @@ class FileProgress:
 
 @dataclass(frozen=True)
 class FileWaiting:
-    """A lane waits before it asks again, and why."""
+    """A lane waits before it asks again, and why; ``key`` is ``record <id>`` where the list of files is asked for."""
 
     key: str
     seconds: float
@@ -66,10 +66,11 @@ class FileWaiting:
 
 @dataclass(frozen=True)
 class FileIdle:
-    """No byte has come for so long."""
+    """No byte has come for so long; ``have`` bytes of the file are there."""
 
     key: str
     seconds: float
+    have: int
 
 
 @dataclass(frozen=True)

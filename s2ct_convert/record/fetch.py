@@ -257,7 +257,13 @@ class Fetch:
     def _read(self, answer: BaseHTTPResponse, skip: int) -> None:
         """Write what comes, but the first ``skip`` bytes, until all is there or it breaks."""
         lanes, partial = self._lanes, self._partial
-        transfer = Transfer(self._file.key, answer, partial.missing + skip, may_redial=self._redials > 0 and not skip)
+        transfer = Transfer(
+            self._file.key,
+            answer,
+            partial.missing + skip,
+            may_redial=self._redials > 0 and not skip,
+            have=lambda: partial.have,
+        )
         lanes.watch.begin(transfer)
         try:
             while partial.missing:

@@ -12,7 +12,7 @@ from ..errors import Difference, NetworkError
 from .answers import refused, told
 from .api import parse_record, record_url
 from .budget import Budget
-from .events import Note, OnEvent
+from .events import FileWaiting, Note, OnEvent
 from .fetch import Lanes
 from .manifest import Manifest, lock_path, published, read_lock, write_lock
 from .policy import RetryPolicy, Verdict, asked_wait, judge, until
@@ -22,8 +22,10 @@ from .watch import Watch
 _RECORD_BYTES = 16 << 20  # no description of a record is larger
 
 
-def fetch_manifest(service: Service, record: str, policy: RetryPolicy, budget: Budget) -> Manifest:
-    """Ask the service what files the record has.
+def fetch_manifest(
+    service: Service, record: str, policy: RetryPolicy, budget: Budget, on_event: OnEvent = lambda event: None
+) -> Manifest:
+    """Ask the service what files the record has; ``on_event`` is told of waits.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def fetch_manifest(service: Service, record: str, policy: RetryPolicy, budget: B
     BadManifest
         If it cannot be trusted.
     """
-    lanes = Lanes(service, record, policy, budget, Watch(policy), threading.Event(), lambda event: None)
+    lanes = Lanes(service, record, policy, budget, Watch(policy), threading.Event(), on_event)
     url, why, failures = record_url(service.base, record), "", 0
     while failures < policy.attempts:
         wait = None
@@ -44,7 +46,7 @@ def fetch_manifest(service: Service, record: str, policy: RetryPolicy, budget: B
                 if verdict is Verdict.GOOD:
                     return parse_record(record, json.loads(answer.read(_RECORD_BYTES)))
                 if verdict is not Verdict.RETRY:
-                    raise refused(f"record {record}", answer)
+                    raise refused(f"record {record}", answer, what="record")
                 wait = asked_wait(answer.status, answer.headers, lanes.clock())
                 why = f"the service answers {answer.status} {answer.reason or ''}".rstrip()
             finally:
@@ -59,6 +61,7 @@ def fetch_manifest(service: Service, record: str, policy: RetryPolicy, budget: B
             if wait > policy.patience:
                 why += f"; it asks to wait {until(lanes.clock(), wait)}"
                 break
+            on_event(FileWaiting(f"record {record}", wait, why))
             lanes.pause(wait)
     raise NetworkError(
         f"the list of files cannot be had: {why}",

@@ -15,6 +15,7 @@ from enum import Enum
 from itertools import chain, count
 from pathlib import Path
 
+from ..errors import WrongUsage
 from .events import Checked, Checking, Note, OnEvent
 from .hashing import md5s
 from .manifest import RecordFile
@@ -39,6 +40,17 @@ class Local:
     file: RecordFile
     state: State
     have: int
+
+
+def check_folder(folder: Path) -> None:
+    """See that what is to be a folder is none other.
+
+    Raises
+    ------
+    WrongUsage
+    """
+    if folder.exists() and not folder.is_dir():
+        raise WrongUsage("this is a file, not a folder", where=str(folder), todo="choose another place")
 
 
 def look(folder: Path, file: RecordFile) -> Local:

@@ -157,8 +157,10 @@ def _from_json(text: str) -> Manifest:
             raise BadManifest("a lock of another version", found=str(content["s2ct_lock"]))
         files = [RecordFile(str(f["key"]), str(f["md5"]), f["size"]) for f in content["files"]]
         return Manifest.of(str(content["record"]), files, str(content["doi"]))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise BadManifest("this is no lock", found=repr(error)) from error
+    except json.JSONDecodeError as error:
+        raise BadManifest("this is no lock", found=f"no JSON in line {error.lineno}: {error.msg}") from error
+    except (KeyError, TypeError) as error:
+        raise BadManifest("this is no lock", found="JSON without what a lock has") from error
 
 
 def _from_md5sum(text: str) -> Manifest:

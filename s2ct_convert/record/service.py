@@ -29,14 +29,27 @@ _REDIRECTS = 5
 def service_url(option: str | None) -> str:
     """Root of the service: the option, else the environment, else Zenodo itself."""
     url = (option or os.environ.get(URL_VARIABLE) or ZENODO).rstrip("/")
-    if not _is_web(url):
-        raise WrongUsage("this is no root of a service", where=url, expected="https://zenodo.org or http://host:port")
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        raise _no_root("") from None
+    if not right or parts.username is not None or parts.query or parts.fragment:
+        raise _no_root(redact(url))
     return url
 
 
+def _no_root(where: str) -> WrongUsage:
+    return WrongUsage(
+        "this is no root of a service",
+        where=where or f"--base-url or {URL_VARIABLE}",
+        expected="https://zenodo.org or http://host:port; no login in it, and nothing after ?",
+    )
+
+
 def token_from_environment() -> str | None:
-    """The access token, if one is set."""
-    return next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), None)
+    """The access token, if one is set; without the end of line that files and copying leave."""
+    return next((token for name in TOKEN_VARIABLES if (token := os.environ.get(name, "").strip())), None)
 
 
 @dataclass
@@ -52,6 +65,11 @@ class Service:
         Access token for a restricted record.
     connect, read : float
         Seconds to wait for a connection and for each piece of an answer.
+
+    Raises
+    ------
+    WrongUsage
+        If the user agent or the token cannot be in a header; the token is not told.
     """
 
     base: str
@@ -61,6 +79,14 @@ class Service:
     read: float = 90.0
 
     def __post_init__(self) -> None:
+        if not _fits_header(self.user_agent):
+            raise WrongUsage("this is no user agent", where=ascii(self.user_agent), expected="printable ASCII")
+        if self.token and not (_fits_header(self.token) and " " not in self.token):
+            raise WrongUsage(
+                "the access token has characters that no token has",
+                where=" or ".join(TOKEN_VARIABLES),
+                todo="set it again; letters, digits and -._~+/= are what tokens are made of",
+            )
         self._direct = urllib3.PoolManager(maxsize=16, retries=False)
         self._proxies: dict[str, urllib3.ProxyManager] = {}
 
@@ -98,6 +124,7 @@ class Service:
                 retries=False,
                 timeout=urllib3.Timeout(connect=self.connect, read=self.read),
             )
+            answer.url = url  # urllib3 tells the path alone
             location = answer.get_redirect_location()
             if not location:
                 return answer
@@ -169,6 +196,10 @@ def _target(url: str, location: str) -> str:
 def _host(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
+
+
+def _fits_header(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def redact(url: str) -> str:

@@ -19,7 +19,9 @@ def _aria2(base: str, record: str, file: RecordFile) -> str:
 
 
 def _wget(base: str, record: str, file: RecordFile) -> str:
-    return shlex.join(["wget", "-c", "-O", file.key, file_urls(base, record, file.key)[0]]) + "\n"
+    folder = file.key.rpartition("/")[0]  # which wget does not make
+    make = f"{shlex.join(['mkdir', '-p', folder])} && " if folder else ""
+    return make + shlex.join(["wget", "-c", "-O", file.key, file_urls(base, record, file.key)[0]]) + "\n"
 
 
 def _curl(base: str, record: str, file: RecordFile) -> str:

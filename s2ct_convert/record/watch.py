@@ -26,10 +26,12 @@ class Shutdown(Protocol):
 
 
 class Transfer:
-    """One answer being read by one lane."""
+    """One answer being read by one lane; ``have`` tells how much of the file is there."""
 
-    def __init__(self, key: str, answer: Shutdown, missing: int, *, may_redial: bool) -> None:
-        self.key, self._answer, self.missing, self.may_redial = key, answer, missing, may_redial
+    def __init__(
+        self, key: str, answer: Shutdown, missing: int, *, may_redial: bool, have: Callable[[], int] = lambda: 0
+    ) -> None:
+        self.key, self._answer, self.missing, self.may_redial, self.have = key, answer, missing, may_redial, have
         self.began = self.last_byte = time.monotonic()
         self.cut_because = ""
         self.bytes = 0

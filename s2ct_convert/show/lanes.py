@@ -51,7 +51,7 @@ class _Lines:
     def __init__(self, *, quiet: bool, all_waits: bool, write: Callable[[str], None] = _to_stderr) -> None:
         self._quiet, self._all_waits, self._write = quiet, all_waits, write
         self._have: dict[str, int] = {}
-        self._total = self._have_at_start = 0
+        self._total = self._begun = self._came = 0  # bytes: of all, here before, here since
         self._began = self._said = time.monotonic()
         self._idle: set[str] = set()
 
@@ -67,24 +67,26 @@ class _Lines:
             case Checking(files, n):
                 yield f"reading {plural(files, 'file')} that {'is' if files == 1 else 'are'} there, {size(n)}"
             case Planned(files, n, have, done):
-                self._total, self._have_at_start = n, have
+                self._total, self._begun = n, have
                 self._began = self._said = time.monotonic()
                 begun = f", {size(have)} of that are here" if have else ""
                 yield f"{plural(files, 'file')} to fetch, {size(n)}{begun}; {done} here before"
-            case FileStarted(key, n, have) if self._all_waits:
-                yield f"{key}: " + (f"goes on at {size(have)} of {size(n)}" if have else f"started, {size(n)}")
+            case FileStarted(key, n, have):
+                self._have[key] = have
+                if self._all_waits:
+                    yield f"{key}: " + (f"goes on at {size(have)} of {size(n)}" if have else f"started, {size(n)}")
             case FileWaiting(key, wait, why):
                 if self._all_waits or wait >= 5:
                     yield f"{key}: {why}; asks again in {seconds(wait)}"
-            case FileIdle(key, idle) if key not in self._idle:
+            case FileIdle(key, idle, _) if key not in self._idle:
                 self._idle.add(key)
                 yield f"{key}: no data for {idle:.0f} s"
             case FileProgress(key, have):
                 self._idle.discard(key)
+                self._came += have - self._have[key]
                 self._have[key] = have
                 yield from self._whole()
             case FileDone(key, n, fetched, took):
-                self._have[key] = n
                 rate = f", {size(fetched / took)}/s" if took > 0 and fetched else ""
                 yield f"{key}: done, {size(n)}, md5 right, {seconds(took)}{rate}"
             case FileFailed(key, _, message):
@@ -95,8 +97,8 @@ class _Lines:
         if not self._all_waits or now - self._said < _TOTAL_EVERY:
             return
         self._said = now
-        have = sum(self._have.values())
-        rate = max(1.0, (have - self._have_at_start) / (now - self._began))
+        have = self._begun + self._came
+        rate = max(1.0, self._came / (now - self._began))
         yield f"{size(have)} of {size(self._total)}, {size(rate)}/s, {seconds((self._total - have) / rate)} left"
 
 
@@ -123,7 +125,9 @@ class _Lanes:
                 self._files[key] = (self._bar.add_task(key, total=n, completed=have), have)
             case FileProgress(key, have):
                 self._to(key, have)
-            case FileIdle(key, idle):
+            case FileIdle(key, idle, have) if key in self._files:  # the file may have ended since
+                self._to(key, have)
+                self._bar.advance(self._files[key][0], 0)  # a rate goes down only when it is told that nothing came
                 self._describe(key, f"{key}: no data for {idle:.0f} s")
             case FileWaiting(key, wait, _):
                 self._describe(key, f"{key}: asks again in {wait:.0f} s")

@@ -26,8 +26,8 @@ class Extracted:
 
 
 def extract_archive(
-    archive: Path,
-    destination: Path,
+    archive: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
     *,
     overwrite: bool = False,
     on_bytes: Callable[[int], None] | None = None,
@@ -35,13 +35,34 @@ def extract_archive(
 ) -> list[Extracted]:
     """Extract every file of an archive below ``destination``, with the folders the archive has.
 
+    Parameters
+    ----------
+    archive, destination : path-like
+    overwrite : bool
+        Replace files that are there and differ.
+    on_bytes, on_file : callable
+        Told of bytes of the archive as they are read, and of each file when it is in its place.
+
+    Returns
+    -------
+    list of Extracted
+
     Raises
     ------
     DestinationExists
         If another file is there and `overwrite` is false.
     SourceError
         If the archive is damaged, or a name in it leads out of ``destination``.
+
+    Examples
+    --------
+    >>> import s2ct_convert, tempfile
+    >>> archive = s2ct_convert.sample_sources()[0]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [one.path.name for one in s2ct_convert.extract_archive(archive, folder)] == [archive.stem]
+    True
     """
+    archive, destination = Path(archive), Path(destination)
     members = read_archive(archive).members
     if not members:
         raise NotATFRecord("there is no file in this archive", where=archive.name)

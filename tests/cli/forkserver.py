@@ -15,12 +15,13 @@ from typing import Any
 
 
 class ForkServer:
-    """Runs commands one after another; ``folder`` takes their output."""
+    """Runs commands one after another; ``folder`` takes their output. ``short_waits``: see the file of that name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, short_waits: bool = False) -> None:
         self._output = folder / "stdout", folder / "stderr"
         pipe = subprocess.PIPE
-        self._server = subprocess.Popen([sys.executable, __file__], stdin=pipe, stdout=pipe, text=True)
+        command = [sys.executable, __file__, *(["short"] if short_waits else [])]
+        self._server = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 
     def __call__(self, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         assert self._server.stdin is not None
@@ -45,13 +46,18 @@ class ForkServer:
 def _serve() -> None:
     from s2ct_convert.cli import main
     from s2ct_convert.conversion import run  # noqa: F401
-    from s2ct_convert.show import describe, preview, progress  # noqa: F401
+    from s2ct_convert.record import download  # noqa: F401
+    from s2ct_convert.show import describe, lanes, preview, progress  # noqa: F401
     from s2ct_convert.show.sheet import new_sheet
     from s2ct_convert.source import extract  # noqa: F401
 
     with new_sheet(1, 1) as sheet:  # loads matplotlib and its font
         sheet.text(0, 0, "x", size=9)
         sheet.encode(".png")
+    if sys.argv[1:] == ["short"]:
+        from short_waits import shorten  # beside this file, which is run as a script
+
+        shorten()
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -144,25 +143,6 @@ def test_a_destination_below_a_file_is_a_fault_of_this_machine_with_something_to
     done = run("convert", source, below / f"x.{suffix}")
     assert_says(done, EXIT_MACHINE, str(below / f"x.{suffix}"), "Not a directory", "to do:")
     assert below.read_text() == "not a folder"
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts small file systems in memory."""
-    mounted: list[Path] = []
-
-    def mount(options: str) -> Path:
-        folder = tmp_path / f"disk{len(mounted)}"
-        folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-        if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("file systems can only be mounted by root, and not in every container")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_read_only_disk_is_told_with_something_to_do(run, source, disk, suffix):

@@ -1,0 +1,71 @@
+"""Which files of a record are wanted: by tile, by split, by patterns of names."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..errors import BadName, WrongUsage
+from ..names import UnitName, parse_name
+from .manifest import Manifest, RecordFile
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which files of a record are wanted; empty means all."""
+
+    tiles: frozenset[str] = frozenset()
+    splits: frozenset[str] = frozenset()
+    globs: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, tiles: Iterable[str] = (), splits: Iterable[str] = (), globs: Iterable[str] = ()) -> Selection:
+        return cls(frozenset(tile.removeprefix("T") for tile in tiles), frozenset(splits), tuple(globs))
+
+    def __call__(self, key: str) -> bool:
+        if self.globs and not any(fnmatch.fnmatchcase(key, glob) for glob in self.globs):
+            return False
+        if not (self.tiles or self.splits):
+            return True
+        unit = _unit(key)
+        if unit is None:
+            return False
+        return (not self.tiles or unit.tile in self.tiles) and (not self.splits or unit.split in self.splits)
+
+    def of_manifest(self, manifest: Manifest) -> list[RecordFile]:
+        """The wanted files.
+
+        Raises
+        ------
+        WrongUsage
+            If there are none, or a tile, a split or a pattern fits none: a name mistyped among right ones is told.
+        """
+        keys, where = [file.key for file in manifest.files], f"record {manifest.record}"
+        units = [unit for key in keys if (unit := _unit(key))]
+        for kind, asked, there in (
+            ("tile", self.tiles, {unit.tile for unit in units}),
+            ("split", self.splits, {unit.split for unit in units}),
+        ):
+            if strange := sorted(asked - there):
+                choices = ", ".join(sorted(there)) or f"files without a {kind} in their names"
+                raise WrongUsage(f"the record has no {kind} {', '.join(strange)}", where=where, found=choices)
+        for glob in self.globs:
+            if not any(fnmatch.fnmatchcase(key, glob) for key in keys):
+                raise WrongUsage(f"no file of the record is named {glob}", where=where, found=_some(keys))
+        files = [file for file in manifest.files if self(file.key)]
+        if not files:
+            raise WrongUsage("no file of the record is all of that", where=where, found=_some(keys))
+        return files
+
+
+def _some(keys: Sequence[str]) -> str:
+    """The first few names."""
+    return ", ".join(keys[:6]) + (f", and {len(keys) - 6} more (s2ct list)" if len(keys) > 6 else "")
+
+
+def _unit(key: str) -> UnitName | None:
+    try:
+        return parse_name(key)[0]
+    except BadName:
+        return None

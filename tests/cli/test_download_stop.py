@@ -1,0 +1,194 @@
+"""A download that is stopped wherever it is: it ends at once, keeps what came, and the same command goes on.
+
+What it is stopped in would never end, so there is no time here but that of a timeout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from record.test_fetching import status
+from servers.zenodo import RECORD, Handler, StandIn, serving
+
+from .test_stop_and_resume import read_to
+
+RNG = np.random.default_rng(65)
+FILES = {f"train_{zone}SMG_2.7z": RNG.bytes(1_000_000) for zone in (50, 51, 52)}
+ONE = min(FILES)
+MD5 = hashlib.md5(FILES[ONE]).hexdigest()
+ENDLESS = 1 << 40  # bytes of a sparse file that nobody reads to its end
+SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open files are found in /proc")
+GOES_ON = "What is finished is kept; the same command goes on from there."
+
+
+@pytest.fixture
+def zenodo(clean_environment, monkeypatch) -> Iterator[StandIn]:
+    with serving(dict(FILES)) as stand_in:
+        monkeypatch.setenv("S2CT_ZENODO_URL", stand_in.url)
+        yield stand_in
+
+
+def stall_forever(n: int):
+    """Send ``n`` bytes and then nothing as long as the test lasts."""
+
+    def vice(handler: Handler, data: bytes, start: int) -> None:
+        handler.head(200, len(data), {})
+        handler.wfile.write(data[:n])
+        handler.wfile.flush()
+        handler.server.stand_in.release.wait()
+        handler.hang_up()
+
+    return vice
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "s2ct_convert", "download", str(folder), "--record", RECORD, *options]
+
+
+def stop(folder: Path, word: str, ready: Callable[[int], bool], *signals: int) -> tuple[int, str]:
+    """Signals to the process group when it has said a word and is ``ready`` by its pid; exit code and stderr."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command(folder), start_new_session=True, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            seen = read_to(process, word)
+            while not ready(process.pid):
+                assert process.poll() is None
+            for number in signals:
+                os.killpg(process.pid, number)
+            stdout, rest = process.communicate(timeout=20)
+        finally:
+            process.kill()  # one that did not stop
+    assert stdout == ""
+    return process.returncode, seen + rest
+
+
+def assert_told(code: int, stderr: str, expected: int, word: str) -> None:
+    assert code == expected, stderr
+    assert stderr.splitlines()[-1] == f"s2ct: {word}. {GOES_ON}"
+    assert "Traceback" not in stderr
+    assert "FAILED" not in stderr
+
+
+def parts(folder: Path) -> list[int]:
+    return sorted(path.stat().st_size for path in folder.glob("*.part"))
+
+
+def goes_on(zenodo: StandIn, folder: Path, asked: int) -> None:
+    """The same command asks for what is missing alone, and all is right."""
+    zenodo.vices.clear()
+    zenodo.requests.clear()
+    done = subprocess.run(command(folder), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {path.name: path.read_bytes() for path in folder.glob("*.7z")} == FILES
+    assert {start for key in FILES for start in zenodo.asked(key)} == {asked}
+    assert not [path.name for path in folder.iterdir() if path.name.endswith((".part", ".lease"))]
+
+
+@pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
+def test_while_no_data_comes(zenodo, tmp_path, number, code, word):
+    zenodo.vices = {key: [stall_forever(200_000)] for key in FILES}
+    three = [200_000] * 3
+    assert_told(*stop(tmp_path, ": started", lambda pid: parts(tmp_path) == three, number), code, word)
+    assert parts(tmp_path) == three
+    assert list(tmp_path.glob("*.7z")) == list(tmp_path.glob("*.lease")) == []
+    goes_on(zenodo, tmp_path, 200_000)
+
+
+@pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
+def test_while_the_service_has_asked_to_wait(zenodo, tmp_path, number, code, word):
+    zenodo.vices = {key: [status(503, Retry_After="600")] for key in FILES}
+    assert_told(*stop(tmp_path, "asks again in 0:10:00", lambda pid: True, number), code, word)
+    assert parts(tmp_path) == []
+    goes_on(zenodo, tmp_path, 0)
+
+
+@pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
+def test_while_the_list_of_files_is_waited_for(zenodo, tmp_path, number, code, word):
+    zenodo.record_vices = [status(503, Retry_After="600")]
+    assert_told(*stop(tmp_path, f"record {RECORD}: the service answers 503", lambda pid: True, number), code, word)
+    goes_on(zenodo, tmp_path, 0)
+
+
+@pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
+def test_while_the_list_of_files_does_not_come(zenodo, tmp_path, number, code, word):
+    zenodo.record_vices = [status(503, Retry_After="0"), stall_forever(10)]
+    assert_told(*stop(tmp_path, "asks again", lambda pid: len(zenodo.requests) == 2, number), code, word)
+    goes_on(zenodo, tmp_path, 0)
+
+
+def endless(zenodo: StandIn, path: Path) -> None:
+    """Make the record say that a file is very large, and a sparse file of that size."""
+    document = zenodo.document()
+    next(one for one in document["files"] if one["key"] == ONE)["size"] = ENDLESS
+    zenodo.document = lambda: document
+    with open(path, "wb") as file:
+        file.truncate(ENDLESS)
+
+
+def has_open(path: Path) -> Callable[[int], bool]:
+    """Whether a process has a file open."""
+
+    def ready(pid: int) -> bool:
+        links = []
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                links.append(link.readlink())
+        return path in links
+
+    return ready
+
+
+@linux_only
+@pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
+def test_while_what_is_there_is_read(zenodo, tmp_path, number, code, word):
+    """Nothing is said of a file that was not read to its end."""
+    endless(zenodo, tmp_path / ONE)
+    assert_told(*stop(tmp_path, "reading 1 file that is there", has_open(tmp_path / ONE), number), code, word)
+    assert {path.name for path in tmp_path.iterdir()} == {ONE, f"{RECORD}.lock.json"}
+    assert (tmp_path / ONE).stat().st_size == ENDLESS
+
+
+@linux_only
+@pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
+def test_while_a_beginning_is_read_back(zenodo, tmp_path, number, code, word):
+    part = tmp_path / f"{ONE}.{MD5[:8]}.part"
+    endless(zenodo, part)
+    os.truncate(part, ENDLESS - 1)
+    lease = part.with_name(f"{part.name}.lease")
+    assert_told(*stop(tmp_path, "to fetch", has_open(part), number), code, word)
+    assert part.stat().st_size == ENDLESS - 1
+    assert not lease.exists()
+
+
+def test_whoever_presses_ctrl_c_thrice_sees_no_traceback_and_loses_nothing(zenodo, tmp_path):
+    zenodo.vices = {key: [stall_forever(200_000)] for key in FILES}
+    code, stderr = stop(tmp_path, ": started", lambda pid: parts(tmp_path) == [200_000] * 3, *[signal.SIGINT] * 3)
+    assert code == 130, stderr
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1] == f"s2ct: interrupted. {GOES_ON}"
+    goes_on(zenodo, tmp_path, 200_000)
+
+
+def test_what_was_whole_before_the_signal_stays(zenodo, tmp_path):
+    zenodo.vices[ONE] = [stall_forever(200_000)]
+    others = set(FILES) - {ONE}
+
+    def ready(pid: int) -> bool:
+        return {path.name for path in tmp_path.glob("*.7z")} == others and parts(tmp_path) == [200_000]
+
+    assert_told(*stop(tmp_path, ": done", ready, signal.SIGINT), 130, "interrupted")
+    zenodo.requests.clear()
+    done = subprocess.run(command(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [len(zenodo.asked(key)) for key in sorted(others)] == [0, 0]
+    assert zenodo.asked(ONE) == [200_000]
