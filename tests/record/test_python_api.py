@@ -17,6 +17,7 @@ from servers.zenodo import RECORD, StandIn, serving
 import s2ct_convert
 from s2ct_convert import Check, State
 from s2ct_convert.errors import WrongUsage
+from s2ct_convert.record.events import FileStarted
 
 TRAIN, VAL, ABOUT = "train_50SMG_2.7z", "val_50SMG_2.7z", "about.txt"
 
@@ -81,6 +82,21 @@ def test_what_cannot_be_had_is_an_error_that_has_the_report(zenodo, tmp_path):
     assert isinstance(caught.value, s2ct_convert.S2ctError)
     assert [failed.key for failed in caught.value.report.failed] == [VAL]
     assert {done.key for done in caught.value.report.done} == {TRAIN, ABOUT}
+
+
+def test_an_error_of_a_listener_ends_the_download_and_reaches_the_caller(zenodo, tmp_path):
+    """A lane that dies silently would look like one that has nothing to do."""
+
+    def listen(event: object) -> None:
+        if isinstance(event, FileStarted) and event.key == VAL:
+            raise ZeroDivisionError("of the caller")
+
+    with pytest.raises(ZeroDivisionError, match="of the caller"):
+        s2ct_convert.download(tmp_path, record=RECORD, on_event=listen)
+    assert not (tmp_path / VAL).exists()
+    assert list(tmp_path.glob("*.lease")) == []
+    s2ct_convert.download(tmp_path, record=RECORD)
+    assert {key: (tmp_path / key).read_bytes() for key in zenodo.files} == zenodo.files
 
 
 def test_urls_are_those_of_the_command(s2ct, zenodo, tmp_path):
