@@ -125,10 +125,9 @@ def unit_arrays(label_pixels: int) -> tuple[ArraySpec, ...]:
     return obs + SAMPLE_ARRAYS + BAND_ARRAYS
 
 
-# A unit is a dataset of its own: CF tools know it for a ragged array by the feature type. It has no coordinates beyond
-# its tile, which CF 9.1 would like a time series to have.
-FEATURE_TYPE = {"featureType": "timeSeries"}
-UNIT_ATTRIBUTES: Attributes = {"Conventions": "CF-1.11", **FEATURE_TYPE}
+# CF 9.4 asks for the feature type of every ragged array; readers of CF unpack `row_size` only where it is. Not for the
+# root: the index is no time series. There are no latitudes and longitudes, since the source has none.
+UNIT_ATTRIBUTES: Attributes = {"Conventions": "CF-1.11", "featureType": "timeSeries"}
 
 
 def index_arrays(tiles: tuple[str, ...]) -> tuple[ArraySpec, ...]:
@@ -164,7 +163,6 @@ def root_attributes(*, state: str, version: str, command: str, units: int, diges
     now = _now()
     return {
         "Conventions": "CF-1.11, ACDD-1.3",
-        **FEATURE_TYPE,
         "title": "Labelled Sentinel-2 time series for cloud detection",
         "summary": (
             "Time series of 42 x 42 pixel patches of bands B2, B3, B4 and B8 at 10 m with a cloud class, date and "
@@ -183,7 +181,7 @@ def root_attributes(*, state: str, version: str, command: str, units: int, diges
         "s2ct_version": version,
         "s2ct_layout_version": LAYOUT_VERSION,
         "state": state,
-        "units": units,
+        "number_of_units": units,  # not "units": CF readers would give that to every array without units
         "content_digest": digest,
     }
 

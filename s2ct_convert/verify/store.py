@@ -208,8 +208,8 @@ class _Check:
             yield Finding(f"the state of the store is {attributes.get('state')!r}")
         if not self.store.complete:
             return
-        if attributes.get("units") != len(units):
-            yield Finding(f"{len(units)} units are there, the store says {attributes.get('units')}")
+        if attributes.get("number_of_units") != len(units):
+            yield Finding(f"{len(units)} units are there, the store says {attributes.get('number_of_units')}")
         if len(digests) == len(units) and (digest := store_digest(digests)) != self.store.digest:
             yield Finding(f"the content of the store has {digest}, recorded is {self.store.digest}")
 
