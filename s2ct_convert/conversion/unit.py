@@ -68,7 +68,10 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     status = source.path.stat()
     grouper = Grouper(source.where)
     try:
-        with closing(UnitWriter(container, work, task.threads)) as writer, open_source(source, on_bytes) as examples:
+        with (
+            closing(UnitWriter(container, work, task.threads)) as writer,
+            open_source(source, on_bytes, threads=task.threads) as examples,
+        ):
             for series in grouper.series(examples):
                 writer.append(
                     Rows(

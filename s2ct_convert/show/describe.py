@@ -16,7 +16,7 @@ from ..errors import NotAStore, S2ctError
 from ..names import UnitName
 from ..reading.store import Store, open_store
 from ..reading.unit import Unit
-from ..source.archive import SIGNATURE, read_archive
+from ..source.archive import SIGNATURE, count_lzma2_blocks, read_archive
 from ..source.find import Source, find_sources
 from ..source.read import open_source
 from ..source.samples import Grouper
@@ -160,7 +160,12 @@ def _archive(path: Path) -> Document:
         "blocks": archive.blocks,
         "solid": archive.solid,
         "files": [
-            {"name": m.name, "bytes": m.size, "crc32": None if m.crc32 is None else f"{m.crc32:08x}"}
+            {
+                "name": m.name,
+                "bytes": m.size,
+                "crc32": None if m.crc32 is None else f"{m.crc32:08x}",
+                "lzma2_blocks": count_lzma2_blocks(path, m.name),
+            }
             for m in archive.members
         ],
         "units": [_named(source) for source in _sources(path)],

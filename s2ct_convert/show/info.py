@@ -110,7 +110,7 @@ def _print_archive(document: Document) -> None:
             ("archive", document["path"]),
             ("size", size(document["bytes"])),
             ("method", ", ".join(document["methods"])),
-            ("blocks", f"{document['blocks']}{', solid' if document['solid'] else ''}"),
+            ("blocks", _blocks(document)),
             *(("unit", f"{u['split']}/{u['tile']}, {u['examples']:,} examples by its name") for u in document["units"]),
         ]
     )
@@ -146,3 +146,10 @@ def _print_counted(document: Document) -> None:
     )
     print()
     print_units(document["units"])
+
+
+def _blocks(document: Document) -> str:
+    """7z's own, and those that can be unpacked at once."""
+    inner = [file["lzma2_blocks"] for file in document["files"] if file["lzma2_blocks"]]
+    told = f", {sum(inner)} of LZMA2 that can be unpacked at once" if inner else ""
+    return f"{document['blocks']}{', solid' if document['solid'] else ''}{told}"

@@ -23,7 +23,8 @@ from py7zr.exceptions import CrcError, PasswordRequired, UnsupportedCompressionM
 from py7zr.io import Py7zIO, WriterFactory
 
 from ..errors import ArchiveDamaged, ArchiveUnsupported, MachineError, NotAnArchive, S2ctError, SourceError
-from .stream import SourceReader
+from .lzma2 import Lzma2Stream, Packed, count_blocks, find_packed
+from .stream import Readable, SourceReader
 
 SIGNATURE = b"7z\xbc\xaf\x27\x1c"
 BUFFER_BYTES = 8 << 20  # what may wait between the unpacker and the parser
@@ -76,9 +77,25 @@ def _crc32(file: Any) -> int | None:
     return cast("int | None", file.crc32)
 
 
+def count_lzma2_blocks(path: Path, name: str) -> int | None:
+    """How many threads could unpack a member at once; None where it is not one plain LZMA2 stream.
+
+    Raises
+    ------
+    ArchiveDamaged
+        If the headers of its chunks are damaged.
+    """
+    with SourceReader(path, with_md5=False) as file, _opened(file) as archive:
+        packed = _one_lzma2_stream(archive, name)
+        return None if packed is None else count_blocks(file.fileno(), packed, f"{path.name}: {name}")
+
+
 @contextmanager
-def open_member(file: SourceReader, name: str) -> Iterator[MemberStream]:
+def open_member(file: SourceReader, name: str, *, threads: int = 1) -> Iterator[Readable]:
     """One member of the archive in ``file`` as a stream.
+
+    A member that is one plain LZMA2 stream is unpacked block by block in ``threads`` threads (lzma2.py), all else by
+    py7zr in one.
 
     Raises
     ------
@@ -90,6 +107,13 @@ def open_member(file: SourceReader, name: str) -> Iterator[MemberStream]:
         sizes = {file.filename: file.uncompressed for file in archive.files}
         if name not in sizes:
             raise SourceError(f"there is no file {name!r} in the archive", where=where)
+        if (packed := _one_lzma2_stream(archive, name)) is not None:
+            blocks = Lzma2Stream(file, packed, where=f"{where}: {name}", threads=threads)
+            try:
+                yield blocks
+            finally:
+                blocks.close()
+            return
         stream = MemberStream(where, sizes[name])
         thread = threading.Thread(target=stream.run, args=(archive, name), name="s2ct-unpack", daemon=True)
         thread.start()
@@ -98,6 +122,14 @@ def open_member(file: SourceReader, name: str) -> Iterator[MemberStream]:
         finally:
             stream.abandon()
             thread.join()
+
+
+def _one_lzma2_stream(archive: py7zr.SevenZipFile, name: str) -> Packed | None:
+    try:
+        (file,) = (one for one in archive.files if one.filename == name)
+        return find_packed(archive, name, _crc32(file))
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        return None  # a py7zr that keeps its headers otherwise: slower, and right all the same
 
 
 class _Abandoned(Exception):

@@ -36,7 +36,9 @@ class SourceExamples:
 
 
 @contextmanager
-def open_source(source: Source, on_bytes: Callable[[int], None] | None = None) -> Iterator[SourceExamples]:
+def open_source(
+    source: Source, on_bytes: Callable[[int], None] | None = None, *, threads: int = 1
+) -> Iterator[SourceExamples]:
     """Open an archive's member or a bare TFRecord, gzip- or zlib-wrapped or not.
 
     Parameters
@@ -44,12 +46,14 @@ def open_source(source: Source, on_bytes: Callable[[int], None] | None = None) -
     source : Source
     on_bytes : callable, optional
         Told how many bytes of the file were read since the last call.
+    threads : int
+        That unpack an archive, where it can be unpacked by several.
     """
     with SourceReader(source.path, with_md5=source.member is not None, on_bytes=on_bytes) as file:
         if source.member is None:
             yield SourceExamples(source, file, file)
         else:
-            with open_member(file, source.member) as stream:
+            with open_member(file, source.member, threads=threads) as stream:
                 yield SourceExamples(source, file, stream)
 
 

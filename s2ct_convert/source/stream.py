@@ -61,6 +61,18 @@ class SourceReader(io.RawIOBase):
                 self._on_bytes(fresh)
         return data
 
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def take_progress(self) -> Callable[[int], None]:
+        """Who is told of bytes read, who is not told here until ``give_progress``: somebody else knows better."""
+        on_bytes, self._on_bytes = self._on_bytes, None
+        return on_bytes or _nobody
+
+    def give_progress(self, on_bytes: Callable[[int], None]) -> None:
+        """Tell ``on_bytes`` of bytes read from here on."""
+        self._on_bytes = on_bytes
+
     def md5(self) -> str | None:
         """MD5 of the whole file, hex; reads what no one has read yet. None if it was not asked for."""
         if self._md5 is None:
@@ -73,6 +85,10 @@ class SourceReader(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _nobody(n: int) -> None:
+    """Told of bytes read where nobody wants to know."""
 
 
 class Prefixed:
