@@ -1,0 +1,113 @@
+"""Programs that read Zarr: zarr-python, zarrs, tensorstore, xarray. All arrays are equal, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+
+from .expected import assert_equal
+
+GROUPS = ("train/31TCJ", "train/34VFN", "val/31TCJ", "val/34VFN", "index")
+TIMES = ("time", "time_first", "time_last")
+
+
+def with_zarr(path):
+    return zarr.open_array(path, mode="r")[...]
+
+
+def with_zarrs(path):
+    pytest.importorskip("zarrs", reason="zarrs is not installed")
+    with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
+        array = zarr.open_array(path, mode="r")
+        assert type(array.async_array.codec_pipeline).__name__ == "ZarrsCodecPipeline"
+        return array[...]
+
+
+def open_tensorstore(path):
+    tensorstore = pytest.importorskip("tensorstore", reason="tensorstore is not installed")
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(path)}}
+    return tensorstore.open(spec, open=True, read=True).result()
+
+
+def with_tensorstore(path):
+    return open_tensorstore(path).read().result()
+
+
+READERS = [with_zarr, with_zarrs, with_tensorstore]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("read", READERS)
+def test_every_array_is_equal(stores, expected, read, group):
+    for name, wanted in expected[group].items():
+        assert_equal(read(stores["zarr"] / group / name), wanted, name)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_there_is_no_array_beyond_those_that_are_compared(stores, expected, group):
+    names = {name for name, _ in zarr.open_group(stores["zarr"] / group, mode="r").arrays()}
+    assert names == set(expected[group])
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_images_in_two_shards_are_equal(long_unit, read):
+    store, images = long_unit
+    assert sorted(path.name for path in (store / "train/50SMG/image/c").iterdir()) == ["0", "1"]
+    assert_equal(read(store / "train/50SMG/image"), images, "image")
+
+
+def test_tensorstore_knows_the_dimensions_and_reads_across_shards(long_unit):
+    store, images = long_unit
+    array = open_tensorstore(store / "train/50SMG/image")
+    assert array.domain.labels == ("obs", "band", "y", "x")
+    assert np.array_equal(array[4090:4100].read().result(), images[4090:4100])
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_a_changed_byte_of_an_image_is_refused(stores, tmp_path, read):
+    """The crc32c of the chunk says so; without it Blosc would give wrong pixels."""
+    image = shutil.copytree(stores["zarr"] / "val/34VFN/image", tmp_path / "image")
+    shard = image / "c/0/0/0/0"
+    content = bytearray(shard.read_bytes())
+    content[1000] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(Exception, match=r"(?i)checksum|crc"):
+        read(image)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("consolidated", [True, False])
+def test_xarray_is_equal_with_dates_decoded(stores, expected, group, consolidated):
+    xarray = pytest.importorskip("xarray", reason="xarray is not installed")
+    with xarray.open_zarr(stores["zarr"], group=group, consolidated=consolidated, chunks=None) as dataset:
+        assert set(dataset.variables) == set(expected[group])
+        for name, wanted in expected[group].items():
+            if name in TIMES:
+                assert np.array_equal(dataset[name].values, wanted.astype("datetime64[D]")), name
+            else:
+                assert_equal(dataset[name].values, wanted, name)
+
+
+def test_xarray_opens_the_tree(stores, expected):
+    xarray = pytest.importorskip("xarray", reason="xarray is not installed")
+    with xarray.open_datatree(stores["zarr"], engine="zarr", decode_times=False, chunks=None) as tree:
+        assert set(tree.groups) == {"/", "/train", "/val", *(f"/{group}" for group in GROUPS)}
+        for group in GROUPS:
+            for name, wanted in expected[group].items():
+                assert_equal(tree[group][name].values, wanted, name)
+
+
+def test_only_codecs_of_the_zarr_3_specification_are_used(stores):
+    """So that readers in other languages need nothing beyond it: a registered name is a text without a dot."""
+    used = set()
+    for path in stores["zarr"].rglob("zarr.json"):
+        node = json.loads(path.read_text())
+        if node["node_type"] == "array":
+            for codec in node["codecs"]:
+                inner = codec.get("configuration", {})
+                used |= {codec["name"], *(c["name"] for key in ("codecs", "index_codecs") for c in inner.get(key, []))}
+    assert used == {"sharding_indexed", "bytes", "blosc", "crc32c"}
