@@ -73,6 +73,10 @@ PIXEL_LABEL = ArraySpec(
     {"long_name": "cloud class of each of the centre 6 x 6 pixels", **_flags(LABELS, "int8")},
 )
 
+# CF 9.4 asks for it of every ragged array; readers of CF unpack `row_size` only where it is. Not for the root: the
+# index is no time series. There are no latitudes and longitudes, since the source has none.
+UNIT_ATTRIBUTES: Attributes = {"featureType": "timeSeries"}
+
 # Columns of a unit, one row an observation. LABEL gives way to PIXEL_LABEL where a source has 36 labels.
 OBS_ARRAYS = (
     LABEL,
@@ -176,7 +180,7 @@ def root_attributes(*, state: str, version: str, command: str, units: int, diges
         "s2ct_version": version,
         "s2ct_layout_version": LAYOUT_VERSION,
         "state": state,
-        "units": units,
+        "number_of_units": units,  # not "units": CF readers would give that to every array without units
         "content_digest": digest,
     }
 

@@ -24,7 +24,7 @@ from ..durable import remove, size_of
 from .codecs import CHUNK_BYTES, Chunk, Encode
 from .container import Container, UnitTarget
 from .digest import UnitDigest
-from .layout import BAND_DATA, CHUNK_OBS, LABELS, OBS_SHAPE, unit_arrays
+from .layout import BAND_DATA, CHUNK_OBS, LABELS, OBS_SHAPE, UNIT_ATTRIBUTES, unit_arrays
 from .pool import OrderedPool
 
 WINDOW_OBS = 4096  # 57.8 MB of images in the second pass
@@ -104,7 +104,8 @@ class UnitWriter:
             "row_start": row_start,
             "row_size": np.diff(row_start).astype(np.int32),
         }
-        self._writing.target.finish(arrays, {**columns, **BAND_DATA}, {**attributes, "content_digest": digest})
+        attributes = {**UNIT_ATTRIBUTES, **attributes, "content_digest": digest}
+        self._writing.target.finish(arrays, {**columns, **BAND_DATA}, attributes)
         time, label = columns["time"], columns["label"]
         counts = np.array([np.count_nonzero(label == k) for k in range(len(LABELS))])
         return UnitContent(

@@ -110,7 +110,7 @@ def test_the_index_is_what_the_units_say(made, kind):
 
 def test_the_root_tells_how_many_units_and_what_they_hold(made, kind):
     root = plain.attributes(made[kind])
-    assert (root["state"], root["units"]) == ("complete", 4)
+    assert (root["state"], root["number_of_units"]) == ("complete", 4)
     assert root["content_digest"] == plain.store_digest(made[kind])
     assert root["history"].endswith(COMMAND)
 

@@ -106,6 +106,11 @@ def test_a_unit_is_marked_as_a_cf_contiguous_ragged_array():
     assert by_name(unit_arrays(1), "row_size").attributes["sample_dimension"] == "obs"
 
 
+def test_the_root_has_no_attribute_that_cf_readers_would_give_to_its_arrays():
+    """Global attributes are properties of every array that has none of that name."""
+    assert not {"units", "standard_name", "long_name", "coordinates", "featureType"} & set(root())
+
+
 def test_bands_come_with_their_wavelengths_in_nm():
     assert by_name(unit_arrays(1), "wavelength").attributes["units"] == "nm"
     assert {name: array.dtype for name, array in BAND_DATA.items()} == {"band": np.int8, "wavelength": np.float32}
