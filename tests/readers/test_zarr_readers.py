@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import google_crc32c
 import numpy as np
 import pytest
 import zarr
@@ -67,16 +68,40 @@ def test_tensorstore_knows_the_dimensions_and_reads_across_shards(long_unit):
     assert np.array_equal(array[4090:4100].read().result(), images[4090:4100])
 
 
-@pytest.mark.parametrize("read", READERS)
-def test_a_changed_byte_of_an_image_is_refused(stores, tmp_path, read):
-    """The crc32c of the chunk says so; without it Blosc would give wrong pixels."""
+@pytest.fixture
+def damaged(stores, tmp_path):
+    """The images of a unit with one bit of the first chunk changed."""
     image = shutil.copytree(stores["zarr"] / "val/34VFN/image", tmp_path / "image")
     shard = image / "c/0/0/0/0"
     content = bytearray(shard.read_bytes())
     content[1000] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(Exception, match=r"(?i)checksum|crc"):
-        read(image)
+    return image
+
+
+@pytest.mark.parametrize("read", [with_zarr, with_tensorstore])
+def test_a_changed_bit_of_an_image_is_refused(damaged, read):
+    """The crc32c of the chunk says so; without it Blosc would give wrong pixels."""
+    with pytest.raises(Exception, match=r"(?i)checksum|crc|digest"):
+        read(damaged)
+
+
+def test_zarrs_reads_part_of_a_shard_without_looking_at_its_checksums(damaged, expected):
+    """If this begins to fail, docs/readers.md can say that zarrs refuses. The column ``image_crc32c`` shows it."""
+    unit = expected["val/34VFN"]
+    image = with_zarrs(damaged)
+    wrong = [google_crc32c.value(rows.tobytes()) for rows in image] != unit["image_crc32c"]
+    assert wrong.sum() == 1
+    assert np.array_equal(wrong, (image != unit["image"]).any(axis=(1, 2, 3)))
+
+
+def test_zarrs_refuses_a_changed_bit_of_an_array_that_is_one_chunk(stores, tmp_path):
+    time = shutil.copytree(stores["zarr"] / "train/34VFN/time", tmp_path / "time")
+    content = bytearray((time / "c/0").read_bytes())
+    content[30] ^= 1
+    (time / "c/0").write_bytes(content)
+    with pytest.raises(RuntimeError, match="checksum"):
+        with_zarrs(time)
 
 
 @pytest.mark.parametrize("group", GROUPS)
