@@ -1,99 +1,138 @@
-"""Readers of Zarr that share no code with zarr-python find the same values."""
+"""Programs that read Zarr: zarr-python, zarrs, tensorstore, xarray. All arrays are equal, bit for bit."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
+import google_crc32c
 import numpy as np
-import plain
 import pytest
+import zarr
 
-GROUPS = ("train/49RGN", "train/50SMG", "val/50SMG", "index")
-HERE = Path(__file__).parent
+from .expected import assert_equal
 
-
-@pytest.fixture(params=["balanced", "fast", "small"])
-def store(request, made, made_sources, tmp_path) -> Path:
-    """A store of each codec."""
-    import s2ct_convert
-
-    if request.param == "balanced":
-        return made["zarr"]
-    path = tmp_path / "x.zarr"
-    s2ct_convert.convert(made_sources[1:2], path, codec=request.param)
-    return path
+GROUPS = ("train/31TCJ", "train/34VFN", "val/31TCJ", "val/34VFN", "index")
+TIMES = ("time", "time_first", "time_last")
 
 
-def groups(store: Path) -> list[str]:
-    return [*plain.unit_names(store), "index"]
+def with_zarr(path):
+    return zarr.open_array(path, mode="r")[...]
 
 
-def test_tensorstore(store):
-    tensorstore = pytest.importorskip("tensorstore", reason="tensorstore is not installed")
-    for group in groups(store):
-        for name, expected in plain.arrays(store, group).items():
-            spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(store / group / name)}}
-            array = tensorstore.open(spec, read=True).result()
-            found = array.read().result()
-            plain.assert_same({name: np.asarray(found)}, {name: expected})
-            if name == "image":
-                assert array.domain.labels == ("obs", "band", "y", "x")
-                np.testing.assert_array_equal(array[5:9].read().result(), expected[5:9])
-
-
-ZARRS = """
-import hashlib, json, sys, warnings
-import zarr, zarrs
-zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"})
-warnings.simplefilter("error")
-out = {}
-for name in json.loads(sys.argv[2]):
-    array = zarr.open_array(sys.argv[1], path=name, mode="r")
-    out[name] = hashlib.sha256(array[...].tobytes()).hexdigest()
-print(json.dumps(out))
-"""
-
-
-def test_zarrs(store):
-    """In a process of its own: it takes the place of zarr-python's codecs."""
+def with_zarrs(path):
     pytest.importorskip("zarrs", reason="zarrs is not installed")
-    expected = {
-        f"{group}/{name}": hashlib.sha256(array.tobytes()).hexdigest()
-        for group in groups(store)
-        for name, array in plain.arrays(store, group).items()
-    }
-    command = [sys.executable, "-c", ZARRS, store, json.dumps(sorted(expected))]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == expected
+    with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
+        array = zarr.open_array(path, mode="r")
+        assert type(array.async_array.codec_pipeline).__name__ == "ZarrsCodecPipeline"
+        return array[...]
 
 
-@pytest.fixture(scope="session")
-def zarrita(tmp_path_factory) -> Path:
-    """A folder with zarrita.js, from the npm registry."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are not installed")
-    folder = tmp_path_factory.mktemp("zarrita")
-    (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    command = ["npm", "install", "--no-audit", "--no-fund", "zarrita@0.7", "@zarrita/storage@0.2"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
-    if done.returncode:
-        pytest.skip(f"zarrita.js could not be installed: {done.stderr.splitlines()[-1:]}")
-    shutil.copy(HERE / "read_zarrita.mjs", folder)
-    return folder
+def open_tensorstore(path):
+    tensorstore = pytest.importorskip("tensorstore", reason="tensorstore is not installed")
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(path)}}
+    return tensorstore.open(spec, open=True, read=True).result()
 
 
-def test_zarrita_js(store, zarrita):
-    expected = {}
-    for group in groups(store):
-        for name, array in plain.arrays(store, group).items():
-            expected[f"{group}/{name}"] = [list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
-    command = ["node", "read_zarrita.mjs", store, json.dumps(sorted(expected))]
-    done = subprocess.run(list(map(str, command)), cwd=zarrita, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == expected
+def with_tensorstore(path):
+    return open_tensorstore(path).read().result()
+
+
+READERS = [with_zarr, with_zarrs, with_tensorstore]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("read", READERS)
+def test_every_array_is_equal(stores, expected, read, group):
+    for name, wanted in expected[group].items():
+        assert_equal(read(stores["zarr"] / group / name), wanted, name)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_there_is_no_array_beyond_those_that_are_compared(stores, expected, group):
+    names = {name for name, _ in zarr.open_group(stores["zarr"] / group, mode="r").arrays()}
+    assert names == set(expected[group])
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_images_in_two_shards_are_equal(long_unit, read):
+    store, images = long_unit
+    assert sorted(path.name for path in (store / "train/50SMG/image/c").iterdir()) == ["0", "1"]
+    assert_equal(read(store / "train/50SMG/image"), images, "image")
+
+
+def test_tensorstore_knows_the_dimensions_and_reads_across_shards(long_unit):
+    store, images = long_unit
+    array = open_tensorstore(store / "train/50SMG/image")
+    assert array.domain.labels == ("obs", "band", "y", "x")
+    assert np.array_equal(array[4090:4100].read().result(), images[4090:4100])
+
+
+@pytest.fixture
+def damaged(stores, tmp_path):
+    """The images of a unit with one bit of the first chunk changed."""
+    image = shutil.copytree(stores["zarr"] / "val/34VFN/image", tmp_path / "image")
+    shard = image / "c/0/0/0/0"
+    content = bytearray(shard.read_bytes())
+    content[1000] ^= 1
+    shard.write_bytes(content)
+    return image
+
+
+@pytest.mark.parametrize("read", [with_zarr, with_tensorstore])
+def test_a_changed_bit_of_an_image_is_refused(damaged, read):
+    """The crc32c of the chunk says so; without it Blosc would give wrong pixels."""
+    with pytest.raises(Exception, match=r"(?i)checksum|crc|digest"):
+        read(damaged)
+
+
+def test_zarrs_reads_part_of_a_shard_without_looking_at_its_checksums(damaged, expected):
+    """If this begins to fail, docs/readers.md can say that zarrs refuses. The column ``image_crc32c`` shows it."""
+    unit = expected["val/34VFN"]
+    image = with_zarrs(damaged)
+    wrong = [google_crc32c.value(rows.tobytes()) for rows in image] != unit["image_crc32c"]
+    assert wrong.sum() == 1
+    assert np.array_equal(wrong, (image != unit["image"]).any(axis=(1, 2, 3)))
+
+
+def test_zarrs_refuses_a_changed_bit_of_an_array_that_is_one_chunk(stores, tmp_path):
+    time = shutil.copytree(stores["zarr"] / "train/34VFN/time", tmp_path / "time")
+    content = bytearray((time / "c/0").read_bytes())
+    content[30] ^= 1
+    (time / "c/0").write_bytes(content)
+    with pytest.raises(RuntimeError, match="checksum"):
+        with_zarrs(time)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("consolidated", [True, False])
+def test_xarray_is_equal_with_dates_decoded(stores, expected, group, consolidated):
+    xarray = pytest.importorskip("xarray", reason="xarray is not installed")
+    with xarray.open_zarr(stores["zarr"], group=group, consolidated=consolidated, chunks=None) as dataset:
+        assert set(dataset.variables) == set(expected[group])
+        for name, wanted in expected[group].items():
+            if name in TIMES:
+                assert np.array_equal(dataset[name].values, wanted.astype("datetime64[D]")), name
+            else:
+                assert_equal(dataset[name].values, wanted, name)
+
+
+def test_xarray_opens_the_tree(stores, expected):
+    xarray = pytest.importorskip("xarray", reason="xarray is not installed")
+    with xarray.open_datatree(stores["zarr"], engine="zarr", decode_times=False, chunks=None) as tree:
+        assert set(tree.groups) == {"/", "/train", "/val", *(f"/{group}" for group in GROUPS)}
+        for group in GROUPS:
+            for name, wanted in expected[group].items():
+                assert_equal(tree[group][name].values, wanted, name)
+
+
+def test_only_codecs_of_the_zarr_3_specification_are_used(stores):
+    """So that readers in other languages need nothing beyond it: a registered name is a text without a dot."""
+    used = set()
+    for path in stores["zarr"].rglob("zarr.json"):
+        node = json.loads(path.read_text())
+        if node["node_type"] == "array":
+            for codec in node["codecs"]:
+                inner = codec.get("configuration", {})
+                used |= {codec["name"], *(c["name"] for key in ("codecs", "index_codecs") for c in inner.get(key, []))}
+    assert used == {"sharding_indexed", "bytes", "blosc", "crc32c"}
