@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import threading
+import warnings
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -125,11 +126,15 @@ def open_member(file: SourceReader, name: str, *, threads: int = 1) -> Iterator[
 
 
 def _one_lzma2_stream(archive: py7zr.SevenZipFile, name: str) -> Packed | None:
+    files = [one for one in archive.files if one.filename == name]
+    if len(files) != 1:
+        return None
     try:
-        (file,) = (one for one in archive.files if one.filename == name)
-        return find_packed(archive, name, _crc32(file))
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
-        return None  # a py7zr that keeps its headers otherwise: slower, and right all the same
+        return find_packed(archive, files[0], _crc32(files[0]))
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        told = f"py7zr {py7zr.__version__} keeps its headers otherwise than expected ({error}): unpacking by one thread"
+        warnings.warn(told, RuntimeWarning, stacklevel=2)
+        return None
 
 
 class _Abandoned(Exception):

@@ -38,20 +38,21 @@ class Packed(NamedTuple):
     crc32: int | None
 
 
-def find_packed(archive: Any, name: str, crc32: int | None) -> Packed | None:
+def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
     """Where a member is, if it is alone in a folder with one plain LZMA2 coder; None if it is not.
 
     Parameters
     ----------
-    archive : py7zr.SevenZipFile
-        Its parsed headers are looked at, which are not of its public interface.
+    archive, file : py7zr.SevenZipFile, py7zr.ArchiveFile
+        Their parsed headers are looked at, which are not of the public interface.
+    crc32 : int or None
+        What the archive has for the file.
 
     Raises
     ------
     AttributeError, KeyError, IndexError, TypeError, ValueError
         If py7zr keeps its headers otherwise than it did.
     """
-    (file,) = (one for one in archive.files if one.filename == name)
     folder, streams = file.folder, archive.header.main_streams
     if folder is None or len(folder.files) != 1 or len(folder.coders) != 1 or folder.coders[0]["method"] != b"\x21":
         return None
