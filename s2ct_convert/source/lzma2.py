@@ -58,7 +58,7 @@ def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
         return None
     folders = streams.unpackinfo.folders
     before = folders[: folders.index(folder)]
-    stream = sum(one.totalin - len(one.bindpairs) for one in before)
+    stream = sum(sum(coder["numinstreams"] for coder in one.coders) - len(one.bindpairs) for one in before)
     offset = archive.afterheader + streams.packinfo.packpos + streams.packinfo.packpositions[stream]
     (bits,) = folder.coders[0]["properties"]
     dict_size = 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)

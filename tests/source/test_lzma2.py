@@ -128,6 +128,7 @@ def test_it_is_taken_for_plain_lzma2_only(tmp_path, data, monkeypatch):
 
 
 @needs_7zip
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_the_second_of_two_folders(tmp_path, data):
     for name, part in (("first", data[:300_000]), (NAME, data[300_000:900_000])):
         (tmp_path / name).write_bytes(part)
