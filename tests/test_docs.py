@@ -80,7 +80,7 @@ def test_the_python_of_a_page_runs(documented, page):
     archive = sorted((documented / "archives").iterdir())[0].name
     body = "".join(f"    {line}\n" for line in code.replace("train_50SMG_462.7z", f"archives/{archive}").splitlines())
     script = documented / f"{document.stem}.py"
-    script.write_text(f"def main():\n{body}\nif __name__ == '__main__':\n    main()\n")
+    script.write_text(f"def main():\n    pass\n{body}\nif __name__ == '__main__':\n    main()\n")
     done = subprocess.run([sys.executable, script.name], cwd=documented, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     if absent:
