@@ -104,12 +104,6 @@ def test_gdal_turns_images_upside_down_unless_told_not_to(stores, expected, tmp_
     assert_equal(with_gdal(stores["gzip"], tmp_path, "gzip"), expected[UNIT]["image"][:, :, ::-1], "image")
 
 
-def test_the_hdf5_raster_driver_of_gdal_does_not_read_arrays_of_four_dimensions(stores, tmp_path):
-    image = f"HDF5:{stores['gzip']}://{UNIT}/image"
-    done = run("gdal_translate", "-q", "-of", "ENVI", image, tmp_path / "image.raw", check=False)
-    assert done.returncode != 0
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_gdalinfo_tells_size_and_number_of_bands(stores, expected, kind):
     info = json.loads(run("gdalinfo", "-json", f"NETCDF:{stores[kind]}:/{UNIT}/image", kind=kind).stdout)
