@@ -11,6 +11,8 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from .processes import may_be_alive, owner_tag
@@ -69,8 +71,9 @@ def remove(path: Path) -> None:
     """Delete a file or a tree that may not be there; a tree loses its name first, so that no half is seen under it."""
     if path.is_dir() and not path.is_symlink():
         doomed = _temporary(path)
-        os.rename(path, doomed)
-        shutil.rmtree(doomed)
+        with suppress(FileNotFoundError):  # another process was faster
+            os.rename(path, doomed)
+            shutil.rmtree(doomed)
     else:
         path.unlink(missing_ok=True)
 
@@ -85,6 +88,14 @@ def size_of(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
     return sum(Path(folder, name).stat().st_size for folder, _, files in os.walk(path) for name in files)
+
+
+def has_files(root: Path, files: Mapping[str, int]) -> bool:
+    """Whether ``root`` has these files with these sizes; the name of ``root`` itself is empty."""
+    try:
+        return all((root / name if name else root).stat().st_size == size for name, size in files.items())
+    except OSError:
+        return False
 
 
 def sweep(folder: Path, name: str = "") -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import socket
+import sys
 from pathlib import Path
 
 
@@ -36,6 +38,28 @@ def is_alive(pid: int) -> bool:
     except (OSError, IndexError):
         return True  # a system without /proc; or it ends just now, and is gone the next time
     return state not in "ZX"
+
+
+def started_at(pid: int) -> int | None:
+    """When a process of this machine began, in ticks since the boot; None if unknown."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def peak_memory(pid: int | str = "self") -> int | None:
+    """Most bytes of memory a process has had at once; None where it cannot be told."""
+    try:
+        found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    if found:
+        return int(found[1]) * 1024
+    if pid != "self":
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def boot_id() -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..durable import sweep
 from ..errors import DestinationExists
 from ..reading.store import is_ours
 from ..store.container import Container
-from .ledger import Ledger, Options
+from .events import Note, OnEvent
+from .ledger import Ledger
+from .records import Options
+
+ORPHAN_SECONDS = 10.0  # a worker whose parent is gone has ended by then
 
 
 def claim(container: Container, ledger: Ledger, options: Options, *, overwrite: bool) -> None:
@@ -40,6 +47,38 @@ def claim(container: Container, ledger: Ledger, options: Options, *, overwrite: 
             todo="choose another destination"
             + (", or give --overwrite to delete it first" if _may_be_deleted(store) else ", or move it away"),
         )
+
+
+@contextmanager
+def alone(ledger: Ledger, on_event: OnEvent) -> Iterator[None]:
+    """Be the only run on a store.
+
+    Raises
+    ------
+    Incomplete
+        If another run is at work on it, or a process that makes one of its units.
+    """
+    ledger.make_leases()
+    try:
+        with ledger.run_lease().held():
+            _wait_for_makers(ledger, on_event)
+            yield
+    finally:
+        ledger.drop_leases()
+
+
+def _wait_for_makers(ledger: Ledger, on_event: OnEvent) -> None:
+    """Workers of a run that was killed end by themselves; those of a batch job do not."""
+    until = time.monotonic() + ORPHAN_SECONDS
+    told = False
+    while held := ledger.held_units():
+        lease, owner = held[0]
+        if time.monotonic() > until:
+            raise lease.refusal(owner)
+        if not told:
+            on_event(Note(f"{owner} is at work on a unit of this store: waiting for it to end"))
+            told = True
+        time.sleep(0.1)
 
 
 def _may_be_deleted(store: Path) -> bool:

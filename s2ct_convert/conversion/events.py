@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .ledger import UnitRecord
+from .records import UnitRecord
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,27 @@ class UnitFailed:
 
 
 @dataclass(frozen=True)
+class UnitLog:
+    """A line that the process making a unit wrote on its stderr."""
+
+    unit: str
+    line: str
+
+
+@dataclass(frozen=True)
+class UnitRetried:
+    """The process making a unit was killed; it will be tried once more. ``bytes`` of progress were told in vain."""
+
+    unit: str
+    cause: str
+    jobs: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Finalising:
     """All units are done; the index and the root are being written."""
 
 
-Event = Note | Started | UnitStarted | UnitProgress | UnitDone | UnitFailed | Finalising
+Event = Note | Started | UnitStarted | UnitProgress | UnitDone | UnitFailed | UnitLog | UnitRetried | Finalising
 OnEvent = Callable[[Event], None]

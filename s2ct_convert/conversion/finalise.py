@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ..durable import remove
+from ..errors import Incomplete, NotAStore, from_os_error
 from ..names import SPLITS, UnitName
+from ..reading.store import open_store
 from ..store.container import Container
 from ..store.digest import TABLES_DIGEST, make_tables, store_digest, tables_digest
-from ..store.layout import LABELS, STATE_COMPLETE, index_arrays, root_attributes
+from ..store.layout import LABELS, STATE_COMPLETE, STATE_PARTIAL, index_arrays, root_attributes
 from ..version import __version__
+from .events import Finalising, OnEvent
 from .ledger import Ledger
 
 
-def finalise(container: Container, ledger: Ledger, command: str) -> str:
-    """Write index and root; the store is complete when this returns.
+def complete(container: Container, ledger: Ledger, command: str, units: Sequence[UnitName], on_event: OnEvent) -> str:
+    """Finalise a store of these units, each of which is done, unless it is just that already; its digest."""
+    try:
+        digest = expected_digest(ledger, units)
+        if container.has_unmerged(units) or finished_digest(container.path) != digest:
+            on_event(Finalising())
+            digest = finalise(container, ledger, command, units)
+        container.tidy(units)
+        return digest
+    except OSError as error:
+        raise from_os_error(error, str(container.path)) from error
+
+
+def finished_digest(store: Path) -> str | None:
+    """Digest of a store that is finished as it is."""
+    try:
+        with open_store(store) as opened:
+            return opened.digest
+    except (Incomplete, NotAStore):
+        return None
+
+
+def finalise(container: Container, ledger: Ledger, command: str, units: Sequence[UnitName]) -> str:
+    """Write index and root; the store is complete when this returns, or partial where other units are planned.
 
     Parameters
     ----------
@@ -29,12 +56,15 @@ def finalise(container: Container, ledger: Ledger, command: str) -> str:
     digest : str
         Content digest of the store.
     """
-    units = sorted(ledger.planned())
+    units, missing = sorted(units), sorted(set(ledger.planned()) - set(units))
+    for unit in units:
+        _check(container, ledger, unit)
     tiles = tuple(sorted({unit.tile for unit in units}))
-    digest = expected_digest(ledger)
-    attributes = root_attributes(
-        state=STATE_COMPLETE, version=__version__, command=command, units=len(units), digest=digest
-    )
+    digest = expected_digest(ledger, units)
+    state = STATE_PARTIAL if missing else STATE_COMPLETE
+    attributes = root_attributes(state=state, version=__version__, command=command, units=len(units), digest=digest)
+    if missing:
+        attributes["missing_units"] = " ".join(map(str, missing))
     arrays, index = index_arrays(tiles), _index(container, units, tiles)
     attributes[TABLES_DIGEST] = tables_digest(attributes, make_tables(arrays, index))
     work = ledger.work_path("final")
@@ -45,10 +75,22 @@ def finalise(container: Container, ledger: Ledger, command: str) -> str:
     return digest
 
 
-def expected_digest(ledger: Ledger) -> str:
-    """Content digest of a store of all planned units, each of which has its record."""
-    records = [record for unit in ledger.planned() if (record := ledger.record(unit))]
-    assert len(records) == len(ledger.planned()), "a store is complete when every planned unit has its record"
+def _check(container: Container, ledger: Ledger, unit: UnitName) -> None:
+    """See that what stands in the place of a unit is what its record is of, whoever may have worked on it."""
+    record = ledger.record(unit)
+    if record is None or container.digest(unit) != record.digest:
+        ledger.forget(unit)
+        raise Incomplete(
+            "what stands in the place of the unit is not what the ledger notes",
+            where=f"{container.path}: {unit}",
+            todo="run the same command again: it is made anew",
+        )
+
+
+def expected_digest(ledger: Ledger, units: Sequence[UnitName]) -> str:
+    """Content digest of a store of these units, each of which has its record."""
+    records = [record for unit in units if (record := ledger.record(unit))]
+    assert len(records) == len(units), "a store is made of units that have their records"
     return store_digest({record.unit: record.digest for record in records})
 
 

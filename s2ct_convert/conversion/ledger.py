@@ -1,7 +1,14 @@
 """What is done, on disk beside the store: ``<store>.s2ct/``.
 
-One small JSON per finished unit, written only after the unit stands in its place, each replaced as a whole and
-synced. A unit without a record is not done, whatever lies in its place: it is made anew, never patched.
+    store.json           what the store is made as, and every unit it is to have
+    plan.json            the plan of `s2ct batch`, with the numbers of units
+    units/<unit>.json    a finished unit, written only after the unit stands in its place
+    failed/<unit>.json   a unit that could not be made when it was last tried
+    leases/<unit>.lease  a unit that is being made; leases/run.lease: a run on the whole store
+    work/                what is not finished
+
+Each file is replaced as a whole and synced. A unit without a record is not done, whatever lies in its place: it is
+made anew, never patched.
 """
 
 from __future__ import annotations
@@ -9,56 +16,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ..durable import beside, remove, sweep, sync, write_atomic
 from ..errors import DestinationExists
+from ..lease import Lease, Owner
 from ..names import UnitName
 from ..processes import may_be_alive, owner_tag
-from ..store.layout import LAYOUT_VERSION
+from .records import Failure, Options, UnitRecord, to_json
 
-
-@dataclass(frozen=True)
-class Options:
-    """What makes two conversions give the same store."""
-
-    format: str
-    codec: str
-    linked: bool = False
-    layout: int = LAYOUT_VERSION
-
-    def flags(self) -> str:
-        """As on the command line."""
-        return f" --format {self.format} --codec {self.codec}{' --linked' if self.linked else ''}"
-
-
-@dataclass(frozen=True)
-class UnitRecord:
-    """A finished unit: what it was made from and what it holds. Times are days since 1970-01-01."""
-
-    unit: str
-    source_file: str
-    source_member: str | None
-    source_bytes: int
-    source_mtime_ns: int
-    source_md5: str | None
-    examples: int
-    date_encoding: str | None
-    dates_with_time: int
-    label_pixels: int
-    labels_outside: int
-    samples: int
-    observations: int
-    time_first: int | None
-    time_last: int | None
-    label_count: list[int]
-    digest: str
-    bytes: int
-    passes: int
-    seconds: float
-    s2ct_version: str
+_RUN = "run.lease"
 
 
 class Ledger:
@@ -66,21 +34,25 @@ class Ledger:
 
     def __init__(self, store: Path) -> None:
         self.path = beside(store, ".s2ct")
+        self._named = store
         self._units = self.path / "units"
+        self._failed = self.path / "failed"
+        self._leases = self.path / "leases"
         self._work = self.path / "work"
         self._store = self.path / "store.json"
+        self.plan_path = self.path / "plan.json"
 
     def exists(self) -> bool:
         return self._store.exists()
 
     def begin(self, options: Options, units: list[UnitName]) -> None:
         """Note what the store is made as and which units it is to have, besides those noted before."""
-        for folder in (self._units, self._work):
+        for folder in (self._units, self._failed, self._leases, self._work):
             folder.mkdir(parents=True, exist_ok=True)
         sync(self.path.parent)
         planned = sorted({str(unit) for unit in units} | {str(unit) for unit in self.planned()})
         content = {**dataclasses.asdict(options), "units": planned}
-        write_atomic(self._store, _json(content))
+        write_atomic(self._store, to_json(content))
         self.clean()
 
     def options(self) -> Options | None:
@@ -113,32 +85,75 @@ class Ledger:
     def record(self, unit: UnitName) -> UnitRecord | None:
         """The record of a finished unit; None if there is none that can be read: such a unit is not done."""
         try:
-            record = UnitRecord(**json.loads((self._units / f"{unit.key}.json").read_bytes()))
-        except (FileNotFoundError, ValueError, TypeError):
+            record = UnitRecord.from_json((self._units / f"{unit.key}.json").read_text())
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
         return record if record.unit == str(unit) else None
 
     def write(self, record: UnitRecord) -> None:
         """Make a unit done."""
         path = self._units / f"{UnitName.from_path(record.unit).key}.json"
-        write_atomic(path, _json(dataclasses.asdict(record)))
+        write_atomic(path, to_json(record))
 
     def forget(self, unit: UnitName) -> None:
         """Make a unit not done, before it is touched."""
         remove(self._units / f"{unit.key}.json")
+        remove(self._failed / f"{unit.key}.json")
+
+    def write_failure(self, failure: Failure) -> None:
+        """Note why a unit could not be made. Of no use to a conversion, which tries again; people want to know."""
+        write_atomic(self._failed / f"{UnitName.from_path(failure.unit).key}.json", to_json(failure))
+
+    def failure(self, unit: UnitName) -> Failure | None:
+        """Why a unit could not be made when it was last tried."""
+        try:
+            return Failure(**json.loads((self._failed / f"{unit.key}.json").read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def run_lease(self) -> Lease:
+        """Of a run on the whole store."""
+        return Lease(self._leases / _RUN, self._named, "another run is at work on this store")
+
+    def unit_lease(self, unit: UnitName) -> Lease:
+        """Of the process that makes a unit."""
+        return Lease(self._leases / f"{unit.key}.lease", self._named, f"another process is making {unit}")
+
+    def held_units(self) -> list[tuple[Lease, Owner | str]]:
+        """Leases of units that somebody living holds."""
+        out = []
+        for path in sorted(self._leases.glob("*.lease")):
+            if path.name != _RUN:
+                lease = self.unit_lease(UnitName(*path.stem.split("_")))
+                if owner := lease.owner():
+                    out.append((lease, owner))
+        return out
+
+    def make_leases(self) -> None:
+        """See that leases can be taken, before there is a ledger."""
+        self._leases.mkdir(parents=True, exist_ok=True)
+
+    def drop_leases(self) -> None:
+        """Undo :meth:`make_leases` if no ledger has come of it."""
+        if not self.exists():
+            for folder in (self._leases, self.path):
+                with suppress(OSError):  # not empty: somebody else is at work
+                    folder.rmdir()
 
     def work_path(self, name: str) -> Path:
         """A path for something unfinished that only this process writes."""
         return self._work / f"{name}.{owner_tag()}"
 
-    def clean(self) -> None:
-        """Delete what processes of this machine left unfinished when they died."""
-        sweep(self.path)
-        sweep(self._units)
-        sweep(self._work)
+    def clean(self, *, everything: bool = False) -> None:
+        """Delete what processes of this machine left unfinished when they died.
+
+        ``everything``: of all machines, for one who knows that nobody else is at work.
+        """
+        for folder in (self.path, self._units, self._failed, self._work):
+            sweep(folder)
         for path in self._work.iterdir() if self._work.exists() else ():
             owner = re.search(r"\.([^.]+\.\d+)(\.sorted)?$", path.name)
-            if owner is None or not may_be_alive(owner[1]):
+            if everything or owner is None or not may_be_alive(owner[1]):
                 remove(path)
 
     def check_options(self, options: Options, store: Path) -> None:
@@ -159,13 +174,12 @@ class Ledger:
             )
 
     def destroy(self) -> None:
-        remove(self.path)
+        """Forget all but who is at work."""
+        for path in sorted(self.path.iterdir()) if self.path.exists() else ():
+            if path != self._leases:
+                remove(path)
 
 
 def _told(options: Options, other: Options) -> str:
     layout = f", layout {options.layout}" if options.layout != other.layout else ""
     return options.flags().strip() + layout
-
-
-def _json(content: Any) -> bytes:
-    return json.dumps(content, indent=1).encode() + b"\n"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +13,19 @@ from ..errors import WrongUsage
 from ..names import UnitName
 from ..source.find import Source, Unusable, find_sources
 from ..store.codecs import find_codec
-from .ledger import Options
+from ..version import __version__
+from .records import Options
 
 _SUFFIXES = {".zarr": "zarr", ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".nc": "hdf5", ".nc4": "hdf5"}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A source, and the size and time of its file when the plan was made."""
+
+    source: Source
+    bytes: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True)
@@ -21,14 +34,26 @@ class Plan:
 
     store: Path
     options: Options
-    sources: tuple[Source, ...]
+    files: tuple[SourceFile, ...]
     unusable: tuple[Unusable, ...]
     notes: tuple[str, ...]
+    hash: str
+
+    @property
+    def sources(self) -> list[Source]:
+        return [file.source for file in self.files]
 
     @property
     def units(self) -> list[UnitName]:
         """Every unit the store is to have, also those whose file cannot be used as it is."""
         return [s.unit for s in self.sources] + [u.unit for u in self.unusable if u.unit]
+
+
+def plan_hash(options: Options, files: Sequence[SourceFile]) -> str:
+    """Of all that determines the store: the program, options, the file of each unit. Not of where things are."""
+    units = sorted((str(f.source.unit), f.source.path.name, f.source.member, f.bytes, f.source.examples) for f in files)
+    content = json.dumps([__version__, dataclasses.asdict(options), units])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def make_plan(
@@ -64,8 +89,13 @@ def make_plan(
     for path in paths:
         if path.resolve().is_relative_to(store.resolve()):
             raise WrongUsage("a source lies inside the destination", where=str(path), todo="choose another destination")
-    sources.sort(key=lambda source: source.path.stat().st_size, reverse=True)
-    return Plan(store, options, tuple(sources), tuple(unusable), tuple(found.notes))
+    files = tuple(sorted(map(_file, sources), key=lambda file: file.bytes, reverse=True))
+    return Plan(store, options, files, tuple(unusable), tuple(found.notes), plan_hash(options, files))
+
+
+def _file(source: Source) -> SourceFile:
+    status = source.path.stat()
+    return SourceFile(source, status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True)

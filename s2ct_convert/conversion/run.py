@@ -10,21 +10,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import Incomplete, NotAStore, from_os_error
 from ..names import printable
-from ..reading.store import open_store
 from ..source.find import Source
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..version import __version__
-from .claim import claim
+from .claim import alone, claim
 from .engine import run_here, run_processes
-from .events import Event, Finalising, Note, OnEvent, Started, UnitDone, UnitFailed
-from .finalise import expected_digest, finalise
-from .ledger import Ledger, UnitRecord
+from .events import Event, Note, OnEvent, Started, UnitDone, UnitFailed
+from .finalise import complete
+from .ledger import Ledger
 from .plan import Plan, make_plan
+from .records import UnitRecord
 from .summary import Summary, UnitsFailed
-from .unit import UnitTask, open_container
+from .unit import UnitTask, done_record, open_container
 
 
 @dataclass
@@ -94,12 +93,19 @@ def convert(
     UnitsFailed
         If units could not be made. The others are done, and calling again tries only those that are missing.
     """
-    began = time.monotonic()
     paths = [Path(p) for p in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     plan = make_plan(
         paths, Path(store), format=format, codec=codec, linked=linked, tiles=tuple(tiles), splits=tuple(splits)
     )
     command = printable(command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name]))
+    return convert_plan(plan, jobs=jobs, overwrite=overwrite, on_event=on_event, command=command)
+
+
+def convert_plan(
+    plan: Plan, *, jobs: int = 1, overwrite: bool = False, on_event: OnEvent = lambda event: None, command: str
+) -> Summary:
+    """Carry out a plan; see :func:`convert`."""
+    began = time.monotonic()
     container, ledger = open_container(plan.store, plan.options), Ledger(plan.store)
     tally = _Tally(on_event)
     for note in plan.notes:
@@ -108,18 +114,19 @@ def convert(
         path, error = unusable.path, unusable.error
         tally(UnitFailed(str(unusable.unit or path.name), str(path), error.exit_code, str(error)))
     if plan.sources:
-        claim(container, ledger, plan.options, overwrite=overwrite)
-        skipped, todo = _sort_out(plan, container, ledger)
-        tally(Started(sum(source.path.stat().st_size for source in todo), len(todo), len(skipped)))
-        if todo:
-            _begin(plan, container, ledger, command)
-            _make_units(plan, ledger, todo, jobs, tally)
+        with alone(ledger, tally):
+            claim(container, ledger, plan.options, overwrite=overwrite)
+            skipped, todo = sort_out(plan, container, ledger)
+            tally(Started(sum(source.path.stat().st_size for source in todo), len(todo), len(skipped)))
+            if todo:
+                begin(plan, container, ledger, command)
+                _make_units(plan, ledger, todo, jobs, tally)
+            missing = tuple(str(unit) for unit in ledger.planned() if not done_record(container, ledger, unit))
+            digest = None
+            if not missing and not tally.failures:
+                digest = complete(container, ledger, command, ledger.planned(), tally)
     else:
-        skipped, todo = [], []
-    missing = tuple(str(unit) for unit in ledger.planned() if not (ledger.record(unit) and container.has(unit)))
-    digest = None
-    if plan.sources and not missing and not tally.failures:
-        digest = _complete(container, ledger, command, changed=bool(todo), on_event=tally)
+        skipped, missing, digest = [], tuple(map(str, ledger.planned())), None
     summary = Summary(
         store=plan.store,
         format=plan.options.format,
@@ -137,19 +144,19 @@ def convert(
     return summary
 
 
-def _sort_out(plan: Plan, container: Container, ledger: Ledger) -> tuple[list[UnitRecord], list[Source]]:
+def sort_out(plan: Plan, container: Container, ledger: Ledger) -> tuple[list[UnitRecord], list[Source]]:
     """Records of the units that are done, and the sources of those that are not."""
     done, todo = [], []
     for source in plan.sources:
-        record = ledger.record(source.unit)
-        if record and container.has(source.unit) and _is_of(record, source):
+        record = done_record(container, ledger, source.unit)
+        if record and is_of(record, source):
             done.append(record)
         else:
             todo.append(source)
     return done, todo
 
 
-def _begin(plan: Plan, container: Container, ledger: Ledger, command: str) -> None:
+def begin(plan: Plan, container: Container, ledger: Ledger, command: str) -> None:
     """Note what is planned, then make the store say that it is not complete."""
     ledger.begin(plan.options, plan.units)
     attributes = root_attributes(state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="")
@@ -159,7 +166,7 @@ def _begin(plan: Plan, container: Container, ledger: Ledger, command: str) -> No
 def _make_units(plan: Plan, ledger: Ledger, todo: list[Source], jobs: int, on_event: OnEvent) -> None:
     """Share the cores: first between units, then, where there are fewer units than cores, inside them."""
     concurrent = min(jobs, len(todo))
-    tasks = [UnitTask(plan.store, plan.options, source, max(1, jobs // concurrent)) for source in todo]
+    tasks = [UnitTask(plan.store, plan.options, source, max(1, jobs // concurrent), plan.hash) for source in todo]
     try:
         if concurrent == 1:
             run_here(tasks, on_event)
@@ -169,7 +176,7 @@ def _make_units(plan: Plan, ledger: Ledger, todo: list[Source], jobs: int, on_ev
         ledger.clean()
 
 
-def _is_of(record: UnitRecord, source: Source) -> bool:
+def is_of(record: UnitRecord, source: Source) -> bool:
     """Whether a record is of this source as it is now: by size and time, and by MD5 if only the time differs."""
     status = source.path.stat()
     if (record.source_file, record.source_member, record.source_bytes) != (
@@ -184,25 +191,3 @@ def _is_of(record: UnitRecord, source: Source) -> bool:
         return False
     with open(source.path, "rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest() == record.source_md5
-
-
-def _complete(container: Container, ledger: Ledger, command: str, *, changed: bool, on_event: OnEvent) -> str:
-    """Finalise a store whose units are all done, unless it holds just these already; its digest."""
-    try:
-        digest = None if changed else _finished_digest(container.path)
-        if digest is None or digest != expected_digest(ledger):  # an earlier run may have died before it finalised
-            on_event(Finalising())
-            digest = finalise(container, ledger, command)
-        container.tidy(ledger.planned())
-        return digest
-    except OSError as error:
-        raise from_os_error(error, str(container.path)) from error
-
-
-def _finished_digest(store: Path) -> str | None:
-    """Digest of a store that is complete as it is."""
-    try:
-        with open_store(store) as opened:
-            return opened.digest
-    except (Incomplete, NotAStore):
-        return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import EXIT_MACHINE, SomeFailed
 from ..store.layout import OBS_BYTES
 from .events import UnitFailed
-from .ledger import UnitRecord
+from .records import UnitRecord
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 The order of steps makes it safe to die anywhere: the record goes first (a unit being replaced is not done), the
 unit is written under a temporary name and synced, the source is read to its end with all checksums, the counts
 are checked, then the unit gets its name, then its record. Nothing is promised about work under way: it is lost.
+
+A lease tells others that the unit is being made. Where one is broken by mistake, two processes make the same unit,
+each under a name of its own; both write the same bytes, and whoever comes second takes the place of the first.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..durable import remove
-from ..names import printable
+from ..names import UnitName, printable
+from ..processes import peak_memory
 from ..source.find import Source
 from ..source.read import open_source
 from ..source.samples import Grouper
@@ -24,7 +28,8 @@ from ..store.hdf5_container import Hdf5Container
 from ..store.unit_writer import Rows, UnitContent, UnitWriter
 from ..store.zarr_container import ZarrContainer
 from ..version import __version__
-from .ledger import Ledger, Options, UnitRecord
+from .ledger import Ledger
+from .records import Options, UnitFile, UnitRecord, checksums
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class UnitTask:
     options: Options
     source: Source
     threads: int
+    plan: str = ""  # its hash
 
 
 def open_container(store: Path, options: Options) -> Container:
@@ -43,6 +49,14 @@ def open_container(store: Path, options: Options) -> Container:
     if options.format == "zarr":
         return ZarrContainer(store, codec)
     return Hdf5Container(store, codec, linked=options.linked)
+
+
+def done_record(container: Container, ledger: Ledger, unit: UnitName) -> UnitRecord | None:
+    """The record of a unit that is done: noted, and in its place with all its files."""
+    record = ledger.record(unit)
+    if record and container.has(unit, {file.name: file.bytes for file in record.files}):
+        return record
+    return None
 
 
 def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
@@ -59,11 +73,15 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     S2ctError, OSError
         The unit is then not in the store, and nothing of it is left.
     """
+    with Ledger(task.store).unit_lease(task.source.unit).held():
+        return _convert(task, on_bytes)
+
+
+def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     began = time.monotonic()
     container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
     ledger.forget(source.unit)
-    if container.has(source.unit):
-        container.drop(source.unit)
+    container.drop(source.unit)
     work = ledger.work_path(source.unit.key)
     status = source.path.stat()
     grouper = Grouper(source.where)
@@ -87,8 +105,10 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
             source.check_count(grouper.examples)
             md5 = examples.md5()
             content = writer.finish(grouper.label_pixels or 1, _attributes(source, md5, status.st_size, grouper))
+        files = checksums(content.path)
         container.publish(source.unit, content.path)
-        record = _record(source, md5, status.st_size, status.st_mtime_ns, grouper, content, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        record = _record(task, md5, status.st_size, status.st_mtime_ns, grouper, content, files, seconds)
         ledger.write(record)
         return record
     finally:
@@ -112,10 +132,19 @@ def _attributes(source: Source, md5: str | None, size: int, grouper: Grouper) ->
 
 
 def _record(
-    source: Source, md5: str | None, size: int, mtime_ns: int, grouper: Grouper, content: UnitContent, seconds: float
+    task: UnitTask,
+    md5: str | None,
+    size: int,
+    mtime_ns: int,
+    grouper: Grouper,
+    content: UnitContent,
+    files: tuple[UnitFile, ...],
+    seconds: float,
 ) -> UnitRecord:
+    source = task.source
     return UnitRecord(
         unit=str(source.unit),
+        plan=task.plan,
         source_file=source.path.name,
         source_member=source.member,
         source_bytes=size,
@@ -133,7 +162,9 @@ def _record(
         label_count=list(content.label_count),
         digest=content.digest,
         bytes=content.bytes,
+        files=files,
         passes=content.passes,
         seconds=round(seconds, 3),
+        peak_memory=peak_memory(),
         s2ct_version=__version__,
     )

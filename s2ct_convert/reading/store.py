@@ -18,7 +18,7 @@ from ..errors import Incomplete, NotAStore
 from ..names import SPLITS, UnitName
 from ..store.codecs import BLOSC_FILTER
 from ..store.hdf5_file import get_attributes, need_blosc
-from ..store.layout import IMAGE, LAYOUT_VERSION, STATE_COMPLETE
+from ..store.layout import IMAGE, LAYOUT_VERSION, STATE_COMPLETE, STATE_PARTIAL
 from .select import Selection
 from .table import Dates, Labels, Names, Numbers, Samples, make_samples
 from .unit import Unit
@@ -38,7 +38,7 @@ class Store:
         self.root = root
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open_again, (str(self.path.absolute()), not self.complete)
+        return _open_again, (str(self.path.absolute()), not self.finished)
 
     def __repr__(self) -> str:
         return f"<Store {self.path} ({self.format}): {', '.join(self.units)}>"
@@ -47,6 +47,11 @@ class Store:
     def complete(self) -> bool:
         """Whether every unit that was asked for is there."""
         return self.attributes.get("state") == STATE_COMPLETE
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has its index: complete, or finalised without some of its units (``missing_units``)."""
+        return self.complete or self.attributes.get("state") == STATE_PARTIAL
 
     @property
     def digest(self) -> str:
@@ -242,7 +247,7 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
             expected=f"layout version {LAYOUT_VERSION}, which this version of s2ct reads",
             todo="a newer s2ct wrote it: pip install --upgrade s2ct-convert" if _newer(version) else "",
         )
-    if not (store.complete or allow_incomplete):
+    if not (store.finished or allow_incomplete):
         store.close()
         raise Incomplete(
             "the conversion of this store has not finished",

@@ -10,27 +10,26 @@ writes nothing into what another has published. A broken lease can cost bandwidt
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import socket
-import time
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from ..durable import sync
 from ..errors import Incomplete
-from ..processes import boot_id, is_alive
+from ..lease import Lease
 from .manifest import RecordFile
 
 BLOCK = 1 << 20
-LEASE_SECONDS = 600.0  # a lease of another machine whose file has not grown for so long is of a dead process
 
 
 def partial_path(final: Path, file: RecordFile) -> Path:
     """Where the beginning of a file is kept. The md5 in the name: what was a part of something else is not taken."""
     return final.with_name(f"{final.name}.{file.md5[:8]}.part")
+
+
+def lease_of(part: Path) -> Lease:
+    """Who works on the beginning of a file; that it grows is a sign of life."""
+    return Lease(part.with_name(f"{part.name}.lease"), part, "another process is fetching this file")
 
 
 class Partial:
@@ -55,7 +54,7 @@ class Partial:
         assert file.size is not None
         self.final, self.path, self.size, self._wanted = final, partial_path(final, file), file.size, file.md5
         final.parent.mkdir(parents=True, exist_ok=True)
-        self._lease = Lease(self.path)
+        self._lease = lease_of(self.path)
         self._lease.take()
         try:
             self._open(stopping)
@@ -179,69 +178,3 @@ def _is(path: Path, file: os.stat_result) -> bool:
     except FileNotFoundError:
         return False
     return (status.st_dev, status.st_ino) == (file.st_dev, file.st_ino)
-
-
-class Lease:
-    """Who works on a file: host, process and boot of the machine, in a file made with O_EXCL."""
-
-    def __init__(self, path: Path) -> None:
-        self._subject, self._path = path, path.with_name(f"{path.name}.lease")
-        self._content = json.dumps(
-            {"host": socket.gethostname(), "pid": os.getpid(), "boot": boot_id(), "lease": uuid.uuid4().hex}
-        )
-
-    def take(self) -> None:
-        """Become the owner.
-
-        Raises
-        ------
-        Incomplete
-            If somebody else is, and alive.
-        """
-        for _ in range(3):
-            try:
-                fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            except FileExistsError:
-                if owner := self._living_owner():
-                    raise Incomplete(
-                        "another process is fetching this file",
-                        where=str(self._subject),
-                        found=owner,
-                        todo=f"wait for it; if it is no more, delete {self._path.name}",
-                    ) from None
-                self._path.unlink(missing_ok=True)
-                continue
-            with os.fdopen(fd, "w") as file:
-                file.write(self._content)
-            return
-        raise Incomplete("another process takes this file again and again", where=str(self._subject))
-
-    def _living_owner(self) -> str | None:
-        try:
-            owner = json.loads(self._path.read_text())
-            host, pid, boot = str(owner["host"]), int(owner["pid"]), str(owner["boot"])
-            if not 0 < pid < 1 << 31:
-                raise ValueError(pid)
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError, OverflowError):
-            # Torn: its writer died while writing it, or writes it just now.
-            return "a lease without a name" if self._age() < 5 else None
-        told = f"process {pid} on {host}"
-        if host == socket.gethostname():
-            return told if boot == boot_id() and pid != os.getpid() and is_alive(pid) else None
-        return told if self._age() < LEASE_SECONDS else None
-
-    def _age(self) -> float:
-        """Seconds since the lease was taken or the file last grew."""
-        times = []
-        for path in (self._path, self._subject):
-            with suppress(FileNotFoundError):
-                times.append(path.stat().st_mtime)
-        return time.time() - max(times, default=0.0)
-
-    def give_back(self) -> None:
-        """Be the owner no more, if it is still us."""
-        with suppress(OSError):
-            if self._path.read_text() == self._content:
-                self._path.unlink()

@@ -10,7 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..conversion.ledger import Ledger, Options, UnitRecord
+from ..conversion.ledger import Ledger
+from ..conversion.records import Options, UnitRecord
 from ..durable import beside, size_of
 from ..errors import NotAStore, S2ctError
 from ..names import UnitName
@@ -51,7 +52,7 @@ def describe(path: Path) -> Document:
 
 def _store(path: Path, ledger: Ledger) -> Document:
     with open_store(path, allow_incomplete=True) as store:
-        if not store.complete and ledger.exists():
+        if not store.finished and ledger.exists():
             return _unfinished(path, ledger)
         units = [_unit(unit) for unit in store.units.values()]
         return {
@@ -61,6 +62,7 @@ def _store(path: Path, ledger: Ledger) -> Document:
             "codec": _codec(store),
             "bytes": size_of(path) + _linked_bytes(path),
             "units": units,
+            "missing": str(store.attributes.get("missing_units", "")).split(),
             **_totals(units),
             "digest": store.digest or None,
         }

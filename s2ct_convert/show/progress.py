@@ -15,7 +15,9 @@ from ..conversion.events import (
     Started,
     UnitDone,
     UnitFailed,
+    UnitLog,
     UnitProgress,
+    UnitRetried,
     UnitStarted,
 )
 from .bar import bytes_bar, print_above
@@ -51,7 +53,7 @@ class _Lines:
 
     def __call__(self, event: Event) -> None:
         line = self._line(event)
-        if line is not None and (not self._quiet or isinstance(event, UnitFailed | Note)):
+        if line is not None and (not self._quiet or isinstance(event, UnitFailed | UnitLog | UnitRetried | Note)):
             self._write(line)
 
     def _line(self, event: Event) -> str | None:
@@ -71,6 +73,10 @@ class _Lines:
                 )
             case UnitFailed(unit, _, _, message, bug, traceback):
                 return f"{unit}: FAILED\n{traceback if bug or self._tracebacks else ''}{message}"
+            case UnitLog(unit, line):
+                return f"{unit}: {line}"
+            case UnitRetried(unit, cause, jobs, _):
+                return f"{unit}: {cause}; it is tried once more at the end, with {plural(jobs, 'job')} at a time"
             case Finalising():
                 return "writing the index"
         return None
@@ -95,7 +101,13 @@ class _Bar:
                 self._bar.advance(self._task, n)
             case UnitDone(record):
                 self._running.remove(record.unit)
+            case UnitRetried(unit, _, _, n):
+                self._bar.advance(self._task, -n)
+                self._forget(unit)
             case UnitFailed(unit):
-                if unit in self._running:  # a source that is no unit fails without having started
-                    self._running.remove(unit)
+                self._forget(unit)
         self._bar.update(self._task, description=" ".join(self._running))
+
+    def _forget(self, unit: str) -> None:
+        if unit in self._running:  # a source that is no unit fails without having started
+            self._running.remove(unit)

@@ -59,8 +59,14 @@ class Container(Protocol):
     def publish(self, unit: UnitName, work: Path) -> None:
         """Give a finished target its place."""
 
-    def has(self, unit: UnitName) -> bool:
-        """Whether the unit is in its place."""
+    def has(self, unit: UnitName, files: Mapping[str, int] | None = None) -> bool:
+        """Whether the unit is in its place; with all these files of these sizes, as long as it has files of its own."""
+
+    def has_unmerged(self, units: Sequence[UnitName]) -> bool:
+        """Whether units stand beside the store that finalise has yet to bring into it."""
+
+    def digest(self, unit: UnitName) -> str | None:
+        """Content digest that the unit in its place says it has."""
 
     def drop(self, unit: UnitName) -> None:
         """Delete a unit from its place."""

@@ -6,8 +6,8 @@ stores too big to be there twice. The folder of units is then a part of the stor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import beside, publish, remove, sync_tree
+from ..durable import beside, has_files, publish, remove, sync_tree
 from ..names import UnitName
 from .codecs import Codec, hdf5_chunk_codec
 from .container import Columns
@@ -57,8 +57,10 @@ class Hdf5Container:
     def publish(self, unit: UnitName, work: Path) -> None:
         publish(work, self._home(unit))
 
-    def has(self, unit: UnitName) -> bool:
-        return self._home(unit).exists() or self._in_store(unit)
+    def has(self, unit: UnitName, files: Mapping[str, int] | None = None) -> bool:
+        if self._home(unit).exists():
+            return has_files(self._home(unit), files or {})
+        return self._in_store(unit)
 
     def _in_store(self, unit: UnitName) -> bool:
         if not self.path.is_file() or not h5py.is_hdf5(self.path):
@@ -71,10 +73,23 @@ class Hdf5Container:
         """Delete the unit's file. A copy inside the store is left out when the store is next made."""
         remove(self._home(unit))
 
+    def has_unmerged(self, units: Sequence[UnitName]) -> bool:
+        return not self.linked and any(self._home(unit).exists() for unit in units)
+
+    def digest(self, unit: UnitName) -> str | None:
+        with self._group(unit) as group:
+            return get_attributes(group).get("content_digest")
+
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
-        with h5py.File(self._home(unit) if self._home(unit).exists() else self.path, "r") as file:
-            group = file if self._home(unit).exists() else file[str(unit)]
+        with self._group(unit) as group:
             return {name: group[name][...] for name in names}
+
+    @contextmanager
+    def _group(self, unit: UnitName) -> Iterator[h5py.Group]:
+        """A unit in its file, else in the store as it was."""
+        home = self._home(unit)
+        with h5py.File(home if home.exists() else self.path, "r") as file:
+            yield file if home.exists() else file[str(unit)]
 
     def finalise(
         self,
@@ -107,9 +122,7 @@ class Hdf5Container:
 
     def _copy(self, unit: UnitName, group: h5py.Group) -> None:
         """Copy a unit from its file, else from the store as it was, chunks as they are."""
-        home = self._home(unit)
-        with h5py.File(home if home.exists() else self.path, "r") as file:
-            source = file if home.exists() else file[str(unit)]
+        with self._group(unit) as source:
             images = source[IMAGE.name]
             copy = create_images(group, self.codec.parameters)
             for row in range(0, len(images), CHUNK_OBS):

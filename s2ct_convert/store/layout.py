@@ -30,6 +30,7 @@ LABELS = ("clear", "opaque_cloud", "thin_cloud", "haze", "cloud_shadow", "snow")
 
 STATE_INCOMPLETE = "incomplete"
 STATE_COMPLETE = "complete"
+STATE_PARTIAL = "partial"  # finalised without all its units, as somebody wished
 
 Attributes = Mapping[str, Any]
 

@@ -7,6 +7,7 @@ and every file is fsynced, which zarr-python does not do. The bytes are those za
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -23,7 +24,7 @@ import zarr
 import zarr.abc.codec
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from ..durable import publish, remove, sweep, sync, sync_tree, write_atomic
+from ..durable import has_files, publish, remove, sweep, sync, sync_tree, write_atomic
 from ..names import SPLITS, UnitName
 from .codecs import BloscParameters, Codec, zarr_chunk_codec
 from .container import Columns
@@ -63,10 +64,23 @@ class ZarrContainer:
         return self.path / unit.split / unit.tile
 
     def publish(self, unit: UnitName, work: Path) -> None:
-        publish(work, self._home(unit))
+        try:
+            publish(work, self._home(unit))
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            self.drop(unit)  # somebody has made it at the same time, of the same bytes
+            publish(work, self._home(unit))
 
-    def has(self, unit: UnitName) -> bool:
-        return self._home(unit).exists()
+    def has(self, unit: UnitName, files: Mapping[str, int] | None = None) -> bool:
+        return self._home(unit).exists() and has_files(self._home(unit), files or {})
+
+    def has_unmerged(self, units: Sequence[UnitName]) -> bool:
+        return False  # a unit's place is in the store
+
+    def digest(self, unit: UnitName) -> str | None:
+        attributes = json.loads((self._home(unit) / "zarr.json").read_bytes()).get("attributes", {})
+        return attributes.get("content_digest")  # type: ignore[no-any-return]
 
     def drop(self, unit: UnitName) -> None:
         remove(self._home(unit))

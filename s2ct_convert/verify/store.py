@@ -23,6 +23,8 @@ from ..store.layout import (
     LABELS,
     OBS_SHAPE,
     STATE_COMPLETE,
+    STATE_INCOMPLETE,
+    STATE_PARTIAL,
     ArraySpec,
     index_arrays,
     unit_arrays,
@@ -189,7 +191,7 @@ class _Check:
                 yield Finding(f"the content has {checked.digest}, recorded is {unit.digest}", name)
 
     def _index(self, units: Sequence[Unit]) -> Iterator[Finding]:
-        if not self.store.complete:
+        if not self.store.finished:
             return
         tiles = tuple(sorted({unit.name.tile for unit in units}))
         specs = index_arrays(tiles)
@@ -204,9 +206,9 @@ class _Check:
 
     def _root(self, units: Sequence[Unit], digests: Mapping[str, str]) -> Iterator[Finding]:
         attributes = self.store.attributes
-        if attributes.get("state") not in (STATE_COMPLETE, "incomplete"):
+        if attributes.get("state") not in (STATE_COMPLETE, STATE_PARTIAL, STATE_INCOMPLETE):
             yield Finding(f"the state of the store is {attributes.get('state')!r}")
-        if not self.store.complete:
+        if not self.store.finished:
             return
         if attributes.get("number_of_units") != len(units):
             yield Finding(f"{len(units)} units are there, the store says {attributes.get('number_of_units')}")

@@ -173,11 +173,18 @@ def test_ctrl_c_while_a_worker_is_starting_is_left_to_the_parent(tmp_path, sourc
 def test_a_worker_that_is_killed_takes_only_its_own_unit_with_it(tmp_path, sources):
     process = start(tmp_path, sources, "x.zarr", 2)
     read_to(process, ": started")
-    os.kill(workers(process)[0], signal.SIGKILL)
+    first = workers(process)[0]
+    os.kill(first, signal.SIGKILL)
+    stderr = read_to(process, "it is tried once more at the end, with 1 job at a time")
+    assert "the worker process died (SIGKILL" in stderr
+    read_to(process, ": done")  # the other one
+    read_to(process, ": started")
+    (second,) = workers(process)
+    os.kill(second, signal.SIGKILL)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 3, stderr
     assert "1 converted, 1 failed" in stdout
-    assert stderr.count("the worker process died (SIGKILL)") == 1
+    assert stderr.count("the worker process died (SIGKILL, ") == 1
     assert "use fewer jobs (-j)" in stderr
     assert "Traceback" not in stderr
     assert "1 converted, 1 done before" in resume(tmp_path, sources, "x.zarr")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -94,21 +93,6 @@ def start(sources: list[Path], store: Path, until: str) -> subprocess.Popen[str]
         if until in line:
             return process
     raise AssertionError(f"{until!r} was never told")
-
-
-@needs_proc
-def test_a_worker_that_is_killed_takes_only_its_own_unit_with_it(s2ct, tmp_path, long_sources):
-    store = tmp_path / "x.zarr"
-    process = start(long_sources, store, "train/50SMG: started")
-    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
-    out, rest = process.communicate(timeout=120)
-    assert process.returncode == 3, rest
-    assert "the worker process died (SIGKILL)" in rest
-    assert "if it was killed for its memory, use fewer jobs (-j)" in rest
-    assert "1 converted, 1 failed" in out
-    done = s2ct("convert", *long_sources, store)
-    assert done.returncode == 0
-    assert "1 converted, 1 done before" in done.stdout
 
 
 @needs_proc

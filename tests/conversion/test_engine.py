@@ -11,7 +11,8 @@ from makers import random_group, write_tfrecord
 
 from s2ct_convert.conversion.engine import run_here, run_processes
 from s2ct_convert.conversion.events import UnitDone, UnitFailed, UnitStarted
-from s2ct_convert.conversion.ledger import Ledger, Options
+from s2ct_convert.conversion.ledger import Ledger
+from s2ct_convert.conversion.records import Options
 from s2ct_convert.conversion.unit import UnitTask, open_container
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import find_sources
@@ -82,7 +83,7 @@ def test_a_bug_of_ours_is_told_as_one_with_its_traceback(tasks, monkeypatch):
     def broken(*args: object) -> None:
         raise ZeroDivisionError("one divided by none")
 
-    monkeypatch.setattr("s2ct_convert.conversion.engine.convert_unit", broken)
+    monkeypatch.setattr("s2ct_convert.conversion.worker.convert_unit", broken)
     (failed, *_) = (event for event in run("here", tasks) if isinstance(event, UnitFailed))
     assert "this is a bug of s2ct" in failed.message
     assert "ZeroDivisionError: one divided by none" in failed.message
@@ -94,7 +95,7 @@ def test_memory_that_runs_out_is_a_fault_of_the_machine(tasks, monkeypatch):
     def hungry(*args: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("s2ct_convert.conversion.engine.convert_unit", hungry)
+    monkeypatch.setattr("s2ct_convert.conversion.worker.convert_unit", hungry)
     (failed,) = (event for event in run("here", tasks) if isinstance(event, UnitFailed))
     assert failed.exit_code == 6
     assert "use fewer jobs" in failed.message

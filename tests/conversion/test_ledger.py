@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from s2ct_convert.conversion.ledger import Ledger, Options, UnitRecord
+from s2ct_convert.conversion.ledger import Ledger
+from s2ct_convert.conversion.records import Options, UnitFile, UnitRecord
 from s2ct_convert.errors import DestinationExists
 from s2ct_convert.names import UnitName
 
@@ -22,7 +23,9 @@ def record(unit: UnitName = SMG) -> UnitRecord:
         field.name: {"int": 1, "float": 0.5, "str": "x", "list[int]": [1, 2]}.get(str(field.type))
         for field in dataclasses.fields(UnitRecord)
     }
-    return UnitRecord(**{**values, "unit": str(unit)})
+    return UnitRecord(
+        **{**values, "unit": str(unit), "files": (UnitFile("image/c/0", 7, "0123abcd"), UnitFile("", 0, "0"))}
+    )
 
 
 @pytest.fixture

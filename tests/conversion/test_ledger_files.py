@@ -15,7 +15,8 @@ import pytest
 from makers import random_group, write_tfrecord
 
 import s2ct_convert
-from s2ct_convert.conversion.ledger import Ledger, Options, UnitRecord
+from s2ct_convert.conversion.ledger import Ledger
+from s2ct_convert.conversion.records import Options, UnitRecord
 from s2ct_convert.errors import DestinationExists
 from s2ct_convert.names import UnitName
 
@@ -46,7 +47,8 @@ def unit_file(ledger: Ledger, unit: UnitName) -> Path:
 
 def test_the_files_are_those_of_the_design(ledger):
     files = sorted(path.relative_to(ledger.path).as_posix() for path in ledger.path.rglob("*"))
-    assert files == ["store.json", "units", "units/train_50SMG.json", "units/val_50SMG.json", "work"]
+    units = ["units", "units/train_50SMG.json", "units/val_50SMG.json"]
+    assert files == ["failed", "leases", "store.json", *units, "work"]
 
 
 def test_a_record_is_plain_json_of_what_was_made_and_from_what(ledger, sources):

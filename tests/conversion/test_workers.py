@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import multiprocessing
 import os
+import re
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +17,9 @@ import pytest
 from makers import random_group, write_tfrecord
 
 from s2ct_convert.conversion.engine import run_here, run_processes
-from s2ct_convert.conversion.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
-from s2ct_convert.conversion.ledger import Ledger, Options
+from s2ct_convert.conversion.events import UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried, UnitStarted
+from s2ct_convert.conversion.ledger import Ledger
+from s2ct_convert.conversion.records import Options
 from s2ct_convert.conversion.unit import UnitTask, open_container
 from s2ct_convert.source.find import find_sources
 
@@ -37,18 +41,21 @@ def tasks(tmp_path) -> list[UnitTask]:
 
 
 class Listener:
-    """Keeps events and who was alive at each; ``act`` is called once, at the first start of ``unit``."""
+    """Keeps events and who was alive at each; ``act`` is called at the first ``times`` starts of ``unit``."""
 
-    def __init__(self, unit: str = "", act: object = None) -> None:
+    def __init__(self, unit: str = "", act: object = None, times: int = 1) -> None:
         self.events: list[object] = []
         self.alive: list[int] = []
-        self._unit, self._act = unit, act
+        self._unit, self._act, self._times = unit, act, times
 
     def __call__(self, event: object) -> None:
         self.events.append(event)
         self.alive.append(len(multiprocessing.active_children()))
         if self._act and isinstance(event, UnitStarted) and event.unit == self._unit:
-            act, self._act = self._act, None
+            self._times -= 1
+            act = self._act
+            if not self._times:
+                self._act = None
             act()
 
     def of(self, kind: type) -> list:
@@ -102,12 +109,14 @@ def test_workers_are_new_interpreters_that_hold_no_file_of_the_parent_open(tasks
     def look() -> None:
         (child,) = multiprocessing.active_children()
         proc = Path(f"/proc/{child.pid}")
-        found.append((proc / "cmdline").read_text())
-        found.extend(str(fd.readlink()) for fd in (proc / "fd").iterdir())
+        found[:] = [(proc / "cmdline").read_text()]
+        for fd in (proc / "fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found.append(str(fd.readlink()))
         os.kill(child.pid, signal.SIGKILL)
 
     with open(tmp_path / "of the parent", "w"):
-        run_processes(tasks[:1], 2, Listener(NAMES[0], look))
+        run_processes(tasks[:1], 2, Listener(NAMES[0], look, times=2))  # it is tried twice
     command, *files = found
     assert "spawn_main" in command
     assert files
@@ -115,7 +124,7 @@ def test_workers_are_new_interpreters_that_hold_no_file_of_the_parent_open(tasks
 
 
 @pytest.mark.parametrize(
-    ("by", "told"), [("SIGKILL", "(SIGKILL)"), ("SIGSEGV", "(SIGSEGV)"), ("SIGTERM", "exit code 143")]
+    ("by", "told"), [("SIGKILL", "(SIGKILL, "), ("SIGSEGV", "(SIGSEGV, "), ("SIGTERM", "(exit code 143, ")]
 )
 def test_a_worker_that_dies_takes_only_its_own_unit_with_it(tasks, by, told):
     wait_for_ever(tasks[1])
@@ -124,18 +133,73 @@ def test_a_worker_that_dies_takes_only_its_own_unit_with_it(tasks, by, told):
         (child,) = multiprocessing.active_children()
         os.kill(child.pid, signal.Signals[by])
 
-    listener = Listener(NAMES[1], kill)
+    listener = Listener(NAMES[1], kill, times=2 if by == "SIGKILL" else 1)
     run_processes(tasks, 1, listener)
     (failed,) = listener.of(UnitFailed)
+    assert [event.unit for event in listener.of(UnitRetried)] == ([NAMES[1]] if by == "SIGKILL" else [])
     assert (failed.unit, failed.exit_code, failed.bug) == (NAMES[1], 3, False)
     assert f"{UNITS[1]}_1: the worker process died" in failed.message
     assert told in failed.message
+    assert re.search(r", [1-9][\d,]* MB of memory at most\)", failed.message)
+    assert ledger_failure(tasks[1]) == (3, failed.message)
     assert "run the same command again" in failed.message
     assert [event.record.unit for event in listener.of(UnitDone)] == [NAMES[0], *NAMES[2:]]
     ledger = Ledger(tasks[0].store)
     ledger.clean()
     assert list((ledger.path / "work").iterdir()) == []
     assert ledger.record(tasks[1].source.unit) is None
+
+
+def ledger_failure(task: UnitTask) -> tuple[int, str]:
+    failure = Ledger(task.store).failure(task.source.unit)
+    return failure.exit_code, failure.message
+
+
+@pytest.mark.parametrize(("jobs", "left"), [(4, 2), (1, 1)])
+def test_a_worker_that_is_killed_once_is_tried_once_more_with_fewer_beside_it(tasks, jobs, left):
+    """The system kills what takes too much memory, and the next time there may be more of it."""
+    path = tasks[0].source.path
+    content = path.read_bytes()
+    wait_for_ever(tasks[0])
+
+    def kill() -> None:
+        (child,) = [child for child in multiprocessing.active_children() if holds_open(child.pid, path)]
+        path.unlink()
+        path.write_bytes(content)
+        os.kill(child.pid, signal.SIGKILL)
+
+    listener = Listener(NAMES[0], kill)
+    run_processes(tasks, jobs, listener)
+    (again,) = listener.of(UnitRetried)
+    assert (again.unit, again.jobs, again.bytes) == (NAMES[0], left, 0)
+    assert again.cause.startswith("the worker process died (SIGKILL")
+    assert listener.of(UnitFailed) == []
+    assert [event.unit for event in listener.of(UnitStarted)][-1] == NAMES[0]
+    assert {event.record.unit for event in listener.of(UnitDone)} == set(NAMES)
+    assert Ledger(tasks[0].store).failure(tasks[0].source.unit) is None
+
+
+def holds_open(pid: int, path: Path) -> bool:
+    """Whether a process makes the unit of this source: it is on its command line nowhere, but it waits in open."""
+    lease = Ledger(path.parent.parent / "x.zarr").path / "leases" / f"{UNITS[0]}.lease"
+    while not (lease.exists() and lease.read_text()):
+        assert multiprocessing.active_children()
+    return json.loads(lease.read_text())["pid"] == pid
+
+
+def test_what_a_worker_prints_is_told_with_the_name_of_its_unit(tasks, monkeypatch, tmp_path):
+    """Whole lines, the last without its end too, and not on our stderr."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, sys\n"
+        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        "    atexit.register(lambda: os.write(2, b'one\\ntwo \\xff\\n' + b'3' * 200_000))\n"
+    )
+    listener = Listener()
+    run_processes(tasks[:2], 2, listener)
+    for unit in NAMES[:2]:
+        lines = [event.line for event in listener.of(UnitLog) if event.unit == unit]
+        assert lines == ["one", "two \\xff", "3" * 200_000]
 
 
 def test_a_worker_that_cannot_even_start_fails_its_own_unit_only(tasks, capfd):
@@ -145,7 +209,7 @@ def test_a_worker_that_cannot_even_start_fails_its_own_unit_only(tasks, capfd):
     run_processes(tasks, 2, listener)
     (failed,) = listener.of(UnitFailed)
     assert failed.unit == NAMES[0]
-    assert "the worker process died (exit code 1)" in failed.message
+    assert "the worker process died (exit code 1" in failed.message
     assert len(listener.of(UnitDone)) == 3
 
 

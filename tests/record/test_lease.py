@@ -18,9 +18,10 @@ import pytest
 from servers.zenodo import StandIn, serving
 
 from s2ct_convert.errors import EXIT_INCOMPLETE, Incomplete
+from s2ct_convert.lease import LEASE_SECONDS
 from s2ct_convert.processes import boot_id
 from s2ct_convert.record.manifest import RecordFile
-from s2ct_convert.record.partial import LEASE_SECONDS, Lease, Partial, partial_path
+from s2ct_convert.record.partial import Partial, lease_of, partial_path
 
 from .test_fetching import command, grown, left, stall_after
 
@@ -55,7 +56,7 @@ def age(path: Path, seconds: float) -> None:
 
 def take(part: Path) -> None:
     """Become the owner, and see that this shows."""
-    lease = Lease(part)
+    lease = lease_of(part)
     lease.take()
     assert json.loads(part.with_name(f"{part.name}.lease").read_text())["pid"] == os.getpid()
     lease.give_back()
@@ -153,7 +154,7 @@ class TestTorn:
 
 
 def test_a_lease_is_given_back_by_its_owner_only(part, lease):
-    one = Lease(part)
+    one = lease_of(part)
     one.take()
     theirs = json.dumps({"host": "another", "pid": 1, "boot": "x", "lease": "y"})
     lease.write_text(theirs)

@@ -1,0 +1,118 @@
+"""What the ledger notes: what a store is made as, each finished unit, each failure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+
+from ..source.stream import PIECE_BYTES
+from ..store.layout import LAYOUT_VERSION
+
+
+@dataclass(frozen=True)
+class Options:
+    """What makes two conversions give the same store."""
+
+    format: str
+    codec: str
+    linked: bool = False
+    layout: int = LAYOUT_VERSION
+
+    def flags(self) -> str:
+        """As on the command line."""
+        return f" --format {self.format} --codec {self.codec}{' --linked' if self.linked else ''}"
+
+
+@dataclass(frozen=True)
+class UnitFile:
+    """One file of a finished unit: its path in the unit, its size, the CRC-32C of its bytes in hex."""
+
+    name: str
+    bytes: int
+    crc32c: str
+
+
+@dataclass(frozen=True)
+class UnitRecord:
+    """A finished unit: what it was made from and what it holds.
+
+    Times are days since 1970-01-01. ``plan`` is the hash of the plan it was made by, ``peak_memory`` the most bytes of
+    memory that the process which made it ever had (with one job it has made others before).
+    """
+
+    unit: str
+    plan: str
+    source_file: str
+    source_member: str | None
+    source_bytes: int
+    source_mtime_ns: int
+    source_md5: str | None
+    examples: int
+    date_encoding: str | None
+    dates_with_time: int
+    label_pixels: int
+    labels_outside: int
+    samples: int
+    observations: int
+    time_first: int | None
+    time_last: int | None
+    label_count: list[int]
+    digest: str
+    bytes: int
+    files: tuple[UnitFile, ...]
+    passes: int
+    seconds: float
+    peak_memory: int | None
+    s2ct_version: str
+
+    @classmethod
+    def from_json(cls, content: str) -> UnitRecord:
+        """A record that was written.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If it is none of this version.
+        """
+        values = json.loads(content)
+        return cls(**{**values, "files": tuple(UnitFile(**file) for file in values["files"])})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A unit that could not be made, the last time it was tried."""
+
+    unit: str
+    source: str
+    exit_code: int
+    message: str
+    host: str
+    peak_memory: int | None
+
+
+def checksums(unit: Path) -> tuple[UnitFile, ...]:
+    """The files of a unit (a folder, or one file) as they are on disk; one file has no name of its own."""
+    if unit.is_file():
+        return (_checksum(unit, ""),)
+    names = sorted(path.relative_to(unit).as_posix() for path in unit.rglob("*") if path.is_file())
+    return tuple(_checksum(unit / name, name) for name in names)
+
+
+def _checksum(path: Path, name: str) -> UnitFile:
+    crc, size = 0, 0
+    with open(path, "rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            crc, size = google_crc32c.extend(crc, piece), size + len(piece)
+    return UnitFile(name, size, f"{crc:08x}")
+
+
+def to_json(content: Any) -> bytes:
+    """A dataclass or plain values as the ledger writes them."""
+    if dataclasses.is_dataclass(content) and not isinstance(content, type):
+        content = dataclasses.asdict(content)
+    return json.dumps(content, indent=1).encode() + b"\n"

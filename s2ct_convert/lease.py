@@ -1,0 +1,159 @@
+"""Who works on something: host, process and boot of the machine, in a file made with O_EXCL.
+
+No file locks: on Lustre and NFS they are often absent or off. So a lease can be broken by one who believes its owner
+dead; whoever takes one must see to it that this costs work at most, never a wrong byte.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import Incomplete
+from .processes import boot_id, is_alive, started_at
+
+LEASE_SECONDS = 600.0  # a lease of another machine that has shown no sign of life for so long is of a dead process
+HEARTBEAT_SECONDS = 30.0
+_TORN_SECONDS = 5.0  # a lease without content may be one that is being written
+
+_held: set[str] = set()  # leases of this process: its own pid says nothing of whether they are still held
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lease, and how many seconds ago it gave its last sign of life."""
+
+    host: str
+    pid: int
+    idle: float
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+class Lease:
+    """A lease in a file of its own.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    subject : Path
+        What is worked on; its growth is a sign of life too.
+    busy : str
+        What is wrong where somebody else holds it.
+    """
+
+    def __init__(self, path: Path, subject: Path, busy: str) -> None:
+        self.path, self._subject, self._busy = path, subject, busy
+        self._token = uuid.uuid4().hex
+        self._content = json.dumps(
+            {
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "boot": boot_id(),
+                "started": started_at(os.getpid()),
+                "lease": self._token,
+            }
+        )
+
+    def take(self) -> None:
+        """Become the owner.
+
+        Raises
+        ------
+        Incomplete
+            If somebody else is, and alive.
+        """
+        for _ in range(3):
+            try:
+                fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            except FileExistsError:
+                if owner := self.owner():
+                    raise self.refusal(owner) from None
+                self.path.unlink(missing_ok=True)
+                continue
+            _held.add(self._token)
+            with os.fdopen(fd, "w") as file:
+                file.write(self._content)
+            return
+        raise Incomplete("another process takes this again and again", where=str(self._subject))
+
+    def refusal(self, owner: Owner | str) -> Incomplete:
+        """The error of one who meets an owner."""
+        return Incomplete(
+            self._busy,
+            where=str(self._subject),
+            found=str(owner),
+            todo=f"wait for it; if it is no more, delete {self.path.name}",
+        )
+
+    def owner(self) -> Owner | str | None:
+        """Who holds it and is alive; a description where nobody has signed yet; None if it is free."""
+        try:
+            content = json.loads(self.path.read_text())
+            host, pid, boot = str(content["host"]), int(content["pid"]), str(content["boot"])
+            if not 0 < pid < 1 << 31:
+                raise ValueError(pid)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, OverflowError):
+            # Torn: its writer died while writing it, or writes it just now.
+            return "a lease without a name" if self._idle() < _TORN_SECONDS else None
+        owner = Owner(host, pid, max(0.0, self._idle()))
+        if host != socket.gethostname():
+            return owner if owner.idle < LEASE_SECONDS else None
+        if boot != boot_id():
+            return None
+        if pid == os.getpid():
+            return owner if content.get("lease") in _held else None
+        same = content.get("started") in (None, started_at(pid))  # or the number has gone to another process
+        return owner if same and is_alive(pid) else None
+
+    def _idle(self) -> float:
+        """Seconds since the last sign of life."""
+        times = []
+        for path in (self.path, self._subject):
+            with suppress(OSError):
+                times.append(path.stat().st_mtime)
+        return time.time() - max(times, default=0.0)
+
+    def give_back(self) -> None:
+        """Be the owner no more, if it is still us."""
+        _held.discard(self._token)
+        with suppress(OSError):
+            if self.path.read_text() == self._content:
+                self.path.unlink()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Take it, give signs of life, give it back.
+
+        Raises
+        ------
+        Incomplete
+            If somebody else has it, and is alive.
+        """
+        self.take()
+        ended = threading.Event()
+        heart = threading.Thread(target=self._beat, args=(ended,), name="s2ct-heartbeat", daemon=True)
+        heart.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            heart.join()
+            self.give_back()
+
+    def _beat(self, ended: threading.Event) -> None:
+        while not ended.wait(HEARTBEAT_SECONDS):
+            with suppress(OSError):  # broken, or the disk is away for a while: the work decides
+                os.utime(self.path)
