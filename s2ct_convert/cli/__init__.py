@@ -17,6 +17,7 @@ import click
 from ..errors import S2ctError, from_os_error
 from ..version import __version__
 from . import options
+from .batch import batch
 from .convert import convert
 from .croissant import croissant
 from .demo import demo
@@ -24,6 +25,7 @@ from .download import download
 from .extract import extract
 from .info import info
 from .listing import list_, urls
+from .plan import plan
 from .preview import preview
 from .verify import verify
 
@@ -54,7 +56,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, list_, urls, download, verify, convert, extract, info, preview, croissant):
+for command in (demo, list_, urls, download, verify, plan, convert, batch, extract, info, preview, croissant):
     cli.add_command(command)
 
 

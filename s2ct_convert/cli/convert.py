@@ -10,55 +10,31 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .planned import CODECS, plan_of, planned
 
 if TYPE_CHECKING:
     from ..conversion.summary import Summary
 
-_CODECS = """\b
-Codecs, with size against the raw pixels and speed of one core (packing, unpacking; docs/codecs.md):
-  zarr  fast      blosc lz4        0.68   1,400 MB/s  2,400 MB/s
-        balanced  blosc zstd 2     0.62     450 MB/s  1,600 MB/s   [default]
-        small     blosc zstd 9     0.59       7 MB/s  1,100 MB/s
-        all three: core codecs of Zarr v3 (zarr-python, xarray, tensorstore, zarrs, zarrita.js, GDAL)
-  hdf5  gzip      shuffle deflate  0.65     440 MB/s    250 MB/s   [default]
-                  every HDF5 and netCDF-4 build
-        blosc     blosc zstd 2     0.62     410 MB/s  1,300 MB/s
-                  needs the Blosc filter: hdf5plugin for h5py; netCDF4-python brings it"""
 
-
-@click.command(short_help="Convert archives or TFRecords to a store.", epilog=_CODECS)
-@click.argument("sources", nargs=-1, required=True, type=options.ANY_PATH, metavar="SOURCE...")
-@click.argument("store", type=options.ANY_PATH)
-@click.option(
-    "-f",
-    "--format",
-    "format_",
-    type=click.Choice(["zarr", "hdf5"]),
-    help="Format of the store.  [default: by its suffix]",
-)
-@click.option("--codec", metavar="NAME", help="fast, balanced or small for zarr; gzip or blosc for hdf5 (see below).")
-@click.option("--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated.")
-@click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val"]), help="Only this split.")
-@click.option(
-    "--linked", is_flag=True, help="hdf5: keep a file per unit in STORE.units and make STORE a small file of links."
-)
+@click.command(short_help="Convert archives or TFRecords to a store.", epilog=CODECS)
+@planned
+@options.plan_file
 @options.jobs
+@options.memory
+@options.nice
 @options.overwrite
 @options.as_json
 @options.progress
 def convert(
-    sources: tuple[Path, ...],
-    store: Path,
-    format_: str | None,
-    codec: str | None,
-    tiles: tuple[str, ...],
-    splits: tuple[str, ...],
-    linked: bool,
+    paths: tuple[Path, ...],
+    plan_file: Path | None,
     jobs: int | None,
+    memory: int | None,
     overwrite: bool,
     json_: bool,
     quiet: bool,
     verbose: bool,
+    **choices: Any,
 ) -> None:
     """Convert archives (.7z), TFRecord files or folders of them to one store.
 
@@ -69,24 +45,21 @@ def convert(
     s2ct convert archives/ clouds.zarr
     s2ct convert train_50SMG_462.7z val_50SMG_35.7z 50SMG.h5
     s2ct convert archives/ clouds.zarr --split train --codec small -j 8
+    s2ct convert --plan plan.json
     """
-    from ..conversion.run import convert as run
+    from ..conversion.run import convert_plan
     from ..conversion.summary import UnitsFailed
     from ..errors import Incomplete
     from ..show.progress import show_progress
 
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
-            summary = run(
-                sources,
-                store,
-                format=format_,
-                codec=codec,
-                tiles=tiles,
-                splits=splits,
+            plan = plan_of(paths, plan_file, **choices)
+            summary = convert_plan(
+                plan,
                 jobs=jobs or options.available_cores(),
+                memory=memory,
                 overwrite=overwrite,
-                linked=linked,
                 on_event=on_event,
                 command=shlex.join(["s2ct", *sys.argv[1:]]),
             )
@@ -97,7 +70,7 @@ def convert(
     if summary.missing:
         raise Incomplete(
             "the store is not complete: units of an earlier run are missing",
-            where=str(store),
+            where=str(summary.store),
             found=", ".join(summary.missing),
             todo="convert their sources too, or give --overwrite to make a store of these alone",
         )

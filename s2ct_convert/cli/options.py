@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,5 +57,45 @@ jobs = click.option(
     default=None,
     metavar="N",
     help="Cores to use.  [default: those this process may use]",
+)
+
+
+def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A number of bytes as batch systems take it: 4G is 4 x 1024^3."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", value, re.IGNORECASE)
+    if not found or not float(found[1]):
+        raise click.BadParameter(f"{value!r} is no size, such as 4G or 800M")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+
+
+memory = click.option(
+    "--memory",
+    callback=_bytes,
+    metavar="SIZE",
+    help="Most memory to use, such as 4G: fewer units at a time if need be.",
+)
+
+
+def _set_nice(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+    if value:
+        os.nice(value)
+
+
+nice = click.option(
+    "--nice",
+    type=click.IntRange(0, 19),
+    metavar="N",
+    expose_value=False,
+    callback=_set_nice,
+    help="Leave processors to others: 0 (not at all) to 19.",
+)
+plan_file = click.option(
+    "--plan",
+    "plan_file",
+    type=ANY_PATH,
+    metavar="FILE",
+    help="Do what s2ct plan -o FILE wrote, instead of SOURCE... STORE.",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..errors import WrongUsage
 from ..names import printable
 from ..source.find import Source
 from ..store.container import Container
@@ -17,6 +18,7 @@ from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..version import __version__
 from .claim import alone, claim
 from .engine import run_here, run_processes
+from .estimate import PEAK_BYTES, share
 from .events import Event, Note, OnEvent, Started, UnitDone, UnitFailed
 from .finalise import complete
 from .ledger import Ledger
@@ -51,6 +53,7 @@ def convert(
     tiles: Iterable[str] = (),
     splits: Iterable[str] = (),
     jobs: int = 1,
+    memory: int | None = None,
     overwrite: bool = False,
     linked: bool = False,
     on_event: OnEvent = lambda event: None,
@@ -73,6 +76,8 @@ def convert(
     jobs : int
         Processor cores to use. With more than one and several units, units run in processes of their own; a script
         that calls this then needs the usual ``if __name__ == "__main__":``.
+    memory : int, optional
+        Most bytes of memory to use: fewer units are made at a time if need be.
     overwrite : bool
         Delete a store that is there and start anew.
     linked : bool
@@ -97,16 +102,28 @@ def convert(
     plan = make_plan(
         paths, Path(store), format=format, codec=codec, linked=linked, tiles=tuple(tiles), splits=tuple(splits)
     )
-    command = printable(command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name]))
-    return convert_plan(plan, jobs=jobs, overwrite=overwrite, on_event=on_event, command=command)
+    command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
+    return convert_plan(plan, jobs=jobs, memory=memory, overwrite=overwrite, on_event=on_event, command=command)
 
 
 def convert_plan(
-    plan: Plan, *, jobs: int = 1, overwrite: bool = False, on_event: OnEvent = lambda event: None, command: str
+    plan: Plan,
+    *,
+    jobs: int = 1,
+    memory: int | None = None,
+    overwrite: bool = False,
+    on_event: OnEvent = lambda event: None,
+    command: str,
 ) -> Summary:
     """Carry out a plan; see :func:`convert`."""
+    if memory is not None and memory < PEAK_BYTES:
+        raise WrongUsage(
+            "making one unit may need more memory than that",
+            expected=f"--memory of {-(-PEAK_BYTES >> 20)}M at least",
+            found=f"{memory >> 20}M",
+        )
     began = time.monotonic()
-    container, ledger = open_container(plan.store, plan.options), Ledger(plan.store)
+    container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     tally = _Tally(on_event)
     for note in plan.notes:
         tally(Note(note))
@@ -120,7 +137,7 @@ def convert_plan(
             tally(Started(sum(source.path.stat().st_size for source in todo), len(todo), len(skipped)))
             if todo:
                 begin(plan, container, ledger, command)
-                _make_units(plan, ledger, todo, jobs, tally)
+                _make_units(plan, ledger, todo, share(jobs, len(todo), memory), tally)
             missing = tuple(str(unit) for unit in ledger.planned() if not done_record(container, ledger, unit))
             digest = None
             if not missing and not tally.failures:
@@ -163,10 +180,10 @@ def begin(plan: Plan, container: Container, ledger: Ledger, command: str) -> Non
     container.begin(ledger.planned(), attributes)
 
 
-def _make_units(plan: Plan, ledger: Ledger, todo: list[Source], jobs: int, on_event: OnEvent) -> None:
-    """Share the cores: first between units, then, where there are fewer units than cores, inside them."""
-    concurrent = min(jobs, len(todo))
-    tasks = [UnitTask(plan.store, plan.options, source, max(1, jobs // concurrent), plan.hash) for source in todo]
+def _make_units(plan: Plan, ledger: Ledger, todo: list[Source], shared: tuple[int, int], on_event: OnEvent) -> None:
+    """Make units, so many at a time with so many threads each."""
+    concurrent, threads = shared
+    tasks = [UnitTask(plan.store, plan.options, source, threads, plan.hash) for source in todo]
     try:
         if concurrent == 1:
             run_here(tasks, on_event)

@@ -1,0 +1,155 @@
+"""``s2ct batch``: a conversion as jobs of a batch system."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .planned import plan_of, planned
+
+if TYPE_CHECKING:
+    from ..conversion.batch import BatchStatus
+
+
+@click.group(short_help="Convert as jobs of SLURM, PBS or a shell: init, run, status, finalise.")
+def batch() -> None:
+    """Convert as jobs of a batch system: begin once, make units by number on any machine, finish once.
+
+    \b
+    s2ct batch init archives/ clouds.zarr
+    s2ct batch script clouds.zarr --scheduler slurm > job.sh
+    bash job.sh                          submits an array of units, and a job that finishes
+    s2ct batch status clouds.zarr        what is done, under way, failed
+    s2ct verify store clouds.zarr
+
+    All machines must see the same files. Any job may be killed and run again: what is done stays and is not made twice.
+    """
+
+
+@batch.command()
+@planned
+@options.plan_file
+@options.overwrite
+@options.progress
+def init(
+    paths: tuple[Path, ...],
+    plan_file: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    verbose: bool,
+    **choices: Any,
+) -> None:
+    """Number the units (largest first, from 1) and make an empty STORE; nothing is converted yet.
+
+    \b
+    s2ct batch init archives/ clouds.zarr
+    s2ct batch init --plan plan.json
+    """
+    from ..conversion.batch import init_batch
+    from ..show.progress import show_progress
+
+    plan = plan_of(paths, plan_file, **choices)
+    with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
+        init_batch(plan, overwrite=overwrite, command=shlex.join(["s2ct", *sys.argv[1:]]), on_event=on_event)
+    print(f"{plan.store} is begun: units 1 to {len(plan.files)}")
+    print(f"next: s2ct batch script {shlex.quote(str(plan.store))} --scheduler slurm > job.sh")
+
+
+@batch.command()
+@click.argument("store", type=options.ANY_PATH)
+@click.argument("numbers", required=False, metavar="[UNITS]")
+@options.jobs
+@options.nice
+@options.as_json
+@options.progress
+def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: bool, verbose: bool) -> None:
+    """Make units by their numbers, such as 3 or 1,4-7; inside an array job that of the task.
+
+    The number is taken from SLURM_ARRAY_TASK_ID, PBS_ARRAY_INDEX, SGE_TASK_ID or LSB_JOBINDEX if none is given. A unit
+    that is done is left as it is, with exit code 0; one that somebody else is making is refused with 3.
+    """
+    from ..conversion.batch import ARRAY_VARIABLES, array_number, from_ranges, run_units
+    from ..errors import WrongUsage
+    from ..show.progress import show_progress
+    from ..show.tables import print_json
+
+    number = array_number()
+    if numbers is None and number is None:
+        raise WrongUsage(
+            "which unit?",
+            where=str(store),
+            expected=f"a number, or one of {', '.join(ARRAY_VARIABLES)}",
+            todo=f"s2ct batch run {shlex.quote(str(store))} 1",
+        )
+    wanted = from_ranges(numbers) if numbers is not None else [number or 0]
+    with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
+        records = run_units(store, wanted, threads=jobs or options.available_cores(), on_event=on_event)
+    if json_:
+        import dataclasses
+
+        print_json([dataclasses.asdict(record) for record in records])
+
+
+@batch.command()
+@click.argument("store", type=options.ANY_PATH)
+@options.as_json
+@options.debugging
+def status(store: Path, json_: bool) -> None:
+    """Tell which units are done, under way, failed or still to do. Works in every state."""
+    from ..conversion.batch import batch_status
+    from ..show.batch import print_status, status_document
+    from ..show.tables import print_json
+
+    found: BatchStatus = batch_status(store)
+    if json_:
+        print_json(status_document(found))
+    else:
+        print_status(found)
+
+
+@batch.command()
+@click.argument("store", type=options.ANY_PATH)
+@click.option("--partial", is_flag=True, help="Also if units are missing; the store says which.")
+@options.progress
+def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
+    """Write the index and make STORE complete. Refused while units are missing; can be run again at any time."""
+    from ..conversion.batch import finalise_batch
+    from ..show.progress import show_progress
+    from ..show.words import plural
+
+    with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
+        digest, missing = finalise_batch(
+            store, partial=partial, command=shlex.join(["s2ct", *sys.argv[1:]]), on_event=on_event
+        )
+    state = (
+        f"partial: without {plural(len(missing), 'unit')} ({', '.join(map(str, missing))})" if missing else "complete"
+    )
+    print(f"{store} is {state}\ndigest  {digest}")
+
+
+@batch.command()
+@click.argument("store", type=options.ANY_PATH)
+@click.option(
+    "--scheduler",
+    type=click.Choice(["slurm", "pbs", "shell"]),
+    default="slurm",
+    show_default=True,
+    help="Whose job script.",
+)
+@click.option("--throttle", type=click.IntRange(min=1), metavar="N", help="Tasks at a time.  [default: 8, or all]")
+@options.jobs
+@options.debugging
+def script(store: Path, scheduler: str, throttle: int | None, jobs: int | None) -> None:
+    """Print a complete job script for a store that was begun: an array over its units, then finalise.
+
+    Memory and time are those of the plan, with room to spare; a preempted task is queued again by itself. Read it,
+    change what your cluster wants (account, partition), then run it with bash: it submits itself.
+    """
+    from ..conversion.job_script import job_script
+
+    print(job_script(store, scheduler, throttle=throttle or 8, threads=jobs or 2), end="")

@@ -1,0 +1,231 @@
+"""What a plan will cost: files, bytes, memory, time. A short try says how fast this machine is; nothing is written.
+
+What is expected is said with what it rests on; what cannot be known beforehand (the speed of the disk that the store
+is on, other users) is left out.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+
+from ..errors import S2ctError
+from ..source.archive import read_archive
+from ..source.find import Source
+from ..source.read import open_source
+from ..store.container import Container
+from ..store.digest import UnitDigest
+from ..store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE, SHARD_OBS, unit_arrays
+from .plan import Plan, SourceFile
+from .unit import open_container
+
+# Most that a process which makes a unit was ever seen to take, two passes included (docs/performance.md).
+PEAK_BYTES = 500 << 20
+START_SECONDS = 1.0  # for a process to start and to sync what it wrote
+TRY_OBS = 20 * CHUNK_OBS
+TRY_SECONDS = 5.0
+_OBS_OVERHEAD = 60  # bytes of an observation in a TFRecord besides its pixels: label, date, weight, framing
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was measured here with one core, on the beginning of one source.
+
+    ``read`` and ``make`` in seconds per observation: reading (unpacking, parsing, both checksums), and all else
+    (compressing, digest, checksums). ``ratio`` is packed bytes by bytes of pixels.
+    """
+
+    source: str
+    observations: int
+    read: float
+    make: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class UnitEstimate:
+    """What a unit will take: observations and bytes as far as they can be told beforehand."""
+
+    number: int
+    file: SourceFile
+    observations: int
+    chunks: int
+    shards: int
+    files: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan will cost with ``jobs`` units at a time, each with ``threads``.
+
+    ``space`` is the most disk that is needed at once, ``inodes`` the number of files and folders. None stands for
+    what this machine does not tell.
+    """
+
+    units: tuple[UnitEstimate, ...]
+    speed: Speed | None
+    cores: int
+    jobs: int
+    threads: int
+    peak_memory: int
+    free_memory: int | None
+    bytes: int
+    space: int
+    free_space: int
+    inodes: int
+    free_inodes: int | None
+    seconds: float | None
+    problems: tuple[str, ...]
+
+
+def estimate(plan: Plan, cores: int, *, memory: int | None = None) -> Estimate:
+    """Estimate what a plan will cost on this machine.
+
+    Parameters
+    ----------
+    plan : Plan
+    cores : int
+        That may be used.
+    memory : int, optional
+        Bytes that may be used, if fewer than are free.
+    """
+    container = open_container(plan.store, plan.options)
+    speed = _try(plan.sources, container)
+    free = _free_memory()
+    jobs, threads = share(cores, len(plan.files), min((n for n in (memory, free) if n is not None), default=None))
+    units = tuple(_unit(number, file, plan, speed, threads) for number, file in enumerate(plan.files, start=1))
+    size = sum(unit.bytes for unit in units)
+    twice = plan.options.format == "hdf5" and not plan.options.linked  # until its units are brought together
+    home = _existing(plan.store)
+    disk, inodes = shutil.disk_usage(home), os.statvfs(home)
+    files = sum(unit.files for unit in units)
+    problems = [str(one.error).splitlines()[0] for one in plan.unusable]
+    if size * (1 + twice) > disk.free:
+        problems.append(f"the disk has {disk.free:,} bytes free, {size * (1 + twice):,} are needed")
+    if inodes.f_files and files > inodes.f_favail:
+        problems.append(f"the disk has room for {inodes.f_favail:,} more files, {files:,} are needed")
+    if free is not None and free < PEAK_BYTES:
+        problems.append(f"there are {free:,} bytes of memory free, one unit may need {PEAK_BYTES:,}")
+    if plan.store.exists():
+        problems.append(f"{plan.store} exists: convert goes on with it if it was begun the same way, else refuses")
+    return Estimate(
+        units=units,
+        speed=speed,
+        cores=cores,
+        jobs=jobs,
+        threads=threads,
+        peak_memory=PEAK_BYTES,
+        free_memory=free,
+        bytes=size,
+        space=size * (1 + twice),
+        free_space=disk.free,
+        inodes=files,
+        free_inodes=inodes.f_favail if inodes.f_files else None,  # some file systems make them as they are needed
+        seconds=_makespan([unit.seconds for unit in units], jobs) if speed else None,
+        problems=tuple(problems),
+    )
+
+
+def share(cores: int, units: int, memory: int | None = None) -> tuple[int, int]:
+    """Units at a time and threads of each: cores go first to units, then into them; memory caps the units."""
+    jobs = max(1, min(cores, units))
+    if memory is not None:
+        jobs = max(1, min(jobs, memory // PEAK_BYTES))
+    return jobs, max(1, cores // jobs)
+
+
+def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, threads: int) -> UnitEstimate:
+    observations = _unpacked(file) // (OBS_BYTES + _OBS_OVERHEAD)
+    chunks, shards = -(-observations // CHUNK_OBS), -(-observations // SHARD_OBS)
+    if plan.options.format == "zarr":
+        arrays = len(unit_arrays(1))
+        files = 1 + 4 * arrays + 1 + 5 * shards  # groups, arrays and shards, with their folders
+    else:
+        shards, files = 0, 1
+    ratio, seconds = 0.65, 0.0
+    if speed:
+        ratio = speed.ratio
+        seconds = START_SECONDS + observations * max(speed.read, (speed.read + speed.make) / threads)
+    return UnitEstimate(
+        number, file, observations, chunks, shards, files, int(observations * OBS_BYTES * ratio), seconds
+    )
+
+
+def _unpacked(file: SourceFile) -> int:
+    """Bytes of the TFRecord; those of one that is wrapped otherwise than by 7z are not known before it is read."""
+    if file.source.member is None:
+        return file.bytes
+    with suppress(S2ctError):
+        return sum(one.size for one in read_archive(file.source.path).members if one.name == file.source.member)
+    return file.bytes
+
+
+def _try(sources: Sequence[Source], container: Container) -> Speed | None:
+    """Read and pack the beginning of the first source that can be read."""
+    for source in sources:
+        images = []
+        n, began = 0, time.perf_counter()
+        try:
+            with open_source(source) as examples:
+                for example in examples:
+                    images.append(example.image)
+                    n += len(example.image)
+                    if n >= TRY_OBS or time.perf_counter() - began > TRY_SECONDS:
+                        break
+        except (S2ctError, OSError):
+            continue  # told when it is converted, if not by the plan
+        if not n:
+            continue
+        read = time.perf_counter() - began
+        pixels = np.concatenate(images)
+        began = time.perf_counter()
+        digest, packed = UnitDigest(), 0
+        digest.sample(0, np.zeros(0, np.int32), np.zeros(0, np.int8), np.zeros(0, np.float32))
+        for low in range(0, n, CHUNK_OBS):
+            chunk = np.zeros((CHUNK_OBS, *OBS_SHAPE), "<u2")
+            part = pixels[low : low + CHUNK_OBS]
+            chunk[: len(part)] = part
+            digest.image(part)
+            google_crc32c.value(part.tobytes())
+            packed += len(container.encode(chunk))
+        make = time.perf_counter() - began
+        return Speed(source.where, n, read / n, make / n, packed / pixels.nbytes)
+    return None
+
+
+def _makespan(seconds: Sequence[float], jobs: int) -> float:
+    """Time until all are done, each given to who is free first, in this order."""
+    free = [0.0] * jobs
+    for one in seconds:
+        heapq.heapreplace(free, free[0] + one)
+    return max(free)
+
+
+def _existing(path: Path) -> Path:
+    """The folder that is there, in which a path is to be."""
+    path = path.absolute()
+    return next(one for one in (path, *path.parents) if one.is_dir())
+
+
+def _free_memory() -> int | None:
+    """Bytes of memory that are to be had, by the system and by the limits of a control group."""
+    found: list[int] = []
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")))
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # "max" is no number
+        used = int((group / "memory.current").read_text())
+        found.append(int((group / "memory.max").read_text()) - used)
+    return min(found, default=None)

@@ -1,0 +1,164 @@
+"""Job scripts for a store that was begun: an array over its units, then finalise. Printed, never submitted."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from math import ceil
+from pathlib import Path
+from string import Template
+
+from ..errors import WrongUsage
+from .estimate import Estimate, estimate
+from .ledger import Ledger
+from .plan_file import read_plan
+
+_SLACK = 3  # a shared file system in its worst hour
+_MINUTES = 10
+
+_SLURM = Template("""\
+#!/usr/bin/env bash
+# $title
+# Submit it, and the job that finishes the store, with:  bash $name
+# Watch:  $s2ct batch status $store
+# Again after failures:  bash $name   (units that are done end at once)
+#SBATCH --job-name=s2ct
+#SBATCH --array=1-$units%$throttle          # a task for each unit, so many at a time
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=$threads
+#SBATCH --mem=${memory}M                # measured peak of a unit, and a quarter more
+#SBATCH --time=$time             # $slack times what the largest unit is expected to take, and $minutes minutes
+#SBATCH --output=s2ct-%A_%a.log
+#SBATCH --open-mode=append          # what is queued again goes on in the same log
+#SBATCH --requeue                   # a preempted task comes back
+#SBATCH --signal=B:USR1@120         # two minutes before its time is up
+# Your cluster may want more:
+##SBATCH --account=...
+##SBATCH --partition=...
+set -euo pipefail
+
+if [ -z "$${SLURM_ARRAY_TASK_ID:-}" ]; then
+  # Not a task yet: submit the array, and what finishes the store once all its tasks have succeeded.
+  array=$$(sbatch --parsable "$$0")
+  sbatch --dependency="afterok:$${array%%;*}" --job-name=s2ct-finalise --ntasks=1 --mem=${memory}M --time=$final_time \\
+    --output=s2ct-finalise-%j.log --kill-on-invalid-dep=yes --wrap=$finalise
+  exit
+fi
+
+# The unit ends cleanly on SIGTERM (preemption) and on USR1 (time is up); then it is queued again.
+$run -j "$${SLURM_CPUS_PER_TASK:-$threads}" &
+child=$$!
+again() {
+  trap '' USR1 TERM
+  kill -TERM "$$child" 2>/dev/null || true
+  wait "$$child" || true
+  scontrol requeue "$${SLURM_ARRAY_JOB_ID}_$${SLURM_ARRAY_TASK_ID}"
+}
+trap 'again; exit 143' USR1 TERM
+wait "$$child"
+""")
+
+_PBS = Template("""\
+#!/usr/bin/env bash
+# $title
+# Submit it, and the job that finishes the store, with:  bash $name
+# Watch:  $s2ct batch status $store
+# Again after failures:  bash $name   (units that are done end at once)
+#PBS -N s2ct
+#PBS -J 1-$units%$throttle
+#PBS -l select=1:ncpus=$threads:mem=${memory}mb
+#PBS -l walltime=$time
+#PBS -j oe
+#PBS -r y
+# Your cluster may want more:
+##PBS -A ...
+##PBS -q ...
+set -euo pipefail
+
+if [ -z "$${PBS_ARRAY_INDEX:-}" ]; then
+  # Not a task yet: submit the array, and what finishes the store once all its tasks have succeeded.
+  array=$$(qsub "$$0")
+  echo $finalise | qsub -N s2ct-finalise -W depend=afterok:"$$array" \\
+    -l select=1:ncpus=1:mem=${memory}mb -l walltime=$final_time -j oe
+  exit
+fi
+
+cd "$${PBS_O_WORKDIR:-.}"
+exec $run -j $threads
+""")
+
+_SHELL = Template("""\
+#!/usr/bin/env bash
+# $title
+# Run it with:  bash $name   (again to go on after a stop; units that are done end at once)
+# Watch:  $s2ct batch status $store
+set -euo pipefail
+
+# Units that fail do not stop the others; the store is finished only if none did.
+seq 1 $units | xargs -P $throttle -I{} $run {} -j $threads
+$final
+""")
+
+_TEMPLATES = {"slurm": _SLURM, "pbs": _PBS, "shell": _SHELL}
+
+
+def job_script(store: Path, scheduler: str, *, throttle: int, threads: int, name: str = "job.sh") -> str:
+    """A complete job script for a store that :func:`init_batch` began.
+
+    Parameters
+    ----------
+    store : Path
+    scheduler : {"slurm", "pbs", "shell"}
+    throttle : int
+        Tasks at a time.
+    threads : int
+        Cores of each task.
+    name : str
+        What the script is to be called, for the commands in its comments.
+
+    Raises
+    ------
+    WrongUsage
+        If no batch was begun here.
+    """
+    ledger = Ledger(store)
+    if not ledger.plan_path.exists():
+        raise WrongUsage("no batch was begun here", where=str(store), todo="begin with s2ct batch init SOURCE... STORE")
+    plan = read_plan(ledger.plan_path)
+    found = estimate(plan, threads)
+    n = len(found.units)
+    # By its full path: a batch job has another PATH than a terminal.
+    program = [sys.executable, "-m", "s2ct_convert"]
+    s2ct, home = shlex.join(program), shlex.quote(str(store.absolute()))
+    final = f"{s2ct} batch finalise {home}"
+    return _TEMPLATES[scheduler].substitute(
+        title=f"Converts {n} sources to {printable_line(store)}: a task for each unit, then the index.",
+        name=name,
+        s2ct=s2ct,
+        store=home,
+        units=n,
+        throttle=min(throttle, n),
+        threads=threads,
+        memory=ceil(found.peak_memory * 1.25 / (1 << 20)),
+        time=_clock(_longest(found) * _SLACK + 60 * _MINUTES),
+        final_time=_clock(60 * _MINUTES + n * 2),
+        slack=_SLACK,
+        minutes=_MINUTES,
+        run=f"{s2ct} batch run {home}",
+        final=final,
+        finalise=shlex.quote(final),
+    )
+
+
+def printable_line(path: Path) -> str:
+    """A path in a comment, which must not end before it does."""
+    return path.name.replace("\n", "?")
+
+
+def _longest(found: Estimate) -> float:
+    return max((unit.seconds for unit in found.units), default=0.0)
+
+
+def _clock(seconds: float) -> str:
+    minutes = ceil(seconds / 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:00"

@@ -1,0 +1,126 @@
+"""A plan as a file: what ``s2ct plan -o`` and ``s2ct batch init`` write, ``convert --plan`` and ``batch run`` read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from ..durable import write_atomic
+from ..errors import S2ctError, SourceError, WrongUsage, from_os_error
+from ..names import UnitName
+from ..source.find import Source, Unusable
+from .plan import Plan, SourceFile, plan_hash
+from .records import Options, to_json
+
+VERSION = 1
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """A plan as plain values. Units are numbered from 1, as all batch systems can, in the order they are to run."""
+    return {
+        "s2ct_plan": VERSION,
+        "hash": plan.hash,
+        "store": str(plan.store.absolute()),
+        **dataclasses.asdict(plan.options),
+        "units": [
+            {
+                "number": number,
+                "unit": str(one.source.unit),
+                "source": str(one.source.path.absolute()),
+                "member": one.source.member,
+                "examples": one.source.examples,
+                "bytes": one.bytes,
+                "mtime_ns": one.mtime_ns,
+            }
+            for number, one in enumerate(plan.files, start=1)
+        ],
+    }
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write a plan file, whole or not at all."""
+    write_atomic(path, to_json(plan_document(plan)))
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan file and look at its sources.
+
+    Returns
+    -------
+    Plan
+        A source that is gone or has changed since is among ``unusable``.
+
+    Raises
+    ------
+    WrongUsage
+        If it is no plan of this version, or was edited.
+    """
+    store, options, files, stated = _read(path)
+    good, bad = [], []
+    for file in files:
+        try:
+            check_source(file)
+            good.append(file)
+        except S2ctError as error:
+            bad.append(Unusable(file.source.path, file.source.unit, error))
+    return Plan(store, options, tuple(good), tuple(bad), (), stated)
+
+
+def read_files(path: Path) -> tuple[SourceFile, ...]:
+    """Sources of a plan file in the order of their numbers, whether they are there or not."""
+    return _read(path)[2]
+
+
+def _read(path: Path) -> tuple[Path, Options, tuple[SourceFile, ...], str]:
+    try:
+        content = json.loads(path.read_bytes())
+        if content["s2ct_plan"] != VERSION:
+            raise ValueError(f"version {content['s2ct_plan']}")
+        options = Options(**{field.name: content[field.name] for field in dataclasses.fields(Options)})
+        files = tuple(_file(unit) for unit in content["units"])
+        store, stated = Path(content["store"]), content["hash"]
+    except OSError as error:
+        raise from_os_error(error) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WrongUsage(
+            "this is no plan",
+            where=str(path),
+            found=repr(error),
+            todo="make one with s2ct plan SOURCE... STORE -o FILE",
+        ) from error
+    if stated != plan_hash(options, files):
+        raise WrongUsage(
+            "the plan does not fit its hash: it was edited, or is of another version of s2ct",
+            where=str(path),
+            todo="make it anew with s2ct plan SOURCE... STORE -o FILE",
+        )
+    return store, options, files, stated
+
+
+def check_source(file: SourceFile) -> None:
+    """See that a source is the file that was planned, by its size and time.
+
+    Raises
+    ------
+    SourceError, WrongUsage
+    """
+    path = file.source.path
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise from_os_error(error) from error
+    if (status.st_size, status.st_mtime_ns) != (file.bytes, file.mtime_ns):
+        raise SourceError(
+            "the file has changed since the plan was made",
+            where=str(path),
+            expected=f"{file.bytes:,} bytes, modified at {file.mtime_ns} ns",
+            found=f"{status.st_size:,} bytes, modified at {status.st_mtime_ns} ns",
+            todo="make the plan anew",
+        )
+
+
+def _file(unit: dict[str, Any]) -> SourceFile:
+    source = Source(UnitName.from_path(unit["unit"]), int(unit["examples"]), Path(unit["source"]), unit["member"])
+    return SourceFile(source, int(unit["bytes"]), int(unit["mtime_ns"]))

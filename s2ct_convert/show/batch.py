@@ -1,0 +1,79 @@
+"""How far the units of a store are, for people and for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ..conversion.batch import BatchStatus, UnitState, UnitStatus
+from ..lease import Owner
+from .tables import print_facts, print_table
+from .words import seconds, size
+
+
+def print_status(status: BatchStatus) -> None:
+    """A line per unit, then the counts and what to do next."""
+    print_table(
+        ["number", "unit", "state", "time", "memory", "remarks"],
+        (
+            [
+                str(one.number or "-"),
+                one.unit,
+                one.state,
+                seconds(one.record.seconds) if one.record else "-",
+                _memory(one),
+                _remarks(one),
+            ]
+            for one in status.units
+        ),
+        left=6,
+    )
+    print()
+    counts = ", ".join(f"{status.count(state)} {state}" for state in UnitState if status.count(state))
+    facts = [("store", f"{status.store}, {'finished' if status.finished else 'not finished'}"), ("units", counts)]
+    if status.run:
+        facts.append(("run", f"{status.run} is at work on the whole store"))
+    if status.missing:
+        facts.append(("missing", f"--array={status.missing}"))
+    elif not status.finished and status.count(UnitState.DONE) == len(status.units):
+        facts.append(("next", f"s2ct batch finalise {status.store}"))
+    print_facts(facts)
+
+
+def _memory(one: UnitStatus) -> str:
+    noted = one.record or one.failure
+    return size(noted.peak_memory) if noted and noted.peak_memory else "-"
+
+
+def _remarks(one: UnitStatus) -> str:
+    if isinstance(one.owner, Owner):
+        return f"{one.owner}, last sign of life {seconds(one.owner.idle)} ago"
+    if one.owner:
+        return one.owner
+    return one.failure.message.splitlines()[0] if one.failure else ""
+
+
+def status_document(status: BatchStatus) -> dict[str, Any]:
+    """The status as plain values."""
+    return {
+        "store": str(status.store),
+        "finished": status.finished,
+        "run": _owner(status.run),
+        "counts": {str(state): status.count(state) for state in UnitState},
+        "missing": status.missing,
+        "units": [
+            {
+                "number": one.number,
+                "unit": one.unit,
+                "state": str(one.state),
+                "owner": _owner(one.owner),
+                "record": dataclasses.asdict(one.record) if one.record else None,
+                "failure": dataclasses.asdict(one.failure) if one.failure else None,
+            }
+            for one in status.units
+        ],
+    }
+
+
+def _owner(owner: Owner | str | None) -> dict[str, Any] | str | None:
+    return dataclasses.asdict(owner) if isinstance(owner, Owner) else owner
