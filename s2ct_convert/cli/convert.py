@@ -43,6 +43,21 @@ Codecs, with size against the raw pixels and speed of one core (packing, unpacki
     "--linked", is_flag=True, help="hdf5: keep a file per unit in STORE.units and make STORE a small file of links."
 )
 @options.jobs
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    help="Make units here, or on the workers of a Dask scheduler (docs/dask.md).  [default: local]",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="dask: where the scheduler is, e.g. tcp://host:8786.")
+@click.option("--scheduler-file", type=options.ANY_PATH, metavar="FILE", help="dask: the file that it writes.")
+@click.option(
+    "--workers-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    metavar="SECONDS",
+    help="dask: how long to wait for scheduler and workers.  [default: 60]",
+)
 @options.overwrite
 @options.as_json
 @options.progress
@@ -55,6 +70,10 @@ def convert(
     splits: tuple[str, ...],
     linked: bool,
     jobs: int | None,
+    engine: str,
+    scheduler: str | None,
+    scheduler_file: Path | None,
+    workers_timeout: float,
     overwrite: bool,
     json_: bool,
     quiet: bool,
@@ -72,9 +91,11 @@ def convert(
     """
     from ..conversion.run import convert as run
     from ..conversion.summary import UnitsFailed
-    from ..errors import Incomplete
+    from ..errors import Incomplete, WrongUsage
     from ..show.progress import show_progress
 
+    if jobs and engine == "dask":
+        raise WrongUsage("-j is for this machine", todo="start as many Dask workers as units are to be made at a time")
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
             summary = run(
@@ -87,6 +108,10 @@ def convert(
                 jobs=jobs or options.available_cores(),
                 overwrite=overwrite,
                 linked=linked,
+                engine=engine,
+                scheduler=scheduler,
+                scheduler_file=scheduler_file,
+                workers_timeout=workers_timeout,
                 on_event=on_event,
                 command=shlex.join(["s2ct", *sys.argv[1:]]),
             )

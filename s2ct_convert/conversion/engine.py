@@ -10,7 +10,7 @@ import multiprocessing
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -96,13 +96,15 @@ def _stop(signum: int, frame: FrameType | None) -> None:
     sys.exit(128 + signum)
 
 
-def _make(task: UnitTask, on_event: OnEvent) -> UnitDone | UnitFailed:
+def _make(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lambda: None) -> UnitDone | UnitFailed:
+    """Make a unit; ``check`` is called often and may raise what is no Exception to stop it."""
     unit, source = str(task.source.unit), str(task.source.path)
     on_event(UnitStarted(unit, task.source.where))
     read = 0
 
     def on_bytes(n: int) -> None:
         nonlocal read
+        check()
         read += n
         if read >= PROGRESS_BYTES:
             on_event(UnitProgress(unit, read))

@@ -18,6 +18,8 @@ from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..version import __version__
 from .claim import claim
+from .dask_cluster import WORKERS_TIMEOUT, Cluster, find_cluster
+from .dask_engine import look_at, run_dask
 from .engine import run_here, run_processes
 from .events import Event, Finalising, Note, OnEvent, Started, UnitDone, UnitFailed
 from .finalise import expected_digest, finalise
@@ -54,6 +56,10 @@ def convert(
     jobs: int = 1,
     overwrite: bool = False,
     linked: bool = False,
+    engine: str = "local",
+    scheduler: str | None = None,
+    scheduler_file: str | os.PathLike[str] | None = None,
+    workers_timeout: float = WORKERS_TIMEOUT,
     on_event: OnEvent = lambda event: None,
     command: str = "",
 ) -> Summary:
@@ -78,6 +84,15 @@ def convert(
         Delete a store that is there and start anew.
     linked : bool
         HDF5 only: leave one file per unit in ``<store>.units/`` and make the store a file of links to them.
+    engine : {"local", "dask"}
+        Where units are made: on this machine, or on the workers of a Dask scheduler, one unit per worker at a time.
+    scheduler : str, optional
+        Address of the scheduler, such as ``tcp://host:8786``. None is ever started.
+    scheduler_file : path-like, optional
+        The file that ``dask scheduler --scheduler-file`` writes. Without this and `scheduler`, what Dask's own
+        configuration has as ``scheduler-address``.
+    workers_timeout : float
+        Seconds to wait for the scheduler and for workers.
     on_event : callable
         Told of everything that happens, see :mod:`s2ct_convert.conversion.events`.
     command : str
@@ -91,6 +106,8 @@ def convert(
     ------
     WrongUsage, DestinationExists
         If the arguments do not fit what is there.
+    NetworkError
+        If the Dask scheduler or workers cannot be reached, or are lost.
     UnitsFailed
         If units could not be made. The others are done, and calling again tries only those that are missing.
     """
@@ -99,6 +116,7 @@ def convert(
     plan = make_plan(
         paths, Path(store), format=format, codec=codec, linked=linked, tiles=tuple(tiles), splits=tuple(splits)
     )
+    cluster = find_cluster(engine, scheduler, scheduler_file, workers_timeout)
     command = printable(command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name]))
     container, ledger = open_container(plan.store, plan.options), Ledger(plan.store)
     tally = _Tally(on_event)
@@ -108,12 +126,14 @@ def convert(
         path, error = unusable.path, unusable.error
         tally(UnitFailed(str(unusable.unit or path.name), str(path), error.exit_code, str(error)))
     if plan.sources:
+        if cluster:
+            look_at(cluster, plan.store, plan.sources)  # before anything is deleted or begun
         claim(container, ledger, plan.options, overwrite=overwrite)
         skipped, todo = _sort_out(plan, container, ledger)
         tally(Started(sum(source.path.stat().st_size for source in todo), len(todo), len(skipped)))
         if todo:
             _begin(plan, container, ledger, command)
-            _make_units(plan, ledger, todo, jobs, tally)
+            _make_units(plan, ledger, todo, jobs, cluster, tally)
     else:
         skipped, todo = [], []
     missing = tuple(str(unit) for unit in ledger.planned() if not (ledger.record(unit) and container.has(unit)))
@@ -133,7 +153,8 @@ def convert(
     )
     if summary.failures:
         again = shlex.join([*(failure.source for failure in summary.failures), str(plan.store)])
-        raise UnitsFailed(summary, again=f"s2ct convert {again}{plan.options.flags()}")
+        flags = plan.options.flags() + (cluster.flags() if cluster else "")
+        raise UnitsFailed(summary, again=f"s2ct convert {again}{flags}")
     return summary
 
 
@@ -156,12 +177,16 @@ def _begin(plan: Plan, container: Container, ledger: Ledger, command: str) -> No
     container.begin(ledger.planned(), attributes)
 
 
-def _make_units(plan: Plan, ledger: Ledger, todo: list[Source], jobs: int, on_event: OnEvent) -> None:
+def _make_units(
+    plan: Plan, ledger: Ledger, todo: list[Source], jobs: int, cluster: Cluster | None, on_event: OnEvent
+) -> None:
     """Share the cores: first between units, then, where there are fewer units than cores, inside them."""
     concurrent = min(jobs, len(todo))
     tasks = [UnitTask(plan.store, plan.options, source, max(1, jobs // concurrent)) for source in todo]
     try:
-        if concurrent == 1:
+        if cluster:
+            run_dask(tasks, cluster, on_event)
+        elif concurrent == 1:
             run_here(tasks, on_event)
         else:
             run_processes(tasks, concurrent, on_event)

@@ -52,7 +52,8 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     ----------
     task : UnitTask
     on_bytes : callable
-        Told how many bytes of the source file were read since the last call.
+        Told how many bytes of the source file were read since the last call; 0 where the unit is written anew in
+        order. What it raises ends the unit.
 
     Raises
     ------
@@ -86,7 +87,8 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
                 )
             source.check_count(grouper.examples)
             md5 = examples.md5()
-            content = writer.finish(grouper.label_pixels or 1, _attributes(source, md5, status.st_size, grouper))
+            attributes = _attributes(source, md5, status.st_size, grouper)
+            content = writer.finish(grouper.label_pixels or 1, attributes, on_window=lambda: on_bytes(0))
         container.publish(source.unit, content.path)
         record = _record(source, md5, status.st_size, status.st_mtime_ns, grouper, content, time.monotonic() - began)
         ledger.write(record)
