@@ -116,10 +116,7 @@ def connected(cluster: Cluster) -> Iterator[Any]:
     from distributed.comm import resolve_address
 
     address = cluster.found = cluster.address()
-    log = logging.getLogger("distributed")
-    level = log.level
-    log.setLevel(logging.CRITICAL)  # what it has to say of lost connections is said here, in other words
-    try:
+    with _silenced("distributed"):  # what it has to say of lost connections is said here, in other words
         try:
             resolve_address(address)  # a client that fails for the form of an address cannot be closed any more
             client = Client(address, timeout=cluster.timeout, set_as_default=False, name="s2ct")
@@ -139,5 +136,17 @@ def connected(cluster: Cluster) -> Iterator[Any]:
             yield client
         finally:
             client.close(timeout=_CLOSE_SECONDS)
+
+
+@contextmanager
+def _silenced(name: str) -> Iterator[None]:
+    """Let a package and its modules log nothing."""
+    names = [one for one in logging.root.manager.loggerDict if f"{one}.".startswith(f"{name}.")]
+    levels = {one: logging.getLogger(one).level for one in names}
+    for one in names:
+        logging.getLogger(one).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
     finally:
-        log.setLevel(level)
+        for one, level in levels.items():
+            logging.getLogger(one).setLevel(level)

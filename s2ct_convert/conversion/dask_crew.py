@@ -6,6 +6,7 @@ Every wait here has an end. A cluster is never started: without an address there
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -22,11 +23,14 @@ from ..errors import Incomplete, MachineError, NetworkError, S2ctError, WrongUsa
 from ..processes import owner_tag
 from ..source.find import Source
 from .dask_cluster import Cluster, connected
-from .dask_worker import look_around, versions
+from .dask_worker import versions
 
 PEAK_BYTES = 600_000_000  # of memory, for one unit on one worker
 ANSWER_SECONDS = 20.0  # for the scheduler to say which workers it has
 TICK_SECONDS = 0.5  # between two such questions
+
+# As text: a function that a worker cannot import ends the whole worker (distributed 2026.8) and not just its task.
+_LOOK = "from s2ct_convert.conversion.dask_worker import look_around; look_around(question)"
 
 Message = dict[str, Any]
 
@@ -91,13 +95,7 @@ class Crew:
     def _update(self) -> None:
         """Ask the scheduler who is there, and whoever is new what it sees."""
         self.asked = time.monotonic()
-        if self.client.status != "running":  # Dask would connect anew, but has forgotten all units by then
-            raise self.lost()
-        try:
-            info = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_SECONDS)
-        except (OSError, TimeoutError) as error:
-            raise self.lost() from error
-        there = info["workers"]
+        there = self._there()
         for address in self.workers.keys() - there.keys():
             del self.workers[address]
         for address, state in there.items():
@@ -109,9 +107,29 @@ class Crew:
             if worker.running and not worker.seen and worker.look is None:
                 self._ask(worker)
 
+    def _there(self) -> dict[str, Any]:
+        """What the scheduler knows of each worker."""
+        if self.client.status != "running":
+            raise self.lost()
+        loop = self.client.loop.asyncio_loop
+        answer = asyncio.run_coroutine_threadsafe(self.client.scheduler.identity(n_workers=-1), loop)
+        end = time.monotonic() + ANSWER_SECONDS
+        # A client that is not running tries to connect anew; but the scheduler has forgotten its units by then.
+        while self.client.status == "running" and time.monotonic() < end:
+            try:
+                there: dict[str, Any] = answer.result(TICK_SECONDS)["workers"]
+                return there
+            except OSError as error:  # a TimeoutError too, ours if there is no answer yet
+                if answer.done():
+                    raise self.lost() from error
+        answer.cancel()
+        raise self.lost()
+
     def _ask(self, worker: Worker) -> None:
         address = worker.address
-        worker.look = self.submit(f"s2ct-look-{uuid.uuid4().hex}", address, look_around, json.dumps(self.question))
+        worker.look = self.submit(
+            f"s2ct-look-{uuid.uuid4().hex}", address, exec, _LOOK, {"question": json.dumps(self.question)}
+        )
 
         def not_looked(future: Any) -> None:
             if future.status == "error":

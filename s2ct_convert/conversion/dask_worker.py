@@ -15,7 +15,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from typing import Any
 
@@ -93,7 +93,7 @@ def make_unit(task: UnitTask, topic: str) -> None:
         if not _is_wanted(worker, key):
             raise _Unwanted
 
-    reporter = _Reporter(say)
+    reporter, ledger = _Reporter(say), Ledger(task.store)
     try:
         check()
         with _logs_told(say):
@@ -101,9 +101,12 @@ def make_unit(task: UnitTask, topic: str) -> None:
     except _Unwanted:
         say("stopped")
         return
+    finally:
+        with suppress(OSError):  # other workers of this machine may be at it too
+            ledger.clean()  # what one left that was killed: the client may be unable to tell that it is dead
     reporter.flush()
     # Two workers may have made the same unit, one of them given up by the scheduler though it lived.
-    record = outcome.record if isinstance(outcome, UnitDone) else Ledger(task.store).record(task.source.unit)
+    record = outcome.record if isinstance(outcome, UnitDone) else ledger.record(task.source.unit)
     if record is not None:
         say("done", record=dataclasses.asdict(record))
     else:
