@@ -137,6 +137,8 @@ class Ledger:
         sweep(self._units)
         sweep(self._work)
         for path in self._work.iterdir() if self._work.exists() else ():
+            if path.name.startswith("."):
+                continue  # being deleted by somebody who lives, or sweep would have
             owner = re.search(r"\.([^.]+\.\d+)(\.sorted)?$", path.name)
             if owner is None or not may_be_alive(owner[1]):
                 remove(path)
