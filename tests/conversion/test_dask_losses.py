@@ -20,7 +20,7 @@ from s2ct_convert.errors import Incomplete
 
 pytest.importorskip("distributed")
 
-from .dask_processes import at_work
+from .dask_processes import DaskProcesses, at_work
 
 COMMAND = [sys.executable, "-m", "s2ct_convert", "convert"]
 
