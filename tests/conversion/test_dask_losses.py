@@ -98,6 +98,25 @@ def test_a_unit_whose_worker_is_killed_is_made_by_another(dask, tmp_path, long_s
     assert_equal(store, undisturbed)
 
 
+def test_a_unit_whose_worker_dies_between_its_record_and_its_word_is_done(dask, tmp_path, long_sources, undisturbed):
+    """The ledger knows; to make it again would be work for nothing."""
+    preload = dask.folder / "preload.py"
+    preload.write_text(
+        "import os, signal\n"
+        "from s2ct_convert.conversion.ledger import Ledger\n"
+        "write = Ledger.write\n"
+        "def write_and_die(self, record):\n    write(self, record)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def dask_setup(worker):\n    Ledger.write = write_and_die\n"
+    )
+    store = tmp_path / undisturbed.name
+    dask.start_workers(2, "--preload", str(preload), nanny=True)
+    listener = Listener(store)
+    convert(dask, long_sources, listener, store)
+    assert listener.of(Note) == []
+    assert len(listener.of(UnitDone)) == len(listener.of(UnitStarted)) == 4
+    assert_equal(store, undisturbed)
+
+
 def test_what_a_killed_worker_left_on_a_machine_of_another_name_is_cleaned_up_there(dask, tmp_path, long_sources):
     """The client cannot tell whether a process of another machine lives; a worker there can."""
     if os.geteuid() or subprocess.run(["unshare", "-u", "hostname", "node2"], capture_output=True).returncode:
