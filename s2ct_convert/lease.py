@@ -20,8 +20,9 @@ from pathlib import Path
 from .errors import Incomplete
 from .processes import boot_id, is_alive, started_at
 
-LEASE_SECONDS = 600.0  # a lease of another machine that has shown no sign of life for so long is of a dead process
+LEASE_SECONDS = 600.0  # a lease of another machine whose file has not grown for so long is of a dead process
 HEARTBEAT_SECONDS = 30.0
+SILENT_SECONDS = 180.0  # a lease of another machine that gives signs of life, and has not for so long
 _TORN_SECONDS = 5.0  # a lease without content may be one that is being written
 
 _held: set[str] = set()  # leases of this process: its own pid says nothing of whether they are still held
@@ -47,13 +48,15 @@ class Lease:
     path : Path
         The file.
     subject : Path
-        What is worked on; its growth is a sign of life too.
+        What is worked on.
     busy : str
         What is wrong where somebody else holds it.
+    beats : bool
+        Owners give signs of life by :meth:`held`; otherwise that the subject grows is one.
     """
 
-    def __init__(self, path: Path, subject: Path, busy: str) -> None:
-        self.path, self._subject, self._busy = path, subject, busy
+    def __init__(self, path: Path, subject: Path, busy: str, *, beats: bool) -> None:
+        self.path, self._subject, self._busy, self._beats = path, subject, busy, beats
         self._token = uuid.uuid4().hex
         self._content = json.dumps(
             {
@@ -77,7 +80,8 @@ class Lease:
             try:
                 fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             except FileExistsError:
-                if owner := self.owner():
+                owner = self.listen() if self._beats else self.owner()
+                if owner:
                     raise self.refusal(owner) from None
                 self.path.unlink(missing_ok=True)
                 continue
@@ -86,6 +90,19 @@ class Lease:
                 file.write(self._content)
             return
         raise Incomplete("another process takes this again and again", where=str(self._subject))
+
+    def listen(self) -> Owner | str | None:
+        """The owner, if it is alive. One of another machine must give a sign of life, for which this waits.
+
+        A job that is queued again comes back at once, and its lease is of the node that died.
+        """
+        first = self.owner()
+        while isinstance(first, Owner) and first.host != socket.gethostname():
+            now = self.owner()
+            if not isinstance(now, Owner) or now.pid != first.pid or now.idle < first.idle:
+                return now
+            time.sleep(1.0)
+        return first
 
     def refusal(self, owner: Owner | str) -> Incomplete:
         """The error of one who meets an owner."""
@@ -110,7 +127,7 @@ class Lease:
             return "a lease without a name" if self._idle() < _TORN_SECONDS else None
         owner = Owner(host, pid, max(0.0, self._idle()))
         if host != socket.gethostname():
-            return owner if owner.idle < LEASE_SECONDS else None
+            return owner if owner.idle < (SILENT_SECONDS if self._beats else LEASE_SECONDS) else None
         if boot != boot_id():
             return None
         if pid == os.getpid():
@@ -121,7 +138,7 @@ class Lease:
     def _idle(self) -> float:
         """Seconds since the last sign of life."""
         times = []
-        for path in (self.path, self._subject):
+        for path in (self.path,) if self._beats else (self.path, self._subject):
             with suppress(OSError):
                 times.append(path.stat().st_mtime)
         return time.time() - max(times, default=0.0)
@@ -132,6 +149,10 @@ class Lease:
         with suppress(OSError):
             if self.path.read_text() == self._content:
                 self.path.unlink()
+
+    def break_it(self) -> None:
+        """Take it from an owner that is known to be dead."""
+        self.path.unlink(missing_ok=True)
 
     @contextmanager
     def held(self) -> Iterator[None]:

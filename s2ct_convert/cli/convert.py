@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 @options.jobs
 @options.memory
 @options.nice
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    help="Make units here, or on the workers of a Dask scheduler (docs/dask.md).  [default: local]",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="dask: where the scheduler is, e.g. tcp://host:8786.")
+@click.option("--scheduler-file", type=options.ANY_PATH, metavar="FILE", help="dask: the file that it writes.")
+@click.option(
+    "--workers-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    metavar="SECONDS",
+    help="dask: how long to wait for scheduler and workers.  [default: 60]",
+)
 @options.overwrite
 @options.as_json
 @options.progress
@@ -30,6 +45,10 @@ def convert(
     plan_file: Path | None,
     jobs: int | None,
     memory: int | None,
+    engine: str,
+    scheduler: str | None,
+    scheduler_file: Path | None,
+    workers_timeout: float,
     overwrite: bool,
     json_: bool,
     quiet: bool,
@@ -49,9 +68,11 @@ def convert(
     """
     from ..conversion.run import convert_plan
     from ..conversion.summary import UnitsFailed
-    from ..errors import Incomplete
+    from ..errors import Incomplete, WrongUsage
     from ..show.progress import show_progress
 
+    if jobs and engine == "dask":
+        raise WrongUsage("-j is for this machine", todo="start as many Dask workers as units are to be made at a time")
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
             plan = plan_of(paths, plan_file, **choices)
@@ -60,6 +81,10 @@ def convert(
                 jobs=jobs or options.available_cores(),
                 memory=memory,
                 overwrite=overwrite,
+                engine=engine,
+                scheduler=scheduler,
+                scheduler_file=scheduler_file,
+                workers_timeout=workers_timeout,
                 on_event=on_event,
                 command=shlex.join(["s2ct", *sys.argv[1:]]),
             )

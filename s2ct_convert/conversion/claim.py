@@ -73,8 +73,8 @@ def _wait_for_makers(ledger: Ledger, on_event: OnEvent) -> None:
     told = False
     while held := ledger.held_units():
         lease, owner = held[0]
-        if time.monotonic() > until:
-            raise lease.refusal(owner)
+        if time.monotonic() > until and (alive := lease.listen()):
+            raise lease.refusal(alive)
         if not told:
             on_event(Note(f"{owner} is at work on a unit of this store: waiting for it to end"))
             told = True

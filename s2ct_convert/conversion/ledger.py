@@ -85,7 +85,7 @@ class Ledger:
     def record(self, unit: UnitName) -> UnitRecord | None:
         """The record of a finished unit; None if there is none that can be read: such a unit is not done."""
         try:
-            record = UnitRecord.from_json((self._units / f"{unit.key}.json").read_text())
+            record = UnitRecord.from_values(json.loads((self._units / f"{unit.key}.json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
         return record if record.unit == str(unit) else None
@@ -113,11 +113,11 @@ class Ledger:
 
     def run_lease(self) -> Lease:
         """Of a run on the whole store."""
-        return Lease(self._leases / _RUN, self._named, "another run is at work on this store")
+        return Lease(self._leases / _RUN, self._named, "another run is at work on this store", beats=True)
 
     def unit_lease(self, unit: UnitName) -> Lease:
         """Of the process that makes a unit."""
-        return Lease(self._leases / f"{unit.key}.lease", self._named, f"another process is making {unit}")
+        return Lease(self._leases / f"{unit.key}.lease", self._named, f"another process is making {unit}", beats=True)
 
     def held_units(self) -> list[tuple[Lease, Owner | str]]:
         """Leases of units that somebody living holds."""
@@ -152,6 +152,8 @@ class Ledger:
         for folder in (self.path, self._units, self._failed, self._work):
             sweep(folder)
         for path in self._work.iterdir() if self._work.exists() else ():
+            if path.name.startswith("."):
+                continue  # being deleted by somebody who lives, or sweep would have
             owner = re.search(r"\.([^.]+\.\d+)(\.sorted)?$", path.name)
             if everything or owner is None or not may_be_alive(owner[1]):
                 remove(path)

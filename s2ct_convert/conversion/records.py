@@ -71,15 +71,14 @@ class UnitRecord:
     s2ct_version: str
 
     @classmethod
-    def from_json(cls, content: str) -> UnitRecord:
-        """A record that was written.
+    def from_values(cls, values: dict[str, Any]) -> UnitRecord:
+        """A record that was made plain values.
 
         Raises
         ------
         ValueError, TypeError, KeyError
             If it is none of this version.
         """
-        values = json.loads(content)
         return cls(**{**values, "files": tuple(UnitFile(**file) for file in values["files"])})
 
 

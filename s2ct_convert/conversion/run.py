@@ -17,6 +17,8 @@ from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..version import __version__
 from .claim import alone, claim
+from .dask_cluster import WORKERS_TIMEOUT, Cluster, find_cluster
+from .dask_engine import look_at, run_dask
 from .engine import run_here, run_processes
 from .estimate import PEAK_BYTES, share
 from .events import Event, Note, OnEvent, Started, UnitDone, UnitFailed
@@ -56,6 +58,10 @@ def convert(
     memory: int | None = None,
     overwrite: bool = False,
     linked: bool = False,
+    engine: str = "local",
+    scheduler: str | None = None,
+    scheduler_file: str | os.PathLike[str] | None = None,
+    workers_timeout: float = WORKERS_TIMEOUT,
     on_event: OnEvent = lambda event: None,
     command: str = "",
 ) -> Summary:
@@ -82,6 +88,15 @@ def convert(
         Delete a store that is there and start anew.
     linked : bool
         HDF5 only: leave one file per unit in ``<store>.units/`` and make the store a file of links to them.
+    engine : {"local", "dask"}
+        Where units are made: on this machine, or on the workers of a Dask scheduler, one unit per worker at a time.
+    scheduler : str, optional
+        Address of the scheduler, such as ``tcp://host:8786``. None is ever started.
+    scheduler_file : path-like, optional
+        The file that ``dask scheduler --scheduler-file`` writes. Without this and `scheduler`, what Dask's own
+        configuration has as ``scheduler-address``.
+    workers_timeout : float
+        Seconds to wait for the scheduler and for workers.
     on_event : callable
         Told of everything that happens, see :mod:`s2ct_convert.conversion.events`.
     command : str
@@ -95,6 +110,8 @@ def convert(
     ------
     WrongUsage, DestinationExists
         If the arguments do not fit what is there.
+    NetworkError
+        If the Dask scheduler or workers cannot be reached, or are lost.
     UnitsFailed
         If units could not be made. The others are done, and calling again tries only those that are missing.
     """
@@ -103,7 +120,18 @@ def convert(
         paths, Path(store), format=format, codec=codec, linked=linked, tiles=tuple(tiles), splits=tuple(splits)
     )
     command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
-    return convert_plan(plan, jobs=jobs, memory=memory, overwrite=overwrite, on_event=on_event, command=command)
+    return convert_plan(
+        plan,
+        jobs=jobs,
+        memory=memory,
+        overwrite=overwrite,
+        engine=engine,
+        scheduler=scheduler,
+        scheduler_file=scheduler_file,
+        workers_timeout=workers_timeout,
+        on_event=on_event,
+        command=command,
+    )
 
 
 def convert_plan(
@@ -112,6 +140,10 @@ def convert_plan(
     jobs: int = 1,
     memory: int | None = None,
     overwrite: bool = False,
+    engine: str = "local",
+    scheduler: str | None = None,
+    scheduler_file: str | os.PathLike[str] | None = None,
+    workers_timeout: float = WORKERS_TIMEOUT,
     on_event: OnEvent = lambda event: None,
     command: str,
 ) -> Summary:
@@ -123,6 +155,7 @@ def convert_plan(
             found=f"{memory >> 20}M",
         )
     began = time.monotonic()
+    cluster = find_cluster(engine, scheduler, scheduler_file, workers_timeout)
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     tally = _Tally(on_event)
     for note in plan.notes:
@@ -132,12 +165,14 @@ def convert_plan(
         tally(UnitFailed(str(unusable.unit or path.name), str(path), error.exit_code, str(error)))
     if plan.sources:
         with alone(ledger, tally):
+            if cluster:
+                look_at(cluster, plan.store, plan.sources)  # before anything is deleted or begun
             claim(container, ledger, plan.options, overwrite=overwrite)
             skipped, todo = sort_out(plan, container, ledger)
             tally(Started(sum(source.path.stat().st_size for source in todo), len(todo), len(skipped)))
             if todo:
                 begin(plan, container, ledger, command)
-                _make_units(plan, ledger, todo, share(jobs, len(todo), memory), tally)
+                _make_units(plan, ledger, todo, share(jobs, len(todo), memory), cluster, tally)
             missing = tuple(str(unit) for unit in ledger.planned() if not done_record(container, ledger, unit))
             digest = None
             if not missing and not tally.failures:
@@ -157,7 +192,8 @@ def convert_plan(
     )
     if summary.failures:
         again = shlex.join([*(failure.source for failure in summary.failures), str(plan.store)])
-        raise UnitsFailed(summary, again=f"s2ct convert {again}{plan.options.flags()}")
+        flags = plan.options.flags() + (cluster.flags() if cluster else "")
+        raise UnitsFailed(summary, again=f"s2ct convert {again}{flags}")
     return summary
 
 
@@ -180,12 +216,21 @@ def begin(plan: Plan, container: Container, ledger: Ledger, command: str) -> Non
     container.begin(ledger.planned(), attributes)
 
 
-def _make_units(plan: Plan, ledger: Ledger, todo: list[Source], shared: tuple[int, int], on_event: OnEvent) -> None:
-    """Make units, so many at a time with so many threads each."""
+def _make_units(
+    plan: Plan,
+    ledger: Ledger,
+    todo: list[Source],
+    shared: tuple[int, int],
+    cluster: Cluster | None,
+    on_event: OnEvent,
+) -> None:
+    """Make units, so many at a time with so many threads each, or on a cluster."""
     concurrent, threads = shared
     tasks = [UnitTask(plan.store, plan.options, source, threads, plan.hash) for source in todo]
     try:
-        if concurrent == 1:
+        if cluster:
+            run_dask(tasks, cluster, on_event)
+        elif concurrent == 1:
             run_here(tasks, on_event)
         else:
             run_processes(tasks, concurrent, on_event)

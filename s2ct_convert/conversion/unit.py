@@ -66,7 +66,8 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     ----------
     task : UnitTask
     on_bytes : callable
-        Told how many bytes of the source file were read since the last call.
+        Told how many bytes of the source file were read since the last call; 0 where the unit is written anew in
+        order. What it raises ends the unit.
 
     Raises
     ------
@@ -104,7 +105,8 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
                 )
             source.check_count(grouper.examples)
             md5 = examples.md5()
-            content = writer.finish(grouper.label_pixels or 1, _attributes(source, md5, status.st_size, grouper))
+            attributes = _attributes(source, md5, status.st_size, grouper)
+            content = writer.finish(grouper.label_pixels or 1, attributes, on_window=lambda: on_bytes(0))
         files = checksums(content.path)
         container.publish(source.unit, content.path)
         seconds = time.monotonic() - began

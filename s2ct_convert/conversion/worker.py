@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -24,18 +25,20 @@ from .unit import UnitTask, convert_unit
 PROGRESS_BYTES = 1 << 20  # a progress event per MiB read
 
 
-def make_unit(task: UnitTask, on_event: OnEvent) -> UnitDone | UnitFailed:
-    """Make a unit; a failure is noted in the ledger."""
+def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lambda: None) -> UnitDone | UnitFailed:
+    """Make a unit; a failure is noted in the ledger. ``check`` is called often and may raise what is no Exception."""
     unit, source = str(task.source.unit), str(task.source.path)
     on_event(UnitStarted(unit, task.source.where))
-    read = 0
+    read, lock = 0, threading.Lock()
 
     def on_bytes(n: int) -> None:
         nonlocal read
-        read += n
-        if read >= PROGRESS_BYTES:
-            on_event(UnitProgress(unit, read))
-            read = 0
+        check()
+        with lock:  # several threads may unpack
+            read += n
+            told, read = (read, 0) if read >= PROGRESS_BYTES else (0, read)
+        if told:
+            on_event(UnitProgress(unit, told))
 
     def failed(exit_code: int, message: str, *, bug: bool = False) -> UnitFailed:
         failure = UnitFailed(unit, source, exit_code, message, bug, traceback.format_exc())

@@ -29,7 +29,7 @@ def partial_path(final: Path, file: RecordFile) -> Path:
 
 def lease_of(part: Path) -> Lease:
     """Who works on the beginning of a file; that it grows is a sign of life."""
-    return Lease(part.with_name(f"{part.name}.lease"), part, "another process is fetching this file")
+    return Lease(part.with_name(f"{part.name}.lease"), part, "another process is fetching this file", beats=False)
 
 
 class Partial:

@@ -81,8 +81,13 @@ class UnitWriter:
         for image in rows.images:
             self._writing.image(image)
 
-    def finish(self, label_pixels: int, attributes: Mapping[str, Any]) -> UnitContent:
-        """Bring the unit into order if it is not, write its arrays and attributes, sync and close it."""
+    def finish(
+        self, label_pixels: int, attributes: Mapping[str, Any], on_window: Callable[[], None] = lambda: None
+    ) -> UnitContent:
+        """Bring the unit into order if it is not, write its arrays and attributes, sync and close it.
+
+        ``on_window`` is called as bringing it into order goes on, and may raise to end it.
+        """
         appended, sizes = np.array(self._localids, np.int64), np.array(self._sizes, np.int64)
         arrays = unit_arrays(label_pixels)
         columns = self._obs_columns(label_pixels)
@@ -96,7 +101,7 @@ class UnitWriter:
             passes = 2
         row_start = np.append(np.searchsorted(owner, localid), len(owner)).astype(np.int64)
         if passes == 2:
-            self._second_pass(order, localid, row_start, columns)
+            self._second_pass(order, localid, row_start, columns, on_window)
         digest = self._writing.finish_images()
         columns |= {
             "sample_index": np.searchsorted(localid, owner).astype(np.int32),
@@ -138,12 +143,13 @@ class UnitWriter:
         localid: npt.NDArray[np.int64],
         row_start: npt.NDArray[np.int64],
         columns: Mapping[str, npt.NDArray[Any]],
+        on_window: Callable[[], None],
     ) -> None:
         """Write all again in ``order`` (row of the unit -> row as written) and drop the first writing."""
         self._writing.finish_images()
         with closing(self._writing) as first:
             self._writing = _Writing(self._container, self._work.with_name(self._work.name + ".sorted"), self._threads)
-            self._write_sorted(first.target, order, localid, row_start, columns)
+            self._write_sorted(first.target, order, localid, row_start, columns, on_window)
         remove(first.target.path)
 
     def _write_sorted(
@@ -153,10 +159,12 @@ class UnitWriter:
         localid: npt.NDArray[np.int64],
         row_start: npt.NDArray[np.int64],
         columns: Mapping[str, npt.NDArray[Any]],
+        on_window: Callable[[], None],
     ) -> None:
         """Rows of ``written`` in their order, a window at a time, each sample told before its first image."""
         sample, n_obs = 0, len(order)
         for low in range(0, max(n_obs, 1), WINDOW_OBS):
+            on_window()
             window = self._gather(written, order[low : low + WINDOW_OBS])
             high = low + len(window)
             row = low

@@ -13,7 +13,7 @@ from s2ct_convert.conversion.engine import run_here, run_processes
 from s2ct_convert.conversion.events import UnitDone, UnitFailed, UnitStarted
 from s2ct_convert.conversion.ledger import Ledger
 from s2ct_convert.conversion.records import Options
-from s2ct_convert.conversion.unit import UnitTask, open_container
+from s2ct_convert.conversion.unit import UnitTask, convert_unit, open_container
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import find_sources
 
@@ -99,6 +99,30 @@ def test_memory_that_runs_out_is_a_fault_of_the_machine(tasks, monkeypatch):
     (failed,) = (event for event in run("here", tasks) if isinstance(event, UnitFailed))
     assert failed.exit_code == 6
     assert "use fewer jobs" in failed.message
+
+
+@pytest.mark.parametrize("when", [lambda n: n > 0, lambda n: n == 0], ids=["reading", "writing anew in order"])
+def test_what_is_told_of_bytes_may_end_a_unit_and_nothing_of_it_is_left(tmp_path, when):
+    """No Exception, as that of a worker that is told to stop; the samples of the source are not in order."""
+
+    class Stop(BaseException):
+        pass
+
+    def on_bytes(n: int) -> None:
+        if when(n):
+            raise Stop
+
+    rng = np.random.default_rng(31)
+    path = write_tfrecord(tmp_path / "in", [random_group(rng, localid, 3) for localid in (2, 1)])
+    store = tmp_path / "x.zarr"
+    (source,) = find_sources([path]).sources
+    ledger = Ledger(store)
+    ledger.begin(OPTIONS, [source.unit])
+    open_container(store, OPTIONS).begin(ledger.planned(), {})
+    with pytest.raises(Stop):
+        convert_unit(UnitTask(store, OPTIONS, source, 1), on_bytes)
+    assert list((ledger.path / "work").iterdir()) == []
+    assert ledger.record(source.unit) is None
 
 
 def test_an_exception_of_the_listener_ends_the_workers(tasks):

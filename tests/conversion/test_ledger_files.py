@@ -19,6 +19,7 @@ from s2ct_convert.conversion.ledger import Ledger
 from s2ct_convert.conversion.records import Options, UnitRecord
 from s2ct_convert.errors import DestinationExists
 from s2ct_convert.names import UnitName
+from s2ct_convert.processes import owner_tag
 
 SMG, OTHER = UnitName("train", "50SMG"), UnitName("val", "50SMG")
 OPTIONS = Options("zarr", "balanced")
@@ -167,3 +168,11 @@ write_atomic(Path(sys.argv[1]), b"the record")
         assert len(list((ledger.path / "units").iterdir())) == 1
         ledger.clean()
         assert list((ledger.path / "units").iterdir()) == []
+
+
+def test_what_somebody_who_lives_is_about_to_delete_is_left_to_him(begun):
+    """Or he finds half of it gone, and takes it for a fault of the file system."""
+    doomed = begun.path / "work" / f".train_50SMG.node1.7.1a2b3c4d@{owner_tag()}.s2ct-tmp"
+    doomed.mkdir()
+    begun.clean()
+    assert doomed.exists()
