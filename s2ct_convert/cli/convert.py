@@ -42,6 +42,13 @@ Codecs, with size against the raw pixels and speed of one core (packing, unpacki
 @click.option(
     "--linked", is_flag=True, help="hdf5: keep a file per unit in STORE.units and make STORE a small file of links."
 )
+@click.option(
+    "--unpacker",
+    type=click.Choice(["auto", "python", "7zz"]),
+    default="auto",
+    help="What unpacks archives; auto: 7zz or 7z where it is on the PATH (7-Zip 21.01 or later), else python. "
+    "The store is the same.  [default: auto]",
+)
 @options.jobs
 @options.overwrite
 @options.as_json
@@ -54,6 +61,7 @@ def convert(
     tiles: tuple[str, ...],
     splits: tuple[str, ...],
     linked: bool,
+    unpacker: str,
     jobs: int | None,
     overwrite: bool,
     json_: bool,
@@ -87,6 +95,7 @@ def convert(
                 jobs=jobs or options.available_cores(),
                 overwrite=overwrite,
                 linked=linked,
+                unpacker=unpacker,
                 on_event=on_event,
                 command=shlex.join(["s2ct", *sys.argv[1:]]),
             )
@@ -127,6 +136,7 @@ def _print(summary: Summary, json_: bool) -> None:
             ("written", f"{size(summary.bytes_out)}, {_ratio(summary.bytes_out, summary.bytes_raw)} of the pixels"),
             ("time", f"{seconds(summary.seconds)}, {size(rate)}/s of pixels"),
         ]
+        facts += [("unpacked by", "; ".join(summary.unpackers))] if summary.unpackers else []
     notes = [
         f"{record.unit}: {plural(count, what)}"
         for record in done
@@ -153,6 +163,7 @@ def _document(summary: Summary) -> dict[str, Any]:
         "store": str(summary.store),
         "format": summary.format,
         "codec": summary.codec,
+        "unpackers": list(summary.unpackers),
         "complete": summary.digest is not None,
         "missing": list(summary.missing),
         "digest": summary.digest,

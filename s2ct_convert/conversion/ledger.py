@@ -36,7 +36,10 @@ class Options:
 
 @dataclass(frozen=True)
 class UnitRecord:
-    """A finished unit: what it was made from and what it holds. Times are days since 1970-01-01."""
+    """A finished unit: what it was made from and what it holds. Times are days since 1970-01-01.
+
+    ``unpacker`` is "python" or a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord.
+    """
 
     unit: str
     source_file: str
@@ -59,6 +62,7 @@ class UnitRecord:
     passes: int
     seconds: float
     s2ct_version: str
+    unpacker: str | None = None
 
 
 class Ledger:

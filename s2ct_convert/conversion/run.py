@@ -14,6 +14,7 @@ from ..errors import Incomplete, NotAStore, from_os_error
 from ..names import printable
 from ..reading.store import open_store
 from ..source.find import Source
+from ..source.native import Unpacker, find_unpacker
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..version import __version__
@@ -54,6 +55,7 @@ def convert(
     jobs: int = 1,
     overwrite: bool = False,
     linked: bool = False,
+    unpacker: str = "auto",
     on_event: OnEvent = lambda event: None,
     command: str = "",
 ) -> Summary:
@@ -78,6 +80,9 @@ def convert(
         Delete a store that is there and start anew.
     linked : bool
         HDF5 only: leave one file per unit in ``<store>.units/`` and make the store a file of links to them.
+    unpacker : {"auto", "python", "7zz"}
+        What unpacks archives: a 7-Zip program on the PATH, our own code, or by default the program where there is one.
+        The store is the same either way.
     on_event : callable
         Told of everything that happens, see :mod:`s2ct_convert.conversion.events`.
     command : str
@@ -95,6 +100,7 @@ def convert(
         If units could not be made. The others are done, and calling again tries only those that are missing.
     """
     began = time.monotonic()
+    unpacks = find_unpacker(unpacker)
     paths = [Path(p) for p in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     plan = make_plan(
         paths, Path(store), format=format, codec=codec, linked=linked, tiles=tuple(tiles), splits=tuple(splits)
@@ -113,7 +119,7 @@ def convert(
         tally(Started(sum(source.path.stat().st_size for source in todo), len(todo), len(skipped)))
         if todo:
             _begin(plan, container, ledger, command)
-            _make_units(plan, ledger, todo, jobs, tally)
+            _make_units(plan, ledger, todo, jobs, unpacks, tally)
     else:
         skipped, todo = [], []
     missing = tuple(str(unit) for unit in ledger.planned() if not (ledger.record(unit) and container.has(unit)))
@@ -156,10 +162,12 @@ def _begin(plan: Plan, container: Container, ledger: Ledger, command: str) -> No
     container.begin(ledger.planned(), attributes)
 
 
-def _make_units(plan: Plan, ledger: Ledger, todo: list[Source], jobs: int, on_event: OnEvent) -> None:
+def _make_units(
+    plan: Plan, ledger: Ledger, todo: list[Source], jobs: int, unpacker: Unpacker, on_event: OnEvent
+) -> None:
     """Share the cores: first between units, then, where there are fewer units than cores, inside them."""
     concurrent = min(jobs, len(todo))
-    tasks = [UnitTask(plan.store, plan.options, source, max(1, jobs // concurrent)) for source in todo]
+    tasks = [UnitTask(plan.store, plan.options, source, max(1, jobs // concurrent), unpacker) for source in todo]
     try:
         if concurrent == 1:
             run_here(tasks, on_event)

@@ -7,6 +7,7 @@ are checked, then the unit gets its name, then its record. Nothing is promised a
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +17,7 @@ from pathlib import Path
 from ..durable import remove
 from ..names import printable
 from ..source.find import Source
+from ..source.native import PYTHON, Unpacker
 from ..source.read import open_source
 from ..source.samples import Grouper
 from ..store.codecs import find_codec
@@ -35,6 +37,7 @@ class UnitTask:
     options: Options
     source: Source
     threads: int
+    unpacker: Unpacker = PYTHON
 
 
 def open_container(store: Path, options: Options) -> Container:
@@ -70,7 +73,7 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     try:
         with (
             closing(UnitWriter(container, work, task.threads)) as writer,
-            open_source(source, on_bytes, threads=task.threads) as examples,
+            open_source(source, on_bytes, threads=task.threads, unpacker=task.unpacker) as examples,
         ):
             for series in grouper.series(examples):
                 writer.append(
@@ -89,6 +92,7 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
             content = writer.finish(grouper.label_pixels or 1, _attributes(source, md5, status.st_size, grouper))
         container.publish(source.unit, content.path)
         record = _record(source, md5, status.st_size, status.st_mtime_ns, grouper, content, time.monotonic() - began)
+        record = dataclasses.replace(record, unpacker=examples.unpacker)
         ledger.write(record)
         return record
     finally:
