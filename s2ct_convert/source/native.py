@@ -101,7 +101,7 @@ def why_not(name: str, names: Sequence[str]) -> str | None:
     if not name.isascii() or not name.isprintable() or "/" in name or "\\" in name:
         return "its name is not plain"
     if names.count(name) != 1 or any(other.startswith(name + "/") for other in names):
-        return "its name is there twice"
+        return "its name stands for more than this member"
     return None
 
 
