@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 @click.command(short_help="Convert archives or TFRecords to a store.", epilog=CODECS)
 @planned
 @options.plan_file
+@click.option(
+    "--unpacker",
+    type=click.Choice(["auto", "python", "7zz"]),
+    default="auto",
+    help="What unpacks archives; auto: 7zz or 7z where it is on the PATH (7-Zip 21.01 or later), else python. "
+    "The store is the same.  [default: auto]",
+)
 @options.jobs
 @options.memory
 @options.nice
@@ -43,6 +50,7 @@ if TYPE_CHECKING:
 def convert(
     paths: tuple[Path, ...],
     plan_file: Path | None,
+    unpacker: str,
     jobs: int | None,
     memory: int | None,
     engine: str,
@@ -85,6 +93,7 @@ def convert(
                 scheduler=scheduler,
                 scheduler_file=scheduler_file,
                 workers_timeout=workers_timeout,
+                unpacker=unpacker,
                 on_event=on_event,
                 command=shlex.join(["s2ct", *sys.argv[1:]]),
             )
@@ -125,6 +134,7 @@ def _print(summary: Summary, json_: bool) -> None:
             ("written", f"{size(summary.bytes_out)}, {_ratio(summary.bytes_out, summary.bytes_raw)} of the pixels"),
             ("time", f"{seconds(summary.seconds)}, {size(rate)}/s of pixels"),
         ]
+        facts += [("unpacked by", "; ".join(summary.unpackers))] if summary.unpackers else []
     notes = [
         f"{record.unit}: {plural(count, what)}"
         for record in done
@@ -151,6 +161,7 @@ def _document(summary: Summary) -> dict[str, Any]:
         "store": str(summary.store),
         "format": summary.format,
         "codec": summary.codec,
+        "unpackers": list(summary.unpackers),
         "complete": summary.digest is not None,
         "missing": list(summary.missing),
         "digest": summary.digest,

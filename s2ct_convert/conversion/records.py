@@ -42,7 +42,8 @@ class UnitRecord:
     """A finished unit: what it was made from and what it holds.
 
     Times are days since 1970-01-01. ``plan`` is the hash of the plan it was made by, ``peak_memory`` the most bytes of
-    memory that the process which made it ever had (with one job it has made others before).
+    memory that the process which made it ever had (with one job it has made others before). ``unpacker`` is "python" or
+    a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord.
     """
 
     unit: str
@@ -69,6 +70,7 @@ class UnitRecord:
     seconds: float
     peak_memory: int | None
     s2ct_version: str
+    unpacker: str | None = None
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> UnitRecord:

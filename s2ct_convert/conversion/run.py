@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 from ..errors import WrongUsage
 from ..names import printable
 from ..source.find import Source
+from ..source.native import find_unpacker
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..version import __version__
@@ -62,6 +64,7 @@ def convert(
     scheduler: str | None = None,
     scheduler_file: str | os.PathLike[str] | None = None,
     workers_timeout: float = WORKERS_TIMEOUT,
+    unpacker: str = "auto",
     on_event: OnEvent = lambda event: None,
     command: str = "",
 ) -> Summary:
@@ -97,6 +100,9 @@ def convert(
         configuration has as ``scheduler-address``.
     workers_timeout : float
         Seconds to wait for the scheduler and for workers.
+    unpacker : {"auto", "python", "7zz"}
+        What unpacks archives: a 7-Zip program on the PATH, our own code, or by default the program where there is one.
+        The store is the same either way.
     on_event : callable
         Told of everything that happens, see :mod:`s2ct_convert.conversion.events`.
     command : str
@@ -129,6 +135,7 @@ def convert(
         scheduler=scheduler,
         scheduler_file=scheduler_file,
         workers_timeout=workers_timeout,
+        unpacker=unpacker,
         on_event=on_event,
         command=command,
     )
@@ -144,6 +151,7 @@ def convert_plan(
     scheduler: str | None = None,
     scheduler_file: str | os.PathLike[str] | None = None,
     workers_timeout: float = WORKERS_TIMEOUT,
+    unpacker: str = "auto",
     on_event: OnEvent = lambda event: None,
     command: str,
 ) -> Summary:
@@ -155,6 +163,8 @@ def convert_plan(
             found=f"{memory >> 20}M",
         )
     began = time.monotonic()
+    if engine == "local":
+        find_unpacker(unpacker)  # or say at once that there is none; each process finds its own
     cluster = find_cluster(engine, scheduler, scheduler_file, workers_timeout)
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     tally = _Tally(on_event)
@@ -172,7 +182,8 @@ def convert_plan(
             tally(Started(sum(source.path.stat().st_size for source in todo), len(todo), len(skipped)))
             if todo:
                 begin(plan, container, ledger, command)
-                _make_units(plan, ledger, todo, share(jobs, len(todo), memory), cluster, tally)
+                tasks = _tasks(plan, todo, unpacker)
+                _make_units(tasks, ledger, share(jobs, len(todo), memory), cluster, tally)
             missing = tuple(str(unit) for unit in ledger.planned() if not done_record(container, ledger, unit))
             digest = None
             if not missing and not tally.failures:
@@ -216,17 +227,16 @@ def begin(plan: Plan, container: Container, ledger: Ledger, command: str) -> Non
     container.begin(ledger.planned(), attributes)
 
 
+def _tasks(plan: Plan, todo: list[Source], unpacker: str) -> list[UnitTask]:
+    return [UnitTask(plan.store, plan.options, source, 1, plan.hash, unpacker) for source in todo]
+
+
 def _make_units(
-    plan: Plan,
-    ledger: Ledger,
-    todo: list[Source],
-    shared: tuple[int, int],
-    cluster: Cluster | None,
-    on_event: OnEvent,
+    tasks: list[UnitTask], ledger: Ledger, shared: tuple[int, int], cluster: Cluster | None, on_event: OnEvent
 ) -> None:
     """Make units, so many at a time with so many threads each, or on a cluster."""
     concurrent, threads = shared
-    tasks = [UnitTask(plan.store, plan.options, source, threads, plan.hash) for source in todo]
+    tasks = [dataclasses.replace(task, threads=threads) for task in tasks]
     try:
         if cluster:
             run_dask(tasks, cluster, on_event)

@@ -43,6 +43,11 @@ class Summary:
         """Bytes of the pixels."""
         return sum(record.observations for record in self.converted) * OBS_BYTES
 
+    @property
+    def unpackers(self) -> tuple[str, ...]:
+        """What unpacked the archives that were converted now."""
+        return tuple(sorted({record.unpacker for record in self.converted if record.unpacker is not None}))
+
 
 class UnitsFailed(SomeFailed):
     """Some units could not be made; the others are done. ``summary`` tells both."""

@@ -10,6 +10,7 @@ each under a name of its own; both write the same bytes, and whoever comes secon
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -20,6 +21,7 @@ from ..durable import remove
 from ..names import UnitName, printable
 from ..processes import peak_memory
 from ..source.find import Source
+from ..source.native import find_unpacker
 from ..source.read import open_source
 from ..source.samples import Grouper
 from ..store.codecs import find_codec
@@ -41,6 +43,7 @@ class UnitTask:
     source: Source
     threads: int
     plan: str = ""  # its hash
+    unpacker: str = "auto"
 
 
 def open_container(store: Path, options: Options) -> Container:
@@ -89,7 +92,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     try:
         with (
             closing(UnitWriter(container, work, task.threads)) as writer,
-            open_source(source, on_bytes, threads=task.threads) as examples,
+            open_source(source, on_bytes, threads=task.threads, unpacker=find_unpacker(task.unpacker)) as examples,
         ):
             for series in grouper.series(examples):
                 writer.append(
@@ -111,6 +114,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
         container.publish(source.unit, content.path)
         seconds = time.monotonic() - began
         record = _record(task, md5, status.st_size, status.st_mtime_ns, grouper, content, files, seconds)
+        record = dataclasses.replace(record, unpacker=examples.unpacker)
         ledger.write(record)
         return record
     finally:

@@ -14,17 +14,26 @@ import warnings
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import py7zr
 from py7zr.exceptions import CrcError, PasswordRequired, UnsupportedCompressionMethodError
 from py7zr.io import Py7zIO, WriterFactory
 
-from ..errors import ArchiveDamaged, ArchiveUnsupported, MachineError, NotAnArchive, S2ctError, SourceError
+from ..errors import (
+    ArchiveDamaged,
+    ArchiveUnsupported,
+    MachineError,
+    NotAnArchive,
+    S2ctError,
+    SourceError,
+    WrongUsage,
+)
 from .lzma2 import Lzma2Stream, Packed, count_blocks, find_packed
+from .native import PYTHON, NativeStream, Unpacker, why_not
 from .stream import Readable, SourceReader
 
 SIGNATURE = b"7z\xbc\xaf\x27\x1c"
@@ -92,14 +101,19 @@ def count_lzma2_blocks(path: Path, name: str) -> int | None:
 
 
 @contextmanager
-def open_member(file: SourceReader, name: str, *, threads: int = 1) -> Iterator[Readable]:
+def open_member(
+    file: SourceReader, name: str, *, threads: int = 1, unpacker: Unpacker = PYTHON
+) -> Iterator[MemberReadable]:
     """One member of the archive in ``file`` as a stream.
 
-    A member that is one plain LZMA2 stream is unpacked block by block in ``threads`` threads (lzma2.py), all else by
-    py7zr in one.
+    Where ``unpacker`` has a 7-Zip program, that unpacks in ``threads`` threads (native.py). Otherwise, and where a
+    member cannot be asked for by its name, one that is one plain LZMA2 stream is unpacked block by block in ``threads``
+    threads (lzma2.py), all else by py7zr in one.
 
     Raises
     ------
+    WrongUsage
+        If ``unpacker`` is required and cannot unpack this member.
     ArchiveDamaged, ArchiveUnsupported
         Here or from ``read`` once the unpacker meets the damage; at the latest where the end would be.
     """
@@ -108,14 +122,33 @@ def open_member(file: SourceReader, name: str, *, threads: int = 1) -> Iterator[
         sizes = {file.filename: file.uncompressed for file in archive.files}
         if name not in sizes:
             raise SourceError(f"there is no file {name!r} in the archive", where=where)
+        told = PYTHON.name
+        if unpacker.program is not None:
+            if (reason := why_not(name, [one.filename for one in archive.files])) is None:
+                (member,) = (one for one in archive.files if one.filename == name)
+                with closing(
+                    NativeStream(
+                        file,
+                        name,
+                        int(member.uncompressed),
+                        _crc32(member),
+                        where=f"{where}: {name}",
+                        unpacker=unpacker,
+                        threads=threads,
+                    )
+                ) as native:
+                    yield native
+                return
+            if unpacker.required:
+                raise _not_by_name(f"{where}: {name}", unpacker, reason)
+            told = f"{told}, because {reason}"
         if (packed := _one_lzma2_stream(archive, name)) is not None:
-            blocks = Lzma2Stream(file, packed, where=f"{where}: {name}", threads=threads)
-            try:
+            with closing(Lzma2Stream(file, packed, where=f"{where}: {name}", threads=threads)) as blocks:
+                blocks.unpacker = told
                 yield blocks
-            finally:
-                blocks.close()
             return
         stream = MemberStream(where, sizes[name])
+        stream.unpacker = told
         thread = threading.Thread(target=stream.run, args=(archive, name), name="s2ct-unpack", daemon=True)
         thread.start()
         try:
@@ -137,6 +170,12 @@ def _one_lzma2_stream(archive: py7zr.SevenZipFile, name: str) -> Packed | None:
         return None
 
 
+class MemberReadable(Readable, Protocol):
+    """A member as a stream, and what unpacks it."""
+
+    unpacker: str
+
+
 class _Abandoned(Exception):
     """Raised inside py7zr to stop it: nobody reads any more."""
 
@@ -145,6 +184,7 @@ class MemberStream:
     """What one thread unpacks and another reads, at most ``BUFFER_BYTES`` (or one piece) apart."""
 
     def __init__(self, where: str, size: int) -> None:
+        self.unpacker = PYTHON.name
         self._where, self._missing = where, size
         self._changed = threading.Condition()
         self._pieces: deque[memoryview] = deque()
@@ -290,6 +330,14 @@ _AGAIN = "the file is damaged: check it against its md5 and fetch it again"
 def _cut(name: str, needed: int, there: int) -> ArchiveDamaged:
     return ArchiveDamaged(
         "the archive is cut", where=name, expected=f"{needed:,} bytes", found=f"{there:,} bytes", todo="fetch it again"
+    )
+
+
+def _not_by_name(where: str, unpacker: Unpacker, reason: str) -> WrongUsage:
+    return WrongUsage(
+        f"{unpacker.name} cannot be asked for this member ({reason})",
+        where=where,
+        todo="give --unpacker auto or python",
     )
 
 

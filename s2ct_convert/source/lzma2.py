@@ -134,6 +134,7 @@ class Lzma2Stream:
 
     def __init__(self, file: SourceReader, packed: Packed, *, where: str, threads: int) -> None:
         self._file, self._packed, self._where = file, packed, where
+        self.unpacker = "python"
         self._fd = file.fileno()
         self._changed = threading.Condition()
         self._blocks: list[_Block] = []

@@ -15,15 +15,20 @@ from ..errors import WrongUsage
 from .archive import open_member
 from .example import Example, decode_example
 from .find import Source, find_sources
+from .native import PYTHON, Unpacker
 from .stream import Readable, SourceReader
 from .tfrecord import read_records, unwrap
 
 
 class SourceExamples:
-    """Examples of a source, in order, with the MD5 of the file once all are read."""
+    """Examples of a source, in order, with the MD5 of the file once all are read.
 
-    def __init__(self, source: Source, file: SourceReader, stream: Readable) -> None:
+    ``unpacker`` is what unpacks them; None for a bare TFRecord.
+    """
+
+    def __init__(self, source: Source, file: SourceReader, stream: Readable, unpacker: str | None) -> None:
         self._source, self._file, self._stream = source, file, stream
+        self.unpacker = unpacker
 
     def __iter__(self) -> Iterator[Example]:
         where = self._source.where
@@ -37,7 +42,7 @@ class SourceExamples:
 
 @contextmanager
 def open_source(
-    source: Source, on_bytes: Callable[[int], None] | None = None, *, threads: int = 1
+    source: Source, on_bytes: Callable[[int], None] | None = None, *, threads: int = 1, unpacker: Unpacker = PYTHON
 ) -> Iterator[SourceExamples]:
     """Open an archive's member or a bare TFRecord, gzip- or zlib-wrapped or not.
 
@@ -48,13 +53,15 @@ def open_source(
         Told how many bytes of the file were read since the last call.
     threads : int
         That unpack an archive, where it can be unpacked by several.
+    unpacker : Unpacker
+        What unpacks an archive.
     """
     with SourceReader(source.path, with_md5=source.member is not None, on_bytes=on_bytes) as file:
         if source.member is None:
-            yield SourceExamples(source, file, file)
+            yield SourceExamples(source, file, file, None)
         else:
-            with open_member(file, source.member, threads=threads) as stream:
-                yield SourceExamples(source, file, stream)
+            with open_member(file, source.member, threads=threads, unpacker=unpacker) as stream:
+                yield SourceExamples(source, file, stream, stream.unpacker)
 
 
 class ExampleDict(TypedDict):

@@ -118,7 +118,7 @@ def test_what_a_worker_warns_of_is_told_here_with_the_unit_and_the_worker(dask, 
         "def dask_setup(worker):\n    archive.find_packed = find_packed\n"
     )
     dask.start_workers(1, "--preload", str(preload))
-    _, events = convert(dask, SAMPLE[:1], tmp_path / "x.zarr")
+    _, events = convert(dask, SAMPLE[:1], tmp_path / "x.zarr", unpacker="python")
     (note,) = (event.text for event in events if isinstance(event, Note))
     (address,) = dask.addresses().values()
     assert note.startswith("train/31TCJ: ")

@@ -1,0 +1,308 @@
+"""Members unpacked by a 7-Zip program, ``7zz`` or ``7z``, through a pipe.
+
+The program gets the archive as an open file and the member's name in a form that it cannot take for anything else.
+What it gives counts only once it has exited with 0 and size and CRC32 are those of the header, which py7zr parsed:
+until then the end of the stream is not reported. The child is killed and waited for when the stream is closed; if this
+process is killed, the child ends at its next write.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ..errors import ArchiveDamaged, Incomplete, MachineError, SourceError, WrongUsage
+from .stream import PIECE_BYTES, SourceReader
+
+UNPACKERS = ("auto", "python", "7zz")
+PROGRAMS = ("7zz", "7z")
+OLDEST = (
+    21.01  # that is taken unasked: before 18.01 LZMA2 was unpacked by one thread, and before 21.01 there was no 7zz
+)
+PIPE_BYTES = 1 << 20  # as much as Linux allows everybody
+_TOLD_BYTES = 4096  # of what the program says on stderr, the last
+_AGAIN = "the file is damaged: check it against its md5 and fetch it again"
+
+
+@dataclass(frozen=True)
+class Unpacker:
+    """What unpacks archives: our own code (no program), or a 7-Zip program.
+
+    ``name`` is what the ledger notes. ``required``: nothing else may do it, since the user asked for this.
+    """
+
+    name: str = "python"
+    program: str | None = None
+    required: bool = False
+
+
+PYTHON = Unpacker()
+
+
+def find_unpacker(asked: str) -> Unpacker:
+    """What unpacks archives here.
+
+    Parameters
+    ----------
+    asked : {"auto", "python", "7zz"}
+        ``auto`` takes a 7-Zip program of 21.01 or later that is on the PATH, and our own code where there is none.
+
+    Raises
+    ------
+    WrongUsage
+        If a program was asked for and there is none that runs.
+    """
+    if asked not in UNPACKERS:
+        raise WrongUsage(f"there is no unpacker {asked!r}", expected=", ".join(UNPACKERS))
+    if asked == "python":
+        return PYTHON
+    for name in PROGRAMS:
+        program = shutil.which(name)
+        version = _version(program) if program else None
+        if version and (asked == "7zz" or float(version) >= OLDEST):
+            return Unpacker(f"{name} {version}", program, required=asked == "7zz")
+    if asked == "auto":
+        return PYTHON
+    raise WrongUsage(
+        "there is no 7-Zip program that runs",
+        expected=f"{' or '.join(PROGRAMS)} on the PATH",
+        todo="install 7-Zip (the package 7zip of Debian, Ubuntu, Fedora, conda-forge; sevenzip of Homebrew), "
+        "or leave out --unpacker",
+    )
+
+
+def _version(program: str) -> str | None:
+    """What the program says of itself when run without arguments, e.g. "24.09"; None if that is not 7-Zip."""
+    try:
+        out = subprocess.run(
+            [program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(rb"7-Zip\b.*? (\d+\.\d+)", out)
+    return found[1].decode() if found else None
+
+
+def why_not(name: str, names: Sequence[str]) -> str | None:
+    """Why a member cannot be asked for by its name; None if it can.
+
+    To 7-Zip names are patterns, and a folder stands for all that is in it. ``-spd`` and ``--`` help against the first;
+    besides, py7zr tells ``\\`` as ``/``, and what is not ASCII depends on the locale.
+    """
+    if not name.isascii() or not name.isprintable() or "/" in name or "\\" in name:
+        return "its name is not plain"
+    if names.count(name) != 1 or any(other.startswith(name + "/") for other in names):
+        return "its name stands for more than this member"
+    return None
+
+
+class NativeStream:
+    """What a 7-Zip program writes of one member, to read from. To be closed.
+
+    A thread reads the file through behind the unpacker, which gives its md5.
+
+    Parameters
+    ----------
+    file : SourceReader
+        The archive; nobody else may use it before this is closed.
+    name : str
+        Of the member; :func:`why_not` has nothing against it.
+    size : int
+    crc32 : int or None
+        What the header has for the member.
+    where : str
+        How messages name the member.
+    unpacker : Unpacker
+    threads : int
+    """
+
+    def __init__(
+        self,
+        file: SourceReader,
+        name: str,
+        size: int,
+        crc32: int | None,
+        *,
+        where: str,
+        unpacker: Unpacker,
+        threads: int,
+    ) -> None:
+        self.unpacker = unpacker.name
+        self._file, self._where = file, where
+        self._size, self._missing = size, size
+        self._expected, self._crc = crc32, 0
+        self._status = os.fstat(file.fileno())
+        self._changed = threading.Condition()
+        self._ended = self._abandoned = False
+        self._hash_error: BaseException | None = None
+        self._told = b""
+        self._child = self._start(unpacker, name, threads)
+        assert self._child.stdout is not None
+        self._out = self._child.stdout.fileno()
+        _widen(self._out)
+        self._hasher = threading.Thread(target=self._hash, name="s2ct-hash", daemon=True)
+        self._listener = threading.Thread(target=self._listen, name="s2ct-stderr", daemon=True)
+        self._hasher.start()
+        self._listener.start()
+
+    def _start(self, unpacker: Unpacker, name: str, threads: int) -> subprocess.Popen[bytes]:
+        assert unpacker.program is not None
+        archive = os.open(self._file.name, os.O_RDONLY)  # one of its own: where /dev/fd duplicates, the place is shared
+        try:
+            if not os.path.samestat(os.fstat(archive), self._status):
+                raise self._replaced()
+            command = [unpacker.program, "x", "-so", f"-mmt{max(1, threads)}", "-t7z", "-spd", "-ssc", "-r-", "-y"]
+            command += ["-bd", "-bso0", "-bsp0", "-bse2", "--", f"/dev/fd/{archive}", name]
+            return subprocess.Popen(
+                command,
+                bufsize=0,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(archive,),
+                process_group=0,  # Ctrl-C is for us: the child is killed when the stream is closed
+            )
+        except OSError as error:
+            raise MachineError(
+                f"{unpacker.name} cannot be run",
+                where=unpacker.program,
+                found=os.strerror(error.errno) if error.errno else str(error),
+                todo="mend the installation of 7-Zip, or give --unpacker python",
+            ) from error
+        finally:
+            os.close(archive)
+
+    def _hash(self) -> None:
+        """Read the file through, as far as corresponds to what was unpacked: the child has had it by then."""
+        try:
+            self._file.seek(0)
+            while self._may_go_on() and self._file.read(PIECE_BYTES):
+                pass
+        except BaseException as error:  # told by read, at the end
+            self._hash_error = error
+
+    def _may_go_on(self) -> bool:
+        at, all_of_it = self._file.tell(), self._status.st_size
+        with self._changed:
+            while not self._ended and at * self._size >= all_of_it * (self._size - self._missing):
+                self._changed.wait()
+            return not self._abandoned
+
+    def _listen(self) -> None:
+        assert self._child.stderr is not None
+        while told := self._child.stderr.read(_TOLD_BYTES):
+            self._told = (self._told + told)[-_TOLD_BYTES:]
+
+    def read(self, n: int, /) -> bytes:
+        """At most ``n`` bytes; none once the program has ended well and the member's size and CRC32 fit."""
+        piece = os.read(self._out, n)
+        if not piece and n:
+            self._finish()
+            return b""
+        self._crc = zlib.crc32(piece, self._crc)
+        with self._changed:
+            self._missing -= len(piece)
+            self._changed.notify_all()
+        if self._missing < 0:
+            raise self._wrong_size()
+        return piece
+
+    def _finish(self) -> None:
+        """Raise unless all is as it must be."""
+        code = self._child.wait()
+        self._listener.join()
+        if code:
+            raise self._failed(code)
+        if self._missing:
+            raise self._wrong_size()
+        if self._expected is not None and self._crc != self._expected:
+            raise ArchiveDamaged(
+                "the CRC32 of what was unpacked does not fit",
+                where=self._where,
+                expected=f"{self._expected:#010x}",
+                found=f"{self._crc:#010x}",
+                todo=_AGAIN,
+            )
+        self._let_go()
+        if self._hash_error is not None:
+            raise self._hash_error
+        now = os.fstat(self._file.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
+            raise self._replaced()
+
+    def _failed(self, code: int) -> Exception:
+        said = _said(self._told)
+        if code in (1, 2):  # "warning" and "fatal error" of 7-Zip
+            return ArchiveDamaged(
+                f"the archive is damaged ({self.unpacker}: {said or f'exit code {code}'})",
+                where=self._where,
+                todo=_AGAIN,
+            )
+        if code == 8:
+            return MachineError(
+                "memory ran out while unpacking",
+                where=self._where,
+                found=f"{self.unpacker}: {said or 'exit code 8'}",
+                todo="use fewer jobs (-j)",
+            )
+        by = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return Incomplete(
+            f"{self.unpacker} died ({by})",
+            where=self._where,
+            found=said,
+            todo="if it was killed for its memory, use fewer jobs (-j); then run the same command again, "
+            "or give --unpacker python",
+        )
+
+    def _wrong_size(self) -> ArchiveDamaged:
+        more = f"at least {-self._missing:,} bytes too many"
+        return ArchiveDamaged(
+            "the file in the archive is not as long as the archive says",
+            where=self._where,
+            found=f"{self._missing:,} bytes too few" if self._missing > 0 else more,
+            todo=_AGAIN,
+        )
+
+    def _replaced(self) -> SourceError:
+        return SourceError("the file changed while it was read", where=self._where, todo="run the same command again")
+
+    def _let_go(self) -> None:
+        """Let the hashing thread come to its end."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        self._hasher.join()
+
+    def close(self) -> None:
+        """End the child, whatever it does, and the threads."""
+        if self._child.poll() is None:
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
+        assert self._child.stdout is not None and self._child.stderr is not None
+        self._child.stdout.close()
+        self._listener.join()
+        self._child.stderr.close()
+        self._abandoned = True
+        self._let_go()
+
+
+def _widen(pipe: int) -> None:
+    """Let more be in the pipe, so that the child waits less; only Linux can, and not for those who have many pipes."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def _said(told: bytes) -> str:
+    """What 7-Zip wrote to stderr, on one line."""
+    lines = [line.strip() for line in told.decode(errors="replace").splitlines()]
+    return "; ".join(dict.fromkeys(line for line in lines if line and set(line) != {"-"}))[:300]

@@ -1,0 +1,168 @@
+"""Conversions by a 7-Zip program: the same stores, what the ledger says of it, and nothing of a unit that failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import plain
+import pytest
+from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
+from source.native_programs import PROGRAM, needs_7zip, script, wait_until_gone
+
+import s2ct_convert
+from s2ct_convert.conversion.ledger import Ledger
+from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, WrongUsage
+from s2ct_convert.names import UnitName
+
+UNIT = "train_50SMG_1"
+
+
+@pytest.fixture(scope="module")
+def data() -> bytes:
+    return tfrecord_bytes([random_group(np.random.default_rng(4), 5, 40)])
+
+
+@pytest.fixture
+def archive(tmp_path, data) -> Path:
+    return write_archive(tmp_path / f"{UNIT}.7z", {UNIT: data})
+
+
+@pytest.fixture
+def only(tmp_path, monkeypatch):
+    """Make a script the only 7-Zip program there is."""
+
+    def make(body: str) -> None:
+        script(tmp_path / "bin", body)
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+    return make
+
+
+@needs_7zip
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_store_has_the_same_bytes_whatever_unpacks(tmp_path, suffix, jobs, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    stores = {}
+    for unpacker in ("python", "7zz", "auto"):
+        store = tmp_path / unpacker / f"x.{suffix}"
+        store.parent.mkdir()
+        sources = s2ct_convert.sample_sources()
+        summary = s2ct_convert.convert(sources, store, unpacker=unpacker, jobs=jobs, command="c")
+        by = "python" if unpacker == "python" else PROGRAM.name
+        assert summary.unpackers == (by,)
+        records = [Ledger(store).record(UnitName.from_path(record.unit)) for record in summary.converted]
+        assert [record.unpacker for record in records] == [by] * len(sources)
+        stores[unpacker] = plain.file_bytes(store)
+    assert stores["python"] == stores["7zz"] == stores["auto"]
+
+
+@needs_7zip
+def test_a_member_that_cannot_be_asked_for_is_noted(tmp_path, data):
+    path = write_archive(tmp_path / f"{UNIT}.7z", {"Wälder": data})
+    (record,) = s2ct_convert.convert(path, tmp_path / "x.zarr").converted
+    assert record.unpacker == "python, because its name is not plain"
+    with pytest.raises(s2ct_convert.UnitsFailed, match="1 of 1") as failed:
+        s2ct_convert.convert(path, tmp_path / "y.zarr", unpacker="7zz")
+    assert "give --unpacker auto or python" in failed.value.summary.failures[0].message
+
+
+def test_a_bare_tfrecord_is_unpacked_by_nothing(tmp_path, rng):
+    summary = s2ct_convert.convert(write_tfrecord(tmp_path, [random_group(rng, 1, 3)]), tmp_path / "x.zarr")
+    assert (summary.converted[0].unpacker, summary.unpackers) == (None, ())
+
+
+def test_a_record_from_before_there_was_a_choice_is_still_one(tmp_path, archive):
+    store = tmp_path / "x.zarr"
+    s2ct_convert.convert(archive, store)
+    (path,) = (tmp_path / "x.zarr.s2ct" / "units").iterdir()
+    record = json.loads(path.read_text())
+    del record["unpacker"]
+    path.write_text(json.dumps(record))
+    assert [old.unpacker for old in s2ct_convert.convert(archive, store).skipped] == [None]
+
+
+@pytest.mark.parametrize("unpacker", ["auto", "7zz"])
+@pytest.mark.parametrize(
+    ("body", "code", "word"),
+    [
+        ("tr a b <DATA", EXIT_SOURCE, "checksum|CRC32"),
+        ("head -c -1 DATA", EXIT_SOURCE, "1 bytes too few"),
+        ("cat DATA DATA", EXIT_SOURCE, "too many"),
+        ("cat DATA; exit 2", EXIT_SOURCE, "exit code 2"),
+        ("cat DATA; kill -9 $$", EXIT_INCOMPLETE, "SIGKILL"),
+    ],
+)
+def test_what_goes_wrong_fails_the_unit_and_is_not_mended_by_other_means(
+    tmp_path, archive, data, only, unpacker, body, code, word
+):
+    (tmp_path / "data").write_bytes(data)
+    only(body.replace("DATA", str(tmp_path / "data")))
+    store = tmp_path / "x.zarr"
+    with pytest.raises(s2ct_convert.UnitsFailed) as failed:
+        s2ct_convert.convert(archive, store, unpacker=unpacker)
+    (failure,) = failed.value.summary.failures
+    assert failure.exit_code == code
+    assert any(part in failure.message for part in word.split("|")), failure.message
+    assert not (store / "train").exists() or not list((store / "train").iterdir())
+    assert not list((tmp_path / "x.zarr.s2ct" / "units").iterdir())
+    assert not list((tmp_path / "x.zarr.s2ct" / "work").iterdir())
+    assert s2ct_convert.convert(archive, store, unpacker="python").digest
+
+
+def test_without_a_program_nothing_is_begun(tmp_path, archive, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    store = tmp_path / "x.zarr"
+    with pytest.raises(WrongUsage, match="no 7-Zip program"):
+        s2ct_convert.convert(archive, store, unpacker="7zz")
+    assert not store.exists()
+    assert s2ct_convert.convert(archive, store).unpackers == ("python",)
+
+
+def test_the_command_tells_what_unpacked(tmp_path, archive, s2ct, data):
+    (tmp_path / "data").write_bytes(data)
+    script(tmp_path / "bin", f"cat {tmp_path / 'data'}", version="77.01")
+    with_it = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    done = s2ct("convert", archive, tmp_path / "x.zarr", env=with_it)
+    assert "unpacked by   7zz 77.01" in done.stdout
+    done = s2ct("convert", archive, tmp_path / "y.zarr", "--unpacker", "python", "--json", env=with_it)
+    document = json.loads(done.stdout)
+    assert (document["unpackers"], document["converted"][0]["unpacker"]) == (["python"], "python")
+    without = {**os.environ, "PATH": str(tmp_path)}
+    done = s2ct("convert", archive, tmp_path / "z.zarr", "--unpacker", "7zz", env=without)
+    assert done.returncode == 2
+    assert "install 7-Zip" in done.stderr
+
+
+@pytest.fixture
+def silent(tmp_path) -> Iterator[Path]:
+    """A program that writes its process into a pipe (named in SILENT) and then nothing more, for ever."""
+    script(tmp_path / "bin", 'echo $$ > "$SILENT"; exec sleep 1000')
+    os.mkfifo(tmp_path / "pids")
+    yield tmp_path / "pids"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_signal_leaves_no_child(tmp_path, data, silent, number, code, jobs):
+    sources = [write_archive(tmp_path / f"{unit}_1.7z", {f"{unit}_1": data}) for unit in ("train_50SMG", "val_50SMG")]
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SILENT": str(silent)}
+    command = [sys.executable, "-m", "s2ct_convert", "convert", *sources, tmp_path / "x.zarr", f"-j{jobs}"]
+    with (
+        open(os.open(silent, os.O_RDWR), "rb", buffering=0) as told,
+        subprocess.Popen(
+            [*map(str, command), "--unpacker", "7zz"], env=environment, start_new_session=True, stderr=subprocess.PIPE
+        ) as process,
+    ):
+        pids = [int(told.readline()) for _ in range(jobs)]
+        os.killpg(process.pid, number)  # to all its processes, as a terminal and SLURM do
+        process.communicate(timeout=60)
+    assert process.returncode == code
+    for pid in pids:
+        wait_until_gone(pid)
