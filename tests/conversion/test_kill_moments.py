@@ -1,0 +1,177 @@
+"""SIGKILL at moments drawn by lot, to all processes of a conversion, to a worker, to finalise; then the same command.
+
+A moment is a fraction of the time that an undisturbed run took on this machine, from its first word on.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import plain
+import pytest
+from makers import random_group, write_tfrecord
+
+UNITS = [f"{split}_{tile}" for split in ("train", "val") for tile in ("31TCJ", "34VFN", "49RGN")]
+ENVIRONMENT = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+
+
+def moments(few: int, many: int) -> pytest.MarkDecorator:
+    """How many moments; the many take minutes."""
+    return pytest.mark.parametrize("kills", [few, pytest.param(many, marks=pytest.mark.slow)])
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> Path:
+    """Six units of 4 MB; every other needs a second pass."""
+    rng, folder = np.random.default_rng(71), tmp_path_factory.mktemp("in")
+    for i, unit in enumerate(UNITS):
+        write_tfrecord(folder, [random_group(rng, localid, 95) for localid in ((1, 2, 3), (3, 1, 2))[i % 2]], unit=unit)
+    return folder
+
+
+class Run:
+    """A conversion in two processes, in a group of its own, from its first word on."""
+
+    def __init__(self, sources: Path, store: Path, *, word: str = "to convert") -> None:
+        command = [sys.executable, "-m", "s2ct_convert", "convert", str(sources), store.name, "-j2"]
+        self._process = subprocess.Popen(
+            command,
+            cwd=store.parent,
+            env=ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.told = ""
+        for line in self._process.stderr:
+            self.told += line
+            if word in line:
+                break
+        self.began = time.monotonic()
+
+    def kill(self) -> None:
+        """All its processes, or those that are left."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def kill_a_worker(self, choice: random.Random) -> None:
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        workers = [int(pid) for pid in children if b"spawn_main" in _command(int(pid))]
+        if workers:
+            with suppress(ProcessLookupError):
+                os.kill(choice.choice(workers), signal.SIGKILL)
+
+    def end(self) -> int:
+        """Its exit code, once the last process that could write to its stderr is gone."""
+        self.told += self._process.communicate(timeout=120)[1]
+        return self._process.returncode
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def content(store: Path) -> dict[str, bytes]:
+    """Every file of the store and beside it, but for records: these have times."""
+    files = [path for path in store.parent.rglob("*") if path.is_file()]
+    return {
+        path.relative_to(store.parent).as_posix(): b"" if path.match("*.s2ct/units/*.json") else path.read_bytes()
+        for path in files
+    }
+
+
+def records(store: Path) -> dict[str, tuple[int, int]]:
+    """Which file each record is: one that is written anew is another."""
+    folder = store.with_name(f"{store.name}.s2ct") / "units"
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.json")}
+
+
+@pytest.fixture(scope="module", params=["x.zarr", "x.h5"])
+def undisturbed(request, sources, tmp_path_factory) -> tuple[str, dict[str, bytes], float, float]:
+    """Name and content of a store made at one go, how long it took, and of this finalise."""
+    store = tmp_path_factory.mktemp("whole") / request.param
+    run = Run(sources, store)
+    assert run.end() == 0
+    seconds = time.monotonic() - run.began
+    store = tmp_path_factory.mktemp("again") / request.param
+    run = Run(sources, store, word="writing the index")
+    assert run.end() == 0
+    plain.unit_names(store)
+    return request.param, content(store), seconds, time.monotonic() - run.began
+
+
+def stores(folder: Path, name: str) -> Iterator[Path]:
+    for n in range(1_000_000):
+        (folder / str(n)).mkdir()
+        yield folder / str(n) / name
+
+
+@moments(3, 100)
+def test_all_processes_are_killed_again_and_again_and_nothing_that_was_committed_is_made_twice(
+    tmp_path, sources, undisturbed, kills
+):
+    name, wanted, seconds, _ = undisturbed
+    choice, places = random.Random(f"group {name}"), stores(tmp_path, name)
+    store, committed = next(places), {}
+    while True:
+        run = Run(sources, store)
+        if kills:
+            time.sleep(choice.random() * seconds)  # the moment
+            run.kill()
+            kills -= 1
+        code = run.end()
+        assert code in (0, -signal.SIGKILL), run.told
+        found = records(store)
+        assert committed.items() <= found.items()
+        committed = found
+        if code == 0:
+            assert content(store) == wanted
+            if not kills:
+                return
+            store, committed = next(places), {}
+
+
+@moments(1, 30)
+def test_a_worker_is_killed_and_the_run_or_the_next_one_completes(tmp_path, sources, undisturbed, kills):
+    name, wanted, seconds, _ = undisturbed
+    choice, places = random.Random(f"worker {name}"), stores(tmp_path, name)
+    for _ in range(kills):
+        store = next(places)
+        run = Run(sources, store)
+        time.sleep(choice.random() * seconds)
+        run.kill_a_worker(choice)
+        assert run.end() == 0, run.told  # it was tried once more
+        assert content(store) == wanted
+
+
+@moments(1, 30)
+def test_finalise_is_killed_and_the_next_run_completes(tmp_path, sources, undisturbed, kills):
+    name, wanted, _, seconds = undisturbed
+    choice, places = random.Random(f"finalise {name}"), stores(tmp_path, name)
+    store = next(places)
+    while kills:
+        run = Run(sources, store, word="writing the index")
+        time.sleep(choice.random() * seconds)
+        run.kill()
+        kills -= 1
+        run.end()
+        committed = records(store)
+        assert len(committed) == len(UNITS)
+        last = Run(sources, store)
+        assert last.end() == 0, last.told
+        assert records(store) == committed
+        assert content(store) == wanted
+        store = next(places)
