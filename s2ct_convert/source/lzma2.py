@@ -18,14 +18,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..errors import ArchiveDamaged
+from .archive_errors import AGAIN
 from .stream import PIECE_BYTES, SourceReader
 
 BUDGET_BYTES = 160 << 20  # unpacked bytes that wait for their turn: more than a block of 128 MiB
 HEAD_BYTES = 8 << 20  # of these, what the block whose turn it is may always have
 STEP_BYTES = 1 << 20  # unpacked at once
 _INPUT_BYTES = 256 << 10
-
-_AGAIN = "the file is damaged: check it against its md5 and fetch it again"
 
 
 class Packed(NamedTuple):
@@ -101,7 +100,7 @@ def scan(fd: int, packed: Packed, where: str) -> Iterator[_Chunk]:
         "the archive is damaged (no LZMA2 chunk where one must be)",
         where=where,
         found=f"at byte {packed.offset + at:,}",
-        todo=_AGAIN,
+        todo=AGAIN,
     )
 
 
@@ -218,7 +217,7 @@ class Lzma2Stream:
             self._put(block, out)
 
     def _damaged(self, reason: str) -> ArchiveDamaged:
-        return ArchiveDamaged(f"the archive is damaged ({reason})", where=self._where, todo=_AGAIN)
+        return ArchiveDamaged(f"the archive is damaged ({reason})", where=self._where, todo=AGAIN)
 
     def _put(self, block: _Block, out: bytes) -> None:
         """Take a piece, waiting while too much waits; never for good, since the head may always have a little."""
@@ -244,7 +243,7 @@ class Lzma2Stream:
                 "the file in the archive is not as long as the archive says",
                 where=self._where,
                 found=f"{abs(self._missing):,} bytes too {'few' if self._missing > 0 else 'many'}",
-                todo=_AGAIN,
+                todo=AGAIN,
             )
         if self._packed.crc32 is not None and self._crc != self._packed.crc32:
             raise ArchiveDamaged(
@@ -252,7 +251,7 @@ class Lzma2Stream:
                 where=self._where,
                 expected=f"{self._packed.crc32:#010x}",
                 found=f"{self._crc:#010x}",
-                todo=_AGAIN,
+                todo=AGAIN,
             )
         return b""
 

@@ -19,18 +19,18 @@ import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from ..errors import ArchiveDamaged, Incomplete, MachineError, SourceError, WrongUsage
+from .archive_errors import AGAIN, unsupported
 from .stream import PIECE_BYTES, SourceReader
 
 UNPACKERS = ("auto", "python", "7zz")
 PROGRAMS = ("7zz", "7z")
-OLDEST = (
-    21.01  # that is taken unasked: before 18.01 LZMA2 was unpacked by one thread, and before 21.01 there was no 7zz
-)
+# The oldest that is taken unasked: before 18.01 LZMA2 was unpacked by one thread, and before 21.01 there was no 7zz.
+OLDEST = 21.01
 PIPE_BYTES = 1 << 20  # as much as Linux allows everybody
 _TOLD_BYTES = 4096  # of what the program says on stderr, the last
-_AGAIN = "the file is damaged: check it against its md5 and fetch it again"
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ def why_not(name: str, names: Sequence[str]) -> str | None:
 
 
 class NativeStream:
-    """What a 7-Zip program writes of one member, to read from. To be closed.
+    """What a 7-Zip program writes of one member, to read from. To be started, and to be closed.
 
-    A thread reads the file through behind the unpacker, which gives its md5.
+    A thread reads the file through behind the program, which gives its md5.
 
     Parameters
     ----------
@@ -137,32 +137,69 @@ class NativeStream:
         threads: int,
     ) -> None:
         self.unpacker = unpacker.name
-        self._file, self._where = file, where
+        self._file, self._name, self._where = file, name, where
+        self._unpacker, self._threads = unpacker, threads
         self._size, self._missing = size, size
         self._expected, self._crc = crc32, 0
         self._status = os.fstat(file.fileno())
-        self._changed = threading.Condition()
-        self._ended = self._abandoned = False
-        self._hash_error: BaseException | None = None
+        # No threading.Condition: Ctrl-C between its lock being taken and its "with" would leave it taken for good.
+        self._starting = threading.Lock()
+        self._began: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._news: SimpleQueue[int | None] = SimpleQueue()  # bytes unpacked so far; None at the end
+        self._child: subprocess.Popen[bytes] | None = None
+        self._abandoned = False
+        self._error: BaseException | None = None
         self._told = b""
-        self._child = self._start(unpacker, name, threads)
-        assert self._child.stdout is not None
-        self._out = self._child.stdout.fileno()
-        _widen(self._out)
-        self._hasher = threading.Thread(target=self._hash, name="s2ct-hash", daemon=True)
+        self._worker = threading.Thread(target=self._work, name="s2ct-hash", daemon=True)
         self._listener = threading.Thread(target=self._listen, name="s2ct-stderr", daemon=True)
-        self._hasher.start()
-        self._listener.start()
 
-    def _start(self, unpacker: Unpacker, name: str, threads: int) -> subprocess.Popen[bytes]:
-        assert unpacker.program is not None
+    def start(self) -> None:
+        """Start the program; what is interrupted or fails here is put away by ``close``."""
+        self._worker.start()
+        if (error := self._began.get()) is not None:
+            raise error
+
+    def _work(self) -> None:
+        """Start the child, then read the file through behind it.
+
+        In a thread, since no Ctrl-C comes between the start of a child and the note that there is one.
+        """
+        try:
+            with self._starting:
+                if self._abandoned:
+                    return
+                self._child = self._run()
+            self._listener.start()
+        except BaseException as error:
+            self._began.put(error)
+            return
+        self._began.put(None)
+        try:
+            self._hash()
+        except BaseException as error:  # told by read, at the end
+            self._error = error
+
+    def _hash(self) -> None:
+        """Read the file through, as far as corresponds to what was unpacked: the child has had it by then."""
+        self._file.seek(0)
+        at = 0
+        while (unpacked := self._news.get()) is not None:
+            while not self._abandoned and at * self._size < self._status.st_size * unpacked:
+                if not (piece := self._file.read(PIECE_BYTES)):
+                    return
+                at += len(piece)
+        while not self._abandoned and self._file.read(PIECE_BYTES):
+            pass
+
+    def _run(self) -> subprocess.Popen[bytes]:
+        program = str(self._unpacker.program)
         archive = os.open(self._file.name, os.O_RDONLY)  # one of its own: where /dev/fd duplicates, the place is shared
         try:
             if not os.path.samestat(os.fstat(archive), self._status):
                 raise self._replaced()
-            command = [unpacker.program, "x", "-so", f"-mmt{max(1, threads)}", "-t7z", "-spd", "-ssc", "-r-", "-y"]
-            command += ["-bd", "-bso0", "-bsp0", "-bse2", "--", f"/dev/fd/{archive}", name]
-            return subprocess.Popen(
+            command = [program, "x", "-so", f"-mmt{max(1, self._threads)}", "-t7z", "-spd", "-ssc", "-r-", "-y"]
+            command += ["-bd", "-bso0", "-bsp0", "-bse2", "--", f"/dev/fd/{archive}", self._name]
+            child = subprocess.Popen(
                 command,
                 bufsize=0,
                 stdin=subprocess.DEVNULL,
@@ -173,32 +210,20 @@ class NativeStream:
             )
         except OSError as error:
             raise MachineError(
-                f"{unpacker.name} cannot be run",
-                where=unpacker.program,
+                f"{self.unpacker} cannot be run",
+                where=program,
                 found=os.strerror(error.errno) if error.errno else str(error),
                 todo="mend the installation of 7-Zip, or give --unpacker python",
             ) from error
         finally:
             os.close(archive)
-
-    def _hash(self) -> None:
-        """Read the file through, as far as corresponds to what was unpacked: the child has had it by then."""
-        try:
-            self._file.seek(0)
-            while self._may_go_on() and self._file.read(PIECE_BYTES):
-                pass
-        except BaseException as error:  # told by read, at the end
-            self._hash_error = error
-
-    def _may_go_on(self) -> bool:
-        at, all_of_it = self._file.tell(), self._status.st_size
-        with self._changed:
-            while not self._ended and at * self._size >= all_of_it * (self._size - self._missing):
-                self._changed.wait()
-            return not self._abandoned
+        assert child.stdout is not None
+        self._out = child.stdout.fileno()
+        _widen(self._out)
+        return child
 
     def _listen(self) -> None:
-        assert self._child.stderr is not None
+        assert self._child is not None and self._child.stderr is not None
         while told := self._child.stderr.read(_TOLD_BYTES):
             self._told = (self._told + told)[-_TOLD_BYTES:]
 
@@ -209,15 +234,15 @@ class NativeStream:
             self._finish()
             return b""
         self._crc = zlib.crc32(piece, self._crc)
-        with self._changed:
-            self._missing -= len(piece)
-            self._changed.notify_all()
+        self._missing -= len(piece)
+        self._news.put(self._size - self._missing)
         if self._missing < 0:
             raise self._wrong_size()
         return piece
 
     def _finish(self) -> None:
         """Raise unless all is as it must be."""
+        assert self._child is not None
         code = self._child.wait()
         self._listener.join()
         if code:
@@ -230,11 +255,12 @@ class NativeStream:
                 where=self._where,
                 expected=f"{self._expected:#010x}",
                 found=f"{self._crc:#010x}",
-                todo=_AGAIN,
+                todo=AGAIN,
             )
-        self._let_go()
-        if self._hash_error is not None:
-            raise self._hash_error
+        self._news.put(None)
+        self._worker.join()
+        if self._error is not None:
+            raise self._error
         now = os.fstat(self._file.fileno())
         if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
             raise self._replaced()
@@ -242,10 +268,12 @@ class NativeStream:
     def _failed(self, code: int) -> Exception:
         said = _said(self._told)
         if code in (1, 2):  # "warning" and "fatal error" of 7-Zip
+            if "Unsupported Method" in said:
+                return unsupported(self._where, f"{self.unpacker}: Unsupported Method")
             return ArchiveDamaged(
                 f"the archive is damaged ({self.unpacker}: {said or f'exit code {code}'})",
                 where=self._where,
-                todo=_AGAIN,
+                todo=AGAIN,
             )
         if code == 8:
             return MachineError(
@@ -269,30 +297,29 @@ class NativeStream:
             "the file in the archive is not as long as the archive says",
             where=self._where,
             found=f"{self._missing:,} bytes too few" if self._missing > 0 else more,
-            todo=_AGAIN,
+            todo=AGAIN,
         )
 
     def _replaced(self) -> SourceError:
         return SourceError("the file changed while it was read", where=self._where, todo="run the same command again")
 
-    def _let_go(self) -> None:
-        """Let the hashing thread come to its end."""
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-        self._hasher.join()
-
     def close(self) -> None:
         """End the child, whatever it does, and the threads."""
-        if self._child.poll() is None:
-            os.killpg(self._child.pid, signal.SIGKILL)
-        self._child.wait()
-        assert self._child.stdout is not None and self._child.stderr is not None
-        self._child.stdout.close()
-        self._listener.join()
-        self._child.stderr.close()
         self._abandoned = True
-        self._let_go()
+        self._news.put(None)
+        with self._starting:
+            pass  # a child that is being started is there now, and no other will be
+        if self._child is not None:
+            assert self._child.stdout is not None and self._child.stderr is not None
+            if self._child.poll() is None:
+                os.killpg(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+            self._child.stdout.close()
+            if self._listener.ident is not None:
+                self._listener.join()
+            self._child.stderr.close()
+        if self._worker.ident is not None:
+            self._worker.join()
 
 
 def _widen(pipe: int) -> None:

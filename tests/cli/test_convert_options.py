@@ -74,7 +74,7 @@ def test_the_json_document_agrees_with_the_sources_and_the_store(run, tmp_path, 
 
 
 def test_the_summary_has_a_line_for_each_thing_with_its_unit(run, tmp_path, folder):
-    done = run("convert", folder, tmp_path / "x.zarr", "-j1")
+    done = run("convert", folder, tmp_path / "x.zarr", "-j1", "--unpacker", "python")
     shapes = [
         rf"store +{re.escape(str(tmp_path))}/x\.zarr \(zarr, balanced\)",
         r"units +3 converted",
@@ -83,6 +83,7 @@ def test_the_summary_has_a_line_for_each_thing_with_its_unit(run, tmp_path, fold
         r"read +\d+\.\d kB",
         r"written +\d+\.\d kB, [01]\.\d{3} of the pixels",
         r"time +\d+\.\d s, \d+(\.\d)? (B|kB|MB)/s of pixels",
+        r"unpacked by +python",
         r"digest +sha256:[0-9a-f]{64}",
     ]
     lines = done.stdout.splitlines()

@@ -62,9 +62,9 @@ def fill_after(n: int, folder: Path):
 
 
 def wait_for_part(handler: Handler, folder: Path, n: int) -> Path | None:
-    """The partial when it has ``n`` bytes; nothing tells when another process has written what it got."""
+    """The partial of the first file when it has ``n`` bytes; nothing tells when another process has written what it got."""
     for _ in range(4000):
-        if found := [path for path in folder.glob("*.part") if path.stat().st_size >= n]:
+        if found := [path for path in folder.glob(f"{FIRST}.*part") if path.stat().st_size >= n]:
             return found[0]
         if handler.server.stand_in.release.wait(0.005):
             return None

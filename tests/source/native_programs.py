@@ -30,6 +30,20 @@ def script(folder: Path, body: str, *, name: str = "7zz", version: str = "99.01"
     return Unpacker(f"{name} {version}", str(path))
 
 
+def children() -> list[tuple[int, str]]:
+    """Process ids and names of the children of this process, the dead that nobody waited for among them."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, _, rest = stat.read_text().partition(" (")
+        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            continue
+        name, _, fields = rest.rpartition(") ")
+        if int(fields.split()[1]) == os.getpid():
+            found.append((int(pid), name))
+    return found
+
+
 def wait_until_gone(pid: int) -> None:
     """Return when a process has ended, whoever waits for it; at once if there is none."""
     try:

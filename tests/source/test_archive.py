@@ -9,7 +9,8 @@ import pytest
 from makers import write_archive
 
 from s2ct_convert.errors import SourceError
-from s2ct_convert.source.archive import BUFFER_BYTES, Member, open_member, read_archive
+from s2ct_convert.source.archive import Member, open_member, read_archive
+from s2ct_convert.source.member_stream import BUFFER_BYTES
 from s2ct_convert.source.stream import SourceReader
 
 from .sevenzip import handmade, needs_7zip, put, read_member, seven_zip
