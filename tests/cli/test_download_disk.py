@@ -62,7 +62,7 @@ def fill_after(n: int, folder: Path):
 
 
 def wait_for_part(handler: Handler, folder: Path, n: int) -> Path | None:
-    """The partial of the first file when it has ``n`` bytes; nothing tells when another process has written what it got."""
+    """The partial of the first file when it has ``n`` bytes; nothing tells when another process has written them."""
     for _ in range(4000):
         if found := [path for path in folder.glob(f"{FIRST}.*part") if path.stat().st_size >= n]:
             return found[0]
