@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import bench_archives
 import bench_codecs
 import bench_conversion
 import bench_input
@@ -26,7 +27,7 @@ import bench_reading
 from bench_conversion import Bench
 from bench_report import Row, in_turn, machine, print_report, write_json
 
-NAMES = ("parse", "zarr", "hdf5", "memory", "startup", "codecs")
+NAMES = ("parse", "zarr", "script", "archives", "growth", "hdf5", "memory", "startup", "codecs")
 CODEC_BYTES = 32_000_000  # of pixels, 71 chunks; level 9 of zstd packs some 5 MB a second
 
 
@@ -56,8 +57,13 @@ def rows_of(name: str, bench: Bench, tensorflow: Path | None) -> Iterator[Row]:
         return bench_reading.parse(bench.source(), bench.repeat, tensorflow)
     if name == "startup":
         return startup(bench.repeat)
+    if name == "script":
+        return bench_archives.user_script(bench, tensorflow)
+    if name == "archives":
+        return bench_archives.archives(bench, tensorflow)
     benchmarks = {
         "zarr": bench_conversion.to_zarr,
+        "growth": bench_archives.growth,
         "hdf5": bench_conversion.to_hdf5,
         "memory": bench_conversion.memory,
     }

@@ -35,7 +35,10 @@ def find_tensorflow(given: Path | None) -> Path | None:
 def make_tensorflow_venv() -> None:
     """Make an environment with TensorFlow, some 600 MB to fetch, apart from the one s2ct is in."""
     venv.create(TENSORFLOW_VENV, with_pip=True, clear=True)
-    run([TENSORFLOW_VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "tensorflow-cpu>=2.16"], check=True)
+    run(
+        [TENSORFLOW_VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "tensorflow-cpu>=2.16", "zarr>=3.1.6"],
+        check=True,
+    )
 
 
 def parse(source: Path, repeat: int, tensorflow: Path | None) -> Iterator[Row]:

@@ -38,7 +38,7 @@ class Row:
         What was measured, and what it is compared with.
     ratio : float or None
     target : tuple of str and float, optional
-        ``>=`` or ``<`` and what the ratio is to reach; None where nothing was promised.
+        ``>=``, ``<=`` or ``<`` and what the ratio is to reach; None where nothing was promised.
     detail : str
         In words; begins with "not measured: " where there is no ratio.
     runs : dict
@@ -58,7 +58,7 @@ class Row:
         if self.target is None or self.ratio is None:
             return None
         sign, bound = self.target
-        return self.ratio >= bound if sign == ">=" else self.ratio < bound
+        return {">=": self.ratio >= bound, "<=": self.ratio <= bound, "<": self.ratio < bound}[sign]
 
     def document(self) -> dict[str, Any]:
         """For JSON: with medians, and the target in words."""

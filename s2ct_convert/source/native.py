@@ -56,8 +56,8 @@ def find_unpacker(asked: str) -> Unpacker:
     Parameters
     ----------
     asked : {"auto", "python", "7zz"}
-        ``auto`` takes a 7-Zip program of 21.01 or later: one on the PATH, else that of the extra ``7zz``, and our own code
-        where there is none.
+        ``auto`` takes a 7-Zip program of 21.01 or later (one on the PATH, else that of the extra ``7zz``), and our own
+        code where there is none.
 
     Raises
     ------

@@ -27,7 +27,7 @@ from .digest import TABLES_DIGEST, Table, UnitDigest, make_tables, tables_digest
 from .layout import BAND_DATA, CHUNK_OBS, IMAGE, LABELS, OBS_SHAPE, UNIT_ATTRIBUTES, unit_arrays
 from .pool import OrderedPool
 
-WINDOW_OBS = 4096  # 57.8 MB of images in the second pass
+WINDOW_OBS = 2048  # 28.9 MB of images in the second pass
 
 _OBS_COLUMNS = ("label", "time", "weight", "image_crc32c", "example", "position")
 

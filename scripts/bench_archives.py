@@ -1,0 +1,197 @@
+"""Benchmarks of archives: to Zarr against ``7zz t``, against ``7zz x`` and a script of one's own, and against py7zr.
+
+Archives are packed by 7-Zip at its default level: one of several LZMA2 blocks, one of a single block, and eight small
+ones. Where there is no 7-Zip, or no TensorFlow, rows say so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from subprocess import DEVNULL, run
+
+import bench_input
+from bench_conversion import Bench, convert, warm
+from bench_report import CORES, Row, in_turn
+
+SCRIPT = Path(__file__).with_name("bench_user_script.py")
+PROGRAM = shutil.which("7zz") or shutil.which("7z")
+SMALL = 8  # archives, or TFRecords of equal size
+BLOCKS = {"several blocks": "-mmt=4", "one block": "-mmt=1"}  # 7-Zip cuts blocks where it packs with many threads
+TARGETS = {("several blocks", "python"): 1.3, ("several blocks", "7zz"): 1.12, ("one block", "python"): 1.2}
+
+_PY7ZR = """
+import sys, py7zr
+from py7zr.io import NullIO, WriterFactory
+class Factory(WriterFactory):
+    def create(self, filename):
+        return NullIO()
+with open(sys.argv[1], "rb") as file, py7zr.SevenZipFile(file) as archive:
+    archive.extractall(factory=Factory())
+"""
+
+
+def archives(bench: Bench, tensorflow: Path | None) -> Iterator[Row]:
+    """One archive to Zarr, by each unpacker, against each peer; then eight of them."""
+    if PROGRAM is None:
+        yield Row(".7z to Zarr", "7zz t", None, ("<=", 1.3), "not measured: no 7-Zip here")
+        return
+    for kind, threads in BLOCKS.items():
+        yield from _one(bench, kind, _pack(bench.source(), bench.work / kind, threads), tensorflow)
+    yield from _eight(bench)
+
+
+def _one(bench: Bench, kind: str, archive: Path, tensorflow: Path | None) -> Iterator[Row]:
+    measures = {
+        "7zz t": lambda: _seconds([PROGRAM, "t", f"-mmt={CORES}", archive]),
+        "python": lambda: convert(bench, archive, "zarr", options=("--unpacker", "python")).process,
+        "7zz": lambda: convert(bench, archive, "zarr", options=("--unpacker", "7zz")).process,
+        "py7zr": lambda: _seconds([sys.executable, "-c", _PY7ZR, archive]),
+    }
+    if tensorflow is not None:
+        measures["7zz x and a script"] = lambda: _by_hand(bench, archive, tensorflow)
+    runs = in_turn(bench.repeat, **measures)
+    median = {name: statistics.median(values) for name, values in runs.items()}
+    for ours in ("python", "7zz"):
+        for peer in ("7zz t", "7zz x and a script", "py7zr"):
+            name = f".7z of {kind} to Zarr, --unpacker {ours}"
+            if peer not in runs:
+                yield Row(name, peer, None, None, "not measured: no TensorFlow here, see --tensorflow")
+                continue
+            target = ("<=", TARGETS[kind, ours]) if peer == "7zz t" and (kind, ours) in TARGETS else None
+            label = {"py7zr": "py7zr, unpacking alone", "7zz x and a script": "7zz x, then TensorFlow and zarr-python"}
+            yield Row(
+                name, label.get(peer, peer), median[ours] / median[peer], target,
+                f"{median[ours]:.1f} against {median[peer]:.1f} s", {f"{one} s": runs[one] for one in (ours, peer)},
+            )  # fmt: skip
+
+
+def _eight(bench: Bench) -> Iterator[Row]:
+    """Eight archives, one block each, as many at a time as there are cores."""
+    folder = bench.work / "eight archives"
+    paths = [_pack(path, folder, "-mmt=1") for path in _small(bench)]
+
+    def test_all() -> float:
+        began = time.perf_counter()
+        with ThreadPoolExecutor(CORES) as pool:
+            list(pool.map(lambda path: _seconds([PROGRAM, "t", "-mmt=1", path]), paths))
+        return time.perf_counter() - began
+
+    measures = {"7zz t": test_all}
+    for unpacker in ("python", "7zz"):
+        options = ("--unpacker", unpacker)
+        measures[unpacker] = lambda options=options: convert(bench, folder, "zarr", options=options).process
+    runs = in_turn(bench.repeat, **measures)
+    median = {name: statistics.median(values) for name, values in runs.items()}
+    for ours in ("python", "7zz"):
+        name = f"{SMALL} archives to Zarr, -j {CORES}, --unpacker {ours}"
+        detail = f"{median[ours]:.1f} against {median['7zz t']:.1f} s"
+        kept = {f"{one} s": runs[one] for one in (ours, "7zz t")}
+        target = ("<=", 1.3) if ours == "7zz" else None
+        yield Row(name, f"7zz t, {CORES} at a time", median[ours] / median["7zz t"], target, detail, kept)
+
+
+def user_script(bench: Bench, tensorflow: Path | None) -> Iterator[Row]:
+    """TFRecord to Zarr against TensorFlow and zarr-python with the same chunks, shards and codec."""
+    name, peer = "TFRecord to Zarr, whole process", "TensorFlow and zarr-python, whole process"
+    if tensorflow is None:
+        yield Row(name, peer, None, (">=", 3), "not measured: no TensorFlow here, see --tensorflow")
+        return
+    source = bench.source()
+    runs = in_turn(
+        bench.repeat,
+        ours=lambda: convert(bench, source, "zarr").process,
+        theirs=lambda: _script(bench, source, tensorflow),
+    )
+    ours, theirs = (statistics.median(runs[one]) for one in ("ours", "theirs"))
+    kept = {f"{one} s": values for one, values in runs.items()}
+    yield Row(name, peer, theirs / ours, (">=", 3), f"times as fast: {ours:.1f} against {theirs:.1f} s", kept)
+
+
+def growth(bench: Bench) -> Iterator[Row]:
+    """How time grows with the size of the source and with cores, and with jobs on eight equal units."""
+    sources = {4 // part: bench.source(part) for part in (4, 2, 1)}
+    measures = {
+        f"{times}x on {cores}": lambda source=source, cores=cores: convert(bench, source, "zarr", cores=cores).inside
+        for times, source in sources.items()
+        for cores in sorted({1, CORES})
+    }
+    runs = in_turn(bench.repeat, **measures)
+    median = {name: statistics.median(values) for name, values in runs.items()}
+    kept = {f"{name} s": values for name, values in runs.items()}
+    bytes_of = {times: source.stat().st_size for times, source in sources.items()}
+    for times in (2, 4):
+        name = f"TFRecord to Zarr, {times} times the size: time"
+        ratio = median[f"{times}x on {CORES}"] / median[f"1x on {CORES}"]
+        yield Row(name, f"1x, of {bytes_of[times] / bytes_of[1]:.2f} times fewer bytes", ratio, runs=kept)
+    if CORES > 1:
+        speedup = median["4x on 1"] / median[f"4x on {CORES}"]
+        yield Row("TFRecord to Zarr, one unit: speed", "pinned to one core", speedup, runs=kept)
+    yield from _jobs(bench)
+
+
+def _jobs(bench: Bench) -> Iterator[Row]:
+    folder = _small(bench)[0].parent
+    runs = in_turn(
+        bench.repeat,
+        one=lambda: convert(bench, folder, "zarr", cores=1, pinned=False).inside,
+        two=lambda: convert(bench, folder, "zarr", cores=2, pinned=False).inside,
+    )
+    one, two = (statistics.median(runs[key]) for key in ("one", "two"))
+    detail = f"of twice the speed: {two:.1f} against {one:.1f} s"
+    kept = {f"-j {k} s": values for k, values in zip((1, 2), runs.values(), strict=True)}
+    yield Row(f"{SMALL} equal TFRecords, -j 2", "-j 1", one / two / 2, (">=", 0.9), detail, kept)
+
+
+def _small(bench: Bench) -> Sequence[Path]:
+    """TFRecords with the same number of examples, units of their own."""
+    folder = bench.work / "eight"
+    if not folder.exists():
+        source = bench_input.make_input(bench.work / "small", bench.size // SMALL)
+        folder.mkdir()
+        for letter in "ABCDEFGH"[:SMALL]:
+            os.link(source, folder / source.name.replace("50SMG", f"50S{letter}G"))
+    return sorted(folder.iterdir())
+
+
+def _pack(source: Path, folder: Path, threads: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{source.name}.7z"
+    if not path.exists():
+        run([str(PROGRAM), "a", "-mx=5", threads, str(path), str(source)], check=True, stdout=DEVNULL)
+    return path
+
+
+def _seconds(command: Sequence[object]) -> float:
+    """Wall time of a command on archives that are warm in the page cache."""
+    warm(Path(str(command[-1])))
+    began = time.perf_counter()
+    run([*map(str, command)], check=True, stdout=DEVNULL)
+    return time.perf_counter() - began
+
+
+def _by_hand(bench: Bench, archive: Path, tensorflow: Path) -> float:
+    out = bench.work / "unpacked"
+    began = time.perf_counter()
+    run([str(PROGRAM), "x", f"-mmt={CORES}", "-y", f"-o{out}", str(archive)], check=True, stdout=DEVNULL)
+    unpacked = time.perf_counter() - began
+    (path,) = out.iterdir()
+    seconds = unpacked + _script(bench, path, tensorflow)
+    shutil.rmtree(out)
+    return seconds
+
+
+def _script(bench: Bench, source: Path, tensorflow: Path) -> float:
+    store = bench.work / "by-hand.zarr"
+    warm(source)
+    began = time.perf_counter()
+    run([str(tensorflow), str(SCRIPT), str(source), str(store)], check=True, stdout=DEVNULL, stderr=DEVNULL)
+    seconds = time.perf_counter() - began
+    shutil.rmtree(store)
+    return seconds
