@@ -1,7 +1,8 @@
 """Runs units: in this process, or each in a process of its own, as many at a time as there are jobs.
 
-A process per unit rather than a pool of long-lived ones: a unit takes minutes, starting a process half a second,
-and so memory goes back to the system between units and a worker that is killed takes exactly its own unit with it.
+A process per unit rather than a pool of long-lived ones: so memory goes back to the system between units, and a
+worker that is killed takes exactly its own unit with it. They are forked from a server that has imported what they need
+and has neither threads nor files of this process.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ import os
 import signal
 from collections import deque
 from collections.abc import Sequence
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
 
 from ..errors import EXIT_INCOMPLETE, EXIT_MACHINE
 from ..processes import peak_memory
@@ -40,6 +40,7 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
     A worker that is killed (SIGKILL: mostly for the memory it took) is tried once more at the end, with half as many
     others beside it.
     """
+    _start_server()
     waiting = deque(tasks)
     running: list[_Worker] = []
     retried: set[str] = set()
@@ -85,11 +86,11 @@ class _Worker:
         self._peak = 0
         self._line = b""
         self.may_log = True
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
         self.events, sender = context.Pipe(duplex=False)
         self.log, log = context.Pipe(duplex=False)
-        self.process = context.Process(target=work, args=(task, sender, log), daemon=False)
-        _start(self.process)
+        self.process = context.Process(target=work, args=(task, sender, log, dict(os.environ)), daemon=False)
+        self.process.start()
         sender.close()
         log.close()
 
@@ -147,12 +148,13 @@ class _Worker:
         return failure
 
 
-def _start(process: SpawnProcess) -> None:
-    """Start a worker that Ctrl-C does not reach: until it can say so itself, it inherits that from this thread."""
-    resource_tracker.ensure_running()  # or the start does it, and lifts what is blocked here
+def _start_server() -> None:
+    """Start the server that workers are forked from, unless it runs. Ctrl-C reaches neither it nor a new worker."""
+    resource_tracker.ensure_running()  # or the server does it, and lifts what is blocked here
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        process.start()
+        multiprocessing.set_forkserver_preload([work.__module__])
+        forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

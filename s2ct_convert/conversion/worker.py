@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -70,9 +70,16 @@ def note_failure(task: UnitTask, failure: UnitFailed, peak: int | None) -> None:
         Ledger(task.store).write_failure(noted)
 
 
-def work(task: UnitTask, sender: Connection[Any, Any], log: Connection[Any, Any]) -> None:
-    """Body of a worker process. Ctrl-C reaches the whole terminal; only the parent decides what it means."""
+def work(
+    task: UnitTask, sender: Connection[Any, Any], log: Connection[Any, Any], environment: Mapping[str, str]
+) -> None:
+    """Body of a worker process. Ctrl-C reaches the whole terminal; only the parent decides what it means.
+
+    ``environment`` is that of the parent; the server that forked this process may be older.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGTERM, _stop)
     os.dup2(log.fileno(), 2)  # warnings and whatever libraries print: the parent tells it with the unit's name
     log.close()

@@ -12,6 +12,7 @@ import numpy as np
 import plain
 import pytest
 from makers import random_group, tfrecord_bytes
+from proc import children_of, command_of, workers_of
 
 from .helpers import assert_no_store, assert_tidy
 
@@ -75,12 +76,6 @@ def read_to(process: subprocess.Popen[str], word: str) -> str:
         if word in line:
             break
     return seen
-
-
-def workers(process: subprocess.Popen[str]) -> list[int]:
-    """Its worker processes, started or about to be."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers are found in /proc")
@@ -159,11 +154,14 @@ def test_ctrl_c_while_a_worker_is_starting_is_left_to_the_parent(tmp_path, sourc
     """A terminal sends it to all; a worker that dies of it before it can ignore it shows a traceback."""
     process = start(tmp_path, sources, "x.zarr", 2)
     read_to(process, "2 units to convert")
-    importing: list[int] = []
-    while not importing:
+    servers: list[int] = []
+    while not servers:
         assert process.poll() is None
-        importing = [pid for pid in workers(process) if "_multiarray_umath" in Path(f"/proc/{pid}/maps").read_text()]
-    os.kill(importing[0], signal.SIGINT)
+        servers = [pid for pid in children_of(process.pid) if b"multiprocessing.forkserver" in command_of(pid)]
+    os.kill(servers[0], signal.SIGINT)
+    while not (begun := workers_of(process.pid)):
+        assert process.poll() is None
+    os.kill(begun[0], signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert "Traceback" not in stderr
     assert process.returncode == 0, stderr
@@ -173,13 +171,13 @@ def test_ctrl_c_while_a_worker_is_starting_is_left_to_the_parent(tmp_path, sourc
 def test_a_worker_that_is_killed_takes_only_its_own_unit_with_it(tmp_path, sources):
     process = start(tmp_path, sources, "x.zarr", 2)
     read_to(process, ": started")
-    first = workers(process)[0]
+    first = workers_of(process.pid)[0]
     os.kill(first, signal.SIGKILL)
     stderr = read_to(process, "it is tried once more at the end, with 1 job at a time")
     assert "the worker process died (SIGKILL" in stderr
     read_to(process, ": done")  # the other one
     read_to(process, ": started")
-    (second,) = workers(process)
+    (second,) = workers_of(process.pid)
     os.kill(second, signal.SIGKILL)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 3, stderr

@@ -11,6 +11,7 @@ import numpy as np
 import plain
 import pytest
 from makers import random_group, write_tfrecord
+from proc import workers_of
 
 import s2ct_convert
 from s2ct_convert.conversion.events import UnitStarted
@@ -62,24 +63,6 @@ def long_sources(tmp_path_factory) -> list[Path]:
         paths.append(folder / f"{unit}_80")
         paths[-1].write_bytes(data)
     return paths
-
-
-def children_of(pid: int) -> list[int]:
-    """Processes whose parent this is."""
-    out = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == pid:
-            out.append(int(status.parent.name))
-    return out
-
-
-def workers_of(pid: int) -> list[int]:
-    """Children that make units: not the tracker that multiprocessing keeps."""
-    return [child for child in children_of(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")

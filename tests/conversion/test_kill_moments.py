@@ -19,6 +19,7 @@ import numpy as np
 import plain
 import pytest
 from makers import random_group, write_tfrecord
+from proc import workers_of
 
 UNITS = [f"{split}_{tile}" for split in ("train", "val") for tile in ("31TCJ", "34VFN", "49RGN")]
 ENVIRONMENT = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
@@ -65,9 +66,7 @@ class Run:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def kill_a_worker(self, choice: random.Random) -> None:
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        workers = [int(pid) for pid in children if b"spawn_main" in _command(int(pid))]
-        if workers:
+        if workers := workers_of(self._process.pid):
             with suppress(ProcessLookupError):
                 os.kill(choice.choice(workers), signal.SIGKILL)
 
@@ -75,13 +74,6 @@ class Run:
         """Its exit code, once the last process that could write to its stderr is gone."""
         self.told += self._process.communicate(timeout=120)[1]
         return self._process.returncode
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 def content(store: Path) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ import numpy as np
 import plain
 import pytest
 from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
-from source.native_programs import PROGRAM, needs_7zip, script, wait_until_gone
+from source.native_programs import PROGRAM, needs_7zip, script, wait_until_gone, without_a_wheel
 
 import s2ct_convert
 from s2ct_convert.conversion.ledger import Ledger
@@ -118,6 +118,7 @@ def test_what_goes_wrong_fails_the_unit_and_is_not_mended_by_other_means(
 
 def test_without_a_program_nothing_is_begun(tmp_path, archive, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.syspath_prepend(without_a_wheel(tmp_path))
     store = tmp_path / "x.zarr"
     with pytest.raises(WrongUsage, match="no 7-Zip program"):
         s2ct_convert.convert(archive, store, unpacker="7zz")
@@ -134,7 +135,8 @@ def test_the_command_tells_what_unpacked(tmp_path, archive, s2ct, data):
     done = s2ct("convert", archive, tmp_path / "y.zarr", "--unpacker", "python", "--json", env=with_it)
     document = json.loads(done.stdout)
     assert (document["unpackers"], document["converted"][0]["unpacker"]) == (["python"], "python")
-    without = {**os.environ, "PATH": str(tmp_path)}
+    site = f"{without_a_wheel(tmp_path)}:{os.environ.get('PYTHONPATH', '')}"
+    without = {**os.environ, "PATH": str(tmp_path), "PYTHONPATH": site}
     done = s2ct("convert", archive, tmp_path / "z.zarr", "--unpacker", "7zz", env=without)
     assert done.returncode == 2
     assert "install 7-Zip" in done.stderr

