@@ -4,7 +4,7 @@ The input is generated (bench_input.py) and warm in the page cache. TensorFlow r
 without one its row says that it was not measured.
 
 usage: python scripts/bench.py [--size 500MB] [--repeat 3] [--only parse,zarr] [--json FILE] [--work DIR]
-                               [--tensorflow PYTHON | --make-tensorflow-venv]
+                               [--picture FILE] [--tensorflow PYTHON | --make-tensorflow-venv]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import bench_archives
 import bench_codecs
 import bench_conversion
 import bench_input
+import bench_picture
 import bench_reading
 from bench_conversion import Bench
 from bench_report import Row, in_turn, machine, print_report, write_json
@@ -83,6 +84,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each side (default: 3)")
     parser.add_argument("--only", type=_names, default=list(NAMES), metavar="NAMES", help=f"some of {','.join(NAMES)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it, with every run, to FILE")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the ratios against their targets")
     parser.add_argument("--work", type=Path, metavar="DIR", help="a folder on the disk to measure on")
     parser.add_argument("--tensorflow", type=Path, metavar="PYTHON", help="python of an environment with TensorFlow")
     parser.add_argument("--make-tensorflow-venv", action="store_true", help="make .venv-tensorflow")
@@ -112,6 +114,8 @@ def main() -> None:
         print("\n" + codecs)
     if options.json:
         write_json(options.json, facts, rows)
+    if options.picture:
+        bench_picture.draw({**facts, "rows": [row.document() for row in rows]}, options.picture)
 
 
 if __name__ == "__main__":
