@@ -29,7 +29,7 @@ from .plan import Plan, SourceFile
 from .unit import open_container
 
 # Most that a process which makes a unit was ever seen to take, two passes included (docs/performance.md).
-PEAK_BYTES = 500 << 20
+PEAK_BYTES = 400 << 20
 START_SECONDS = 1.0  # for a process to start and to sync what it wrote
 TRY_OBS = 20 * CHUNK_OBS
 TRY_SECONDS = 5.0

@@ -21,7 +21,7 @@ from ..errors import ArchiveDamaged
 from .archive_errors import AGAIN
 from .stream import PIECE_BYTES, SourceReader
 
-BUDGET_BYTES = 160 << 20  # unpacked bytes that wait for their turn: more than a block of 128 MiB
+BUDGET_BYTES = 136 << 20  # unpacked bytes that wait for their turn: more than a block of 128 MiB
 HEAD_BYTES = 8 << 20  # of these, what the block whose turn it is may always have
 STEP_BYTES = 1 << 20  # unpacked at once
 _INPUT_BYTES = 256 << 10

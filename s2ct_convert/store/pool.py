@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-IN_FLIGHT_BYTES = 48 << 20  # input of the work under way or waiting: about 106 chunks
+IN_FLIGHT_BYTES = 32 << 20  # input of the work under way or waiting: about 74 chunks
 
 
 class OrderedPool(Generic[T]):

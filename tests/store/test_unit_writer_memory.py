@@ -8,7 +8,7 @@ import pytest
 
 OBSERVATIONS = 40_000  # 564 MB of pixels
 SAMPLE = 100
-# 60 for the imports; up to 48 in flight each for chunks and digests; in a second pass 48 for what is read back, and
+# 60 for the imports; up to 34 in flight each for chunks and digests; in a second pass 34 for what is read back, and
 # up to three windows of 29: the one that is filled, the one that is written and one that something in flight is of.
 LIMIT_MB = {"sorted": 250, "shuffled": 400}
 
