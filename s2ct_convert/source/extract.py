@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import uuid
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from isal import isal_zlib
 
 from ..durable import sync
 from ..errors import DestinationExists, NotATFRecord, SourceError
@@ -105,7 +106,7 @@ def _is_equal(target: Path, member: Member) -> bool:
     crc = 0
     with open(target, "rb") as file:
         while piece := file.read(PIECE_BYTES):
-            crc = zlib.crc32(piece, crc)
+            crc = isal_zlib.crc32(piece, crc)
     return crc == member.crc32
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import lzma
 import os
 import threading
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from isal import isal_zlib
 
 from ..errors import ArchiveDamaged
 from .archive_errors import AGAIN
@@ -236,7 +237,7 @@ class Lzma2Stream:
         piece = self._piece(n)
         self._missing -= len(piece)
         if piece:
-            self._crc = zlib.crc32(piece, self._crc)
+            self._crc = isal_zlib.crc32(piece, self._crc)
             return bytes(piece)
         if self._missing:
             raise ArchiveDamaged(

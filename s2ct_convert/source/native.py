@@ -15,13 +15,14 @@ import shutil
 import signal
 import subprocess
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
+
+from isal import isal_zlib
 
 from ..errors import ArchiveDamaged, Incomplete, MachineError, SourceError, WrongUsage
 from .archive_errors import AGAIN, unsupported
@@ -246,7 +247,7 @@ class NativeStream:
         if not piece and n:
             self._finish()
             return b""
-        self._crc = zlib.crc32(piece, self._crc)
+        self._crc = isal_zlib.crc32(piece, self._crc)
         self._missing -= len(piece)
         self._news.put(self._size - self._missing)
         if self._missing < 0:
