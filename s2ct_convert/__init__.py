@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .conversion.build import build
     from .conversion.run import convert
     from .conversion.summary import Summary, UnitsFailed
     from .errors import S2ctError, StoreDamaged
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 # Loaded when first used: `s2ct --help` needs none of numpy, zarr and h5py.
 _HOME = {
+    "build": "conversion.build",
     "convert": "conversion.run",
     "Summary": "conversion.summary",
     "UnitsFailed": "conversion.summary",
@@ -87,6 +89,7 @@ __all__ = [
     "Unit",
     "UnitsFailed",
     "__version__",
+    "build",
     "check_files",
     "convert",
     "download",

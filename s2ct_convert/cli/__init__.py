@@ -18,6 +18,7 @@ from ..errors import S2ctError, from_os_error
 from ..version import __version__
 from . import options
 from .batch import batch
+from .build import build
 from .convert import convert
 from .croissant import croissant
 from .demo import demo
@@ -47,6 +48,7 @@ def cli() -> None:
       s2ct demo                                  see it work on a small bundled sample
       s2ct download archives/                    fetch the record; run it again to go on after a stop
       s2ct convert archives/ clouds.zarr         convert; run it again to go on after a stop
+      s2ct build clouds.zarr                     or both in one go, with three archives on the disk at a time
       s2ct preview clouds.zarr                   look at a sample; --summary for all of it
 
     \b
@@ -56,7 +58,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, list_, urls, download, verify, plan, convert, batch, extract, info, preview, croissant):
+for command in (demo, list_, urls, download, verify, plan, convert, build, batch, extract, info, preview, croissant):
     cli.add_command(command)
 
 

@@ -98,4 +98,11 @@ plan_file = click.option(
     metavar="FILE",
     help="Do what s2ct plan -o FILE wrote, instead of SOURCE... STORE.",
 )
+unpacker = click.option(
+    "--unpacker",
+    type=click.Choice(["auto", "python", "7zz"]),
+    default="auto",
+    help="What unpacks archives; auto: 7zz or 7z where there is one (7-Zip 21.01 or later), else python. "
+    "The store is the same.  [default: auto]",
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")

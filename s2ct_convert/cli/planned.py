@@ -27,17 +27,13 @@ Codecs, with size against the raw pixels and speed of one core (packing, unpacki
                   needs the Blosc filter: hdf5plugin for h5py; netCDF4-python brings it"""
 
 
-def planned(command: Command) -> Command:
-    """SOURCE... STORE and the options that say what the store is to be."""
+def kind(command: Command) -> Command:
+    """--format, --codec, --linked: what the store is to be."""
     for option in (
         click.option(
             "--linked",
             is_flag=True,
             help="hdf5: keep a file per unit in STORE.units and make STORE a small file of links.",
-        ),
-        click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val"]), help="Only this split."),
-        click.option(
-            "--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated."
         ),
         click.option(
             "--codec",
@@ -50,6 +46,19 @@ def planned(command: Command) -> Command:
             type=click.Choice(["zarr", "hdf5"]),
             help="Format of the store.  [default: by its suffix]",
         ),
+    ):
+        command = option(command)
+    return command
+
+
+def planned(command: Command) -> Command:
+    """SOURCE... STORE, which of the sources, and what the store is to be."""
+    for option in (
+        click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val"]), help="Only this split."),
+        click.option(
+            "--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated."
+        ),
+        kind,
         click.argument("paths", nargs=-1, type=options.ANY_PATH, metavar="SOURCE... STORE"),
     ):
         command = option(command)

@@ -103,7 +103,7 @@ def init_batch(plan: Plan, *, overwrite: bool = False, command: str, on_event: O
             )
         done, todo = sort_out(plan, container, ledger)
         if todo:
-            begin(plan, container, ledger, printable(command))
+            begin(container, ledger, plan.options, plan.units, printable(command))
         write_plan(plan, ledger.plan_path)
         on_event(Note(f"{len(todo)} units to make, {len(done)} done before"))
 

@@ -73,7 +73,7 @@ def make_plan(
     WrongUsage
         If the arguments do not make sense, or there is nothing to convert.
     """
-    options = _options(store, format, codec, linked)
+    options = store_options(store, format, codec, linked)
     found = find_sources(paths)
     wanted = _Wanted({tile.removeprefix("T") for tile in tiles}, set(splits))
     sources = [source for source in found.sources if wanted(source.unit)]
@@ -121,7 +121,13 @@ class _Wanted:
             )
 
 
-def _options(store: Path, format: str | None, codec: str | None, linked: bool) -> Options:
+def store_options(store: Path, format: str | None, codec: str | None, linked: bool) -> Options:
+    """What a store is to be made as, where not all of it is said.
+
+    Raises
+    ------
+    WrongUsage
+    """
     format = format or _SUFFIXES.get(store.suffix.lower())
     if format is None:
         raise WrongUsage(

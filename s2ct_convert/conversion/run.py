@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import WrongUsage
-from ..names import printable
+from ..names import UnitName, printable
 from ..source.find import Source
 from ..source.native import find_unpacker
 from ..store.container import Container
@@ -27,13 +27,13 @@ from .events import Event, Note, OnEvent, Started, UnitDone, UnitFailed
 from .finalise import complete
 from .ledger import Ledger
 from .plan import Plan, make_plan
-from .records import UnitRecord
+from .records import Options, UnitRecord
 from .summary import Summary, UnitsFailed
 from .unit import UnitTask, done_record, open_container
 
 
 @dataclass
-class _Tally:
+class Tally:
     """Listens to the events of a run and keeps what the summary needs."""
 
     on_event: OnEvent
@@ -167,7 +167,7 @@ def convert_plan(
         find_unpacker(unpacker)  # or say at once that there is none; each process finds its own
     cluster = find_cluster(engine, scheduler, scheduler_file, workers_timeout)
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
-    tally = _Tally(on_event)
+    tally = Tally(on_event)
     for note in plan.notes:
         tally(Note(note))
     for unusable in plan.unusable:
@@ -181,7 +181,7 @@ def convert_plan(
             skipped, todo = sort_out(plan, container, ledger)
             tally(Started(sum(source.path.stat().st_size for source in todo), len(todo), len(skipped)))
             if todo:
-                begin(plan, container, ledger, command)
+                begin(container, ledger, plan.options, plan.units, command)
                 tasks = _tasks(plan, todo, unpacker)
                 _make_units(tasks, ledger, share(jobs, len(todo), memory), cluster, tally)
             missing = tuple(str(unit) for unit in ledger.planned() if not done_record(container, ledger, unit))
@@ -220,9 +220,9 @@ def sort_out(plan: Plan, container: Container, ledger: Ledger) -> tuple[list[Uni
     return done, todo
 
 
-def begin(plan: Plan, container: Container, ledger: Ledger, command: str) -> None:
+def begin(container: Container, ledger: Ledger, options: Options, units: list[UnitName], command: str) -> None:
     """Note what is planned, then make the store say that it is not complete."""
-    ledger.begin(plan.options, plan.units)
+    ledger.begin(options, units)
     attributes = root_attributes(state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="")
     container.begin(ledger.planned(), attributes)
 

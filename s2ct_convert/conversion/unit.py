@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..durable import remove
+from ..errors import SourceError
 from ..names import UnitName, printable
 from ..processes import peak_memory
 from ..source.find import Source
@@ -44,6 +45,7 @@ class UnitTask:
     threads: int
     plan: str = ""  # its hash
     unpacker: str = "auto"
+    md5: str | None = None  # that the source file must have
 
 
 def open_container(store: Path, options: Options) -> Container:
@@ -108,6 +110,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
                 )
             source.check_count(grouper.examples)
             md5 = examples.md5()
+            _check_md5(task, md5)
             attributes = _attributes(source, md5, status.st_size, grouper)
             content = writer.finish(grouper.label_pixels or 1, attributes, on_window=lambda: on_bytes(0))
         files = checksums(content.path)
@@ -120,6 +123,17 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     finally:
         for left_over in (work, work.with_name(work.name + ".sorted")):
             remove(left_over)
+
+
+def _check_md5(task: UnitTask, md5: str | None) -> None:
+    if task.md5 is not None and md5 != task.md5:
+        raise SourceError(
+            "what was read is not the file of the record",
+            where=str(task.source.path),
+            expected=f"md5 {task.md5}",
+            found=f"md5 {md5}",
+            todo="delete the file and run the same command again",
+        )
 
 
 def _attributes(source: Source, md5: str | None, size: int, grouper: Grouper) -> dict[str, str | int]:

@@ -11,7 +11,8 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from .events import FileDone, FileFailed, FileIdle, FileStarted, OnEvent, Planne
 from .fetch import STOPPED, Fetch, Lanes, Stopped
 from .live import fetch_manifest, settle_manifest
 from .local import Local, State, check_folder, survey
-from .manifest import DEFAULT_RECORD, RecordFile, read_lock
+from .manifest import DEFAULT_RECORD, Manifest, RecordFile, read_lock
 from .partial import Partial
 from .policy import RetryPolicy
 from .receipts import write_receipt
@@ -120,30 +121,22 @@ def download(
     """
     began, folder, record = time.monotonic(), Path(folder), record_id(record)
     policy, budget = policy or RetryPolicy(), budget or Budget()
-    selection, tell = Selection.of(tiles, splits, files), _in_turn(on_event)
+    selection, tell = Selection.of(tiles, splits, files), in_turn(on_event)
     check_folder(folder)
-    stop = threading.Event()
-    with Service(
-        service_url(base_url),
-        user_agent or USER_AGENT,
-        token_from_environment(),
-        connect=policy.connect,
-        read=policy.stall + policy.connect,
-    ) as service:
+    with open_lanes(
+        record, base_url=base_url, user_agent=user_agent, policy=policy, budget=budget, on_event=tell
+    ) as shared:
         lock = read_lock(folder, record)
-        manifest = lock or settle_manifest(folder, fetch_manifest(service, record, policy, budget, tell), tell)
-        wanted = selection.of_manifest(manifest)
+        wanted = selection.of_manifest(lock or ask_manifest(folder, shared))
         found = survey(folder, wanted, paranoid=paranoid, on_event=tell)
         todo = [one for one in found if one.state is not State.OK]
         if todo and lock:
-            settle_manifest(folder, fetch_manifest(service, record, policy, budget, tell), tell)
+            ask_manifest(folder, shared)
         before = tuple(one.file.key for one in found if one.state is State.OK)
         total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
-        _check_space(folder, total - have)
+        check_space(folder, total - have)
         tell(Planned(len(todo), total, have, len(before)))
-        with Watch(policy, lambda transfer, idle: tell(FileIdle(transfer.key, idle, transfer.have()))) as watch:
-            shared = Lanes(service, record, policy, budget, watch, stop, tell)
-            done, failed = _run_lanes(folder, shared, todo, lanes)
+        done, failed = _run_lanes(folder, shared, todo, lanes)
     settled = {one.key for one in done} | {one.key for one in failed}
     left = tuple(one.file.key for one in todo if one.file.key not in settled)
     report = Report(folder, record, tuple(done), before, tuple(failed), left, time.monotonic() - began)
@@ -152,7 +145,38 @@ def download(
     return report
 
 
-def _in_turn(on_event: OnEvent) -> OnEvent:
+@contextmanager
+def open_lanes(
+    record: str,
+    *,
+    base_url: str | None,
+    user_agent: str | None,
+    policy: RetryPolicy,
+    budget: Budget,
+    on_event: OnEvent,
+) -> Iterator[Lanes]:
+    """What it takes to fetch files of a record: connections, a budget of requests, a watch on both."""
+    with (
+        Service(
+            service_url(base_url),
+            user_agent or USER_AGENT,
+            token_from_environment(),
+            connect=policy.connect,
+            read=policy.stall + policy.connect,
+        ) as service,
+        Watch(policy, lambda transfer, idle: on_event(FileIdle(transfer.key, idle, transfer.have()))) as watch,
+    ):
+        yield Lanes(service, record, policy, budget, watch, threading.Event(), on_event)
+
+
+def ask_manifest(folder: Path, shared: Lanes) -> Manifest:
+    """What the service says of the record, compared with the lock in the folder or kept as that."""
+    live = fetch_manifest(shared.service, shared.record, shared.policy, shared.budget, shared.on_event)
+    return settle_manifest(folder, live, shared.on_event)
+
+
+def in_turn(on_event: OnEvent) -> OnEvent:
+    """One call at a time, whatever thread it comes from."""
     lock = threading.Lock()
 
     def tell(event: object) -> None:
@@ -162,7 +186,13 @@ def _in_turn(on_event: OnEvent) -> OnEvent:
     return tell
 
 
-def _check_space(folder: Path, need: int) -> None:
+def check_space(folder: Path, need: int) -> None:
+    """See that there is room for so many bytes.
+
+    Raises
+    ------
+    MachineError
+    """
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if need > free:
@@ -194,7 +224,7 @@ def _run_lanes(
                     file = waiting.get_nowait()
                 except queue.Empty:
                     return
-                outcome = _fetch(folder, shared, file)
+                outcome = fetch_file(folder, shared, file)
                 if isinstance(outcome, FileDone):
                     done.append(outcome)
                 elif outcome is not None:
@@ -228,7 +258,7 @@ def _run_lanes(
     return done, failed
 
 
-def _fetch(folder: Path, shared: Lanes, file: RecordFile) -> FileDone | FileFailed | None:
+def fetch_file(folder: Path, shared: Lanes, file: RecordFile) -> FileDone | FileFailed | None:
     """One file; None if the run is being stopped."""
     began = time.monotonic()
     try:

@@ -38,11 +38,18 @@ class FileProgress:
 @contextmanager
 def file_progress(what: str, total: int, *, quiet: bool) -> Iterator[FileProgress]:
     """Show progress over ``total`` bytes of files."""
+    with bar_or_none(quiet=quiet) as bar:
+        yield FileProgress(quiet=quiet, bar=bar, task=bar.add_task(what, total=total) if bar else None)
+
+
+@contextmanager
+def bar_or_none(*, quiet: bool) -> Iterator[Progress | None]:
+    """A bar where stderr is a terminal and somebody wants to see it."""
     if quiet or not sys.stderr.isatty():
-        yield FileProgress(quiet=quiet)
+        yield None
         return
     with bytes_bar() as bar:
-        yield FileProgress(quiet=False, bar=bar, task=bar.add_task(what, total=total))
+        yield bar
 
 
 def print_above(bar: Progress, text: str) -> None:

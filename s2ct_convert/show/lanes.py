@@ -22,7 +22,7 @@ from ..record.events import (
     OnEvent,
     Planned,
 )
-from .bar import bytes_bar, print_above
+from .bar import bar_or_none, print_above
 from .words import plural, seconds, size
 
 if TYPE_CHECKING:
@@ -34,11 +34,15 @@ _TOTAL_EVERY = 30.0  # seconds between two plain lines about the whole
 @contextmanager
 def show_lanes(*, quiet: bool, verbose: bool) -> Iterator[OnEvent]:
     """Give a listener for events. Failures and notes are always shown, all else not if ``quiet``."""
-    if quiet or not sys.stderr.isatty():
-        yield _Lines(quiet=quiet, all_waits=True)
-        return
-    with bytes_bar() as bar:
-        yield _Lanes(bar, _Lines(quiet=False, all_waits=verbose, write=lambda line: print_above(bar, line)))
+    with bar_or_none(quiet=quiet) as bar:
+        yield listener(bar, quiet=quiet, verbose=verbose)
+
+
+def listener(bar: Progress | None, *, quiet: bool, verbose: bool) -> OnEvent:
+    """Draws on ``bar``, or prints lines where there is none."""
+    if bar is None:
+        return _Lines(quiet=quiet, all_waits=True)
+    return _Lanes(bar, _Lines(quiet=False, all_waits=verbose, write=lambda line: print_above(bar, line)))
 
 
 def _to_stderr(line: str) -> None:

@@ -20,7 +20,7 @@ from ..conversion.events import (
     UnitRetried,
     UnitStarted,
 )
-from .bar import bytes_bar, print_above
+from .bar import bar_or_none, print_above
 from .words import plural, seconds, size
 
 if TYPE_CHECKING:
@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 @contextmanager
 def show_progress(*, quiet: bool, verbose: bool, debug: bool = False) -> Iterator[OnEvent]:
     """Give a listener for events. Failures and notes are always shown, all else not if ``quiet``."""
-    if quiet or not sys.stderr.isatty():
-        yield _Lines(quiet=quiet, starts=True, tracebacks=debug)
-        return
-    with bytes_bar() as bar:
-        yield _Bar(
-            bar, _Lines(quiet=False, starts=verbose, tracebacks=debug, write=lambda line: print_above(bar, line))
-        )
+    with bar_or_none(quiet=quiet) as bar:
+        yield listener(bar, quiet=quiet, verbose=verbose, debug=debug)
+
+
+def listener(bar: Progress | None, *, quiet: bool, verbose: bool, debug: bool) -> OnEvent:
+    """Draws on ``bar``, or prints lines where there is none."""
+    if bar is None:
+        return _Lines(quiet=quiet, starts=True, tracebacks=debug)
+    lines = _Lines(quiet=False, starts=verbose, tracebacks=debug, write=lambda line: print_above(bar, line))
+    return _Bar(bar, lines)
 
 
 def _to_stderr(line: str) -> None:

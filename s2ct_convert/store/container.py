@@ -56,6 +56,9 @@ class Container(Protocol):
     def target(self, path: Path) -> UnitTarget:
         """A unit to be written at a temporary path."""
 
+    def home(self, unit: UnitName) -> Path:
+        """Where a finished unit stands, as long as it has files of its own."""
+
     def publish(self, unit: UnitName, work: Path) -> None:
         """Give a finished target its place."""
 

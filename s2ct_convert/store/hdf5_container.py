@@ -51,15 +51,16 @@ class Hdf5Container:
     def target(self, path: Path) -> Hdf5Target:
         return Hdf5Target(path, self.codec)
 
-    def _home(self, unit: UnitName) -> Path:
+    def home(self, unit: UnitName) -> Path:
+        """Where a finished unit stands, as long as it has files of its own."""
         return self.units / f"{unit.key}.h5"
 
     def publish(self, unit: UnitName, work: Path) -> None:
-        publish(work, self._home(unit))
+        publish(work, self.home(unit))
 
     def has(self, unit: UnitName, files: Mapping[str, int] | None = None) -> bool:
-        if self._home(unit).exists():
-            return has_files(self._home(unit), files or {})
+        if self.home(unit).exists():
+            return has_files(self.home(unit), files or {})
         return self._in_store(unit)
 
     def _in_store(self, unit: UnitName) -> bool:
@@ -71,10 +72,10 @@ class Hdf5Container:
 
     def drop(self, unit: UnitName) -> None:
         """Delete the unit's file. A copy inside the store is left out when the store is next made."""
-        remove(self._home(unit))
+        remove(self.home(unit))
 
     def has_unmerged(self, units: Sequence[UnitName]) -> bool:
-        return not self.linked and any(self._home(unit).exists() for unit in units)
+        return not self.linked and any(self.home(unit).exists() for unit in units)
 
     def digest(self, unit: UnitName) -> str | None:
         with self._group(unit) as group:
@@ -87,7 +88,7 @@ class Hdf5Container:
     @contextmanager
     def _group(self, unit: UnitName) -> Iterator[h5py.Group]:
         """A unit in its file, else in the store as it was."""
-        home = self._home(unit)
+        home = self.home(unit)
         with h5py.File(home if home.exists() else self.path, "r") as file:
             yield file if home.exists() else file[str(unit)]
 
@@ -103,7 +104,7 @@ class Hdf5Container:
         with open_new(work) as file:
             for unit in units:
                 split = file.require_group(unit.split)  # one made on the way to the unit would store its time
-                if self.linked and self._home(unit).exists():
+                if self.linked and self.home(unit).exists():
                     split[unit.tile] = h5py.ExternalLink(f"{self.units.name}/{unit.key}.h5", "/")
                 else:
                     self._copy(unit, split.create_group(unit.tile))
@@ -116,7 +117,7 @@ class Hdf5Container:
         """Delete the files of units that were copied."""
         if not self.linked:
             for unit in units:
-                remove(self._home(unit))
+                remove(self.home(unit))
             with suppress(OSError):  # not empty: not ours to delete
                 self.units.rmdir()
 

@@ -60,33 +60,34 @@ class ZarrContainer:
     def target(self, path: Path) -> ZarrTarget:
         return ZarrTarget(path, self._parameters)
 
-    def _home(self, unit: UnitName) -> Path:
+    def home(self, unit: UnitName) -> Path:
+        """Where a finished unit stands, as long as it has files of its own."""
         return self.path / unit.split / unit.tile
 
     def publish(self, unit: UnitName, work: Path) -> None:
         try:
-            publish(work, self._home(unit))
+            publish(work, self.home(unit))
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             self.drop(unit)  # somebody has made it at the same time, of the same bytes
-            publish(work, self._home(unit))
+            publish(work, self.home(unit))
 
     def has(self, unit: UnitName, files: Mapping[str, int] | None = None) -> bool:
-        return self._home(unit).exists() and has_files(self._home(unit), files or {})
+        return self.home(unit).exists() and has_files(self.home(unit), files or {})
 
     def has_unmerged(self, units: Sequence[UnitName]) -> bool:
         return False  # a unit's place is in the store
 
     def digest(self, unit: UnitName) -> str | None:
-        attributes = json.loads((self._home(unit) / "zarr.json").read_bytes()).get("attributes", {})
+        attributes = json.loads((self.home(unit) / "zarr.json").read_bytes()).get("attributes", {})
         return attributes.get("content_digest")  # type: ignore[no-any-return]
 
     def drop(self, unit: UnitName) -> None:
-        remove(self._home(unit))
+        remove(self.home(unit))
 
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
-        group = zarr.open_group(self._home(unit), mode="r", zarr_format=3)
+        group = zarr.open_group(self.home(unit), mode="r", zarr_format=3)
         return {name: np.asarray(group[name][...]) for name in names}  # type: ignore[index]
 
     def finalise(

@@ -35,8 +35,10 @@ def sources(tmp_path_factory) -> list[Path]:
     [
         ("zarr", "whole", "new", 41),
         ("zarr", "whole", "grown", 43),
-        pytest.param("zarr", "whole", "new", 1, marks=pytest.mark.slow),  # 450 steps: zarr writes each array by rename
-        pytest.param("zarr", "whole", "grown", 1, marks=pytest.mark.slow),
+        pytest.param(
+            "zarr", "whole", "new", 3, marks=pytest.mark.slow
+        ),  # of 450 steps: zarr writes each array by rename
+        pytest.param("zarr", "whole", "grown", 4, marks=pytest.mark.slow),
         ("h5", "whole", "new", 3),
         pytest.param("h5", "whole", "new", 1, marks=pytest.mark.slow),
         ("h5", "whole", "grown", 1),

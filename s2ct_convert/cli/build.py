@@ -1,0 +1,68 @@
+"""``s2ct build``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import options, record_options
+from .planned import CODECS, kind
+
+
+@click.command(short_help="From the record to a store in one go, with bounded disk.", epilog=CODECS)
+@click.argument("store", type=options.ANY_PATH)
+@record_options.which_files
+@click.option(
+    "--archives",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="K",
+    help="Archives, whole or begun, on the disk at the same time.",
+)
+@click.option("--keep-archives", is_flag=True, help="Delete no archive, whatever --archives says.")
+@kind
+@options.unpacker
+@options.jobs
+@options.memory
+@options.nice
+@options.overwrite
+@record_options.which_record
+@options.as_json
+@options.progress
+def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool, **choices: Any) -> None:
+    """Fetch the archives of the record, convert each as it comes, and delete it.
+
+    The next archive is fetched while the last is converted. They lie in STORE.archives; one is deleted once its unit
+    stands in STORE and was read back. The same command, run again, goes on where it was stopped.
+
+    \b
+    s2ct build clouds.zarr
+    s2ct build clouds.zarr --tile 50SMG --archives 2
+    s2ct build clouds.h5 --split val --keep-archives
+    """
+    from ..conversion.build import build as run
+    from ..conversion.summary import UnitsFailed
+    from ..show import lanes, progress
+    from ..show.bar import bar_or_none
+    from ..show.summary import check_complete, print_summary
+
+    try:
+        with bar_or_none(quiet=quiet) as bar:
+            summary = run(
+                store,
+                jobs=jobs or options.available_cores(),
+                on_event=progress.listener(bar, quiet=quiet, verbose=verbose, debug=options.debug()),
+                on_file_event=lanes.listener(bar, quiet=quiet, verbose=verbose),
+                command=shlex.join(["s2ct", *sys.argv[1:]]),
+                **choices,
+            )
+    except UnitsFailed as failed:
+        print_summary(failed.summary, json_)
+        raise
+    print_summary(summary, json_)
+    check_complete(summary)

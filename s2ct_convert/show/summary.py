@@ -1,0 +1,96 @@
+"""What a conversion did, on stdout."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ..conversion.summary import Summary
+from ..errors import Incomplete
+from .tables import print_facts, print_json
+from .words import plural, seconds, size
+
+
+def print_summary(summary: Summary, json_: bool) -> None:
+    """What was made, for people or for programs."""
+    if json_:
+        print_json(_document(summary))
+        return
+    done = summary.converted + summary.skipped
+    counts = [f"{len(summary.converted)} converted"]
+    counts += [f"{len(summary.skipped)} done before"] if summary.skipped else []
+    counts += [f"{len(summary.failures)} failed"] if summary.failures else []
+    facts = [
+        ("store", f"{summary.store} ({summary.format}, {summary.codec})"),
+        ("units", ", ".join(counts)),
+        ("samples", f"{sum(record.samples for record in done):,}"),
+        ("observations", f"{sum(record.observations for record in done):,}"),
+    ]
+    if summary.converted:
+        rate = summary.bytes_raw / summary.seconds
+        facts += [
+            ("read", size(summary.bytes_in)),
+            ("written", f"{size(summary.bytes_out)}, {_ratio(summary.bytes_out, summary.bytes_raw)} of the pixels"),
+            ("time", f"{seconds(summary.seconds)}, {size(rate)}/s of pixels"),
+        ]
+        facts += [("unpacked by", "; ".join(summary.unpackers))] if summary.unpackers else []
+    notes = [
+        f"{record.unit}: {plural(count, what)}"
+        for record in done
+        for count, what in (
+            (record.labels_outside, "label outside the six classes, kept as published"),
+            (record.dates_with_time, "date with a time of day, of which the day is kept"),
+        )
+        if count
+    ]
+    facts += [("note", note) for note in notes]
+    facts += [("digest", summary.digest)] if summary.digest else []
+    print_facts(facts)
+
+
+def check_complete(summary: Summary) -> None:
+    """Say that units which earlier runs were asked for are missing.
+
+    Raises
+    ------
+    Incomplete
+    """
+    if summary.missing:
+        raise Incomplete(
+            "the store is not complete: units of an earlier run are missing",
+            where=str(summary.store),
+            found=", ".join(summary.missing),
+            todo="make them too, or give --overwrite to make a store of these alone",
+        )
+
+
+def _ratio(part: int, whole: int) -> str:
+    return f"{part / whole:.3f}" if whole else "-"
+
+
+def _document(summary: Summary) -> dict[str, Any]:
+    done = summary.converted + summary.skipped
+    return {
+        "store": str(summary.store),
+        "format": summary.format,
+        "codec": summary.codec,
+        "unpackers": list(summary.unpackers),
+        "complete": summary.digest is not None,
+        "missing": list(summary.missing),
+        "digest": summary.digest,
+        "converted": [dataclasses.asdict(record) for record in summary.converted],
+        "skipped": [dataclasses.asdict(record) for record in summary.skipped],
+        "failed": [
+            {"unit": f.unit, "source": f.source, "exit_code": f.exit_code, "message": f.message}
+            for f in summary.failures
+        ],
+        "units": len(done),
+        "samples": sum(record.samples for record in done),
+        "observations": sum(record.observations for record in done),
+        "bytes_in": summary.bytes_in,
+        "bytes_out": summary.bytes_out,
+        "bytes_pixels": summary.bytes_raw,
+        "ratio": summary.bytes_out / summary.bytes_raw if summary.bytes_raw else None,
+        "seconds": round(summary.seconds, 3),
+        "mb_per_second": round(summary.bytes_raw / 1e6 / summary.seconds, 1) if summary.seconds else None,
+    }

@@ -1,0 +1,276 @@
+"""``s2ct build`` against a stand-in for the service: the same store, few archives on the disk, every stop survived."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import plain
+import pytest
+from servers.zenodo import RECORD, Handler, good
+
+import s2ct_convert
+from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, EXIT_USAGE
+
+from .helpers import assert_says
+
+KEYS = ("train_50SMG_2.7z", "train_51SMG_2.7z", "val_50SMG_2.7z")
+OPTIONS = ("--record", RECORD)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(archives, tmp_path_factory) -> dict[str, Path]:
+    """Stores of ``s2ct convert`` of the same archives, by suffix."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    sources = folder / "archives"
+    sources.mkdir()
+    for key in KEYS:
+        (sources / key).write_bytes(archives[key])
+    for suffix in ("zarr", "h5"):
+        s2ct_convert.convert(sources, folder / f"x.{suffix}")
+    return {suffix: folder / f"x.{suffix}" for suffix in ("zarr", "h5")}
+
+
+def assert_same(store: Path, other: Path) -> None:
+    """Every array of every unit, and the digest of all; in a Zarr store the very files of the units."""
+    assert plain.store_digest(store) == plain.store_digest(other)
+    for unit in plain.unit_names(other):
+        one, two = plain.arrays(store, unit), plain.arrays(other, unit)
+        assert {name: array.tobytes() for name, array in one.items()} == {
+            name: array.tobytes() for name, array in two.items()
+        }
+        if store.is_dir():
+            assert plain.file_bytes(store / unit) == plain.file_bytes(other / unit)
+
+
+def here(store: Path) -> set[str]:
+    """Archives beside a store, whole or begun."""
+    folder = store.with_name(f"{store.name}.archives")
+    return {path.name for path in folder.iterdir() if ".7z" in path.name and not path.name.endswith(".lease")}
+
+
+def watched(zenodo, store: Path) -> list[int]:
+    """How many archives are there, with the one that is asked for, at each request of a file."""
+    seen: list[int] = []
+
+    def watch(handler: Handler, data: bytes, start: int) -> None:
+        key = next(key for key in KEYS if key in handler.path)
+        others = {name for name in here(store) if not name.startswith(key)}
+        seen.append(len(others) + 1)
+        good(handler, data, start)
+
+    for key in KEYS:
+        zenodo.vices[key] = [watch] * 9
+    return seen
+
+
+@pytest.mark.parametrize(("suffix", "most", "jobs"), [("zarr", 1, 1), ("zarr", 3, 2), ("h5", 2, 1)])
+def test_the_store_is_that_of_convert_and_never_more_archives_are_there(
+    run, zenodo, undisturbed, tmp_path, suffix, most, jobs
+):
+    store = tmp_path / f"x.{suffix}"
+    seen = watched(zenodo, store)
+    done = run("build", store, *OPTIONS, "--archives", most, "-j", jobs)
+    assert done.returncode == 0, done.stderr
+    assert_same(store, undisturbed[suffix])
+    assert len(seen) == 3
+    assert max(seen) <= most
+    assert here(store) == set()
+    assert "units         3 converted" in done.stdout
+    assert "note: about.txt: passed over" in done.stderr
+    assert len(zenodo.requests) == 1 + 3
+    again = run("build", store, *OPTIONS)
+    assert again.returncode == 0, again.stderr
+    assert "0 converted, 3 done before" in again.stdout
+    assert len(zenodo.requests) == 1 + 3, "nothing is asked where nothing is to do"
+
+
+def test_archives_are_kept_when_asked_and_those_that_are_there_are_not_fetched(run, zenodo, archives, tmp_path):
+    store = tmp_path / "x.zarr"
+    folder = tmp_path / "x.zarr.archives"
+    folder.mkdir()
+    (folder / KEYS[0]).write_bytes(archives[KEYS[0]])
+    done = run("build", store, *OPTIONS, "--keep-archives", "--archives", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["complete"]
+    assert {key: (folder / key).read_bytes() for key in KEYS} == {key: archives[key] for key in KEYS}
+    assert [len(zenodo.asked(key)) for key in KEYS] == [0, 1, 1]
+
+
+def test_what_is_chosen_is_built_and_more_may_come_later(run, zenodo, undisturbed, tmp_path):
+    store = tmp_path / "x.zarr"
+    done = run("build", store, *OPTIONS, "--split", "val")
+    assert done.returncode == 0, done.stderr
+    assert plain.unit_names(store) == ["val/50SMG"]
+    done = run("build", store, *OPTIONS)
+    assert done.returncode == 0, done.stderr
+    assert [len(zenodo.asked(key)) for key in KEYS] == [1, 1, 1]
+    assert_same(store, undisturbed["zarr"])
+
+
+def test_a_file_that_cannot_be_had_does_not_stop_the_others(run, zenodo, undisturbed, tmp_path):
+    store = tmp_path / "x.zarr"
+    lost = zenodo.files.pop(KEYS[1])
+    zenodo.files[KEYS[1]] = lost  # of the record still, and not served
+    zenodo.vices[KEYS[1]] = [lambda handler, data, start: handler.answer(404, b"{}")] * 20
+    done = run("build", store, *OPTIONS)
+    assert_says(done, EXIT_INCOMPLETE, "train/51SMG: FAILED", KEYS[1], "run the same command again")
+    assert sorted(plain.unit_names(store)) == ["train/50SMG", "val/50SMG"]
+    zenodo.vices.clear()
+    done = run("build", store, *OPTIONS)
+    assert done.returncode == 0, done.stderr
+    assert [len(zenodo.asked(key)) for key in (KEYS[0], KEYS[2])] == [1, 1]
+    assert_same(store, undisturbed["zarr"])
+
+
+def test_bytes_with_another_md5_are_never_converted(run, zenodo, archives, tmp_path):
+    store = tmp_path / "x.zarr"
+    wrong = bytearray(archives[KEYS[0]])
+    wrong[40] ^= 1
+
+    def lie(handler: Handler, data: bytes, start: int) -> None:
+        good(handler, bytes(wrong), start)
+
+    zenodo.vices[KEYS[0]] = [lie] * 20
+    done = run("build", store, *OPTIONS, "--file", KEYS[0])
+    assert done.returncode == 4, done.stderr
+    assert "md5" in done.stderr
+    assert not list(store.glob("*/*/image"))
+    assert not list((tmp_path / "x.zarr.s2ct" / "units").iterdir())
+
+
+def test_an_archive_that_changes_between_check_and_use_is_not_converted(zenodo, archives, tmp_path):
+    """Its receipt says that it was checked, its bytes are others: the md5 of what was read decides."""
+    store = tmp_path / "x.zarr"
+    folder = tmp_path / "x.zarr.archives"
+    s2ct_convert.download(folder, record=RECORD, files=[KEYS[0]], base_url=zenodo.url)
+    status = (folder / KEYS[0]).stat()
+    other = archives[KEYS[1]]  # a right archive, of the same length
+    assert len(other) == status.st_size
+    with open(folder / KEYS[0], "r+b") as file:
+        file.write(other.replace(b"5\x001\x00S", b"5\x000\x00S"))
+    os.utime(folder / KEYS[0], ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(s2ct_convert.UnitsFailed) as failed:
+        s2ct_convert.build(store, record=RECORD, files=[KEYS[0]], base_url=zenodo.url)
+    assert failed.value.exit_code == EXIT_SOURCE
+    assert not list((tmp_path / "x.zarr.s2ct" / "units").iterdir())
+    assert (folder / KEYS[0]).exists()
+
+
+def test_an_archive_that_is_right_and_useless_keeps_its_place(run, zenodo, tmp_path):
+    """Two of three places are taken by what failed; the third serves the rest of the record."""
+    zenodo.files[KEYS[0]] = zenodo.files[KEYS[2]] = b"no archive" * 100
+    store = tmp_path / "x.zarr"
+    done = run("build", store, *OPTIONS, "--archives", "3")
+    assert_says(done, EXIT_INCOMPLETE, "train/50SMG: FAILED", "val/50SMG: FAILED", "not a 7z archive")
+    assert plain.unit_names(store) == ["train/51SMG"]
+    assert here(store) == {KEYS[0], KEYS[2]}
+    zenodo.requests.clear()
+    done = run("build", tmp_path / "y.zarr", *OPTIONS, "--archives", "1")
+    assert_says(done, EXIT_INCOMPLETE, "what is here of units that failed takes all places")
+    assert sum("/files/" in request.path for request in zenodo.requests) == 2, "the right one, and one that failed"
+
+
+def test_wrong_usage_begins_nothing(run, zenodo, tmp_path):
+    for options, said in (
+        (("x.unknown",), "--format zarr or --format hdf5"),
+        (("x.zarr", "--tile", "31TCJ"), "the record has no tile 31TCJ"),
+        (("x.zarr", "--file", "about.txt"), "nothing of that is an archive"),
+    ):
+        done = run("build", tmp_path / options[0], *options[1:], *OPTIONS)
+        assert_says(done, EXIT_USAGE, said)
+    assert not list(tmp_path.glob("x.*/zarr.json"))
+
+
+class Building:
+    """A build in a process group of its own, with a server that sends slowly enough to be met at work."""
+
+    def __init__(self, store: Path, url: str) -> None:
+        command = [sys.executable, "-m", "s2ct_convert", "build", str(store), *OPTIONS, "-j2", "--archives", "2"]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "S2CT_ZENODO_URL": url},
+        )
+
+    def read_to(self, word: str) -> str:
+        assert self.process.stderr is not None
+        seen = ""
+        for line in self.process.stderr:
+            seen += line
+            if word in line:
+                return seen
+        raise AssertionError(f"{word!r} was never said:\n{seen}")
+
+
+def stalls(handler: Handler, data: bytes, start: int) -> None:
+    """Half of it, then nothing."""
+    handler.head(200, len(data), {})
+    handler.wfile.write(data[: len(data) // 2])
+    handler.wfile.flush()
+    handler.server.stand_in.release.wait(60)
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_keeps_what_came_and_the_same_command_goes_on(run, zenodo, undisturbed, tmp_path, number, code, word):
+    store = tmp_path / "x.zarr"
+    zenodo.vices[KEYS[2]] = [stalls]
+    building = Building(store, zenodo.url)
+    building.read_to("train/51SMG: done")
+    building.process.send_signal(number)
+    _, stderr = building.process.communicate(timeout=60)
+    assert building.process.returncode == code, stderr
+    assert word in stderr
+    assert "Traceback" not in stderr
+    zenodo.release.set()
+    before = len(zenodo.asked(KEYS[1]))
+    done = run("build", store, *OPTIONS)
+    assert done.returncode == 0, done.stderr
+    assert len(zenodo.asked(KEYS[1])) == before, "its unit was done"
+    assert zenodo.asked(KEYS[2])[-1] > 0, "it is continued"
+    assert_same(store, undisturbed["zarr"])
+    assert here(store) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["zarr", "h5"])
+def test_killed_again_and_again_it_ends_with_the_same_store_and_fetches_nothing_twice(
+    run, zenodo, undisturbed, tmp_path, suffix
+):
+    """SIGKILL after a number of lines drawn by lot, until a run is through."""
+    chance = random.Random(20181026)
+    for n in range(8):
+        store = tmp_path / str(n) / f"x.{suffix}"
+        store.parent.mkdir()
+        zenodo.requests.clear()
+        for _ in range(30):
+            units = store.with_name(f"{store.name}.s2ct") / "units"
+            done = {path.stem for path in units.glob("*.json")} if units.exists() else set()
+            asked = {key: len(zenodo.asked(key)) for key in KEYS}
+            building = Building(store, zenodo.url)
+            assert building.process.stderr is not None
+            for _, _line in zip(range(chance.randrange(1, 9)), building.process.stderr, strict=False):
+                pass
+            os.killpg(building.process.pid, signal.SIGKILL)
+            building.process.communicate()
+            for key in KEYS:
+                if key.removesuffix("_2.7z") in done:
+                    assert len(zenodo.asked(key)) == asked[key], "of a unit that is done nothing is fetched"
+            if len(done) == 3:
+                break
+        last = run("build", store, *OPTIONS)
+        assert last.returncode == 0, last.stderr
+        assert_same(store, undisturbed[suffix])
+        assert here(store) == set()
