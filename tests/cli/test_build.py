@@ -149,12 +149,12 @@ def test_an_archive_that_changes_between_check_and_use_is_not_converted(zenodo, 
     """Its receipt says that it was checked, its bytes are others: the md5 of what was read decides."""
     store = tmp_path / "x.zarr"
     folder = tmp_path / "x.zarr.archives"
+    zenodo.files[KEYS[0]] = archives[KEYS[0]] + bytes(9)  # unpackers do not look at what comes after an archive
     s2ct_convert.download(folder, record=RECORD, files=[KEYS[0]], base_url=zenodo.url)
     status = (folder / KEYS[0]).stat()
-    other = archives[KEYS[1]]  # a right archive, of the same length
-    assert len(other) == status.st_size
     with open(folder / KEYS[0], "r+b") as file:
-        file.write(other.replace(b"5\x001\x00S", b"5\x000\x00S"))
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
     os.utime(folder / KEYS[0], ns=(status.st_atime_ns, status.st_mtime_ns))
     with pytest.raises(s2ct_convert.UnitsFailed) as failed:
         s2ct_convert.build(store, record=RECORD, files=[KEYS[0]], base_url=zenodo.url)
