@@ -87,7 +87,7 @@ def _read(path: Path) -> tuple[Path, Options, tuple[SourceFile, ...], str]:
         raise WrongUsage(
             "this is no plan",
             where=str(path),
-            found=repr(error),
+            found=f"nothing under {error}" if isinstance(error, KeyError) else str(error),
             todo="make one with s2ct plan SOURCE... STORE -o FILE",
         ) from error
     if stated != plan_hash(options, files):
