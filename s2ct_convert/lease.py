@@ -187,15 +187,16 @@ class Lease:
         Incomplete
             If somebody else has it, and is alive.
         """
-        self.take()
         ended = threading.Event()
         heart = threading.Thread(target=self._beat, args=(ended,), name="s2ct-heartbeat", daemon=True)
-        heart.start()
-        try:
+        try:  # a signal may end us right after it was taken
+            self.take()
+            heart.start()
             yield
         finally:
             ended.set()
-            heart.join()
+            if heart.ident is not None:
+                heart.join()
             self.give_back()
 
     def _beat(self, ended: threading.Event) -> None:
