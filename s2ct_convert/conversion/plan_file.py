@@ -117,7 +117,7 @@ def check_source(file: SourceFile) -> None:
             where=str(path),
             expected=f"{file.bytes:,} bytes, modified at {file.mtime_ns} ns",
             found=f"{status.st_size:,} bytes, modified at {status.st_mtime_ns} ns",
-            todo="make the plan anew",
+            todo="make the plan anew: s2ct plan, or s2ct batch init with the same sources, which keeps what is done",
         )
 
 
