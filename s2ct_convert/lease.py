@@ -24,6 +24,7 @@ LEASE_SECONDS = 600.0  # a lease of another machine whose file has not grown for
 HEARTBEAT_SECONDS = 30.0
 SILENT_SECONDS = 180.0  # a lease of another machine that gives signs of life, and has not for so long
 _TORN_SECONDS = 5.0  # a lease without content may be one that is being written
+_TRIES = 1000  # a hundredth of a second each where others break it: longer than one who died at it is in the way
 
 _held: set[str] = set()  # leases of this process: its own pid says nothing of whether they are still held
 
@@ -76,20 +77,39 @@ class Lease:
         Incomplete
             If somebody else is, and alive.
         """
-        for _ in range(3):
+        for _ in range(_TRIES):
             try:
                 fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             except FileExistsError:
                 owner = self.listen() if self._beats else self.owner()
                 if owner:
                     raise self.refusal(owner) from None
-                self.path.unlink(missing_ok=True)
+                self._bury()
                 continue
             _held.add(self._token)
             with os.fdopen(fd, "w") as file:
                 file.write(self._content)
             return
         raise Incomplete("another process takes this again and again", where=str(self._subject))
+
+    def _bury(self) -> None:
+        """Delete the lease of one who is dead. Of many who find it one at a time does, and looks again: else the second
+        would delete what the first has taken meanwhile.
+        """
+        busy = self.path.with_name(f"{self.path.name}.breaking")
+        try:
+            os.close(os.open(busy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            with suppress(OSError):
+                if time.time() - busy.stat().st_mtime > _TORN_SECONDS:  # whoever made it died between two lines
+                    busy.unlink()
+            time.sleep(0.01)
+            return
+        try:
+            if self._look() == (True, None):
+                self.path.unlink(missing_ok=True)
+        finally:
+            busy.unlink(missing_ok=True)
 
     def listen(self) -> Owner | str | None:
         """The owner, if it is alive. One of another machine must give a sign of life, for which this waits.
@@ -115,25 +135,29 @@ class Lease:
 
     def owner(self) -> Owner | str | None:
         """Who holds it and is alive; a description where nobody has signed yet; None if it is free."""
+        return self._look()[1]
+
+    def _look(self) -> tuple[bool, Owner | str | None]:
+        """Whether there is a file, and its owner."""
         try:
             content = json.loads(self.path.read_text())
             host, pid, boot = str(content["host"]), int(content["pid"]), str(content["boot"])
             if not 0 < pid < 1 << 31:
                 raise ValueError(pid)
         except FileNotFoundError:
-            return None
+            return False, None
         except (ValueError, KeyError, TypeError, OverflowError):
             # Torn: its writer died while writing it, or writes it just now.
-            return "a lease without a name" if self._idle() < _TORN_SECONDS else None
+            return True, "a lease without a name" if self._idle() < _TORN_SECONDS else None
         owner = Owner(host, pid, max(0.0, self._idle()))
         if host != socket.gethostname():
-            return owner if owner.idle < (SILENT_SECONDS if self._beats else LEASE_SECONDS) else None
+            return True, owner if owner.idle < (SILENT_SECONDS if self._beats else LEASE_SECONDS) else None
         if boot != boot_id():
-            return None
+            return True, None
         if pid == os.getpid():
-            return owner if content.get("lease") in _held else None
+            return True, owner if content.get("lease") in _held else None
         same = content.get("started") in (None, started_at(pid))  # or the number has gone to another process
-        return owner if same and is_alive(pid) else None
+        return True, owner if same and is_alive(pid) else None
 
     def _idle(self) -> float:
         """Seconds since the last sign of life."""
@@ -163,15 +187,16 @@ class Lease:
         Incomplete
             If somebody else has it, and is alive.
         """
-        self.take()
         ended = threading.Event()
         heart = threading.Thread(target=self._beat, args=(ended,), name="s2ct-heartbeat", daemon=True)
-        heart.start()
-        try:
+        try:  # a signal may end us right after it was taken
+            self.take()
+            heart.start()
             yield
         finally:
             ended.set()
-            heart.join()
+            if heart.ident is not None:
+                heart.join()
             self.give_back()
 
     def _beat(self, ended: threading.Event) -> None:

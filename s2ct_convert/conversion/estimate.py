@@ -24,7 +24,7 @@ from ..source.find import Source
 from ..source.read import open_source
 from ..store.container import Container
 from ..store.digest import UnitDigest
-from ..store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE, SHARD_OBS, unit_arrays
+from ..store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE, SHARD_OBS, index_arrays, unit_arrays
 from .plan import Plan, SourceFile
 from .unit import open_container
 
@@ -33,7 +33,8 @@ PEAK_BYTES = 400 << 20
 START_SECONDS = 1.0  # for a process to start and to sync what it wrote
 TRY_OBS = 20 * CHUNK_OBS
 TRY_SECONDS = 5.0
-_OBS_OVERHEAD = 60  # bytes of an observation in a TFRecord besides its pixels: label, date, weight, framing
+_OBS_OVERHEAD = 13  # bytes of an observation in a TFRecord besides its pixels: label (of one pixel), date, weight
+_EXAMPLE_OVERHEAD = 130  # of an example: names of features, lengths, checksums
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def estimate(plan: Plan, cores: int, *, memory: int | None = None) -> Estimate:
     twice = plan.options.format == "hdf5" and not plan.options.linked  # until its units are brought together
     home = _existing(plan.store)
     disk, inodes = shutil.disk_usage(home), os.statvfs(home)
-    files = sum(unit.files for unit in units)
+    files = sum(unit.files for unit in units) + _files_besides(plan)
     problems = [str(one.error).splitlines()[0] for one in plan.unusable]
     if size * (1 + twice) > disk.free:
         problems.append(f"the disk has {disk.free:,} bytes free, {size * (1 + twice):,} are needed")
@@ -146,11 +147,12 @@ def share(cores: int, units: int, memory: int | None = None) -> tuple[int, int]:
 
 
 def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, threads: int) -> UnitEstimate:
-    observations = _unpacked(file) // (OBS_BYTES + _OBS_OVERHEAD)
+    content = _unpacked(file) - file.source.examples * _EXAMPLE_OVERHEAD
+    observations = max(0, round(content / (OBS_BYTES + _OBS_OVERHEAD)))
     chunks, shards = -(-observations // CHUNK_OBS), -(-observations // SHARD_OBS)
     if plan.options.format == "zarr":
         arrays = len(unit_arrays(1))
-        files = 1 + 4 * arrays + 1 + 5 * shards  # groups, arrays and shards, with their folders
+        files = 2 + 4 * arrays + 3 + 4 * shards  # group, arrays, image, its shards: each a file and its folders
     else:
         shards, files = 0, 1
     ratio, seconds = 0.65, 0.0
@@ -160,6 +162,15 @@ def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, thread
     return UnitEstimate(
         number, file, observations, chunks, shards, files, int(observations * OBS_BYTES * ratio), seconds
     )
+
+
+def _files_besides(plan: Plan) -> int:
+    """Files and folders that are of no unit: root, splits and index, and the ledger with a record for each unit."""
+    ledger = 6 + len(plan.files)
+    if plan.options.format == "hdf5":
+        return 2 + ledger  # the file, and the folder in which its units are
+    splits = len({file.source.unit.split for file in plan.files})
+    return 2 + 2 * splits + 2 + 4 * len(index_arrays(())) + 1 + ledger
 
 
 def _unpacked(file: SourceFile) -> int:

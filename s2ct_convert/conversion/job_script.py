@@ -13,13 +13,14 @@ from .estimate import Estimate, estimate
 from .ledger import Ledger
 from .plan_file import read_plan
 
+_AGAIN = 2  # times that a task whose time was up is queued again
 _SLACK = 3  # a shared file system in its worst hour
 _MINUTES = 10
 
 _SLURM = Template("""\
 #!/usr/bin/env bash
 # $title
-# Submit it, and the job that finishes the store, with:  bash $name
+# Submit it, and the job that finishes the store, with:  bash $name   (sbatch $name submits the units alone)
 # Watch:  $s2ct batch status $store
 # Again after failures:  bash $name   (units that are done end at once)
 #SBATCH --job-name=s2ct
@@ -40,22 +41,30 @@ set -euo pipefail
 if [ -z "$${SLURM_ARRAY_TASK_ID:-}" ]; then
   # Not a task yet: submit the array, and what finishes the store once all its tasks have succeeded.
   array=$$(sbatch --parsable "$$0")
+  echo "Submitted array job $${array%%;*}"
   sbatch --dependency="afterok:$${array%%;*}" --job-name=s2ct-finalise --ntasks=1 --mem=${memory}M --time=$final_time \\
     --output=s2ct-finalise-%j.log --kill-on-invalid-dep=yes --wrap=$finalise
   exit
 fi
 
-# The unit ends cleanly on SIGTERM (preemption) and on USR1 (time is up); then it is queued again.
+# On SIGTERM (scancel; preemption, after which SLURM itself queues the task again) the unit ends cleanly. So it does on
+# USR1 (time is up), and is queued again, but not for ever: it may never fit into the time.
 $run -j "$${SLURM_CPUS_PER_TASK:-$threads}" &
-child=$$!
-again() {
+unit=$$!
+stop() {
   trap '' USR1 TERM
-  kill -TERM "$$child" 2>/dev/null || true
-  wait "$$child" || true
-  scontrol requeue "$${SLURM_ARRAY_JOB_ID}_$${SLURM_ARRAY_TASK_ID}"
+  kill -TERM "$$unit" 2>/dev/null || true
+  wait "$$unit" || true
 }
-trap 'again; exit 143' USR1 TERM
-wait "$$child"
+time_is_up() {
+  stop
+  if [ "$${SLURM_RESTART_COUNT:-0}" -lt $again ]; then
+    scontrol requeue "$${SLURM_ARRAY_JOB_ID}_$${SLURM_ARRAY_TASK_ID}"
+  fi
+}
+trap 'stop; exit 143' TERM
+trap 'time_is_up; exit 143' USR1
+wait "$$unit"
 """)
 
 _PBS = Template("""\
@@ -65,7 +74,7 @@ _PBS = Template("""\
 # Watch:  $s2ct batch status $store
 # Again after failures:  bash $name   (units that are done end at once)
 #PBS -N s2ct
-#PBS -J 1-$units%$throttle
+$pbs_array
 #PBS -l select=1:ncpus=$threads:mem=${memory}mb
 #PBS -l walltime=$time
 #PBS -j oe
@@ -143,11 +152,20 @@ def job_script(store: Path, scheduler: str, *, throttle: int, threads: int, name
         time=_clock(_longest(found) * _SLACK + 60 * _MINUTES),
         final_time=_clock(60 * _MINUTES + n * 2),
         slack=_SLACK,
+        again=_AGAIN,
+        pbs_array=_pbs_array(n, min(throttle, n)),
         minutes=_MINUTES,
         run=f"{s2ct} batch run {home}",
         final=final,
         finalise=shlex.quote(final),
     )
+
+
+def _pbs_array(units: int, throttle: int) -> str:
+    """PBS has no array of one task, and not everywhere a throttle within ``-J``."""
+    if units == 1:
+        return "#PBS -v PBS_ARRAY_INDEX=1"
+    return f"#PBS -J 1-{units}\n#PBS -W max_run_subjobs={throttle}"
 
 
 def printable_line(path: Path) -> str:

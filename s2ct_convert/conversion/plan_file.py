@@ -87,7 +87,7 @@ def _read(path: Path) -> tuple[Path, Options, tuple[SourceFile, ...], str]:
         raise WrongUsage(
             "this is no plan",
             where=str(path),
-            found=repr(error),
+            found=f"nothing under {error}" if isinstance(error, KeyError) else str(error),
             todo="make one with s2ct plan SOURCE... STORE -o FILE",
         ) from error
     if stated != plan_hash(options, files):
@@ -117,7 +117,7 @@ def check_source(file: SourceFile) -> None:
             where=str(path),
             expected=f"{file.bytes:,} bytes, modified at {file.mtime_ns} ns",
             found=f"{status.st_size:,} bytes, modified at {status.st_mtime_ns} ns",
-            todo="make the plan anew",
+            todo="make the plan anew: s2ct plan, or s2ct batch init with the same sources, which keeps what is done",
         )
 
 

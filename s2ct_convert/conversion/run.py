@@ -183,7 +183,11 @@ def convert_plan(
             if todo:
                 begin(container, ledger, plan.options, plan.units, command)
                 tasks = _tasks(plan, todo, unpacker)
-                _make_units(tasks, ledger, share(jobs, len(todo), memory), cluster, tally)
+                shared = share(jobs, len(todo), memory)
+                wanted = share(jobs, len(todo))[0]
+                if not cluster and shared[0] < wanted:
+                    tally(Note(f"units at a time: {shared[0]} rather than {wanted}, for the memory that is allowed"))
+                _make_units(tasks, ledger, shared, cluster, tally)
             missing = tuple(str(unit) for unit in ledger.planned() if not done_record(container, ledger, unit))
             digest = None
             if not missing and not tally.failures:

@@ -6,6 +6,7 @@ exit code. What such a process cannot show (imports, locale, signals while start
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -58,6 +59,8 @@ def _serve() -> None:
         from short_waits import shorten  # beside this file, which is run as a script
 
         shorten()
+    gc.collect()
+    gc.freeze()  # or each process copies most of this memory to mark what it has no use for
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()

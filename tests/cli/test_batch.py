@@ -1,0 +1,303 @@
+"""``s2ct batch``: begin once, make units by number, finish once; in any order, twice, or after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import plain
+import pytest
+
+import s2ct_convert
+from s2ct_convert.conversion.batch import ARRAY_VARIABLES, finalise_batch, from_ranges, init_batch, run_units, to_ranges
+from s2ct_convert.conversion.plan import make_plan
+from s2ct_convert.conversion.run import convert_plan
+from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, EXIT_USAGE, WrongUsage
+
+from .helpers import Done, assert_says, assert_tidy, right_source, state, tree
+
+UNITS = ("train_31TCJ", "train_50SMG", "val_50SMG")
+NAMES = ["val/50SMG", "train/50SMG", "train/31TCJ"]  # by number: each is larger than the next
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("in")
+    return [right_source(folder, unit, (7, 3, *range(20, 20 + n))) for n, unit in enumerate(UNITS)]
+
+
+@pytest.fixture(autouse=True)
+def outside_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a login node, at one moment for all that is written."""
+    for name in ARRAY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+
+
+@pytest.fixture
+def store(run, sources, tmp_path, suffix) -> Path:
+    """A store that is begun."""
+    store = tmp_path / f"x.{suffix}"
+    done = run("batch", "init", *sources, store)
+    assert done.returncode == 0, done.stderr
+    assert f"{store} is begun: units 1 to 3" in done.stdout
+    return store
+
+
+@pytest.fixture
+def zarr(run, sources, tmp_path) -> Path:
+    """The same, where one container is as good as both."""
+    assert run("batch", "init", *sources, tmp_path / "x.zarr").returncode == 0
+    return tmp_path / "x.zarr"
+
+
+def good(done: Done) -> Done:
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def status_of(run: Any, store: Path) -> dict[str, Any]:
+    return json.loads(good(run("batch", "status", store, "--json")).stdout)
+
+
+def states(run: Any, store: Path) -> list[str]:
+    return [unit["state"] for unit in status_of(run, store)["units"]]
+
+
+def times(store: Path) -> dict[str, tuple[int, int]]:
+    """Which file each is, and when it was last written; leases and folders come and go."""
+    files = [path for path in store.parent.rglob("*") if path.is_file()]
+    return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
+
+
+@pytest.mark.parametrize("suffix", ["zarr", "h5"], indirect=True)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_units_one_by_one_give_the_bytes_of_one_conversion(sources, tmp_path, suffix, jobs):
+    """The name of the command is in the history of a store, so both have the same here."""
+    stores = tmp_path / "one" / f"x.{suffix}", tmp_path / "two" / f"x.{suffix}"
+    plans = [make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=()) for store in stores]
+    for store in stores:
+        store.parent.mkdir()
+    whole = convert_plan(plans[0], jobs=jobs, command="s2ct").digest
+    init_batch(plans[1], command="s2ct")
+    for number in (2, 3, 1):
+        run_units(stores[1], [number], threads=2)
+    assert finalise_batch(stores[1], command="s2ct") == (whole, ())
+    assert plain.file_bytes(stores[0]) == plain.file_bytes(stores[1])
+    assert plain.store_digest(stores[1]) == whole
+    assert plans[0].hash == plans[1].hash
+
+
+class TestInit:
+    def test_it_makes_an_empty_store_and_says_what_comes_next(self, run, store):
+        assert states(run, store) == ["planned"] * 3
+        with pytest.raises((s2ct_convert.errors.Incomplete, s2ct_convert.errors.NotAStore)):
+            s2ct_convert.open_store(store)
+
+    def test_again_it_changes_nothing_that_is_done(self, run, store, sources):
+        good(run("batch", "run", store, 2))
+        before = {name: at for name, at in times(store).items() if "units/" in name}
+        assert "2 units to make, 1 done before" in good(run("batch", "init", *sources, store)).stderr
+        assert states(run, store) == ["planned", "done", "planned"]
+        assert before.items() <= times(store).items()
+
+    def test_with_other_sources_it_is_refused_unless_to_start_anew(self, run, zarr, sources):
+        good(run("batch", "run", zarr, 1))
+        done = run("batch", "init", *sources[:2], zarr)
+        assert_says(done, EXIT_USAGE, "a batch with another plan was begun here", "--overwrite")
+        assert states(run, zarr) == ["done", "planned", "planned"]
+        good(run("batch", "init", *sources[:2], zarr, "--overwrite"))
+        assert states(run, zarr) == ["planned", "planned"]
+
+    def test_a_source_that_cannot_be_used_is_told_before_anything_is_made(self, run, sources, tmp_path):
+        bad = tmp_path / "train_31TCJ_1.7z"
+        bad.write_bytes(b"7z no more")
+        assert_says(run("batch", "init", *sources[1:], bad, tmp_path / "x.zarr"), EXIT_SOURCE, bad.name, "mend them")
+        assert [path.name for path in tmp_path.iterdir()] == [bad.name]
+
+
+class TestRun:
+    @pytest.mark.parametrize("variable", ARRAY_VARIABLES)
+    def test_inside_a_job_the_number_is_that_of_the_task(self, run, zarr, variable, monkeypatch):
+        monkeypatch.setenv(variable, "2")
+        assert "train/50SMG: done" in good(run("batch", "run", zarr)).stderr
+        assert states(run, zarr) == ["planned", "done", "planned"]
+
+    def test_a_number_that_is_given_counts_more(self, run, zarr, monkeypatch):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+        good(run("batch", "run", zarr, "1,3"))
+        assert states(run, zarr) == ["done", "planned", "done"]
+
+    @pytest.mark.parametrize("value", ["0", "undefined", "", "-1"])  # LSF and SGE outside of an array
+    def test_without_a_number_it_asks_for_one(self, run, zarr, value, monkeypatch):
+        for name in ARRAY_VARIABLES:
+            monkeypatch.setenv(name, value)
+        assert_says(run("batch", "run", zarr), EXIT_USAGE, "which unit?", *ARRAY_VARIABLES)
+
+    @pytest.mark.parametrize("numbers", ["0", "4", "1-4", "x", "3-1", "1,,2", "2-"])
+    def test_what_is_no_number_of_a_unit_is_wrong_usage(self, run, zarr, numbers):
+        done = run("batch", "run", zarr, numbers)
+        assert_says(done, EXIT_USAGE, "there is no unit" if numbers in ("0", "4", "1-4") else "no numbers of units")
+        assert states(run, zarr) == ["planned"] * 3
+
+    def test_a_unit_that_is_done_is_left_as_it_is(self, run, store):
+        good(run("batch", "run", store, 1))
+        before = times(store)
+        done = good(run("batch", "run", store, 1, "--json"))
+        assert "val/50SMG is done" in done.stderr
+        assert [record["unit"] for record in json.loads(done.stdout)] == ["val/50SMG"]
+        assert times(store) == before
+
+    def test_its_source_may_be_deleted_then(self, run, tmp_path, sources):
+        mine = [Path(shutil.copy2(source, tmp_path)) for source in sources]
+        store = tmp_path / "x.zarr"
+        good(run("batch", "init", *mine, store))
+        for number, path in ((1, mine[2]), (2, mine[1]), (3, mine[0])):
+            good(run("batch", "run", store, number))
+            path.unlink()
+        assert good(run("batch", "run", store, "1-3")).stderr.count("is done") == 3
+        good(run("batch", "finalise", store))
+        assert sorted(state(store)) == sorted(NAMES)
+
+    def test_one_that_fails_does_not_stop_the_others_and_the_line_to_try_it_again_is_told(self, run, tmp_path, sources):
+        mine = [Path(shutil.copy2(source, tmp_path)) for source in sources]
+        store = tmp_path / "x.zarr"
+        good(run("batch", "init", *mine, store))
+        content = mine[1].read_bytes()
+        status = mine[1].stat()
+        mine[1].write_bytes(content[:-9] + bytes(9))
+        os.utime(mine[1], ns=(status.st_atime_ns, status.st_mtime_ns))
+        done = run("batch", "run", store, "1-3")
+        assert_says(done, EXIT_INCOMPLETE, "1 of 3 units failed", f"s2ct batch run {store} 2")
+        assert states(run, store) == ["done", "failed", "done"]
+        (failed,) = [unit for unit in status_of(run, store)["units"] if unit["failure"]]
+        assert failed["failure"]["exit_code"] == EXIT_SOURCE
+        assert mine[1].name in failed["failure"]["message"]
+        mine[1].write_bytes(content)
+        os.utime(mine[1], ns=(status.st_atime_ns, status.st_mtime_ns))
+        good(run("batch", "run", store, 2))
+        assert states(run, store) == ["done"] * 3
+
+    def test_a_source_that_changed_since_is_refused(self, run, tmp_path, sources):
+        mine = Path(shutil.copy2(sources[0], tmp_path))
+        good(run("batch", "init", mine, tmp_path / "x.zarr"))
+        os.utime(mine, (1, 1))
+        done = run("batch", "run", tmp_path / "x.zarr", 1)
+        assert done.returncode == EXIT_SOURCE
+        assert "the file has changed since the plan was made" in done.stderr
+
+    def test_where_no_batch_was_begun_it_says_how_to(self, run, tmp_path):
+        for command in (("run", tmp_path / "x.zarr", 1), ("finalise", tmp_path / "x.zarr")):
+            assert_says(run("batch", *command), EXIT_USAGE, "was begun here")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestStatus:
+    def test_it_works_in_every_state(self, run, store, sources, tmp_path):
+        found = [status_of(run, store)]
+        for number in (2, 1, 3):
+            good(run("batch", "run", store, number))
+            found.append(status_of(run, store))
+        good(run("batch", "finalise", store))
+        found.append(status_of(run, store))
+        assert [(one["missing"], one["finished"]) for one in found] == [
+            ("1-3", False),
+            ("1,3", False),
+            ("3", False),
+            ("", False),
+            ("", True),
+        ]
+        assert [one["counts"]["done"] for one in found] == [0, 1, 2, 3, 3]
+        shutil.rmtree(store) if store.is_dir() else store.unlink()
+        assert status_of(run, store)["counts"]["planned"] == 3
+        assert_says(run("batch", "status", tmp_path / "y.zarr"), EXIT_USAGE, "no conversion was begun here")
+
+    def test_the_text_has_a_line_for_each_unit_and_what_to_do_next(self, run, zarr):
+        good(run("batch", "run", zarr, 2))
+        lines = good(run("batch", "status", zarr)).stdout.splitlines()
+        assert [line.split()[:3] for line in lines[1:4]] == [
+            ["1", "val/50SMG", "planned"],
+            ["2", "train/50SMG", "done"],
+            ["3", "train/31TCJ", "planned"],
+        ]
+        assert lines[5:] == [
+            f"store    {zarr}, not finished",
+            "units    2 planned, 1 done",
+            "missing  --array=1,3",
+        ]
+        good(run("batch", "run", zarr, "1,3"))
+        assert good(run("batch", "status", zarr)).stdout.splitlines()[-1] == f"next   s2ct batch finalise {zarr}"
+
+    def test_records_tell_all_that_was_asked_of_the_ledger(self, run, zarr):
+        good(run("batch", "run", zarr, 3))
+        record = status_of(run, zarr)["units"][2]["record"]
+        plan = json.loads((zarr.with_name("x.zarr.s2ct") / "plan.json").read_text())
+        assert record["plan"] == plan["hash"]
+        assert record["s2ct_version"] == s2ct_convert.__version__
+        assert record["peak_memory"] > 10 << 20
+        assert record["seconds"] > 0
+        assert record["source_bytes"] == plan["units"][2]["bytes"]
+        files = {path.relative_to(zarr / "train/31TCJ").as_posix(): path for path in (zarr / "train/31TCJ").rglob("*")}
+        assert {file["name"]: file["bytes"] for file in record["files"]} == {
+            name: path.stat().st_size for name, path in files.items() if path.is_file()
+        }
+
+    def test_a_conversion_that_is_no_batch_has_units_without_numbers(self, run, sources, tmp_path):
+        good(run("convert", *sources, tmp_path / "x.zarr", "-j1"))
+        found = status_of(run, tmp_path / "x.zarr")
+        assert ([unit["number"] for unit in found["units"]], found["finished"]) == ([None] * 3, True)
+
+
+class TestFinalise:
+    def test_it_is_refused_while_units_are_missing(self, run, store):
+        good(run("batch", "run", store, 2))
+        done = run("batch", "finalise", store)
+        assert_says(done, EXIT_INCOMPLETE, "2 of 3 units are missing", "--array=1,3", "--partial", "train/31TCJ")
+        assert status_of(run, store)["finished"] is False
+
+    def test_a_partial_store_says_so_and_what_comes_later_completes_it(self, run, store, sources, tmp_path):
+        good(run("batch", "run", store, 2))
+        done = good(run("batch", "finalise", store, "--partial"))
+        assert "is partial: without 2 units (train/31TCJ, val/50SMG)" in done.stdout
+        attributes = plain.attributes(store)
+        assert (attributes["state"], attributes["missing_units"]) == ("partial", "train/31TCJ val/50SMG")
+        assert list(state(store)) == ["train/50SMG"]
+        assert states(run, store) == ["planned", "done", "planned"]
+        good(run("batch", "run", store, "1,3"))
+        good(run("batch", "finalise", store))
+        assert plain.attributes(store)["state"] == "complete"
+        whole = s2ct_convert.convert(sources, tmp_path / f"whole.{store.suffix[1:]}")
+        assert plain.store_digest(store) == whole.digest
+        assert_tidy(store)
+
+    def test_without_a_single_unit_there_is_nothing_to_finish(self, run, zarr):
+        assert_says(run("batch", "finalise", zarr, "--partial"), EXIT_INCOMPLETE, "3 of 3 units are missing")
+
+    def test_again_it_says_the_same_and_writes_nothing(self, run, store):
+        good(run("batch", "run", store, "1-3"))
+        first = good(run("batch", "finalise", store))
+        before = times(store)
+        second = good(run("batch", "finalise", store))
+        assert (second.stdout, times(store)) == (first.stdout, before)
+        assert "digest  sha256:" in first.stdout
+        assert_tidy(store)
+
+    def test_convert_goes_on_where_a_batch_stopped(self, run, store, sources):
+        good(run("batch", "run", store, 2))
+        assert "2 converted, 1 done before" in good(run("convert", *sources, store, "-j1")).stdout
+        assert status_of(run, store)["finished"] is True
+        before = tree(store.parent)
+        assert good(run("batch", "finalise", store)).stdout.startswith(f"{store} is complete")
+        assert tree(store.parent) == before
+
+
+def test_ranges_are_short_and_come_back():
+    for numbers, text in (([1], "1"), ([1, 2], "1-2"), ([5, 1, 3, 4, 5], "1,3-5"), ([], ""), ([7, 9, 11], "7,9,11")):
+        assert to_ranges(numbers) == text
+        if text:
+            assert from_ranges(text) == sorted(set(numbers))
+    with pytest.raises(WrongUsage):
+        from_ranges("")

@@ -1,0 +1,94 @@
+"""What docs/cluster.md says of a damaged archive, a full disk and a node that died, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from makers import random_group, write_archive, write_tfrecord
+
+from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_MACHINE
+from s2ct_convert.lease import SILENT_SECONDS
+
+from .helpers import assert_says, assert_tidy, right_source, state
+
+UNITS = ("train_31TCJ", "train_50SMG", "val_50SMG")
+
+
+def states(run: Any, store: Path) -> dict[str, str]:
+    status = json.loads(run("batch", "status", store, "--json").stdout)
+    return {unit["unit"]: unit["state"] for unit in status["units"]}
+
+
+def good(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_an_archive_that_is_downloaded_again_is_taken_after_another_init_and_what_is_done_stays(run, tmp_path):
+    archives, store = tmp_path / "in", tmp_path / "x.zarr"
+    for unit in UNITS:
+        record = right_source(tmp_path, unit)
+        write_archive(archives / f"{record.name}.7z", {record.name: record.read_bytes()})
+    bad = archives / "train_50SMG_2.7z"
+    content = bad.read_bytes()
+    bad.write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
+    good(run("batch", "init", archives, store))
+    assert run("batch", "run", store, "1-3").returncode == EXIT_INCOMPLETE
+    assert states(run, store)["train/50SMG"] == "failed"
+    assert sorted(states(run, store).values()) == ["done", "done", "failed"]
+    bad.write_bytes(content)
+    os.utime(bad, (1e9, 1e9))
+    told = ("the file has changed since the plan was made", "s2ct batch init")
+    assert_says(run("batch", "run", store, "1-3"), EXIT_INCOMPLETE, *told)
+    assert "1 units to make, 2 done before" in good(run("batch", "init", archives, store)).stderr
+    assert good(run("batch", "run", store, "1-3")).stderr.count(" is done") == 2
+    good(run("batch", "finalise", store))
+    assert len(state(store)) == 3
+
+
+def test_a_task_on_a_full_disk_leaves_nothing_half_made_and_goes_on_when_there_is_room(run, tmp_path, disk, suffix):
+    rng, sources = np.random.default_rng(29), []
+    for unit in UNITS[:2]:
+        group = random_group(rng, 4, 60)
+        group.image = rng.integers(0, 65536, group.image.shape, dtype=np.uint16)  # nothing makes it smaller
+        sources.append(write_tfrecord(tmp_path / "in", [group], unit=unit))
+    folder = disk("size=1400k")
+    store = folder / f"x.{suffix}"
+    good(run("batch", "init", *sources, store))
+    good(run("batch", "run", store, 1))
+    done = run("batch", "run", store, 2)
+    assert_says(done, EXIT_MACHINE, "No space left on device", "free some space", "run the same command again")
+    assert sorted(states(run, store).values()) in (
+        ["done", "failed"],
+        ["done", "planned"],
+    )  # no room for the note either
+    assert list((folder / f"{store.name}.s2ct" / "work").iterdir()) == []
+    subprocess.run(["mount", "-o", "remount,size=20m", str(folder)], check=True)
+    good(run("batch", "run", store, 2))
+    good(run("batch", "finalise", store))
+    assert len(state(store)) == 2
+    assert_tidy(store)
+
+
+@pytest.mark.parametrize(("silent", "shown"), [(0, "running"), (SILENT_SECONDS + 1, "planned")])
+def test_the_unit_of_another_node_is_running_until_that_was_silent_for_long(run, tmp_path, silent, shown):
+    store = tmp_path / "x.zarr"
+    good(run("batch", "init", right_source(tmp_path), store))
+    lease = tmp_path / "x.zarr.s2ct" / "leases" / "train_50SMG.lease"
+    lease.write_text(json.dumps({"host": "node7", "pid": 4711, "boot": "x", "started": 1, "lease": "y"}))
+    then = time.time() - silent
+    os.utime(lease, (then, then))
+    assert states(run, store) == {"train/50SMG": shown}
+    text = run("batch", "status", store).stdout
+    assert ("process 4711 on node7, last sign of life" in text) == (shown == "running")
+    assert ("missing  --array=1" in text) == (shown == "planned")
+    if shown == "planned":
+        good(run("batch", "run", store, 1))
+        assert not lease.exists()

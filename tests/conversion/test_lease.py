@@ -1,0 +1,247 @@
+"""Leases with a heartbeat, of a run and of a unit: who holds one, for how long, and who may take it from the dead."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from s2ct_convert import lease as lease_module
+from s2ct_convert.errors import EXIT_INCOMPLETE, Incomplete
+from s2ct_convert.lease import SILENT_SECONDS, Lease, Owner
+from s2ct_convert.processes import boot_id, started_at
+
+HERE = socket.gethostname()
+TAKER = """
+import sys
+from pathlib import Path
+from s2ct_convert.errors import Incomplete
+from s2ct_convert.lease import Lease
+kept = []
+for line in sys.stdin:
+    kept.append(Lease(Path(line.strip()), Path("x.zarr"), "busy", beats=True))
+    try:
+        kept[-1].take()
+        print("taken", flush=True)
+    except Incomplete as error:
+        print(error.found or error.what, flush=True)
+"""
+
+
+def lease_at(path: Path) -> Lease:
+    return Lease(path, Path("x.zarr"), "another run is at work on this store", beats=True)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "run.lease"
+
+
+class Taker:
+    """Another process that takes leases when it is told to, and keeps them."""
+
+    def __init__(self) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen([sys.executable, "-c", TAKER], stdin=pipe, stdout=pipe, text=True)
+        self.pid = self.process.pid
+
+    def tell(self, path: Path) -> None:
+        self.process.stdin.write(f"{path}\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> str:
+        return self.process.stdout.readline().strip()
+
+    def take(self, path: Path) -> str:
+        self.tell(path)
+        return self.answer()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def takers() -> Iterator[list[Taker]]:
+    """Three other processes that are ready."""
+    takers = [Taker() for _ in range(3)]
+    yield takers
+    for taker in takers:
+        taker.kill()
+
+
+def age(path: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def of_another_machine(path: Path, seconds: float, *, pid: int = 7) -> None:
+    """A lease of another machine, whose last sign of life is so long ago."""
+    path.write_text(json.dumps({"host": "another", "pid": pid, "boot": "x", "started": 1, "lease": "y"}))
+    age(path, seconds)
+
+
+def test_a_lease_names_its_owner_while_it_is_held_and_is_gone_afterwards(path, takers):
+    with lease_at(path).held():
+        content = json.loads(path.read_text())
+        assert {name: content[name] for name in ("host", "pid", "boot", "started")} == {
+            "host": HERE,
+            "pid": os.getpid(),
+            "boot": boot_id(),
+            "started": started_at(os.getpid()),
+        }
+        assert takers[0].take(path) == f"process {os.getpid()} on {HERE}"
+    assert not path.exists()
+    assert takers[0].take(path) == "taken"
+
+
+def test_a_refusal_says_what_is_busy_and_what_to_do(path, takers):
+    assert takers[0].take(path) == "taken"
+    with pytest.raises(Incomplete) as caught:
+        lease_at(path).take()
+    error = caught.value
+    assert error.exit_code == EXIT_INCOMPLETE
+    assert error.what == "another run is at work on this store"
+    assert error.where == "x.zarr"
+    assert error.found == f"process {takers[0].pid} on {HERE}"
+    assert error.todo == "wait for it; if it is no more, delete run.lease"
+
+
+def test_it_is_given_back_after_an_error_too(path):
+    with pytest.raises(ZeroDivisionError), lease_at(path).held():
+        raise ZeroDivisionError
+    assert not path.exists()
+
+
+def test_a_second_thread_of_the_same_process_is_refused(path):
+    with lease_at(path).held(), pytest.raises(Incomplete):
+        lease_at(path).take()
+
+
+def test_a_killed_owner_loses_it_and_a_stopped_one_does_not(path, takers):
+    first, second, third = takers
+    assert first.take(path) == "taken"
+    first.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, first.pid, os.WSTOPPED)
+    assert second.take(path) == f"process {first.pid} on {HERE}"
+    first.kill()
+    assert third.take(path) == "taken"
+    assert json.loads(path.read_text())["pid"] == third.pid
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="when a process began is read in /proc")
+def test_a_number_that_has_gone_to_another_process_is_told_by_when_that_began(path, takers):
+    first, second, third = takers
+    assert first.take(path) == "taken"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "started": content["started"] - 1}))
+    assert lease_at(path).owner() is None
+    path.write_text(json.dumps({**content, "started": None}))  # of a system that could not tell
+    assert second.take(path) == f"process {first.pid} on {HERE}"
+    path.write_text(json.dumps({**content, "boot": "an earlier one"}))
+    assert third.take(path) == "taken"
+
+
+class TestHeartbeat:
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch):
+        monkeypatch.setattr(lease_module, "HEARTBEAT_SECONDS", 0.01)
+
+    def test_who_holds_it_gives_signs_of_life(self, path):
+        with lease_at(path).held():
+            age(path, 1000)
+            while time.time() - path.stat().st_mtime > 500:
+                time.sleep(0.001)  # until the next beat; the timeout of the test is the limit
+        assert "s2ct-heartbeat" not in [thread.name for thread in threading.enumerate()]
+
+    def test_it_does_not_make_a_lease_anew_that_somebody_broke(self, path):
+        with lease_at(path).held():
+            path.unlink()
+            (heart,) = [thread for thread in threading.enumerate() if thread.name == "s2ct-heartbeat"]
+            heart.join(0.1)
+            assert heart.is_alive()
+            assert not path.exists()
+
+    def test_what_another_took_meanwhile_is_left_to_it(self, path):
+        with lease_at(path).held():
+            of_another_machine(path, 0)
+        assert json.loads(path.read_text())["host"] == "another"
+
+
+class TestAnotherMachine:
+    """Of its processes nobody here can tell; they must give signs of life."""
+
+    def test_one_that_was_silent_for_too_long_loses_it_at_once(self, path):
+        of_another_machine(path, SILENT_SECONDS + 1)
+        assert lease_at(path).owner() is None
+        with lease_at(path).held():
+            assert json.loads(path.read_text())["host"] == HERE
+
+    def test_one_that_gives_a_sign_of_life_while_somebody_listens_keeps_it(self, path):
+        of_another_machine(path, SILENT_SECONDS - 30)
+        owner = lease_at(path).owner()
+        assert owner == Owner("another", 7, pytest.approx(SILENT_SECONDS - 30, abs=5))
+        beat = threading.Timer(0.3, os.utime, [path])
+        beat.start()
+        with pytest.raises(Incomplete) as caught:
+            lease_at(path).take()
+        assert caught.value.found == "process 7 on another"
+        beat.join()
+
+    def test_one_that_gives_none_loses_it_when_its_time_is_over(self, path):
+        """That of a node that died a moment ago, whose task is queued again at once."""
+        of_another_machine(path, SILENT_SECONDS - 1.5)
+        began = time.monotonic()
+        lease_at(path).take()
+        assert 1.0 < time.monotonic() - began < 30
+
+    def test_one_whose_lease_goes_to_another_process_meanwhile_is_another_owner(self, path):
+        of_another_machine(path, SILENT_SECONDS - 30)
+        change = threading.Timer(0.3, of_another_machine, [path, 100], {"pid": 8})
+        change.start()
+        with pytest.raises(Incomplete, match="process 8 on another"):
+            lease_at(path).take()
+        change.join()
+
+    def test_one_whose_clock_is_ahead_is_alive_now(self, path):
+        of_another_machine(path, -3600)
+        assert lease_at(path).owner() == Owner("another", 7, 0.0)
+
+
+@pytest.mark.parametrize("left", ["nothing", "the lease of a dead process"])
+def test_of_processes_that_race_for_a_lease_exactly_one_gets_it(tmp_path, takers, left):
+    dead = Taker()
+    paths = [tmp_path / f"{n}.lease" for n in range(100)]
+    if left != "nothing":
+        assert {dead.take(path) for path in paths} == {"taken"}
+    dead.kill()
+    for path in paths:
+        for taker in takers:
+            taker.tell(path)
+        answers = [taker.answer() for taker in takers]
+        assert answers.count("taken") == 1, answers
+        winner = takers[answers.index("taken")]
+        assert json.loads(path.read_text())["pid"] == winner.pid
+        assert {answer for answer in answers if answer != "taken"} <= {
+            f"process {winner.pid} on {HERE}",
+            "a lease without a name",  # it is just being written
+        }
+
+
+def test_one_who_died_while_taking_it_from_the_dead_stands_in_nobodys_way(path, takers):
+    takers[0].take(path)
+    takers[0].kill()
+    broken = path.with_name(f"{path.name}.breaking")
+    broken.touch()
+    age(broken, 60)
+    assert takers[1].take(path) == "taken"
+    assert list(path.parent.iterdir()) == [path]
