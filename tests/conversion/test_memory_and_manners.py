@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -128,21 +126,3 @@ def test_nice_is_of_the_run_and_of_its_workers(s2ct, tmp_path, sources, command)
     assert process.returncode == 0
     assert set(found) == {min(19, before + 7)}
     assert len(children) >= (2 if command == "convert" else 0)  # workers, and what tracks their resources
-
-
-def test_what_workers_print_is_on_stderr_with_the_name_of_the_unit(tmp_path, sources):
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys, warnings\n"
-        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
-        "    import atexit\n"
-        "    atexit.register(lambda: print('a library has something to say', file=sys.stderr))\n"
-    )
-    environment: dict[str, Any] = {**os.environ}
-    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    command = [sys.executable, "-m", "s2ct_convert", "convert", *map(str, sources), "x.zarr", "-j2", "-q"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert sorted(done.stderr.splitlines()) == sorted(
-        f"{unit.replace('_', '/')}: a library has something to say" for unit in UNITS
-    )
-    assert not re.search("library", done.stdout)

@@ -190,7 +190,7 @@ def holds_open(pid: int, path: Path) -> bool:
 
 
 def test_what_a_worker_prints_is_told_with_the_name_of_its_unit(tmp_path):
-    """Whole lines, the last without its end too, and not on our stderr."""
+    """Whole lines, the last without its end too; to quiet people as well."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
         "if 'multiprocessing.forkserver' in ' '.join(sys.orig_argv):\n"
@@ -200,7 +200,7 @@ def test_what_a_worker_prints_is_told_with_the_name_of_its_unit(tmp_path):
     )
     rng = np.random.default_rng(47)
     paths = [write_tfrecord(tmp_path / "in", [random_group(rng, 1, 9)], unit=unit) for unit in UNITS[:2]]
-    command = [sys.executable, "-m", "s2ct_convert", "convert", *map(str, paths), str(tmp_path / "x.zarr"), "-j2"]
+    command = [sys.executable, "-m", "s2ct_convert", "convert", *map(str, paths), str(tmp_path / "x.zarr"), "-j2", "-q"]
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
     assert done.returncode == 0, done.stderr
