@@ -1,16 +1,19 @@
 """Processes that run ``s2ct`` without half a second of imports each: forked from one that has them all loaded.
 
 What runs is the real command in a process of its own, with its own arguments, folder, environment, output and
-exit code. What such a process cannot show (imports, locale, signals while starting) is tested with new ones.
+exit code. What such a process cannot show (imports, locale, signals while starting, the end of Python) is tested with
+new ones.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +69,21 @@ def _serve() -> None:
         pid = os.fork()
         if not pid:
             _become(**request)
-            main()
+            try:
+                main()
+            except SystemExit as ending:
+                _end(ending.code)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _end(code: Any) -> None:
+    """As Python ends, but it does not take apart, module by module, what the server has loaded."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    assert code is None or isinstance(code, int)
+    os._exit(code or 0)
 
 
 def _become(command: list[str], cwd: str, environment: dict[str, str], output: list[str]) -> Any:

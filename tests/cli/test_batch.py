@@ -74,21 +74,21 @@ def times(store: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "h5"], indirect=True)
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_units_one_by_one_give_the_bytes_of_one_conversion(sources, tmp_path, suffix, jobs):
-    """The name of the command is in the history of a store, so both have the same here."""
-    stores = tmp_path / "one" / f"x.{suffix}", tmp_path / "two" / f"x.{suffix}"
+def test_units_one_by_one_give_the_bytes_of_one_conversion(sources, tmp_path, suffix):
+    """With one job and with two. The name of the command is in the history of a store, so all have the same here."""
+    stores = [tmp_path / folder / f"x.{suffix}" for folder in ("one", "two", "batch")]
     plans = [make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=()) for store in stores]
     for store in stores:
         store.parent.mkdir()
-    whole = convert_plan(plans[0], jobs=jobs, command="s2ct").digest
-    init_batch(plans[1], command="s2ct")
+    digests = [convert_plan(plan, jobs=jobs, command="s2ct").digest for jobs, plan in ((1, plans[0]), (2, plans[1]))]
+    init_batch(plans[2], command="s2ct")
     for number in (2, 3, 1):
-        run_units(stores[1], [number], threads=2)
-    assert finalise_batch(stores[1], command="s2ct") == (whole, ())
-    assert plain.file_bytes(stores[0]) == plain.file_bytes(stores[1])
-    assert plain.store_digest(stores[1]) == whole
-    assert plans[0].hash == plans[1].hash
+        run_units(stores[2], [number], threads=2)
+    assert finalise_batch(stores[2], command="s2ct") == (digests[0], ())
+    assert digests[1] == digests[0] == plain.store_digest(stores[2])
+    one, two, batch = map(plain.file_bytes, stores)
+    assert one == two == batch
+    assert len({plan.hash for plan in plans}) == 1
 
 
 class TestInit:
@@ -131,16 +131,17 @@ class TestRun:
         good(run("batch", "run", zarr, "1,3"))
         assert states(run, zarr) == ["done", "planned", "done"]
 
-    @pytest.mark.parametrize("value", ["0", "undefined", "", "-1"])  # LSF and SGE outside of an array
-    def test_without_a_number_it_asks_for_one(self, run, zarr, value, monkeypatch):
-        for name in ARRAY_VARIABLES:
-            monkeypatch.setenv(name, value)
-        assert_says(run("batch", "run", zarr), EXIT_USAGE, "which unit?", *ARRAY_VARIABLES)
+    def test_without_a_number_it_asks_for_one(self, run, zarr, monkeypatch):
+        for value in ("0", "undefined", "", "-1"):  # LSF and SGE outside of an array
+            for name in ARRAY_VARIABLES:
+                monkeypatch.setenv(name, value)
+            assert_says(run("batch", "run", zarr), EXIT_USAGE, "which unit?", *ARRAY_VARIABLES)
 
-    @pytest.mark.parametrize("numbers", ["0", "4", "1-4", "x", "3-1", "1,,2", "2-"])
-    def test_what_is_no_number_of_a_unit_is_wrong_usage(self, run, zarr, numbers):
-        done = run("batch", "run", zarr, numbers)
-        assert_says(done, EXIT_USAGE, "there is no unit" if numbers in ("0", "4", "1-4") else "no numbers of units")
+    def test_what_is_no_number_of_a_unit_is_wrong_usage(self, run, zarr):
+        for numbers in ("0", "4", "1-4"):
+            assert_says(run("batch", "run", zarr, numbers), EXIT_USAGE, "there is no unit", "a number from 1 to 3")
+        for numbers in ("x", "3-1", "1,,2", "2-"):
+            assert_says(run("batch", "run", zarr, numbers), EXIT_USAGE, f"{numbers}: these are no numbers of units")
         assert states(run, zarr) == ["planned"] * 3
 
     def test_a_unit_that_is_done_is_left_as_it_is(self, run, store):

@@ -43,6 +43,7 @@ def test_an_archive_that_is_downloaded_again_is_taken_after_another_init_and_wha
     assert run("batch", "run", store, "1-3").returncode == EXIT_INCOMPLETE
     assert states(run, store)["train/50SMG"] == "failed"
     assert sorted(states(run, store).values()) == ["done", "done", "failed"]
+    assert "missing  --array=" in run("batch", "status", store).stdout
     bad.write_bytes(content)
     os.utime(bad, (1e9, 1e9))
     told = ("the file has changed since the plan was made", "s2ct batch init")

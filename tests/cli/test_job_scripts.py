@@ -94,21 +94,25 @@ class TestText:
         folder.mkdir()
         return printed(run, sources, folder / "x y.zarr", request.param)
 
-    def test_a_shell_can_read_it(self, script):
-        first = script.read_text().splitlines()[0]
-        for program in ("bash", *(["dash"] if first == "#!/bin/sh" and shutil.which("dash") else [])):
+    def test_a_shell_can_read_it_and_nothing_is_left_to_fill_in(self, script):
+        text = script.read_text()
+        shells = ["bash", "dash"] if text.startswith("#!/bin/sh\n") and shutil.which("dash") else ["bash"]
+        for program in shells:
             assert subprocess.run([program, "-n", script], capture_output=True, text=True).stderr == ""
+        assert "$$" not in text
+        if script.parent != BATCH:
+            assert not re.search(r"\$\{?(title|name|units|threads|memory|time|final|run|store)\b", text)
+            if shutil.which("shellcheck"):
+                assert checked(script) == ""
 
-    def test_shellcheck_has_nothing_to_say(self, script):
+    def test_shellcheck_has_nothing_to_say_of_the_worked_ones(self):
         if not shutil.which("shellcheck"):
-            pytest.skip("shellcheck is not installed")
-        done = subprocess.run(["shellcheck", script], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
+            pytest.skip("shellcheck is not installed; nor was it used on those that are printed")
+        assert checked(*WORKED) == ""
 
-    def test_nothing_is_left_to_fill_in(self, script):
-        assert not re.search(
-            r"\$\$|\$\{?(units|threads|memory|final)\b(?!=)", re.sub(r'"\$units"|-\$units', "", script.read_text())
-        )
+
+def checked(*scripts: Path) -> str:
+    return subprocess.run(["shellcheck", *map(str, scripts)], capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize("scheduler", ["slurm", "pbs"])
@@ -242,8 +246,8 @@ class TestPbs:
 
 
 class TestShell:
-    def test_a_printed_script_goes_on_and_makes_the_store_of_one_machine(self, run, sources, digest, tmp_path):
-        mine = [Path(shutil.copy2(source, tmp_path)) for source in sources]
+    def test_a_printed_script_goes_on_and_makes_the_store(self, run, sources, tmp_path):
+        mine = [Path(shutil.copy2(source, tmp_path)) for source in sources[:2]]
         store = tmp_path / "x.zarr"
         script = printed(run, mine, store, "shell", "-j", 1)
         gone = mine[1].rename(tmp_path / "gone")
@@ -253,8 +257,8 @@ class TestShell:
         gone.rename(mine[1])
         done = shell(script)
         assert done.returncode == 0, done.stderr
-        assert done.stderr.count("is done") == 2
-        assert finished(store) == digest
+        assert done.stderr.count("is done") == 1
+        assert len(state(store)) == 2
 
     @pytest.mark.slow
     def test_the_worked_script_needs_no_more_than_a_shell(self, on_path, sources, digest, tmp_path):

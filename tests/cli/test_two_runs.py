@@ -103,9 +103,8 @@ def finished(run: Any, store: Path) -> bool:
     return json.loads(run("batch", "status", store, "--json").stdout)["finished"]
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_second_conversion_names_the_first_and_leaves_it_alone(run, stopped, sources, store, jobs):
-    first = stopped(store, "convert", sources, store, f"-j{jobs}")
+def test_a_second_conversion_names_the_first_and_leaves_it_alone(run, stopped, sources, store):
+    first = stopped(store, "convert", sources, store, "-j2")
     before = tree(store.parent)
     for command in (
         ("convert", sources, store, "-j2"),
@@ -192,7 +191,7 @@ def test_a_terminated_task_drops_its_unit_at_once_and_its_number_does_it_again(r
     assert run("batch", "run", store, 2).returncode == 0
 
 
-@pytest.mark.parametrize("suffix", ["zarr", "h5"], indirect=True)
+@pytest.mark.parametrize("suffix", ["zarr", pytest.param("h5", marks=pytest.mark.slow)], indirect=True)
 def test_tasks_and_finalise_that_are_killed_and_run_again_give_the_same_bytes(
     run, stopped, sources, tmp_path, suffix, monkeypatch
 ):
