@@ -115,7 +115,7 @@ class Store:
         Incomplete
             If the store has no index yet.
         """
-        if not self.complete:
+        if not self.finished:
             raise Incomplete("a store has no index before its conversion has finished", where=str(self.path))
         return make_samples(self.index, self.tiles)
 

@@ -50,16 +50,10 @@ class Unit:
     name : UnitName
     attributes : dict
         What is known of the source, and the content digest.
-    localid : ndarray of int64, shape (samples,)
-        Ascending.
-    row_start : ndarray of int64, shape (samples + 1,)
-        Sample ``i`` has the observations ``row_start[i]`` to ``row_start[i + 1]``.
     """
 
     def __init__(self, name: UnitName, group: Any, attributes: dict[str, Any], folder: Path) -> None:
         self.name, self.attributes, self._group, self._folder = name, attributes, group, folder
-        self.localid: npt.NDArray[np.int64] = np.asarray(group["localid"][...])
-        self.row_start: npt.NDArray[np.int64] = np.asarray(group["row_start"][...])
 
     def __repr__(self) -> str:
         return f"<Unit {self.name}: {len(self.localid)} samples, {self.observations} observations>"
@@ -76,6 +70,16 @@ class Unit:
     def digest(self) -> str:
         """Content digest recorded when the unit was written."""
         return str(self.attributes["content_digest"])
+
+    @cached_property
+    def localid(self) -> npt.NDArray[np.int64]:
+        """Samples, ascending, shape (samples,)."""
+        return np.asarray(self._group["localid"][...])
+
+    @cached_property
+    def row_start(self) -> npt.NDArray[np.int64]:
+        """Sample ``i`` has the observations ``row_start[i]`` to ``row_start[i + 1]``; shape (samples + 1,)."""
+        return np.asarray(self._group["row_start"][...])
 
     @cached_property
     def label(self) -> npt.NDArray[np.int8]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from ..conversion.ledger import Ledger
 from ..conversion.records import Options, UnitRecord
@@ -54,7 +55,11 @@ def _store(path: Path, ledger: Ledger) -> Document:
     with open_store(path, allow_incomplete=True) as store:
         if not store.finished and ledger.exists():
             return _unfinished(path, ledger)
-        units = [_unit(unit) for unit in store.units.values()]
+        counted = _by_unit(store.samples.rows) if store.finished else {}
+        units = [
+            _unit(unit, _counts(counted[name]) if name in counted else _read(unit))
+            for name, unit in store.units.items()
+        ]
         return {
             "format": store.format,
             "path": str(path),
@@ -73,20 +78,45 @@ def _linked_bytes(path: Path) -> int:
     return size_of(units) if units.is_dir() else 0
 
 
-def _unit(unit: Unit) -> Document:
-    time, label = np.asarray(unit["time"][...]), np.asarray(unit["label"][...])
+def _unit(unit: Unit, counts: Document) -> Document:
     return {
         "split": unit.name.split,
         "tile": unit.name.tile,
+        **counts,
+        "digest": unit.digest,
+        "source_file": str(unit.attributes["source_file"]),
+        "source_md5": str(unit.attributes["source_md5"]) or None,
+        "date_encoding": str(unit.attributes["date_encoding"]) or None,
+    }
+
+
+def _by_unit(rows: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    """Rows of the index, which are sorted by unit, unit by unit."""
+    ends = np.flatnonzero((rows["split"][1:] != rows["split"][:-1]) | (rows["tile"][1:] != rows["tile"][:-1])) + 1
+    return {f"{part['split'][0]}/{part['tile'][0]}": part for part in np.split(rows, ends) if len(part)}
+
+
+def _counts(rows: npt.NDArray[Any]) -> Document:
+    """What the index says of a unit."""
+    some = rows[rows["row_size"] > 0]
+    return {
+        "samples": len(rows),
+        "observations": int(rows["row_size"].sum()),
+        "time_first": int(some["time_first"].min().astype(int)) if len(some) else None,
+        "time_last": int(some["time_last"].max().astype(int)) if len(some) else None,
+        "label_count": rows["label_count"].sum(0, dtype=int).tolist(),
+    }
+
+
+def _read(unit: Unit) -> Document:
+    """The same from the arrays of a unit, where there is no index or the unit has no sample."""
+    time, label = unit.time, unit.label
+    return {
         "samples": len(unit.localid),
         "observations": unit.observations,
         "time_first": int(time.min()) if len(time) else None,
         "time_last": int(time.max()) if len(time) else None,
         "label_count": [int(np.count_nonzero(label == k)) for k in range(len(LABELS))],
-        "digest": unit.digest,
-        "source_file": str(unit.attributes["source_file"]),
-        "source_md5": str(unit.attributes["source_md5"]) or None,
-        "date_encoding": str(unit.attributes["date_encoding"]) or None,
     }
 
 

@@ -111,13 +111,13 @@ def verify_store(
             report.findings.append(Finding("the conversion of this store has not finished", file=str(path)))
         try:
             units = list(store.units.values())
+            report.units, report.samples = len(units), sum(len(unit.localid) for unit in units)
+            report.observations = sum(_count(unit) for unit in units)
         except Exception as error:
             report.findings.append(Finding(f"its units cannot be opened: {_told(error)}", file=str(path)))
             return report
-        report.units, report.samples = len(units), sum(len(unit.localid) for unit in units)
-        report.observations = sum(_count(unit) for unit in units)
         if on_total:
-            on_total(round(fraction * sum(_count(unit) for unit in units)) * int(np.prod(OBS_SHAPE)) * 2)
+            on_total(round(fraction * report.observations) * int(np.prod(OBS_SHAPE)) * 2)
         _Check(store, report, fraction, np.random.default_rng(seed), on_bytes).run(units)
     return report
 
