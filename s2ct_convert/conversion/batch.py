@@ -257,7 +257,8 @@ def finalise_batch(
     with alone(ledger, on_event):
         planned = ledger.planned()
         done = [unit for unit in planned if done_record(container, ledger, unit)]
-        missing = tuple(unit for unit in planned if unit not in set(done))
+        made = set(done)
+        missing = tuple(unit for unit in planned if unit not in made)
         if not done or (missing and not partial):
             status = batch_status(store)
             again = status.missing or " ".join(map(str, missing))

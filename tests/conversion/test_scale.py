@@ -1,0 +1,56 @@
+"""Finalise, status and info: for four times the units four times the steps, not sixteen times."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+FEW = {"zarr": 20, "hdf5": 20, "linked": 100}  # what grows with the square is seen when there are many
+MORE, TOLERANCE = 4, 1.05
+SLACK = (50_000, 50_000, 100, 100, 0)  # bytes read and written, reads and writes, calls of functions
+
+COUNT = """
+import sys
+from pathlib import Path
+from s2ct_convert.conversion.batch import batch_status, finalise_batch
+from s2ct_convert.show.describe import describe
+
+calls = 0
+
+def count(frame, event, argument):
+    global calls
+    calls += event in ("call", "c_call")
+
+def steps():
+    told = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return {**{name: int(told[name]) for name in ("rchar", "wchar", "syscr", "syscw")}, "calls": calls}
+
+store = Path(sys.argv[1])
+for work in (lambda: finalise_batch(store, command="a test"), lambda: batch_status(store), lambda: describe(store)):
+    before = steps()
+    sys.setprofile(count)
+    work()
+    sys.setprofile(None)
+    print(*(steps()[name] - before[name] for name in before))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts what is read and written in /proc")
+@pytest.mark.parametrize("kind", FEW)
+def test_four_times_the_units_take_four_times_the_steps(tmp_path, monkeypatch, kind):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from scale_store import make_store
+
+    counted = []
+    for n in (FEW[kind], MORE * FEW[kind]):
+        store = make_store(tmp_path / str(n), kind, n)
+        done = subprocess.run([sys.executable, "-c", COUNT, str(store)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        counted.append([list(map(int, line.split())) for line in done.stdout.splitlines()])
+    for few, many in zip(*counted, strict=True):
+        for one, other, slack in zip(few, many, SLACK, strict=True):
+            assert other <= TOLERANCE * MORE * one + slack, (kind, counted)
