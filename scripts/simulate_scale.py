@@ -1,7 +1,8 @@
 """What converting records of any size takes, simulated: units of skewed sizes on workers that one scheduler serves.
 
 A unit costs what was measured: a start, and seconds per GB of its archive. Finalise is one process: seconds per unit,
-and seconds per sample. Nothing is measured here; the defaults are figures of docs/performance.md and docs/scale.md.
+and seconds per sample. Nothing is measured here; the defaults are figures of docs/performance.md (an archive of one
+block, one core) and of docs/scale.md (Zarr).
 
 usage: python scripts/simulate_scale.py [--scale 1,10,1000,100000] [--workers 1,8,64,1000] [--json FILE]
 """
@@ -27,13 +28,13 @@ class Costs:
     """Measured costs. Seconds are of one worker with one core; sizes in bytes."""
 
     unit_seconds: float = 1.0  # start of a process, sync, record
-    gb_seconds: float = 55.0  # per GB of archive: unpack, check, pack
+    gb_seconds: float = 66.0  # per GB of archive: unpack, check, pack
     scheduler_seconds: float = 0.01  # a batch system or Dask hands out a unit
-    finalise_unit: float = 0.017  # Zarr: columns, digest and metadata of a unit
+    finalise_unit: float = 0.015  # Zarr: columns, digest and metadata of a unit
     finalise_sample: float = 2e-6
-    names_unit: int = 56  # files and folders of a unit in a Zarr store
+    names_unit: int = 53  # files and folders of a unit in a Zarr store
     names_shard: int = 5
-    metadata_unit: int = 10_500  # bytes of a unit in consolidated metadata
+    metadata_unit: int = 19_000  # bytes of a unit in consolidated metadata
     index_sample: int = 45  # bytes of a sample in the index, before compression
 
 
@@ -108,16 +109,17 @@ def simulate(scale: int, workers: int, costs: Costs, record: Record, seed: int =
         names=names,
         metadata_bytes=metadata,
         index_bytes=samples * costs.index_sample,
-        breaks=_breaks(largest_first, finalise, float(seconds.max()), names, metadata, costs, units),
+        breaks=_breaks(largest_first, finalise, float(seconds.max()), names, metadata, samples, costs, units),
     )
 
 
 def _breaks(
-    seconds: float, finalise: float, longest: float, names: int, metadata: int, costs: Costs, units: int
+    seconds: float, finalise: float, longest: float, names: int, metadata: int, samples: int, costs: Costs, units: int
 ) -> str:
     """What a user meets first, the worst first."""
     troubles = [
         ("metadata in one document", metadata / 100e6),  # 100 MB of JSON take seconds to parse at each opening
+        ("the index in one process", samples * costs.index_sample / 8e9),
         ("inodes", names / 1e6),  # what many clusters allow a user
         ("finalise in one process", finalise / max(3600.0, 0.1 * seconds)),
         ("one scheduler", units * costs.scheduler_seconds / seconds / 0.5),

@@ -151,17 +151,7 @@ def build(
         digest = None
         if not missing and not tally.failures:
             digest = complete(container, ledger, printable(command), ledger.planned(), tally)
-    summary = Summary(
-        store=store,
-        format=options.format,
-        codec=options.codec,
-        converted=tuple(tally.converted),
-        skipped=tuple(skipped),
-        failures=tuple(tally.failures),
-        missing=missing,
-        digest=digest,
-        seconds=time.monotonic() - began,
-    )
+    summary = tally.summary(store, options, skipped, missing, digest, time.monotonic() - began)
     if summary.failures:
         raise UnitsFailed(summary, again="run the same command again: what is done stays, and what came is kept")
     return summary

@@ -47,6 +47,28 @@ class Tally:
             self.failures.append(event)
         self.on_event(event)
 
+    def summary(
+        self,
+        store: Path,
+        options: Options,
+        skipped: Sequence[UnitRecord],
+        missing: tuple[str, ...],
+        digest: str | None,
+        seconds: float,
+    ) -> Summary:
+        """What the run did, with what it did not have to do."""
+        return Summary(
+            store=store,
+            format=options.format,
+            codec=options.codec,
+            converted=tuple(self.converted),
+            skipped=tuple(skipped),
+            failures=tuple(self.failures),
+            missing=missing,
+            digest=digest,
+            seconds=seconds,
+        )
+
 
 def convert(
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
@@ -194,17 +216,7 @@ def convert_plan(
                 digest = complete(container, ledger, command, ledger.planned(), tally)
     else:
         skipped, missing, digest = [], tuple(map(str, ledger.planned())), None
-    summary = Summary(
-        store=plan.store,
-        format=plan.options.format,
-        codec=plan.options.codec,
-        converted=tuple(tally.converted),
-        skipped=tuple(skipped),
-        failures=tuple(tally.failures),
-        missing=missing,
-        digest=digest,
-        seconds=time.monotonic() - began,
-    )
+    summary = tally.summary(plan.store, plan.options, skipped, missing, digest, time.monotonic() - began)
     if summary.failures:
         again = shlex.join([*(failure.source for failure in summary.failures), str(plan.store)])
         flags = plan.options.flags() + (cluster.flags() if cluster else "")
