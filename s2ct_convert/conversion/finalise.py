@@ -97,6 +97,7 @@ def expected_digest(ledger: Ledger, units: Sequence[UnitName]) -> str:
 def _index(container: Container, units: list[UnitName], tiles: tuple[str, ...]) -> dict[str, npt.NDArray[np.generic]]:
     """Columns of the index; units come sorted by split and tile, samples in a unit by localid."""
     parts: list[dict[str, npt.NDArray[np.generic]]] = []
+    number, dtype = {tile: i for i, tile in enumerate(tiles)}, {spec.name: spec.dtype for spec in index_arrays(tiles)}
     for unit in units:
         columns = container.columns(unit, ("localid", "row_start", "row_size", "time", "label"))
         n = len(columns["localid"])
@@ -104,7 +105,7 @@ def _index(container: Container, units: list[UnitName], tiles: tuple[str, ...]) 
         parts.append(
             {
                 "split": np.full(n, SPLITS.index(unit.split), np.int8),
-                "tile": np.full(n, tiles.index(unit.tile), np.int16),
+                "tile": np.full(n, number[unit.tile], dtype["tile"]),
                 "localid": columns["localid"],
                 "row_start": columns["row_start"][:-1],
                 "row_size": columns["row_size"],

@@ -134,9 +134,10 @@ UNIT_ATTRIBUTES: Attributes = {"Conventions": "CF-1.11", "featureType": "timeSer
 def index_arrays(tiles: tuple[str, ...]) -> tuple[ArraySpec, ...]:
     """Arrays of the index, one row per sample of the whole store, sorted by split, tile and localid."""
     row = ("sample",)
+    tile_dtype = "int16" if len(tiles) <= 1 << 15 else "int32"  # there are some 57,000 MGRS tiles
     return (
         ArraySpec("split", "int8", row, {"long_name": "split", **_flags(SPLITS, "int8")}),
-        ArraySpec("tile", "int16", row, {"long_name": "MGRS tile", **_flags(tiles, "int16")}),
+        ArraySpec("tile", tile_dtype, row, {"long_name": "MGRS tile", **_flags(tiles, tile_dtype)}),
         ArraySpec("localid", "int64", row, {"long_name": "sample id given by the authors"}),
         ArraySpec("row_start", "int64", row, {"long_name": "first observation of the sample in its unit"}),
         ArraySpec("row_size", "int32", row, {"long_name": "number of observations of the sample"}),

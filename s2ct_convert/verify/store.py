@@ -136,7 +136,7 @@ class _Check:
 
     def run(self, units: Sequence[Unit]) -> None:
         groups = {str(unit.name): (IMAGE, *unit_arrays(_label_pixels(unit))) for unit in units}
-        groups["index"] = index_arrays(())
+        groups["index"] = index_arrays(tuple(sorted({unit.name.tile for unit in units})))
         self._guarded("", lambda: self._tree(groups))
         digests: dict[str, str] = {}
         for unit in units:
@@ -226,12 +226,13 @@ def _label_pixels(unit: Unit) -> int:
 def _expected_index(units: Sequence[Unit], tiles: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
     """The index as it follows from the units, counted sample by sample."""
     rows: dict[str, list[Any]] = {spec.name: [] for spec in index_arrays(())}
+    number = {tile: i for i, tile in enumerate(tiles)}
     for unit in units:
         for i, localid in enumerate(unit.localid.tolist()):
             low, high = unit.row_start[i : i + 2].tolist()
             time, label = unit.time[low:high], unit.label[low:high]
             rows["split"].append(SPLITS.index(unit.name.split))
-            rows["tile"].append(tiles.index(unit.name.tile))
+            rows["tile"].append(number[unit.name.tile])
             rows["localid"].append(localid)
             rows["row_start"].append(low)
             rows["row_size"].append(high - low)

@@ -148,3 +148,12 @@ def test_only_the_date_and_the_history_depend_on_the_clock(monkeypatch):
 def test_root_attributes_are_text_and_finite_numbers():
     for name, value in root().items():
         assert isinstance(value, str | int) and math.isfinite(len(str(value))), name
+
+
+def test_numbers_of_tiles_are_wider_where_there_are_more_tiles_than_fit():
+    for n, dtype in ((1 << 15, "int16"), ((1 << 15) + 1, "int32")):
+        tiles = tuple(f"{i:05}" for i in range(n))
+        (tile,) = (spec for spec in index_arrays(tiles) if spec.name == "tile")
+        assert tile.dtype == dtype
+        assert tile.attributes["flag_values"].dtype == dtype
+        assert tile.attributes["flag_values"][-1] == n - 1
