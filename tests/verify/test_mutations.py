@@ -19,7 +19,7 @@ from makers import random_group, write_tfrecord
 import s2ct_convert
 from s2ct_convert.verify.store import verify_store
 
-FLIPS, BATCHES = 25, 10  # of each format; 500 in all, of which `make test` makes 200
+FLIPS, BATCHES = 25, 10  # of each format; 500 in all, of which `make test` makes 100
 QUICK = 4
 FORMATS = {"zarr": "m.zarr", "h5": "m.h5"}
 
