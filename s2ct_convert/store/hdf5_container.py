@@ -19,7 +19,16 @@ from ..durable import beside, has_files, publish, remove, sync_tree
 from ..names import UnitName
 from .codecs import Codec, hdf5_chunk_codec
 from .container import Columns
-from .hdf5_file import append_chunk, create_images, get_attributes, need_blosc, open_new, set_attributes, write_arrays
+from .hdf5_file import (
+    append_chunk,
+    create_images,
+    disk_errors,
+    get_attributes,
+    need_blosc,
+    open_new,
+    set_attributes,
+    write_arrays,
+)
 from .layout import CHUNK_OBS, IMAGE, ArraySpec, unit_arrays
 
 
@@ -101,7 +110,7 @@ class Hdf5Container:
         work: Path,
     ) -> None:
         remove(work)
-        with open_new(work) as file:
+        with disk_errors(work), open_new(work) as file:
             for unit in units:
                 split = file.require_group(unit.split)  # one made on the way to the unit would store its time
                 if self.linked and self.home(unit).exists():
@@ -143,21 +152,25 @@ class Hdf5Target:
 
     def __init__(self, path: Path, codec: Codec) -> None:
         self.path = path
-        self._file = open_new(path)
-        self._images = create_images(self._file, codec.parameters)
+        with disk_errors(path):
+            self._file = open_new(path)
+            self._images = create_images(self._file, codec.parameters)
 
     def append(self, chunk: bytes, rows: int) -> None:
-        append_chunk(self._images, chunk, rows)
+        with disk_errors(self.path):
+            append_chunk(self._images, chunk, rows)
 
     def read(self, number: int) -> bytes:
         _, chunk = self._images.id.read_direct_chunk((number * CHUNK_OBS, 0, 0, 0))
         return bytes(chunk)
 
     def finish(self, arrays: Sequence[ArraySpec], columns: Columns, attributes: Mapping[str, Any]) -> None:
-        write_arrays(self._file, arrays, columns)
-        set_attributes(self._file, attributes)
-        self._file.close()
+        with disk_errors(self.path):
+            write_arrays(self._file, arrays, columns)
+            set_attributes(self._file, attributes)
+            self._file.close()
         sync_tree(self.path)
 
     def close(self) -> None:
-        self._file.close()
+        with disk_errors(self.path):
+            self._file.close()

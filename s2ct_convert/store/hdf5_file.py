@@ -7,7 +7,10 @@ where only some have one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +29,25 @@ PURE_DIMENSION = "This is a netCDF dimension but not a netCDF variable. %10d"  #
 
 
 def open_new(path: Path) -> h5py.File:
-    """A new file; the caller has seen to it that nothing is there."""
+    """A new file; the caller has seen to it that nothing is there. To be used within :func:`disk_errors`."""
     return h5py.File(path, "x", libver=LIBVER)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Raise what HDF5 cannot write as ``OSError``.
+
+    h5py decides by the outermost message of HDF5's stack, and so tells a full disk as ``RuntimeError`` where it shows
+    as a cache is flushed or a file closed; the number of the system's error stands in the text (H5FDsec2.c).
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        number = re.search(r"\berrno = (\d+)", str(error))
+        if number is None:
+            raise
+        code = int(number[1])
+        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def create_images(group: h5py.Group, parameters: BloscParameters | Deflate) -> h5py.Dataset:
