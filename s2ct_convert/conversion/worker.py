@@ -22,7 +22,7 @@ from .ledger import Ledger
 from .records import Failure
 from .unit import UnitTask, convert_unit
 
-PROGRESS_BYTES = 1 << 20  # a progress event per MiB read
+PROGRESS_BYTES = 4 << 20  # read between two events of progress
 
 
 def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lambda: None) -> UnitDone | UnitFailed:
