@@ -28,7 +28,7 @@ import bench_reading
 from bench_conversion import Bench
 from bench_report import Row, in_turn, machine, print_report, write_json
 
-NAMES = ("parse", "zarr", "script", "archives", "growth", "hdf5", "memory", "startup", "codecs")
+NAMES = ("parse", "zarr", "script", "archives", "growth", "jobs", "hdf5", "memory", "startup", "codecs")
 CODEC_BYTES = 32_000_000  # of pixels, 71 chunks; level 9 of zstd packs some 5 MB a second
 
 
@@ -65,6 +65,7 @@ def rows_of(name: str, bench: Bench, tensorflow: Path | None) -> Iterator[Row]:
     benchmarks = {
         "zarr": bench_conversion.to_zarr,
         "growth": bench_archives.growth,
+        "jobs": bench_archives.jobs,
         "hdf5": bench_conversion.to_hdf5,
         "memory": bench_conversion.memory,
     }
