@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_SERVER = b"multiprocessing.forkserver"
+
 
 def children_of(pid: int) -> list[int]:
     """Processes whose parent this is."""
@@ -19,9 +21,16 @@ def children_of(pid: int) -> list[int]:
 
 
 def workers_of(pid: int) -> list[int]:
-    """Processes that make units for this one: forked from the server it keeps."""
-    servers = [child for child in children_of(pid) if b"multiprocessing.forkserver" in command_of(child)]
-    return [worker for server in servers for worker in children_of(server)]
+    """Processes that make units for this one: forked from the server it keeps, whose command line they have.
+
+    So has, for a moment, any other program that the server starts: libraries ask ``uname`` while they are imported.
+    """
+    return [worker for server in servers_of(pid) for worker in children_of(server) if _SERVER in command_of(worker)]
+
+
+def servers_of(pid: int) -> list[int]:
+    """The server this process keeps for its workers, if it has begun."""
+    return [child for child in children_of(pid) if _SERVER in command_of(child)]
 
 
 def command_of(pid: int) -> bytes:

@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import plain
 import pytest
 from makers import random_group, tfrecord_bytes
-from proc import children_of, command_of, workers_of
+from proc import servers_of, workers_of
 
 from .helpers import assert_no_store, assert_tidy
 
@@ -149,19 +151,23 @@ def test_an_impatient_user_who_presses_ctrl_c_thrice_sees_no_traceback(tmp_path,
     assert_tidy(tmp_path / "x.h5")
 
 
+def interrupt_first(process: subprocess.Popen[str], find: Callable[[int], list[int]]) -> None:
+    """SIGINT to the first process found that still lives when it is sent."""
+    while process.poll() is None:
+        for pid in find(process.pid)[:1]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+                return
+    raise AssertionError("the run ended before there was one")
+
+
 @linux_only
 def test_ctrl_c_while_a_worker_is_starting_is_left_to_the_parent(tmp_path, sources):
     """A terminal sends it to all; a worker that dies of it before it can ignore it shows a traceback."""
     process = start(tmp_path, sources, "x.zarr", 2)
     read_to(process, "2 units to convert")
-    servers: list[int] = []
-    while not servers:
-        assert process.poll() is None
-        servers = [pid for pid in children_of(process.pid) if b"multiprocessing.forkserver" in command_of(pid)]
-    os.kill(servers[0], signal.SIGINT)
-    while not (begun := workers_of(process.pid)):
-        assert process.poll() is None
-    os.kill(begun[0], signal.SIGINT)
+    interrupt_first(process, servers_of)
+    interrupt_first(process, workers_of)
     _, stderr = process.communicate(timeout=60)
     assert "Traceback" not in stderr
     assert process.returncode == 0, stderr
