@@ -84,7 +84,7 @@ class Lease:
                 owner = self.listen() if self._beats else self.owner()
                 if owner:
                     raise self.refusal(owner) from None
-                self._bury()
+                self.bury()
                 continue
             _held.add(self._token)
             with os.fdopen(fd, "w") as file:
@@ -92,8 +92,8 @@ class Lease:
             return
         raise Incomplete("another process takes this again and again", where=str(self._subject))
 
-    def _bury(self) -> None:
-        """Delete the lease of one who is dead. Of many who find it one at a time does, and looks again: else the second
+    def bury(self) -> None:
+        """Delete it if it is of one who is dead. Of many who find it one at a time does, and looks again: else the second
         would delete what the first has taken meanwhile.
         """
         busy = self.path.with_name(f"{self.path.name}.breaking")

@@ -122,12 +122,15 @@ class Ledger:
     def held_units(self) -> list[tuple[Lease, Owner | str]]:
         """Leases of units that somebody living holds."""
         out = []
-        for path in sorted(self._leases.glob("*.lease")):
-            if path.name != _RUN:
-                lease = self.unit_lease(UnitName(*path.stem.split("_")))
-                if owner := lease.owner():
-                    out.append((lease, owner))
+        for lease in self._unit_leases():
+            if owner := lease.owner():
+                out.append((lease, owner))
         return out
+
+    def _unit_leases(self) -> list[Lease]:
+        """Those that somebody has taken, or was about to delete when he died."""
+        names = {path.name.partition(".")[0] for path in self._leases.glob("*.lease*")} - {_RUN.partition(".")[0]}
+        return [self.unit_lease(UnitName(*name.split("_"))) for name in sorted(names)]
 
     def make_leases(self) -> None:
         """See that leases can be taken, before there is a ledger."""
@@ -157,6 +160,8 @@ class Ledger:
             owner = re.search(r"\.([^.]+\.\d+)(\.sorted)?$", path.name)
             if everything or owner is None or not may_be_alive(owner[1]):
                 remove(path)
+        for lease in self._unit_leases():  # of a unit that is done nobody takes it again
+            lease.bury()
 
     def check_options(self, options: Options, store: Path) -> None:
         """Refuse to go on with other options than the store was begun with.

@@ -107,6 +107,24 @@ class TestClean:
         ledger.clean()
         assert all((path / "half").exists() for path in kept)
 
+    def test_a_lease_of_a_dead_process_is_deleted_and_one_that_is_held_stays(self, ledger, tmp_path):
+        """One that is killed right after its unit was done leaves it, and of a done unit nobody takes it again."""
+        code = (
+            "import os, pathlib, signal, sys\n"
+            "from s2ct_convert.conversion.ledger import Ledger\n"
+            "from s2ct_convert.names import UnitName\n"
+            "Ledger(pathlib.Path(sys.argv[1])).unit_lease(UnitName('train', '50SMG')).take()\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.zarr")])
+        leases = ledger.path / "leases"
+        (leases / "test_31TCJ.lease.breaking").touch()  # killed while it deleted one
+        os.utime(leases / "test_31TCJ.lease.breaking", (0, 0))
+        with ledger.unit_lease(RGN).held(), ledger.run_lease().held():
+            assert len(list(leases.iterdir())) == 4
+            ledger.clean()
+            assert sorted(path.name for path in leases.iterdir()) == ["run.lease", "val_49RGN.lease"]
+
     def test_two_processes_never_work_at_the_same_path(self, ledger):
         mine = ledger.work_path("train_50SMG")
         assert mine.name.endswith(f".{os.getpid()}")
