@@ -93,7 +93,7 @@ class Lease:
         raise Incomplete("another process takes this again and again", where=str(self._subject))
 
     def bury(self) -> None:
-        """Delete it if its owner is dead. Of many who find it one at a time does, and looks again: else the second would
+        """Delete it if its owner is dead. Of many who find it one at a time does and looks again, else the second would
         delete what the first has taken meanwhile.
         """
         busy = self.path.with_name(f"{self.path.name}.breaking")
