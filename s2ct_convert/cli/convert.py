@@ -65,6 +65,12 @@ def convert(
     s2ct convert archives/ clouds.zarr --split train --codec small -j 8
     s2ct convert --plan plan.json
     """
+    jobs_here = (jobs or options.available_cores()) if engine == "local" else 1
+    if jobs_here > 1 and (plan_file or len(paths) > 2 or any(path.is_dir() for path in paths[:-1])):
+        from ..conversion.server import start_server
+
+        start_server()  # there may be several units; it imports what they need while this process does
+
     from ..conversion.run import convert_plan
     from ..conversion.summary import UnitsFailed
     from ..errors import WrongUsage

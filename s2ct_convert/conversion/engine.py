@@ -12,12 +12,12 @@ import os
 import signal
 from collections import deque
 from collections.abc import Sequence
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 
 from ..errors import EXIT_INCOMPLETE, EXIT_MACHINE
 from ..processes import peak_memory
 from .events import Event, OnEvent, UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried
+from .server import start_server
 from .unit import UnitTask
 from .worker import make_unit, note_failure, work
 
@@ -40,7 +40,7 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
     A worker that is killed (SIGKILL: mostly for the memory it took) is tried once more at the end, with half as many
     others beside it.
     """
-    _start_server()
+    start_server()
     waiting = deque(tasks)
     running: list[_Worker] = []
     retried: set[str] = set()
@@ -146,17 +146,6 @@ class _Worker:
         failure = UnitFailed(self.unit, str(self.task.source.path), EXIT_INCOMPLETE, message)
         note_failure(self.task, failure, self._peak or None)
         return failure
-
-
-def _start_server() -> None:
-    """Start the server that workers are forked from, unless it runs. Ctrl-C reaches neither it nor a new worker."""
-    resource_tracker.ensure_running()  # or the server does it, and lifts what is blocked here
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        multiprocessing.set_forkserver_preload([work.__module__])
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _stops_the_run(event: UnitDone | UnitFailed) -> bool:

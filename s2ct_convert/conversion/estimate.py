@@ -19,7 +19,6 @@ import google_crc32c
 import numpy as np
 
 from ..errors import S2ctError
-from ..source.archive import read_archive
 from ..source.find import Source
 from ..source.read import open_source
 from ..store.container import Container
@@ -177,6 +176,8 @@ def _unpacked(file: SourceFile) -> int:
     """Bytes of the TFRecord; those of one that is wrapped otherwise than by 7z are not known before it is read."""
     if file.source.member is None:
         return file.bytes
+    from ..source.archive import read_archive  # slow to import, and only archives need it
+
     with suppress(S2ctError):
         return sum(one.size for one in read_archive(file.source.path).members if one.name == file.source.member)
     return file.bytes

@@ -20,7 +20,6 @@ from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..version import __version__
 from .claim import alone, claim
 from .dask_cluster import WORKERS_TIMEOUT, Cluster, find_cluster
-from .dask_engine import look_at, run_dask
 from .engine import run_here, run_processes
 from .estimate import PEAK_BYTES, share
 from .events import Event, Note, OnEvent, Started, UnitDone, UnitFailed
@@ -198,6 +197,8 @@ def convert_plan(
     if plan.sources:
         with alone(ledger, tally):
             if cluster:
+                from .dask_engine import look_at
+
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or begun
             claim(container, ledger, plan.options, overwrite=overwrite)
             skipped, todo = sort_out(plan, container, ledger)
@@ -255,6 +256,8 @@ def _make_units(
     tasks = [dataclasses.replace(task, threads=threads) for task in tasks]
     try:
         if cluster:
+            from .dask_engine import run_dask
+
             run_dask(tasks, cluster, on_event)
         elif concurrent == 1:
             run_here(tasks, on_event)

@@ -27,9 +27,7 @@ from ..source.read import open_source
 from ..source.samples import Grouper
 from ..store.codecs import find_codec
 from ..store.container import Container
-from ..store.hdf5_container import Hdf5Container
 from ..store.unit_writer import Rows, UnitContent, UnitWriter
-from ..store.zarr_container import ZarrContainer
 from ..version import __version__
 from .ledger import Ledger
 from .records import Options, UnitFile, UnitRecord, checksums
@@ -52,7 +50,11 @@ def open_container(store: Path, options: Options) -> Container:
     """The container that these options ask for."""
     codec = find_codec(options.format, options.codec)
     if options.format == "zarr":
+        from ..store.zarr_container import ZarrContainer  # slow to import, and HDF5 does without it
+
         return ZarrContainer(store, codec)
+    from ..store.hdf5_container import Hdf5Container
+
     return Hdf5Container(store, codec, linked=options.linked)
 
 

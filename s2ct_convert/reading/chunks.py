@@ -10,19 +10,21 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import google_crc32c
 import h5py
 import numpy as np
 import numpy.typing as npt
-import zarr
 from isal import isal_zlib
 from numcodecs.blosc import Blosc
 from numcodecs.fletcher32 import Fletcher32
 
 from ..errors import NotAStore, StoreDamaged
 from ..store.codecs import BLOSC_FILTER
+
+if TYPE_CHECKING:
+    import zarr
 
 Pixels = npt.NDArray[np.uint16]
 Bytes = npt.NDArray[np.uint8]

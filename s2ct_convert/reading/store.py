@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from ..errors import Incomplete, NotAStore
 from ..names import SPLITS, UnitName
@@ -282,6 +281,8 @@ def is_ours(path: Path) -> bool:
 def _open_zarr(path: Path) -> Store:
     if not (path / "zarr.json").exists():
         raise NotAStore("this folder is no Zarr v3 group", where=str(path), found="no zarr.json in it")
+    import zarr  # slow to import, and HDF5 does without it
+
     try:
         root = zarr.open_group(path, mode="r", zarr_format=3)
     except ValueError as error:  # an array, or metadata that is broken

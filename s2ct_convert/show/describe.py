@@ -18,8 +18,9 @@ from ..errors import NotAStore, S2ctError
 from ..names import UnitName
 from ..reading.store import Store, open_store
 from ..reading.unit import Unit
-from ..source.archive import SIGNATURE, count_lzma2_blocks, read_archive
+from ..source.archive import count_lzma2_blocks, read_archive
 from ..source.find import Source, find_sources
+from ..source.native import SIGNATURE
 from ..source.read import open_source
 from ..source.samples import Grouper
 from ..store.codecs import Deflate, find_codec

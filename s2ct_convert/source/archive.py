@@ -28,10 +28,8 @@ from ..errors import (
 from .archive_errors import AGAIN, encrypted, explained, unsupported
 from .lzma2 import Lzma2Stream, Packed, count_blocks, find_packed
 from .member_stream import MemberStream
-from .native import PYTHON, NativeStream, Unpacker, why_not
+from .native import PYTHON, SIGNATURE, NativeStream, Unpacker, why_not
 from .stream import Readable, SourceReader
-
-SIGNATURE = b"7z\xbc\xaf\x27\x1c"
 
 
 @dataclass(frozen=True)

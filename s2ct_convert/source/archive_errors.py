@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from py7zr.exceptions import CrcError, PasswordRequired, UnsupportedCompressionMethodError
-
 from ..errors import ArchiveDamaged, ArchiveUnsupported, MachineError, S2ctError
 
 AGAIN = "the file is damaged: check it against its md5 and fetch it again"
@@ -21,6 +19,8 @@ def encrypted(name: str) -> ArchiveUnsupported:
 @contextmanager
 def explained(name: str) -> Iterator[None]:
     """Turn what py7zr raises into our errors."""
+    from py7zr.exceptions import CrcError, PasswordRequired, UnsupportedCompressionMethodError  # slow to import
+
     try:
         yield
     except S2ctError:

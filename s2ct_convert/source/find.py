@@ -9,11 +9,15 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import BadName, CountMismatch, NotAnArchive, NotATFRecord, S2ctError, WrongUsage, from_os_error
 from ..names import UnitName, parse_name
-from .archive import SIGNATURE, Member, read_archive
+from .native import SIGNATURE
 from .tfrecord import HEADER_BYTES, is_header
+
+if TYPE_CHECKING:
+    from .archive import Member
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,8 @@ def _unusable(file: Path, error: S2ctError) -> Unusable:
 
 def _from_archive(path: Path, notes: list[str]) -> list[Source]:
     """Sources in one archive: the members with a published name, else its only file under the archive's name."""
+    from .archive import read_archive  # slow to import, and only archives need it
+
     try:
         members = read_archive(path).members
     except OSError as error:

@@ -28,6 +28,8 @@ from ..errors import ArchiveDamaged, Incomplete, MachineError, SourceError, Wron
 from .archive_errors import AGAIN, unsupported
 from .stream import PIECE_BYTES, SourceReader
 
+SIGNATURE = b"7z\xbc\xaf\x27\x1c"  # first bytes of a .7z (7zFormat.txt)
+
 UNPACKERS = ("auto", "python", "7zz")
 PROGRAMS = ("7zz", "7z")
 # The oldest that is taken unasked: before 18.01 LZMA2 was unpacked by one thread, and before 21.01 there was no 7zz.

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import WrongUsage
-from .archive import open_member
 from .example import Example, decode_example
 from .find import Source, find_sources
 from .native import PYTHON, Unpacker
@@ -60,6 +59,8 @@ def open_source(
         if source.member is None:
             yield SourceExamples(source, file, file, None)
         else:
+            from .archive import open_member  # slow to import, and only archives need it
+
             with open_member(file, source.member, threads=threads, unpacker=unpacker) as stream:
                 yield SourceExamples(source, file, stream, stream.unpacker)
 

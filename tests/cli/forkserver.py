@@ -54,6 +54,7 @@ def _serve() -> None:
     from s2ct_convert.show import describe, lanes, preview, progress  # noqa: F401
     from s2ct_convert.show.sheet import new_sheet
     from s2ct_convert.source import extract  # noqa: F401
+    from s2ct_convert.store import hdf5_container, zarr_container  # noqa: F401
 
     with new_sheet(1, 1) as sheet:  # loads matplotlib and its font
         sheet.text(0, 0, "x", size=9)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from makers import write_archive
 
 from s2ct_convert.cli import cli
 from s2ct_convert.version import __version__
@@ -150,6 +151,24 @@ LIGHT = {
     "help": "from s2ct_convert.cli import cli; cli.main(['convert', '--help'], standalone_mode=False)",
     "errors and names": "import s2ct_convert.errors, s2ct_convert.names",
 }
+
+
+@pytest.mark.parametrize(
+    ("source", "store", "without"),
+    [
+        ("train_50SMG_2.7z", "x.h5", {"zarr", "asyncio", "dask"}),
+        ("train_50SMG_2", "x.h5", {"zarr", "asyncio", "dask", "py7zr"}),
+        ("train_50SMG_2", "x.zarr", {"dask", "py7zr"}),
+    ],
+)
+def test_a_conversion_imports_only_what_it_needs(tmp_path, source, store, without):
+    """A third of a second, which every job of a cluster and every worker pays."""
+    write_archive(tmp_path / "train_50SMG_2.7z", {"train_50SMG_2": right_source(tmp_path).read_bytes()})
+    convert = f"import sys, s2ct_convert; s2ct_convert.convert({source!r}, {store!r})"
+    code = f"{convert}; print({without} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.parametrize("what", LIGHT)
