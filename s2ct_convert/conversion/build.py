@@ -28,7 +28,7 @@ from ..record.manifest import DEFAULT_RECORD, RecordFile, read_lock
 from ..record.policy import RetryPolicy
 from ..record.selection import Selection
 from ..source.find import find_sources
-from ..source.native import find_unpacker
+from ..source.unpackers import find_unpacker
 from ..store.container import Container
 from .archives import Archives, Piece
 from .claim import alone, claim

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import WrongUsage
 from ..names import UnitName, printable
 from ..source.find import Source
-from ..source.native import find_unpacker
+from ..source.unpackers import find_unpacker
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..version import __version__

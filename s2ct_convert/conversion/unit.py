@@ -22,9 +22,9 @@ from ..errors import SourceError
 from ..names import UnitName, printable
 from ..processes import peak_memory
 from ..source.find import Source
-from ..source.native import find_unpacker
 from ..source.read import open_source
 from ..source.samples import Grouper
+from ..source.unpackers import find_unpacker
 from ..store.codecs import find_codec
 from ..store.container import Container
 from ..store.unit_writer import Rows, UnitContent, UnitWriter

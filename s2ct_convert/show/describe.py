@@ -20,9 +20,9 @@ from ..reading.store import Store, open_store
 from ..reading.unit import Unit
 from ..source.archive import count_lzma2_blocks, read_archive
 from ..source.find import Source, find_sources
-from ..source.native import SIGNATURE
 from ..source.read import open_source
 from ..source.samples import Grouper
+from ..source.unpackers import SIGNATURE
 from ..store.codecs import Deflate, find_codec
 from ..store.layout import LABELS
 

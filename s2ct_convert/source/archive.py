@@ -28,8 +28,9 @@ from ..errors import (
 from .archive_errors import AGAIN, encrypted, explained, unsupported
 from .lzma2 import Lzma2Stream, Packed, count_blocks, find_packed
 from .member_stream import MemberStream
-from .native import PYTHON, SIGNATURE, NativeStream, Unpacker, why_not
+from .native import NativeStream, why_not
 from .stream import Readable, SourceReader
+from .unpackers import PYTHON, SIGNATURE, Unpacker
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import BadName, CountMismatch, NotAnArchive, NotATFRecord, S2ctError, WrongUsage, from_os_error
 from ..names import UnitName, parse_name
-from .native import SIGNATURE
 from .tfrecord import HEADER_BYTES, is_header
+from .unpackers import SIGNATURE
 
 if TYPE_CHECKING:
     from .archive import Member

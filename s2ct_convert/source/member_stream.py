@@ -10,7 +10,7 @@ from py7zr.io import Py7zIO, WriterFactory
 
 from ..errors import ArchiveDamaged
 from .archive_errors import AGAIN, explained
-from .native import PYTHON
+from .unpackers import PYTHON
 
 BUFFER_BYTES = 8 << 20  # what may wait between the unpacker and the parser
 

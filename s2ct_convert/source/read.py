@@ -14,9 +14,9 @@ import numpy.typing as npt
 from ..errors import WrongUsage
 from .example import Example, decode_example
 from .find import Source, find_sources
-from .native import PYTHON, Unpacker
 from .stream import Readable, SourceReader
 from .tfrecord import read_records, unwrap
+from .unpackers import PYTHON, Unpacker
 
 
 class SourceExamples:

@@ -10,7 +10,7 @@ import plain
 import pytest
 
 import s2ct_convert
-from s2ct_convert.conversion import run
+from s2ct_convert.conversion import dask_engine
 from s2ct_convert.conversion.dask_crew import PEAK_BYTES
 from s2ct_convert.conversion.events import Note, UnitDone, UnitFailed, UnitProgress, UnitStarted
 from s2ct_convert.errors import EXIT_SOURCE, MachineError, NetworkError, WrongUsage
@@ -90,7 +90,7 @@ def test_a_fault_of_the_machine_begins_no_other_unit(dask, tmp_path, monkeypatch
     """The folder of the ledger's work turns into a file: nothing can be written any more."""
     store = tmp_path / "x.zarr"
     dask.start_workers(1)
-    run_dask = run.run_dask
+    run_dask = dask_engine.run_dask
 
     def without_work(tasks, cluster, on_event):
         work = Path(f"{store}.s2ct") / "work"
@@ -101,7 +101,7 @@ def test_a_fault_of_the_machine_begins_no_other_unit(dask, tmp_path, monkeypatch
         finally:
             work.unlink()
 
-    monkeypatch.setattr(run, "run_dask", without_work)
+    monkeypatch.setattr(dask_engine, "run_dask", without_work)
     with pytest.raises(s2ct_convert.UnitsFailed) as caught:
         convert(dask, SAMPLE, store)
     assert caught.value.exit_code == 6
@@ -146,14 +146,14 @@ def test_a_worker_that_comes_later_gets_units_too(dask, tmp_path, long_sources, 
             if len(done) == 3:
                 os.close(os.open(stuck, os.O_WRONLY))
 
-    run_dask = run.run_dask
+    run_dask = dask_engine.run_dask
 
     def with_a_pipe(tasks, cluster, listener):
         stuck.unlink()
         os.mkfifo(stuck)
         run_dask(tasks, cluster, listener)
 
-    monkeypatch.setattr(run, "run_dask", with_a_pipe)
+    monkeypatch.setattr(dask_engine, "run_dask", with_a_pipe)
     with pytest.raises(s2ct_convert.UnitsFailed) as caught:
         convert(dask, folder, tmp_path / "x.h5", on_event=on_event)
     assert len(caught.value.summary.converted) == 3

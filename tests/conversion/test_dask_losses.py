@@ -14,7 +14,7 @@ import plain
 import pytest
 
 import s2ct_convert
-from s2ct_convert.conversion import run
+from s2ct_convert.conversion import dask_engine
 from s2ct_convert.conversion.events import Note, UnitDone, UnitFailed, UnitStarted
 from s2ct_convert.errors import Incomplete
 
@@ -149,7 +149,7 @@ def test_a_unit_that_kills_its_worker_thrice_is_given_up_and_the_others_are_done
                     killed.append(dask.addresses()[pid])
                     os.kill(pid, signal.SIGKILL)
 
-    run_dask, listener = run.run_dask, Listener(store)
+    run_dask, listener = dask_engine.run_dask, Listener(store)
 
     def with_a_pipe(tasks, cluster, on_event):
         (folder / "train_31TCJ_24").unlink()
@@ -158,7 +158,7 @@ def test_a_unit_that_kills_its_worker_thrice_is_given_up_and_the_others_are_done
         run_dask(tasks, cluster, on_event)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(s2ct_convert.UnitsFailed) as caught:
-        patch.setattr(run, "run_dask", with_a_pipe)
+        patch.setattr(dask_engine, "run_dask", with_a_pipe)
         convert(dask, folder, listener, store)
     (failed,) = listener.of(UnitFailed)
     assert (failed.unit, failed.exit_code, failed.bug) == ("train/31TCJ", 3, False)

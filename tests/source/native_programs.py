@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from s2ct_convert.errors import WrongUsage
-from s2ct_convert.source.native import Unpacker, find_unpacker
+from s2ct_convert.source.unpackers import Unpacker, find_unpacker
 
 try:
     PROGRAM = dataclasses.replace(find_unpacker("7zz"), required=False)

@@ -23,9 +23,10 @@ import s2ct_convert
 from s2ct_convert.errors import ArchiveDamaged, Incomplete, MachineError, S2ctError, SourceError, WrongUsage
 from s2ct_convert.source.archive import open_member, read_archive
 from s2ct_convert.source.find import find_sources
-from s2ct_convert.source.native import PIPE_BYTES, PYTHON, Unpacker, find_unpacker
+from s2ct_convert.source.native import PIPE_BYTES
 from s2ct_convert.source.read import open_source
 from s2ct_convert.source.stream import SourceReader
+from s2ct_convert.source.unpackers import PYTHON, Unpacker, find_unpacker
 
 from .native_programs import PROGRAM, children, needs_7zip, script, wait_until_gone, without_a_wheel
 from .sevenzip import handmade, seven_zip, with_start_header
@@ -217,7 +218,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from s2ct_convert.source.archive import open_member
-from s2ct_convert.source.native import find_unpacker
+from s2ct_convert.source.unpackers import find_unpacker
 from s2ct_convert.source.stream import SourceReader
 with SourceReader(Path(sys.argv[1])) as file, open_member(file, sys.argv[2], unpacker=find_unpacker("7zz")) as stream:
     stream.read(1)
