@@ -118,7 +118,9 @@ def hdf5_chunk_codec(parameters: BloscParameters | Deflate) -> tuple[Encode, Dec
 
         def pack(chunk: Chunk) -> bytes:
             # The shuffle filter: all low bytes, then all high bytes.
-            planes = np.ascontiguousarray(chunk.view(np.uint8).reshape(-1, 2).T)
+            values = chunk.reshape(-1)
+            planes = np.empty((2, len(values)), np.uint8)
+            planes[0], planes[1] = values, values >> 8
             return isal_zlib.compress(planes, level)
 
         def unpack(data: Any) -> Any:

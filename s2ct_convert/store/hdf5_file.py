@@ -80,8 +80,8 @@ def append_chunk(images: h5py.Dataset, chunk: bytes, rows: int) -> None:
 
     It grows by the rows in use: shrinking later would make HDF5 decode the last chunk and encode it anew.
     """
-    n_obs = len(images)
-    images.resize(n_obs + rows, axis=0)
+    n_obs = images.id.shape[0]  # of h5py's low level, as set_extent: len and resize take as long as packing a chunk
+    images.id.set_extent((n_obs + rows, *OBS_SHAPE))
     images.id.write_direct_chunk((n_obs, 0, 0, 0), chunk)
 
 
