@@ -12,11 +12,13 @@ import re
 import shutil
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from .processes import may_be_alive, owner_tag
 
+BEHIND_BYTES = 32 << 20  # written before the disk is asked for them
 _TEMPORARY = ".s2ct-tmp"  # end of the names that only a process at work has, or one that was killed
 
 
@@ -42,6 +44,39 @@ def sync_tree(root: Path) -> None:
         sync(Path(folder))
     if root.is_file():
         sync(root)
+
+
+class WriteBehind:
+    """Has the disk write a file that grows, in a thread, so that the fsync at its end waits for little.
+
+    An error of the disk is told once, to whoever syncs first: here it is raised by ``grew`` or ``finish``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="s2ct-fsync")
+        self._syncing: Future[None] | None = None
+        self._fresh = 0
+
+    def grew(self, n: int) -> None:
+        """``n`` bytes more were written. Does not wait for the disk."""
+        self._fresh += n
+        if self._fresh >= BEHIND_BYTES and (self._syncing is None or self._syncing.done()):
+            self.finish()
+            self._syncing, self._fresh = self._executor.submit(os.fsync, self._fd), 0
+
+    def finish(self) -> None:
+        """Wait for the disk to have done what it was asked; what was written since is not asked for."""
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.result()
+
+    def close(self) -> None:
+        """Let go of the file; can be called again."""
+        self._executor.shutdown()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def publish(work: Path, final: Path) -> None:

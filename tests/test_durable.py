@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from s2ct_convert.durable import beside, publish, remove, size_of, sweep, sync, sync_tree, write_atomic
+from s2ct_convert import durable
+from s2ct_convert.durable import WriteBehind, beside, publish, remove, size_of, sweep, sync, sync_tree, write_atomic
 
 LEFT_OVER = ".s2ct-tmp"
 
@@ -270,3 +273,61 @@ def test_beside_a_link_is_where_the_link_is(tmp_path):
 def test_the_size_is_that_of_all_files(tmp_path, name, size):
     tree(tmp_path / "x")
     assert size_of(tmp_path / name) == size
+
+
+class TestWriteBehind:
+    @pytest.fixture
+    def path(self, tmp_path, monkeypatch) -> Path:
+        monkeypatch.setattr(durable, "BEHIND_BYTES", 100)
+        path = tmp_path / "growing"
+        path.write_bytes(bytes(1000))
+        return path
+
+    @needs_proc
+    def test_the_disk_is_asked_once_for_each_so_many_bytes(self, path, steps):
+        with closing(WriteBehind(path)) as behind:
+            for n, asked in ((60, 0), (39, 0), (1, 1), (99, 1), (500, 2), (0, 2)):
+                behind.grew(n)
+                behind.finish()
+                assert steps == [("sync", "growing")] * asked
+
+    def test_nobody_waits_for_a_slow_disk_and_it_is_not_asked_twice_at_a_time(self, path, monkeypatch):
+        began, go_on, calls = threading.Event(), threading.Event(), []
+
+        def slow(fd: int) -> None:
+            calls.append(fd)
+            began.set()
+            assert go_on.wait(60)
+
+        monkeypatch.setattr(os, "fsync", slow)
+        with closing(WriteBehind(path)) as behind:
+            behind.grew(100)
+            assert began.wait(60)
+            for _ in range(5):
+                behind.grew(100)
+            assert len(calls) == 1
+            go_on.set()
+            behind.finish()
+            behind.grew(0)  # what has come together since
+            behind.finish()
+            assert len(calls) == 2
+
+    @pytest.mark.parametrize("call", ["finish", "grew"])
+    def test_what_the_disk_says_is_raised(self, path, monkeypatch, call):
+        def broken(fd: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(os, "fsync", broken)
+        with closing(WriteBehind(path)) as behind:
+            behind.grew(100)
+            behind._syncing.exception()  # it has been tried
+            with pytest.raises(OSError, match="Input/output error"):
+                behind.finish() if call == "finish" else behind.grew(100)
+
+    def test_no_file_stays_open(self, path):
+        before = open_files()
+        behind = WriteBehind(path)
+        behind.grew(100)
+        behind.close()
+        behind.close()
+        assert open_files() == before

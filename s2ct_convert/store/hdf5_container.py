@@ -7,7 +7,7 @@ stores too big to be there twice. The folder of units is then a part of the stor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import beside, has_files, publish, remove, sync_tree
+from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree
 from ..names import UnitName
 from .codecs import Codec, hdf5_chunk_codec
 from .container import Columns
@@ -110,15 +110,16 @@ class Hdf5Container:
         work: Path,
     ) -> None:
         remove(work)
-        with disk_errors(work), open_new(work) as file:
+        with disk_errors(work), open_new(work) as file, closing(WriteBehind(work)) as behind:
             for unit in units:
                 split = file.require_group(unit.split)  # one made on the way to the unit would store its time
                 if self.linked and self.home(unit).exists():
                     split[unit.tile] = h5py.ExternalLink(f"{self.units.name}/{unit.key}.h5", "/")
                 else:
-                    self._copy(unit, split.create_group(unit.tile))
+                    self._copy(unit, split.create_group(unit.tile), behind)
             write_arrays(file.create_group("index"), arrays, index)
             set_attributes(file, attributes)
+            behind.finish()
         sync_tree(work)
         publish(work, self.path)
 
@@ -130,7 +131,7 @@ class Hdf5Container:
             with suppress(OSError):  # not empty: not ours to delete
                 self.units.rmdir()
 
-    def _copy(self, unit: UnitName, group: h5py.Group) -> None:
+    def _copy(self, unit: UnitName, group: h5py.Group, behind: WriteBehind) -> None:
         """Copy a unit from its file, else from the store as it was, chunks as they are."""
         with self._group(unit) as source:
             images = source[IMAGE.name]
@@ -138,6 +139,7 @@ class Hdf5Container:
             for row in range(0, len(images), CHUNK_OBS):
                 _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
                 append_chunk(copy, chunk, min(CHUNK_OBS, len(images) - row))
+                behind.grew(len(chunk))
             specs = unit_arrays(36 if source["label"].ndim == 3 else 1)
             write_arrays(group, specs, {spec.name: source[spec.name][...] for spec in specs})
             set_attributes(group, get_attributes(source))
@@ -155,10 +157,12 @@ class Hdf5Target:
         with disk_errors(path):
             self._file = open_new(path)
             self._images = create_images(self._file, codec.parameters)
+        self._behind = WriteBehind(path)
 
     def append(self, chunk: bytes, rows: int) -> None:
         with disk_errors(self.path):
             append_chunk(self._images, chunk, rows)
+        self._behind.grew(len(chunk))
 
     def read(self, number: int) -> bytes:
         _, chunk = self._images.id.read_direct_chunk((number * CHUNK_OBS, 0, 0, 0))
@@ -169,8 +173,10 @@ class Hdf5Target:
             write_arrays(self._file, arrays, columns)
             set_attributes(self._file, attributes)
             self._file.close()
+        self._behind.finish()
         sync_tree(self.path)
 
     def close(self) -> None:
+        self._behind.close()
         with disk_errors(self.path):
             self._file.close()
