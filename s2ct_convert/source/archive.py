@@ -28,7 +28,7 @@ from ..errors import (
 from .archive_errors import AGAIN, encrypted, explained, unsupported
 from .lzma2 import Lzma2Stream, Packed, count_blocks, find_packed
 from .member_stream import MemberStream
-from .native import NativeStream, why_not
+from .native import NativeStream, is_alone, why_not
 from .stream import Readable, SourceReader
 from .unpackers import PYTHON, SIGNATURE, Unpacker
 
@@ -117,10 +117,12 @@ def open_member(
             raise SourceError(f"there is no file {name!r} in the archive", where=where)
         told = PYTHON.name
         if unpacker.program is not None:
-            if (reason := why_not(name, [one.filename for one in archive.files])) is None:
+            names = [one.filename for one in archive.files if not one.is_directory]
+            if (reason := why_not(name, names)) is None:
                 (member,) = (one for one in archive.files if one.filename == name)
                 size, crc32, place = int(member.uncompressed), _crc32(member), f"{where}: {name}"
-                native = NativeStream(file, name, size, crc32, where=place, unpacker=unpacker, threads=threads)
+                asked = None if is_alone(name, names) else name
+                native = NativeStream(file, asked, size, crc32, where=place, unpacker=unpacker, threads=threads)
                 with closing(native):
                     native.start()
                     yield native

@@ -29,16 +29,23 @@ _TOLD_BYTES = 4096  # of what the program says on stderr, the last
 
 
 def why_not(name: str, names: Sequence[str]) -> str | None:
-    """Why a member cannot be asked for by its name; None if it can.
+    """Why a member of an archive with these ``names`` (folders left out) cannot be asked for; None if it can.
 
-    To 7-Zip names are patterns, and a folder stands for all that is in it. ``-spd`` and ``--`` help against the first;
+    One that is alone needs no name, which is how the record is packed. To 7-Zip names are patterns, and a folder stands for all that is in it. ``-spd`` and ``--`` help against the first;
     besides, py7zr tells ``\\`` as ``/``, and what is not ASCII depends on the locale.
     """
+    if is_alone(name, names):
+        return None
     if not name.isascii() or not name.isprintable() or "/" in name or "\\" in name:
         return "its name is not plain"
     if names.count(name) != 1 or any(other.startswith(name + "/") for other in names):
         return "its name stands for more than this member"
     return None
+
+
+def is_alone(name: str, names: Sequence[str]) -> bool:
+    """Whether a member is all that comes out of the archive."""
+    return list(names) == [name]
 
 
 class NativeStream:
@@ -50,8 +57,8 @@ class NativeStream:
     ----------
     file : SourceReader
         The archive; nobody else may use it before this is closed.
-    name : str
-        Of the member; :func:`why_not` has nothing against it.
+    name : str or None
+        Of the member; :func:`why_not` has nothing against it. None: it is alone in the archive.
     size : int
     crc32 : int or None
         What the header has for the member.
@@ -64,7 +71,7 @@ class NativeStream:
     def __init__(
         self,
         file: SourceReader,
-        name: str,
+        name: str | None,
         size: int,
         crc32: int | None,
         *,
@@ -134,7 +141,8 @@ class NativeStream:
             if not os.path.samestat(os.fstat(archive), self._status):
                 raise self._replaced()
             command = [program, "x", "-so", f"-mmt{max(1, self._threads)}", "-t7z", "-spd", "-ssc", "-r-", "-y"]
-            command += ["-bd", "-bso0", "-bsp0", "-bse2", "--", f"/dev/fd/{archive}", self._name]
+            command += ["-bd", "-bso0", "-bsp0", "-bse2", "--", f"/dev/fd/{archive}"]
+            command += [] if self._name is None else [self._name]
             child = subprocess.Popen(
                 command,
                 bufsize=0,

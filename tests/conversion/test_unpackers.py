@@ -65,7 +65,7 @@ def test_the_store_has_the_same_bytes_whatever_unpacks(tmp_path, suffix, jobs, m
 
 @needs_7zip
 def test_a_member_that_cannot_be_asked_for_is_noted(tmp_path, data):
-    path = write_archive(tmp_path / f"{UNIT}.7z", {"Wälder": data})
+    path = write_archive(tmp_path / f"{UNIT}.7z", {f"Wälder/{UNIT}": data, "notes": b"text"})
     (record,) = s2ct_convert.convert(path, tmp_path / "x.zarr").converted
     assert record.unpacker == "python, because its name is not plain"
     with pytest.raises(s2ct_convert.UnitsFailed, match="1 of 1") as failed:

@@ -139,8 +139,8 @@ def test_a_name_is_nothing_but_a_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("names", "name"),
     [
-        (["é"], "é"),
-        (["a\nb"], "a\nb"),
+        (["é", "b"], "é"),
+        (["a\nb", "b"], "a\nb"),
         (["a/b", "b"], "a/b"),
         (["a", "a/b"], "a"),
     ],
@@ -153,6 +153,23 @@ def test_what_cannot_be_asked_for_by_name_is_done_by_our_own_code_unless_that_wa
     with pytest.raises(WrongUsage, match="its name "):
         unpack(path, ASKED, name=name)
     assert_nothing_runs()
+
+
+@needs_7zip
+@pytest.mark.parametrize("name", ["é", "a\nb", "a/b", "a\\b", "../a", "/a", "-so", "*"])
+def test_a_member_that_is_alone_is_asked_for_whatever_its_name(tmp_path, name):
+    path = tmp_path / "x.7z"
+    path.write_bytes(handmade([(name, b"same")]))
+    (member,) = read_archive(path).members
+    assert unpack(path, name=member.name)[0::3] == (b"same", PROGRAM.name)
+
+
+@needs_7zip
+def test_a_member_in_folders_is_alone_in_an_archive_that_has_them_too(tmp_path):
+    path = seven_zip(tmp_path / "x.7z", {f"a folder/Wälder/{NAME}": b"same"}, "-mx=1")
+    with py7zr.SevenZipFile(path) as archive:
+        assert sum(one.is_directory for one in archive.list()) == 2
+    assert unpack(path, name=f"a folder/Wälder/{NAME}")[0::3] == (b"same", PROGRAM.name)
 
 
 @needs_7zip
