@@ -92,14 +92,15 @@ def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
     from ..errors import DestinationExists
     from ..show.bar import file_progress
     from ..show.words import size
-    from ..source.extract import extract_archive
+    from ..source.extract import extract_archive, unpacked_size
 
     archives = [report.folder / key for key in sorted((*report.before, *(one.key for one in report.done)))]
     archives = [archive for archive in archives if archive.suffix == ".7z"]
-    with file_progress("extracting", sum(archive.stat().st_size for archive in archives), quiet=quiet) as progress:
+    with file_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
         for archive in archives:
             try:
-                files = extract_archive(archive, archive.parent, on_bytes=progress.advance)
+                cores = options.available_cores()
+                files = extract_archive(archive, archive.parent, jobs=cores, on_bytes=progress.advance)
             except DestinationExists as error:  # there is no --overwrite here
                 todo = "move it away, or unpack with s2ct extract --overwrite"
                 raise DestinationExists(error.what, where=error.where, todo=todo) from error

@@ -13,10 +13,19 @@ from . import options
 @click.argument("archives", nargs=-1, required=True, type=options.ANY_PATH, metavar="ARCHIVE...")
 @click.argument("destination", type=options.ANY_PATH, metavar="DEST")
 @options.overwrite
+@options.unpacker
+@options.jobs
 @options.as_json
 @options.progress
 def extract(
-    archives: tuple[Path, ...], destination: Path, overwrite: bool, json_: bool, quiet: bool, verbose: bool
+    archives: tuple[Path, ...],
+    destination: Path,
+    overwrite: bool,
+    unpacker: str,
+    jobs: int | None,
+    json_: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Extract archives (.7z) to the folder DEST.
 
@@ -27,19 +36,19 @@ def extract(
     from ..show.bar import file_progress
     from ..show.tables import print_json
     from ..show.words import plural, size
-    from ..source.extract import Extracted, extract_archive
+    from ..source.extract import Extracted, extract_archive, unpacked_size
 
     for archive in archives:
         if not archive.is_file():
             raise WrongUsage("there is no such file", where=str(archive), todo="check the path")
     done: list[Extracted] = []
     failures: list[S2ctError] = []
-    total = sum(archive.stat().st_size for archive in archives)
-    with file_progress("extracting", total, quiet=quiet) as progress:
+    with file_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
         for archive in archives:
             try:
                 done += extract_archive(
-                    archive, destination, overwrite=overwrite, on_bytes=progress.advance,
+                    archive, destination, overwrite=overwrite, jobs=jobs or options.available_cores(),
+                    unpacker=unpacker, on_bytes=progress.advance,
                     on_file=lambda f: progress.line(f"{f.path}: {size(f.bytes)}{', was there' if f.was_there else ''}"),
                 )  # fmt: skip
             except S2ctError as error:

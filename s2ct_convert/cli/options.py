@@ -103,6 +103,6 @@ unpacker = click.option(
     type=click.Choice(["auto", "python", "7zz"]),
     default="auto",
     help="What unpacks archives; auto: 7zz or 7z where there is one (7-Zip 21.01 or later), else python. "
-    "The store is the same.  [default: auto]",
+    "What comes out is the same.  [default: auto]",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,7 @@ from ..durable import sync
 from ..errors import DestinationExists, NotATFRecord, SourceError
 from .archive import Member, open_member, read_archive
 from .stream import PIECE_BYTES, SourceReader
+from .unpackers import Unpacker, find_unpacker
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ def extract_archive(
     destination: str | os.PathLike[str],
     *,
     overwrite: bool = False,
+    jobs: int = 1,
+    unpacker: str = "auto",
     on_bytes: Callable[[int], None] | None = None,
     on_file: Callable[[Extracted], None] | None = None,
 ) -> list[Extracted]:
@@ -41,8 +45,13 @@ def extract_archive(
     archive, destination : path-like
     overwrite : bool
         Replace files that are there and differ.
+    jobs : int
+        Processor cores that unpack, where an archive can be unpacked by several.
+    unpacker : {"auto", "python", "7zz"}
+        As for :func:`s2ct_convert.convert`.
     on_bytes, on_file : callable
-        Told of bytes of the archive as they are read, and of each file when it is in its place.
+        Told of bytes as they are unpacked (those of a file that is there already at once), and of each file when it is
+        in its place.
 
     Returns
     -------
@@ -52,6 +61,8 @@ def extract_archive(
     ------
     DestinationExists
         If another file is there and `overwrite` is false.
+    WrongUsage
+        If there is no such unpacker.
     SourceError
         If the archive is damaged, or a name in it leads out of ``destination``.
 
@@ -64,6 +75,7 @@ def extract_archive(
     True
     """
     archive, destination = Path(archive), Path(destination)
+    found, told = find_unpacker(unpacker), on_bytes or _nobody
     members = read_archive(archive).members
     if not members:
         raise NotATFRecord("there is no file in this archive", where=archive.name)
@@ -83,13 +95,23 @@ def extract_archive(
                     todo="give --overwrite to replace it, or another destination",
                 )
             file = Extracted(target, member.size, was_there=True)
+            told(member.size)
         else:
-            _extract(archive, member, target, on_bytes)
+            _extract(archive, member, target, told, threads=jobs, unpacker=found)
             file = Extracted(target, member.size, was_there=False)
         done.append(file)
         if on_file is not None:
             on_file(file)
     return done
+
+
+def unpacked_size(archives: Iterable[Path]) -> int:
+    """Bytes that will come out of archives; of those that cannot be read, none."""
+    total = 0
+    for archive in archives:
+        with suppress(SourceError, OSError):  # told when its turn comes
+            total += sum(member.size for member in read_archive(archive).members)
+    return total
 
 
 def _checked(name: str, archive: Path) -> Path:
@@ -110,17 +132,24 @@ def _is_equal(target: Path, member: Member) -> bool:
     return crc == member.crc32
 
 
-def _extract(archive: Path, member: Member, target: Path, on_bytes: Callable[[int], None] | None) -> None:
+def _extract(
+    archive: Path, member: Member, target: Path, on_bytes: Callable[[int], None], *, threads: int, unpacker: Unpacker
+) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:
-        with SourceReader(archive, with_md5=False, on_bytes=on_bytes) as source, open(part, "wb") as out:
-            with open_member(source, member.name) as stream:
+        with SourceReader(archive, with_md5=False) as source, open(part, "wb") as out:
+            with open_member(source, member.name, threads=threads, unpacker=unpacker) as stream:
                 while piece := stream.read(PIECE_BYTES):
                     out.write(piece)
+                    on_bytes(len(piece))
             out.flush()
             os.fsync(out.fileno())
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
     sync(target.parent)
+
+
+def _nobody(n: int) -> None:
+    """Told of bytes unpacked where nobody wants to know."""

@@ -31,8 +31,9 @@ _TOLD_BYTES = 4096  # of what the program says on stderr, the last
 def why_not(name: str, names: Sequence[str]) -> str | None:
     """Why a member of an archive with these ``names`` (folders left out) cannot be asked for; None if it can.
 
-    One that is alone needs no name, which is how the record is packed. To 7-Zip names are patterns, and a folder stands for all that is in it. ``-spd`` and ``--`` help against the first;
-    besides, py7zr tells ``\\`` as ``/``, and what is not ASCII depends on the locale.
+    One that is alone, as in the archives of the record, needs no name. To 7-Zip names are patterns, and a folder stands
+    for all that is in it. ``-spd`` and ``--`` help against the first; besides, py7zr tells ``\\`` as ``/``, and what is
+    not ASCII depends on the locale.
     """
     if is_alone(name, names):
         return None

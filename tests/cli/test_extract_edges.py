@@ -71,7 +71,7 @@ BAD = {
 def test_a_bad_archive_is_told_once_and_leaves_no_file(run, tmp_path, case):
     make, what = BAD[case]
     path = make(tmp_path / "in" / "a.7z")
-    done = run("extract", path, tmp_path / "out")
+    done = run("extract", path, tmp_path / "out", "--unpacker", "python")
     assert_says(done, EXIT_SOURCE, "s2ct: 1 of 1 archive failed")
     (message,) = failure_messages(done)
     assert what in message.splitlines()[0]
