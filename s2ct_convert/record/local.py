@@ -15,6 +15,7 @@ from enum import Enum
 from itertools import chain, count
 from pathlib import Path
 
+from ..durable import sweep
 from ..errors import WrongUsage
 from .events import Checked, Checking, Note, OnEvent
 from .hashing import md5s
@@ -72,11 +73,15 @@ def _size(path: Path) -> int | None:
 def survey(folder: Path, files: Sequence[RecordFile], *, paranoid: bool, on_event: OnEvent) -> list[Local]:
     """See what is there, adopting and setting aside; after this every file is OK, PARTIAL or MISSING.
 
+    What a process left that was killed while it wrote the lock or a receipt is deleted.
+
     Parameters
     ----------
     paranoid : bool
         Read files again that have a receipt.
     """
+    for place in (folder, folder / FOLDER):
+        sweep(place)
     _adopt(folder, files, on_event)
     found = [look(folder, file) for file in files]
     unread = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from servers.zenodo import RECORD, StandIn, serving
 
+from s2ct_convert.processes import owner_tag
 from s2ct_convert.record.budget import Budget
 from s2ct_convert.record.download import Report, download
 from s2ct_convert.record.events import Checked, Checking
@@ -218,3 +220,17 @@ def test_what_a_receipt_holds(zenodo, tmp_path):
     status = (tmp_path / KEY).stat()
     held = {"md5": MD5, "size": len(DATA), "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
     assert json.loads(receipt(tmp_path).read_text()) == held
+
+
+def test_what_a_killed_process_left_of_a_receipt_or_the_lock_goes_and_that_of_a_living_one_stays(zenodo, tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    host, _, own = owner_tag().rpartition(".")
+    (tmp_path / FOLDER).mkdir()
+    for folder, name in ((tmp_path, f"{RECORD}.lock.json"), (tmp_path / FOLDER, f"{KEY}.json")):
+        for pid in (dead.pid, own):
+            (folder / f".{name}.0123abcd@{host}.{pid}.s2ct-tmp").write_bytes(b"{")
+    fetch(zenodo, tmp_path)
+    assert (
+        sorted(path.name.rpartition("@")[2] for path in tmp_path.rglob("*.s2ct-tmp")) == [f"{host}.{own}.s2ct-tmp"] * 2
+    )
