@@ -111,7 +111,7 @@ class _Lanes:
 
     def __init__(self, bar: Progress, lines: _Lines) -> None:
         self._bar, self._lines = bar, lines
-        self._total = bar.add_task("total", total=None)
+        self._total = bar.add_task("total", total=None, visible=False)  # until it is known
         self._files: dict[str, tuple[TaskID, int]] = {}
 
     def __call__(self, event: Event) -> None:
@@ -119,11 +119,11 @@ class _Lanes:
             self._lines(event)
         match event:
             case Checking(_, n):
-                self._bar.update(self._total, description="reading what is there", total=n, completed=0)
+                self._bar.update(self._total, description="reading what is there", total=n, completed=0, visible=True)
             case Checked(n):
                 self._bar.advance(self._total, n)
             case Planned(_, n, have, _):
-                self._bar.update(self._total, description="total", total=n)
+                self._bar.update(self._total, description="total", total=n, visible=True)
                 self._bar.reset(self._total, completed=have, total=n)
             case FileStarted(key, n, have):
                 self._files[key] = (self._bar.add_task(key, total=n, completed=have), have)

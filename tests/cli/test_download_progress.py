@@ -169,6 +169,7 @@ def test_a_terminal_has_a_line_per_lane_and_a_total_with_rate_and_time_left(zeno
     assert not re.search(rf"^total{bar}(train_5.SMG_2.7z{bar}){{3}}", terminal.text, re.MULTILINE), "two lanes"
     assert max(len(line.rstrip()) for line in terminal.text.splitlines() if "left" in line) <= columns
     assert [f"{key}: started" in terminal.text for key in FILES] == [False] * 3, "the bar shows that"
+    assert "/?" not in terminal.text, "no total before it is known"
     for key, data in FILES.items():
         assert f"{key}: done, 1.0 MB, md5 right" in terminal.text
         assert (tmp_path / key).read_bytes() == data
