@@ -16,17 +16,21 @@ class OrderedPool(Generic[T]):
     """Runs functions in threads and gives their results to ``deliver`` in the order they were submitted.
 
     ``submit`` first delivers what is ready, then waits while more than ``limit`` bytes are in flight, so a slow
-    consumer slows the producer and memory stays bounded. Results are delivered in the submitting thread.
+    consumer slows the producer and memory stays bounded. Results are delivered in the submitting thread. Without
+    threads (0) it does the work itself, at once.
     """
 
     def __init__(self, threads: int, deliver: Callable[[T], None], *, limit: int = IN_FLIGHT_BYTES) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="s2ct-work")
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="s2ct-work") if threads else None
         self._deliver, self._limit = deliver, limit
         self._in_flight: deque[tuple[int, Future[T]]] = deque()
         self._bytes = 0
 
     def submit(self, cost: int, work: Callable[..., T], *args: object) -> None:
         """Queue ``work(*args)``, which holds on to ``cost`` bytes until it is delivered."""
+        if self._executor is None:
+            self._deliver(work(*args))
+            return
         while self._in_flight and (self._bytes + cost > self._limit or self._in_flight[0][1].done()):
             self._deliver_first()
         self._in_flight.append((cost, self._executor.submit(work, *args)))
@@ -45,4 +49,5 @@ class OrderedPool(Generic[T]):
 
     def close(self) -> None:
         """Drop what has not begun and wait for what has."""
-        self._executor.shutdown(cancel_futures=True)
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)

@@ -62,11 +62,15 @@ class UnitContent:
 
 
 class UnitWriter:
-    """Appends rows, then finishes. ``work`` is a path of its own; a second pass uses ``work`` + ``.sorted``."""
+    """Appends rows, then finishes. ``work`` is a path of its own; a second pass uses ``work`` + ``.sorted``.
 
-    def __init__(self, container: Container, work: Path, threads: int) -> None:
-        self._container, self._work, self._threads = container, work, threads
-        self._writing = _Writing(container, work, threads)
+    ``cores`` of more than one are used by as many threads that encode and one that computes the digest; on one core the
+    calling thread does all, for what it has just read is in the cache of its core then.
+    """
+
+    def __init__(self, container: Container, work: Path, cores: int) -> None:
+        self._container, self._work, self._threads = container, work, cores if cores > 1 else 0
+        self._writing = _Writing(container, work, self._threads)
         self._localids: list[int] = []
         self._columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _OBS_COLUMNS}
         self._sizes: list[int] = []
@@ -214,7 +218,7 @@ class _Writing:
     def __init__(self, container: Container, path: Path, threads: int) -> None:
         self.target = container.target(path)
         self._digest = UnitDigest()
-        self._digests = OrderedPool[None](1, lambda _: None)
+        self._digests = OrderedPool[None](min(1, threads), lambda _: None)  # one: it is told in order
         self._images = _ImageStream(self.target, container.encode, threads)
         self._ended: str | None = None
 

@@ -48,7 +48,7 @@ def test_results_come_in_the_order_of_submission_whatever_finishes_first(make, d
     assert delivered == [1, 2]
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("threads", [0, 1, 2, 5])
 def test_every_result_is_delivered_once(make, delivered, threads):
     pool = make(threads, limit=7)
     for i in range(200):
@@ -144,3 +144,14 @@ def test_close_drops_what_has_not_begun_and_leaves_no_thread(delivered, monkeypa
     pool.close()
     assert (ran, delivered) == ([], [])
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("s2ct-work")]
+
+
+def test_without_threads_work_is_done_and_delivered_at_once_by_who_submits(make, delivered):
+    pool = make(0, limit=1)
+    for _ in range(2):
+        pool.submit(1_000, threading.get_ident)
+    assert delivered == [threading.get_ident()] * 2
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(1, lambda: 1 // 0)
+    pool.finish()
+    assert len(delivered) == 2

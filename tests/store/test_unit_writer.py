@@ -9,6 +9,7 @@ import plain
 import pytest
 
 from s2ct_convert.store import unit_writer
+from s2ct_convert.store.digest import UnitDigest
 from s2ct_convert.store.unit_writer import Rows, UnitWriter
 
 from .units import container, expected, rows, table, write
@@ -148,14 +149,34 @@ def test_images_may_lie_in_memory_in_any_way(store, tmp_path, rng, order):
 @pytest.mark.parametrize(
     ("format", "codec"), [("zarr", "balanced"), ("zarr", "fast"), ("hdf5", "gzip"), ("hdf5", "blosc")]
 )
-def test_any_number_of_threads_gives_the_same_files(format, codec, tmp_path, rng, groups):
+def test_any_number_of_cores_gives_the_same_files(format, codec, tmp_path, rng, groups):
     source, files = table(rng, groups), []
-    for threads in (1, 2, 5):
-        folder = tmp_path / str(threads)
+    for cores in (1, 2, 5):
+        folder = tmp_path / str(cores)
         folder.mkdir()
-        content = write(container(format, folder / "store", codec), folder / "unit", source, threads=threads)
+        content = write(container(format, folder / "store", codec), folder / "unit", source, cores=cores)
         files.append(plain.file_bytes(content.path))
     assert files[0] == files[1] == files[2]
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_one_core_is_used_by_the_calling_thread_alone_and_more_by_threads(store, tmp_path, rng, cores, monkeypatch):
+    here, at_work = threading.get_ident(), set()
+    encode, decode, image = store.encode, store.decode, UnitDigest.image
+
+    def told(work):
+        def call(*args):
+            at_work.add(threading.get_ident())
+            return work(*args)
+
+        return call
+
+    monkeypatch.setattr(store, "encode", told(encode))
+    monkeypatch.setattr(store, "decode", told(decode))
+    monkeypatch.setattr(UnitDigest, "image", told(image))
+    write(store, tmp_path / "unit", table(rng, [(2, range(400)), (1, range(400))]), cores=cores)
+    assert at_work == {here} if cores == 1 else len(at_work - {here}) > 1
+    assert (here in at_work) == (cores == 1)
 
 
 @pytest.mark.parametrize("groups", [[(1, range(40))], [(2, range(20)), (1, range(20))]], ids=["one pass", "two passes"])
@@ -185,10 +206,11 @@ def open_below(folder):
     return [path for path in links if path.is_relative_to(folder)]
 
 
+@pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("broken", ["encode", "decode"])
-def test_an_error_in_a_thread_reaches_the_caller_and_close_lets_go_of_everything(store, tmp_path, rng, broken):
+def test_an_error_at_work_reaches_the_caller_and_close_lets_go_of_everything(store, tmp_path, rng, broken, cores):
     setattr(store, broken, fail)
-    with closing(UnitWriter(store, tmp_path / "unit", 2)) as writer, pytest.raises(Broken):
+    with closing(UnitWriter(store, tmp_path / "unit", cores)) as writer, pytest.raises(Broken):
         for one in rows(table(rng, [(2, range(40)), (1, range(40))])):
             writer.append(one)
         writer.finish(1, {})

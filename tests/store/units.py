@@ -99,10 +99,10 @@ def container(format: str, path: Path, codec: str | None = None, *, linked: bool
 
 
 def write(
-    store: Container, work: Path, source: Table | Sequence[Rows], *, threads: int = 2, label_pixels: int = 1
+    store: Container, work: Path, source: Table | Sequence[Rows], *, cores: int = 2, label_pixels: int = 1
 ) -> UnitContent:
     """Write a unit at ``work``."""
-    with closing(UnitWriter(store, work, threads)) as writer:
+    with closing(UnitWriter(store, work, cores)) as writer:
         for one in rows(source) if isinstance(source, Table) else source:
             writer.append(one)
         return writer.finish(label_pixels, {"tile": "50SMG"})
