@@ -136,21 +136,17 @@ def growth(bench: Bench) -> Iterator[Row]:
 
 
 def jobs(bench: Bench) -> Iterator[Row]:
-    """Units at a time on equal TFRecords: what two jobs are against one that has a core to itself."""
+    """Units at a time on equal TFRecords: what two jobs are against one."""
     folder = _links(bench.source(), bench.work / "eight of all")  # as large as units of the record are
     runs = in_turn(
         bench.repeat,
-        core=lambda: convert(bench, folder, "zarr", cores=1).inside,
         one=lambda: convert(bench, folder, "zarr", cores=1, pinned=False).inside,
         two=lambda: convert(bench, folder, "zarr", cores=2).inside,
     )
-    core, one, two = (statistics.median(runs[key]) for key in ("core", "one", "two"))
+    one, two = (statistics.median(runs[key]) for key in ("one", "two"))
     kept = {f"{key} s": values for key, values in runs.items()}
-    name = f"{SMALL} equal TFRecords, -j 2"
-    detail = f"of twice the speed: {two:.1f} against {core:.1f} s"
-    yield Row(name, "-j 1, pinned to one core", core / two / 2, (">=", 0.9), detail, kept)
-    detail = f"times as fast: {two:.1f} against {one:.1f} s"
-    yield Row(name, "-j 1, which reads on one core and packs on the other", one / two, None, detail, kept)
+    detail = f"of twice the speed: {two:.1f} against {one:.1f} s"
+    yield Row(f"{SMALL} equal TFRecords, -j 2", "-j 1", one / two / 2, (">=", 0.9), detail, kept)
 
 
 def _small(bench: Bench) -> Sequence[Path]:
