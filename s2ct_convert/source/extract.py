@@ -15,7 +15,7 @@ from isal import isal_zlib
 from ..durable import sync
 from ..errors import DestinationExists, NotATFRecord, SourceError
 from .archive import Member, open_member, read_archive
-from .stream import PIECE_BYTES, SourceReader
+from .stream import PIECE_BYTES, SourceReader, nobody
 from .unpackers import Unpacker, find_unpacker
 
 
@@ -75,7 +75,7 @@ def extract_archive(
     True
     """
     archive, destination = Path(archive), Path(destination)
-    found, told = find_unpacker(unpacker), on_bytes or _nobody
+    found, told = find_unpacker(unpacker), on_bytes or nobody
     members = read_archive(archive).members
     if not members:
         raise NotATFRecord("there is no file in this archive", where=archive.name)
@@ -149,7 +149,3 @@ def _extract(
     finally:
         part.unlink(missing_ok=True)
     sync(target.parent)
-
-
-def _nobody(n: int) -> None:
-    """Told of bytes unpacked where nobody wants to know."""

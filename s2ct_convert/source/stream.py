@@ -67,7 +67,7 @@ class SourceReader(io.RawIOBase):
     def take_progress(self) -> Callable[[int], None]:
         """Who is told of bytes read, who is not told here until ``give_progress``: somebody else knows better."""
         on_bytes, self._on_bytes = self._on_bytes, None
-        return on_bytes or _nobody
+        return on_bytes or nobody
 
     def give_progress(self, on_bytes: Callable[[int], None]) -> None:
         """Tell ``on_bytes`` of bytes read from here on."""
@@ -87,8 +87,8 @@ class SourceReader(io.RawIOBase):
         super().close()
 
 
-def _nobody(n: int) -> None:
-    """Told of bytes read where nobody wants to know."""
+def nobody(n: int) -> None:
+    """Told of bytes where nobody wants to know."""
 
 
 class Prefixed:
