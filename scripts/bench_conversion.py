@@ -200,7 +200,7 @@ def to_hdf5(bench: Bench) -> Iterator[Row]:
             "TFRecord to HDF5 (gzip), whole process",
             peer,
             theirs / ours,
-            (">=", 4) if peer == script else None,
+            (">=", 4) if peer != level_4 else None,
             detail=f"times as fast: {ours:.1f} s against {theirs:.1f} s",
             runs={"ours s": runs["ours"], f"{peer} s": runs[peer]},
         )

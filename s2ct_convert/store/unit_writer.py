@@ -64,8 +64,8 @@ class UnitContent:
 class UnitWriter:
     """Appends rows, then finishes. ``work`` is a path of its own; a second pass uses ``work`` + ``.sorted``.
 
-    ``cores`` of more than one are used by as many threads that encode and one that computes the digest; on one core the
-    calling thread does all, for what it has just read is in the cache of its core then.
+    ``cores`` of more than one are used by as many threads that encode and one that computes the digest; on one core
+    threads would take turns, and the calling thread does all.
     """
 
     def __init__(self, container: Container, work: Path, cores: int) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import h5py
@@ -12,6 +15,8 @@ import pytest
 from makers import random_group, write_tfrecord
 
 import s2ct_convert
+from s2ct_convert import durable
+from s2ct_convert.errors import EXIT_MACHINE
 from s2ct_convert.names import UnitName
 
 from .conftest import empty_group
@@ -257,3 +262,44 @@ def test_a_unit_is_published_found_and_dropped(tmp_path, rng):
     assert not store.has(name)
     store.destroy()
     assert not store.exists()
+
+
+@pytest.fixture
+def eager_disk(monkeypatch):
+    """The disk is asked for every chunk."""
+    monkeypatch.setattr(durable, "BEHIND_BYTES", 1)
+
+
+@pytest.mark.usefixtures("eager_disk")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of open files are in /proc")
+def test_the_disk_is_asked_for_units_and_the_store_while_they_grow_and_once_more_at_the_end(tmp_path, rng, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def tell(fd):
+        synced.append((threading.current_thread().name, Path(f"/proc/self/fd/{fd}").readlink().name))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", tell)
+    s2ct_convert.convert(write_tfrecord(tmp_path, [random_group(rng, 1, 70)]), tmp_path / "x.h5")
+    for name in ("train_50SMG.", "final."):
+        threads = [thread for thread, file in synced if file.startswith(name)]
+        assert threads[0].startswith("s2ct-fsync"), threads
+        assert threads[-1] == threading.current_thread().name, threads
+
+
+@pytest.mark.usefixtures("eager_disk")
+def test_what_a_disk_says_while_a_unit_grows_fails_the_unit_and_leaves_nothing_of_it(tmp_path, rng, monkeypatch):
+    fsync = os.fsync
+
+    def broken(fd):
+        if threading.current_thread().name.startswith("s2ct-fsync"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(s2ct_convert.UnitsFailed) as failed:
+        s2ct_convert.convert(write_tfrecord(tmp_path, [random_group(rng, 1, 70)]), tmp_path / "x.h5")
+    assert failed.value.exit_code == EXIT_MACHINE
+    assert "Input/output error" in failed.value.summary.failures[0].message
+    assert not list(tmp_path.rglob("*.h5*/*.h5")) and not (tmp_path / "x.h5").exists()
+    assert not list((tmp_path / "x.h5.s2ct" / "work").iterdir())
