@@ -146,7 +146,7 @@ def share(cores: int, units: int, memory: int | None = None) -> tuple[int, int]:
 
 
 def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, threads: int) -> UnitEstimate:
-    content = _unpacked(file) - file.source.examples * _EXAMPLE_OVERHEAD
+    content = _unpacked(file) - (file.source.name_count or 0) * _EXAMPLE_OVERHEAD
     observations = max(0, round(content / (OBS_BYTES + _OBS_OVERHEAD)))
     chunks, shards = -(-observations // CHUNK_OBS), -(-observations // SHARD_OBS)
     if plan.options.format == "zarr":

@@ -51,7 +51,9 @@ class Plan:
 
 def plan_hash(options: Options, files: Sequence[SourceFile]) -> str:
     """Of all that determines the store: the program, options, the file of each unit. Not of where things are."""
-    units = sorted((str(f.source.unit), f.source.path.name, f.source.member, f.bytes, f.source.examples) for f in files)
+    units = sorted(
+        (str(f.source.unit), f.source.path.name, f.source.member, f.bytes, f.source.name_count or 0) for f in files
+    )
     content = json.dumps([__version__, dataclasses.asdict(options), units])
     return hashlib.sha256(content.encode()).hexdigest()
 

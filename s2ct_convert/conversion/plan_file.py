@@ -30,7 +30,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "unit": str(one.source.unit),
                 "source": str(one.source.path.absolute()),
                 "member": one.source.member,
-                "examples": one.source.examples,
+                "name_count": one.source.name_count,
                 "bytes": one.bytes,
                 "mtime_ns": one.mtime_ns,
             }
@@ -122,5 +122,11 @@ def check_source(file: SourceFile) -> None:
 
 
 def _file(unit: dict[str, Any]) -> SourceFile:
-    source = Source(UnitName.from_path(unit["unit"]), int(unit["examples"]), Path(unit["source"]), unit["member"])
+    count = unit["name_count"]
+    source = Source(
+        UnitName.from_path(unit["unit"]),
+        None if count is None else int(count),
+        Path(unit["source"]),
+        unit["member"],
+    )
     return SourceFile(source, int(unit["bytes"]), int(unit["mtime_ns"]))

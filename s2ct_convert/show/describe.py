@@ -214,7 +214,7 @@ def _sources(path: Path) -> Iterator[Source]:
 
 def _named(source: Source) -> Document:
     """What the name alone says; the archive is not unpacked for it."""
-    return {"split": source.unit.split, "tile": source.unit.tile, "examples": source.examples}
+    return {"split": source.unit.split, "tile": source.unit.tile, "examples": source.name_count}
 
 
 def _folder(path: Path) -> Document:
@@ -253,7 +253,7 @@ def _tfrecord(path: Path) -> Document:
         "split": source.unit.split,
         "tile": source.unit.tile,
         "examples": grouper.examples,
-        "examples_by_name": source.examples,
+        "examples_by_name": source.name_count,
         "samples": len(localids),
         "observations": observations,
         "time_first": min(days, default=None),

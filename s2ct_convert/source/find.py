@@ -27,8 +27,8 @@ class Source:
     Attributes
     ----------
     unit : UnitName
-    examples : int
-        Number of examples the name states.
+    name_count : int or None
+        The number in the name; None where it has none.
     path : Path
         The archive, or the TFRecord file itself.
     member : str or None
@@ -36,7 +36,7 @@ class Source:
     """
 
     unit: UnitName
-    examples: int
+    name_count: int | None
     path: Path
     member: str | None = None
 
@@ -54,11 +54,11 @@ class Source:
         ------
         CountMismatch
         """
-        if found != self.examples:
+        if found != self.name_count:
             raise CountMismatch(
                 "the number of examples is not the one in the name",
                 where=self.where,
-                expected=f"{self.examples} examples, by the name",
+                expected=f"{self.name_count} examples, by the name",
                 found=f"{found} examples",
                 todo="give the file its published name, or fetch it again",
             )

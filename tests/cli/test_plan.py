@@ -239,7 +239,7 @@ class TestPlanFile:
         text = file.read_text()
         for old, new, told in (
             ('"codec": "fast"', '"codec": "small"', "the plan does not fit its hash"),
-            ('"examples": 2', '"examples": 3', "the plan does not fit its hash"),
+            ('"name_count": 2', '"name_count": 3', "the plan does not fit its hash"),
             ('"s2ct_plan": 1', '"s2ct_plan": 99', "this is no plan"),
             ('"units"', '"unit"', "this is no plan"),
             ("{", "", "this is no plan"),
