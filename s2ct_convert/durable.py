@@ -22,7 +22,7 @@ BEHIND_BYTES = 32 << 20  # written before the disk is asked for them
 _TEMPORARY = ".s2ct-tmp"  # end of the names that only a process at work has, or one that was killed
 
 
-def _temporary(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """A name beside ``path`` that only this process uses, and that tells whose it is."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}@{owner_tag()}{_TEMPORARY}")
 
@@ -87,7 +87,7 @@ def publish(work: Path, final: Path) -> None:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace the content of ``path`` as a whole."""
-    temporary = _temporary(path)
+    temporary = temporary_path(path)
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -105,7 +105,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 def remove(path: Path) -> None:
     """Delete a file or a tree that may not be there; a tree loses its name first, so that no half is seen under it."""
     if path.is_dir() and not path.is_symlink():
-        doomed = _temporary(path)
+        doomed = temporary_path(path)
         with suppress(FileNotFoundError):  # another process was faster
             os.rename(path, doomed)
             shutil.rmtree(doomed)

@@ -118,7 +118,11 @@ class ExampleError(SourceError):
 
 
 class CountMismatch(SourceError):
-    """The number of examples differs from the one in the file name."""
+    """A file has less in it than the number in its name."""
+
+
+class NotAsDescribed(SourceError):
+    """A source is not as its record describes it, and the user wants only such."""
 
 
 class MachineError(S2ctError):

@@ -11,10 +11,10 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "s2ct_convert"
 LEVELS = (
-    {"names", "errors", "durable", "lease", "processes", "version"},
+    {"names", "errors", "missing", "published", "durable", "lease", "processes", "version"},
     {"source", "record", "store"},
     {"reading"},
-    {"conversion", "verify", "torch"},
+    {"conversion", "export", "verify", "torch"},
     {"show"},
     {"cli"},
 )

@@ -23,6 +23,7 @@ from .convert import convert
 from .croissant import croissant
 from .demo import demo
 from .download import download
+from .export import export
 from .extract import extract
 from .info import info
 from .listing import list_, urls
@@ -58,7 +59,22 @@ def cli() -> None:
     """
 
 
-for command in (demo, list_, urls, download, verify, plan, convert, build, batch, extract, info, preview, croissant):
+for command in (
+    demo,
+    list_,
+    urls,
+    download,
+    verify,
+    plan,
+    convert,
+    build,
+    batch,
+    export,
+    extract,
+    info,
+    preview,
+    croissant,
+):
     cli.add_command(command)
 
 

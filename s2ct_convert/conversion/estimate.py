@@ -22,8 +22,8 @@ from ..errors import S2ctError
 from ..source.find import Source
 from ..source.read import open_source
 from ..store.container import Container
-from ..store.digest import UnitDigest
-from ..store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE, SHARD_OBS, index_arrays, unit_arrays
+from ..store.digest import ImageDigests
+from ..store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE, SHARD_OBS, UnitForm, index_arrays, unit_arrays
 from .plan import Plan, SourceFile
 from .unit import open_container
 
@@ -150,7 +150,7 @@ def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, thread
     observations = max(0, round(content / (OBS_BYTES + _OBS_OVERHEAD)))
     chunks, shards = -(-observations // CHUNK_OBS), -(-observations // SHARD_OBS)
     if plan.options.format == "zarr":
-        arrays = len(unit_arrays(1))
+        arrays = len(unit_arrays(UnitForm()))
         files = 2 + 4 * arrays + 3 + 4 * shards  # group, arrays, image, its shards: each a file and its folders
     else:
         shards, files = 0, 1
@@ -202,8 +202,8 @@ def _try(sources: Sequence[Source], container: Container) -> Speed | None:
         read = time.perf_counter() - began
         pixels = np.concatenate(images)
         began = time.perf_counter()
-        digest, packed = UnitDigest(), 0
-        digest.sample(0, np.zeros(0, np.int32), np.zeros(0, np.int8), np.zeros(0, np.float32))
+        digest, packed = ImageDigests(), 0
+        digest.sample(0)
         for low in range(0, n, CHUNK_OBS):
             chunk = np.zeros((CHUNK_OBS, *OBS_SHAPE), "<u2")
             part = pixels[low : low + CHUNK_OBS]

@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from ..durable import remove
 from ..errors import Incomplete, NotAStore, from_os_error
+from ..missing import NO_DAY
 from ..names import SPLITS, UnitName
 from ..reading.store import open_store
 from ..store.container import Container
-from ..store.digest import TABLES_DIGEST, make_tables, store_digest, tables_digest
+from ..store.digest import TABLES_DIGEST, store_digest, tables_digest
+from ..store.groups import make_group, tables_of
 from ..store.layout import LABELS, STATE_COMPLETE, STATE_PARTIAL, index_arrays, root_attributes
 from ..version import __version__
 from .events import Finalising, OnEvent
@@ -65,11 +67,13 @@ def finalise(container: Container, ledger: Ledger, command: str, units: Sequence
     attributes = root_attributes(state=state, version=__version__, command=command, units=len(units), digest=digest)
     if missing:
         attributes["missing_units"] = " ".join(map(str, missing))
-    arrays, index = index_arrays(tiles), _index(container, units, tiles)
-    attributes[TABLES_DIGEST] = tables_digest(attributes, make_tables(arrays, index))
+    columns = _index(container, units, tiles)
+    undated = bool((columns["time_first"] == NO_DAY).any())
+    index = make_group(index_arrays(tiles, undated=undated), columns, {}, {})
+    attributes[TABLES_DIGEST] = tables_digest(attributes, tables_of(index))
     work = ledger.work_path("final")
     try:
-        container.finalise(units, arrays, index, attributes, work)
+        container.finalise(units, index, attributes, work)
     finally:
         remove(work)
     return digest
@@ -120,11 +124,14 @@ def _index(container: Container, units: list[UnitName], tiles: tuple[str, ...]) 
 def _first_last(
     time: npt.NDArray[np.generic], row_start: npt.NDArray[np.generic]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """First and last date of each sample, whose times are sorted; 0 for a sample without observations."""
-    low, high = row_start[:-1].astype(np.int64), row_start[1:].astype(np.int64)
-    padded = np.append(time, np.int32(0)).astype(np.int32)
+    """First and last date of each sample, whose dates come first and are sorted; ``NO_DAY`` where it has none."""
+    low = row_start[:-1].astype(np.int64)
+    dated = np.append(0, np.cumsum(time != NO_DAY))
+    high = low + np.diff(dated[row_start.astype(np.int64)])
+    padded = np.append(time, np.int32(NO_DAY)).astype(np.int32)
     some = high > low
-    return np.where(some, padded[low], 0).astype(np.int32), np.where(some, padded[high - 1], 0).astype(np.int32)
+    first, last = np.where(some, padded[low], NO_DAY), np.where(some, padded[high - 1], NO_DAY)
+    return first.astype(np.int32), last.astype(np.int32)
 
 
 def _label_count(label: npt.NDArray[np.generic], row_start: npt.NDArray[np.generic]) -> npt.NDArray[np.int32]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import google_crc32c
 
+from ..source.notes import Note
 from ..source.stream import PIECE_BYTES
 from ..store.layout import LAYOUT_VERSION
 
@@ -43,7 +44,8 @@ class UnitRecord:
 
     Times are days since 1970-01-01. ``plan`` is the hash of the plan it was made by, ``peak_memory`` the most bytes of
     memory that the process which made it ever had (with one job it has made others before). ``unpacker`` is "python" or
-    a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord.
+    a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord. Labels are ``label_side`` x ``label_side``
+    per image; ``name_counts`` is what the number in the name counts (:meth:`.SourceTable.counts`).
     """
 
     unit: str
@@ -54,10 +56,12 @@ class UnitRecord:
     source_mtime_ns: int
     source_md5: str | None
     examples: int
-    date_encoding: str | None
+    date_encoding: str
     dates_with_time: int
-    label_pixels: int
-    labels_outside: int
+    label_side: int
+    name_count: int | None
+    name_counts: str
+    notes: tuple[Note, ...]
     samples: int
     observations: int
     time_first: int | None
@@ -81,7 +85,9 @@ class UnitRecord:
         ValueError, TypeError, KeyError
             If it is none of this version.
         """
-        return cls(**{**values, "files": tuple(UnitFile(**file) for file in values["files"])})
+        files = tuple(UnitFile(**file) for file in values["files"])
+        notes = tuple(Note(**note) for note in values["notes"])
+        return cls(**{**values, "files": files, "notes": notes})
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,20 @@ from pathlib import Path
 
 from ..durable import remove
 from ..errors import SourceError
-from ..names import UnitName, printable
+from ..names import UnitName
 from ..processes import peak_memory
 from ..source.find import Source
 from ..source.read import open_source
-from ..source.samples import Grouper
+from ..source.samples import join_series
+from ..source.table import SourceTable, TableBuilder
 from ..source.unpackers import find_unpacker
 from ..store.codecs import find_codec
 from ..store.container import Container
-from ..store.unit_writer import Rows, UnitContent, UnitWriter
+from ..store.unit_writer import Rows, UnitContent, UnitTable, UnitWriter
 from ..version import __version__
 from .ledger import Ledger
 from .records import Options, UnitFile, UnitRecord, checksums
+from .understand import name_counts, refuse_notes, understand, unit_attributes
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class UnitTask:
     plan: str = ""  # its hash
     unpacker: str = "auto"
     md5: str | None = None  # that the source file must have
+    strict: bool = False  # refuse what there is a note on
+    accept_count: bool = False  # take a bare TFRecord that has less than the number in its name
 
 
 def open_container(store: Path, options: Options) -> Container:
@@ -92,33 +96,27 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     container.drop(source.unit)
     work = ledger.work_path(source.unit.key)
     status = source.path.stat()
-    grouper = Grouper(source.where)
+    builder = TableBuilder(work.parent)
     try:
         with (
             closing(UnitWriter(container, work, task.threads)) as writer,
             open_source(source, on_bytes, threads=task.threads, unpacker=find_unpacker(task.unpacker)) as examples,
         ):
-            for series in grouper.series(examples):
-                writer.append(
-                    Rows(
-                        localid=series.localid,
-                        images=series.images,
-                        label=series.label,
-                        time=series.day,
-                        weight=series.weight,
-                        example=series.example,
-                        position=series.position,
-                    )
-                )
-            source.check_count(grouper.examples)
+            for series in join_series(builder.watch(examples)):
+                writer.append(Rows(series.sample, series.images, series.example, series.position))
             md5 = examples.md5()
             _check_md5(task, md5)
-            attributes = _attributes(source, md5, status.st_size, grouper)
-            content = writer.finish(grouper.label_pixels or 1, attributes, on_window=lambda: on_bytes(0))
+            table = understand(builder, source, md5)
+            if not task.accept_count:
+                source.check_count(table.examples, len(table.localid), table.images)
+            refuse_notes(task, table)
+            unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published)
+            attributes = unit_attributes(source, md5, status.st_size, table)
+            content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
         files = checksums(content.path)
         container.publish(source.unit, content.path)
         seconds = time.monotonic() - began
-        record = _record(task, md5, status.st_size, status.st_mtime_ns, grouper, content, files, seconds)
+        record = _record(task, md5, status.st_size, status.st_mtime_ns, table, content, files, seconds)
         record = dataclasses.replace(record, unpacker=examples.unpacker)
         ledger.write(record)
         return record
@@ -138,27 +136,12 @@ def _check_md5(task: UnitTask, md5: str | None) -> None:
         )
 
 
-def _attributes(source: Source, md5: str | None, size: int, grouper: Grouper) -> dict[str, str | int]:
-    """Attributes of the unit's group; nothing here depends on when or where it was made."""
-    return {
-        "split": source.unit.split,
-        "tile": source.unit.tile,
-        "source_file": printable(source.path.name),
-        "source_member": printable(source.member or ""),
-        "source_md5": md5 or "",
-        "source_bytes": size,
-        "source_examples": grouper.examples,
-        "date_encoding": grouper.date_encoding or "",
-        "dates_with_time_of_day": grouper.dates_with_time,
-    }
-
-
 def _record(
     task: UnitTask,
     md5: str | None,
     size: int,
     mtime_ns: int,
-    grouper: Grouper,
+    table: SourceTable,
     content: UnitContent,
     files: tuple[UnitFile, ...],
     seconds: float,
@@ -172,11 +155,13 @@ def _record(
         source_bytes=size,
         source_mtime_ns=mtime_ns,
         source_md5=md5,
-        examples=grouper.examples,
-        date_encoding=grouper.date_encoding,
-        dates_with_time=grouper.dates_with_time,
-        label_pixels=grouper.label_pixels or 1,
-        labels_outside=content.labels_outside,
+        examples=table.examples,
+        date_encoding=table.encoding,
+        dates_with_time=table.dates_with_time,
+        label_side=table.label_side,
+        name_count=source.name_count,
+        name_counts=name_counts(source, table),
+        notes=table.notes,
         samples=content.samples,
         observations=content.observations,
         time_first=content.time_first,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .table import Dates, Labels, Samples, classes, days
-from .unit import Unit
+from .unit import Unit, to_dates
 
 if TYPE_CHECKING:
     from .store import Store
@@ -113,7 +113,7 @@ class Selection:
         keep = np.ones(unit.observations, bool)
         if self.time is not None:
             first, last = days(self.time)
-            dates = unit.time.astype("M8[D]")
+            dates = to_dates(unit.time)
             keep &= (dates >= first) & (dates <= last)
         if self.label is not None:
             found = np.isin(unit.label, classes(self.label))

@@ -17,7 +17,7 @@ from ..errors import Incomplete, NotAStore
 from ..names import SPLITS, UnitName
 from ..store.codecs import BLOSC_FILTER
 from ..store.hdf5_file import get_attributes, need_blosc
-from ..store.layout import IMAGE, LAYOUT_VERSION, STATE_COMPLETE, STATE_PARTIAL
+from ..store.layout import IMAGE, LAYOUT_VERSION, READABLE_LAYOUTS, STATE_COMPLETE, STATE_PARTIAL
 from .select import Selection
 from .table import Dates, Labels, Names, Numbers, Samples, make_samples
 from .unit import Unit
@@ -41,6 +41,11 @@ class Store:
 
     def __repr__(self) -> str:
         return f"<Store {self.path} ({self.format}): {', '.join(self.units)}>"
+
+    @property
+    def layout(self) -> int:
+        """Version of the layout."""
+        return int(self.attributes["s2ct_layout_version"])
 
     @property
     def complete(self) -> bool:
@@ -75,7 +80,7 @@ class Store:
             ) from error
         # The root attributes of a linked unit's own file are the unit's.
         attributes = get_attributes(group) if isinstance(group, h5py.Group) else dict(group.attrs)
-        return Unit(name, group, attributes, self.path / str(name))
+        return Unit(name, group, attributes, self.path / str(name), self.layout)
 
     def __getitem__(self, name: str) -> Unit:
         try:
@@ -238,12 +243,12 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
     if version is None or "state" not in store.attributes:
         store.close()
         raise NotAStore("this was not made by s2ct convert", where=str(path))
-    if version != LAYOUT_VERSION:
+    if version not in READABLE_LAYOUTS:
         store.close()
         raise NotAStore(
             f"this store has layout version {version}",
             where=str(path),
-            expected=f"layout version {LAYOUT_VERSION}, which this version of s2ct reads",
+            expected=f"layout version {' or '.join(map(str, READABLE_LAYOUTS))}, which this version of s2ct reads",
             todo="a newer s2ct wrote it: pip install --upgrade s2ct-convert" if _newer(version) else "",
         )
     if not (store.finished or allow_incomplete):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..missing import NO_DAY
 from ..names import SPLITS
 from ..store.layout import LABELS
 
@@ -114,7 +115,8 @@ def make_samples(index: Mapping[str, npt.NDArray[Any]], tiles: tuple[str, ...]) 
     for name in ("localid", "row_start", "row_size", "label_count"):
         rows[name] = index[name]
     for name in ("time_first", "time_last"):
-        rows[name] = np.where(index["row_size"] > 0, index[name].astype("M8[D]"), np.datetime64("NaT"))
+        known = (index["row_size"] > 0) & (index[name] != NO_DAY)
+        rows[name] = np.where(known, index[name].astype("M8[D]"), np.datetime64("NaT"))
     return Samples(rows, tiles)
 
 

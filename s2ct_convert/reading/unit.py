@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import NotAStore
+from ..missing import NO_DAY
 from ..names import UnitName
-from ..store.layout import IMAGE
+from ..published import PublishedFeature
+from ..store.groups import unit_form
+from ..store.hdf5_file import get_attributes
+from ..store.layout import IMAGE, PUBLISHED, UnitForm
 from .chunks import open_chunks
 from .images import Images, New, Task
 
@@ -23,10 +29,10 @@ class Sample(NamedTuple):
     ----------
     image : ndarray of uint16, shape (n, 4, 42, 42)
         Bands B2, B3, B4, B8 at 10 m, values as published.
-    label : ndarray of int8, shape (n,) or (n, 6, 6)
-        0 clear, 1 opaque cloud, 2 thin cloud, 3 haze, 4 cloud shadow, 5 snow.
+    label : ndarray of int8, shape (n,) or (n, k, k)
+        0 clear, 1 opaque cloud, 2 thin cloud, 3 haze, 4 cloud shadow, 5 snow; -1 no label.
     time : ndarray of int32, shape (n,)
-        Days since 1970-01-01.
+        Days since 1970-01-01; -2^31 where there is no date.
     weight : ndarray of float32, shape (n,)
         NaN where the source has none.
     """
@@ -38,8 +44,15 @@ class Sample(NamedTuple):
 
     @property
     def dates(self) -> npt.NDArray[np.datetime64]:
-        """``time`` as datetime64[D]."""
-        return self.time.astype("datetime64[D]")
+        """``time`` as datetime64[D], NaT where there is no date."""
+        return to_dates(self.time)
+
+
+def to_dates(time: npt.NDArray[np.int32]) -> npt.NDArray[np.datetime64]:
+    """Days since 1970-01-01 as datetime64[D], NaT where there is no date."""
+    dates = time.astype("datetime64[D]")
+    dates[time == NO_DAY] = np.datetime64("NaT")
+    return dates
 
 
 class Unit:
@@ -52,8 +65,9 @@ class Unit:
         What is known of the source, and the content digest.
     """
 
-    def __init__(self, name: UnitName, group: Any, attributes: dict[str, Any], folder: Path) -> None:
+    def __init__(self, name: UnitName, group: Any, attributes: dict[str, Any], folder: Path, layout: int) -> None:
         self.name, self.attributes, self._group, self._folder = name, attributes, group, folder
+        self.layout = layout
 
     def __repr__(self) -> str:
         return f"<Unit {self.name}: {len(self.localid)} samples, {self.observations} observations>"
@@ -90,6 +104,48 @@ class Unit:
     def time(self) -> npt.NDArray[np.int32]:
         """Days since 1970-01-01 of all observations, shape (obs,)."""
         return np.asarray(self._group["time"][...])
+
+    @cached_property
+    def date(self) -> npt.NDArray[np.int64]:
+        """Dates of all observations as published, shape (obs,); -2^63 where the source has none.
+
+        Raises
+        ------
+        NotAStore
+            If the store has layout 1, which does not keep them.
+        """
+        if self.layout < 2:
+            raise NotAStore("a store of layout 1 does not keep dates as published", where=str(self._folder))
+        return np.asarray(self._group["date"][...])
+
+    @cached_property
+    def form(self) -> UnitForm:
+        """The size of labels and whether dates are missing."""
+        return unit_form(self._group, self.layout)
+
+    @cached_property
+    def published(self) -> Mapping[str, PublishedFeature]:
+        """What the arrays do not give back of the source, by name of its group in ``published``.
+
+        Examples
+        --------
+        >>> unit.published["labels"].get(17)  # bytes of example 17, None if they are in the arrays  # doctest: +SKIP
+        """
+        if self.layout < 2 or PUBLISHED not in self._group:
+            return {}
+        group = self._group[PUBLISHED]
+        return {key: self._published(key, group[key]) for key in sorted(group)}
+
+    def _published(self, key: str, group: Any) -> PublishedFeature:
+        attributes = get_attributes(group) if isinstance(group, h5py.Group) else dict(group.attrs)
+        return PublishedFeature(
+            key=key,
+            name=str(attributes["name"]),
+            kind=str(attributes["kind"]),
+            state=np.asarray(group["state"][...]),
+            offset=np.asarray(group["offset"][...]),
+            data=group["data"],
+        )
 
     @cached_property
     def weight(self) -> npt.NDArray[np.float32]:

@@ -22,7 +22,7 @@ from ..durable import beside, publish, remove, sync_tree
 from ..errors import DestinationExists
 from ..reading import threads
 from ..reading.store import Store, open_store
-from ..store.layout import LABELS, unit_arrays
+from ..store.layout import LABELS, UnitForm, unit_arrays
 from .croissant_terms import CONTEXT, FACTS, array_records, fields, inline_records
 
 _BLOCK = 1 << 20
@@ -184,7 +184,7 @@ def describe(store: Store, folder: Path, sums: dict[Path, str], written: dict[st
             _samples_record_set(),
             inline_records("units", "Units: one split of one tile, one group of the store each.", _units(store)),
             inline_records("classes", "What the labels mean.", classes),
-            inline_records("arrays", "Arrays of each unit.", array_records(unit_arrays(_label_pixels(store)))),
+            inline_records("arrays", "Arrays of each unit.", array_records(unit_arrays(_form(store)))),
         ],
     }
 
@@ -266,8 +266,14 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _label_pixels(store: Store) -> int:
-    return 36 if any(unit.label.ndim == 3 for unit in store.units.values()) else 1
+def _form(store: Store) -> UnitForm:
+    """That of the unit with the most in it."""
+    forms = [unit.form for unit in store.units.values()]
+    return UnitForm(
+        label_side=max((form.label_side for form in forms), default=1),
+        undated=any(form.undated for form in forms),
+        layout=store.layout,
+    )
 
 
 def citation(store: Store) -> str:

@@ -13,18 +13,21 @@ import numpy.typing as npt
 
 from ..conversion.ledger import Ledger
 from ..conversion.records import Options, UnitRecord
+from ..conversion.understand import name_counts, understand
 from ..durable import beside, size_of
 from ..errors import NotAStore, S2ctError
+from ..missing import NO_DAY
 from ..names import UnitName
 from ..reading.store import Store, open_store
 from ..reading.unit import Unit
 from ..source.archive import count_lzma2_blocks, read_archive
 from ..source.find import Source, find_sources
 from ..source.read import open_source
-from ..source.samples import Grouper
+from ..source.table import TableBuilder
 from ..source.unpackers import SIGNATURE
 from ..store.codecs import Deflate, find_codec
 from ..store.layout import LABELS
+from .notes import note_document
 
 Document = dict[str, Any]
 
@@ -238,29 +241,27 @@ def _tfrecord(path: Path) -> Document:
     for unusable in found.unusable:
         raise unusable.error
     (source,) = found.sources
-    grouper = Grouper(source.where)
-    localids: set[int] = set()
-    days: list[int] = []
-    observations = 0
-    counts = np.zeros(len(LABELS), np.int64)
+    builder = TableBuilder()
     with open_source(source) as examples:
-        for series in grouper.series(examples):
-            localids.add(series.localid)
-            observations += len(series.day)
-            days += [int(series.day[0]), int(series.day[-1])] if len(series.day) else []
-            counts += [np.count_nonzero(series.label == k) for k in range(len(LABELS))]
+        for example in examples:
+            builder.add(example)
+    table = understand(builder, source, None)
+    time, label = table.columns["time"], table.columns["label"]
+    days = time[time != NO_DAY].tolist()
     unit = {
         "split": source.unit.split,
         "tile": source.unit.tile,
-        "examples": grouper.examples,
-        "examples_by_name": source.name_count,
-        "samples": len(localids),
-        "observations": observations,
+        "examples": table.examples,
+        "name_count": source.name_count,
+        "name_counts": name_counts(source, table),
+        "samples": len(table.localid),
+        "observations": table.images,
         "time_first": min(days, default=None),
         "time_last": max(days, default=None),
-        "label_count": counts.tolist(),
-        "labels_per_timestamp": grouper.label_pixels,
-        "date_encoding": grouper.date_encoding,
+        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(LABELS))],
+        "label_side": table.label_side,
+        "date_encoding": table.encoding,
+        "notes": [note_document(note) for note in table.notes],
         "digest": None,
     }
     return {

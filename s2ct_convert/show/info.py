@@ -139,13 +139,20 @@ def _print_counted(document: Document) -> None:
         [
             ("TFRecord", document["path"]),
             ("size", size(document["bytes"])),
-            ("examples", f"{unit['examples']:,} ({unit['examples_by_name']:,} by its name)"),
-            ("labels", f"{unit['labels_per_timestamp'] or '-'} per timestamp"),
-            ("dates", f"as {unit['date_encoding'] or '-'}"),
+            ("examples", f"{unit['examples']:,}{_by_name(unit)}"),
+            ("labels", f"{unit['label_side']} x {unit['label_side']} per image"),
+            ("dates", unit["date_encoding"]),
+            *(("note", f"{note['text']} ({note['first']})") for note in unit["notes"]),
         ]
     )
     print()
     print_units(document["units"])
+
+
+def _by_name(unit: Document) -> str:
+    if unit["name_count"] is None:
+        return ""
+    return f" (the {unit['name_count']:,} of its name counts {unit['name_counts']})"
 
 
 def _blocks(document: Document) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 from ..conversion.summary import Summary
 from ..errors import Incomplete
+from .notes import note_lines, sum_documents
 from .tables import print_facts, print_json
-from .words import plural, seconds, size
+from .words import seconds, size
 
 
 def print_summary(summary: Summary, json_: bool) -> None:
@@ -34,16 +35,7 @@ def print_summary(summary: Summary, json_: bool) -> None:
             ("time", f"{seconds(summary.seconds)}, {size(rate)}/s of pixels"),
         ]
         facts += [("unpacked by", "; ".join(summary.unpackers))] if summary.unpackers else []
-    notes = [
-        f"{record.unit}: {plural(count, what)}"
-        for record in done
-        for count, what in (
-            (record.labels_outside, "label outside the six classes, kept as published"),
-            (record.dates_with_time, "date with a time of day, of which the day is kept"),
-        )
-        if count
-    ]
-    facts += [("note", note) for note in notes]
+    facts += [("note", line) for line in note_lines(done)]
     facts += [("digest", summary.digest)] if summary.digest else []
     print_facts(facts)
 
@@ -84,6 +76,7 @@ def _document(summary: Summary) -> dict[str, Any]:
             {"unit": f.unit, "source": f.source, "exit_code": f.exit_code, "message": f.message}
             for f in summary.failures
         ],
+        "notes": sum_documents(done),
         "units": len(done),
         "samples": sum(record.samples for record in done),
         "observations": sum(record.observations for record in done),

@@ -1,95 +1,162 @@
-"""How a source writes its dates, recognised by range, and how they become days since 1970-01-01.
+"""What the dates of a source mean, decided over all of them, as days since 1970-01-01.
 
-The published files hold proleptic Gregorian ordinals (``datetime.date.toordinal``). Other ways of writing a
-Sentinel-2 date fall into ranges that do not touch each other, so one value tells which it is.
+The description of the record says "Ordinal list for each timestamp" and no more. So no single value decides: a form is
+taken only if every date of the unit is a day of the mission in it, in one form only; failing that, if more than half
+are, and the rest counts as missing. The published values are kept whatever comes of it.
+
+A MATLAB datenum is an ordinal plus 366. It cannot be told from an ordinal of the year before (docs/assumptions.md).
 """
 
 from __future__ import annotations
 
 import datetime
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ExampleError
+from ..missing import NO_DAY
 
 EPOCH_ORDINAL = 719_163  # datetime.date(1970, 1, 1).toordinal()
-FIRST_DAY = datetime.date(2015, 6, 23)  # first image of Sentinel-2A
-END_DAY = datetime.date(2100, 1, 1)  # no date from here on is believed
+FIRST_DAY = datetime.date(2015, 6, 23)  # launch of Sentinel-2A: no image is older
+LATEST = datetime.date(2099, 12, 31)  # nobody believes a later one
 
-_FIRST = FIRST_DAY.toordinal() - EPOCH_ORDINAL
-_END = END_DAY.toordinal() - EPOCH_ORDINAL
+# What is not a date but has a name of its own.
+POSITION = "position"  # 0, 1, 2, ... or 1, 2, 3, ...: the number of the image in its example or series
+UNKNOWN = "unknown"
+NONE = "none"  # no example has one date per image
+
+_MJD_EPOCH = 40_587  # modified Julian date of 1970-01-01
+_JULIAN_EPOCH = 2_440_588  # Julian day number of 1970-01-01, at noon
 _DAY_SECONDS = 86_400
 
-# encoding -> [first, end) of the values it may take
-RANGES = {
-    "ordinal": (_FIRST + EPOCH_ORDINAL, _END + EPOCH_ORDINAL),
-    "yyyymmdd": (20150623, 21000101),
-    "unix_seconds": (_FIRST * _DAY_SECONDS, _END * _DAY_SECONDS),
-    "days_since_1970": (_FIRST, _END),
-}
+Dates = npt.NDArray[np.int64]
+Days = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Days:
-    """Dates of one example as days since 1970-01-01, and how many had a time of day that a day cannot hold."""
-
-    days: npt.NDArray[np.int32]
-    with_time: int
+def _yyyymmdd(dates: Dates) -> Days:
+    years, months, day = dates // 10_000, dates // 100 % 100, dates % 100
+    return _calendar(years, months, day)
 
 
-def recognise(value: int) -> str | None:
-    """The encoding in which ``value`` is a date of the mission, or None."""
-    for name, (first, end) in RANGES.items():
-        if first <= value < end:
-            return name
-    return None
-
-
-def to_days(dates: npt.NDArray[np.int64], encoding: str, *, place: str) -> Days:
-    """Days since 1970-01-01 of dates in ``encoding``.
-
-    Raises
-    ------
-    ExampleError
-        If a value is no date of the mission in that encoding; the message names the example and the value.
-    """
-    first, end = RANGES[encoding]
-    wrong = (dates < first) | (dates >= end)
-    if encoding == "yyyymmdd" and not wrong.any():
-        days = _from_yyyymmdd(dates)
-        wrong = days == np.iinfo(np.int32).min
-    elif encoding == "unix_seconds":
-        days = dates // _DAY_SECONDS
-    else:
-        days = dates - (EPOCH_ORDINAL if encoding == "ordinal" else 0)
-    if wrong.any():
-        raise no_date(dates, wrong, encoding, place)
-    with_time = int(np.count_nonzero(dates % _DAY_SECONDS)) if encoding == "unix_seconds" else 0
-    return Days(days.astype(np.int32), with_time)
-
-
-def no_date(dates: npt.NDArray[np.int64], wrong: npt.NDArray[np.bool_], encoding: str, place: str) -> ExampleError:
-    """The error for a value that is no date of the mission."""
-    at = int(np.flatnonzero(wrong)[0])
-    ways = ", ".join(f"{name} {low}..{end - 1}" for name, (low, end) in RANGES.items())
-    return ExampleError(
-        "a date lies outside the Sentinel-2 mission or is written in another way than those before it",
-        where=place,
-        expected=f"{encoding} ({ways})",
-        found=f"{int(dates[at])} at position {at}",
+def _yyyyddd(dates: Dates) -> Days:
+    years, day = dates // 1000, dates % 1000
+    first = _first_of_month(years, np.ones_like(years))
+    return np.where(
+        (day >= 1) & (day <= _first_of_month(years + 1, np.ones_like(years)) - first), first + day - 1, NO_DAY
     )
 
 
-def _from_yyyymmdd(dates: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Days since 1970-01-01; int32 minimum where the digits are no day of the calendar."""
-    out = np.empty(len(dates), np.int64)
-    for i, value in enumerate(dates.tolist()):
-        try:
-            day = datetime.date(value // 10_000, value // 100 % 100, value % 100)
-        except ValueError:
-            out[i] = np.iinfo(np.int32).min
-        else:
-            out[i] = day.toordinal() - EPOCH_ORDINAL
-    return out
+def _calendar(years: Dates, months: Dates, day: Dates) -> Days:
+    """Days since 1970 of days of the calendar; ``NO_DAY`` where there is no such day."""
+    first = _first_of_month(years, months)
+    length = _first_of_month(years + months // 12, months % 12 + 1) - first
+    real = (months >= 1) & (months <= 12) & (day >= 1) & (day <= length)
+    return np.where(real, first + day - 1, NO_DAY)
+
+
+def _first_of_month(years: Dates, months: Dates) -> Days:
+    since_1970 = np.clip(years, 0, 9999) * 12 + months - 1 - 1970 * 12
+    return since_1970.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+
+
+def _seconds(per_second: int) -> Callable[[Dates], Days]:
+    return lambda dates: dates // (per_second * _DAY_SECONDS)
+
+
+# Form -> days since 1970 of values in it. What is no day at all may come out as any day outside the mission.
+FORMS: Mapping[str, Callable[[Dates], Days]] = {
+    "ordinal": lambda dates: dates - EPOCH_ORDINAL,
+    "yyyymmdd": _yyyymmdd,
+    "yyyyddd": _yyyyddd,
+    "days_since_1970": lambda dates: dates,
+    "modified_julian_date": lambda dates: dates - _MJD_EPOCH,
+    "julian_day": lambda dates: dates - _JULIAN_EPOCH,
+    "unix_seconds": _seconds(1),
+    "unix_milliseconds": _seconds(1000),
+    "unix_microseconds": _seconds(10**6),
+    "unix_nanoseconds": _seconds(10**9),
+}
+_TICKS = {"unix_seconds": 1, "unix_milliseconds": 1000, "unix_microseconds": 10**6, "unix_nanoseconds": 10**9}
+
+
+@dataclass(frozen=True)
+class PublishedDates:
+    """Dates of the examples of a unit that have one per image.
+
+    Attributes
+    ----------
+    dates : ndarray of int64, shape (n,)
+        In the order of the source.
+    sizes : ndarray of int64, shape (examples,)
+        How many are of each example.
+    samples : ndarray of int64, shape (examples,)
+        The sample each example is of, by any number.
+    """
+
+    dates: Dates
+    sizes: npt.NDArray[np.int64]
+    samples: npt.NDArray[np.int64]
+
+
+def find_encoding(published: PublishedDates, until: datetime.date) -> str:
+    """The form all dates are in, or what else can be said of them.
+
+    Parameters
+    ----------
+    published : PublishedDates
+    until : date
+        The last day that is believed.
+
+    Returns
+    -------
+    str
+        A name in ``FORMS``, or ``POSITION``, ``UNKNOWN``, ``NONE``.
+    """
+    total = len(published.dates)
+    if not total:
+        return NONE
+    fitting = {form: int(np.count_nonzero(to_days(published.dates, form, until) != NO_DAY)) for form in FORMS}
+    whole = [form for form, n in fitting.items() if n == total]
+    likely = whole or [form for form, n in fitting.items() if 2 * n > total]
+    if len(likely) == 1:
+        return likely[0]
+    return POSITION if not likely and _are_positions(published) else UNKNOWN
+
+
+def to_days(dates: Dates, encoding: str, until: datetime.date) -> npt.NDArray[np.int32]:
+    """Days since 1970-01-01, ``NO_DAY`` where a value is no day from ``FIRST_DAY`` to ``until``."""
+    if encoding not in FORMS:
+        return np.full(len(dates), NO_DAY, np.int32)
+    first, last = (day.toordinal() - EPOCH_ORDINAL for day in (FIRST_DAY, until))
+    # The lowest values would overflow where a form subtracts; none of them is a day in any form.
+    days = FORMS[encoding](np.maximum(dates, -(10**18)))
+    return np.where((days >= first) & (days <= last), days, NO_DAY).astype(np.int32)
+
+
+def count_with_time(dates: Dates, encoding: str) -> int:
+    """How many dates have a time of day, which a day cannot hold."""
+    ticks = _TICKS.get(encoding)
+    return 0 if ticks is None else int(np.count_nonzero(dates % (ticks * _DAY_SECONDS)))
+
+
+def _are_positions(published: PublishedDates) -> bool:
+    """Whether the dates count images from 0 or from 1, in each example or on through the examples of a sample."""
+    if not (published.sizes > 1).any():
+        return False  # a lone 0 or 1 may be anything
+    starts = np.cumsum(published.sizes) - published.sizes
+    within = np.arange(len(published.dates)) - np.repeat(starts, published.sizes)
+    through = within + np.repeat(_images_before(published), published.sizes)
+    return any(np.array_equal(published.dates, counted + base) for counted in (within, through) for base in (0, 1))
+
+
+def _images_before(published: PublishedDates) -> npt.NDArray[np.int64]:
+    """Of each example: images of its sample in the examples before it."""
+    so_far: Counter[int] = Counter()
+    before = np.empty(len(published.sizes), np.int64)
+    for i, (sample, size) in enumerate(zip(published.samples.tolist(), published.sizes.tolist(), strict=True)):
+        before[i] = so_far[sample]
+        so_far[sample] += size
+    return before

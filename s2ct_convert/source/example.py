@@ -1,14 +1,18 @@
 """tf.train.Example through protobuf, without TensorFlow and without a generated file.
 
-Examples in the plain form that TensorFlow writes are looked into without a copy (:mod:`.wire`); all others, and
-whatever is wrong with one, are protobuf's. The descriptor is built in a private pool, so TensorFlow or any other
-package that brings its own ``tensorflow.Example`` can live in the same process. Defaults are those of the authors'
-parser: a missing localid is -1, missing bytes are empty.
+Examples in the plain form that TensorFlow writes are looked into without a copy (:mod:`.wire`); all others are
+protobuf's. The descriptor is built in a private pool, so TensorFlow or any other package that brings its own
+``tensorflow.Example`` can live in the same process. Defaults are those of the authors' parser: a missing localid is -1,
+missing bytes are empty.
+
+Nothing is lost: whatever the typed values of an :class:`Example` do not give back exactly is kept as bytes beside them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -17,15 +21,18 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from ..errors import ExampleError
+from ..missing import NO_LOCALID
 from .tfrecord import Record
-from .wire import locate
+from .wire import locate, pack_floats, unpack_floats
 
 BANDS, HEIGHT, WIDTH = 4, 42, 42
 OBS_BYTES = BANDS * HEIGHT * WIDTH * 2  # 14,112 bytes of uint16 a timestamp
 
-_LOCALID, _IMAGE = "localid", "image_raw_ldseries"
-_BYTES_FIELDS = {_IMAGE: "<u2", "labels": "i1", "dates": "<i8", "weights": "<f4"}
-_BYTES_NAMES = frozenset(_BYTES_FIELDS)
+LOCALID, IMAGE, LABELS, DATES, WEIGHTS = "localid", "image_raw_ldseries", "labels", "dates", "weights"
+KNOWN = (LOCALID, IMAGE, LABELS, DATES, WEIGHTS)
+_DTYPES = {IMAGE: "<u2", LABELS: "i1", DATES: "<i8", WEIGHTS: "<f4"}
+_BYTES_NAMES = frozenset(_DTYPES)
+_NO_BYTES = b""
 
 
 def _example_class() -> Any:
@@ -72,99 +79,177 @@ def _example_class() -> Any:
 _Example = _example_class()
 
 
+class Kind(StrEnum):
+    """What the bytes of a kept value are."""
+
+    BYTES = "bytes"  # the one value of a bytes_list
+    INT64 = "int64"  # the values of an int64_list, little-endian
+    FLOAT = "float"  # the values of a float_list, float32, little-endian
+    FEATURE = "feature"  # a serialized tf.train.Feature: several values of bytes, or no kind at all
+    RECORD = "record"  # the whole record: it is no tf.train.Example, or has more in it than features
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A feature of one example that its typed values do not give back. ``data`` is None where there is no feature.
+
+    ``name`` is empty for a whole record.
+    """
+
+    name: str
+    kind: Kind
+    data: bytes | None
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One example as the authors' parser decodes it.
+    """One example: what the authors' parser gives, and all else that is in the record.
 
     Attributes
     ----------
     number, offset : int
         Number in the source from 0, and byte offset of its record.
-    known : int
-        How many of the five features are there.
     localid : int
         Sample id; -1 where the source has none.
     image : ndarray of uint16, shape (n, 4, 42, 42)
         Bands B2, B3, B4, B8 at 10 m, values as published. A view of the record, which may stand at an odd address.
-    labels : ndarray of int8, shape (n,) or (36 n,)
-    dates : ndarray of int64, shape (n,)
-    weights : ndarray of float32, shape (n,) or (0,)
+    labels : ndarray of int8, shape (any,)
+        As many as there are: n, 36 n or any other number.
+    dates : ndarray of int64, shape (any,)
+    weights : ndarray of float32, shape (any,)
+    kept : tuple of Kept
+        Features that are missing, of another kind, cut, or unknown. Empty for an example as the record describes it.
+    refusal : str
+        Why the authors' parser refuses the record; empty if it does not.
     """
 
     number: int
     offset: int
-    known: int
     localid: int
     image: npt.NDArray[np.uint16]
     labels: npt.NDArray[np.int8]
     dates: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32]
+    kept: tuple[Kept, ...] = ()
+    refusal: str = ""
+
+    @property
+    def has_localid(self) -> bool:
+        """Whether the record says which sample it is of."""
+        return not any(one.name == LOCALID for one in self.kept)
+
+    def check(self, where: str) -> None:
+        """Refuse what the authors' parser refuses.
+
+        Raises
+        ------
+        ExampleError
+        """
+        if self.refusal:
+            raise ExampleError(self.refusal, where=f"{where}: example {self.number}, byte {self.offset:,}")
 
 
-def decode_example(record: Record, *, where: str) -> Example:
-    """Decode one record.
-
-    Raises
-    ------
-    ExampleError
-        If the payload is no tf.train.Example, a feature has another kind or another number of values than the
-        authors' parser asks for, or the length of a field is no multiple of what it holds.
-    """
-    place = f"{where}: example {record.number}, byte {record.offset:,}"
-    values: dict[str, Any] | None = locate(record.payload, _BYTES_NAMES, _LOCALID)
+def decode_example(record: Record) -> Example:
+    """Decode one record, whatever it holds."""
+    values: Mapping[str, Any] | None = locate(record.payload, _BYTES_NAMES, LOCALID)
+    kept: list[Kept] = []
+    refusal = ""
     if values is None:
-        values = _parse(record.payload, place)
-    arrays = {name: _array(name, values.get(name, b""), dtype, place) for name, dtype in _BYTES_FIELDS.items()}
+        values, kept, refusal = _parse(record.payload)
+    arrays = {}
+    for name in _BYTES_NAMES:
+        blob = values.get(name, _NO_BYTES)
+        size = OBS_BYTES if name == IMAGE else np.dtype(_DTYPES[name]).itemsize
+        if len(blob) % size:
+            kept.append(Kept(name, Kind.BYTES, bytes(blob)))
+            refusal = refusal or f"the {len(blob):,} bytes of {name!r} are not a multiple of {size:,}"
+            blob = _NO_BYTES
+        arrays[name] = _array(name, blob)
+    if len(values) < len(KNOWN):
+        there = values.keys() | {one.name for one in kept}
+        kept += [Kept(name, Kind.INT64 if name == LOCALID else Kind.BYTES, None) for name in KNOWN if name not in there]
     return Example(
         number=record.number,
         offset=record.offset,
-        known=len(values),
-        localid=values.get(_LOCALID, -1),
-        image=arrays[_IMAGE].reshape(-1, BANDS, HEIGHT, WIDTH),
-        labels=arrays["labels"],
-        dates=arrays["dates"],
-        weights=arrays["weights"],
+        localid=values.get(LOCALID, NO_LOCALID),
+        image=arrays[IMAGE].reshape(-1, BANDS, HEIGHT, WIDTH),
+        labels=arrays[LABELS],
+        dates=arrays[DATES],
+        weights=arrays[WEIGHTS],
+        kept=tuple(kept),
+        refusal=refusal,
     )
 
 
-def _parse(payload: bytes, place: str) -> dict[str, Any]:
-    """Values of the features that are there, by protobuf."""
+def encode_example(features: Mapping[str, tuple[Kind, bytes]]) -> bytes:
+    """A serialized tf.train.Example with these features: the inverse of :func:`decode_example`."""
+    example = _Example()
+    for name, (kind, data) in features.items():
+        feature = example.features.feature[name]
+        match kind:
+            case Kind.BYTES:
+                feature.bytes_list.value.append(data)
+            case Kind.INT64:
+                feature.int64_list.value.extend(np.frombuffer(data, "<i8").tolist())
+                feature.int64_list.SetInParent()
+            case Kind.FLOAT:
+                feature.float_list.SetInParent()
+                feature.float_list.ParseFromString(pack_floats(data))
+            case Kind.FEATURE:
+                feature.ParseFromString(data)
+            case Kind.RECORD:
+                raise ValueError("a record is no feature")
+    payload: bytes = example.SerializeToString(deterministic=True)
+    return payload
+
+
+def _parse(payload: bytes) -> tuple[dict[str, Any], list[Kept], str]:
+    """Values of the known features in their usual form, all else as it is, and why the authors' parser refuses it."""
     try:
-        features = _Example.FromString(payload).features.feature
-    except DecodeError as error:
-        raise ExampleError(f"the record is not a tf.train.Example ({error})", where=place) from None
-    kinds = {_LOCALID: "int64_list", **dict.fromkeys(_BYTES_FIELDS, "bytes_list")}
-    values = {name: _single(features, name, kind, place) for name, kind in kinds.items()}
-    return {name: value for name, value in values.items() if value is not None}
+        example = _Example.FromString(payload)
+    except DecodeError:
+        return {}, [Kept("", Kind.RECORD, payload)], "the record is not a tf.train.Example"
+    values: dict[str, Any] = {}
+    kept: list[Kept] = []
+    refusal = ""
+    for name, feature in sorted(example.features.feature.items()):
+        kind, data = _value(feature)
+        usual = Kind.INT64 if name == LOCALID else Kind.BYTES
+        if name in KNOWN and kind is usual and (kind is Kind.BYTES or len(data) == 8):
+            values[name] = data if kind is Kind.BYTES else int.from_bytes(data, "little", signed=True)
+            continue
+        kept.append(Kept(name, kind, data))
+        if (
+            name in KNOWN and feature.WhichOneof("kind") is not None
+        ):  # TensorFlow takes a feature without kind as missing
+            refusal = refusal or f"feature {name!r} is not one value in a {usual}_list"
+    if _has_more(example, payload):
+        kept.append(Kept("", Kind.RECORD, payload))
+    return values, kept, refusal
 
 
-def _single(features: Any, name: str, kind: str, place: str) -> Any:
-    """The one value of a feature; None where it is missing or has no kind, as TensorFlow counts it."""
-    if name not in features:  # features[name] would create it
-        return None
-    feature = features[name]
-    found = feature.WhichOneof("kind")
-    if found is None:
-        return None
-    values = getattr(feature, found).value
-    if found != kind or len(values) != 1:
-        raise ExampleError(
-            f"feature {name!r} is not what the dataset has", where=place,
-            expected=f"one value in a {kind}", found=f"{len(values)} values in a {found}",
-        )  # fmt: skip
-    return values[0]
+def _value(feature: Any) -> tuple[Kind, bytes]:
+    match feature.WhichOneof("kind"):
+        case "bytes_list" if len(feature.bytes_list.value) == 1:
+            return Kind.BYTES, feature.bytes_list.value[0]
+        case "int64_list":
+            return Kind.INT64, np.array(feature.int64_list.value, "<i8").tobytes()
+        case "float_list":
+            return Kind.FLOAT, unpack_floats(feature.float_list.SerializeToString(), len(feature.float_list.value))
+        case _:
+            return Kind.FEATURE, feature.SerializeToString()
 
 
-def _array(name: str, blob: memoryview | bytes, dtype: str, place: str) -> npt.NDArray[Any]:
-    size = OBS_BYTES if name == _IMAGE else np.dtype(dtype).itemsize
-    if len(blob) % size:
-        raise ExampleError(
-            f"the length of {name!r} is not a multiple of {size:,} bytes",
-            where=place,
-            found=f"{len(blob):,} bytes",
-        )
-    array = np.frombuffer(blob, dtype)
-    if name != _IMAGE:  # a view of a few dates would keep all pixels of the record in memory
+def _has_more(example: Any, payload: bytes) -> bool:
+    """Whether there is more in a record than features: fields that tf.train.Example does not have."""
+    bare = _Example.FromString(payload)
+    bare.DiscardUnknownFields()
+    return bool(bare.ByteSize() != example.ByteSize())
+
+
+def _array(name: str, blob: memoryview | bytes) -> npt.NDArray[Any]:
+    array = np.frombuffer(blob, _DTYPES[name])
+    if name != IMAGE:  # a view of a few dates would keep all pixels of the record in memory
         array = array.copy()
         array.flags.writeable = False
     return array

@@ -47,21 +47,23 @@ class Source:
             return self.path.name
         return f"{self.path.name}: {self.member}"
 
-    def check_count(self, found: int) -> None:
-        """Compare the number of examples that were read with the one in the name.
+    def check_count(self, examples: int, samples: int, images: int) -> None:
+        """Refuse a bare TFRecord that may be cut between two records: it has no checksum of the whole, archives do.
 
         Raises
         ------
         CountMismatch
+            If it has fewer examples, samples and images than the number in its name.
         """
-        if found != self.name_count:
-            raise CountMismatch(
-                "the number of examples is not the one in the name",
-                where=self.where,
-                expected=f"{self.name_count} examples, by the name",
-                found=f"{found} examples",
-                todo="give the file its published name, or fetch it again",
-            )
+        if self.name_count is None or self.member is not None or max(examples, samples, images) >= self.name_count:
+            return
+        raise CountMismatch(
+            "the file has fewer examples, samples and images than the number in its name: it may be cut",
+            where=self.where,
+            expected=f"{self.name_count:,} of any of these",
+            found=f"{examples:,} examples, {samples:,} samples, {images:,} images",
+            todo="extract it from its archive again; if it is whole, give --accept-count",
+        )
 
 
 @dataclass(frozen=True)

@@ -234,6 +234,8 @@ class Lzma2Stream:
 
     def read(self, n: int, /) -> bytes:
         """At most ``n`` bytes; none once the member has ended and its size and CRC32 fit."""
+        if not n:
+            return b""
         piece = self._piece(n)
         self._missing -= len(piece)
         if piece:

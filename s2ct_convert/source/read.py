@@ -32,7 +32,7 @@ class SourceExamples:
     def __iter__(self) -> Iterator[Example]:
         where = self._source.where
         for record in read_records(unwrap(self._stream, where=where), where=where):
-            yield decode_example(record, where=where)
+            yield decode_example(record)
 
     def md5(self) -> str | None:
         """MD5 of the archive, hex. None for a bare TFRecord, for which nobody publishes one."""
@@ -98,8 +98,8 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
     WrongUsage
         If the path does not exist.
     SourceError
-        If the source is damaged, or has another number of examples than its name says. Examples before the damage
-        have been given by then.
+        If the source is damaged, or the authors' parser refuses an example. Examples before it have been given by
+        then.
 
     Examples
     --------
@@ -114,9 +114,9 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
     if not found.sources:
         raise WrongUsage("there is no archive and no TFRecord here", where=str(path))
     for source in found.sources:
-        n = 0
         with open_source(source) as examples:
-            for n, example in enumerate(examples, start=1):  # noqa: B007  # the last is the number of examples
+            for example in examples:
+                example.check(source.where)
                 yield {
                     "tid": source.unit.tile.encode(),
                     "dates": example.dates,
@@ -125,4 +125,3 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
                     "labels": example.labels,
                     "weights": example.weights,
                 }
-        source.check_count(n)

@@ -17,7 +17,7 @@ from ..errors import NotATFRecord, TFRecordDamaged
 from .stream import Gunzip, Inflate, Prefixed, Readable
 
 HEADER_BYTES = 12
-MAX_RECORD_BYTES = 256 << 20  # the published records are at most 1.4 MB
+MAX_RECORD_BYTES = (1 << 31) - 1  # protobuf's own limit, so that of every reader of the record
 _READ_BYTES = 16 << 20  # a wrong length costs at most this much memory before the end of the file shows it
 
 
@@ -121,6 +121,8 @@ def read_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECORD_BY
 
 def _read_up_to(stream: Readable, n: int) -> bytes:
     """``n`` bytes, or what there is before the end."""
+    if not n:  # an empty record: a stream that is asked for nothing may take that for its end
+        return b""
     data = stream.read(min(n, _READ_BYTES))
     if len(data) == n or not data:
         return data

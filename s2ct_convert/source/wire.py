@@ -2,8 +2,7 @@
 
 Protobuf copies the pixels of an example twice; looking up where they stand copies nothing, and reading a file goes
 twice as fast. Only the plain form is known here: each feature once, with the kind of value and the one value the
-dataset has, all lengths fitting each other. Whatever is otherwise is left to protobuf, which alone decides what is
-wrong.
+dataset has, all lengths fitting each other. Everything else is left to protobuf.
 Source: https://protobuf.dev/programming-guides/encoding and TensorFlow's ``core/example/{example,feature}.proto``.
 """
 
@@ -58,7 +57,7 @@ def locate(data: bytes, bytes_names: frozenset[str], int_name: str) -> dict[str,
 
 
 def _nested(data: bytes, at: int, end: int, tags: tuple[int, ...]) -> tuple[int, int]:
-    """Begin and end of the innermost of fields each of which is all that the one around it holds."""
+    """Span of the innermost field, where each field fills its parent."""
     for tag in tags:
         at, stop = _field(data, at, end, tag)
         if stop != end:
@@ -86,3 +85,20 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
     raise _Unusual
+
+
+def pack_floats(data: bytes) -> bytes:
+    """A serialized FloatList of these float32. Python's floats would change the bits of some NaN."""
+    length, size = bytearray(), len(data)
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([_FIELD_1, *length, size]) + data if data else b""
+
+
+def unpack_floats(message: bytes, n: int) -> bytes:
+    """The ``n`` float32 of a serialized FloatList, packed as protobuf writes it."""
+    if not n:
+        return b""
+    _, at = _varint(message, 1)
+    return message[at : at + 4 * n]

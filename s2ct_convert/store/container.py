@@ -15,9 +15,7 @@ import numpy.typing as npt
 
 from ..names import UnitName
 from .codecs import Codec, Decode, Encode
-from .layout import ArraySpec
-
-Columns = Mapping[str, npt.NDArray[np.generic]]
+from .groups import Group
 
 
 class UnitTarget(Protocol):
@@ -31,7 +29,7 @@ class UnitTarget(Protocol):
     def read(self, number: int) -> bytes:
         """Encoded chunk ``number`` again."""
 
-    def finish(self, arrays: Sequence[ArraySpec], columns: Columns, attributes: Mapping[str, Any]) -> None:
+    def finish(self, group: Group) -> None:
         """Write all the rest of the unit, sync and close."""
 
     def close(self) -> None:
@@ -77,14 +75,7 @@ class Container(Protocol):
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
         """Arrays of a published unit, whole."""
 
-    def finalise(
-        self,
-        units: Sequence[UnitName],
-        arrays: Sequence[ArraySpec],
-        index: Columns,
-        attributes: Mapping[str, Any],
-        work: Path,
-    ) -> None:
+    def finalise(self, units: Sequence[UnitName], index: Group, attributes: Mapping[str, Any], work: Path) -> None:
         """Write the index and the root; the store is complete when this returns. Can be run again at any time."""
 
     def tidy(self, units: Sequence[UnitName]) -> None:

@@ -1,9 +1,12 @@
 """Content digests: one number for what a unit holds, the same in Zarr and HDF5 and for any chunking or codec.
 
-- sample: sha256 over localid (int64), row_size (int32), time (int32), label (int8), weight (float32) and image
-  (uint16) of the sample, each array whole, little-endian, in stored order;
-- unit: sha256 over (localid int64, sample digest 32 bytes) of each sample in stored order;
+- sample: sha256 over localid (int64), row_size (int32), date (int64), time (int32), label (int8) and weight (float32)
+  of the sample, each array whole, little-endian, in stored order, then the sha256 of its images (uint16);
+- unit: sha256 over (localid int64, sample digest 32 bytes) of each sample in stored order, then of each published
+  feature, by key: key, name and kind as a JSON list and a line feed, state (int8), offset (int64), data;
 - store: sha256 over (unit name in UTF-8, unit digest 32 bytes) of each unit, sorted by name.
+
+Layout 1 has no date and no published features, and the images themselves stand where their sha256 stands here.
 
 The tables digest covers all the rest of a group that a reader sees: its attributes, and every array with its
 attributes but for the pixels. Units carry one of themselves, the root one of its attributes and of the index.
@@ -14,62 +17,119 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .layout import ArraySpec
+from ..published import PublishedFeature
+from .layout import LAYOUT_VERSION
 
 PREFIX = "sha256:"
+_PIECE_BYTES = 4 << 20
+
+_COLUMNS = {"date": "<i8", "time": "<i4", "label": "i1", "weight": "<f4"}
+NO_IMAGES = hashlib.sha256().digest()
+
+
+class ImageDigests:
+    """The sha256 of the images of samples that come one after another, in any number of pieces."""
+
+    def __init__(self) -> None:
+        self._done: dict[Any, bytes] = {}
+        self._sample: Any = None
+        self._images: Any = None
+
+    def sample(self, sample: Any) -> None:
+        """The images of this sample follow, more of them or the first."""
+        if self._images is None or sample != self._sample:
+            self._end()
+            self._sample, self._images = sample, hashlib.sha256()
+
+    def image(self, images: npt.NDArray[np.uint16]) -> None:
+        """The next images of the sample."""
+        self._images.update(np.ascontiguousarray(images, "<u2").data)
+
+    def _end(self) -> None:
+        if self._images is not None:
+            self._done[self._sample] = self._images.digest()
+
+    def finish(self) -> dict[Any, bytes]:
+        """By sample. Of one that came in pieces apart from each other only the last counts: write it anew."""
+        self._end()
+        self._images = None
+        return self._done
+
+
+def digest_columns(layout: int = LAYOUT_VERSION) -> tuple[str, ...]:
+    """Columns of observations that are in the digest of a sample."""
+    return tuple(name for name in _COLUMNS if layout > 1 or name != "date")
+
+
+def sample_digest(localid: int, columns: Mapping[str, npt.NDArray[Any]], images_sha256: bytes) -> bytes:
+    """The digest of one sample from its rows of ``digest_columns`` and the sha256 of its images."""
+    digest = _begin(localid, columns, LAYOUT_VERSION)
+    digest.update(images_sha256)
+    return digest.digest()  # type: ignore[no-any-return]
+
+
+def digest_sample(
+    localid: int,
+    columns: Mapping[str, npt.NDArray[Any]],
+    images: Iterable[npt.NDArray[np.uint16]],
+    layout: int = LAYOUT_VERSION,
+) -> bytes:
+    """The digest of one sample of a store of a layout, from its images, which may come in pieces."""
+    digest = _begin(localid, columns, layout)
+    inner = digest if layout == 1 else hashlib.sha256()
+    for piece in images:
+        inner.update(np.ascontiguousarray(piece, "<u2").data)
+    if inner is not digest:
+        digest.update(inner.digest())
+    return digest.digest()  # type: ignore[no-any-return]
+
+
+def _begin(localid: int, columns: Mapping[str, npt.NDArray[Any]], layout: int) -> Any:
+    names = digest_columns(layout)
+    digest = hashlib.sha256(struct.pack("<qi", localid, len(columns["time"])))
+    for name in names:
+        digest.update(np.ascontiguousarray(columns[name], _COLUMNS[name]).data)
+    return digest
 
 
 class UnitDigest:
-    """Takes the samples of a unit in stored order; images may come in pieces."""
+    """Takes the digests of the samples of a unit in stored order, then its published features."""
 
     def __init__(self) -> None:
         self._unit = hashlib.sha256()
-        self._sample: Any = None
-        self._localid = 0
-
-    def sample(
-        self,
-        localid: int,
-        time: npt.NDArray[np.int32],
-        label: npt.NDArray[np.int8],
-        weight: npt.NDArray[np.float32],
-    ) -> None:
-        """Begin the next sample; its images follow."""
-        self._end_sample()
-        self._sample, self._localid = hashlib.sha256(struct.pack("<qi", localid, len(time))), localid
-        for array, dtype in ((time, "<i4"), (label, "i1"), (weight, "<f4")):
-            self._sample.update(np.ascontiguousarray(array, dtype))
-
-    def image(self, image: npt.NDArray[np.uint16]) -> None:
-        """The next images of the sample."""
-        self._sample.update(np.ascontiguousarray(image, "<u2").data)
-
-    def sample_digest(self) -> bytes:
-        """The digest of the sample so far."""
-        return bytes(self._sample.digest())
 
     def add(self, localid: int, digest: bytes) -> None:
-        """The next sample, whose digest was computed elsewhere."""
-        self._end_sample()
-        self._sample = None
+        """The next sample."""
         self._unit.update(struct.pack("<q", localid) + digest)
 
-    def _end_sample(self) -> None:
-        if self._sample is not None:
-            self._unit.update(struct.pack("<q", self._localid) + self._sample.digest())
+    def publish(self, features: Sequence[PublishedFeature]) -> None:
+        """All published features of the unit."""
+        for one in sorted(features, key=lambda one: one.key):
+            self._unit.update(_json([one.key, one.name, one.kind]))
+            for array, dtype in ((one.state, "i1"), (one.offset, "<i8"), (one.data, "u1")):
+                for piece in pieces(array):
+                    self._unit.update(np.ascontiguousarray(piece, dtype).data)
 
     def hexdigest(self) -> str:
-        """``sha256:...`` of the unit; the last call."""
-        self._end_sample()
-        self._sample = None
+        """``sha256:...`` of the unit."""
         return PREFIX + self._unit.hexdigest()
+
+
+def pieces(array: Any) -> Iterator[npt.NDArray[Any]]:
+    """An array that may be longer than memory, bit by bit along its first dimension."""
+    if not array.ndim or array.size * array.dtype.itemsize <= _PIECE_BYTES:
+        yield np.asarray(array[...])
+        return
+    rows = max(1, _PIECE_BYTES * array.shape[0] // (array.size * array.dtype.itemsize))
+    for row in range(0, array.shape[0], rows):
+        yield np.asarray(array[row : row + rows])
 
 
 def store_digest(units: Mapping[str, str]) -> str:
@@ -85,14 +145,17 @@ TABLES_DIGEST = "tables_digest"  # the attribute, which is not a part of what it
 
 @dataclass(frozen=True)
 class Table:
-    """An array as a reader sees it. ``data`` is None for the pixels, which the content digest covers."""
+    """An array as a reader sees it.
+
+    ``data`` is an array or what can be sliced as one; None for the pixels, which the content digest covers.
+    """
 
     name: str
     dtype: str
     dims: tuple[str, ...]
     shape: tuple[int, ...]
     attributes: Mapping[str, Any]
-    data: npt.NDArray[Any] | None
+    data: Any
 
 
 def tables_digest(attributes: Mapping[str, Any], tables: Iterable[Table]) -> str:
@@ -104,17 +167,9 @@ def tables_digest(attributes: Mapping[str, Any], tables: Iterable[Table]) -> str
     digest = hashlib.sha256(_json({name: value for name, value in attributes.items() if name != TABLES_DIGEST}))
     for table in sorted(tables, key=lambda one: one.name):
         digest.update(_json([table.name, table.dtype, table.dims, table.shape, dict(table.attributes)]))
-        if table.data is not None:
-            digest.update(np.asarray(table.data, np.dtype(table.dtype).newbyteorder("<")).tobytes())
+        for piece in pieces(table.data) if table.data is not None else ():
+            digest.update(np.ascontiguousarray(piece, np.dtype(table.dtype).newbyteorder("<")).data)
     return PREFIX + digest.hexdigest()
-
-
-def make_tables(specs: Iterable[ArraySpec], columns: Mapping[str, npt.NDArray[Any]]) -> list[Table]:
-    """Arrays of the layout with what is to be written."""
-    return [
-        Table(spec.name, spec.dtype, spec.dims, columns[spec.name].shape, spec.attributes, columns[spec.name])
-        for spec in specs
-    ]
 
 
 def _json(value: Any) -> bytes:

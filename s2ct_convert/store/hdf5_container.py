@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree
 from ..names import UnitName
 from .codecs import Codec, hdf5_chunk_codec
-from .container import Columns
+from .groups import Group
 from .hdf5_file import (
     append_chunk,
     create_images,
@@ -26,10 +26,11 @@ from .hdf5_file import (
     get_attributes,
     need_blosc,
     open_new,
+    read_unit_group,
     set_attributes,
-    write_arrays,
+    write_group,
 )
-from .layout import CHUNK_OBS, IMAGE, ArraySpec, unit_arrays
+from .layout import CHUNK_OBS, IMAGE
 
 
 class Hdf5Container:
@@ -101,14 +102,7 @@ class Hdf5Container:
         with h5py.File(home if home.exists() else self.path, "r") as file:
             yield file if home.exists() else file[str(unit)]
 
-    def finalise(
-        self,
-        units: Sequence[UnitName],
-        arrays: Sequence[ArraySpec],
-        index: Columns,
-        attributes: Mapping[str, Any],
-        work: Path,
-    ) -> None:
+    def finalise(self, units: Sequence[UnitName], index: Group, attributes: Mapping[str, Any], work: Path) -> None:
         remove(work)
         with disk_errors(work), open_new(work) as file, closing(WriteBehind(work)) as behind:
             for unit in units:
@@ -117,7 +111,7 @@ class Hdf5Container:
                     split[unit.tile] = h5py.ExternalLink(f"{self.units.name}/{unit.key}.h5", "/")
                 else:
                     self._copy(unit, split.create_group(unit.tile), behind)
-            write_arrays(file.create_group("index"), arrays, index)
+            write_group(file.create_group("index"), index)
             set_attributes(file, attributes)
             behind.finish()
         sync_tree(work)
@@ -140,9 +134,7 @@ class Hdf5Container:
                 _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
                 append_chunk(copy, chunk, min(CHUNK_OBS, len(images) - row))
                 behind.grew(len(chunk))
-            specs = unit_arrays(36 if source["label"].ndim == 3 else 1)
-            write_arrays(group, specs, {spec.name: source[spec.name][...] for spec in specs})
-            set_attributes(group, get_attributes(source))
+            write_group(group, read_unit_group(source))
 
     def destroy(self) -> None:
         remove(self.path)
@@ -168,10 +160,9 @@ class Hdf5Target:
         _, chunk = self._images.id.read_direct_chunk((number * CHUNK_OBS, 0, 0, 0))
         return bytes(chunk)
 
-    def finish(self, arrays: Sequence[ArraySpec], columns: Columns, attributes: Mapping[str, Any]) -> None:
+    def finish(self, group: Group) -> None:
         with disk_errors(self.path):
-            write_arrays(self._file, arrays, columns)
-            set_attributes(self._file, attributes)
+            write_group(self._file, group)
             self._file.close()
         self._behind.finish()
         sync_tree(self.path)

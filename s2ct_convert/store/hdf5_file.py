@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,16 @@ import numpy as np
 
 from ..errors import WrongUsage
 from .codecs import BLOSC_FILTER, CHUNK_BYTES, SHUFFLES, BloscParameters, Deflate
-from .container import Columns
-from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, ArraySpec
+from .groups import Group, unit_form
+from .layout import (
+    CHUNK_OBS,
+    IMAGE,
+    OBS_SHAPE,
+    PUBLISHED,
+    PUBLISHED_ARRAYS,
+    ArraySpec,
+    unit_arrays,
+)
 
 # v110 refuses to open a file whose writer died, where "earliest" gives half the data without a word.
 LIBVER = ("v110", "v110")
@@ -85,14 +93,11 @@ def append_chunk(images: h5py.Dataset, chunk: bytes, rows: int) -> None:
     images.id.write_direct_chunk((n_obs, 0, 0, 0), chunk)
 
 
-def write_arrays(group: h5py.Group, arrays: Sequence[ArraySpec], columns: Columns) -> None:
-    """The small arrays with their attributes, and a dimension scale on every axis of every dataset in the group."""
-    specs = {spec.name: spec for spec in arrays}
-    for spec in arrays:
-        data = np.ascontiguousarray(columns[spec.name], spec.dtype)
-        storage = {"chunks": data.shape, **_SMALL_ARRAYS} if data.size else {}
-        dataset = group.create_dataset(spec.name, data=data, dtype=np.dtype(spec.dtype).newbyteorder("<"), **storage)
-        set_attributes(dataset, spec.attributes)
+def write_group(group: h5py.Group, content: Group) -> None:
+    """Small arrays, attributes and inner groups, and a dimension scale on every axis of every dataset."""
+    specs = {spec.name: spec for spec, _ in content.arrays}
+    for spec, data in content.arrays:
+        _write_array(group, spec, data)
     if IMAGE.name in group:
         specs[IMAGE.name] = IMAGE
         set_attributes(group[IMAGE.name], IMAGE.attributes)
@@ -101,6 +106,37 @@ def write_arrays(group: h5py.Group, arrays: Sequence[ArraySpec], columns: Column
             _scale(group, dim, group[spec.name].shape[axis])
             if dim != spec.name:
                 group[spec.name].dims[axis].attach_scale(group[dim])
+    for name, inner in content.groups.items():
+        write_group(group.create_group(name), inner)
+    set_attributes(group, content.attributes)
+
+
+def _write_array(group: h5py.Group, spec: ArraySpec, data: Any) -> None:
+    dtype = np.dtype(spec.dtype).newbyteorder("<")
+    storage = {"chunks": spec.chunks(data.shape), **_SMALL_ARRAYS} if data.size else {}
+    if spec.chunk is None:
+        values = np.ascontiguousarray(data, spec.dtype)
+        dataset = group.create_dataset(spec.name, data=values, dtype=dtype, **storage)
+    else:
+        dataset = group.create_dataset(spec.name, shape=data.shape, dtype=dtype, **storage)
+        for row in range(0, len(data), spec.chunk):
+            dataset[row : row + spec.chunk] = data[row : row + spec.chunk]
+    set_attributes(dataset, spec.attributes)
+
+
+def read_unit_group(group: h5py.Group) -> Group:
+    """A unit but its images, to be written elsewhere."""
+    specs = unit_arrays(unit_form(group))
+    inner = {key: _read_published(one) for key, one in group[PUBLISHED].items()} if PUBLISHED in group else {}
+    return Group(
+        tuple((spec, group[spec.name][...]) for spec in specs),
+        get_attributes(group),
+        {PUBLISHED: Group(groups=inner)} if inner else {},
+    )
+
+
+def _read_published(group: h5py.Group) -> Group:
+    return Group(tuple((spec, group[spec.name]) for spec in PUBLISHED_ARRAYS), get_attributes(group))
 
 
 def _scale(group: h5py.Group, dim: str, length: int) -> None:

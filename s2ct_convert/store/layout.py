@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..missing import NO_DATE, NO_DAY, NO_LABEL
 from ..names import SPLITS
+from ..published import STATES
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
+READABLE_LAYOUTS = (1, 2)
 CHUNK_OBS = 32  # observations in an inner chunk, 451,584 bytes
 SHARD_OBS = 4096  # observations in a shard, 57.8 MB before compression
 OBS_SHAPE = (4, 42, 42)
@@ -37,12 +40,20 @@ Attributes = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """One array: name, numpy dtype, names of its dimensions and its attributes."""
+    """One array: name, numpy dtype, names of its dimensions and its attributes.
+
+    ``chunk`` is the length of a chunk of a long array of one dimension; other small arrays are one chunk.
+    """
 
     name: str
     dtype: str
     dims: tuple[str, ...]
     attributes: Attributes = field(default_factory=dict)
+    chunk: int | None = None
+
+    def chunks(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of a chunk of an array of this shape."""
+        return tuple(max(1, n if self.chunk is None else min(n, self.chunk)) for n in shape)
 
 
 def _flags(meanings: tuple[str, ...], dtype: str) -> Attributes:
@@ -64,35 +75,82 @@ IMAGE = ArraySpec(
         "resolution_m": 10,
     },
 )
-LABEL = ArraySpec(
-    "label", "int8", ("obs",), {"long_name": "cloud class of the centre 6 x 6 pixels", **_flags(LABELS, "int8")}
+_LABEL_FLAGS = {
+    "flag_values": np.arange(NO_LABEL, len(LABELS), dtype="int8"),
+    "flag_meanings": " ".join(("no_label", *LABELS)),
+}
+_DATE = ArraySpec(
+    "date",
+    "int64",
+    ("obs",),
+    {"long_name": "date as published", "comment": f"{NO_DATE} where the source has no date for this image"},
 )
-PIXEL_LABEL = ArraySpec(
-    "label",
-    "int8",
-    ("obs", "label_y", "label_x"),
-    {"long_name": "cloud class of each of the centre 6 x 6 pixels", **_flags(LABELS, "int8")},
+_WEIGHT = ArraySpec(
+    "weight", "float32", ("obs",), {"long_name": "weight given by the authors, NaN where there is none", "units": "1"}
 )
+_SAMPLE_INDEX = ArraySpec(
+    "sample_index", "int32", ("obs",), {"long_name": "row of the sample dimension this observation belongs to"}
+)
+_IMAGE_CRC32C = ArraySpec(
+    "image_crc32c", "uint32", ("obs",), {"long_name": "CRC-32C of the 14112 little-endian bytes of the image"}
+)
+_EXAMPLE = ArraySpec("example", "int32", ("obs",), {"long_name": "number of the example in the source, from 0"})
 
-# Columns of a unit, one row an observation. LABEL gives way to PIXEL_LABEL where a source has 36 labels.
-OBS_ARRAYS = (
-    LABEL,
-    ArraySpec("time", "int32", ("obs",), {"standard_name": "time", "long_name": "date of acquisition", **_TIME}),
-    ArraySpec(
-        "weight",
-        "float32",
-        ("obs",),
-        {"long_name": "weight given by the authors, NaN where there is none", "units": "1"},
-    ),
-    ArraySpec(
-        "sample_index", "int32", ("obs",), {"long_name": "row of the sample dimension this observation belongs to"}
-    ),
-    ArraySpec(
-        "image_crc32c", "uint32", ("obs",), {"long_name": "CRC-32C of the 14112 little-endian bytes of the image"}
-    ),
-    ArraySpec("example", "int32", ("obs",), {"long_name": "number of the example in the source, from 0"}),
-    ArraySpec("position", "int16", ("obs",), {"long_name": "position inside that example, from 0"}),
-)
+
+@dataclass(frozen=True)
+class UnitForm:
+    """What two units of one layout may differ in.
+
+    Attributes
+    ----------
+    label_side : int
+        k: labels are k x k per image; 1 for one label.
+    undated : bool
+        Whether some observations have no `time`.
+    layout : int
+    """
+
+    label_side: int = 1
+    undated: bool = False
+    layout: int = LAYOUT_VERSION
+
+
+def _label(form: UnitForm) -> ArraySpec:
+    flags = _LABEL_FLAGS if form.layout > 1 else _flags(LABELS, "int8")
+    side = form.label_side
+    if side == 1:
+        return ArraySpec("label", "int8", ("obs",), {"long_name": "cloud class of the centre 6 x 6 pixels", **flags})
+    of = "each of the centre 6 x 6 pixels" if side == 6 else f"each of {side} x {side} parts, as published"
+    return ArraySpec("label", "int8", ("obs", "label_y", "label_x"), {"long_name": f"cloud class of {of}", **flags})
+
+
+def _time(name: str, dim: str, long_name: str, standard_name: str | None, undated: bool) -> ArraySpec:
+    """`_FillValue` only where a date is missing: readers then give NaT, and other units keep their integers."""
+    attributes: dict[str, Any] = {"standard_name": standard_name} if standard_name else {}
+    attributes |= {"long_name": long_name, **_TIME}
+    if undated:
+        attributes["_FillValue"] = np.int32(NO_DAY)
+    return ArraySpec(name, "int32", (dim,), attributes)
+
+
+def _obs_arrays(form: UnitForm) -> tuple[ArraySpec, ...]:
+    """Columns of a unit, one row an observation."""
+    new = form.layout > 1
+    position = ArraySpec(
+        "position", "int32" if new else "int16", ("obs",), {"long_name": "position inside that example, from 0"}
+    )
+    return (
+        _label(form),
+        *((_DATE,) if new else ()),
+        _time("time", "obs", "date of acquisition", "time", form.undated),
+        _WEIGHT,
+        _SAMPLE_INDEX,
+        _IMAGE_CRC32C,
+        _EXAMPLE,
+        position,
+    )
+
+
 SAMPLE_ARRAYS = (
     ArraySpec(
         "localid", "int64", ("sample",), {"long_name": "sample id given by the authors", "cf_role": "timeseries_id"}
@@ -120,10 +178,29 @@ BAND_DATA: Mapping[str, npt.NDArray[Any]] = {
 }
 
 
-def unit_arrays(label_pixels: int) -> tuple[ArraySpec, ...]:
-    """All arrays of a unit but ``image``, for sources with 1 or 36 labels a timestamp."""
-    obs = tuple(PIXEL_LABEL if spec is LABEL and label_pixels == 36 else spec for spec in OBS_ARRAYS)
-    return obs + SAMPLE_ARRAYS + BAND_ARRAYS
+def unit_arrays(form: UnitForm) -> tuple[ArraySpec, ...]:
+    """All arrays of a unit but ``image`` and those of published features."""
+    return _obs_arrays(form) + SAMPLE_ARRAYS + BAND_ARRAYS
+
+
+PUBLISHED = "published"  # group of features that the arrays of a unit do not give back
+PUBLISHED_CHUNK = 4 << 20
+# Dimensions have names of their own: `example` is a variable of the unit.
+PUBLISHED_ARRAYS = (
+    ArraySpec(
+        "state",
+        "int8",
+        ("source_example",),
+        {"long_name": "where the feature of an example is", **_flags(STATES, "int8")},
+    ),
+    ArraySpec(
+        "offset",
+        "int64",
+        ("source_example_bound",),
+        {"long_name": "first byte of each example in data; last is their number"},
+    ),
+    ArraySpec("data", "uint8", ("byte",), {"long_name": "bytes of the feature, as published"}, chunk=PUBLISHED_CHUNK),
+)
 
 
 # CF 9.4 asks for the feature type of every ragged array; readers of CF unpack `row_size` only where it is. Not for the
@@ -131,8 +208,13 @@ def unit_arrays(label_pixels: int) -> tuple[ArraySpec, ...]:
 UNIT_ATTRIBUTES: Attributes = {"Conventions": "CF-1.11", "featureType": "timeSeries"}
 
 
-def index_arrays(tiles: tuple[str, ...]) -> tuple[ArraySpec, ...]:
-    """Arrays of the index, one row per sample of the whole store, sorted by split, tile and localid."""
+def index_arrays(
+    tiles: tuple[str, ...], *, undated: bool = False, layout: int = LAYOUT_VERSION
+) -> tuple[ArraySpec, ...]:
+    """Arrays of the index, one row per sample of the whole store, sorted by split, tile and localid.
+
+    ``undated``: whether some samples have no date.
+    """
     row = ("sample",)
     tile_dtype = "int16" if len(tiles) <= 1 << 15 else "int32"  # there are some 57,000 MGRS tiles
     return (
@@ -141,8 +223,12 @@ def index_arrays(tiles: tuple[str, ...]) -> tuple[ArraySpec, ...]:
         ArraySpec("localid", "int64", row, {"long_name": "sample id given by the authors"}),
         ArraySpec("row_start", "int64", row, {"long_name": "first observation of the sample in its unit"}),
         ArraySpec("row_size", "int32", row, {"long_name": "number of observations of the sample"}),
-        ArraySpec("time_first", "int32", row, {"long_name": "first date, where row_size > 0", **_TIME}),
-        ArraySpec("time_last", "int32", row, {"long_name": "last date, where row_size > 0", **_TIME}),
+        *(
+            ArraySpec(f"time_{end}", "int32", row, {"long_name": f"{end} date, where row_size > 0", **_TIME})
+            if layout == 1
+            else _time(f"time_{end}", "sample", f"{end} date", None, undated)
+            for end in ("first", "last")
+        ),
         ArraySpec(
             "label_count",
             "int32",

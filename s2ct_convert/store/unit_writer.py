@@ -1,15 +1,15 @@
 """Writes one unit: series in whatever order they come, a unit in sample and time order out.
 
-Series are written at once, in the order they come. If that is the order of the store (localid ascending, each
-sample in one piece) the unit is done when the last one is. If not, a second pass reads back what was written,
-a window of observations at a time, and writes it in order into a second target; the source is read once either
-way, and memory holds one window and what is in flight. What the second pass reads is at most
+Series are written at once, in the order they come. What dates and labels mean is known only with the last of them, and
+so is the order of the store. If it is the order they came in, the unit is done. If not, a second pass reads back what
+was written, a window of observations at a time, and writes it in order into a second target; the source is read once
+either way, and memory holds one window and what is in flight. What the second pass reads is at most
 (observations / ``WINDOW_OBS``) times the unit, and once if groups stand far apart only here and there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -21,28 +21,71 @@ import numpy as np
 import numpy.typing as npt
 
 from ..durable import remove, size_of
+from ..missing import NO_DAY
+from ..published import PublishedFeature
 from .codecs import CHUNK_BYTES, Chunk, Encode
 from .container import Container, UnitTarget
-from .digest import TABLES_DIGEST, Table, UnitDigest, make_tables, tables_digest
-from .layout import BAND_DATA, CHUNK_OBS, IMAGE, LABELS, OBS_SHAPE, UNIT_ATTRIBUTES, unit_arrays
+from .digest import (
+    NO_IMAGES,
+    TABLES_DIGEST,
+    ImageDigests,
+    Table,
+    UnitDigest,
+    digest_columns,
+    sample_digest,
+    tables_digest,
+)
+from .groups import make_group, published_groups, tables_of
+from .layout import (
+    BAND_DATA,
+    CHUNK_OBS,
+    IMAGE,
+    LABELS,
+    OBS_SHAPE,
+    UNIT_ATTRIBUTES,
+    UnitForm,
+    unit_arrays,
+)
 from .pool import OrderedPool
 
 WINDOW_OBS = 2048  # 28.9 MB of images in the second pass
 
-_OBS_COLUMNS = ("label", "time", "weight", "image_crc32c", "example", "position")
-
 
 @dataclass(frozen=True)
 class Rows:
-    """Observations of one sample, in the arrays and dtypes of the layout; ``images`` follow one after another."""
+    """Images of one sample, one after another, and where they stand in the source: (n,) int32 each.
 
-    localid: int
+    ``sample`` is anything that tells samples apart.
+    """
+
+    sample: Any
     images: tuple[npt.NDArray[np.uint16], ...]
-    label: npt.NDArray[np.int8]
-    time: npt.NDArray[np.int32]
-    weight: npt.NDArray[np.float32]
     example: npt.NDArray[np.int32]
-    position: npt.NDArray[np.int16]
+    position: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class UnitTable:
+    """All of a unit but its pixels and their order.
+
+    Attributes
+    ----------
+    localid : ndarray of int64, shape (samples,)
+        Ascending.
+    sample : ndarray of int64, shape (examples,)
+        Which sample each example is of.
+    sizes : ndarray of int64, shape (examples,)
+        Images of each example.
+    columns : mapping of ndarray, shape (images, ...)
+        ``date``, ``time``, ``label`` and ``weight`` in the order of the source.
+    published : sequence of PublishedFeature
+    """
+
+    localid: npt.NDArray[np.int64]
+    sample: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    columns: Mapping[str, npt.NDArray[Any]]
+    published: Sequence[PublishedFeature] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +99,6 @@ class UnitContent:
     time_first: int | None
     time_last: int | None
     label_count: tuple[int, ...]
-    labels_outside: int
     digest: str
     passes: int
 
@@ -71,115 +113,89 @@ class UnitWriter:
     def __init__(self, container: Container, work: Path, cores: int) -> None:
         self._container, self._work, self._threads = container, work, cores if cores > 1 else 0
         self._writing = _Writing(container, work, self._threads)
-        self._localids: list[int] = []
-        self._columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _OBS_COLUMNS}
-        self._sizes: list[int] = []
+        self._columns: dict[str, list[npt.NDArray[Any]]] = {"example": [], "position": [], "image_crc32c": []}
+        self._example_of: dict[Any, int] = {}  # any example of each sample
 
     def append(self, rows: Rows) -> None:
-        """Write the observations of one sample, or some of them."""
-        self._localids.append(rows.localid)
-        self._sizes.append(len(rows.time))
-        for name in _OBS_COLUMNS:
-            self._columns[name].append(_image_crc32c(rows.images) if name == "image_crc32c" else getattr(rows, name))
-        self._writing.sample(rows.localid, rows.time, rows.label, rows.weight)
+        """Write the images of one sample, or some of them."""
+        self._columns["example"].append(rows.example)
+        self._columns["position"].append(rows.position)
+        self._columns["image_crc32c"].append(_image_crc32c(rows.images))
+        if len(rows.example):
+            self._example_of.setdefault(rows.sample, int(rows.example[0]))
+            self._writing.sample(rows.sample)
         for image in rows.images:
             self._writing.image(image)
 
     def finish(
-        self, label_pixels: int, attributes: Mapping[str, Any], on_window: Callable[[], None] = lambda: None
+        self, table: UnitTable, attributes: Mapping[str, Any], on_window: Callable[[], None] = lambda: None
     ) -> UnitContent:
         """Bring the unit into order if it is not, write its arrays and attributes, sync and close it.
 
         ``on_window`` is called as bringing it into order goes on, and may raise to end it.
         """
-        appended, sizes = np.array(self._localids, np.int64), np.array(self._sizes, np.int64)
-        arrays = unit_arrays(label_pixels)
-        columns = self._obs_columns(label_pixels)
-        localid = np.unique(appended)
-        owner = np.repeat(appended, sizes)
-        passes = 1
-        if len(localid) < len(appended) or (appended[1:] < appended[:-1]).any():
-            order = np.lexsort((columns["position"], columns["example"], columns["time"], owner))
-            columns = {name: column[order] for name, column in columns.items()}
-            owner = owner[order]
-            passes = 2
-        row_start = np.append(np.searchsorted(owner, localid), len(owner)).astype(np.int64)
-        if passes == 2:
-            self._second_pass(order, localid, row_start, columns, on_window)
-        digest = self._writing.finish_images()
-        columns |= {
-            "sample_index": np.searchsorted(localid, owner).astype(np.int32),
-            "localid": localid,
-            "row_start": row_start,
-            "row_size": np.diff(row_start).astype(np.int32),
-        }
-        attributes = {**UNIT_ATTRIBUTES, **attributes, "content_digest": digest}
-        data = {**columns, **BAND_DATA}
-        image = Table(IMAGE.name, IMAGE.dtype, IMAGE.dims, (len(owner), *OBS_SHAPE), IMAGE.attributes, None)
-        attributes[TABLES_DIGEST] = tables_digest(attributes, [image, *make_tables(arrays, data)])
-        self._writing.target.finish(arrays, data, attributes)
-        time, label = columns["time"], columns["label"]
-        counts = np.array([np.count_nonzero(label == k) for k in range(len(LABELS))])
-        return UnitContent(
-            path=self._writing.target.path,
-            bytes=size_of(self._writing.target.path),
-            samples=len(localid),
-            observations=len(time),
-            time_first=int(time.min()) if len(time) else None,
-            time_last=int(time.max()) if len(time) else None,
-            label_count=tuple(counts.tolist()),
-            labels_outside=int(label.size - counts.sum()),
-            digest=digest,
-            passes=passes,
+        columns = self._place(table)
+        order = np.lexsort(
+            (
+                columns["position"],
+                columns["example"],
+                columns["time"],
+                columns["time"] == NO_DAY,  # those without a date come last
+                columns["sample_index"],
+            )
         )
+        in_order = bool((np.diff(order) > 0).all())
+        if not in_order:
+            columns = {name: column[order] for name, column in columns.items()}
+        samples = np.arange(len(table.localid) + 1)
+        row_start = np.searchsorted(columns["sample_index"], samples).astype(np.int64)
+        columns |= {"localid": table.localid, "row_start": row_start, "row_size": np.diff(row_start).astype(np.int32)}
+        if not in_order:
+            self._second_pass(order, columns["sample_index"], on_window)
+        images = self._writing.finish_images()
+        if in_order:  # told by what the caller calls samples
+            images = {int(table.sample[self._example_of[sample]]): one for sample, one in images.items()}
+        digest = _digest(table, columns, images)
+        self._write_tables(table, columns, {**UNIT_ATTRIBUTES, **attributes, "content_digest": digest})
+        return _content(self._writing.target.path, columns, digest, 1 if in_order else 2)
 
-    def _obs_columns(self, label_pixels: int) -> dict[str, npt.NDArray[Any]]:
-        columns = {}
-        for spec in unit_arrays(label_pixels):
-            if spec.name in self._columns:
-                empty = np.empty((0, *(6,) * (len(spec.dims) - 1)), spec.dtype)
-                columns[spec.name] = np.concatenate([empty, *(a for a in self._columns.pop(spec.name) if len(a))])
-        return columns
+    def _place(self, table: UnitTable) -> dict[str, npt.NDArray[Any]]:
+        """Columns of the observations in the order they were written."""
+        written = {name: np.concatenate([np.empty(0, _DTYPES[name]), *parts]) for name, parts in self._columns.items()}
+        starts = np.cumsum(table.sizes) - table.sizes
+        source_row = starts[written["example"]] + written["position"]
+        owner = table.sample[written["example"]].astype(np.int32)
+        return {**written, "sample_index": owner, **{name: one[source_row] for name, one in table.columns.items()}}
+
+    def _write_tables(
+        self, table: UnitTable, columns: Mapping[str, npt.NDArray[Any]], attributes: dict[str, Any]
+    ) -> None:
+        label = columns["label"]
+        form = UnitForm(label.shape[1] if label.ndim > 1 else 1, bool((columns["time"] == NO_DAY).any()))
+        groups = published_groups(table.published)
+        group = make_group(unit_arrays(form), {**columns, **BAND_DATA}, attributes, groups)
+        image = Table(IMAGE.name, IMAGE.dtype, IMAGE.dims, (len(label), *OBS_SHAPE), IMAGE.attributes, None)
+        attributes[TABLES_DIGEST] = tables_digest(attributes, [image, *tables_of(group)])
+        self._writing.target.finish(group)
 
     def _second_pass(
-        self,
-        order: npt.NDArray[np.int64],
-        localid: npt.NDArray[np.int64],
-        row_start: npt.NDArray[np.int64],
-        columns: Mapping[str, npt.NDArray[Any]],
-        on_window: Callable[[], None],
+        self, order: npt.NDArray[np.int64], owner: npt.NDArray[np.int32], on_window: Callable[[], None]
     ) -> None:
-        """Write all again in ``order`` (row of the unit -> row as written) and drop the first writing."""
+        """Write all again in ``order`` (row of the unit -> row as written) and drop the first writing.
+
+        ``owner`` is the sample of each row of the unit.
+        """
         self._writing.finish_images()
         with closing(self._writing) as first:
             self._writing = _Writing(self._container, self._work.with_name(self._work.name + ".sorted"), self._threads)
-            self._write_sorted(first.target, order, localid, row_start, columns, on_window)
+            for low in range(0, len(order), WINDOW_OBS):
+                on_window()
+                window = self._gather(first.target, order[low : low + WINDOW_OBS])
+                samples, begins = np.unique(owner[low : low + WINDOW_OBS], return_index=True)
+                for sample, images in zip(samples.tolist(), np.split(window, begins[1:]), strict=True):
+                    self._writing.sample(sample)
+                    self._writing.image(images)
         remove(first.target.path)
-
-    def _write_sorted(
-        self,
-        written: UnitTarget,
-        order: npt.NDArray[np.int64],
-        localid: npt.NDArray[np.int64],
-        row_start: npt.NDArray[np.int64],
-        columns: Mapping[str, npt.NDArray[Any]],
-        on_window: Callable[[], None],
-    ) -> None:
-        """Rows of ``written`` in their order, a window at a time, each sample told before its first image."""
-        sample, n_obs = 0, len(order)
-        for low in range(0, max(n_obs, 1), WINDOW_OBS):
-            on_window()
-            window = self._gather(written, order[low : low + WINDOW_OBS])
-            high = low + len(window)
-            row = low
-            while sample < len(localid) and (row_start[sample] < high or high == n_obs):
-                begin, end = int(row_start[sample]), int(row_start[sample + 1])
-                self._writing.image(window[row - low : begin - low])
-                self._writing.sample(
-                    int(localid[sample]), *(columns[name][begin:end] for name in ("time", "label", "weight"))
-                )
-                row, sample = begin, sample + 1
-            self._writing.image(window[row - low :])
 
     def _gather(self, target: UnitTarget, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
         """Images of these rows as written; each chunk that has any of them is read and decoded once."""
@@ -217,26 +233,25 @@ class _Writing:
 
     def __init__(self, container: Container, path: Path, threads: int) -> None:
         self.target = container.target(path)
-        self._digest = UnitDigest()
+        self._digest = ImageDigests()
         self._digests = OrderedPool[None](min(1, threads), lambda _: None)  # one: it is told in order
         self._images = _ImageStream(self.target, container.encode, threads)
         self._ended: str | None = None
 
-    def sample(
-        self, localid: int, time: npt.NDArray[np.int32], label: npt.NDArray[np.int8], weight: npt.NDArray[np.float32]
-    ) -> None:
-        self._digests.submit(0, self._digest.sample, localid, time, label, weight)
+    def sample(self, sample: Any) -> None:
+        """Images of this sample follow."""
+        self._digests.submit(0, self._digest.sample, sample)
 
     def image(self, image: npt.NDArray[np.uint16]) -> None:
         if len(image):
             self._digests.submit(image.nbytes, self._digest.image, image)
             self._images.append(image)
 
-    def finish_images(self) -> str:
-        """Write what is in flight; the digest of all that was written, in the order it was."""
+    def finish_images(self) -> dict[Any, bytes]:
+        """Write what is in flight; the sha256 of the images of each sample that had any."""
         self._images.finish()
         self._digests.finish()
-        return self._digest.hexdigest()
+        return self._digest.finish()
 
     def close(self) -> None:
         self._images.close()
@@ -292,3 +307,34 @@ def _image_crc32c(images: Iterable[npt.NDArray[np.uint16]]) -> npt.NDArray[np.ui
     """CRC-32C of each observation's little-endian bytes."""
     crcs = [google_crc32c.value(obs.tobytes()) for image in images for obs in np.ascontiguousarray(image, "<u2")]
     return np.array(crcs, np.uint32)
+
+
+_DTYPES = {"example": np.int32, "position": np.int32, "image_crc32c": np.uint32}
+
+
+def _digest(table: UnitTable, columns: Mapping[str, npt.NDArray[Any]], images: Mapping[int, bytes]) -> str:
+    """Content digest of a unit whose columns are in order."""
+    digest, row_start = UnitDigest(), columns["row_start"].tolist()
+    names = digest_columns()
+    for i, localid in enumerate(table.localid.tolist()):
+        rows = slice(row_start[i], row_start[i + 1])
+        own = {name: columns[name][rows] for name in names}
+        digest.add(localid, sample_digest(localid, own, images.get(i, NO_IMAGES)))
+    digest.publish(table.published)
+    return digest.hexdigest()
+
+
+def _content(path: Path, columns: Mapping[str, npt.NDArray[Any]], digest: str, passes: int) -> UnitContent:
+    label = columns["label"]
+    dated = columns["time"][columns["time"] != NO_DAY]
+    return UnitContent(
+        path=path,
+        bytes=size_of(path),
+        samples=len(columns["localid"]),
+        observations=len(label),
+        time_first=int(dated.min()) if len(dated) else None,
+        time_last=int(dated.max()) if len(dated) else None,
+        label_count=tuple(int(np.count_nonzero(label == k)) for k in range(len(LABELS))),
+        digest=digest,
+        passes=passes,
+    )

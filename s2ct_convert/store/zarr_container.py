@@ -27,8 +27,8 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from ..durable import has_files, publish, remove, sweep, sync, sync_tree, write_atomic
 from ..names import SPLITS, UnitName
 from .codecs import BloscParameters, Codec, zarr_chunk_codec
-from .container import Columns
-from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE, ArraySpec
+from .groups import Group
+from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE
 
 _SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
 _ABSENT = 2**64 - 1  # offset and size of a chunk that is not there
@@ -90,17 +90,10 @@ class ZarrContainer:
         group = zarr.open_group(self.home(unit), mode="r", zarr_format=3)
         return {name: np.asarray(group[name][...]) for name in names}  # type: ignore[index]
 
-    def finalise(
-        self,
-        units: Sequence[UnitName],
-        arrays: Sequence[ArraySpec],
-        index: Columns,
-        attributes: Mapping[str, Any],
-        work: Path,
-    ) -> None:
+    def finalise(self, units: Sequence[UnitName], index: Group, attributes: Mapping[str, Any], work: Path) -> None:
         self.tidy(units)  # what lies about would become a part of the consolidated metadata
         remove(work)
-        _write_group(work, self._parameters, arrays, index, {}, n_obs=None)
+        _write_group(work, self._parameters, index, n_obs=None)
         sync_tree(work)
         remove(self.path / "index")
         publish(work, self.path / "index")
@@ -173,10 +166,10 @@ class ZarrTarget:
         with open(self._shard(number), "rb") as file:
             return os.pread(file.fileno(), size, offset)
 
-    def finish(self, arrays: Sequence[ArraySpec], columns: Columns, attributes: Mapping[str, Any]) -> None:
+    def finish(self, group: Group) -> None:
         if self._file is not None:
             self._end_shard()
-        _write_group(self.path, self._parameters, arrays, columns, attributes, n_obs=self._n_obs)
+        _write_group(self.path, self._parameters, group, n_obs=self._n_obs)
         for future in self._syncing:
             future.result()
         sync_tree(self.path)
@@ -192,44 +185,45 @@ def _sync_and_close(file: BinaryIO) -> None:
         os.fsync(file.fileno())
 
 
-def _write_group(
-    path: Path,
-    parameters: BloscParameters,
-    arrays: Sequence[ArraySpec],
-    columns: Columns,
-    attributes: Mapping[str, Any],
-    *,
-    n_obs: int | None,
-) -> None:
+def _write_group(path: Path, parameters: BloscParameters, content: Group, *, n_obs: int | None) -> None:
     """A group with its small arrays; with ``n_obs`` also the metadata of ``image``, whose shards are there already."""
-    group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(attributes))
+    group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(content.attributes))
     if n_obs is not None:
-        group.create_array(
-            IMAGE.name,
-            shape=(n_obs, *OBS_SHAPE),
-            dtype=IMAGE.dtype,
-            chunks=(CHUNK_OBS, *OBS_SHAPE),
-            shards=(SHARD_OBS, *OBS_SHAPE),
-            compressors=_codecs(parameters, np.dtype(IMAGE.dtype), parameters.blocksize),
-            fill_value=0,
-            dimension_names=IMAGE.dims,
-            attributes=_json_attributes(IMAGE.attributes),
-            config={"write_empty_chunks": True},
-        )
-    for spec in arrays:
-        data = np.ascontiguousarray(columns[spec.name], spec.dtype)
+        _create_images(group, parameters, n_obs)
+    for spec, data in content.arrays:
         array = group.create_array(
             spec.name,
             shape=data.shape,
             dtype=spec.dtype,
-            chunks=tuple(max(1, n) for n in data.shape),
-            compressors=_codecs(parameters, data.dtype, 0),
+            chunks=spec.chunks(data.shape),
+            compressors=_codecs(parameters, np.dtype(spec.dtype), 0),
             fill_value=0,
             dimension_names=spec.dims,
             attributes=_json_attributes(spec.attributes),
             config={"write_empty_chunks": True},
         )
-        array[...] = data
+        if spec.chunk is None:
+            array[...] = np.ascontiguousarray(data, spec.dtype)
+        else:
+            for row in range(0, len(data), spec.chunk):
+                array[row : row + spec.chunk] = data[row : row + spec.chunk]
+    for name, inner in content.groups.items():
+        _write_group(path / name, parameters, inner, n_obs=None)
+
+
+def _create_images(group: zarr.Group, parameters: BloscParameters, n_obs: int) -> None:
+    group.create_array(
+        IMAGE.name,
+        shape=(n_obs, *OBS_SHAPE),
+        dtype=IMAGE.dtype,
+        chunks=(CHUNK_OBS, *OBS_SHAPE),
+        shards=(SHARD_OBS, *OBS_SHAPE),
+        compressors=_codecs(parameters, np.dtype(IMAGE.dtype), parameters.blocksize),
+        fill_value=0,
+        dimension_names=IMAGE.dims,
+        attributes=_json_attributes(IMAGE.attributes),
+        config={"write_empty_chunks": True},
+    )
 
 
 def _codecs(parameters: BloscParameters, dtype: np.dtype[Any], blocksize: int) -> list[zarr.abc.codec.BytesBytesCodec]:
@@ -244,7 +238,7 @@ def _codecs(parameters: BloscParameters, dtype: np.dtype[Any], blocksize: int) -
 
 
 def _json_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in attributes.items()}
+    return {k: v.tolist() if isinstance(v, np.ndarray | np.generic) else v for k, v in attributes.items()}
 
 
 def _group_json(attributes: Mapping[str, Any]) -> bytes:

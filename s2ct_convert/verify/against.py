@@ -1,7 +1,8 @@
-"""A store against its sources: every timestamp of every example found back, bit for bit."""
+"""A store against its sources: every feature of every example, bit for bit."""
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ import numpy.typing as npt
 from ..errors import WrongUsage
 from ..reading.store import Store
 from ..reading.unit import Unit
+from ..source.dates import LATEST, NONE
 from ..source.example import Example
 from ..source.find import Source, find_sources
 from ..source.read import open_source
-from ..source.samples import Grouper, Series
-from ..store.digest import UnitDigest
+from ..source.table import TableBuilder
+from ..store.digest import UnitDigest, digest_columns, digest_sample
+from .columns import table_differences
 from .findings import UNREADABLE, Finding
 from .rows import Rows
 
@@ -79,17 +82,24 @@ def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None)
     if broken := rows.broken(unit):  # which rows are whose cannot be told
         return Comparison(name, n_examples, unit.observations, "", tuple(broken))
     differences = rows.disorder(unit)
-    grouper, seen = Grouper(source.where), 0
+    builder, seen = TableBuilder(), 0
     with open_source(source, on_bytes) as examples:
-        for example in examples:
+        for example in builder.watch(examples):
             own = rows.of_example(example.number)
             seen += len(own)
-            differences += _differences(unit, rows, example, grouper.check(example), own)
+            differences += _image_differences(unit, rows, example, own)
         md5 = examples.md5()
     if len(rows.example) and int(rows.example.max()) >= n_examples:
         differences.append(Finding(f"rows name examples beyond the {n_examples} of the source", name))
     if seen != unit.observations:
         differences.append(Finding(f"{unit.observations - seen} observations are of no example of the source", name))
+    until = unit.attributes.get("dates_until")
+    table = builder.finish(
+        LATEST if until is None else datetime.date.fromisoformat(str(until)),
+        encoding=str(unit.attributes["date_encoding"]) or NONE,
+        label_side=unit.form.label_side,
+    )
+    differences += table_differences(unit, rows, table)
     if md5 and md5 != unit.attributes["source_md5"]:
         made_from = unit.attributes["source_md5"]
         differences.append(
@@ -106,8 +116,8 @@ def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None)
     return Comparison(name, n_examples, unit.observations, digest, tuple(differences))
 
 
-def _differences(unit: Unit, rows: Rows, example: Example, series: Series, own: npt.NDArray[np.int64]) -> list[Finding]:
-    """How the rows of an example differ from it."""
+def _image_differences(unit: Unit, rows: Rows, example: Example, own: npt.NDArray[np.int64]) -> list[Finding]:
+    """How the images of an example differ from its rows."""
     place = partial(Finding, unit=str(unit.name), example=example.number)
     n = len(example.image)
     if len(own) != n or (rows.position[own] != np.arange(n)).any():
@@ -115,20 +125,17 @@ def _differences(unit: Unit, rows: Rows, example: Example, series: Series, own: 
     if not n:
         return []
     low, high = int(own.min()), int(own.max()) + 1
+    place = partial(place, rows=(low, high - 1))
     out = []
     if (unit.localid[rows.owner[own]] != example.localid).any():
         out.append(place(f"the store has it under another localid than {example.localid}"))
-    place = partial(place, rows=(low, high - 1))
     if (rows.owner[own] != rows.sample_index[own]).any():
         out.append(place("sample_index differs from the sample they lie in"))
-    for name, given in (("label", series.label), ("time", series.day), ("weight", series.weight)):
-        if not _equal(np.asarray(unit[name][low:high])[own - low], given):
-            out.append(place(f"{name} differs"))
     try:
         image = np.asarray(unit["image"][low:high])[own - low]
     except UNREADABLE as error:
         return [*out, place(f"image cannot be read: {error}")]
-    if not _equal(image, example.image):
+    if image.tobytes() != np.ascontiguousarray(example.image).tobytes():
         out.append(place("image differs"))
     crcs = np.asarray(unit["image_crc32c"][low:high])[own - low]
     if any(google_crc32c.value(one.tobytes()) != crc for one, crc in zip(image, crcs.tolist(), strict=True)):
@@ -136,18 +143,16 @@ def _differences(unit: Unit, rows: Rows, example: Example, series: Series, own: 
     return out
 
 
-def _equal(stored: npt.NDArray[np.generic], given: npt.NDArray[np.generic]) -> bool:
-    """Equal bit for bit: NaN equals itself, 0.0 is not -0.0."""
-    return stored.shape == given.shape and stored.tobytes() == np.ascontiguousarray(given).tobytes()
-
-
 def compute_digest(unit: Unit) -> str:
     """Content digest of a unit from what is in it."""
-    digest = UnitDigest()
-    time, label, weight = (np.asarray(unit[name][...]) for name in ("time", "label", "weight"))
+    digest, names = UnitDigest(), digest_columns(unit.layout)
+    columns = {name: np.asarray(unit[name][...]) for name in names}
     for i, localid in enumerate(unit.localid.tolist()):
         low, high = int(unit.row_start[i]), int(unit.row_start[i + 1])
-        digest.sample(localid, time[low:high], label[low:high], weight[low:high])
-        for row in range(low, high, _DIGEST_OBS):
-            digest.image(np.asarray(unit["image"][row : min(row + _DIGEST_OBS, high)]))
+        own = {name: column[low:high] for name, column in columns.items()}
+        images = (
+            np.asarray(unit["image"][row : min(row + _DIGEST_OBS, high)]) for row in range(low, high, _DIGEST_OBS)
+        )
+        digest.add(localid, digest_sample(localid, own, images, unit.layout))
+    digest.publish(list(unit.published.values()))
     return digest.hexdigest()

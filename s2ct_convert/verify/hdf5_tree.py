@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -30,12 +30,12 @@ def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) 
     splits = [split for split in SPLITS if any(name.startswith(f"{split}/") for name in groups)]
     yield from _members(root, "", {*splits, "index"})
     for split in splits:
-        yield from _members(root[split], split, {name.split("/")[1] for name in groups if name.startswith(f"{split}/")})
+        yield from _members(root[split], split, _inside(split, groups))
     for name, specs in groups.items():
         group = root[name]
         arrays = {spec.name for spec in specs}
         dims = {dim for spec in specs for dim in spec.dims}
-        yield from _members(group, name, arrays | dims)
+        yield from _members(group, name, arrays | dims | _inside(name, groups))
         for node in (group, *group.values()):
             h5py.h5o.get_info(node.id)  # reads all of the object's header, where opening it may not
         for spec in specs:
@@ -44,6 +44,11 @@ def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) 
         for dim in sorted(dims - arrays):
             if dim in group:
                 yield from _dimension(group[dim], dim, name)
+
+
+def _inside(name: str, groups: Iterable[str]) -> set[str]:
+    """Groups right inside a group."""
+    return {other[len(name) + 1 :].split("/")[0] for other in groups if other.startswith(f"{name}/")}
 
 
 def _members(group: Any, name: str, expected: set[str]) -> Iterator[Finding]:

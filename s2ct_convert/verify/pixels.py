@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..errors import S2ctError
 from ..reading import threads
 from ..reading.unit import Unit
-from ..store.digest import UnitDigest
+from ..store.digest import UnitDigest, digest_columns, digest_sample
 from ..store.layout import CHUNK_OBS, OBS_BYTES
 from .findings import Finding
 
@@ -83,6 +83,8 @@ def check_pixels(
         finally:
             for _, future in waiting:
                 future.cancel()
+    if whole:
+        digest.publish(list(unit.published.values()))
     return Checked(seen, digest.hexdigest() if whole else None, _joined(findings))
 
 
@@ -111,10 +113,9 @@ def _check(unit: Unit, block: _Block, crcs: npt.NDArray[np.uint32]) -> tuple[lis
     digests = []
     for i in block.samples:
         rows = slice(int(unit.row_start[i]), int(unit.row_start[i + 1]))
-        one = UnitDigest()
-        one.sample(int(unit.localid[i]), unit.time[rows], unit.label[rows], unit.weight[rows])
-        one.image(images[rows.start - block.rows.start : rows.stop - block.rows.start])
-        digests.append(one.sample_digest())
+        columns = {name: getattr(unit, name)[rows] for name in digest_columns(unit.layout)}
+        own = images[rows.start - block.rows.start : rows.stop - block.rows.start]
+        digests.append(digest_sample(int(unit.localid[i]), columns, [own], unit.layout))
     return digests, findings
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..missing import NO_DAY, NO_LOCALID
 from ..reading.unit import Unit
 from .findings import Finding
 
@@ -18,7 +19,7 @@ class Rows:
     owner: npt.NDArray[np.int64]
     sample_index: npt.NDArray[np.int32]
     example: npt.NDArray[np.int32]
-    position: npt.NDArray[np.int16]
+    position: npt.NDArray[np.int32]
     by_place: npt.NDArray[np.int64]  # rows in the order of the source
 
     @classmethod
@@ -44,9 +45,10 @@ class Rows:
     def disorder(self, unit: Unit) -> list[Finding]:
         """What is wrong with the order of samples and of the observations in them."""
         out, name = [], str(unit.name)
-        if (np.diff(unit.localid) <= 0).any():
+        steps = np.diff(unit.localid)
+        if ((steps < 0) | ((steps == 0) & (unit.localid[1:] != NO_LOCALID))).any():
             out.append(Finding("localid is not ascending", name))
-        in_order = np.lexsort((self.position, self.example, unit.time, self.owner))
+        in_order = np.lexsort((self.position, self.example, unit.time, unit.time == NO_DAY, self.owner))
         if (wrong := np.flatnonzero(in_order != np.arange(len(unit.time)))).size:
             rows = int(wrong[0]), int(wrong[-1])
             out.append(Finding("observations are not in the order of time", name, rows=rows))

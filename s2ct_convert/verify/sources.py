@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import S2ctError, from_os_error
 from ..source.find import Source, find_sources
 from ..source.read import open_source
-from ..source.samples import Grouper
+from ..source.samples import sample_of
 
 
 @dataclass(frozen=True)
@@ -102,19 +102,17 @@ def verify_sources(
 def _verify(source: Source, on_bytes: Callable[[int], None] | None) -> SourceReport:
     unit = str(source.unit)
     try:
-        grouper = Grouper(source.where)
-        localids: set[int] = set()
+        samples: set[tuple[int, int]] = set()
         n_examples = observations = 0
         with open_source(source, on_bytes) as examples:
             for example in examples:
-                grouper.check(example)
                 n_examples += 1
-                localids.add(example.localid)
+                samples.add(sample_of(example))
                 observations += len(example.image)
-            source.check_count(n_examples)
             md5 = examples.md5()
+        source.check_count(n_examples, len(samples), observations)
     except S2ctError as error:
         return SourceReport(source.path, source.member, unit, error=error)
     except OSError as error:
         return SourceReport(source.path, source.member, unit, error=from_os_error(error, str(source.path)))
-    return SourceReport(source.path, source.member, unit, n_examples, len(localids), observations, md5)
+    return SourceReport(source.path, source.member, unit, n_examples, len(samples), observations, md5)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..durable import beside
 from ..errors import NotAStore, S2ctError, WrongUsage
+from ..missing import NO_DAY
 from ..names import SPLITS, UnitName
 from ..reading.store import Store, open_store
 from ..reading.unit import Unit
@@ -22,10 +23,13 @@ from ..store.layout import (
     IMAGE,
     LABELS,
     OBS_SHAPE,
+    PUBLISHED,
+    PUBLISHED_ARRAYS,
     STATE_COMPLETE,
     STATE_INCOMPLETE,
     STATE_PARTIAL,
     ArraySpec,
+    UnitForm,
     index_arrays,
     unit_arrays,
 )
@@ -33,10 +37,10 @@ from .findings import Finding
 from .hdf5_tree import check_hdf5_tree
 from .pixels import check_pixels
 from .rows import Rows
-from .tables import check_tables, read_tables
+from .tables import check_published, check_tables, read_published, read_tables
 from .zarr_tree import check_zarr_tree
 
-_DIMS = dict(zip(IMAGE.dims[1:], OBS_SHAPE, strict=True)) | {"label_y": 6, "label_x": 6, "class": len(LABELS)}
+_DIMS = dict(zip(IMAGE.dims[1:], OBS_SHAPE, strict=True)) | {"class": len(LABELS)}
 
 
 @dataclass
@@ -135,8 +139,10 @@ class _Check:
     on_bytes: Callable[[int], None] | None
 
     def run(self, units: Sequence[Unit]) -> None:
-        groups = {str(unit.name): (IMAGE, *unit_arrays(_label_pixels(unit))) for unit in units}
-        groups["index"] = index_arrays(tuple(sorted({unit.name.tile for unit in units})))
+        groups: dict[str, Sequence[ArraySpec]] = {str(unit.name): _specs(unit) for unit in units}
+        for unit in units:
+            groups |= _published_specs(unit)
+        groups["index"] = index_arrays(tuple(sorted({unit.name.tile for unit in units})), layout=self.store.layout)
         self._guarded("", lambda: self._tree(groups))
         digests: dict[str, str] = {}
         for unit in units:
@@ -162,13 +168,15 @@ class _Check:
             yield from check_hdf5_tree(self.store.root, groups)
 
     def _unit(self, unit: Unit, digests: dict[str, str]) -> Iterator[Finding]:
-        name, specs = str(unit.name), (IMAGE, *unit_arrays(_label_pixels(unit)))
-        tables = read_tables(unit, [spec.name for spec in specs])
+        name, specs = str(unit.name), _specs(unit)
+        tables = [*read_tables(unit, [spec.name for spec in specs]), *read_published(unit)]
         lengths = {
             "obs": _count(unit),
             "sample": len(unit.localid),
             "sample_bound": len(unit.row_start),
             "band": len(BANDS),
+            "label_y": unit.form.label_side,
+            "label_x": unit.form.label_side,
         }
         yield from check_tables(tables, specs, {**_DIMS, **lengths}, unit.attributes, name)
         if UnitName(str(unit.attributes.get("split")), str(unit.attributes.get("tile"))) != unit.name:
@@ -182,6 +190,7 @@ class _Check:
             return
         yield from rows.disorder(unit)
         yield from rows.strays(unit)
+        yield from check_published(unit)
         checked = check_pixels(unit, fraction=self.fraction, rng=self.rng, on_bytes=self.on_bytes)
         self.report.checked += checked.observations
         yield from checked.findings
@@ -194,10 +203,11 @@ class _Check:
         if not self.store.finished:
             return
         tiles = tuple(sorted({unit.name.tile for unit in units}))
-        specs = index_arrays(tiles)
+        expected = _expected_index(units, tiles)
+        undated = bool((expected["time_first"] == NO_DAY).any())
+        specs = index_arrays(tiles, undated=undated, layout=self.store.layout)
         group = self.store.root["index"]
         tables = read_tables(group, [spec.name for spec in specs])
-        expected = _expected_index(units, tiles)
         lengths = {**_DIMS, "sample": sum(len(unit.localid) for unit in units)}
         yield from check_tables(tables, specs, lengths, self.store.attributes, "index")
         for table in tables:
@@ -216,11 +226,22 @@ class _Check:
             yield Finding(f"the content of the store has {digest}, recorded is {self.store.digest}")
 
 
-def _label_pixels(unit: Unit) -> int:
+def _specs(unit: Unit) -> tuple[ArraySpec, ...]:
     try:
-        return 36 if unit["label"].ndim == 3 else 1
-    except Exception:  # it is missing or broken, which is found where it is read
-        return 1
+        form = unit.form
+    except Exception:  # an array is missing or broken, which is found where it is read
+        form = UnitForm(layout=unit.layout)
+    return (IMAGE, *unit_arrays(form))
+
+
+def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
+    """Arrays of the groups of published features, which hold groups themselves."""
+    try:
+        keys = list(unit.published)
+    except Exception:  # found where it is read
+        return {}
+    inner = {f"{unit.name}/{PUBLISHED}/{key}": PUBLISHED_ARRAYS for key in keys}
+    return {f"{unit.name}/{PUBLISHED}": (), **inner} if keys else {}
 
 
 def _expected_index(units: Sequence[Unit], tiles: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
@@ -231,13 +252,15 @@ def _expected_index(units: Sequence[Unit], tiles: tuple[str, ...]) -> dict[str, 
         for i, localid in enumerate(unit.localid.tolist()):
             low, high = unit.row_start[i : i + 2].tolist()
             time, label = unit.time[low:high], unit.label[low:high]
+            time = time[time != NO_DAY]
             rows["split"].append(SPLITS.index(unit.name.split))
             rows["tile"].append(number[unit.name.tile])
             rows["localid"].append(localid)
             rows["row_start"].append(low)
             rows["row_size"].append(high - low)
-            rows["time_first"].append(int(time[0]) if len(time) else 0)
-            rows["time_last"].append(int(time[-1]) if len(time) else 0)
+            none = 0 if unit.layout == 1 else NO_DAY
+            rows["time_first"].append(int(time[0]) if len(time) else none)
+            rows["time_last"].append(int(time[-1]) if len(time) else none)
             rows["label_count"].append([np.count_nonzero(label == k) for k in range(len(LABELS))])
     shape = {"label_count": (-1, len(LABELS))}
     return {name: np.array(values).reshape(shape.get(name, (-1,))) for name, values in rows.items()}

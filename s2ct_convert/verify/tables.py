@@ -8,9 +8,12 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..published import HERE, STATES
+from ..reading.unit import Unit
 from ..store.digest import TABLES_DIGEST, Table, tables_digest
+from ..store.groups import group_table
 from ..store.hdf5_file import get_attributes
-from ..store.layout import IMAGE, ArraySpec
+from ..store.layout import IMAGE, PUBLISHED, PUBLISHED_ARRAYS, ArraySpec
 from .findings import Finding
 
 # Attributes by which HDF5 and netCDF-4 keep dimension scales; they are checked as dimensions.
@@ -40,7 +43,7 @@ def _table(name: str, array: Any) -> Table:
         dims = tuple(_hdf5_dim(array, axis) for axis in range(array.ndim))
     else:
         dims = tuple(array.metadata.dimension_names or ())
-    data = None if name == IMAGE.name else np.asarray(array[...])
+    data = None if name == IMAGE.name else array if name.startswith(PUBLISHED) else np.asarray(array[...])
     return Table(name, np.dtype(array.dtype).name, dims, tuple(array.shape), attributes_of(array), data)
 
 
@@ -49,6 +52,32 @@ def _hdf5_dim(dataset: h5py.Dataset, axis: int) -> str:
         return str(dataset.name).rsplit("/", 1)[-1]
     scales = [str(scale.name).rsplit("/", 1)[-1] for scale in dataset.dims[axis].values()]
     return " ".join(scales)
+
+
+def read_published(unit: Unit) -> list[Table]:
+    """The groups of published features and their arrays."""
+    if not unit.published:
+        return []
+    group = unit[PUBLISHED]
+    tables = [group_table(PUBLISHED, attributes_of(group))]
+    for key in unit.published:
+        inner = f"{PUBLISHED}/{key}"
+        tables.append(group_table(inner, attributes_of(group[key])))
+        tables += [_table(f"{inner}/{spec.name}", group[key][spec.name]) for spec in PUBLISHED_ARRAYS]
+    return tables
+
+
+def check_published(unit: Unit) -> Iterator[Finding]:
+    """What published features say of themselves that cannot be."""
+    n, name = int(unit.attributes["source_examples"]), str(unit.name)
+    for key, one in unit.published.items():
+        told = f"{PUBLISHED}/{key}"
+        if one.state.shape != (n,) or one.offset.shape != (n + 1,):
+            yield Finding(f"{told} is not of the {n} examples of the source", name)
+        elif one.offset[0] != 0 or (np.diff(one.offset) < 0).any() or one.offset[-1] != one.data.shape[0]:
+            yield Finding(f"{told}: offset does not fit data", name)
+        elif not np.isin(one.state, range(len(STATES))).all() or (np.diff(one.offset)[one.state != HERE] != 0).any():
+            yield Finding(f"{told}: state does not fit offset", name)
 
 
 def check_tables(

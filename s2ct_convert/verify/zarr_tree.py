@@ -95,7 +95,7 @@ def _wrong_keys(node: dict[str, Any], spec: ArraySpec) -> list[str]:
     shape = node.get("shape")
     if not isinstance(shape, list):
         return ["shape"]
-    chunk: Sequence[int] = [max(1, n) if isinstance(n, int) else 0 for n in shape]
+    chunk: Sequence[int] = spec.chunks([n if isinstance(n, int) else 0 for n in shape])
     if spec is IMAGE:
         chunk = [SHARD_OBS, *OBS_SHAPE]
     expected = {

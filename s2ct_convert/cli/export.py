@@ -1,0 +1,70 @@
+"""``s2ct export``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from . import options
+
+
+@click.command(short_help="Write a store back as TFRecords.")
+@click.argument("store", type=options.ANY_PATH)
+@click.argument("folder", type=options.ANY_PATH)
+@click.option("--to", type=click.Choice(["tfrecord"]), default="tfrecord", show_default=True, help="Format.")
+@click.option("--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated.")
+@click.option("--split", "splits", multiple=True, metavar="SPLIT", help="Only this split, e.g. val; may be repeated.")
+@click.option("--overwrite", is_flag=True, help="Replace files in FOLDER that differ.")
+@options.as_json
+@options.progress
+def export(
+    store: Path,
+    folder: Path,
+    to: str,
+    tiles: tuple[str, ...],
+    splits: tuple[str, ...],
+    overwrite: bool,
+    json_: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Write the units of STORE to FOLDER as TFRecords, every feature of every example as it was published.
+
+    One file per unit, named SPLIT_TILE_EXAMPLES, with the examples in the order of the source. A file appears under its
+    name when it is whole. The same command, run again, leaves files that are equal and writes the others.
+
+    \b
+    s2ct export clouds.zarr back/
+    s2ct export clouds.h5 back/ --to tfrecord --tile 50SMG --split val
+    """
+    from ..export.tfrecord import Exported, choose_units, export_tfrecord
+    from ..reading.store import open_store
+    from ..show.bar import file_progress
+    from ..show.tables import print_json
+    from ..show.words import plural, size
+    from ..store.layout import OBS_BYTES
+
+    with open_store(store) as opened:
+        pixels = sum(unit.observations for unit in choose_units(opened, tiles, splits)) * OBS_BYTES
+        with file_progress("exporting", pixels, quiet=quiet) as progress:
+
+            def tell(one: Exported) -> None:
+                there = ", was there" if one.was_there else ""
+                progress.line(f"{one.path}: {one.unit}, {plural(one.examples, 'example')}, {size(one.bytes)}{there}")
+
+            done = export_tfrecord(
+                opened,
+                folder,
+                tiles=tiles,
+                splits=splits,
+                overwrite=overwrite,
+                on_bytes=progress.advance,
+                on_file=tell,
+            )
+    if json_:
+        print_json([{**dataclasses.asdict(one), "path": str(one.path)} for one in done])
+    else:
+        examples = plural(sum(one.examples for one in done), "example")
+        print(f"{folder}: {plural(len(done), 'TFRecord')}, {examples}, {size(sum(one.bytes for one in done))}")

@@ -1,0 +1,72 @@
+"""What a source is found to hold once it was read: its table, what the number in its name counts, what to refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from typing import TYPE_CHECKING
+
+from ..errors import NotAsDescribed
+from ..names import printable
+from ..record.manifest import DEFAULT_RECORD, published
+from ..source.find import Source
+from ..source.notes import Note
+from ..source.table import SourceTable, TableBuilder
+
+if TYPE_CHECKING:
+    from .unit import UnitTask
+
+PUBLICATION = datetime.date(2024, 2, 4)  # of record 10613705, by its page: no image in it is younger
+
+
+def understand(builder: TableBuilder, source: Source, md5: str | None) -> SourceTable:
+    """The table of a source that was read to its end. ``md5`` is that of its archive."""
+    ours = md5 is not None and any(one.md5 == md5 for one in published(DEFAULT_RECORD))
+    table = builder.finish(PUBLICATION if ours else datetime.datetime.now(datetime.UTC).date())
+    if (counts := name_counts(source, table)) in ("", "examples"):
+        return table
+    note = Note(f"number_counts_{counts}", 1, f"{source.where}: {table.examples:,} examples")
+    return dataclasses.replace(table, notes=(note, *table.notes))
+
+
+def name_counts(source: Source, table: SourceTable) -> str:
+    """What the number in the name counts; empty where there is none."""
+    return "" if source.name_count is None else table.counts(source.name_count)
+
+
+def refuse_notes(task: UnitTask, table: SourceTable) -> None:
+    """Refuse a source with notes if the user wants it so.
+
+    Raises
+    ------
+    NotAsDescribed
+    """
+    if task.strict and table.notes:
+        raise NotAsDescribed(
+            "the source is not as its record describes it",
+            where=task.source.where,
+            found="\n            ".join(f"{note} ({note.first})" for note in table.notes),
+            todo="leave out --strict to store it with these notes",
+        )
+
+
+def unit_attributes(source: Source, md5: str | None, size: int, table: SourceTable) -> dict[str, str | int]:
+    """Attributes of the unit's group; nothing here depends on when or where it was made."""
+    attributes: dict[str, str | int] = {
+        "split": source.unit.split,
+        "tile": source.unit.tile,
+        "source_file": printable(source.path.name),
+        "source_member": printable(source.member or ""),
+        "source_md5": md5 or "",
+        "source_bytes": size,
+        "source_examples": table.examples,
+        "date_encoding": table.encoding,
+        "dates_with_time_of_day": table.dates_with_time,
+    }
+    if source.name_count is not None:
+        attributes |= {"name_count": source.name_count, "name_counts": table.counts(source.name_count)}
+    if table.until is not None:
+        attributes["dates_until"] = table.until.isoformat()
+    if table.notes:
+        attributes["notes"] = "\n".join(f"{note.kind}: {note} ({note.first})" for note in table.notes)
+    return attributes

@@ -1,0 +1,227 @@
+"""A store back as TFRecords: one file per unit, every feature of every example equal to that of the source.
+
+This is the proof that nothing was lost. The bytes of a record may differ from the source's: protobuf lets a serializer
+order features as it likes.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from ..durable import sync, temporary_path
+from ..errors import DestinationExists, WrongUsage
+from ..published import ABSENT
+from ..reading.store import Store
+from ..reading.unit import Unit
+from ..source.example import DATES, IMAGE, LABELS, LOCALID, WEIGHTS, Kind, encode_example
+from ..source.tfrecord import masked_crc32c
+
+BLOCK_OBS = 1024  # images read at once, 14.5 MB
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One unit as a file: its path, examples and bytes, and whether it was there already, byte for byte."""
+
+    unit: str
+    path: Path
+    examples: int
+    bytes: int
+    was_there: bool
+
+
+def export_tfrecord(
+    store: Store,
+    folder: str | os.PathLike[str],
+    *,
+    tiles: Iterable[str] = (),
+    splits: Iterable[str] = (),
+    overwrite: bool = False,
+    on_bytes: Callable[[int], None] = lambda n: None,
+    on_file: Callable[[Exported], None] = lambda one: None,
+) -> list[Exported]:
+    """Write units as TFRecords, ``<split>_<tile>_<number of examples>``, in the order of their sources.
+
+    Parameters
+    ----------
+    store : Store
+        Of layout 2, complete or partial.
+    folder : path-like
+        Made if it is not there.
+    tiles, splits : iterable of str
+        Only these.
+    overwrite : bool
+        Replace files that are there and differ. Files that are equal stay in any case.
+    on_bytes, on_file : callable
+        Called with the bytes of pixels written since the last call, and with each file once it has its name.
+
+    Returns
+    -------
+    list of Exported
+
+    Raises
+    ------
+    WrongUsage
+        If the store has layout 1, which does not keep all of its sources, or no such unit.
+    DestinationExists
+        If another file is in the way.
+    StoreDamaged
+        If the store cannot be read. No file of that unit is left.
+
+    Examples
+    --------
+    >>> with s2ct_convert.open_store("clouds.zarr") as store:  # doctest: +SKIP
+    ...     export_tfrecord(store, "back/", tiles=["50SMG"])
+    """
+    units = choose_units(store, tiles, splits)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    done = []
+    for unit in units:
+        done.append(_export(unit, folder, overwrite=overwrite, on_bytes=on_bytes))
+        on_file(done[-1])
+    return done
+
+
+def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> list[Unit]:
+    """The units that are asked for.
+
+    Raises
+    ------
+    WrongUsage
+    """
+    if store.layout < 2:
+        raise WrongUsage(
+            "this store has layout 1, which does not keep every feature of its sources",
+            where=str(store.path),
+            todo="convert the sources again; the new store can be exported",
+        )
+    tiles, splits = {tile.upper() for tile in tiles}, {split.lower() for split in splits}
+    there = list(store.units.values())
+    units = [u for u in there if (not tiles or u.name.tile in tiles) and (not splits or u.name.split in splits)]
+    if not units or tiles - {unit.name.tile for unit in units}:
+        raise WrongUsage(
+            "the store has no such unit",
+            where=str(store.path),
+            expected=" ".join(
+                [*(f"--tile {tile}" for tile in sorted(tiles)), *(f"--split {s}" for s in sorted(splits))]
+            ),
+            found=", ".join(str(unit.name) for unit in there),
+        )
+    return units
+
+
+def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[int], None]) -> Exported:
+    n_examples = int(unit.attributes["source_examples"])
+    path = folder / f"{unit.name.key}_{n_examples}"
+    work = temporary_path(path)
+    try:
+        with open(work, "wb") as file:
+            for payload, pixels in example_payloads(unit):
+                write_record(file, payload)
+                on_bytes(pixels)
+            size = file.tell()
+        was_there = path.exists() and _same_bytes(path, work)
+        if not was_there:
+            if path.exists() and not overwrite:
+                raise DestinationExists(
+                    f"a file is there that is not unit {unit.name} of this store",
+                    where=str(path),
+                    todo="choose another folder, or give --overwrite to replace it",
+                )
+            sync(work)
+            os.replace(work, path)
+            sync(folder)
+    finally:
+        work.unlink(missing_ok=True)
+    return Exported(str(unit.name), path, n_examples, size, was_there)
+
+
+def write_record(file: IO[bytes], payload: bytes) -> None:
+    """One TFRecord record: length and data, each with its masked CRC-32C."""
+    head = struct.pack("<Q", len(payload))
+    file.write(head + struct.pack("<I", masked_crc32c(head)))
+    file.write(payload)
+    file.write(struct.pack("<I", masked_crc32c(payload)))
+
+
+def example_payloads(unit: Unit) -> Iterator[tuple[bytes, int]]:
+    """The records of a unit in the order of its source, and how many bytes of pixels each has."""
+    features = _Features(unit)
+    for first, last in features.blocks():
+        for number, image in zip(range(first, last), features.images(first, last), strict=True):
+            yield features.record(number, image), image.nbytes
+
+
+class _Features:
+    """The features of the examples of a unit."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        example, position = np.asarray(unit["example"][...]), np.asarray(unit["position"][...])
+        self._rows = np.lexsort((position, example))  # row of the unit, by place in the source
+        n_examples = int(unit.attributes["source_examples"])
+        self._starts = np.searchsorted(example, np.arange(n_examples + 1), sorter=self._rows)
+        self._owner = np.asarray(unit["sample_index"][...])
+
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """Ranges of examples whose images are read at once."""
+        first, n = 0, len(self._starts) - 1
+        while first < n:
+            last = int(np.searchsorted(self._starts, self._starts[first] + BLOCK_OBS, side="right")) - 1
+            last = min(max(last, first + 1), n)
+            yield first, last
+            first = last
+
+    def images(self, first: int, last: int) -> list[npt.NDArray[np.uint16]]:
+        """Images of a range of examples, each in its own order."""
+        starts = self._starts[first : last + 1]
+        rows = self._rows[starts[0] : starts[-1]]
+        runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if len(rows) else []
+        parts = self._unit.images([slice(int(run[0]), int(run[-1]) + 1) for run in runs])
+        images = np.concatenate(parts) if parts else np.empty((0, 4, 42, 42), np.uint16)
+        return np.split(images, (starts[1:-1] - starts[0]).tolist())
+
+    def record(self, number: int, image: npt.NDArray[np.uint16]) -> bytes:
+        """The payload of an example with these images."""
+        features: dict[str, tuple[Kind, bytes]] = self._from_arrays(number, image)
+        for one in self._unit.published.values():
+            if one.state[number] == ABSENT:
+                features.pop(one.name, None)
+        for one in self._unit.published.values():
+            if (data := one.get(number)) is not None:
+                if one.kind == Kind.RECORD:
+                    return data
+                features[one.name] = (Kind(one.kind), data)
+        return encode_example(features)
+
+    def _from_arrays(self, number: int, image: npt.NDArray[np.uint16]) -> dict[str, tuple[Kind, bytes]]:
+        unit = self._unit
+        rows = self._rows[self._starts[number] : self._starts[number + 1]]
+        localid = unit.localid[self._owner[rows[:1]]].astype("<i8")
+        features: Mapping[str, npt.NDArray[np.generic]] = {
+            IMAGE: image.astype("<u2", copy=False),
+            LABELS: unit.label[rows],
+            DATES: unit.date[rows].astype("<i8", copy=False),
+            WEIGHTS: unit.weight[rows].astype("<f4", copy=False),
+        }
+        out = {name: (Kind.BYTES, array.tobytes()) for name, array in features.items()}
+        return {LOCALID: (Kind.INT64, localid.tobytes()), **out} if len(rows) else out
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with open(one, "rb") as a, open(other, "rb") as b:
+        while piece := a.read(1 << 20):
+            if piece != b.read(1 << 20):
+                return False
+    return True

@@ -1,0 +1,30 @@
+"""Notes on sources, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..conversion.records import UnitRecord
+from ..source.notes import Note, sum_notes
+from .words import plural
+
+
+def note_lines(records: Iterable[UnitRecord]) -> list[str]:
+    """Each kind of note once: what it is, in how many units, and the first place."""
+    lines = []
+    for one in sum_notes((record.unit, note) for record in records for note in record.notes):
+        within = f"in {plural(len(one.units), 'unit')}, first " if len(one.units) > 1 else ""
+        lines.append(f"{one.note} ({within}{one.note.first})")
+    return lines
+
+
+def sum_documents(records: Iterable[UnitRecord]) -> list[dict[str, Any]]:
+    """The same as JSON has it."""
+    sums = sum_notes((record.unit, note) for record in records for note in record.notes)
+    return [{**note_document(one.note), "units": list(one.units)} for one in sums]
+
+
+def note_document(note: Note) -> dict[str, Any]:
+    """A note as JSON has it."""
+    return {"kind": note.kind, "count": note.count, "text": str(note), "first": note.first}

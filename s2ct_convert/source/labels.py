@@ -1,0 +1,61 @@
+"""The labels of a source as one array: k x k for each image, in the form that most of its examples have."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..missing import NO_LABEL
+
+CLASSES = 6
+USUAL_SIDES = (1, 6)  # a label per image, or one per pixel of the centre 6 x 6
+
+Given = npt.NDArray[np.int8] | None  # the labels of an example; None if there are none of the usual type
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of all images of a source.
+
+    Attributes
+    ----------
+    side : int
+        k.
+    column : ndarray of int8, shape (images,) or (images, k, k)
+        ``NO_LABEL`` for the images of examples whose labels have another form.
+    fits : ndarray of bool, shape (examples,)
+        Whether the labels of an example are in the column.
+    """
+
+    side: int
+    column: npt.NDArray[np.int8]
+    fits: npt.NDArray[np.bool_]
+
+
+def fit_labels(given: Sequence[Given], sizes: Sequence[int], side: int | None = None) -> Labels:
+    """Bring the labels of examples with ``sizes`` images into one form; ``side`` is the form if it is known."""
+    sides = [_side(labels, n) for labels, n in zip(given, sizes, strict=True)]
+    if side is None:
+        common = Counter(one for one in sides if one).most_common(1)
+        side = common[0][0] if common else 1
+    fits = np.array([one == side for one in sides], bool)
+    column = np.full((sum(sizes), side, side) if side > 1 else sum(sizes), NO_LABEL, np.int8)
+    row = 0
+    for labels, n, fit in zip(given, sizes, fits.tolist(), strict=True):
+        if fit and labels is not None:
+            column[row : row + n] = labels.reshape(n, *column.shape[1:])
+        row += n
+    return Labels(side, column, fits)
+
+
+def _side(labels: Given, n: int) -> int:
+    """k if these are k x k labels for each of ``n`` images, else 0."""
+    if labels is None or not n or not len(labels) or len(labels) % n:
+        return 0
+    side = math.isqrt(len(labels) // n)
+    return side if side * side * n == len(labels) else 0

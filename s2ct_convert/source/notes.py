@@ -1,0 +1,128 @@
+"""What a source holds that its description does not say: each kind once, in plain words.
+
+A note never stops a conversion; ``--strict`` makes it a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+# kind -> what is found, for one and for many. {n} is the count of the note.
+_TEXTS = {
+    "number_counts_samples": ("the number in the name counts samples, not examples",) * 2,
+    "number_counts_observations": ("the number in the name counts images, not examples",) * 2,
+    "number_counts_nothing": ("the number in the name is not that of examples, samples or images",) * 2,
+    "dates_unknown": (
+        "{n} date is in no known form: its value is in `date`, its `time` is missing",
+        "{n} dates are in no known form: their values are in `date`, their `time` is missing",
+    ),
+    "dates_position": (
+        "{n} date is the position of its image, not a day: its `time` is missing",
+        "{n} dates are positions of images, not days: their `time` is missing",
+    ),
+    "dates_missing": (
+        "{n} date is no day of the mission: its value is in `date`, its `time` is missing",
+        "{n} dates are no days of the mission: their values are in `date`, their `time` is missing",
+    ),
+    "dates_with_time": (
+        "{n} date has a time of day: `time` has the day, `date` the published value",
+        "{n} dates have a time of day: `time` has the days, `date` the published values",
+    ),
+    "dates_repeated": (
+        "{n} image has the sample and the date of another: both are kept",
+        "{n} images have the sample and the date of another: all are kept",
+    ),
+    "dates_none": ("{n} example has no dates: `time` is missing", "{n} examples have no dates: `time` is missing"),
+    "dates_other_form": (
+        "{n} example does not have one date per image: its dates are kept in `published/dates`",
+        "{n} examples do not have one date per image: their dates are kept in `published/dates`",
+    ),
+    "labels_missing": (
+        "{n} example has no labels: they are -1 (no_label)",
+        "{n} examples have no labels: they are -1 (no_label)",
+    ),
+    "labels_other_form": (
+        "{n} example has labels in another form than most: they are -1 (no_label), and kept in `published/labels`",
+        "{n} examples have labels in another form than most: they are -1 (no_label), and kept in `published/labels`",
+    ),
+    "labels_other_size": (
+        "{n} example has labels that are neither one nor 6 x 6 per image",
+        "{n} examples have labels that are neither one nor 6 x 6 per image",
+    ),
+    "labels_other_class": (
+        "{n} label is none of the classes 0 to 5: it is stored as it is",
+        "{n} labels are none of the classes 0 to 5: they are stored as they are",
+    ),
+    "weights_other_form": (
+        "{n} example does not have one weight per image: its weights are kept in `published/weights`",
+        "{n} examples do not have one weight per image: their weights are kept in `published/weights`",
+    ),
+    "localid_missing": (
+        "{n} example has no localid: it is a sample of its own with localid -1",
+        "{n} examples have no localid: each is a sample of its own with localid -1",
+    ),
+    "localid_other_form": (
+        "{n} example has a localid that is not one int64: it is a sample of its own, kept in `published/localid`",
+        "{n} examples have a localid that is not one int64: each is a sample of its own, kept in `published/localid`",
+    ),
+    "images_missing": ("{n} example has no images", "{n} examples have no images"),
+    "images_other_form": (
+        "{n} example has images that are not 4 x 42 x 42 uint16: its bytes are kept in `published/image_raw_ldseries`",
+        "{n} examples have images that are not 4 x 42 x 42 uint16: their bytes are kept in "
+        "`published/image_raw_ldseries`",
+    ),
+    "features_unknown": (
+        "{n} example has features that the description does not name: they are kept in `published`",
+        "{n} examples have features that the description does not name: they are kept in `published`",
+    ),
+    "records_unknown": (
+        "{n} record is no tf.train.Example, or holds more than features: it is kept in `published/record`",
+        "{n} records are no tf.train.Example, or hold more than features: they are kept in `published/record`",
+    ),
+    "records_empty": ("{n} record has no features", "{n} records have no features"),
+}
+
+
+@dataclass(frozen=True)
+class Note:
+    """One kind of thing that the description of the record does not say, and how often it occurs.
+
+    Attributes
+    ----------
+    kind : str
+        A key for programs, such as ``dates_missing``.
+    count : int
+        How many dates, labels, images, examples or records it concerns.
+    first : str
+        The first place, in words: ``example 3: 0``.
+    """
+
+    kind: str
+    count: int
+    first: str
+
+    def __str__(self) -> str:
+        one, many = _TEXTS[self.kind]
+        return (one if self.count == 1 else many).format(n=f"{self.count:,}")
+
+
+@dataclass(frozen=True)
+class NoteSum:
+    """A kind of note over several units."""
+
+    note: Note
+    units: tuple[str, ...]
+
+
+def sum_notes(notes: Iterable[tuple[str, Note]]) -> list[NoteSum]:
+    """Notes of units, by name of the unit, as one per kind: counts added up, the first example kept."""
+    sums: dict[str, NoteSum] = {}
+    for unit, note in notes:
+        if (before := sums.get(note.kind)) is None:
+            sums[note.kind] = NoteSum(replace(note, first=f"{unit}, {note.first}" if note.first else unit), (unit,))
+        else:
+            total = replace(before.note, count=before.note.count + note.count)
+            sums[note.kind] = NoteSum(total, (*before.units, unit))
+    order = list(_TEXTS)
+    return sorted(sums.values(), key=lambda one: order.index(one.note.kind))

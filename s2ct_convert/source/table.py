@@ -1,0 +1,280 @@
+"""All of a source but its pixels: collected example by example, understood once all is known.
+
+No single example says what its dates mean or what form labels have. So nothing here is decided before the last
+example; what then is not understood is kept as it was published, and noted.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..missing import NO_DATE, NO_DAY
+from ..published import PublishedFeature
+from .dates import FORMS, LATEST, PublishedDates, count_with_time, find_encoding, to_days
+from .example import DATES, IMAGE, KNOWN, LABELS, LOCALID, WEIGHTS, Example, Kept, Kind
+from .kept import KeptBytes
+from .labels import CLASSES, USUAL_SIDES, Labels, fit_labels
+from .notes import Note
+from .samples import sample_of
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A source but its pixels, understood as far as it can be.
+
+    Attributes
+    ----------
+    sizes : ndarray of int64, shape (examples,)
+        Images of each example.
+    localid : ndarray of int64, shape (samples,)
+        Ascending. Examples without a localid are samples of their own, with -1.
+    sample : ndarray of int64, shape (examples,)
+        Which sample each example is of: an index of ``localid``.
+    columns : mapping of ndarray, shape (images,) each, in the order of the source
+        ``date`` int64 as published (``NO_DATE`` where there is not one per image), ``time`` int32 days since
+        1970-01-01 (``NO_DAY`` where unknown), ``label`` int8, also (images, k, k), -1 where there is none, ``weight``
+        float32, NaN where there is none.
+    encoding : str
+        What the dates are (source/dates.py).
+    until : date or None
+        The last day that was believed, where there are later dates, which count as missing.
+    dates_with_time : int
+        Dates with a time of day, which ``time`` does not have.
+    label_side : int
+        k: labels are k x k per image.
+    published : tuple of PublishedFeature
+        What the columns do not give back.
+    notes : tuple of Note
+    """
+
+    sizes: npt.NDArray[np.int64]
+    localid: npt.NDArray[np.int64]
+    sample: npt.NDArray[np.int64]
+    columns: Mapping[str, npt.NDArray[Any]]
+    encoding: str
+    until: datetime.date | None
+    dates_with_time: int
+    label_side: int
+    published: tuple[PublishedFeature, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def examples(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def images(self) -> int:
+        return int(self.sizes.sum())
+
+    def counts(self, number: int) -> str:
+        """What a number in a name counts: ``examples``, ``samples``, ``observations`` or ``nothing``."""
+        found = {"examples": self.examples, "samples": len(self.localid), "observations": self.images}
+        return next((what for what, n in found.items() if n == number), "nothing")
+
+
+class TableBuilder:
+    """Takes the examples of one source in order.
+
+    Parameters
+    ----------
+    spool : Path, optional
+        A folder for kept bytes that are too many for memory.
+    """
+
+    def __init__(self, spool: Path | None = None) -> None:
+        self.examples = self.images = 0
+        self._sizes: list[int] = []
+        self._samples: list[tuple[int, int]] = []
+        self._dates: list[npt.NDArray[np.int64]] = []
+        self._labels: list[npt.NDArray[np.int8] | None] = []  # None: absent, or of another type
+        self._weights: list[npt.NDArray[np.float32]] = []
+        self._kept = KeptBytes(spool)
+        self._notes = _Notes()
+
+    def watch(self, examples: Iterable[Example]) -> Iterator[Example]:
+        """Take each example and hand it on."""
+        for example in examples:
+            self.add(example)
+            yield example
+
+    def add(self, example: Example) -> None:
+        """Take the next example."""
+        n, number = len(example.image), self.examples
+        kept = {one.name: one for one in example.kept}
+        for one in example.kept:
+            self._kept.add(number, one)
+        if not n and LOCALID not in kept:  # no image says whose it is
+            localid = example.localid.to_bytes(8, "little", signed=True)
+            self._kept.add(number, Kept(LOCALID, Kind.INT64, localid))
+        for name, array in ((DATES, example.dates), (WEIGHTS, example.weights)):
+            if len(array) != n and name not in kept:
+                self._kept.add(number, Kept(name, Kind.BYTES, array.tobytes()))
+        self._sizes.append(n)
+        self._samples.append(sample_of(example))
+        self._dates.append(example.dates)
+        self._labels.append(None if LABELS in kept else example.labels)
+        self._weights.append(example.weights)
+        self._note(example, n, kept)
+        self.examples += 1
+        self.images += n
+
+    def _note(self, example: Example, n: int, kept: Mapping[str, Kept]) -> None:
+        """Note what can be told of one example alone."""
+        place = f"example {example.number}"
+        if "" in kept:
+            self._notes.add("records_unknown", place)
+            return
+        if len(kept) == len(KNOWN) and all(name in KNOWN and one.data is None for name, one in kept.items()):
+            self._notes.add("records_empty", place)
+            return
+        if unknown := sorted(kept.keys() - set(KNOWN)):
+            self._notes.add("features_unknown", f"{place}: {', '.join(unknown)[:200]}")
+        if LOCALID in kept:
+            absent = kept[LOCALID].data is None
+            self._notes.add("localid_missing" if absent else "localid_other_form", place)
+        if n and LABELS in kept:
+            absent = kept[LABELS].data is None
+            self._notes.add("labels_missing" if absent else "labels_other_form", place)
+        if not n:
+            absent = IMAGE not in kept or kept[IMAGE].data is None
+            self._notes.add("images_missing" if absent else "images_other_form", place)
+        if _has_other(len(example.weights), n, kept.get(WEIGHTS)):
+            self._notes.add("weights_other_form", f"{place}: {len(example.weights)} for {n} images")
+        if _has_other(len(example.dates), n, kept.get(DATES)):
+            self._notes.add("dates_other_form", f"{place}: {len(example.dates)} for {n} images")
+        elif n and not len(example.dates):
+            self._notes.add("dates_none", place)
+
+    def finish(
+        self, until: datetime.date, *, encoding: str | None = None, label_side: int | None = None
+    ) -> SourceTable:
+        """Understand what was taken.
+
+        Parameters
+        ----------
+        until : date
+            The last day that is believed to be the date of an image.
+        encoding, label_side : optional
+            What was found before, to be used instead of looking again.
+        """
+        sizes = np.array(self._sizes, np.int64)
+        localid, sample = _samples(self._samples)
+        date, dated = _column(self._dates, self._sizes, NO_DATE, np.int64)
+        weight, _ = _column(self._weights, self._sizes, np.nan, np.float32)
+        if encoding is None:
+            rows = np.repeat(dated, sizes)
+            encoding = find_encoding(PublishedDates(date[rows], sizes[dated], sample[dated]), until)
+        time = to_days(date, encoding, until)
+        places = _Places(sizes, date)
+        self._note_missing(encoding, np.flatnonzero(np.repeat(dated, sizes) & (time == NO_DAY)), places)
+        self._note_repeated(np.repeat(sample, sizes), date, np.flatnonzero(time != NO_DAY), places)
+        if with_time := count_with_time(date[time != NO_DAY], encoding):
+            self._notes.add("dates_with_time", places.name(int(np.flatnonzero(time != NO_DAY)[0])), with_time)
+        labels = self._fit_labels(label_side)
+        return SourceTable(
+            sizes=sizes,
+            localid=localid,
+            sample=sample,
+            columns={"date": date, "time": time, "label": labels.column, "weight": weight},
+            encoding=encoding,
+            until=until if (to_days(date, encoding, LATEST) != time).any() else None,
+            dates_with_time=with_time,
+            label_side=labels.side,
+            published=self._kept.features(len(sizes)),
+            notes=self._notes.all(),
+        )
+
+    def _note_missing(self, encoding: str, missing: npt.NDArray[np.int64], places: _Places) -> None:
+        if len(missing):
+            kind = "dates_missing" if encoding in FORMS else f"dates_{encoding}"
+            self._notes.add(kind, places.name(int(missing[0])), len(missing))
+
+    def _note_repeated(
+        self, owner: npt.NDArray[np.int64], date: npt.NDArray[np.int64], known: npt.NDArray[np.int64], places: _Places
+    ) -> None:
+        owner, date = owner[known], date[known]
+        order = np.lexsort((date, owner))
+        same = (np.diff(owner[order]) == 0) & (np.diff(date[order]) == 0)
+        if same.any():
+            self._notes.add("dates_repeated", places.name(int(known[order[1:][same]].min())), int(same.sum()))
+
+    def _fit_labels(self, side: int | None) -> Labels:
+        labels = fit_labels(self._labels, self._sizes, side)
+        for number in np.flatnonzero(~labels.fits).tolist():
+            given, n = self._labels[number], self._sizes[number]
+            if given is None or not (n or len(given)):
+                continue
+            self._kept.add(number, Kept(LABELS, Kind.BYTES, given.tobytes()))
+            kind = "labels_other_form" if len(given) else "labels_missing"
+            self._notes.add(kind, f"example {number}: {len(given)} for {n} images")
+        if labels.side not in USUAL_SIDES:
+            self._notes.add("labels_other_size", f"{labels.side} x {labels.side}", int(labels.fits.sum()))
+        fitting = np.repeat(labels.fits, self._sizes)
+        outside = ((labels.column < 0) | (labels.column >= CLASSES)) & fitting.reshape(
+            -1, *(1,) * (labels.column.ndim - 1)
+        )
+        if outside.any():
+            self._notes.add("labels_other_class", str(int(labels.column[outside][0])), int(np.count_nonzero(outside)))
+        return labels
+
+
+class _Notes:
+    """Counts notes by kind."""
+
+    def __init__(self) -> None:
+        self._count: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+
+    def add(self, kind: str, first: str, count: int = 1) -> None:
+        self._count[kind] += count
+        self._first.setdefault(kind, first)
+
+    def all(self) -> tuple[Note, ...]:
+        return tuple(Note(kind, count, self._first[kind]) for kind, count in sorted(self._count.items()))
+
+
+class _Places:
+    """Names images by their example."""
+
+    def __init__(self, sizes: npt.NDArray[np.int64], date: npt.NDArray[np.int64]) -> None:
+        self._ends, self._date = np.cumsum(sizes), date
+
+    def name(self, image: int) -> str:
+        return f"example {int(np.searchsorted(self._ends, image, side='right'))}: {int(self._date[image])}"
+
+
+def _samples(samples: Sequence[tuple[int, int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """localid of each sample, ascending, and the sample of each example."""
+    if not samples:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    localid, own = np.array(samples, np.int64).T
+    order = np.lexsort((own, localid))
+    begins = np.append(True, (np.diff(localid[order]) != 0) | (np.diff(own[order]) != 0))
+    sample = np.empty(len(samples), np.int64)
+    sample[order] = np.cumsum(begins) - 1
+    return localid[order][begins], sample
+
+
+def _column(
+    given: Sequence[npt.NDArray[Any]], sizes: Sequence[int], missing: float, dtype: type
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """One value per image, ``missing`` for examples with another number of values; and which examples fit."""
+    fits = np.array([len(one) == n for one, n in zip(given, sizes, strict=True)], bool)
+    empty: npt.NDArray[Any] = np.empty(0, dtype)
+    parts = [
+        one if fit else np.full(n, missing, dtype) for one, n, fit in zip(given, sizes, fits.tolist(), strict=True)
+    ]
+    return np.concatenate([empty, *parts]).astype(dtype, copy=False), fits
+
+
+def _has_other(given: int, n: int, kept: Kept | None) -> bool:
+    """Whether an example has values, but not one per image."""
+    return given not in (0, n) if kept is None else kept.data is not None
