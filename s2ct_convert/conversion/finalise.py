@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from ..durable import remove
 from ..errors import Incomplete, NotAStore, from_os_error
-from ..names import SPLITS, UnitName
+from ..names import UnitName
 from ..reading.store import open_store
 from ..store.container import Container
 from ..store.digest import TABLES_DIGEST, make_tables, store_digest, tables_digest
-from ..store.layout import LABELS, STATE_COMPLETE, STATE_PARTIAL, index_arrays, root_attributes
+from ..store.layout import LABELS, STATE_COMPLETE, STATE_PARTIAL, ArraySpec, index_arrays, root_attributes
 from ..version import __version__
 from .events import Finalising, OnEvent
 from .ledger import Ledger
@@ -59,13 +59,12 @@ def finalise(container: Container, ledger: Ledger, command: str, units: Sequence
     units, missing = sorted(units), sorted(set(ledger.planned()) - set(units))
     for unit in units:
         _check(container, ledger, unit)
-    tiles = tuple(sorted({unit.tile for unit in units}))
     digest = expected_digest(ledger, units)
     state = STATE_PARTIAL if missing else STATE_COMPLETE
     attributes = root_attributes(state=state, version=__version__, command=command, units=len(units), digest=digest)
     if missing:
         attributes["missing_units"] = " ".join(map(str, missing))
-    arrays, index = index_arrays(tiles), _index(container, units, tiles)
+    arrays, index = _index(container, units)
     attributes[TABLES_DIGEST] = tables_digest(attributes, make_tables(arrays, index))
     work = ledger.work_path("final")
     try:
@@ -94,18 +93,23 @@ def expected_digest(ledger: Ledger, units: Sequence[UnitName]) -> str:
     return store_digest({record.unit: record.digest for record in records})
 
 
-def _index(container: Container, units: list[UnitName], tiles: tuple[str, ...]) -> dict[str, npt.NDArray[np.generic]]:
-    """Columns of the index; units come sorted by split and tile, samples in a unit by localid."""
+def _index(
+    container: Container, units: list[UnitName]
+) -> tuple[tuple[ArraySpec, ...], dict[str, npt.NDArray[np.generic]]]:
+    """Arrays and columns of the index; units come sorted by split and tile, samples in a unit by localid."""
     parts: list[dict[str, npt.NDArray[np.generic]]] = []
-    number, dtype = {tile: i for i, tile in enumerate(tiles)}, {spec.name: spec.dtype for spec in index_arrays(tiles)}
+    splits, tiles = (tuple(sorted(set(names))) for names in zip(*((u.split, u.tile) for u in units), strict=True))
+    arrays = index_arrays(splits, tiles)
+    dtype = {spec.name: spec.dtype for spec in arrays}
+    split, tile = ({name: i for i, name in enumerate(names)} for names in (splits, tiles))
     for unit in units:
         columns = container.columns(unit, ("localid", "row_start", "row_size", "time", "label"))
         n = len(columns["localid"])
         first, last = _first_last(columns["time"], columns["row_start"])
         parts.append(
             {
-                "split": np.full(n, SPLITS.index(unit.split), np.int8),
-                "tile": np.full(n, number[unit.tile], dtype["tile"]),
+                "split": np.full(n, split[unit.split], dtype["split"]),
+                "tile": np.full(n, tile[unit.tile], dtype["tile"]),
                 "localid": columns["localid"],
                 "row_start": columns["row_start"][:-1],
                 "row_size": columns["row_size"],
@@ -114,7 +118,7 @@ def _index(container: Container, units: list[UnitName], tiles: tuple[str, ...]) 
                 "label_count": _label_count(columns["label"], columns["row_start"]),
             }
         )
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return arrays, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _first_last(

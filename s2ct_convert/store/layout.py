@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..names import SPLITS
-
 LAYOUT_VERSION = 1
 CHUNK_OBS = 32  # observations in an inner chunk, 451,584 bytes
 SHARD_OBS = 4096  # observations in a shard, 57.8 MB before compression
@@ -131,12 +129,16 @@ def unit_arrays(label_pixels: int) -> tuple[ArraySpec, ...]:
 UNIT_ATTRIBUTES: Attributes = {"Conventions": "CF-1.11", "featureType": "timeSeries"}
 
 
-def index_arrays(tiles: tuple[str, ...]) -> tuple[ArraySpec, ...]:
-    """Arrays of the index, one row per sample of the whole store, sorted by split, tile and localid."""
+def index_arrays(splits: tuple[str, ...], tiles: tuple[str, ...]) -> tuple[ArraySpec, ...]:
+    """Arrays of the index, one row per sample of the whole store, sorted by split, tile and localid.
+
+    Flags number the splits and tiles that the units of the store have, each sorted.
+    """
     row = ("sample",)
+    split_dtype = "int8" if len(splits) <= 1 << 7 else "int32"
     tile_dtype = "int16" if len(tiles) <= 1 << 15 else "int32"  # there are some 57,000 MGRS tiles
     return (
-        ArraySpec("split", "int8", row, {"long_name": "split", **_flags(SPLITS, "int8")}),
+        ArraySpec("split", split_dtype, row, {"long_name": "split", **_flags(splits, split_dtype)}),
         ArraySpec("tile", tile_dtype, row, {"long_name": "MGRS tile", **_flags(tiles, tile_dtype)}),
         ArraySpec("localid", "int64", row, {"long_name": "sample id given by the authors"}),
         ArraySpec("row_start", "int64", row, {"long_name": "first observation of the sample in its unit"}),

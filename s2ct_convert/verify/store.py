@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..durable import beside
 from ..errors import NotAStore, S2ctError, WrongUsage
-from ..names import SPLITS, UnitName
+from ..names import UnitName
 from ..reading.store import Store, open_store
 from ..reading.unit import Unit
 from ..store.digest import store_digest
@@ -36,6 +36,7 @@ from .rows import Rows
 from .tables import check_tables, read_tables
 from .zarr_tree import check_zarr_tree
 
+_SPLITS_OF_LAYOUT_1 = ("train", "val")  # numbered so whether there are units of both or not
 _DIMS = dict(zip(IMAGE.dims[1:], OBS_SHAPE, strict=True)) | {"label_y": 6, "label_x": 6, "class": len(LABELS)}
 
 
@@ -136,7 +137,7 @@ class _Check:
 
     def run(self, units: Sequence[Unit]) -> None:
         groups = {str(unit.name): (IMAGE, *unit_arrays(_label_pixels(unit))) for unit in units}
-        groups["index"] = index_arrays(tuple(sorted({unit.name.tile for unit in units})))
+        groups["index"] = index_arrays(*self._flags(units))
         self._guarded("", lambda: self._tree(groups))
         digests: dict[str, str] = {}
         for unit in units:
@@ -193,16 +194,23 @@ class _Check:
     def _index(self, units: Sequence[Unit]) -> Iterator[Finding]:
         if not self.store.finished:
             return
-        tiles = tuple(sorted({unit.name.tile for unit in units}))
-        specs = index_arrays(tiles)
+        splits, tiles = self._flags(units)
+        specs = index_arrays(splits, tiles)
         group = self.store.root["index"]
         tables = read_tables(group, [spec.name for spec in specs])
-        expected = _expected_index(units, tiles)
+        expected = _expected_index(units, splits, tiles)
         lengths = {**_DIMS, "sample": sum(len(unit.localid) for unit in units)}
         yield from check_tables(tables, specs, lengths, self.store.attributes, "index")
         for table in tables:
             if table.data is None or not np.array_equal(table.data, expected[table.name]):
                 yield Finding(f"{table.name} is not what the units have", "index")
+
+    def _flags(self, units: Sequence[Unit]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Splits and tiles that the index numbers."""
+        splits, tiles = (tuple(sorted(set(n))) for n in ([u.name.split for u in units], [u.name.tile for u in units]))
+        if set(splits) < set(_SPLITS_OF_LAYOUT_1) and _recorded_splits(self.store) == _SPLITS_OF_LAYOUT_1:
+            splits = _SPLITS_OF_LAYOUT_1
+        return splits, tiles
 
     def _root(self, units: Sequence[Unit], digests: Mapping[str, str]) -> Iterator[Finding]:
         attributes = self.store.attributes
@@ -216,6 +224,13 @@ class _Check:
             yield Finding(f"the content of the store has {digest}, recorded is {self.store.digest}")
 
 
+def _recorded_splits(store: Store) -> tuple[str, ...]:
+    try:
+        return store.splits
+    except Exception:  # no index, or a damaged one, which is found where it is read
+        return ()
+
+
 def _label_pixels(unit: Unit) -> int:
     try:
         return 36 if unit["label"].ndim == 3 else 1
@@ -223,15 +238,17 @@ def _label_pixels(unit: Unit) -> int:
         return 1
 
 
-def _expected_index(units: Sequence[Unit], tiles: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+def _expected_index(
+    units: Sequence[Unit], splits: tuple[str, ...], tiles: tuple[str, ...]
+) -> dict[str, npt.NDArray[Any]]:
     """The index as it follows from the units, counted sample by sample."""
-    rows: dict[str, list[Any]] = {spec.name: [] for spec in index_arrays(())}
+    rows: dict[str, list[Any]] = {spec.name: [] for spec in index_arrays((), ())}
     number = {tile: i for i, tile in enumerate(tiles)}
     for unit in units:
         for i, localid in enumerate(unit.localid.tolist()):
             low, high = unit.row_start[i : i + 2].tolist()
             time, label = unit.time[low:high], unit.label[low:high]
-            rows["split"].append(SPLITS.index(unit.name.split))
+            rows["split"].append(splits.index(unit.name.split))
             rows["tile"].append(number[unit.name.tile])
             rows["localid"].append(localid)
             rows["row_start"].append(low)
