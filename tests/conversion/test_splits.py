@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
-
 import plain
-import s2ct_convert
+import pytest
 from makers import random_group, write_tfrecord
+
+import s2ct_convert
 from s2ct_convert.conversion.plan import Plan, SourceFile, plan_hash, store_options
 from s2ct_convert.conversion.run import convert_plan
 from s2ct_convert.names import UnitName
