@@ -7,11 +7,34 @@ from dataclasses import dataclass
 
 from .errors import BadName
 
-SPLITS = ("train", "val")
-
 # MGRS: zones 01-60, bands C-X and 100 km squares A-Z / A-V, none with I or O.
-_NAME = re.compile(r"(train|val)_T?((?:0[1-9]|[1-5][0-9]|60)[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])_([0-9]{1,9})")
+MGRS = "(?:0[1-9]|[1-5][0-9]|60)[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]"
+_NAME = re.compile(rf"(train|val)_T?({MGRS})_([0-9]{{1,9}})")
 _SUFFIXES = (".7z", ".tfrecord", ".tfrecords", ".tfrec", ".gz", ".gzip", ".zlib", ".zz")
+
+
+INDEX = "index"  # the group of a store that is no split
+
+
+def is_split(word: str) -> bool:
+    """Whether this can be a split, and so a group of a store: lower-case letters, any word but ``index``."""
+    return re.fullmatch("[a-z]+", word) is not None and word != INDEX
+
+
+def is_tile(word: str) -> bool:
+    """Whether this can be a tile, and so a group of a store: capital letters and digits."""
+    return re.fullmatch("[A-Z0-9]+", word) is not None
+
+
+def fold_split(word: str) -> str:
+    """A split as somebody may write it, in the form that stores have."""
+    return word.strip().lower()
+
+
+def fold_tile(word: str) -> str:
+    """A tile as somebody may write it, in the form that stores have: MGRS tiles without their leading T."""
+    word = word.strip().upper()
+    return word[1:] if re.fullmatch(f"T{MGRS}", word) else word
 
 
 @dataclass(frozen=True, order=True)

@@ -19,10 +19,11 @@ import s2ct_convert
 from s2ct_convert.conversion.ledger import Ledger
 from s2ct_convert.conversion.records import Options
 from s2ct_convert.conversion.unit import open_container
-from s2ct_convert.names import SPLITS, UnitName
+from s2ct_convert.names import UnitName
 from s2ct_convert.store.layout import STATE_INCOMPLETE, root_attributes
 
 KINDS = {"zarr": Options("zarr", "balanced"), "hdf5": Options("hdf5", "gzip"), "linked": Options("hdf5", "gzip", True)}
+SPLITS = ("train", "val")
 TILE = "50SMG"  # of the unit that is copied
 OBSERVATIONS = 3
 MOST_LINKS = 60_000  # to one file; ext4 allows 65,000

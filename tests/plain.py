@@ -32,7 +32,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 def unit_names(path: Path) -> list[str]:
     with opened(path) as root:
-        return sorted(f"{split}/{tile}" for split in ("train", "val") if split in root for tile in root[split])
+        return sorted(f"{split}/{tile}" for split in root if split != "index" for tile in root[split])
 
 
 def arrays(path: Path, group: str = "") -> Arrays:

@@ -91,6 +91,9 @@ nice = click.option(
     callback=_set_nice,
     help="Leave processors to others: 0 (not at all) to 19.",
 )
+splits = click.option(
+    "--split", "splits", multiple=True, metavar="SPLIT", help="Only this split, e.g. train or val; may be repeated."
+)
 plan_file = click.option(
     "--plan",
     "plan_file",

@@ -54,7 +54,7 @@ def kind(command: Command) -> Command:
 def planned(command: Command) -> Command:
     """SOURCE... STORE, which of the sources, and what the store is to be."""
     for option in (
-        click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val"]), help="Only this split."),
+        options.splits,
         click.option(
             "--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated."
         ),

@@ -19,7 +19,7 @@ from . import options
     help="A .png or .pdf.  [default: a PNG in this folder, named for what it shows]",
 )
 @click.option("--tile", metavar="TILE", help="A sample of this tile, e.g. 50SMG.")
-@click.option("--split", type=click.Choice(["train", "val"]), help="A sample of this split.")
+@click.option("--split", metavar="SPLIT", help="A sample of this split.")
 @click.option("--sample", type=int, metavar="LOCALID", help="This sample.  [default: the first with many classes]")
 @click.option("--random", is_flag=True, help="Any sample, drawn with --seed.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Another draw.  [default: 0]")

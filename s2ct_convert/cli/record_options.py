@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from . import options
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -29,7 +31,7 @@ def which_files(command: Command) -> Command:
     """--tile, --split, --file."""
     for option in (
         click.option("--file", "files", multiple=True, metavar="GLOB", help="Only files so named; may be repeated."),
-        click.option("--split", "splits", multiple=True, type=click.Choice(["train", "val"]), help="Only this split."),
+        options.splits,
         click.option("--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile; may be repeated."),
     ):
         command = option(command)

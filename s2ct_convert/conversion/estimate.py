@@ -169,7 +169,7 @@ def _files_besides(plan: Plan) -> int:
     if plan.options.format == "hdf5":
         return 2 + ledger  # the file, and the folder in which its units are
     splits = len({file.source.unit.split for file in plan.files})
-    return 2 + 2 * splits + 2 + 4 * len(index_arrays(())) + 1 + ledger
+    return 2 + 2 * splits + 2 + 4 * len(index_arrays((), ())) + 1 + ledger
 
 
 def _unpacked(file: SourceFile) -> int:

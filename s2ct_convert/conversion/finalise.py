@@ -12,11 +12,11 @@ import numpy.typing as npt
 from ..durable import remove
 from ..errors import Incomplete, NotAStore, from_os_error
 from ..missing import NO_DAY
-from ..names import SPLITS, UnitName
+from ..names import UnitName
 from ..reading.store import open_store
 from ..store.container import Container
 from ..store.digest import TABLES_DIGEST, store_digest, tables_digest
-from ..store.groups import make_group, tables_of
+from ..store.groups import Group, make_group, tables_of
 from ..store.layout import LABELS, STATE_COMPLETE, STATE_PARTIAL, index_arrays, root_attributes
 from ..version import __version__
 from .events import Finalising, OnEvent
@@ -61,15 +61,12 @@ def finalise(container: Container, ledger: Ledger, command: str, units: Sequence
     units, missing = sorted(units), sorted(set(ledger.planned()) - set(units))
     for unit in units:
         _check(container, ledger, unit)
-    tiles = tuple(sorted({unit.tile for unit in units}))
     digest = expected_digest(ledger, units)
     state = STATE_PARTIAL if missing else STATE_COMPLETE
     attributes = root_attributes(state=state, version=__version__, command=command, units=len(units), digest=digest)
     if missing:
         attributes["missing_units"] = " ".join(map(str, missing))
-    columns = _index(container, units, tiles)
-    undated = bool((columns["time_first"] == NO_DAY).any())
-    index = make_group(index_arrays(tiles, undated=undated), columns, {}, {})
+    index = _index(container, units)
     attributes[TABLES_DIGEST] = tables_digest(attributes, tables_of(index))
     work = ledger.work_path("final")
     try:
@@ -98,18 +95,21 @@ def expected_digest(ledger: Ledger, units: Sequence[UnitName]) -> str:
     return store_digest({record.unit: record.digest for record in records})
 
 
-def _index(container: Container, units: list[UnitName], tiles: tuple[str, ...]) -> dict[str, npt.NDArray[np.generic]]:
-    """Columns of the index; units come sorted by split and tile, samples in a unit by localid."""
+def _index(container: Container, units: list[UnitName]) -> Group:
+    """The index; units come sorted by split and tile, samples in a unit by localid."""
     parts: list[dict[str, npt.NDArray[np.generic]]] = []
-    number, dtype = {tile: i for i, tile in enumerate(tiles)}, {spec.name: spec.dtype for spec in index_arrays(tiles)}
+    splits, tiles = (tuple(sorted(set(names))) for names in zip(*((u.split, u.tile) for u in units), strict=True))
+    arrays = index_arrays(splits, tiles)
+    dtype = {spec.name: spec.dtype for spec in arrays}
+    split, tile = ({name: i for i, name in enumerate(names)} for names in (splits, tiles))
     for unit in units:
         columns = container.columns(unit, ("localid", "row_start", "row_size", "time", "label"))
         n = len(columns["localid"])
         first, last = _first_last(columns["time"], columns["row_start"])
         parts.append(
             {
-                "split": np.full(n, SPLITS.index(unit.split), np.int8),
-                "tile": np.full(n, number[unit.tile], dtype["tile"]),
+                "split": np.full(n, split[unit.split], dtype["split"]),
+                "tile": np.full(n, tile[unit.tile], dtype["tile"]),
                 "localid": columns["localid"],
                 "row_start": columns["row_start"][:-1],
                 "row_size": columns["row_size"],
@@ -118,7 +118,9 @@ def _index(container: Container, units: list[UnitName], tiles: tuple[str, ...]) 
                 "label_count": _label_count(columns["label"], columns["row_start"]),
             }
         )
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    index = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    undated = bool((index["time_first"] == NO_DAY).any())
+    return make_group(index_arrays(splits, tiles, undated=undated), index, {}, {})
 
 
 def _first_last(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import WrongUsage
-from ..names import UnitName
+from ..names import UnitName, fold_split, fold_tile
 from ..source.find import Source, Unusable, find_sources
 from ..store.codecs import find_codec
 from ..version import __version__
@@ -77,7 +77,7 @@ def make_plan(
     """
     options = store_options(store, format, codec, linked)
     found = find_sources(paths)
-    wanted = _Wanted({tile.removeprefix("T") for tile in tiles}, set(splits))
+    wanted = _Wanted(set(map(fold_tile, tiles)), set(map(fold_split, splits)))
     sources = [source for source in found.sources if wanted(source.unit)]
     unusable = [one for one in found.unusable if one.unit is None or wanted(one.unit)]
     if not sources and not unusable:
@@ -87,7 +87,7 @@ def make_plan(
             expected=str(wanted),
             found=", ".join(str(source.unit) for source in found.sources) or "no archive, no TFRecord",
         )
-    wanted.check_tiles([s.unit for s in found.sources] + [u.unit for u in found.unusable if u.unit])
+    wanted.check([s.unit for s in found.sources] + [u.unit for u in found.unusable if u.unit])
     for path in paths:
         if path.resolve().is_relative_to(store.resolve()):
             raise WrongUsage("a source lies inside the destination", where=str(path), todo="choose another destination")
@@ -113,14 +113,18 @@ class _Wanted:
     def __str__(self) -> str:
         return " ".join([*(f"--tile {t}" for t in sorted(self.tiles)), *(f"--split {s}" for s in sorted(self.splits))])
 
-    def check_tiles(self, there: list[UnitName]) -> None:
-        """A tile that is asked for and not there is a slip of the pen, not a smaller store."""
-        if missing := self.tiles - {unit.tile for unit in there}:
-            raise WrongUsage(
-                "no source is of this tile",
-                expected=" ".join(f"--tile {tile}" for tile in sorted(missing)),
-                found=", ".join(map(str, there)),
-            )
+    def check(self, there: list[UnitName]) -> None:
+        """A tile or split that is asked for and not there is a slip of the pen, not a smaller store."""
+        for kind, missing in (
+            ("tile", self.tiles - {unit.tile for unit in there}),
+            ("split", self.splits - {unit.split for unit in there}),
+        ):
+            if missing:
+                raise WrongUsage(
+                    f"no source is of this {kind}",
+                    expected=" ".join(f"--{kind} {word}" for word in sorted(missing)),
+                    found=", ".join(map(str, there)),
+                )
 
 
 def store_options(store: Path, format: str | None, codec: str | None, linked: bool) -> Options:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Incomplete, NotAStore
-from ..names import SPLITS, UnitName
+from ..names import UnitName, is_split, is_tile
 from ..store.codecs import BLOSC_FILTER
 from ..store.hdf5_file import get_attributes, need_blosc
 from ..store.layout import IMAGE, LAYOUT_VERSION, READABLE_LAYOUTS, STATE_COMPLETE, STATE_PARTIAL
@@ -65,8 +65,16 @@ class Store:
     @cached_property
     def units(self) -> Mapping[str, Unit]:
         """Units by name (``train/50SMG``), sorted."""
-        names = [UnitName(split, tile) for split in SPLITS if split in self.root for tile in self.root[split]]
+        names = [UnitName(split, tile) for split in self._split_groups() for tile in self.root[split] if is_tile(tile)]
         return {str(name): self._unit(name) for name in sorted(names)}
+
+    def _split_groups(self) -> list[str]:
+        """Groups of the root that are splits; those of a Zarr store without consolidated metadata are on disk."""
+        if isinstance(self.root, h5py.Group):
+            return [name for name in self.root if is_split(name) and isinstance(self.root[name], h5py.Group)]
+        if self.root.metadata.consolidated_metadata is not None:
+            return [name for name in self.root.group_keys() if is_split(name)]
+        return [path.name for path in self.path.iterdir() if is_split(path.name) and path.name in self.root]
 
     def _unit(self, name: UnitName) -> Unit:
         try:
@@ -106,8 +114,15 @@ class Store:
     @property
     def tiles(self) -> tuple[str, ...]:
         """Names of the tiles that ``index["tile"]`` numbers."""
-        attributes = self.root["index"]["tile"].attrs
-        meanings = attributes["flag_meanings"]
+        return self._flags("tile")
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that ``index["split"]`` numbers."""
+        return self._flags("split")
+
+    def _flags(self, array: str) -> tuple[str, ...]:
+        meanings = self.root["index"][array].attrs["flag_meanings"]
         return tuple((meanings.decode() if isinstance(meanings, bytes) else str(meanings)).split())
 
     @cached_property
@@ -121,7 +136,7 @@ class Store:
         """
         if not self.finished:
             raise Incomplete("a store has no index before its conversion has finished", where=str(self.path))
-        return make_samples(self.index, self.tiles)
+        return make_samples(self.index, self.splits, self.tiles)
 
     def select(
         self,

@@ -10,21 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ..missing import NO_DAY
-from ..names import SPLITS
 from ..store.layout import LABELS
 
-SAMPLE_DTYPE = np.dtype(
-    [
-        ("split", "U5"),
-        ("tile", "U5"),
-        ("localid", "i8"),
-        ("row_start", "i8"),
-        ("row_size", "i4"),
-        ("time_first", "M8[D]"),
-        ("time_last", "M8[D]"),
-        ("label_count", "i4", (len(LABELS),)),
-    ]
-)
+
+def sample_dtype(splits: tuple[str, ...], tiles: tuple[str, ...]) -> np.dtype[np.void]:
+    """A row of the table, wide enough for these names (as for the record's where they are short)."""
+    return np.dtype(
+        [
+            ("split", f"U{max(5, *map(len, splits), 0)}"),
+            ("tile", f"U{max(5, *map(len, tiles), 0)}"),
+            ("localid", "i8"),
+            ("row_start", "i8"),
+            ("row_size", "i4"),
+            ("time_first", "M8[D]"),
+            ("time_last", "M8[D]"),
+            ("label_count", "i4", (len(LABELS),)),
+        ]
+    )
+
 
 Names = str | Iterable[str] | None
 Numbers = int | Iterable[int] | None
@@ -42,8 +45,8 @@ class Samples:
         One row a sample, sorted by split, tile and localid. Fields: ``split``, ``tile`` (text), ``localid``,
         ``row_start``, ``row_size`` (where its observations are in its unit), ``time_first``, ``time_last``
         (datetime64[D], NaT where there is no observation), ``label_count`` (6 classes).
-    tiles : tuple of str
-        All tiles of the store.
+    splits, tiles : tuple of str
+        All splits and tiles of the store.
 
     Examples
     --------
@@ -52,6 +55,7 @@ class Samples:
     """
 
     rows: npt.NDArray[Any]
+    splits: tuple[str, ...]
     tiles: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -95,7 +99,7 @@ class Samples:
         if tile is not None:
             keep &= np.isin(rows["tile"], _known("tile", tile, self.tiles))
         if split is not None:
-            keep &= np.isin(rows["split"], _known("split", split, SPLITS))
+            keep &= np.isin(rows["split"], _known("split", split, self.splits))
         if localid is not None:
             keep &= np.isin(rows["localid"], np.atleast_1d(np.asarray(_list(localid), np.int64)))
         if time is not None:
@@ -104,20 +108,20 @@ class Samples:
             keep &= (rows["time_first"] <= last) & (rows["time_last"] >= first)
         if label is not None:
             keep &= rows["label_count"][:, classes(label)].any(axis=1)
-        return Samples(rows[keep], self.tiles)
+        return Samples(rows[keep], self.splits, self.tiles)
 
 
-def make_samples(index: Mapping[str, npt.NDArray[Any]], tiles: tuple[str, ...]) -> Samples:
+def make_samples(index: Mapping[str, npt.NDArray[Any]], splits: tuple[str, ...], tiles: tuple[str, ...]) -> Samples:
     """The table from the arrays of the index."""
-    rows = np.zeros(len(index["localid"]), SAMPLE_DTYPE)
-    rows["split"] = np.array(SPLITS)[index["split"]] if len(rows) else ""
+    rows = np.zeros(len(index["localid"]), sample_dtype(splits, tiles))
+    rows["split"] = np.array(splits)[index["split"]] if len(rows) else ""
     rows["tile"] = np.array(tiles)[index["tile"]] if len(rows) else ""
     for name in ("localid", "row_start", "row_size", "label_count"):
         rows[name] = index[name]
     for name in ("time_first", "time_last"):
         known = (index["row_size"] > 0) & (index[name] != NO_DAY)
         rows[name] = np.where(known, index[name].astype("M8[D]"), np.datetime64("NaT"))
-    return Samples(rows, tiles)
+    return Samples(rows, splits, tiles)
 
 
 def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import BadName, WrongUsage
-from ..names import UnitName, parse_name
+from ..names import UnitName, fold_split, fold_tile, parse_name
 from .manifest import Manifest, RecordFile
 
 
@@ -21,7 +21,7 @@ class Selection:
 
     @classmethod
     def of(cls, tiles: Iterable[str] = (), splits: Iterable[str] = (), globs: Iterable[str] = ()) -> Selection:
-        return cls(frozenset(tile.removeprefix("T") for tile in tiles), frozenset(splits), tuple(globs))
+        return cls(frozenset(map(fold_tile, tiles)), frozenset(map(fold_split, splits)), tuple(globs))
 
     def __call__(self, key: str) -> bool:
         if self.globs and not any(fnmatch.fnmatchcase(key, glob) for glob in self.globs):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import WrongUsage
-from ..names import SPLITS
+from ..names import fold_split, fold_tile
 from ..reading.store import Store
 from ..store.layout import LABELS
 
@@ -51,9 +51,9 @@ def choose_sample(
     WrongUsage
         If there is no such sample, or more than one.
     """
-    index, tiles = store.index, store.tiles
-    tile = tile.removeprefix("T") if tile else None
-    names = [f"{SPLITS[s]}/{tiles[t]}" for s, t in zip(index["split"], index["tile"], strict=True)]
+    index, splits, tiles = store.index, store.splits, store.tiles
+    tile, split = fold_tile(tile) if tile else None, fold_split(split) if split else None
+    names = [f"{splits[s]}/{tiles[t]}" for s, t in zip(index["split"], index["tile"], strict=True)]
     asked = [option for option, value in ((f"--tile {tile}", tile), (f"--split {split}", split)) if value]
     take = np.ones(len(names), bool)
     if tile is not None:

@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 
-from ..names import SPLITS
 from ..store.layout import BANDS, LABELS, WAVELENGTHS_NM
 from .palette import CLASSES, Class, class_of
 from .sheet import GREY, INK, LINE, MARGIN, Sheet, new_sheet, points
-from .store_summary import Brightness, Counts, StoreSummary
+from .store_summary import Brightness, StoreSummary
 from .words import day, plural
 
 WIDTH = 1400
@@ -43,7 +42,7 @@ def draw_store_sheet(summary: StoreSummary, *, suffix: str) -> bytes:
     with new_sheet(WIDTH, histograms + 104) as sheet:
         _title(sheet, summary, shown)
         _heading(sheet, TOP - 16, "Labels of each tile")
-        _draw_tiles(sheet, TOP, summary.tiles)
+        _draw_tiles(sheet, TOP, summary)
         _heading(sheet, bars + 40, "Observations of each month")
         _draw_months(sheet, bars + 56, summary)
         _heading(sheet, months + 68, "Brightness of the 6 x 6 pixels that a label is for, by band and class")
@@ -82,9 +81,10 @@ def _class(k: int) -> Class:
     return class_of(k) if k < len(CLASSES) else _OUTSIDE
 
 
-def _draw_tiles(sheet: Sheet, y: float, tiles: dict[str, Counts]) -> None:
+def _draw_tiles(sheet: Sheet, y: float, summary: StoreSummary) -> None:
+    tiles = summary.tiles
     splits = {
-        tile: "   ".join(f"{split} {n:,.0f}" for split, n in zip(SPLITS, counts.sum(1), strict=True) if n)
+        tile: "   ".join(f"{split} {n:,.0f}" for split, n in zip(summary.splits, counts.sum(1), strict=True) if n)
         for tile, counts in tiles.items()
     }
     whole = WIDTH - 2 * MARGIN - NAMES - 24 - 7.6 * max(map(len, splits.values()))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import WrongUsage
-from ..names import SPLITS, printable
+from ..names import printable
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..store.layout import BANDS, CHUNK_OBS, LABELS
@@ -49,6 +49,8 @@ class StoreSummary:
 
     Attributes
     ----------
+    splits : tuple of str
+        Those that have observations, sorted.
     tiles : dict of str to ndarray, shape (split, class)
         Observations; where one has 36 labels, each is 1/36.
     first_month : int
@@ -62,6 +64,7 @@ class StoreSummary:
     observations: int
     time_first: int
     time_last: int
+    splits: tuple[str, ...]
     tiles: dict[str, Counts]
     first_month: int
     months: Counts
@@ -80,12 +83,13 @@ def summarise(store: Store, *, seed: int = 0) -> StoreSummary:
     units = [unit for unit in store.units.values() if unit.observations]
     if not units:
         raise WrongUsage("there is no observation to look at", where=str(store.path))
-    tiles = {tile: np.zeros((len(SPLITS), CLASSES)) for tile in sorted({unit.name.tile for unit in units})}
+    splits = tuple(sorted({unit.name.split for unit in units}))
+    tiles = {tile: np.zeros((len(splits), CLASSES)) for tile in sorted({unit.name.tile for unit in units})}
     by_month: dict[int, Counts] = {}
     first, last = [], []
     for unit in units:
         time, weights = np.asarray(unit["time"][...]), _class_shares(np.asarray(unit["label"][...]))
-        tiles[unit.name.tile][SPLITS.index(unit.name.split)] += weights.sum(0)
+        tiles[unit.name.tile][splits.index(unit.name.split)] += weights.sum(0)
         month = time.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
         for one in np.unique(month).tolist():
             by_month[one] = by_month.get(one, np.zeros(CLASSES)) + weights[month == one].sum(0)
@@ -100,6 +104,7 @@ def summarise(store: Store, *, seed: int = 0) -> StoreSummary:
         observations=sum(unit.observations for unit in units),
         time_first=min(first),
         time_last=max(last),
+        splits=splits,
         tiles=tiles,
         first_month=min(by_month),
         months=months,

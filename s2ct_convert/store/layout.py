@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..missing import NO_DATE, NO_DAY, NO_LABEL
-from ..names import SPLITS
 from ..published import STATES
 
 LAYOUT_VERSION = 2
@@ -209,16 +208,18 @@ UNIT_ATTRIBUTES: Attributes = {"Conventions": "CF-1.11", "featureType": "timeSer
 
 
 def index_arrays(
-    tiles: tuple[str, ...], *, undated: bool = False, layout: int = LAYOUT_VERSION
+    splits: tuple[str, ...], tiles: tuple[str, ...], *, undated: bool = False, layout: int = LAYOUT_VERSION
 ) -> tuple[ArraySpec, ...]:
     """Arrays of the index, one row per sample of the whole store, sorted by split, tile and localid.
 
-    ``undated``: whether some samples have no date.
+    Flags number the splits and tiles that the units of the store have, each sorted. ``undated``: whether some samples
+    have no date.
     """
     row = ("sample",)
+    split_dtype = "int8" if len(splits) <= 1 << 7 else "int32"
     tile_dtype = "int16" if len(tiles) <= 1 << 15 else "int32"  # there are some 57,000 MGRS tiles
     return (
-        ArraySpec("split", "int8", row, {"long_name": "split", **_flags(SPLITS, "int8")}),
+        ArraySpec("split", split_dtype, row, {"long_name": "split", **_flags(splits, split_dtype)}),
         ArraySpec("tile", tile_dtype, row, {"long_name": "MGRS tile", **_flags(tiles, tile_dtype)}),
         ArraySpec("localid", "int64", row, {"long_name": "sample id given by the authors"}),
         ArraySpec("row_start", "int64", row, {"long_name": "first observation of the sample in its unit"}),

@@ -25,7 +25,7 @@ import zarr.abc.codec
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from ..durable import has_files, publish, remove, sweep, sync, sync_tree, write_atomic
-from ..names import SPLITS, UnitName
+from ..names import UnitName, is_split
 from .codecs import BloscParameters, Codec, zarr_chunk_codec
 from .groups import Group
 from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE
@@ -97,9 +97,8 @@ class ZarrContainer:
         sync_tree(work)
         remove(self.path / "index")
         publish(work, self.path / "index")
-        for split in SPLITS:
-            folder = self.path / split
-            if folder.exists() and not any(unit.split == split for unit in units):
+        for folder in self._splits():
+            if not any(unit.split == folder.name for unit in units):
                 remove(folder)
         with warnings.catch_warnings():
             # Consolidated metadata is no part of the v3 specification yet; readers that do not know it ignore it.
@@ -112,10 +111,15 @@ class ZarrContainer:
 
     def tidy(self, units: Sequence[UnitName]) -> None:
         """Delete what a process left that was killed while it replaced a part or consolidated metadata."""
-        for folder in (self.path, *(self.path / split for split in SPLITS)):
+        for folder in (self.path, *self._splits()):
             sweep(folder)
             for left_over in folder.glob("*.partial"):  # zarr-python's
                 remove(left_over)
+
+    def _splits(self) -> list[Path]:
+        """Folders of splits: named as one, and a group or empty. What else there is is not ours."""
+        folders = [path for path in sorted(self.path.iterdir()) if is_split(path.name) and path.is_dir()]
+        return [path for path in folders if (path / "zarr.json").is_file() or not any(path.iterdir())]
 
     def destroy(self) -> None:
         remove(self.path)

@@ -7,7 +7,6 @@ from typing import Any
 
 import h5py
 
-from ..names import SPLITS
 from ..store.hdf5_file import PURE_DIMENSION
 from ..store.layout import ArraySpec
 from .findings import Finding
@@ -27,7 +26,7 @@ def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) 
     RuntimeError
         If HDF5 cannot read what it keeps of its objects.
     """
-    splits = [split for split in SPLITS if any(name.startswith(f"{split}/") for name in groups)]
+    splits = sorted({name.split("/")[0] for name in groups if "/" in name})
     yield from _members(root, "", {*splits, "index"})
     for split in splits:
         yield from _members(root[split], split, _inside(split, groups))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..durable import beside
 from ..errors import NotAStore, S2ctError, WrongUsage
 from ..missing import NO_DAY
-from ..names import SPLITS, UnitName
+from ..names import UnitName
 from ..reading.store import Store, open_store
 from ..reading.unit import Unit
 from ..store.digest import store_digest
@@ -40,6 +40,7 @@ from .rows import Rows
 from .tables import check_published, check_tables, read_published, read_tables
 from .zarr_tree import check_zarr_tree
 
+_SPLITS_OF_LAYOUT_1 = ("train", "val")  # numbered so whether there are units of both or not
 _DIMS = dict(zip(IMAGE.dims[1:], OBS_SHAPE, strict=True)) | {"class": len(LABELS)}
 
 
@@ -142,7 +143,7 @@ class _Check:
         groups: dict[str, Sequence[ArraySpec]] = {str(unit.name): _specs(unit) for unit in units}
         for unit in units:
             groups |= _published_specs(unit)
-        groups["index"] = index_arrays(tuple(sorted({unit.name.tile for unit in units})), layout=self.store.layout)
+        groups["index"] = index_arrays(*self._flags(units), layout=self.store.layout)
         self._guarded("", lambda: self._tree(groups))
         digests: dict[str, str] = {}
         for unit in units:
@@ -202,10 +203,10 @@ class _Check:
     def _index(self, units: Sequence[Unit]) -> Iterator[Finding]:
         if not self.store.finished:
             return
-        tiles = tuple(sorted({unit.name.tile for unit in units}))
-        expected = _expected_index(units, tiles)
+        splits, tiles = self._flags(units)
+        expected = _expected_index(units, splits, tiles)
         undated = bool((expected["time_first"] == NO_DAY).any())
-        specs = index_arrays(tiles, undated=undated, layout=self.store.layout)
+        specs = index_arrays(splits, tiles, undated=undated, layout=self.store.layout)
         group = self.store.root["index"]
         tables = read_tables(group, [spec.name for spec in specs])
         lengths = {**_DIMS, "sample": sum(len(unit.localid) for unit in units)}
@@ -213,6 +214,13 @@ class _Check:
         for table in tables:
             if table.data is None or not np.array_equal(table.data, expected[table.name]):
                 yield Finding(f"{table.name} is not what the units have", "index")
+
+    def _flags(self, units: Sequence[Unit]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Splits and tiles that the index numbers."""
+        splits, tiles = (tuple(sorted(set(n))) for n in ([u.name.split for u in units], [u.name.tile for u in units]))
+        if set(splits) < set(_SPLITS_OF_LAYOUT_1) and _recorded_splits(self.store) == _SPLITS_OF_LAYOUT_1:
+            splits = _SPLITS_OF_LAYOUT_1
+        return splits, tiles
 
     def _root(self, units: Sequence[Unit], digests: Mapping[str, str]) -> Iterator[Finding]:
         attributes = self.store.attributes
@@ -224,6 +232,13 @@ class _Check:
             yield Finding(f"{len(units)} units are there, the store says {attributes.get('number_of_units')}")
         if len(digests) == len(units) and (digest := store_digest(digests)) != self.store.digest:
             yield Finding(f"the content of the store has {digest}, recorded is {self.store.digest}")
+
+
+def _recorded_splits(store: Store) -> tuple[str, ...]:
+    try:
+        return store.splits
+    except Exception:  # no index, or a damaged one, which is found where it is read
+        return ()
 
 
 def _specs(unit: Unit) -> tuple[ArraySpec, ...]:
@@ -244,16 +259,18 @@ def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
     return {f"{unit.name}/{PUBLISHED}": (), **inner} if keys else {}
 
 
-def _expected_index(units: Sequence[Unit], tiles: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+def _expected_index(
+    units: Sequence[Unit], splits: tuple[str, ...], tiles: tuple[str, ...]
+) -> dict[str, npt.NDArray[Any]]:
     """The index as it follows from the units, counted sample by sample."""
-    rows: dict[str, list[Any]] = {spec.name: [] for spec in index_arrays(())}
+    rows: dict[str, list[Any]] = {spec.name: [] for spec in index_arrays((), ())}
     number = {tile: i for i, tile in enumerate(tiles)}
     for unit in units:
         for i, localid in enumerate(unit.localid.tolist()):
             low, high = unit.row_start[i : i + 2].tolist()
             time, label = unit.time[low:high], unit.label[low:high]
             time = time[time != NO_DAY]
-            rows["split"].append(SPLITS.index(unit.name.split))
+            rows["split"].append(splits.index(unit.name.split))
             rows["tile"].append(number[unit.name.tile])
             rows["localid"].append(localid)
             rows["row_start"].append(low)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ..names import SPLITS
 from ..reading.store import Store
 from ..store.layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, ArraySpec
 from .findings import Finding
@@ -31,7 +30,7 @@ def check_zarr_tree(store: Store, groups: Mapping[str, Sequence[ArraySpec]]) -> 
     groups : mapping
         Arrays of each group that must be there, by name.
     """
-    splits = [split for split in SPLITS if any(name.startswith(f"{split}/") for name in groups)]
+    splits = sorted({name.split("/")[0] for name in groups if "/" in name})
     expected = {*splits, *groups, *(f"{group}/{spec.name}" for group, specs in groups.items() for spec in specs)}
     there = {path.parent.relative_to(store.path).as_posix(): path for path in sorted(store.path.rglob("zarr.json"))}
     root = _read(there.pop(".")) if "." in there else None

@@ -105,7 +105,7 @@ WRONG = {
     "a tile that is not there": (["--tile", "33UUU"], ("--tile 33UUU", "train/31TCJ", "val/34VFN", "to do:")),
     "a sample that is not there": (["--sample", "1"], ("there is no sample 1", "16, 86, 142", "to do:")),
     "a sample of another tile": (["--sample", "16", "--tile", "34VFN"], ("no sample 16 with --tile 34VFN", "222")),
-    "an unknown split": (["--split", "test"], ("'test'", "train", "val")),
+    "a split that is not there": (["--split", "test"], ("--split test", "train/31TCJ", "val/34VFN", "to do:")),
     "no patches at all": (["--limit", "0"], ("--limit", "x>=1")),
     "a sample at random": (["--random", "--sample", "16"], ("--random and --sample",)),
     "a summary of a tile": (["--summary", "--tile", "31TCJ"], ("--summary is of the whole store",)),

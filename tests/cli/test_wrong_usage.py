@@ -30,7 +30,7 @@ CASES: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "an unknown suffix": (["in", "clouds.tif"], ("clouds.tif: the format cannot be told", "--format")),
     "an unknown codec": (["in", "x.zarr", "--codec", "zip"], ("'zip' for zarr", "fast", "balanced", "small")),
     "a codec of the other format": (["in", "x.h5", "--codec", "fast"], ("'fast' for hdf5", "gzip", "blosc")),
-    "an unknown split": (["in", "x.zarr", "--split", "test"], ("'test'", "train", "val")),
+    "a split that no source has": (["in", "x.zarr", "--split", "test"], ("--split test", "train/50SMG", "val/50SMG")),
     "a linked zarr": (["in", "x.zarr", "--linked"], ("--linked is for HDF5",)),
     "a tile that no source has": (["in", "x.zarr", "--tile", "33UUU"], ("--tile 33UUU", "train/50SMG", "val/50SMG")),
     "one tile of two that no source has": (

@@ -35,8 +35,9 @@ INDEX = {
     "time_last": ("int32", ("sample",)),
     "label_count": ("int32", ("sample", "class")),
 }
+SPLITS = ("dev", "train")
 TILES = ("49RGN", "50SMG")
-EVERY_ARRAY = [IMAGE, *unit_arrays(1), *unit_arrays(36), *index_arrays(TILES)]
+EVERY_ARRAY = [IMAGE, *unit_arrays(1), *unit_arrays(36), *index_arrays(SPLITS, TILES)]
 IDS = [f"{spec.name}-{i}" for i, spec in enumerate(EVERY_ARRAY)]
 CLASSES = "clear opaque_cloud thin_cloud haze cloud_shadow snow"
 
@@ -58,7 +59,7 @@ def test_a_source_with_36_labels_a_timestamp_changes_the_label_array_alone():
 
 
 def test_the_index_has_the_arrays_of_the_design_and_no_other():
-    assert as_table(index_arrays(TILES)) == INDEX
+    assert as_table(index_arrays(SPLITS, TILES)) == INDEX
 
 
 def test_chunks_and_shards_are_those_of_the_design():
@@ -72,8 +73,8 @@ def test_chunks_and_shards_are_those_of_the_design():
         (unit_arrays(1), "label", CLASSES),
         (unit_arrays(36), "label", CLASSES),
         (unit_arrays(1), "band", "B2 B3 B4 B8"),
-        (index_arrays(TILES), "split", "train val"),
-        (index_arrays(TILES), "tile", "49RGN 50SMG"),
+        (index_arrays(SPLITS, TILES), "split", "dev train"),
+        (index_arrays(SPLITS, TILES), "tile", "49RGN 50SMG"),
     ],
 )
 def test_flags_count_from_zero_in_the_type_of_their_variable(specs, name, meanings):
@@ -153,7 +154,7 @@ def test_root_attributes_are_text_and_finite_numbers():
 def test_numbers_of_tiles_are_wider_where_there_are_more_tiles_than_fit():
     for n, dtype in ((1 << 15, "int16"), ((1 << 15) + 1, "int32")):
         tiles = tuple(f"{i:05}" for i in range(n))
-        (tile,) = (spec for spec in index_arrays(tiles) if spec.name == "tile")
+        (tile,) = (spec for spec in index_arrays(SPLITS, tiles) if spec.name == "tile")
         assert tile.dtype == dtype
         assert tile.attributes["flag_values"].dtype == dtype
         assert tile.attributes["flag_values"][-1] == n - 1
