@@ -137,14 +137,15 @@ class Unit:
         return {key: self._published(key, group[key]) for key in sorted(group)}
 
     def _published(self, key: str, group: Any) -> PublishedFeature:
-        attributes = get_attributes(group) if isinstance(group, h5py.Group) else dict(group.attrs)
+        data = group["data"]
+        attributes = get_attributes(data) if isinstance(data, h5py.Dataset) else dict(data.attrs)
         return PublishedFeature(
             key=key,
             name=str(attributes["name"]),
             kind=str(attributes["kind"]),
             state=np.asarray(group["state"][...]),
             offset=np.asarray(group["offset"][...]),
-            data=group["data"],
+            data=data,
         )
 
     @cached_property

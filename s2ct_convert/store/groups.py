@@ -8,7 +8,7 @@ from typing import Any
 
 from ..published import PublishedFeature
 from .digest import Table
-from .layout import PUBLISHED, PUBLISHED_ARRAYS, ArraySpec, Attributes, UnitForm
+from .layout import PUBLISHED, ArraySpec, Attributes, UnitForm, published_arrays
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,18 @@ def published_groups(features: Sequence[PublishedFeature]) -> dict[str, Group]:
 
 def _published(feature: PublishedFeature) -> Group:
     columns = {"state": feature.state, "offset": feature.offset, "data": feature.data}
-    return make_group(PUBLISHED_ARRAYS, columns, {"name": feature.name, "kind": feature.kind}, {})
+    return make_group(published_arrays(feature.name, feature.kind), columns, {}, {})
 
 
 def tables_of(group: Group, prefix: str = "") -> list[Table]:
-    """All arrays of a group and of the groups inside, and those groups, as the tables digest takes them."""
+    """All arrays of a group and of the groups inside, as the tables digest takes them."""
     tables = [
         Table(prefix + spec.name, spec.dtype, spec.dims, tuple(data.shape), spec.attributes, data)
         for spec, data in group.arrays
     ]
     for name, inner in group.groups.items():
-        tables.append(group_table(prefix + name, inner.attributes))
         tables += tables_of(inner, f"{prefix}{name}/")
     return tables
-
-
-def group_table(path: str, attributes: Attributes) -> Table:
-    """A group inside a group as the tables digest takes it: its attributes."""
-    return Table(path, "group", (), (), attributes, None)
 
 
 def unit_form(group: Any, layout: int | None = None) -> UnitForm:

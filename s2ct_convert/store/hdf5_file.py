@@ -25,8 +25,8 @@ from .layout import (
     IMAGE,
     OBS_SHAPE,
     PUBLISHED,
-    PUBLISHED_ARRAYS,
     ArraySpec,
+    published_arrays,
     unit_arrays,
 )
 
@@ -136,7 +136,8 @@ def read_unit_group(group: h5py.Group) -> Group:
 
 
 def _read_published(group: h5py.Group) -> Group:
-    return Group(tuple((spec, group[spec.name]) for spec in PUBLISHED_ARRAYS), get_attributes(group))
+    about = get_attributes(group["data"])
+    return Group(tuple((spec, group[spec.name]) for spec in published_arrays(about["name"], about["kind"])))
 
 
 def _scale(group: h5py.Group, dim: str, length: int) -> None:

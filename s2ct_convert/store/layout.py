@@ -184,22 +184,26 @@ def unit_arrays(form: UnitForm) -> tuple[ArraySpec, ...]:
 
 PUBLISHED = "published"  # group of features that the arrays of a unit do not give back
 PUBLISHED_CHUNK = 4 << 20
-# Dimensions have names of their own: `example` is a variable of the unit.
-PUBLISHED_ARRAYS = (
-    ArraySpec(
-        "state",
-        "int8",
-        ("source_example",),
-        {"long_name": "where the feature of an example is", **_flags(STATES, "int8")},
-    ),
-    ArraySpec(
-        "offset",
-        "int64",
-        ("source_example_bound",),
-        {"long_name": "first byte of each example in data; last is their number"},
-    ),
-    ArraySpec("data", "uint8", ("byte",), {"long_name": "bytes of the feature, as published"}, chunk=PUBLISHED_CHUNK),
-)
+
+
+def published_arrays(name: str, kind: str) -> tuple[ArraySpec, ...]:
+    """Arrays of a published feature. Dimensions have names of their own: `example` is a variable of the unit."""
+    about = {"long_name": "bytes of the feature, as published", "name": name, "kind": kind}
+    return (
+        ArraySpec(
+            "state",
+            "int8",
+            ("source_example",),
+            {"long_name": "where the feature of an example is", **_flags(STATES, "int8")},
+        ),
+        ArraySpec(
+            "offset",
+            "int64",
+            ("source_example_bound",),
+            {"long_name": "first byte of each example in data; last is their number"},
+        ),
+        ArraySpec("data", "uint8", ("byte",), about, chunk=PUBLISHED_CHUNK),
+    )
 
 
 # CF 9.4 asks for the feature type of every ragged array; readers of CF unpack `row_size` only where it is. Not for the

@@ -24,13 +24,13 @@ from ..store.layout import (
     LABELS,
     OBS_SHAPE,
     PUBLISHED,
-    PUBLISHED_ARRAYS,
     STATE_COMPLETE,
     STATE_INCOMPLETE,
     STATE_PARTIAL,
     ArraySpec,
     UnitForm,
     index_arrays,
+    published_arrays,
     unit_arrays,
 )
 from .findings import Finding
@@ -252,11 +252,12 @@ def _specs(unit: Unit) -> tuple[ArraySpec, ...]:
 def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
     """Arrays of the groups of published features, which hold groups themselves."""
     try:
-        keys = list(unit.published)
+        features = unit.published
     except Exception:  # found where it is read
         return {}
-    inner = {f"{unit.name}/{PUBLISHED}/{key}": PUBLISHED_ARRAYS for key in keys}
-    return {f"{unit.name}/{PUBLISHED}": (), **inner} if keys else {}
+    place = f"{unit.name}/{PUBLISHED}"
+    inner = {f"{place}/{key}": published_arrays(one.name, one.kind) for key, one in features.items()}
+    return {place: (), **inner} if inner else {}
 
 
 def _expected_index(

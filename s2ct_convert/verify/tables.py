@@ -11,9 +11,8 @@ import numpy as np
 from ..published import HERE, STATES
 from ..reading.unit import Unit
 from ..store.digest import TABLES_DIGEST, Table, tables_digest
-from ..store.groups import group_table
 from ..store.hdf5_file import get_attributes
-from ..store.layout import IMAGE, PUBLISHED, PUBLISHED_ARRAYS, ArraySpec
+from ..store.layout import IMAGE, PUBLISHED, ArraySpec
 from .findings import Finding
 
 # Attributes by which HDF5 and netCDF-4 keep dimension scales; they are checked as dimensions.
@@ -55,16 +54,9 @@ def _hdf5_dim(dataset: h5py.Dataset, axis: int) -> str:
 
 
 def read_published(unit: Unit) -> list[Table]:
-    """The groups of published features and their arrays."""
-    if not unit.published:
-        return []
-    group = unit[PUBLISHED]
-    tables = [group_table(PUBLISHED, attributes_of(group))]
-    for key in unit.published:
-        inner = f"{PUBLISHED}/{key}"
-        tables.append(group_table(inner, attributes_of(group[key])))
-        tables += [_table(f"{inner}/{spec.name}", group[key][spec.name]) for spec in PUBLISHED_ARRAYS]
-    return tables
+    """The arrays of published features."""
+    names = [f"{PUBLISHED}/{key}/{name}" for key in unit.published for name in ("state", "offset", "data")]
+    return [_table(name, unit[name]) for name in names]
 
 
 def check_published(unit: Unit) -> Iterator[Finding]:
