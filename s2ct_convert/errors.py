@@ -17,6 +17,10 @@ EXIT_MACHINE = 6
 EXIT_NETWORK = 7
 
 
+class PartialStoreWarning(UserWarning):
+    """A store was finished without some of its units or sources; the message names them."""
+
+
 class S2ctError(Exception):
     """Base of all errors a user may meet.
 
@@ -119,6 +123,10 @@ class ExampleError(SourceError):
 
 class CountMismatch(SourceError):
     """The number of examples differs from the one in the file name."""
+
+
+class DuplicateUnit(SourceError):
+    """Another source of the same unit is in the store."""
 
 
 class MachineError(S2ctError):
