@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .conversion.build import build
     from .conversion.run import convert
     from .conversion.summary import Summary, UnitsFailed
-    from .errors import S2ctError, StoreDamaged
+    from .errors import PartialStoreWarning, S2ctError, StoreDamaged
     from .reading.epoch import Shard, read_epoch
     from .reading.select import Selection
     from .reading.store import Store, open_store
@@ -39,6 +39,7 @@ _HOME = {
     "convert": "conversion.run",
     "Summary": "conversion.summary",
     "UnitsFailed": "conversion.summary",
+    "PartialStoreWarning": "errors",
     "S2ctError": "errors",
     "preview": "show.preview",
     "download": "record.download",
@@ -76,6 +77,7 @@ __all__ = [
     "Extracted",
     "FilesFailed",
     "Local",
+    "PartialStoreWarning",
     "Report",
     "S2ctError",
     "Sample",

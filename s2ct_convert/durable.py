@@ -6,6 +6,7 @@ folder was synced. Every step that makes a result visible under its own name goe
 
 from __future__ import annotations
 
+import filecmp
 import glob
 import os
 import re
@@ -131,6 +132,12 @@ def has_files(root: Path, files: Mapping[str, int]) -> bool:
         return all((root / name if name else root).stat().st_size == size for name, size in files.items())
     except OSError:
         return False
+
+
+def has_same_files(one: Path, other: Path) -> bool:
+    """Whether two folders have files of the same names and bytes."""
+    names = [{path.relative_to(root) for path in root.rglob("*") if path.is_file()} for root in (one, other)]
+    return names[0] == names[1] and all(filecmp.cmp(one / name, other / name, shallow=False) for name in names[0])
 
 
 def sweep(folder: Path, name: str = "") -> None:

@@ -17,6 +17,10 @@ EXIT_MACHINE = 6
 EXIT_NETWORK = 7
 
 
+class PartialStoreWarning(UserWarning):
+    """A store was finished without some of its units or sources; the message names them."""
+
+
 class S2ctError(Exception):
     """Base of all errors a user may meet.
 
@@ -123,6 +127,10 @@ class CountMismatch(SourceError):
 
 class NotAsDescribed(SourceError):
     """A source is not as its record describes it, and the user wants only such."""
+
+
+class DuplicateUnit(SourceError):
+    """Another source of the same unit is in the store."""
 
 
 class MachineError(S2ctError):

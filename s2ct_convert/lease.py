@@ -1,7 +1,11 @@
 """Who works on something: host, process and boot of the machine, in a file made with O_EXCL.
 
 No file locks: on Lustre and NFS they are often absent or off. So a lease can be broken by one who believes its owner
-dead; whoever takes one must see to it that this costs work at most, never a wrong byte.
+dead; whoever takes one must see to it that this costs work at most, never a wrong byte: it asks :meth:`Lease.check`
+before it makes its work visible.
+
+Clocks of machines differ. That a lease of another host is old is believed; that it is not is found out by watching
+whether its file changes, by the clock of this machine alone.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +29,9 @@ HEARTBEAT_SECONDS = 30.0
 SILENT_SECONDS = 180.0  # a lease of another machine that gives signs of life, and has not for so long
 _TORN_SECONDS = 5.0  # a lease without content may be one that is being written
 _TRIES = 1000  # a hundredth of a second each where others break it: longer than one who died at it is in the way
+_LOOK_SECONDS = 0.5  # between two looks for a sign of life
+
+Tell = Callable[[str], None]
 
 _held: set[str] = set()  # leases of this process: its own pid says nothing of whether they are still held
 
@@ -59,6 +66,7 @@ class Lease:
     def __init__(self, path: Path, subject: Path, busy: str, *, beats: bool) -> None:
         self.path, self._subject, self._busy, self._beats = path, subject, busy, beats
         self._token = uuid.uuid4().hex
+        self._silent: tuple[str, int] | None = None  # content and time of a lease that was watched, and did not change
         self._content = json.dumps(
             {
                 "host": socket.gethostname(),
@@ -69,8 +77,8 @@ class Lease:
             }
         )
 
-    def take(self) -> None:
-        """Become the owner.
+    def take(self, tell: Tell = lambda text: None) -> None:
+        """Become the owner. ``tell`` is told what is waited for.
 
         Raises
         ------
@@ -81,7 +89,7 @@ class Lease:
             try:
                 fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             except FileExistsError:
-                owner = self.listen() if self._beats else self.owner()
+                owner = self.listen(tell) if self._beats else self.owner()
                 if owner:
                     raise self.refusal(owner) from None
                 self.bury()
@@ -111,18 +119,61 @@ class Lease:
         finally:
             busy.unlink(missing_ok=True)
 
-    def listen(self) -> Owner | str | None:
+    def listen(self, tell: Tell = lambda text: None) -> Owner | str | None:
         """The owner, if it is alive. One of another machine must give a sign of life, for which this waits.
 
-        A job that is queued again comes back at once, and its lease is of the node that died.
+        A job that is queued again comes back at once, and its lease is of the node that died. A sign of life is that
+        the file changes; how long to wait for one is told by the time in the file only where that is in the past.
         """
-        first = self.owner()
-        while isinstance(first, Owner) and first.host != socket.gethostname():
-            now = self.owner()
-            if not isinstance(now, Owner) or now.pid != first.pid or now.idle < first.idle:
-                return now
-            time.sleep(1.0)
-        return first
+        first, seen = self.owner(), self._state()
+        if not isinstance(first, Owner) or first.host == socket.gethostname() or seen is None:
+            return first
+        end = time.monotonic() + SILENT_SECONDS - first.idle
+        tell(
+            f"{first} holds {self.path.name}: waiting up to {max(0.0, SILENT_SECONDS - first.idle):.0f} s "
+            "for a sign of life"
+        )
+        while time.monotonic() < end:
+            time.sleep(min(_LOOK_SECONDS, max(0.0, end - time.monotonic())))
+            if self._state() != seen:
+                return self.owner()
+        self._silent = seen
+        return self.owner()
+
+    def living(self, tell: Tell = lambda text: None) -> Owner | str | None:
+        """The owner, if it is alive; see :meth:`listen`. A lease of a dead one is deleted."""
+        if (owner := self.listen(tell)) is None:
+            self.bury()
+        return owner
+
+    def check(self) -> None:
+        """See that it is still ours.
+
+        Raises
+        ------
+        Incomplete
+            If another process has taken it: this one gave no sign of life for too long.
+        """
+        if not self._is_ours():
+            raise Incomplete(
+                "this process has lost its lease: it was stopped for so long that another took it for dead",
+                where=str(self._subject),
+                found=str(self.owner() or f"no {self.path.name}"),
+                todo="run the same command again; nothing of what this process made is kept",
+            )
+
+    def _is_ours(self) -> bool:
+        try:
+            return self.path.read_text() == self._content
+        except FileNotFoundError:
+            return False
+
+    def _state(self) -> tuple[str, int] | None:
+        """Content and time of the file; None if there is none."""
+        try:
+            return self.path.read_text(), self.path.stat().st_mtime_ns
+        except OSError:
+            return None
 
     def refusal(self, owner: Owner | str) -> Incomplete:
         """The error of one who meets an owner."""
@@ -151,6 +202,8 @@ class Lease:
             return True, "a lease without a name" if self._idle() < _TORN_SECONDS else None
         owner = Owner(host, pid, max(0.0, self._idle()))
         if host != socket.gethostname():
+            if self._silent is not None and self._silent == self._state():
+                return True, None
             return True, owner if owner.idle < (SILENT_SECONDS if self._beats else LEASE_SECONDS) else None
         if boot != boot_id():
             return True, None
@@ -171,7 +224,7 @@ class Lease:
         """Be the owner no more, if it is still us."""
         _held.discard(self._token)
         with suppress(OSError):
-            if self.path.read_text() == self._content:
+            if self._is_ours():
                 self.path.unlink()
 
     def break_it(self) -> None:
@@ -179,8 +232,8 @@ class Lease:
         self.path.unlink(missing_ok=True)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Take it, give signs of life, give it back.
+    def held(self, tell: Tell = lambda text: None) -> Iterator[Lease]:
+        """Take it, give signs of life, give it back. ``tell`` is told what is waited for.
 
         Raises
         ------
@@ -190,9 +243,9 @@ class Lease:
         ended = threading.Event()
         heart = threading.Thread(target=self._beat, args=(ended,), name="s2ct-heartbeat", daemon=True)
         try:  # a signal may end us right after it was taken
-            self.take()
+            self.take(tell)
             heart.start()
-            yield
+            yield self
         finally:
             ended.set()
             if heart.ident is not None:
@@ -202,4 +255,5 @@ class Lease:
     def _beat(self, ended: threading.Event) -> None:
         while not ended.wait(HEARTBEAT_SECONDS):
             with suppress(OSError):  # broken, or the disk is away for a while: the work decides
-                os.utime(self.path)
+                if self._is_ours():
+                    os.utime(self.path)

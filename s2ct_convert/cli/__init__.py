@@ -10,11 +10,13 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from types import FrameType
+from typing import TextIO
 
 import click
 
-from ..errors import S2ctError, from_os_error
+from ..errors import PartialStoreWarning, S2ctError, from_os_error
 from ..version import __version__
 from . import options
 from .batch import batch
@@ -87,8 +89,24 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
     raise _Terminated
 
 
+def _warn_in_one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """What is meant for users of the command, not for programmers, comes without a place in the code."""
+    if issubclass(category, PartialStoreWarning):
+        print(f"note: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
+
+
 def main() -> None:
     """Entry point of ``s2ct``."""
+    warnings.showwarning = _warn_in_one_line
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a name that is no UTF-8 is no reason to stop

@@ -35,11 +35,13 @@ def batch() -> None:
 @planned
 @options.plan_file
 @options.overwrite
+@options.overwrite_units
 @options.progress
 def init(
     paths: tuple[Path, ...],
     plan_file: Path | None,
     overwrite: bool,
+    overwrite_units: tuple[str, ...],
     quiet: bool,
     verbose: bool,
     **choices: Any,
@@ -55,7 +57,13 @@ def init(
 
     plan = plan_of(paths, plan_file, **choices)
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
-        init_batch(plan, overwrite=overwrite, command=shlex.join(["s2ct", *sys.argv[1:]]), on_event=on_event)
+        init_batch(
+            plan,
+            overwrite=overwrite,
+            overwrite_units=overwrite_units,
+            command=shlex.join(["s2ct", *sys.argv[1:]]),
+            on_event=on_event,
+        )
     print(f"{plan.store} is begun: units 1 to {len(plan.files)}")
     print(f"next: s2ct batch script {shlex.quote(str(plan.store))} --scheduler slurm > job.sh")
 
@@ -73,7 +81,8 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
     The number is taken from SLURM_ARRAY_TASK_ID, PBS_ARRAY_INDEX, SGE_TASK_ID or LSB_JOBINDEX if none is given. A unit
     that is done is left as it is, with exit code 0; one that somebody else is making is refused with 3.
     """
-    from ..conversion.batch import ARRAY_VARIABLES, array_number, from_ranges, run_units
+    from ..conversion.batch import run_units
+    from ..conversion.ranges import ARRAY_VARIABLES, array_number, from_ranges
     from ..errors import WrongUsage
     from ..show.progress import show_progress
     from ..show.tables import print_json
@@ -114,22 +123,22 @@ def status(store: Path, json_: bool) -> None:
 
 @batch.command()
 @click.argument("store", type=options.ANY_PATH)
-@click.option("--partial", is_flag=True, help="Also if units are missing; the store says which.")
+@click.option("--partial", is_flag=True, help="Also if units or sources are missing; the store says which.")
 @options.progress
 def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     """Write the index and make STORE complete. Refused while units are missing; can be run again at any time."""
     from ..conversion.batch import finalise_batch
+    from ..conversion.finalise import finished
     from ..show.progress import show_progress
-    from ..show.words import plural
+    from ..show.words import without
 
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
-        digest, missing = finalise_batch(
+        digest, _ = finalise_batch(
             store, partial=partial, command=shlex.join(["s2ct", *sys.argv[1:]]), on_event=on_event
         )
-    state = (
-        f"partial: without {plural(len(missing), 'unit')} ({', '.join(map(str, missing))})" if missing else "complete"
-    )
-    print(f"{store} is {state}\ndigest  {digest}")
+    attributes = finished(store) or {}
+    lacks = without(attributes.get("missing_units", ""), attributes.get("refused_sources", ""))
+    print(f"{store} is {f'partial: {lacks}' if lacks else 'complete'}\ndigest  {digest}")
 
 
 @batch.command()

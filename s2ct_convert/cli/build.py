@@ -25,12 +25,21 @@ from .planned import CODECS, kind
     help="Archives, whole or begun, on the disk at the same time.",
 )
 @click.option("--keep-archives", is_flag=True, help="Delete no archive, whatever --archives says.")
+@click.option(
+    "--keep-failed",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Archives of failed units that are kept besides; older ones are deleted.",
+)
 @kind
 @options.unpacker
 @options.jobs
 @options.memory
 @options.nice
 @options.overwrite
+@options.overwrite_units
 @record_options.which_record
 @options.as_json
 @options.progress
@@ -38,7 +47,8 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
     """Fetch the archives of the record, convert each as it comes, and delete it.
 
     The next archive is fetched while the last is converted. They lie in STORE.archives; one is deleted once its unit
-    stands in STORE and was read back. The same command, run again, goes on where it was stopped.
+    stands in STORE and was read back. A unit that fails does not stop the others: STORE then opens as partial. The same
+    command, run again, goes on where it was stopped.
 
     \b
     s2ct build clouds.zarr

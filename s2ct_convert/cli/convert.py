@@ -36,6 +36,7 @@ from .planned import CODECS, plan_of, planned
     help="dask: how long to wait for scheduler and workers.  [default: 60]",
 )
 @options.overwrite
+@options.overwrite_units
 @options.as_json
 @options.progress
 def convert(
@@ -49,6 +50,7 @@ def convert(
     scheduler_file: Path | None,
     workers_timeout: float,
     overwrite: bool,
+    overwrite_units: tuple[str, ...],
     json_: bool,
     quiet: bool,
     verbose: bool,
@@ -57,7 +59,8 @@ def convert(
     """Convert archives (.7z), TFRecord files or folders of them to one store.
 
     The same command, run again, goes on where it was stopped: finished units are kept in STORE and noted in
-    STORE.s2ct beside it. A source that fails does not stop the others.
+    STORE.s2ct beside it. A source that fails does not stop the others: STORE then opens as partial. A unit that is
+    there is never replaced by another source unless --overwrite-unit says so.
 
     \b
     s2ct convert archives/ clouds.zarr
@@ -87,6 +90,7 @@ def convert(
                 jobs=jobs or options.available_cores(),
                 memory=memory,
                 overwrite=overwrite,
+                overwrite_units=overwrite_units,
                 engine=engine,
                 scheduler=scheduler,
                 scheduler_file=scheduler_file,

@@ -109,3 +109,10 @@ unpacker = click.option(
     "What comes out is the same.  [default: auto]",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")
+overwrite_units = click.option(
+    "--overwrite-unit",
+    "overwrite_units",
+    multiple=True,
+    metavar="SPLIT/TILE",
+    help="Replace this unit, which is there from another source; may be repeated.",
+)

@@ -85,12 +85,15 @@ def store(
                 "observations_checked": report.checked,
                 "examples_compared": compared,
                 "findings": [{**one.document(), "text": str(one)} for one in findings],
+                "remarks": report.remarks,
                 "ok": not findings,
             }
         )
     else:
         for one in findings:
             print(one)
+        for remark in report.remarks:
+            print(f"remark: {remark}")
         _print_summary(report, compared, bool(findings))
     if findings:
         raise Difference(

@@ -6,31 +6,30 @@ once, or never, costs work at most.
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from ..errors import Incomplete, NotAStore, S2ctError, SourceError, WrongUsage, from_os_error
+from ..errors import DuplicateUnit, Incomplete, NotAStore, S2ctError, SourceError, WrongUsage, from_os_error
 from ..lease import Owner
 from ..names import UnitName, printable
-from ..store.layout import STATE_INCOMPLETE, root_attributes
-from ..version import __version__
 from .claim import alone, claim
 from .events import Note, OnEvent, UnitDone, UnitFailed
-from .finalise import complete, finished_digest
+from .finalise import complete, finished
 from .ledger import Ledger
 from .plan import Plan, SourceFile
-from .plan_file import check_source, read_files, read_plan, write_plan
+from .plan_file import check_source, read_files, read_overwrites, read_plan, write_plan
+from .ranges import to_ranges
 from .records import Failure, UnitRecord
-from .run import begin, is_of, sort_out
-from .summary import Summary, UnitsFailed
+from .resume import Candidate, Kin, check_overwrites, kin
+from .run import begin, sort_out
+from .summary import UnitsFailed
+from .tally import End, Tally, done_units
 from .unit import UnitTask, done_record, open_container
 from .worker import make_unit
-
-ARRAY_VARIABLES = ("SLURM_ARRAY_TASK_ID", "PBS_ARRAY_INDEX", "SGE_TASK_ID", "LSB_JOBINDEX")
 
 
 class UnitState(StrEnum):
@@ -73,8 +72,20 @@ class BatchStatus:
         return to_ranges([one.number for one in self.units if one.number and one.state in todo])
 
 
-def init_batch(plan: Plan, *, overwrite: bool = False, command: str, on_event: OnEvent = lambda event: None) -> None:
+def init_batch(
+    plan: Plan,
+    *,
+    overwrite: bool = False,
+    overwrite_units: Iterable[str] = (),
+    command: str,
+    on_event: OnEvent = lambda event: None,
+) -> None:
     """Begin a conversion: the plan with the numbers of units, and an empty store. Again with the same plan: nothing.
+
+    Parameters
+    ----------
+    overwrite_units : iterable of str
+        Units such as ``train/50SMG`` that are there of another source, and that tasks may replace.
 
     Raises
     ------
@@ -83,8 +94,9 @@ def init_batch(plan: Plan, *, overwrite: bool = False, command: str, on_event: O
     WrongUsage
         If a batch with another plan was begun here.
     SourceError
-        If a source cannot be used.
+        If a source cannot be used, or is another one of a unit that is there. Nothing is begun then.
     """
+    overwrites = check_overwrites(overwrite_units, plan.units)
     if plan.unusable:
         raise SourceError(
             f"{len(plan.unusable)} of the sources cannot be used",
@@ -101,11 +113,26 @@ def init_batch(plan: Plan, *, overwrite: bool = False, command: str, on_event: O
                 where=str(plan.store),
                 todo="finish that one, give --overwrite to start anew, or choose another destination",
             )
-        done, todo = sort_out(plan, container, ledger)
+        tally = Tally(lambda event: on_event(event) if isinstance(event, Note) else None)
+        todo = sort_out(plan, container, ledger, overwrites, "auto", tally)
+        if tally.failures:
+            raise _refused(plan.store, tally.failures)
         if todo:
             begin(container, ledger, plan.options, plan.units, printable(command))
-        write_plan(plan, ledger.plan_path)
-        on_event(Note(f"{len(todo)} units to make, {len(done)} done before"))
+        write_plan(plan, ledger.plan_path, overwrites)
+        on_event(Note(f"{len(todo)} unit{'' if len(todo) == 1 else 's'} to make, {len(tally.skipped)} done before"))
+
+
+def _refused(store: Path, failures: Sequence[UnitFailed]) -> DuplicateUnit:
+    """The error of a plan with other sources of units that are there."""
+    told = "\n            ".join(f"{failure.source}: another source of {failure.unit}" for failure in failures)
+    flags = " ".join(f"--overwrite-unit {failure.unit}" for failure in failures)
+    return DuplicateUnit(
+        "the store has units of other sources than these",
+        where=str(store),
+        found=told,
+        todo=f"leave these sources out; or replace the units by them: {flags}",
+    )
 
 
 def run_units(
@@ -130,42 +157,28 @@ def run_units(
     plan, files, ledger = _begun(store)
     if wrong := [number for number in numbers if not 1 <= number <= len(files)]:
         raise WrongUsage(f"there is no unit {wrong[0]}", where=str(store), expected=f"a number from 1 to {len(files)}")
-    container = open_container(store, plan.options)
-    if owner := ledger.run_lease().owner():
+    if owner := ledger.run_lease().living(lambda text: on_event(Note(text))):
         raise ledger.run_lease().refusal(owner)
-    skipped, failures, converted = [], [], []
+    began, tally, overwrites = time.monotonic(), Tally(on_event), read_overwrites(ledger.plan_path)
+    container = open_container(store, plan.options)
     for number in numbers:
         file = files[number - 1]
-        record = done_record(container, ledger, file.source.unit)
+        unit = file.source.unit
+        record = done_record(container, ledger, unit)
         if record and _is_of_plan(record, file):
             on_event(Note(f"{record.unit} is done"))
-            skipped.append(record)
+            tally.skipped.append(record)
             continue
-        if finished_digest(store) is not None:  # finalised without it, or its source has changed since
-            attributes = root_attributes(state=STATE_INCOMPLETE, version=__version__, command="", units=0, digest="")
-            container.begin(ledger.planned(), attributes)
-        outcome = _make(UnitTask(store, plan.options, file.source, threads, plan.hash), file, on_event)
-        on_event(outcome)
-        if isinstance(outcome, UnitDone):
-            converted.append(outcome.record)
-        else:
-            failures.append(outcome)
-    if failures:
-        failed = {failure.unit for failure in failures}
+        replaces = record if str(unit) in overwrites else None
+        task = UnitTask(store, plan.options, file.source, threads, plan.hash, replaces=replaces, in_batch=True)
+        tally(_make(task, file, tally))
+    if tally.failures:
+        failed = {failure.unit for failure in tally.failures}
         again = to_ranges([n for n, one in enumerate(files, start=1) if str(one.source.unit) in failed])
-        summary = Summary(
-            store=store,
-            format=plan.options.format,
-            codec=plan.options.codec,
-            converted=tuple(converted),
-            skipped=tuple(skipped),
-            failures=tuple(failures),
-            missing=tuple(failed),
-            digest=None,
-            seconds=0.0,
-        )
+        end = End(tuple(failure.unit for failure in tally.failures if not failure.refused), (), None)
+        summary = tally.summary(store, plan.options, end, time.monotonic() - began)
         raise UnitsFailed(summary, again=shlex.join(["s2ct", "batch", "run", str(store), again]))
-    return skipped + converted
+    return tally.skipped + tally.converted
 
 
 def _make(task: UnitTask, file: SourceFile, on_event: OnEvent) -> UnitDone | UnitFailed:
@@ -179,7 +192,7 @@ def _make(task: UnitTask, file: SourceFile, on_event: OnEvent) -> UnitDone | Uni
 def _is_of_plan(record: UnitRecord, file: SourceFile) -> bool:
     """Whether a unit is of the planned source; one that was deleted since, to save space, is taken at its word."""
     if file.source.path.exists():
-        return is_of(record, file.source)
+        return kin(record, Candidate.of(file.source)) in (Kin.SAME, Kin.EQUAL)
     return (record.source_file, record.source_bytes) == (file.source.path.name, file.bytes)
 
 
@@ -224,8 +237,8 @@ def batch_status(store: Path) -> BatchStatus:
             else UnitState.PLANNED
         )
         units.append(UnitStatus(numbers.get(unit), str(unit), state, owner, record, failure))
-    finished = finished_digest(store) is not None and not container.has_unmerged(order)
-    return BatchStatus(store, finished, ledger.run_lease().owner(), tuple(units))
+    finished_ = finished(store) is not None and not container.has_unmerged(order)
+    return BatchStatus(store, finished_, ledger.run_lease().owner(), tuple(units))
 
 
 def finalise_batch(
@@ -236,7 +249,7 @@ def finalise_batch(
     Parameters
     ----------
     partial : bool
-        Also if units are missing: the store then says so, and of which.
+        Also if units are missing or sources were refused: the store then says so, and which.
 
     Returns
     -------
@@ -247,7 +260,7 @@ def finalise_batch(
     Raises
     ------
     Incomplete
-        If units are missing, or others are at work.
+        If units or sources are missing, or others are at work.
     """
     ledger = Ledger(store)
     options = ledger.options()
@@ -255,58 +268,51 @@ def finalise_batch(
         raise WrongUsage("no conversion was begun here", where=str(store), todo="check the path")
     container = open_container(store, options)
     with alone(ledger, on_event):
-        planned = ledger.planned()
-        done = [unit for unit in planned if done_record(container, ledger, unit)]
-        made = set(done)
-        missing = tuple(unit for unit in planned if unit not in made)
-        if not done or (missing and not partial):
-            status = batch_status(store)
-            again = status.missing or " ".join(map(str, missing))
-            raise Incomplete(
-                f"{len(missing)} of {len(planned)} units are missing",
-                where=str(store),
-                found=", ".join(map(str, missing[:8])) + (" ..." if len(missing) > 8 else ""),
-                todo=f"make them (--array={again}), then finalise again"
-                + ("; or finalise without them: --partial" if done else ""),
-            )
+        done, missing = done_units(container, ledger)
+        refused = _refused_sources(ledger)
+        if not done or ((missing or refused) and not partial):
+            raise _not_all(store, ledger, done, missing, refused)
         try:
             ledger.clean(everything=True)
         except OSError as error:
             raise from_os_error(error, str(store)) from error
-        return complete(container, ledger, printable(command), done, on_event), missing
+        return complete(container, ledger, printable(command), done, on_event, refused), tuple(missing)
 
 
-def array_number() -> int | None:
-    """Number of this task of an array job; None outside one."""
-    for name in ARRAY_VARIABLES:
-        value = os.environ.get(name, "")
-        if value.isdigit() and int(value) > 0:  # LSF has 0 and SGE "undefined" outside of arrays
-            return int(value)
-    return None
+def _refused_sources(ledger: Ledger) -> tuple[str, ...]:
+    """Sources that are not in the store: refused by the last run on it, or planned and not what their unit is of."""
+    refused = set(ledger.refused())
+    for file in read_files(ledger.plan_path) if ledger.plan_path.exists() else ():
+        record = ledger.record(file.source.unit)
+        if record and _is_other(record, file):
+            refused.add(file.source.path.name)
+    return tuple(sorted(refused))
 
 
-def to_ranges(numbers: Sequence[int]) -> str:
-    """``1,3-5`` of 1, 3, 4, 5."""
-    ranges: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in ranges)
+def _is_other(record: UnitRecord, file: SourceFile) -> bool:
+    """Whether a unit is of another source than the planned one, by name and by content."""
+    source = file.source
+    if (record.source_file, record.source_member) == (source.path.name, source.member):
+        return False
+    return not source.path.exists() or kin(record, Candidate.of(source)) is not Kin.EQUAL
 
 
-def from_ranges(text: str) -> list[int]:
-    """Inverse of :func:`to_ranges`.
-
-    Raises
-    ------
-    WrongUsage
-    """
-    numbers: list[int] = []
-    for part in text.split(","):
-        low, _, high = part.partition("-")
-        if not low.isdigit() or (high and not high.isdigit()) or part.endswith("-") or int(high or low) < int(low):
-            raise WrongUsage("these are no numbers of units", where=text, expected="such as 3 or 1,4-7")
-        numbers += range(int(low), int(high or low) + 1)
-    return list(dict.fromkeys(numbers))
+def _not_all(
+    store: Path, ledger: Ledger, done: Sequence[UnitName], missing: Sequence[UnitName], refused: Sequence[str]
+) -> Incomplete:
+    """The error of a store that would not be complete."""
+    anyway = "; or finalise without them: --partial" if done else ""
+    if not missing and done:
+        return Incomplete(
+            "sources that were given are not in the store",
+            where=str(store),
+            found=", ".join(refused),
+            todo="run the command that gave them again, without them or with --overwrite-unit SPLIT/TILE" + anyway,
+        )
+    again = batch_status(store).missing or " ".join(map(str, missing))
+    return Incomplete(
+        f"{len(missing)} of {len(done) + len(missing)} units are missing",
+        where=str(store),
+        found=", ".join(map(str, missing[:8])) + (" ..." if len(missing) > 8 else ""),
+        todo=f"make them (--array={again}), then finalise again" + anyway,
+    )

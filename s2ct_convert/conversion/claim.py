@@ -60,7 +60,7 @@ def alone(ledger: Ledger, on_event: OnEvent) -> Iterator[None]:
     """
     ledger.make_leases()
     try:
-        with ledger.run_lease().held():
+        with ledger.run_lease().held(lambda text: on_event(Note(text))):
             _wait_for_makers(ledger, on_event)
             yield
     finally:
@@ -73,8 +73,10 @@ def _wait_for_makers(ledger: Ledger, on_event: OnEvent) -> None:
     told = False
     while held := ledger.held_units():
         lease, owner = held[0]
-        if time.monotonic() > until and (alive := lease.listen()):
-            raise lease.refusal(alive)
+        if time.monotonic() > until:
+            if alive := lease.living(lambda text: on_event(Note(text))):
+                raise lease.refusal(alive)
+            continue
         if not told:
             on_event(Note(f"{owner} is at work on a unit of this store: waiting for it to end"))
             told = True

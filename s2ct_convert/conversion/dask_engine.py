@@ -100,8 +100,6 @@ class _Run:
         self._died: dict[str, list[str]] = {}  # addresses of workers, by unit
         self._released: Counter[str] = Counter()
         self._refused: set[str] = set()
-        for task in tasks:
-            self._ledger.forget(task.source.unit)  # any record that is there from now on is of this run
 
     def run(self) -> None:
         idle_since: float | None = None
@@ -144,7 +142,7 @@ class _Run:
             case "note":
                 self._on_event(Note(f"{attempt.unit}: {message['text']} (on {attempt.worker.address})"))
             case "done":
-                self._end(message["key"], UnitDone(UnitRecord.from_values(message["record"])))
+                self._end(message["key"], UnitDone(UnitRecord.from_values(message["record"]), message["made"]))
             case "failed":
                 self._end(message["key"], UnitFailed(**message["failure"]))
             case "stopped":
@@ -194,7 +192,7 @@ class _Run:
         attempt = self._running[key]
         task, unit = attempt.task, attempt.unit
         record = done_record(open_container(task.store, task.options), self._ledger, task.source.unit)
-        if record is not None:
+        if record is not None and record != task.replaces:  # it was written since this run began
             self._end(key, UnitDone(record))
             return
         if died:

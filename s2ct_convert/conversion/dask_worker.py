@@ -21,8 +21,10 @@ from typing import Any
 
 from ..errors import from_os_error
 from ..version import __version__
-from .events import Event, UnitDone, UnitProgress, UnitStarted
+from .events import Event, Note, UnitDone, UnitFailed, UnitProgress, UnitStarted
 from .ledger import Ledger
+from .records import UnitRecord
+from .resume import Candidate, judge
 from .unit import UnitTask
 from .worker import make_unit as make
 
@@ -105,12 +107,20 @@ def make_unit(task: UnitTask, topic: str) -> None:
         with suppress(OSError):  # other workers of this machine may be at it too
             ledger.clean()  # what one left that was killed: the client may be unable to tell that it is dead
     reporter.flush()
-    # Two workers may have made the same unit, one of them given up by the scheduler though it lived.
-    record = outcome.record if isinstance(outcome, UnitDone) else ledger.record(task.source.unit)
-    if record is not None:
-        say("done", record=dataclasses.asdict(record))
+    if isinstance(outcome, UnitFailed) and (record := _made_by_another(task)):
+        outcome = UnitDone(record, made=False)
+    if isinstance(outcome, UnitDone):
+        say("done", record=dataclasses.asdict(outcome.record), made=outcome.made)
     else:
         say("failed", failure=dataclasses.asdict(outcome))
+
+
+def _made_by_another(task: UnitTask) -> UnitRecord | None:
+    """The record of a unit that two workers made, one of them given up by the scheduler though it lived."""
+    record = Ledger(task.store).record(task.source.unit)
+    if record is None or record == task.replaces:
+        return None
+    return judge(record, Candidate.of(task.source), task.source.where).done
 
 
 def _is_wanted(worker: Any, key: str) -> bool:
@@ -132,6 +142,8 @@ class _Reporter:
     def __call__(self, event: Event) -> None:
         if isinstance(event, UnitStarted):
             self._say("started")
+        elif isinstance(event, Note):
+            self._say("note", text=event.text)
         elif isinstance(event, UnitProgress):
             with self._lock:
                 self._bytes += event.bytes

@@ -42,14 +42,18 @@ class UnitProgress:
 
 @dataclass(frozen=True)
 class UnitDone:
-    """A unit is in its place and recorded."""
+    """A unit is in its place and recorded. ``made``: by this run; else it was found so when its turn came."""
 
     record: UnitRecord
+    made: bool = True
 
 
 @dataclass(frozen=True)
 class UnitFailed:
-    """A unit (or a source that is no unit) that could not be made. ``bug``: it is our fault, not that of the source."""
+    """A unit (or a source that is no unit) that could not be made.
+
+    ``bug``: it is our fault, not that of the source. ``refused``: the source is another one of a unit that is there.
+    """
 
     unit: str
     source: str
@@ -57,6 +61,7 @@ class UnitFailed:
     message: str
     bug: bool = False
     traceback: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True)

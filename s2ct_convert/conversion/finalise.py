@@ -3,69 +3,111 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..durable import remove
-from ..errors import Incomplete, NotAStore, from_os_error
+from ..errors import Incomplete, NotAStore, StoreDamaged, from_os_error
 from ..missing import NO_DAY
-from ..names import UnitName
+from ..names import UnitName, printable
 from ..reading.store import open_store
 from ..store.container import Container
 from ..store.digest import TABLES_DIGEST, store_digest, tables_digest
 from ..store.groups import Group, make_group, tables_of
-from ..store.layout import LABELS, STATE_COMPLETE, STATE_PARTIAL, index_arrays, root_attributes
+from ..store.layout import LABELS, STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays, root_attributes
 from ..version import __version__
 from .events import Finalising, OnEvent
 from .ledger import Ledger
 
 
-def complete(container: Container, ledger: Ledger, command: str, units: Sequence[UnitName], on_event: OnEvent) -> str:
-    """Finalise a store of these units, each of which is done, unless it is just that already; its digest."""
+def complete(
+    container: Container,
+    ledger: Ledger,
+    command: str,
+    units: Sequence[UnitName],
+    on_event: OnEvent,
+    refused: Collection[str] = (),
+) -> str:
+    """Finalise a store of these units, each of which is done, unless it is just that already; its digest.
+
+    ``refused`` names the sources that were given and are not in the store, though no unit is missing for it.
+    """
     try:
         digest = expected_digest(ledger, units)
-        if container.has_unmerged(units) or finished_digest(container.path) != digest:
+        wanted = {"content_digest": digest, **_completeness(ledger, units, refused)}
+        if container.has_unmerged(units) or _told(finished(container.path)) != wanted:
             on_event(Finalising())
-            digest = finalise(container, ledger, command, units)
+            digest = finalise(container, ledger, command, units, refused)
         container.tidy(units)
         return digest
     except OSError as error:
         raise from_os_error(error, str(container.path)) from error
 
 
-def finished_digest(store: Path) -> str | None:
-    """Digest of a store that is finished as it is."""
+def finished(store: Path) -> dict[str, Any] | None:
+    """Root attributes of a store that is finished as it is, complete or partial."""
     try:
-        with open_store(store) as opened:
-            return opened.digest
-    except (Incomplete, NotAStore):
+        with open_store(store, allow_incomplete=True) as opened:
+            return opened.attributes if opened.finished else None
+    except (Incomplete, NotAStore, StoreDamaged):
         return None
 
 
-def finalise(container: Container, ledger: Ledger, command: str, units: Sequence[UnitName]) -> str:
-    """Write index and root; the store is complete when this returns, or partial where other units are planned.
+def reopen(container: Container, ledger: Ledger) -> None:
+    """Have a finished store say that it is incomplete, before anything of it changes.
+
+    An HDF5 file stays as it is until another takes its place, but for one of links, whose units change behind it.
+    """
+    if finished(container.path) is not None:
+        attributes = root_attributes(state=STATE_INCOMPLETE, version=__version__, command="", units=0, digest="")
+        container.begin(ledger.planned(), attributes)
+
+
+def _completeness(ledger: Ledger, units: Sequence[UnitName], refused: Collection[str]) -> dict[str, str]:
+    """What the root says of what was asked for: complete, or partial and why."""
+    missing = " ".join(map(str, sorted(set(ledger.planned()) - set(units))))
+    told = {"missing_units": missing, "refused_sources": ", ".join(sorted(map(printable, refused)))}
+    told = {name: text for name, text in told.items() if text}
+    return {"state": STATE_PARTIAL if told else STATE_COMPLETE, **told}
+
+
+def _told(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    names = ("content_digest", "state", "missing_units", "refused_sources")
+    return {name: attributes[name] for name in names if name in attributes} if attributes else {}
+
+
+def finalise(
+    container: Container, ledger: Ledger, command: str, units: Sequence[UnitName], refused: Collection[str] = ()
+) -> str:
+    """Write index and root; the store is complete when this returns, or partial where units or sources are missing.
 
     Parameters
     ----------
     command : str
         What made the store, for its ``history``.
+    refused : collection of str
+        Names of sources that are not in the store, though no unit is missing for it.
 
     Returns
     -------
     digest : str
         Content digest of the store.
     """
-    units, missing = sorted(units), sorted(set(ledger.planned()) - set(units))
+    units = sorted(units)
     for unit in units:
         _check(container, ledger, unit)
-    digest = expected_digest(ledger, units)
-    state = STATE_PARTIAL if missing else STATE_COMPLETE
-    attributes = root_attributes(state=state, version=__version__, command=command, units=len(units), digest=digest)
-    if missing:
-        attributes["missing_units"] = " ".join(map(str, missing))
+    reopen(container, ledger)
+    for unit in set(ledger.planned()) - set(units):
+        ledger.set_aside(unit, container.home(unit))  # one without a record would be no part of the index
+    digest, told = expected_digest(ledger, units), _completeness(ledger, units, refused)
+    attributes = root_attributes(
+        state=told.pop("state"), version=__version__, command=command, units=len(units), digest=digest
+    )
+    attributes |= told
     index = _index(container, units)
     attributes[TABLES_DIGEST] = tables_digest(attributes, tables_of(index))
     work = ledger.work_path("final")

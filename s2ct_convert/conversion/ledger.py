@@ -5,6 +5,9 @@
     units/<unit>.json    a finished unit, written only after the unit stands in its place
     failed/<unit>.json   a unit that could not be made when it was last tried
     leases/<unit>.lease  a unit that is being made; leases/run.lease: a run on the whole store
+    files/<md5>.json     which units were found in a file of the record, by `s2ct build`
+    refused.json         sources that the last run was given and that are not in the store
+    unrecorded/<unit>    a unit that stood in the store without a record
     work/                what is not finished
 
 Each file is replaced as a whole and synced. A unit without a record is not done, whatever lies in its place: it is
@@ -15,7 +18,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,6 +45,9 @@ class Ledger:
         self._leases = self.path / "leases"
         self._work = self.path / "work"
         self._store = self.path / "store.json"
+        self._unrecorded = self.path / "unrecorded"
+        self._refused = self.path / "refused.json"
+        self.files = self.path / "files"
         self.plan_path = self.path / "plan.json"
 
     def exists(self) -> bool:
@@ -54,6 +62,12 @@ class Ledger:
         content = {**dataclasses.asdict(options), "units": planned}
         write_atomic(self._store, to_json(content))
         self.clean()
+
+    def unplan(self, unit: UnitName) -> None:
+        """Take back that the store is to have a unit: the file that was named so is another."""
+        if content := self._read_store():
+            units = [str(one) for one in content[1] if one != unit]
+            write_atomic(self._store, to_json({**dataclasses.asdict(content[0]), "units": units}))
 
     def options(self) -> Options | None:
         """What the store was begun as."""
@@ -92,13 +106,22 @@ class Ledger:
 
     def write(self, record: UnitRecord) -> None:
         """Make a unit done."""
-        path = self._units / f"{UnitName.from_path(record.unit).key}.json"
-        write_atomic(path, to_json(record))
+        key = UnitName.from_path(record.unit).key
+        write_atomic(self._units / f"{key}.json", to_json(record))
+        remove(self._failed / f"{key}.json")
+        remove(self._unrecorded / key)
+
+    def set_aside(self, unit: UnitName, home: Path) -> None:
+        """Move a unit that has no record out of the store, until it is made anew."""
+        if home.exists():
+            self._unrecorded.mkdir(exist_ok=True)
+            remove(self._unrecorded / unit.key)
+            os.rename(home, self._unrecorded / unit.key)
+            sync(home.parent)
 
     def forget(self, unit: UnitName) -> None:
         """Make a unit not done, before it is touched."""
         remove(self._units / f"{unit.key}.json")
-        remove(self._failed / f"{unit.key}.json")
 
     def write_failure(self, failure: Failure) -> None:
         """Note why a unit could not be made. Of no use to a conversion, which tries again; people want to know."""
@@ -110,6 +133,18 @@ class Ledger:
             return Failure(**json.loads((self._failed / f"{unit.key}.json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+    def note_refused(self, names: Sequence[str]) -> None:
+        """Note the sources that the store is without, in place of those of the run before."""
+        if self.refused() != tuple(names):
+            write_atomic(self._refused, to_json(list(names)))
+
+    def refused(self) -> tuple[str, ...]:
+        """Sources that the last run was given and that are not in the store."""
+        try:
+            return tuple(map(str, json.loads(self._refused.read_bytes())))
+        except (FileNotFoundError, ValueError, TypeError):
+            return ()
 
     def run_lease(self) -> Lease:
         """Of a run on the whole store."""

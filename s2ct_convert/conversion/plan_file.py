@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,15 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     }
 
 
-def write_plan(plan: Plan, path: Path) -> None:
-    """Write a plan file, whole or not at all."""
-    write_atomic(path, to_json(plan_document(plan)))
+def write_plan(plan: Plan, path: Path, overwrites: Collection[str] = ()) -> None:
+    """Write a plan file, whole or not at all, with the units of other sources that it may replace."""
+    replaced = {"overwrite_units": sorted(overwrites)} if overwrites else {}
+    write_atomic(path, to_json({**plan_document(plan), **replaced}))
+
+
+def read_overwrites(path: Path) -> frozenset[str]:
+    """The units of other sources that a plan may replace."""
+    return frozenset(json.loads(path.read_bytes()).get("overwrite_units", ()))
 
 
 def read_plan(path: Path) -> Plan:

@@ -44,8 +44,9 @@ class UnitRecord:
 
     Times are days since 1970-01-01. ``plan`` is the hash of the plan it was made by, ``peak_memory`` the most bytes of
     memory that the process which made it ever had (with one job it has made others before). ``unpacker`` is "python" or
-    a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord. Labels are ``label_side`` x ``label_side``
-    per image; ``name_counts`` is what the number in the name counts (:meth:`.SourceTable.counts`).
+    a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord. ``content_bytes`` and ``content_crc32`` are
+    of the TFRecord inside the archive, by its header; None for a bare TFRecord. Labels are ``label_side`` x
+    ``label_side`` per image; ``name_counts`` is what the number in the name counts (:meth:`.SourceTable.counts`).
     """
 
     unit: str
@@ -75,6 +76,8 @@ class UnitRecord:
     peak_memory: int | None
     s2ct_version: str
     unpacker: str | None = None
+    content_bytes: int | None = None
+    content_crc32: int | None = None
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> UnitRecord:

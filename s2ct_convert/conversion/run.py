@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shlex
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from ..errors import WrongUsage
+from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName, printable
-from ..source.find import Source
+from ..source.find import Unusable
 from ..source.unpackers import find_unpacker
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
@@ -22,51 +20,14 @@ from .claim import alone, claim
 from .dask_cluster import WORKERS_TIMEOUT, Cluster, find_cluster
 from .engine import run_here, run_processes
 from .estimate import PEAK_BYTES, share
-from .events import Event, Note, OnEvent, Started, UnitDone, UnitFailed
-from .finalise import complete
+from .events import Note, OnEvent, Started, UnitFailed
 from .ledger import Ledger
 from .plan import Plan, make_plan
-from .records import Options, UnitRecord
+from .records import Options
+from .resume import Candidate, check_overwrites, judge, refusal
 from .summary import Summary, UnitsFailed
+from .tally import End, Tally
 from .unit import UnitTask, done_record, open_container
-
-
-@dataclass
-class Tally:
-    """Listens to the events of a run and keeps what the summary needs."""
-
-    on_event: OnEvent
-    converted: list[UnitRecord] = field(default_factory=list)
-    failures: list[UnitFailed] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, UnitDone):
-            self.converted.append(event.record)
-        elif isinstance(event, UnitFailed):
-            self.failures.append(event)
-        self.on_event(event)
-
-    def summary(
-        self,
-        store: Path,
-        options: Options,
-        skipped: Sequence[UnitRecord],
-        missing: tuple[str, ...],
-        digest: str | None,
-        seconds: float,
-    ) -> Summary:
-        """What the run did, with what it did not have to do."""
-        return Summary(
-            store=store,
-            format=options.format,
-            codec=options.codec,
-            converted=tuple(self.converted),
-            skipped=tuple(skipped),
-            failures=tuple(self.failures),
-            missing=missing,
-            digest=digest,
-            seconds=seconds,
-        )
 
 
 def convert(
@@ -80,6 +41,7 @@ def convert(
     jobs: int = 1,
     memory: int | None = None,
     overwrite: bool = False,
+    overwrite_units: Iterable[str] = (),
     linked: bool = False,
     engine: str = "local",
     scheduler: str | None = None,
@@ -110,6 +72,9 @@ def convert(
         Most bytes of memory to use: fewer units are made at a time if need be.
     overwrite : bool
         Delete a store that is there and start anew.
+    overwrite_units : iterable of str
+        Units such as ``train/50SMG`` that may be replaced by another source. Otherwise a unit that is there is kept,
+        and another source of it is refused.
     linked : bool
         HDF5 only: leave one file per unit in ``<store>.units/`` and make the store a file of links to them.
     engine : {"local", "dask"}
@@ -140,7 +105,8 @@ def convert(
     NetworkError
         If the Dask scheduler or workers cannot be reached, or are lost.
     UnitsFailed
-        If units could not be made. The others are done, and calling again tries only those that are missing.
+        If units could not be made, or sources were refused. The others are done and make a partial store; calling again
+        tries only those that are missing.
     """
     paths = [Path(p) for p in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     plan = make_plan(
@@ -152,6 +118,7 @@ def convert(
         jobs=jobs,
         memory=memory,
         overwrite=overwrite,
+        overwrite_units=overwrite_units,
         engine=engine,
         scheduler=scheduler,
         scheduler_file=scheduler_file,
@@ -168,6 +135,7 @@ def convert_plan(
     jobs: int = 1,
     memory: int | None = None,
     overwrite: bool = False,
+    overwrite_units: Iterable[str] = (),
     engine: str = "local",
     scheduler: str | None = None,
     scheduler_file: str | os.PathLike[str] | None = None,
@@ -183,7 +151,7 @@ def convert_plan(
             expected=f"--memory of {-(-PEAK_BYTES >> 20)}M at least",
             found=f"{memory >> 20}M",
         )
-    began = time.monotonic()
+    began, overwrites = time.monotonic(), check_overwrites(overwrite_units, plan.units)
     if engine == "local":
         find_unpacker(unpacker)  # or say at once that there is none; each process finds its own
     cluster = find_cluster(engine, scheduler, scheduler_file, workers_timeout)
@@ -192,49 +160,63 @@ def convert_plan(
     for note in plan.notes:
         tally(Note(note))
     for unusable in plan.unusable:
-        path, error = unusable.path, unusable.error
-        tally(UnitFailed(str(unusable.unit or path.name), str(path), error.exit_code, str(error)))
-    if plan.sources:
+        tally(_unusable(unusable))
+    if not plan.sources and (overwrite or not ledger.exists()):
+        end = End(tuple(map(str, ledger.planned())), (), None)
+    else:
         with alone(ledger, tally):
-            if cluster:
+            if cluster and plan.sources:
                 from .dask_engine import look_at
 
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or begun
             claim(container, ledger, plan.options, overwrite=overwrite)
-            skipped, todo = sort_out(plan, container, ledger)
-            tally(Started(sum(source.path.stat().st_size for source in todo), len(todo), len(skipped)))
-            if todo:
+            tasks = sort_out(plan, container, ledger, overwrites, unpacker, tally)
+            total = sum(task.source.path.stat().st_size for task in tasks)
+            tally(Started(total, len(tasks), len(tally.skipped)))
+            if tasks:
                 begin(container, ledger, plan.options, plan.units, command)
-                tasks = _tasks(plan, todo, unpacker)
-                shared = share(jobs, len(todo), memory)
-                wanted = share(jobs, len(todo))[0]
-                if not cluster and shared[0] < wanted:
-                    tally(Note(f"units at a time: {shared[0]} rather than {wanted}, for the memory that is allowed"))
-                _make_units(tasks, ledger, shared, cluster, tally)
-            missing = tuple(str(unit) for unit in ledger.planned() if not done_record(container, ledger, unit))
-            digest = None
-            if not missing and not tally.failures:
-                digest = complete(container, ledger, command, ledger.planned(), tally)
-    else:
-        skipped, missing, digest = [], tuple(map(str, ledger.planned())), None
-    summary = tally.summary(plan.store, plan.options, skipped, missing, digest, time.monotonic() - began)
+                _make_units(tasks, ledger, _shared(jobs, len(tasks), memory, cluster, tally), cluster, tally)
+            elif tally.failures:
+                ledger.begin(plan.options, plan.units)  # also what could not be used was asked for
+            end = tally.end(container, ledger, command)
+    summary = tally.summary(plan.store, plan.options, end, time.monotonic() - began)
     if summary.failures:
-        again = shlex.join([*(failure.source for failure in summary.failures), str(plan.store)])
-        flags = plan.options.flags() + (cluster.flags() if cluster else "")
-        raise UnitsFailed(summary, again=f"s2ct convert {again}{flags}")
+        raise UnitsFailed(summary, again=_again(summary, plan, cluster))
     return summary
 
 
-def sort_out(plan: Plan, container: Container, ledger: Ledger) -> tuple[list[UnitRecord], list[Source]]:
-    """Records of the units that are done, and the sources of those that are not."""
-    done, todo = [], []
+def _unusable(unusable: Unusable) -> UnitFailed:
+    path, error = unusable.path, unusable.error
+    refused = isinstance(error, DuplicateUnit)
+    return UnitFailed(str(unusable.unit or path.name), str(path), error.exit_code, str(error), refused=refused)
+
+
+def _again(summary: Summary, plan: Plan, cluster: Cluster | None) -> str:
+    """What to do about what failed or was refused."""
+    sources = [failure.source for failure in summary.failures if not failure.refused]
+    if not sources:
+        return "leave out what was refused, or see above how to replace a unit; the rest is done"
+    flags = plan.options.flags() + (cluster.flags() if cluster else "")
+    return f"s2ct convert {shlex.join([*sources, str(plan.store)])}{flags}"
+
+
+def sort_out(
+    plan: Plan, container: Container, ledger: Ledger, overwrites: Collection[str], unpacker: str, tally: Tally
+) -> list[UnitTask]:
+    """What is to be made. ``tally`` is told of notes and refusals, and given the records of units that are done."""
+    tasks = []
     for source in plan.sources:
-        record = done_record(container, ledger, source.unit)
-        if record and is_of(record, source):
-            done.append(record)
+        record, overwrite = done_record(container, ledger, source.unit), str(source.unit) in overwrites
+        verdict = judge(record, Candidate.of(source), source.where, overwrite=overwrite)
+        if verdict.note:
+            tally(Note(verdict.note))
+        if verdict.refused:
+            tally(refusal(source.unit, source.path, verdict.refused))
+        elif verdict.done:
+            tally.skipped.append(verdict.done)
         else:
-            todo.append(source)
-    return done, todo
+            tasks.append(UnitTask(plan.store, plan.options, source, 1, plan.hash, unpacker, replaces=verdict.replaces))
+    return tasks
 
 
 def begin(container: Container, ledger: Ledger, options: Options, units: list[UnitName], command: str) -> None:
@@ -244,8 +226,12 @@ def begin(container: Container, ledger: Ledger, options: Options, units: list[Un
     container.begin(ledger.planned(), attributes)
 
 
-def _tasks(plan: Plan, todo: list[Source], unpacker: str) -> list[UnitTask]:
-    return [UnitTask(plan.store, plan.options, source, 1, plan.hash, unpacker) for source in todo]
+def _shared(jobs: int, units: int, memory: int | None, cluster: Cluster | None, on_event: OnEvent) -> tuple[int, int]:
+    """How many units at a time, with how many threads each."""
+    shared, wanted = share(jobs, units, memory), share(jobs, units)[0]
+    if not cluster and shared[0] < wanted:
+        on_event(Note(f"units at a time: {shared[0]} rather than {wanted}, for the memory that is allowed"))
+    return shared
 
 
 def _make_units(
@@ -265,20 +251,3 @@ def _make_units(
             run_processes(tasks, concurrent, on_event)
     finally:
         ledger.clean()
-
-
-def is_of(record: UnitRecord, source: Source) -> bool:
-    """Whether a record is of this source as it is now: by size and time, and by MD5 if only the time differs."""
-    status = source.path.stat()
-    if (record.source_file, record.source_member, record.source_bytes) != (
-        source.path.name,
-        source.member,
-        status.st_size,
-    ):
-        return False
-    if record.source_mtime_ns == status.st_mtime_ns:
-        return True
-    if record.source_md5 is None:
-        return False
-    with open(source.path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest() == record.source_md5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import EXIT_MACHINE, SomeFailed
-from ..store.layout import OBS_BYTES
+from ..store.layout import OBS_BYTES, STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
 from .events import UnitFailed
 from .records import UnitRecord
 
@@ -16,8 +16,9 @@ class Summary:
     """What a conversion did.
 
     ``converted`` are the units made now, ``skipped`` those that were done before, ``failures`` what could not be
-    made, ``missing`` every unit that was ever asked for and is not there. Bytes in and out and seconds are of the
-    units made now; ``digest`` is None while the store is incomplete.
+    made, ``missing`` every unit that was ever asked for and is not there, ``refused`` the names of sources that are not
+    in the store though no unit is missing for it, ``not_units`` those of files of a record that hold no unit. Bytes in
+    and out and seconds are of the units made now; ``digest`` is None while the store is incomplete.
     """
 
     store: Path
@@ -29,6 +30,15 @@ class Summary:
     missing: tuple[str, ...]
     digest: str | None
     seconds: float
+    refused: tuple[str, ...] = ()
+    not_units: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """State of the store: complete, partial (it opens, and says what is missing), or incomplete."""
+        if self.digest is None:
+            return STATE_INCOMPLETE
+        return STATE_PARTIAL if self.missing or self.refused else STATE_COMPLETE
 
     @property
     def bytes_in(self) -> int:
@@ -50,19 +60,27 @@ class Summary:
 
 
 class UnitsFailed(SomeFailed):
-    """Some units could not be made; the others are done. ``summary`` tells both."""
+    """Some units could not be made, or sources were refused; the others are done. ``summary`` tells both."""
 
     def __init__(self, summary: Summary, again: str) -> None:
         self.summary = summary
         codes = {failure.exit_code for failure in summary.failures}
         done = len(summary.converted) + len(summary.skipped)
-        failed = len(summary.failures)
-        not_tried = len(set(summary.missing) - {failure.unit for failure in summary.failures})
-        stopped = f", {not_tried} not tried" if not_tried else ""
+        refused = sum(failure.refused for failure in summary.failures)
         super().__init__(
-            f"{failed} of {done + failed + not_tried} units failed{stopped}",
+            _counts(summary, done, refused),
             codes,
-            some_done=done > 0,
+            some_done=done + refused > 0,  # the unit of a source that was refused is there
             where=str(summary.store),
             todo="run the same command again when that is mended" if EXIT_MACHINE in codes else again,
         )
+
+
+def _counts(summary: Summary, done: int, refused: int) -> str:
+    failed = len(summary.failures) - refused
+    not_tried = len(set(summary.missing) - {failure.unit for failure in summary.failures})
+    sources = f"{refused} source{'s were' if refused > 1 else ' was'} refused"
+    parts = [f"{failed} of {done + failed + not_tried} units failed"] if failed else []
+    parts += [sources] if refused else []
+    parts += [f"{not_tried} not tried"] if not_tried else []
+    return ", ".join(parts)

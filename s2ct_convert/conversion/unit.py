@@ -1,11 +1,10 @@
 """One unit, from its source to its place in the store. Every engine calls :func:`convert_unit`.
 
-The order of steps makes it safe to die anywhere: the record goes first (a unit being replaced is not done), the
-unit is written under a temporary name and synced, the source is read to its end with all checksums, the counts
-are checked, then the unit gets its name, then its record. Nothing is promised about work under way: it is lost.
+The order of steps makes it safe to die anywhere: the unit is written under a temporary name and synced, the source is
+read to its end with all checksums, the counts are checked; then the record of a unit that is replaced goes, the unit
+gets its name, and its record is written (place.py). Nothing is promised about work under way: it is lost.
 
-A lease tells others that the unit is being made. Where one is broken by mistake, two processes make the same unit,
-each under a name of its own; both write the same bytes, and whoever comes second takes the place of the first.
+A lease tells others that the unit is being made. Once it is held, a process looks again whether the unit is done.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from ..durable import remove
 from ..errors import SourceError
+from ..lease import Lease, Tell
 from ..names import UnitName
 from ..processes import peak_memory
 from ..source.find import Source
@@ -30,14 +30,21 @@ from ..store.codecs import find_codec
 from ..store.container import Container
 from ..store.unit_writer import Rows, UnitContent, UnitTable, UnitWriter
 from ..version import __version__
+from .events import UnitDone
 from .ledger import Ledger
+from .place import put_in_place
 from .records import Options, UnitFile, UnitRecord, checksums
+from .resume import Candidate, content_in, judge
 from .understand import name_counts, refuse_notes, understand, unit_attributes
 
 
 @dataclass(frozen=True)
 class UnitTask:
-    """All that a worker needs to make one unit."""
+    """All that a worker needs to make one unit.
+
+    ``replaces``: the record of the unit that this one may take the place of. ``in_batch``: made by a job of its own, so
+    that the lease of the run is of somebody else.
+    """
 
     store: Path
     options: Options
@@ -48,6 +55,8 @@ class UnitTask:
     md5: str | None = None  # that the source file must have
     strict: bool = False  # refuse what there is a note on
     accept_count: bool = False  # take a bare TFRecord that has less than the number in its name
+    replaces: UnitRecord | None = None
+    in_batch: bool = False
 
 
 def open_container(store: Path, options: Options) -> Container:
@@ -70,8 +79,8 @@ def done_record(container: Container, ledger: Ledger, unit: UnitName) -> UnitRec
     return None
 
 
-def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
-    """Make one unit and record it.
+def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], tell: Tell = lambda text: None) -> UnitDone:
+    """Make one unit and record it, unless it is found done once its lease is held.
 
     Parameters
     ----------
@@ -79,21 +88,45 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     on_bytes : callable
         Told how many bytes of the source file were read since the last call; 0 where the unit is written anew in
         order. What it raises ends the unit.
+    tell : callable, optional
+        Told what is waited for.
 
     Raises
     ------
     S2ctError, OSError
-        The unit is then not in the store, and nothing of it is left.
+        What this call made is then not in the store; a unit that was there before still is.
     """
-    with Ledger(task.store).unit_lease(task.source.unit).held():
-        return _convert(task, on_bytes)
+    with Ledger(task.store).unit_lease(task.source.unit).held(tell) as lease:
+        record = _found_done(task)
+        return UnitDone(record, made=False) if record else UnitDone(_convert(task, on_bytes, lease))
 
 
-def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
+def _found_done(task: UnitTask) -> UnitRecord | None:
+    """The record of a unit that another process has made since it was looked at.
+
+    Raises
+    ------
+    DuplicateUnit
+        If it was made of another source.
+    Incomplete
+        If a run has begun on the whole store.
+    """
+    ledger, unit = Ledger(task.store), task.source.unit
+    if task.in_batch and (owner := ledger.run_lease().owner()):
+        raise ledger.run_lease().refusal(owner)
+    record = done_record(open_container(task.store, task.options), ledger, unit)
+    if record is None or record == task.replaces:
+        return None
+    verdict = judge(record, Candidate.of(task.source, task.md5), task.source.where)
+    if verdict.refused:
+        raise verdict.refused
+    return verdict.done
+
+
+def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> UnitRecord:
     began = time.monotonic()
     container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
-    ledger.forget(source.unit)
-    container.drop(source.unit)
+    before = ledger.record(source.unit)
     work = ledger.work_path(source.unit.key)
     status = source.path.stat()
     builder = TableBuilder(work.parent)
@@ -114,10 +147,12 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
             attributes = unit_attributes(source, md5, status.st_size, table)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
         files = checksums(content.path)
-        container.publish(source.unit, content.path)
+        inside = content_in(source.path, source.member) if source.member is not None else None
+        put_in_place(container, ledger, source.unit, content.path, before=before, lease=lease)
         seconds = time.monotonic() - began
         record = _record(task, md5, status.st_size, status.st_mtime_ns, table, content, files, seconds)
-        record = dataclasses.replace(record, unpacker=examples.unpacker)
+        size, crc32 = inside or (None, None)
+        record = dataclasses.replace(record, unpacker=examples.unpacker, content_bytes=size, content_crc32=crc32)
         ledger.write(record)
         return record
     finally:

@@ -15,11 +15,12 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
 
-from ..errors import EXIT_MACHINE, Incomplete, S2ctError, from_os_error
+from ..errors import EXIT_MACHINE, DuplicateUnit, Incomplete, S2ctError, from_os_error
 from ..processes import peak_memory
-from .events import OnEvent, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from .events import Note, OnEvent, UnitDone, UnitFailed, UnitProgress, UnitStarted
 from .ledger import Ledger
 from .records import Failure
+from .resume import refusal
 from .unit import UnitTask, convert_unit
 
 PROGRESS_BYTES = 4 << 20  # read between two events of progress
@@ -46,9 +47,11 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         return failure
 
     try:
-        record = convert_unit(task, on_bytes)
+        done = convert_unit(task, on_bytes, lambda text: on_event(Note(text)))
     except Incomplete as error:  # somebody else is making it: no failure of the unit
         return UnitFailed(unit, source, error.exit_code, str(error))
+    except DuplicateUnit as error:  # the unit is there
+        return refusal(task.source.unit, source, error)
     except S2ctError as error:
         return failed(error.exit_code, str(error))
     except OSError as error:
@@ -60,7 +63,7 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         todo = "this is a bug of s2ct; please report it"
         return failed(1, f"{source}: {type(error).__name__}: {error}\n  to do:    {todo}", bug=True)
     on_event(UnitProgress(unit, read))
-    return UnitDone(record)
+    return done
 
 
 def note_failure(task: UnitTask, failure: UnitFailed, peak: int | None) -> None:

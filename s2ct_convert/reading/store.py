@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Incomplete, NotAStore
+from ..errors import Incomplete, NotAStore, PartialStoreWarning
 from ..names import UnitName, is_split, is_tile
 from ..store.codecs import BLOSC_FILTER
 from ..store.hdf5_file import get_attributes, need_blosc
@@ -56,6 +57,14 @@ class Store:
     def finished(self) -> bool:
         """Whether it has its index: complete, or finalised without some of its units (``missing_units``)."""
         return self.complete or self.attributes.get("state") == STATE_PARTIAL
+
+    @property
+    def lacks(self) -> str:
+        """What was asked for and is not in a partial store, in words; empty for any other."""
+        units, sources = (str(self.attributes.get(name, "")) for name in ("missing_units", "refused_sources"))
+        told = [f"without {', '.join(units.split())}"] if units else []
+        told += [f"sources that are not in it: {sources}"] if sources else []
+        return "; ".join(told) if self.attributes.get("state") == STATE_PARTIAL else ""
 
     @property
     def digest(self) -> str:
@@ -224,14 +233,19 @@ def _array_names(group: Any) -> list[str]:
 
 
 def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) -> Store:
-    """Open a store for reading.
+    """Open a store for reading. Of one that was finished without some of its units a warning tells which.
 
     Parameters
     ----------
     path : path-like
         A Zarr directory or an HDF5 file made by ``s2ct convert``.
     allow_incomplete : bool
-        Also open a Zarr store whose conversion has not finished, with the units that are there.
+        Also open a Zarr store whose conversion has not finished, with the units that are there; no warning.
+
+    Warns
+    -----
+    PartialStoreWarning
+        If units or sources that were asked for are not in the store.
 
     Raises
     ------
@@ -245,7 +259,13 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
     >>> store = open_store("sample.zarr")  # doctest: +SKIP
     >>> image, label, time, weight = store["train/50SMG"].sample(7)  # doctest: +SKIP
     """
-    path = Path(path)
+    store = _open(Path(path), allow_incomplete=allow_incomplete)
+    if store.lacks and not allow_incomplete:
+        warnings.warn(f"{path} is partial: {store.lacks}", PartialStoreWarning, stacklevel=2)
+    return store
+
+
+def _open(path: Path, *, allow_incomplete: bool) -> Store:
     if not path.exists():
         raise NotAStore("there is no such store", where=str(path), todo="check the path")
     if path.is_dir():
@@ -285,7 +305,7 @@ def _newer(version: Any) -> bool:
 
 
 def _open_again(path: str, allow_incomplete: bool) -> Store:
-    return open_store(path, allow_incomplete=allow_incomplete)
+    return _open(Path(path), allow_incomplete=allow_incomplete)  # without a warning in every process
 
 
 def is_ours(path: Path) -> bool:

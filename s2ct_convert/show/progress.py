@@ -68,12 +68,16 @@ class _Lines:
                 return f"{plural(units, 'unit')} to convert, {size(total)}{before}"
             case UnitStarted(unit, source) if self._starts:
                 return f"{unit}: started, {source}"
+            case UnitDone(record, False):
+                return f"{record.unit} is done: another process made it meanwhile"
             case UnitDone(record):
                 return (
                     f"{record.unit}: done, {plural(record.samples, 'sample')}, "
                     f"{plural(record.observations, 'observation')}, {size(record.source_bytes)} -> "
                     f"{size(record.bytes)}, {seconds(record.seconds)}"
                 )
+            case UnitFailed(unit, _, _, message, refused=True):
+                return f"{unit}: REFUSED\n{message}"
             case UnitFailed(unit, _, _, message, bug, traceback):
                 return f"{unit}: FAILED\n{traceback if bug or self._tracebacks else ''}{message}"
             case UnitLog(unit, line):

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..conversion.summary import Summary
 from ..errors import Incomplete
+from ..store.layout import STATE_COMPLETE
 from .notes import note_lines, sum_documents
 from .tables import print_facts, print_json
-from .words import seconds, size
+from .words import seconds, size, without
 
 
 def print_summary(summary: Summary, json_: bool) -> None:
@@ -20,7 +21,9 @@ def print_summary(summary: Summary, json_: bool) -> None:
     done = summary.converted + summary.skipped
     counts = [f"{len(summary.converted)} converted"]
     counts += [f"{len(summary.skipped)} done before"] if summary.skipped else []
-    counts += [f"{len(summary.failures)} failed"] if summary.failures else []
+    refused = sum(failure.refused for failure in summary.failures)
+    counts += [f"{len(summary.failures) - refused} failed"] if len(summary.failures) > refused else []
+    counts += [f"{refused} refused"] if refused else []
     facts = [
         ("store", f"{summary.store} ({summary.format}, {summary.codec})"),
         ("units", ", ".join(counts)),
@@ -36,12 +39,19 @@ def print_summary(summary: Summary, json_: bool) -> None:
         ]
         facts += [("unpacked by", "; ".join(summary.unpackers))] if summary.unpackers else []
     facts += [("note", line) for line in note_lines(done)]
+    facts += [("no unit in", ", ".join(summary.not_units))] if summary.not_units else []
+    facts += [("state", _state(summary))] if summary.state != STATE_COMPLETE else []
     facts += [("digest", summary.digest)] if summary.digest else []
     print_facts(facts)
 
 
+def _state(summary: Summary) -> str:
+    lacks = without(" ".join(summary.missing), ", ".join(summary.refused))
+    return f"{summary.state}{': ' if lacks else ''}{lacks}"
+
+
 def check_complete(summary: Summary) -> None:
-    """Say that units which earlier runs were asked for are missing.
+    """Say that units which earlier runs were asked for are missing, or that files hold no unit.
 
     Raises
     ------
@@ -53,6 +63,13 @@ def check_complete(summary: Summary) -> None:
             where=str(summary.store),
             found=", ".join(summary.missing),
             todo="make them too, or give --overwrite to make a store of these alone",
+        )
+    if summary.not_units:
+        raise Incomplete(
+            "the store is not complete: files that were asked for hold no unit",
+            where=str(summary.store),
+            found=", ".join(summary.not_units),
+            todo="choose the files that hold units, such as --file '*.7z'",
         )
 
 
@@ -67,13 +84,16 @@ def _document(summary: Summary) -> dict[str, Any]:
         "format": summary.format,
         "codec": summary.codec,
         "unpackers": list(summary.unpackers),
-        "complete": summary.digest is not None,
+        "state": summary.state,
+        "complete": summary.state == STATE_COMPLETE,
         "missing": list(summary.missing),
+        "refused_sources": list(summary.refused),
+        "not_units": list(summary.not_units),
         "digest": summary.digest,
         "converted": [dataclasses.asdict(record) for record in summary.converted],
         "skipped": [dataclasses.asdict(record) for record in summary.skipped],
         "failed": [
-            {"unit": f.unit, "source": f.source, "exit_code": f.exit_code, "message": f.message}
+            {"unit": f.unit, "source": f.source, "exit_code": f.exit_code, "message": f.message, "refused": f.refused}
             for f in summary.failures
         ],
         "notes": sum_documents(done),

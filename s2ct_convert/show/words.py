@@ -29,3 +29,11 @@ def day(days: int | None) -> str:
 def plural(n: int, noun: str) -> str:
     """``1 unit``, ``2 units``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def without(missing_units: str, refused_sources: str) -> str:
+    """What a partial store lacks, of the root attributes that tell it; empty for a complete one."""
+    units, sources = missing_units.split(), refused_sources.split(", ") if refused_sources else []
+    parts = [f"{plural(len(units), 'unit')} ({', '.join(units)})"] if units else []
+    parts += [f"{plural(len(sources), 'source')} ({', '.join(sources)})"] if sources else []
+    return f"without {' and without '.join(parts)}" if parts else ""

@@ -24,7 +24,7 @@ import zarr
 import zarr.abc.codec
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from ..durable import has_files, publish, remove, sweep, sync, sync_tree, write_atomic
+from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, write_atomic
 from ..names import UnitName, is_split
 from .codecs import BloscParameters, Codec, zarr_chunk_codec
 from .groups import Group
@@ -70,7 +70,10 @@ class ZarrContainer:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            self.drop(unit)  # somebody has made it at the same time, of the same bytes
+            if has_same_files(work, self.home(unit)):
+                remove(work)  # another process has made it at the same time: what is finished stays
+                return
+            self.drop(unit)
             publish(work, self.home(unit))
 
     def has(self, unit: UnitName, files: Mapping[str, int] | None = None) -> bool:

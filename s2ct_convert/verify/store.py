@@ -57,6 +57,8 @@ class StoreReport:
         Observations whose pixels were looked at.
     findings : list of Finding
         Empty if nothing is wrong.
+    remarks : list of str
+        What a user should know that is not wrong: a partial store, and what it lacks.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class StoreReport:
     observations: int = 0
     checked: int = 0
     findings: list[Finding] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -112,7 +115,9 @@ def verify_store(
         report.findings.append(Finding(f"it cannot be opened: {_told(error)}", file=str(path)))
         return report
     with store:
-        if not store.complete:
+        if store.lacks:
+            report.remarks.append(f"the store is partial: {store.lacks}")
+        if not store.finished:
             report.findings.append(Finding("the conversion of this store has not finished", file=str(path)))
         try:
             units = list(store.units.values())

@@ -12,8 +12,9 @@ import plain
 import pytest
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import ARRAY_VARIABLES, finalise_batch, from_ranges, init_batch, run_units, to_ranges
+from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
 from s2ct_convert.conversion.plan import make_plan
+from s2ct_convert.conversion.ranges import ARRAY_VARIABLES, from_ranges, to_ranges
 from s2ct_convert.conversion.run import convert_plan
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, EXIT_USAGE, WrongUsage
 

@@ -48,7 +48,7 @@ def test_an_archive_that_is_downloaded_again_is_taken_after_another_init_and_wha
     os.utime(bad, (1e9, 1e9))
     told = ("the file has changed since the plan was made", "s2ct batch init")
     assert_says(run("batch", "run", store, "1-3"), EXIT_INCOMPLETE, *told)
-    assert "1 units to make, 2 done before" in good(run("batch", "init", archives, store)).stderr
+    assert "1 unit to make, 2 done before" in good(run("batch", "init", archives, store)).stderr
     assert good(run("batch", "run", store, "1-3")).stderr.count(" is done") == 2
     good(run("batch", "finalise", store))
     assert len(state(store)) == 3

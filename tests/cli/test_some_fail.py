@@ -8,12 +8,14 @@ import shlex
 import shutil
 from pathlib import Path
 
+import plain
 import pytest
 from makers import flip
 from source.sevenzip import put
 
 import s2ct_convert
-from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, Incomplete, NotAStore
+from s2ct_convert import PartialStoreWarning
+from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE
 
 from .helpers import Done, assert_says, assert_tidy, failure_messages, right_source, state, told
 
@@ -27,6 +29,16 @@ def folder(tmp_path: Path) -> Path:
     shutil.copy(tmp_path / "all of it" / "val_50SMG_2", tmp_path / "mended")
     flip(tmp_path / "all of it" / "val_50SMG_2", -1000)
     return tmp_path
+
+
+def partial(store: Path) -> list[str]:
+    """Units of a store that opens with one warning, which names the unit that is missing."""
+    with (
+        pytest.warns(PartialStoreWarning, match="without val/50SMG") as warned,
+        s2ct_convert.open_store(store) as found,
+    ):
+        assert len(warned) == 1
+        return list(found)
 
 
 def to_do(done: Done) -> list[str]:
@@ -50,8 +62,7 @@ def test_the_command_that_is_printed_completes_the_store_once_the_source_is_mend
     done = run("convert", "all of it", store, *options, cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, f"s2ct: {store}: 1 of 3 units failed", "val_50SMG_2: example 1, byte 28,372: ")
     assert "2 converted, 1 failed" in done.stdout
-    with pytest.raises((Incomplete, NotAStore)):
-        s2ct_convert.open_store(folder / store)
+    assert partial(folder / store) == ["train/31TCJ", "train/50SMG"]
     records = sorted(path.stem for path in (folder / f"{store}.s2ct" / "units").iterdir())
     assert records == ["train_31TCJ", "train_50SMG"]
 
@@ -95,7 +106,8 @@ def test_failures_are_in_the_json_and_stdout_is_nothing_else(run, folder):
     (failed,) = document["failed"]
     assert (failed["unit"], failed["source"], failed["exit_code"]) == ("val/50SMG", "all of it/val_50SMG_2", 5)
     assert failed["message"] in done.stderr
-    assert (document["complete"], document["digest"], document["missing"]) == (False, None, ["val/50SMG"])
+    assert (document["state"], document["complete"], document["missing"]) == ("partial", False, ["val/50SMG"])
+    assert document["digest"] == plain.store_digest(folder / "x.zarr")
     assert [record["unit"] for record in document["converted"]] == ["train/31TCJ", "train/50SMG"]
 
 
@@ -103,8 +115,7 @@ def test_a_unit_that_is_missing_from_an_earlier_run_keeps_the_store_incomplete(r
     assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == EXIT_INCOMPLETE
     done = run("convert", "all of it/train_50SMG_2", "x.zarr", cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, "x.zarr: the store is not complete", "found:    val/50SMG", "to do:")
-    with pytest.raises(Incomplete):
-        s2ct_convert.open_store(folder / "x.zarr")
+    assert partial(folder / "x.zarr") == ["train/31TCJ", "train/50SMG"]
 
 
 def test_a_source_that_went_bad_later_leaves_the_other_units_as_they_are(run, folder):
@@ -116,8 +127,8 @@ def test_a_source_that_went_bad_later_leaves_the_other_units_as_they_are(run, fo
     done = run("convert", "all of it", "x.zarr", "-j1", cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, "the file ends inside the data checksum")
     assert "0 converted, 2 done before, 1 failed" in done.stdout
-    with pytest.raises(Incomplete):
-        s2ct_convert.open_store(folder / "x.zarr")
+    with pytest.warns(PartialStoreWarning, match="sources that are not in it: val_50SMG_2"):
+        assert state(folder / "x.zarr") == before, "the unit stays until a new one takes its place"
     shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
     assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == 0
     assert state(folder / "x.zarr") == before

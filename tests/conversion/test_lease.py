@@ -245,3 +245,43 @@ def test_one_who_died_while_taking_it_from_the_dead_stands_in_nobodys_way(path, 
     age(broken, 60)
     assert takers[1].take(path) == "taken"
     assert list(path.parent.iterdir()) == [path]
+
+
+class TestClocks:
+    """A lease of another machine whose time is in the future: a sign of life is that it changes, whatever its age."""
+
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch):
+        monkeypatch.setattr(lease_module, "SILENT_SECONDS", 0.5)
+
+    def test_one_that_gives_no_sign_loses_it_and_what_is_waited_for_is_told(self, path):
+        of_another_machine(path, -3600)
+        told = []
+        with lease_at(path).held(told.append):
+            assert json.loads(path.read_text())["host"] == HERE
+        assert told == ["process 7 on another holds run.lease: waiting up to 0 s for a sign of life"]
+
+    def test_one_that_gives_a_sign_keeps_it(self, path, monkeypatch):
+        monkeypatch.setattr(lease_module, "SILENT_SECONDS", 60.0)
+        of_another_machine(path, -3600)
+        told = []
+
+        def tell(text: str) -> None:
+            told.append(text)
+            of_another_machine(path, -3630)  # its next heartbeat
+
+        with pytest.raises(Incomplete, match="process 7 on another"), lease_at(path).held(tell):
+            pass
+        assert told == ["process 7 on another holds run.lease: waiting up to 60 s for a sign of life"]
+
+
+def test_one_whose_lease_another_has_taken_is_told_so(path):
+    with lease_at(path).held() as lease:
+        lease.check()
+        of_another_machine(path, 0)
+        with pytest.raises(Incomplete, match="lost its lease") as caught:
+            lease.check()
+        assert caught.value.found == "process 7 on another"
+        path.unlink()
+        with pytest.raises(Incomplete, match="lost its lease"):
+            lease.check()

@@ -124,16 +124,20 @@ def test_a_store_that_is_gone_is_made_again(sources, store, convert, kind, lost)
     plain.assert_same(plain.arrays(store, "val/50SMG"), right)
 
 
-def test_a_source_that_turned_bad_is_told_as_missing_and_mending_it_completes_the_store(sources, store, convert):
+def test_a_source_that_turned_bad_leaves_its_unit_and_mending_it_completes_the_store(sources, store, convert):
     convert(sources)
     right, good = plain.store_digest(store), sources[0].read_bytes()
     flip(sources[0], -1)
     with pytest.raises(s2ct_convert.UnitsFailed) as caught:
         convert(sources)
     assert caught.value.exit_code == 3
-    assert caught.value.summary.missing == ("train/31TCJ",)
+    assert (caught.value.summary.missing, caught.value.summary.refused) == ((), (sources[0].name,))
+    root = plain.attributes(store)
+    assert (root["state"], root["refused_sources"], "missing_units" in root) == ("partial", sources[0].name, False)
+    assert plain.store_digest(store) == right
     sources[0].write_bytes(good)
     assert convert(sources) == (["train/31TCJ"], ["train/50SMG", "val/50SMG"])
+    assert plain.attributes(store)["state"] == "complete"
     assert plain.store_digest(store) == right
 
 
@@ -145,12 +149,11 @@ def test_a_bad_unit_among_good_ones_is_the_only_one_that_is_tried_again(sources,
     with pytest.raises(s2ct_convert.UnitsFailed) as caught:
         convert(sources, jobs=jobs, on_event=events.append)
     assert [type(event) for event in events].count(UnitDone) == 2
-    assert not any(isinstance(event, Finalising) for event in events)
+    assert [type(event) for event in events].count(Finalising) == 1
     (failure,) = caught.value.summary.failures
     assert (failure.unit, failure.source, failure.bug) == ("train/50SMG", str(sources[1]), False)
     assert "example" in failure.message
-    with pytest.raises(s2ct_convert.S2ctError):
-        s2ct_convert.open_store(store)
+    assert plain.attributes(store)["missing_units"] == "train/50SMG"
     sources[1].write_bytes(good)
     events.clear()
     assert convert(sources, jobs=jobs, on_event=events.append)[0] == ["train/50SMG"]

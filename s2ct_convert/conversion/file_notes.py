@@ -1,0 +1,79 @@
+"""What was found in a file of a record, noted in the ledger: so a file that was deleted again need not come again."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..durable import write_atomic
+from ..errors import BadName
+from ..names import UnitName, parse_name
+from ..record.manifest import RecordFile
+from ..source.find import Source
+from .ledger import Ledger
+from .records import to_json
+from .resume import Candidate, Content, content_in
+
+
+@dataclass(frozen=True)
+class FoundUnit:
+    """A unit in a file: its name, the member, and size and CRC-32 of that where the archive has them."""
+
+    unit: str
+    member: str | None
+    content: Content | None
+
+    def candidate(self, file: RecordFile) -> Candidate:
+        """The source as far as it is known without the file."""
+        return Candidate(
+            file.key, self.member, file.size or 0, known_md5=file.md5 if self.member else None,
+            known_content=self.content,
+        )  # fmt: skip
+
+
+def found_in(source: Source) -> FoundUnit:
+    """A source that is here."""
+    content = content_in(source.path, source.member) if source.member is not None else None
+    return FoundUnit(str(source.unit), source.member, content)
+
+
+def read_note(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
+    """The units that a file of a record was found to hold; None if nobody has looked yet."""
+    try:
+        content = json.loads(_path(ledger, file).read_bytes())
+        return tuple(
+            FoundUnit(one["unit"], one["member"], Content(*one["content"]) if one["content"] else None)
+            for one in content["units"]
+        )
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return _by_record(ledger, file)
+
+
+def _by_record(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
+    """What the record of the unit says that the file is by its name, if it is of this very file."""
+    unit = unit_of(file)
+    record = ledger.record(unit) if unit else None
+    if record is None or record.source_md5 != file.md5:
+        return None
+    return (FoundUnit(record.unit, record.source_member, None),)
+
+
+def write_note(ledger: Ledger, file: RecordFile, found: tuple[FoundUnit, ...]) -> None:
+    """Note what a file holds, once it is known."""
+    ledger.files.mkdir(parents=True, exist_ok=True)
+    write_atomic(_path(ledger, file), to_json({"file": file.key, "units": [vars(one) for one in found]}))
+
+
+def _path(ledger: Ledger, file: RecordFile) -> Path:
+    """Of this content under this name: where a member has no name that says it, the unit is by that of the file."""
+    return ledger.files / f"{file.md5}.{zlib.crc32(file.key.encode()):08x}.json"
+
+
+def unit_of(file: RecordFile) -> UnitName | None:
+    """The unit that a file is by its name, if it is one."""
+    try:
+        return parse_name(file.key)[0]
+    except BadName:
+        return None

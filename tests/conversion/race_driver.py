@@ -1,0 +1,59 @@
+"""``python race_driver.py MOMENT HOST ARGUMENTS``: ``s2ct`` that comes to a stand at one moment, on a host so named.
+
+At the moment ``looked`` (whether the unit is done), ``made`` (before the lease is looked at last) or ``publishing``
+(after that) it says so and stops itself with SIGSTOP, heartbeat and all. At ``rename`` and ``record`` it dies instead,
+before the unit gets its name or its record. It waits a second for a sign of life, not minutes. HOST ``-`` is this one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+MOMENTS = {
+    "looked": ("s2ct_convert.conversion.batch", "make_unit"),
+    "made": ("s2ct_convert.lease", "Lease.check"),
+    "publishing": ("s2ct_convert.store.zarr_container", "ZarrContainer.publish"),
+    "rename": ("s2ct_convert.store.zarr_container", "publish"),
+    "record": ("s2ct_convert.conversion.ledger", "Ledger.write"),
+}
+
+
+def stand_still_before(moment: str) -> None:
+    """Replace what comes then by itself, after a stop or a death."""
+    module, path = MOMENTS[moment]
+    target: Any = sys.modules[module]
+    *owners, name = path.split(".")
+    for owner in owners:
+        target = getattr(target, owner)
+    real = getattr(target, name)
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        print(f"at {moment}", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL if moment in ("rename", "record") else signal.SIGSTOP)
+        return real(*args, **kwargs)
+
+    setattr(target, name, late)
+
+
+def main() -> None:
+    moment, host, *arguments = sys.argv[1:]
+    if host != "-":
+        socket.gethostname = lambda: host
+    from s2ct_convert import lease
+    from s2ct_convert.cli import main as command
+    from s2ct_convert.conversion import batch, ledger  # noqa: F401
+    from s2ct_convert.store import zarr_container  # noqa: F401
+
+    lease.SILENT_SECONDS = 1.0
+    if moment != "-":
+        stand_still_before(moment)
+    sys.argv[1:] = arguments
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Tasks that want one unit at a time, with real processes, stops and kills: it is made once, and never lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import plain
+import pytest
+from makers import random_group, write_tfrecord
+
+import s2ct_convert
+from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
+from s2ct_convert.conversion.plan import make_plan
+from s2ct_convert.errors import EXIT_INCOMPLETE
+
+DRIVER = Path(__file__).with_name("race_driver.py")
+pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="signals and processes as Linux has them")
+
+
+class Task:
+    """``s2ct batch run STORE 1`` in a process of its own, which comes to a stand at a moment."""
+
+    def __init__(self, store: Path, moment: str = "-", host: str = "-") -> None:
+        command = [sys.executable, str(DRIVER), moment, host, "batch", "run", str(store), "1"]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+        self.pid = self.process.pid
+
+    def stand(self) -> None:
+        """Wait until it has come to a stand."""
+        assert self.process.stdout is not None
+        word = self.process.stdout.readline()
+        assert word.startswith("at "), self.process.communicate()
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+
+    def go_on(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def end(self) -> tuple[int, str]:
+        """Exit code and what it said."""
+        told = self.process.communicate(timeout=60)[1]
+        return self.process.returncode, told
+
+
+@pytest.fixture
+def task() -> Iterator[Callable[..., Task]]:
+    """Start tasks; whatever is left of them is killed."""
+    tasks: list[Task] = []
+
+    def start(*args: object) -> Task:
+        tasks.append(Task(*args))  # type: ignore[arg-type]
+        return tasks[-1]
+
+    yield start
+    for one in tasks:
+        one.process.kill()
+        one.process.communicate()
+
+
+@pytest.fixture
+def sources(tmp_path, rng) -> list[Path]:
+    """The first unit is the larger one."""
+    return [
+        write_tfrecord(tmp_path / "in", [random_group(rng, i, 9) for i in (2, 1)]),
+        write_tfrecord(tmp_path / "in", [random_group(rng, 1, 2)], unit="val_50SMG"),
+    ]
+
+
+@pytest.fixture
+def store(tmp_path, sources) -> Path:
+    """A batch that is begun."""
+    begin(sources, tmp_path / "x.zarr")
+    return tmp_path / "x.zarr"
+
+
+def begin(sources: list[Path], store: Path, **options: object) -> None:
+    plan = make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=())
+    init_batch(plan, command="s2ct", **options)  # type: ignore[arg-type]
+
+
+def lines(told: list[tuple[int, str]]) -> list[str]:
+    """Lines that say of a unit that it was made."""
+    return [line for _, text in told for line in text.splitlines() if ": done, " in line]
+
+
+def units_of(store: Path) -> dict[str, int]:
+    """The folder of each unit, which is another if it was replaced."""
+    return {name: (store / name).stat().st_ino for name in plain.unit_names(store)}
+
+
+def test_of_three_tasks_that_found_it_missing_one_makes_the_unit(task, store):
+    tasks = [task(store, "looked") for _ in range(3)]
+    for one in tasks:
+        one.stand()
+    tasks[0].go_on()
+    told = [tasks[0].end()]
+    run_units(store, [2])
+    finalise_batch(store, command="s2ct")
+    before = units_of(store)
+    for one in tasks[1:]:
+        one.go_on()
+    told += [one.end() for one in tasks[1:]]
+    assert len(lines(told)) == 1, told
+    assert {code for code, _ in told} <= {0, EXIT_INCOMPLETE}  # while one looks, another may hold the lease
+    assert plain.attributes(store)["state"] == "complete"
+    assert units_of(store) == before
+    assert finalise_batch(store, command="s2ct")[1] == ()
+
+
+def test_three_tasks_at_once_make_it_once(task, sources, tmp_path):
+    for n in range(4):
+        store = tmp_path / f"{n}.zarr"
+        begin(sources, store)
+        told = [one.end() for one in [task(store) for _ in range(3)]]
+        assert len(lines(told)) == 1, told
+        assert {code for code, _ in told} <= {0, EXIT_INCOMPLETE}
+
+
+@pytest.mark.parametrize("moment", ["rename", "record"])
+def test_a_task_that_dies_while_it_replaces_a_unit_leaves_no_store_that_says_complete(task, tmp_path, rng, moment):
+    """The store is complete, the source has changed since."""
+    source, store = write_tfrecord(tmp_path / "in", [random_group(rng, 1, 3)]), tmp_path / "x.zarr"
+    begin([source], store)
+    run_units(store, [1])
+    finalise_batch(store, command="s2ct")
+    write_tfrecord(tmp_path / "in", [random_group(rng, 2, 3)])
+    plan = make_plan([source], store, format=None, codec=None, linked=False, tiles=(), splits=())
+    (store.with_name("x.zarr.s2ct") / "plan.json").unlink()
+    init_batch(plan, command="s2ct")
+    assert task(store, moment).end()[0] == -signal.SIGKILL
+    assert plain.attributes(store)["state"] == "incomplete"
+    run_units(store, [1])
+    finalise_batch(store, command="s2ct")
+    with s2ct_convert.open_store(store) as opened:
+        assert opened["train/50SMG"].localid.tolist() == [2]
+
+
+def test_a_finished_unit_stays_while_a_task_that_looked_too_early_is_killed(task, store):
+    late = task(store, "looked")
+    late.stand()
+    run_units(store, [1, 2])
+    digest, _ = finalise_batch(store, command="s2ct")
+    late.process.kill()
+    late.end()
+    assert plain.attributes(store)["state"] == "complete"
+    assert plain.store_digest(store) == digest
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_holder_that_was_stopped_on_another_host_does_not_publish_what_another_has_made(task, store, finished):
+    stopped = task(store, "made", "node-a")
+    stopped.stand()
+    lease = store.with_name("x.zarr.s2ct") / "leases" / "train_50SMG.lease"
+    os.utime(lease, (2e9, 2e9))  # the clock there is ahead
+    told = [task(store).end()]
+    waited = f"note: process {stopped.pid} on node-a holds train_50SMG.lease: waiting up to 1 s for a sign of life"
+    assert waited in told[0][1]
+    assert told[0][0] == 0
+    if finished:
+        run_units(store, [2])
+        finalise_batch(store, command="s2ct")
+    before, record = units_of(store) if finished else {}, record_of(store)
+    stopped.go_on()
+    told.append(stopped.end())
+    assert told[1][0] == EXIT_INCOMPLETE
+    assert "this process has lost its lease" in told[1][1]
+    assert len(lines(told)) == 1
+    assert record_of(store) == record
+    assert list((store.with_name("x.zarr.s2ct") / "work").iterdir()) == []
+    if finished:
+        assert plain.attributes(store)["state"] == "complete"
+        assert units_of(store) == before
+
+
+def test_one_that_is_stopped_after_its_last_look_leaves_a_finished_unit_where_it_stands(task, store):
+    """Between that look and the rename: both have written the same bytes, and the first of them stay."""
+    stopped = task(store, "publishing", "node-a")
+    stopped.stand()
+    assert task(store).end()[0] == 0
+    standing = (store / "train" / "50SMG").stat().st_ino
+    stopped.go_on()
+    assert stopped.end()[0] == 0
+    assert (store / "train" / "50SMG").stat().st_ino == standing
+    assert list((store.with_name("x.zarr.s2ct") / "work").iterdir()) == []
+    run_units(store, [2])
+    digest, missing = finalise_batch(store, command="s2ct")
+    assert (digest, missing) == (plain.store_digest(store), ())
+
+
+def record_of(store: Path) -> dict[str, object]:
+    return json.loads((store.with_name("x.zarr.s2ct") / "units" / "train_50SMG.json").read_text())
