@@ -35,6 +35,7 @@ from .planned import CODECS, kind
 )
 @kind
 @options.unpacker
+@options.demands
 @options.jobs
 @options.memory
 @options.nice

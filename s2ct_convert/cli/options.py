@@ -108,6 +108,26 @@ unpacker = click.option(
     help="What unpacks archives; auto: 7zz or 7z where there is one (7-Zip 21.01 or later), else python. "
     "What comes out is the same.  [default: auto]",
 )
+
+
+def demands(command: Command) -> Command:
+    """--strict and --accept-count: what a source must be."""
+    for option in (
+        click.option(
+            "--accept-count",
+            is_flag=True,
+            help="Take a bare TFRecord that has less in it than the number in its name.",
+        ),
+        click.option(
+            "--strict",
+            is_flag=True,
+            help="Refuse a source that is not as its record describes it, rather than note it.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 overwrite = click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")
 overwrite_units = click.option(
     "--overwrite-unit",

@@ -58,6 +58,7 @@ def planned(command: Command) -> Command:
         click.option(
             "--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated."
         ),
+        options.demands,
         kind,
         click.argument("paths", nargs=-1, type=options.ANY_PATH, metavar="SOURCE... STORE"),
     ):
@@ -67,11 +68,12 @@ def planned(command: Command) -> Command:
 
 def plan_of(paths: tuple[Path, ...], plan_file: Path | None, **choices: Any) -> Plan:
     """The plan that a command line asks for: what was found at the sources, or a plan file."""
+    from ..conversion.demands import Demands
     from ..conversion.plan import make_plan
     from ..conversion.plan_file import read_plan
 
     if plan_file is not None:
-        given = [f"--{name.removesuffix('s')}" for name, value in choices.items() if value]
+        given = [f"--{name.removesuffix('s').replace('_', '-')}" for name, value in choices.items() if value]
         if paths or given:
             raise click.UsageError(f"--plan says all that {', '.join(given) or 'SOURCE... STORE'} would: give one.")
         return read_plan(plan_file)
@@ -79,4 +81,5 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, **choices: Any) -> 
         missing = "SOURCE... STORE" if not paths else "STORE"
         raise click.UsageError(f"Missing argument '{missing}'.")
     *sources, store = paths
-    return make_plan(sources, store, **choices)
+    demands = Demands(choices.pop("strict"), choices.pop("accept_count"))
+    return make_plan(sources, store, demands=demands, **choices)

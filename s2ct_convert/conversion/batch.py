@@ -170,7 +170,9 @@ def run_units(
             tally.skipped.append(record)
             continue
         replaces = record if str(unit) in overwrites else None
-        task = UnitTask(store, plan.options, file.source, threads, plan.hash, replaces=replaces, in_batch=True)
+        task = UnitTask(
+            store, plan.options, file.source, threads, plan.hash, replaces=replaces, in_batch=True, demands=plan.demands
+        )
         tally(_make(task, file, tally))
     if tally.failures:
         failed = {failure.unit for failure in tally.failures}

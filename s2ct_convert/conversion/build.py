@@ -30,6 +30,7 @@ from ..record.selection import Selection
 from ..source.unpackers import find_unpacker
 from .archives import Archives
 from .claim import alone, claim
+from .demands import Demands
 from .events import Note, OnEvent, Started
 from .file_notes import read_note, unit_of
 from .intake import Intake, Keeping
@@ -68,6 +69,8 @@ def build(
     overwrite: bool = False,
     overwrite_units: Iterable[str] = (),
     unpacker: str = "auto",
+    strict: bool = False,
+    accept_count: bool = False,
     base_url: str | None = None,
     user_agent: str | None = None,
     policy: RetryPolicy | None = None,
@@ -91,7 +94,7 @@ def build(
         Delete none, and let there be any number.
     keep_failed : int
         Archives of units that failed that stay when their turn is over, besides those; older ones are deleted.
-    format, codec, linked, jobs, memory, overwrite, overwrite_units, unpacker
+    format, codec, linked, jobs, memory, overwrite, overwrite_units, unpacker, strict, accept_count
         As for :func:`s2ct_convert.convert`.
     on_event, on_file_event : callable
         Told of what happens to units (:mod:`s2ct_convert.conversion.events`) and, from another thread, to files
@@ -139,6 +142,7 @@ def build(
         intake = Intake(
             container, ledger, options, tally, keeping=Keeping(folder, keep_archives, keep_failed), unpacker=unpacker,
             overwrites=_check_overwrites(overwrite_units, wanted, ledger), command=printable(command),
+            demands=Demands(strict, accept_count),
         )  # fmt: skip
         todo = [file for file in wanted if not intake.is_settled(file)]
         tally(Started(sum(file.size or 0 for file in todo), len(todo), len(tally.skipped)))

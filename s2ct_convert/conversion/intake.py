@@ -21,6 +21,7 @@ from ..record.partial import partial_path
 from ..source.find import Found, Source, find_sources
 from ..store.container import Container
 from .archives import Archives
+from .demands import Demands
 from .engine import run_here, run_processes
 from .estimate import share
 from .events import Event, Note, UnitDone, UnitFailed
@@ -54,10 +55,12 @@ class Intake:
         *,
         keeping: Keeping,
         unpacker: str,
+        demands: Demands,
         overwrites: Collection[str],
         command: str,
     ) -> None:
         self._container, self._ledger, self._options, self._tally = container, ledger, options, tally
+        self._demands = demands
         self._keeping, self._unpacker, self._overwrites, self._command = keeping, unpacker, overwrites, command
         self._stopped = False
         self._under_way: Counter[str] = Counter()  # units that are still to be made, by file
@@ -165,6 +168,7 @@ class Intake:
             unpacker=self._unpacker,
             md5=file.md5 if source.member is not None else None,  # that of a bare TFRecord was checked as it came
             replaces=done_record(self._container, self._ledger, source.unit),
+            demands=self._demands,
         )
 
     def _make(

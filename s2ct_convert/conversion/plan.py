@@ -14,6 +14,7 @@ from ..names import UnitName, fold_split, fold_tile
 from ..source.find import Source, Unusable, find_sources
 from ..store.codecs import find_codec
 from ..version import __version__
+from .demands import NO_DEMANDS, Demands
 from .records import Options
 
 _SUFFIXES = {".zarr": "zarr", ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".nc": "hdf5", ".nc4": "hdf5"}
@@ -38,6 +39,7 @@ class Plan:
     unusable: tuple[Unusable, ...]
     notes: tuple[str, ...]
     hash: str
+    demands: Demands = NO_DEMANDS
 
     @property
     def sources(self) -> list[Source]:
@@ -49,12 +51,12 @@ class Plan:
         return [s.unit for s in self.sources] + [u.unit for u in self.unusable if u.unit]
 
 
-def plan_hash(options: Options, files: Sequence[SourceFile]) -> str:
+def plan_hash(options: Options, files: Sequence[SourceFile], demands: Demands) -> str:
     """Of all that determines the store: the program, options, the file of each unit. Not of where things are."""
     units = sorted(
         (str(f.source.unit), f.source.path.name, f.source.member, f.bytes, f.source.name_count or 0) for f in files
     )
-    content = json.dumps([__version__, dataclasses.asdict(options), units])
+    content = json.dumps([__version__, dataclasses.asdict(options), dataclasses.asdict(demands), units])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -67,6 +69,7 @@ def make_plan(
     linked: bool,
     tiles: tuple[str, ...],
     splits: tuple[str, ...],
+    demands: Demands = NO_DEMANDS,
 ) -> Plan:
     """Look at the sources and settle the options.
 
@@ -92,7 +95,7 @@ def make_plan(
         if path.resolve().is_relative_to(store.resolve()):
             raise WrongUsage("a source lies inside the destination", where=str(path), todo="choose another destination")
     files = tuple(sorted(map(_file, sources), key=lambda file: file.bytes, reverse=True))
-    return Plan(store, options, files, tuple(unusable), tuple(found.notes), plan_hash(options, files))
+    return Plan(store, options, files, tuple(unusable), tuple(found.notes), plan_hash(options, files, demands), demands)
 
 
 def _file(source: Source) -> SourceFile:

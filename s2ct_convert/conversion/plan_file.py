@@ -12,6 +12,7 @@ from ..durable import write_atomic
 from ..errors import S2ctError, SourceError, WrongUsage, from_os_error
 from ..names import UnitName
 from ..source.find import Source, Unusable
+from .demands import Demands
 from .plan import Plan, SourceFile, plan_hash
 from .records import Options, to_json
 
@@ -25,6 +26,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "hash": plan.hash,
         "store": str(plan.store.absolute()),
         **dataclasses.asdict(plan.options),
+        **dataclasses.asdict(plan.demands),
         "units": [
             {
                 "number": number,
@@ -64,28 +66,29 @@ def read_plan(path: Path) -> Plan:
     WrongUsage
         If it is no plan of this version, or was edited.
     """
-    store, options, files, stated = _read(path)
+    plan = _read(path)
     good, bad = [], []
-    for file in files:
+    for file in plan.files:
         try:
             check_source(file)
             good.append(file)
         except S2ctError as error:
             bad.append(Unusable(file.source.path, file.source.unit, error))
-    return Plan(store, options, tuple(good), tuple(bad), (), stated)
+    return dataclasses.replace(plan, files=tuple(good), unusable=tuple(bad))
 
 
 def read_files(path: Path) -> tuple[SourceFile, ...]:
     """Sources of a plan file in the order of their numbers, whether they are there or not."""
-    return _read(path)[2]
+    return _read(path).files
 
 
-def _read(path: Path) -> tuple[Path, Options, tuple[SourceFile, ...], str]:
+def _read(path: Path) -> Plan:
     try:
         content = json.loads(path.read_bytes())
         if content["s2ct_plan"] != VERSION:
             raise ValueError(f"version {content['s2ct_plan']}")
         options = Options(**{field.name: content[field.name] for field in dataclasses.fields(Options)})
+        demands = Demands(**{field.name: bool(content[field.name]) for field in dataclasses.fields(Demands)})
         files = tuple(_file(unit) for unit in content["units"])
         store, stated = Path(content["store"]), content["hash"]
     except OSError as error:
@@ -97,13 +100,13 @@ def _read(path: Path) -> tuple[Path, Options, tuple[SourceFile, ...], str]:
             found=f"nothing under {error}" if isinstance(error, KeyError) else str(error),
             todo="make one with s2ct plan SOURCE... STORE -o FILE",
         ) from error
-    if stated != plan_hash(options, files):
+    if stated != plan_hash(options, files, demands):
         raise WrongUsage(
             "the plan does not fit its hash: it was edited, or is of another version of s2ct",
             where=str(path),
             todo="make it anew with s2ct plan SOURCE... STORE -o FILE",
         )
-    return store, options, files, stated
+    return Plan(store, options, files, (), (), stated, demands)
 
 
 def check_source(file: SourceFile) -> None:

@@ -9,21 +9,22 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from ..errors import DuplicateUnit, WrongUsage
+from ..errors import DuplicateUnit, NotAsDescribed, WrongUsage
 from ..names import UnitName, printable
-from ..source.find import Unusable
+from ..source.find import Source, Unusable
 from ..source.unpackers import find_unpacker
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..version import __version__
 from .claim import alone, claim
 from .dask_cluster import WORKERS_TIMEOUT, Cluster, find_cluster
+from .demands import Demands
 from .engine import run_here, run_processes
 from .estimate import PEAK_BYTES, share
 from .events import Note, OnEvent, Started, UnitFailed
 from .ledger import Ledger
 from .plan import Plan, make_plan
-from .records import Options
+from .records import Options, UnitRecord
 from .resume import Candidate, check_overwrites, judge, refusal
 from .summary import Summary, UnitsFailed
 from .tally import End, Tally
@@ -48,6 +49,8 @@ def convert(
     scheduler_file: str | os.PathLike[str] | None = None,
     workers_timeout: float = WORKERS_TIMEOUT,
     unpacker: str = "auto",
+    strict: bool = False,
+    accept_count: bool = False,
     on_event: OnEvent = lambda event: None,
     command: str = "",
 ) -> Summary:
@@ -89,6 +92,10 @@ def convert(
     unpacker : {"auto", "python", "7zz"}
         What unpacks archives: a 7-Zip program on the PATH, our own code, or by default the program where there is one.
         The store is the same either way.
+    strict : bool
+        Refuse a source that is not as its record describes it, rather than store it with a note.
+    accept_count : bool
+        Take a bare TFRecord that has fewer examples, samples and images than the number in its name.
     on_event : callable
         Told of everything that happens, see :mod:`s2ct_convert.conversion.events`.
     command : str
@@ -110,7 +117,14 @@ def convert(
     """
     paths = [Path(p) for p in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     plan = make_plan(
-        paths, Path(store), format=format, codec=codec, linked=linked, tiles=tuple(tiles), splits=tuple(splits)
+        paths,
+        Path(store),
+        format=format,
+        codec=codec,
+        linked=linked,
+        tiles=tuple(tiles),
+        splits=tuple(splits),
+        demands=Demands(strict, accept_count),
     )
     command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
     return convert_plan(
@@ -196,7 +210,7 @@ def _again(summary: Summary, plan: Plan, cluster: Cluster | None) -> str:
     sources = [failure.source for failure in summary.failures if not failure.refused]
     if not sources:
         return "leave out what was refused, or see above how to replace a unit; the rest is done"
-    flags = plan.options.flags() + (cluster.flags() if cluster else "")
+    flags = plan.options.flags() + plan.demands.flags() + (cluster.flags() if cluster else "")
     return f"s2ct convert {shlex.join([*sources, str(plan.store)])}{flags}"
 
 
@@ -213,10 +227,21 @@ def sort_out(
         if verdict.refused:
             tally(refusal(source.unit, source.path, verdict.refused))
         elif verdict.done:
-            tally.skipped.append(verdict.done)
+            _take_done(plan.demands, source, verdict.done, tally)
         else:
-            tasks.append(UnitTask(plan.store, plan.options, source, 1, plan.hash, unpacker, replaces=verdict.replaces))
+            task = UnitTask(plan.store, plan.options, source, 1, plan.hash, unpacker, replaces=verdict.replaces)
+            tasks.append(dataclasses.replace(task, demands=plan.demands))
     return tasks
+
+
+def _take_done(demands: Demands, source: Source, record: UnitRecord, tally: Tally) -> None:
+    """Count a unit that is done, or refuse it for its notes: it was made without ``--strict``."""
+    try:
+        demands.refuse(record.notes, source.where)
+    except NotAsDescribed as error:
+        tally(UnitFailed(str(source.unit), str(source.path), error.exit_code, str(error)))
+    else:
+        tally.skipped.append(record)
 
 
 def begin(container: Container, ledger: Ledger, options: Options, units: list[UnitName], command: str) -> None:

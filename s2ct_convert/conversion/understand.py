@@ -1,20 +1,15 @@
-"""What a source is found to hold once it was read: its table, what the number in its name counts, what to refuse."""
+"""What a source is found to hold once it was read: its table, what the number in its name counts."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
-from typing import TYPE_CHECKING
 
-from ..errors import NotAsDescribed
 from ..names import printable
 from ..record.manifest import DEFAULT_RECORD, published
 from ..source.find import Source
 from ..source.notes import Note
 from ..source.table import SourceTable, TableBuilder
-
-if TYPE_CHECKING:
-    from .unit import UnitTask
 
 PUBLICATION = datetime.date(2024, 2, 4)  # of record 10613705, by its page: no image in it is younger
 
@@ -32,22 +27,6 @@ def understand(builder: TableBuilder, source: Source, md5: str | None) -> Source
 def name_counts(source: Source, table: SourceTable) -> str:
     """What the number in the name counts; empty where there is none."""
     return "" if source.name_count is None else table.counts(source.name_count)
-
-
-def refuse_notes(task: UnitTask, table: SourceTable) -> None:
-    """Refuse a source with notes if the user wants it so.
-
-    Raises
-    ------
-    NotAsDescribed
-    """
-    if task.strict and table.notes:
-        raise NotAsDescribed(
-            "the source is not as its record describes it",
-            where=task.source.where,
-            found="\n            ".join(f"{note} ({note.first})" for note in table.notes),
-            todo="leave out --strict to store it with these notes",
-        )
 
 
 def unit_attributes(source: Source, md5: str | None, size: int, table: SourceTable) -> dict[str, str | int]:

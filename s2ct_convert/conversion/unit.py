@@ -30,12 +30,13 @@ from ..store.codecs import find_codec
 from ..store.container import Container
 from ..store.unit_writer import Rows, UnitContent, UnitTable, UnitWriter
 from ..version import __version__
+from .demands import NO_DEMANDS, Demands
 from .events import UnitDone
 from .ledger import Ledger
 from .place import put_in_place
 from .records import Options, UnitFile, UnitRecord, checksums
 from .resume import Candidate, content_in, judge
-from .understand import name_counts, refuse_notes, understand, unit_attributes
+from .understand import name_counts, understand, unit_attributes
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,7 @@ class UnitTask:
     plan: str = ""  # its hash
     unpacker: str = "auto"
     md5: str | None = None  # that the source file must have
-    strict: bool = False  # refuse what there is a note on
-    accept_count: bool = False  # take a bare TFRecord that has less than the number in its name
+    demands: Demands = NO_DEMANDS
     replaces: UnitRecord | None = None
     in_batch: bool = False
 
@@ -140,9 +140,9 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
             md5 = examples.md5()
             _check_md5(task, md5)
             table = understand(builder, source, md5)
-            if not task.accept_count:
+            if not task.demands.accept_count:
                 source.check_count(table.examples, len(table.localid), table.images)
-            refuse_notes(task, table)
+            task.demands.refuse(table.notes, source.where)
             unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published)
             attributes = unit_attributes(source, md5, status.st_size, table)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))

@@ -22,8 +22,8 @@ _TEXTS = {
         "{n} dates are positions of images, not days: their `time` is missing",
     ),
     "dates_missing": (
-        "{n} date is no day of the mission: its value is in `date`, its `time` is missing",
-        "{n} dates are no days of the mission: their values are in `date`, their `time` is missing",
+        "{n} date is not a day of the Sentinel-2 mission: its value is in `date`, its `time` is missing",
+        "{n} dates are not days of the Sentinel-2 mission: their values are in `date`, their `time` is missing",
     ),
     "dates_with_time": (
         "{n} date has a time of day: `time` has the day, `date` the published value",
