@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..durable import remove
-from ..errors import Incomplete, NotAStore, from_os_error
+from ..errors import Incomplete, NotAStore, StoreDamaged, from_os_error
 from ..names import SPLITS, UnitName
 from ..reading.store import open_store
 from ..store.container import Container
@@ -39,7 +39,7 @@ def finished_digest(store: Path) -> str | None:
     try:
         with open_store(store) as opened:
             return opened.digest
-    except (Incomplete, NotAStore):
+    except (Incomplete, NotAStore, StoreDamaged):  # it is finalised anew
         return None
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import StoreDamaged
 from ..names import SPLITS
+from ..store.digest import Table
 from ..store.layout import LABELS
 
 SAMPLE_DTYPE = np.dtype(
@@ -24,6 +26,8 @@ SAMPLE_DTYPE = np.dtype(
         ("label_count", "i4", (len(LABELS),)),
     ]
 )
+
+INDEX_ARRAYS = ("split", "tile", "localid", "row_start", "row_size", "time_first", "time_last", "label_count")
 
 Names = str | Iterable[str] | None
 Numbers = int | Iterable[int] | None
@@ -41,8 +45,8 @@ class Samples:
         One row a sample, sorted by split, tile and localid. Fields: ``split``, ``tile`` (text), ``localid``,
         ``row_start``, ``row_size`` (where its observations are in its unit), ``time_first``, ``time_last``
         (datetime64[D], NaT where there is no observation), ``label_count`` (6 classes).
-    tiles : tuple of str
-        All tiles of the store.
+    tiles, splits : tuple of str
+        All tiles and splits of the store.
 
     Examples
     --------
@@ -52,6 +56,7 @@ class Samples:
 
     rows: npt.NDArray[Any]
     tiles: tuple[str, ...]
+    splits: tuple[str, ...] = SPLITS
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -94,7 +99,7 @@ class Samples:
         if tile is not None:
             keep &= np.isin(rows["tile"], _known("tile", tile, self.tiles))
         if split is not None:
-            keep &= np.isin(rows["split"], _known("split", split, SPLITS))
+            keep &= np.isin(rows["split"], _known("split", split, self.splits))
         if localid is not None:
             keep &= np.isin(rows["localid"], np.atleast_1d(np.asarray(_list(localid), np.int64)))
         if time is not None:
@@ -103,19 +108,47 @@ class Samples:
             keep &= (rows["time_first"] <= last) & (rows["time_last"] >= first)
         if label is not None:
             keep &= rows["label_count"][:, classes(label)].any(axis=1)
-        return Samples(rows[keep], self.tiles)
+        return Samples(rows[keep], self.tiles, self.splits)
 
 
-def make_samples(index: Mapping[str, npt.NDArray[Any]], tiles: tuple[str, ...]) -> Samples:
-    """The table from the arrays of the index."""
-    rows = np.zeros(len(index["localid"]), SAMPLE_DTYPE)
-    rows["split"] = np.array(SPLITS)[index["split"]] if len(rows) else ""
+def make_samples(index: Mapping[str, Table]) -> Samples:
+    """The table from the arrays of the index.
+
+    Raises
+    ------
+    StoreDamaged
+        If some are missing, or do not fit each other.
+    """
+    try:
+        splits, tiles = flag_meanings(index["split"]), flag_meanings(index["tile"])
+        data = {name: index[name].data for name in INDEX_ARRAYS}
+        return Samples(_rows(data, splits, tiles), tiles, splits)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise StoreDamaged("the arrays of the index do not fit each other", found=str(error)) from error
+
+
+def _rows(index: Mapping[str, Any], splits: tuple[str, ...], tiles: tuple[str, ...]) -> npt.NDArray[Any]:
+    rows = np.zeros(len(index["localid"]), _dtype(splits, tiles))
+    rows["split"] = np.array(splits)[index["split"]] if len(rows) else ""
     rows["tile"] = np.array(tiles)[index["tile"]] if len(rows) else ""
     for name in ("localid", "row_start", "row_size", "label_count"):
         rows[name] = index[name]
     for name in ("time_first", "time_last"):
         rows[name] = np.where(index["row_size"] > 0, index[name].astype("M8[D]"), np.datetime64("NaT"))
-    return Samples(rows, tiles)
+    return rows
+
+
+def _dtype(splits: tuple[str, ...], tiles: tuple[str, ...]) -> np.dtype[Any]:
+    """``SAMPLE_DTYPE`` with room for the longest names."""
+    longest = {"split": max(map(len, splits), default=0), "tile": max(map(len, tiles), default=0)}
+    fields = {name: SAMPLE_DTYPE[name] for name in SAMPLE_DTYPE.names or ()}
+    fields |= {name: np.dtype(f"U{max(5, n)}") for name, n in longest.items()}
+    return np.dtype(list(fields.items()))
+
+
+def flag_meanings(table: Table) -> tuple[str, ...]:
+    """The words that the numbers of an array stand for (CF 3.5)."""
+    return tuple(str(table.attributes["flag_meanings"]).split())
 
 
 def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..names import UnitName
 from ..store.layout import IMAGE
-from .chunks import open_chunks
+from .arrays import Array, Columns, read_rows
+from .chunks import Chunks
+from .groups import Group, recorded_digest
 from .images import Images, New, Task
 
 
@@ -43,23 +44,40 @@ class Sample(NamedTuple):
 
 
 class Unit:
-    """One split of one tile. ``unit["image"]`` and so on are the arrays of the container, read when sliced.
+    """One split of one tile. ``unit["image"]`` and so on are its arrays, read when sliced.
 
     Attributes
     ----------
     name : UnitName
     attributes : dict
-        What is known of the source, and the content digest.
+        What is known of the source, and the digests.
+    group : Group
+        What it is read from.
     """
 
-    def __init__(self, name: UnitName, group: Any, attributes: dict[str, Any], folder: Path) -> None:
-        self.name, self.attributes, self._group, self._folder = name, attributes, group, folder
+    def __init__(self, name: UnitName, group: Group, *, checked: bool = True) -> None:
+        self.name, self.attributes, self.group = name, group.attributes, group
+        self._columns = Columns(group, checked=checked)
 
     def __repr__(self) -> str:
         return f"<Unit {self.name}: {len(self.localid)} samples, {self.observations} observations>"
 
-    def __getitem__(self, array: str) -> Any:
-        return self._group[array]
+    def __getitem__(self, array: str) -> Array:
+        """An array by its name.
+
+        Raises
+        ------
+        KeyError
+            If the unit has no array of this name.
+        StoreDamaged
+            If what is stored is missing or not what was written.
+        """
+        if array not in self._columns.names():
+            raise KeyError(f"{self.name} has no array {array!r}; it has {', '.join(self._columns.names())}")
+        table = self._columns.table(array)
+        if array == IMAGE.name:
+            return Array(table, lambda key: read_rows(key, table.shape[0], self.images))
+        return Array(table, lambda key: self._columns.read(array)[key])
 
     @property
     def observations(self) -> int:
@@ -69,36 +87,41 @@ class Unit:
     @property
     def digest(self) -> str:
         """Content digest recorded when the unit was written."""
-        return str(self.attributes["content_digest"])
+        return recorded_digest(self.group)
 
-    @cached_property
+    @property
     def localid(self) -> npt.NDArray[np.int64]:
         """Samples, ascending, shape (samples,)."""
-        return np.asarray(self._group["localid"][...])
+        return self._columns.kept("localid")
 
-    @cached_property
+    @property
     def row_start(self) -> npt.NDArray[np.int64]:
         """Sample ``i`` has the observations ``row_start[i]`` to ``row_start[i + 1]``; shape (samples + 1,)."""
-        return np.asarray(self._group["row_start"][...])
+        return self._columns.kept("row_start")
 
-    @cached_property
+    @property
     def label(self) -> npt.NDArray[np.int8]:
         """Labels of all observations, shape (obs,) or (obs, 6, 6)."""
-        return np.asarray(self._group["label"][...])
+        return self._columns.kept("label")
 
-    @cached_property
+    @property
     def time(self) -> npt.NDArray[np.int32]:
         """Days since 1970-01-01 of all observations, shape (obs,)."""
-        return np.asarray(self._group["time"][...])
+        return self._columns.kept("time")
 
-    @cached_property
+    @property
     def weight(self) -> npt.NDArray[np.float32]:
         """Weights of all observations, shape (obs,); NaN where the source has none."""
-        return np.asarray(self._group["weight"][...])
+        return self._columns.kept("weight")
+
+    @cached_property
+    def chunks(self) -> Chunks:
+        """Where the pixels are, and how they are packed."""
+        return self.group.chunks(IMAGE.name)
 
     @cached_property
     def _images(self) -> Images:
-        return Images(open_chunks(self._group[IMAGE.name], self._folder / IMAGE.name), self.observations)
+        return Images(self.chunks, self.observations)
 
     def images(self, ranges: Sequence[slice]) -> list[npt.NDArray[np.uint16]]:
         """Pixels of several ranges of observations, each (n, 4, 42, 42).

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree
+from ..errors import NotAStore, StoreDamaged
 from ..names import UnitName
 from .codecs import Codec, hdf5_chunk_codec
 from .container import Columns
@@ -25,7 +26,9 @@ from .hdf5_file import (
     disk_errors,
     get_attributes,
     need_blosc,
+    open_file,
     open_new,
+    reading,
     set_attributes,
     write_arrays,
 )
@@ -73,9 +76,13 @@ class Hdf5Container:
         return self._in_store(unit)
 
     def _in_store(self, unit: UnitName) -> bool:
-        if not self.path.is_file() or not h5py.is_hdf5(self.path):
+        if not self.path.is_file():
             return False
-        with h5py.File(self.path, "r") as file:
+        try:
+            file = open_file(self.path)
+        except (NotAStore, StoreDamaged):
+            return False
+        with file, reading(self.path, f"the group {unit}"):
             is_here = isinstance(file.get(str(unit), getlink=True), h5py.HardLink)  # not a link to a file of its own
             return file.attrs.get("state") is not None and is_here
 
@@ -87,19 +94,23 @@ class Hdf5Container:
         return not self.linked and any(self.home(unit).exists() for unit in units)
 
     def digest(self, unit: UnitName) -> str | None:
-        with self._group(unit) as group:
+        with self._group(unit) as group, reading(group.file.filename, f"attributes of {unit}"):
             return get_attributes(group).get("content_digest")
 
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
-        with self._group(unit) as group:
+        with self._group(unit) as group, reading(group.file.filename, str(unit)):
             return {name: group[name][...] for name in names}
 
     @contextmanager
     def _group(self, unit: UnitName) -> Iterator[h5py.Group]:
         """A unit in its file, else in the store as it was."""
         home = self.home(unit)
-        with h5py.File(home if home.exists() else self.path, "r") as file:
-            yield file if home.exists() else file[str(unit)]
+        path = home if home.exists() else self.path
+        with open_file(path) as file:
+            if path != home:
+                with reading(path, str(unit)):
+                    file = file[str(unit)]
+            yield file
 
     def finalise(
         self,
@@ -137,12 +148,16 @@ class Hdf5Container:
             images = source[IMAGE.name]
             copy = create_images(group, self.codec.parameters)
             for row in range(0, len(images), CHUNK_OBS):
-                _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
+                with reading(source.file.filename, IMAGE.name):
+                    _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
                 append_chunk(copy, chunk, min(CHUNK_OBS, len(images) - row))
                 behind.grew(len(chunk))
-            specs = unit_arrays(36 if source["label"].ndim == 3 else 1)
-            write_arrays(group, specs, {spec.name: source[spec.name][...] for spec in specs})
-            set_attributes(group, get_attributes(source))
+            with reading(source.file.filename, str(unit)):
+                specs = unit_arrays(36 if source["label"].ndim == 3 else 1)
+                columns = {spec.name: source[spec.name][...] for spec in specs}
+                attributes = get_attributes(source)
+            write_arrays(group, specs, columns)
+            set_attributes(group, attributes)
 
     def destroy(self) -> None:
         remove(self.path)

@@ -29,6 +29,7 @@ from ..names import SPLITS, UnitName
 from .codecs import BloscParameters, Codec, zarr_chunk_codec
 from .container import Columns
 from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE, ArraySpec
+from .zarr_files import METADATA, parse_node, read_array, read_node, read_stamped
 
 _SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
 _ABSENT = 2**64 - 1  # offset and size of a chunk that is not there
@@ -80,15 +81,15 @@ class ZarrContainer:
         return False  # a unit's place is in the store
 
     def digest(self, unit: UnitName) -> str | None:
-        attributes = json.loads((self.home(unit) / "zarr.json").read_bytes()).get("attributes", {})
-        return attributes.get("content_digest")  # type: ignore[no-any-return]
+        path = self.home(unit) / METADATA
+        digest = parse_node(read_stamped(path)[0], path, "group").get("attributes", {}).get("content_digest")
+        return None if digest is None else str(digest)
 
     def drop(self, unit: UnitName) -> None:
         remove(self.home(unit))
 
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
-        group = zarr.open_group(self.home(unit), mode="r", zarr_format=3)
-        return {name: np.asarray(group[name][...]) for name in names}  # type: ignore[index]
+        return {name: read_array(read_node(self.home(unit) / name)) for name in names}
 
     def finalise(
         self,
