@@ -47,8 +47,11 @@ class Columns:
         self._kept |= {name: found[name] for name in KEPT}
         return {name: _crc32c(data) for name, data in found.items()}
 
+    @cached_property
     def names(self) -> list[str]:
         """All arrays of the unit, the pixels too."""
+        if self._checked:  # one that is missing is damage
+            _ = self._seen
         return self._group.names()
 
     def table(self, name: str) -> Table:

@@ -221,6 +221,10 @@ class Store:
 
         return open_datatree(self.path, self.format, self.units)
 
+    def to_verify(self) -> Store:
+        """The same without comparing what is read with the digests: verification says what differs."""
+        return Store(self.path, self.tree, checked=False)
+
     def close(self) -> None:
         """Close the files behind the store."""
         self.tree.close()
@@ -285,13 +289,13 @@ def open_to_verify(path: Path) -> Store:
     NotAStore, StoreDamaged, MachineError
         As ``open_store``.
     """
-    store = _open(path, checked=False)
+    store = _open(path)
     try:
         _check_known(store)
     except BaseException:
         store.close()
         raise
-    return store
+    return store.to_verify()
 
 
 def open_same(path: Path, digest: str, *, allow_incomplete: bool = False) -> Store:
@@ -331,7 +335,7 @@ def is_ours(path: Path) -> bool:
         return "s2ct_layout_version" in store.attributes
 
 
-def _open(path: Path, *, checked: bool = True) -> Store:
+def _open(path: Path) -> Store:
     try:
         there = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -339,10 +343,10 @@ def _open(path: Path, *, checked: bool = True) -> Store:
     except OSError as error:
         raise from_os_error(error, str(path)) from error
     if stat.S_ISDIR(there.st_mode):
-        return Store(path, ZarrTree(path), checked=checked)
+        return Store(path, ZarrTree(path))
     if not stat.S_ISREG(there.st_mode):  # opening a pipe would wait for who writes into it
         raise NotAStore("this is neither a folder nor a file", where=str(path))
-    return Store(path, Hdf5Tree(path), checked=checked)
+    return Store(path, Hdf5Tree(path))
 
 
 def _check_known(store: Store) -> None:

@@ -72,8 +72,8 @@ class Unit:
         StoreDamaged
             If what is stored is missing or not what was written.
         """
-        if array not in self._columns.names():
-            raise KeyError(f"{self.name} has no array {array!r}; it has {', '.join(self._columns.names())}")
+        if array not in self._columns.names:
+            raise KeyError(f"{self.name} has no array {array!r}; it has {', '.join(self._columns.names)}")
         table = self._columns.table(array)
         if array == IMAGE.name:
             return Array(table, lambda key: read_rows(key, table.shape[0], self.images))

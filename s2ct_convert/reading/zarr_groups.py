@@ -145,7 +145,7 @@ class ZarrTree:
             groups = [name for name, node in self._copies.items() if node.get("node_type") == "group"]
         else:
             groups = [path.parent.relative_to(self._path).as_posix() for path in self._path.glob(f"*/*/{METADATA}")]
-        found = [name.split("/") for name in groups if name.count("/") == 1]
+        found = [name.split("/") for name in groups if name.count("/") == 1 and not name.startswith("index/")]
         return sorted(UnitName(*parts) for parts in found if not any(part.startswith(".") for part in parts))
 
     def group(self, name: str) -> ZarrGroup:

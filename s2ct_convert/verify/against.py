@@ -59,6 +59,7 @@ def verify_against(
     SourceError
         If a source is damaged.
     """
+    store = store.to_verify()
     found = find_sources(sources)
     for unusable in found.unusable:
         raise unusable.error

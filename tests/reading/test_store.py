@@ -238,9 +238,8 @@ class TestOpening:
 
     def test_a_linked_store_without_its_units_says_what_is_missing(self, made, tmp_path):
         alone = shutil.copy(made["linked"], tmp_path)
-        with pytest.raises(
-            StoreDamaged, match=r"unit train/49RGN is missing(.|\n)*keep made\.h5\.units beside made\.h5"
-        ):
+        message = r"unit train/49RGN is missing(.|\n)*keep made\.h5\.units beside made\.h5"
+        with pytest.raises(StoreDamaged, match=message):
             open_store(alone)
 
 
