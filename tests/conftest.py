@@ -117,14 +117,21 @@ def made(made_sources: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Of mutated stores: how many were found, and how many were as good as before to every reader."""
+    """Of mutated stores: how many were found, and how many were as good as before to every reader.
+
+    Of damaged ones: how many answers were right, and how many were refused.
+    """
     totals: dict[str, list[int]] = {}
+    damage: dict[str, list[int]] = {}
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
-            if name == "mutations":
+            if name in ("mutations", "damage"):
                 what, *counts = value
-                totals[what] = [a + b for a, b in zip(totals.get(what, [0, 0]), counts, strict=True)]
+                sums = totals if name == "mutations" else damage
+                sums[what] = [a + b for a, b in zip(sums.get(what, [0, 0]), counts, strict=True)]
     for what, (found, harmless) in sorted(totals.items()):
         terminalreporter.write_line(
             f"{what}: {found} of {found + harmless} found, {harmless} change nothing a reader gets"
         )
+    for what, (right, refused) in sorted(damage.items()):
+        terminalreporter.write_line(f"{what}: {right:,} answers right, {refused:,} refused, 0 wrong")

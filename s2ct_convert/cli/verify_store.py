@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from ..verify.store import StoreReport
 
 
+_ANEW = "convert what is named again, to another place or with s2ct convert --overwrite"
+# Nothing is known of the rest of the store: it may all be well.
+_UNOPENED = "restore the file that is named from a copy, or convert again to another place"
+
+
 @click.command(short_help="Check a store against itself, and against its sources.")
 @click.argument("path", type=options.ANY_PATH, metavar="STORE")
 @click.argument("more", type=options.ANY_PATH, nargs=-1, metavar="[--against SOURCE...]")
@@ -99,20 +104,20 @@ def store(
         raise Difference(
             f"{plural(len(findings), 'difference')} found",
             where=str(path),
-            todo="make the units named anew: delete the store and convert again, or s2ct convert --overwrite",
+            todo=_ANEW if report.opened else _UNOPENED,
         )
 
 
 def _compare(path: Path, against: tuple[Path, ...], jobs: int, quiet: bool) -> tuple[int, list[Finding]]:
     """Number of examples that were compared, and differences."""
     from ..durable import size_of
-    from ..reading.store import open_store
+    from ..reading.store import open_to_verify
     from ..show.bar import file_progress
     from ..verify.against import verify_against
 
     total = sum(size_of(one) for one in against if one.exists())
     with (
-        open_store(path, allow_incomplete=True) as opened,
+        open_to_verify(path) as opened,
         file_progress("comparing", total, quiet=quiet) as progress,
     ):
         comparisons = verify_against(opened, against, progress.advance, jobs=jobs)

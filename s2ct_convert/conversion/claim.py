@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..durable import sweep
-from ..errors import DestinationExists
+from ..errors import DestinationExists, StoreDamaged
 from ..reading.store import is_ours
 from ..store.container import Container
 from .events import Note, OnEvent
@@ -24,14 +24,17 @@ def claim(container: Container, ledger: Ledger, options: Options, *, overwrite: 
     Raises
     ------
     DestinationExists
+    MachineError
+        If what is there cannot be looked into: nothing is deleted then, whatever was asked for.
     """
     store = container.path
     for path in (store, ledger.path):
         sweep(path.parent, path.name)
     if overwrite:
-        if container.exists() and not (ledger.exists() or _may_be_deleted(store)):
+        ours = _may_be_deleted(store)
+        if container.exists() and not (ledger.exists() or ours):
             raise DestinationExists(
-                "what is there is no store of ours, and is not deleted",
+                "what is there is not known to be a store of ours, and is not deleted",
                 where=str(store),
                 todo="choose another destination, or move it away",
             )
@@ -84,7 +87,11 @@ def _wait_for_makers(ledger: Ledger, on_event: OnEvent) -> None:
 
 
 def _may_be_deleted(store: Path) -> bool:
-    return _is_empty_folder(store) or is_ours(store)
+    """Whether what is there is known to be ours; what is too damaged to tell is not."""
+    try:
+        return _is_empty_folder(store) or is_ours(store)
+    except StoreDamaged:
+        return False
 
 
 def _is_empty_folder(path: Path) -> bool:

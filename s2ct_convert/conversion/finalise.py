@@ -17,7 +17,7 @@ from ..names import UnitName, printable
 from ..reading.store import open_store
 from ..store.container import Container
 from ..store.digest import TABLES_DIGEST, store_digest, tables_digest
-from ..store.groups import Group, make_group, tables_of
+from ..store.groups import Content, make_content, tables_of
 from ..store.layout import LABELS, STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays, root_attributes
 from ..version import __version__
 from .events import Finalising, OnEvent
@@ -53,7 +53,7 @@ def finished(store: Path) -> dict[str, Any] | None:
     try:
         with open_store(store, allow_incomplete=True) as opened:
             return opened.attributes if opened.finished else None
-    except (Incomplete, NotAStore, StoreDamaged):
+    except (Incomplete, NotAStore, StoreDamaged):  # it is finalised anew
         return None
 
 
@@ -137,7 +137,7 @@ def expected_digest(ledger: Ledger, units: Sequence[UnitName]) -> str:
     return store_digest({record.unit: record.digest for record in records})
 
 
-def _index(container: Container, units: list[UnitName]) -> Group:
+def _index(container: Container, units: list[UnitName]) -> Content:
     """The index; units come sorted by split and tile, samples in a unit by localid."""
     parts: list[dict[str, npt.NDArray[np.generic]]] = []
     splits, tiles = (tuple(sorted(set(names))) for names in zip(*((u.split, u.tile) for u in units), strict=True))
@@ -162,7 +162,7 @@ def _index(container: Container, units: list[UnitName]) -> Group:
         )
     index = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     undated = bool((index["time_first"] == NO_DAY).any())
-    return make_group(index_arrays(splits, tiles, undated=undated), index, {}, {})
+    return make_content(index_arrays(splits, tiles, undated=undated), index, {}, {})
 
 
 def _first_last(

@@ -93,7 +93,7 @@ class Ledger:
                 "the ledger of the store cannot be read",
                 where=str(self._store),
                 found=repr(error),
-                todo="give --overwrite to start anew, or choose another destination",
+                todo="restore this file from a copy, or choose another destination",
             ) from error
 
     def record(self, unit: UnitName) -> UnitRecord | None:

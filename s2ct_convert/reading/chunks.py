@@ -8,44 +8,46 @@ from __future__ import annotations
 
 import os
 import struct
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import google_crc32c
 import h5py
 import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
-from numcodecs.blosc import Blosc
 from numcodecs.fletcher32 import Fletcher32
 
-from ..errors import NotAStore, StoreDamaged
-from ..store.codecs import BLOSC_FILTER
-
-if TYPE_CHECKING:
-    import zarr
+from ..errors import NotAStore, StoreDamaged, from_os_error
+from ..store.codecs import BLOSC_FILTER, unblosc, zarr_decode
+from ..store.hdf5_file import reading
+from ..store.layout import OBS_SHAPE
+from ..store.zarr_files import ArrayNode
 
 Pixels = npt.NDArray[np.uint16]
 Bytes = npt.NDArray[np.uint8]
 
 _ABSENT = 2**64 - 1  # offset and size of a chunk that is not in its shard (Zarr v3, sharding codec, 1.0)
-_CRC_OF_ALL = 0x48674BC7  # CRC-32C of any bytes followed by their own CRC-32C, little-endian
+_FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", BLOSC_FILTER: "blosc"}
 _DEFLATE, _SHUFFLE, _FLETCHER32 = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
 
 
 class Place(NamedTuple):
-    """Bytes of a file."""
+    """Bytes of a file: by its name, or of one that is open and stays what it is whatever gets its name."""
 
     file: str
     offset: int
     size: int
+    fd: int = -1
 
 
 class Chunks(Protocol):
     """The chunks of one ``image`` array, numbered from 0 along the observations."""
 
     chunk_obs: int
+    codec: str  # how they are packed, in words
 
     def place(self, number: int) -> Place:
         """Where a chunk lies.
@@ -54,6 +56,23 @@ class Chunks(Protocol):
         ------
         StoreDamaged
             If it, or what tells where it is, is missing or broken.
+        """
+
+    def check_all(self) -> None:
+        """See that every chunk is there, without reading any.
+
+        Raises
+        ------
+        StoreDamaged
+        """
+
+    def unchanged(self) -> None:
+        """See, once bytes were read, that they are of the array that was opened.
+
+        Raises
+        ------
+        StoreDamaged
+            If another one has been put in its place.
         """
 
     def decode(self, data: Bytes, out: Pixels) -> None:
@@ -67,12 +86,18 @@ class Chunks(Protocol):
 
 
 class ZarrChunks:
-    """Chunks in shards. The index of a shard (16 bytes a chunk) is read once and kept."""
+    """Chunks in shards. The index of a shard (16 bytes a chunk) is read once and kept.
 
-    def __init__(self, array: zarr.Array[Any], folder: Path) -> None:
-        metadata: Any = array.metadata.to_dict()
+    Parameters
+    ----------
+    node : ArrayNode
+    unchanged : callable
+        Raises ``StoreDamaged`` if the unit is not the one any more that was opened.
+    """
+
+    def __init__(self, node: ArrayNode, unchanged: Callable[[], None]) -> None:
         try:
-            (sharding,) = metadata["codecs"]
+            (sharding,) = node.codecs
             inner = sharding["configuration"]
             names = [codec["name"] for codec in inner["codecs"]]
             index_names = [codec["name"] for codec in inner["index_codecs"]]
@@ -81,23 +106,35 @@ class ZarrChunks:
                 ["bytes", "crc32c"],
                 "end",
             )
-        except (KeyError, ValueError):
+            sizes = tuple(inner["chunk_shape"])
+            known = known and sizes[1:] == OBS_SHAPE and sizes[0] > 0 and not node.chunk[0] % sizes[0]
+        except (KeyError, TypeError, ValueError, IndexError):
             known = False
         if not known:
-            raise _rewritten(folder)
-        self.chunk_obs: int = inner["chunk_shape"][0]
-        self._per_shard: int = metadata["chunk_grid"]["configuration"]["chunk_shape"][0] // self.chunk_obs
-        self._folder = folder
+            raise _rewritten(node.folder)
+        self.chunk_obs: int = sizes[0]
+        self.codec = " + ".join(_told(codec) for codec in inner["codecs"][1:])
+        self._per_shard: int = node.chunk[0] // self.chunk_obs
+        self._shards = -(-node.shape[0] // node.chunk[0])
+        self._folder, self.unchanged = node.folder, unchanged
         self._indices: dict[int, npt.NDArray[np.uint64]] = {}
+
+    def check_all(self) -> None:
+        """See that every shard is there with every chunk of it, by the indices alone."""
+        for shard in range(self._shards):
+            self._index(shard)
+
+    def _index(self, shard: int) -> npt.NDArray[np.uint64]:
+        if shard not in self._indices:
+            self._indices[shard] = self._read_index(shard)
+        return self._indices[shard]
 
     def _shard(self, number: int) -> str:
         return f"{self._folder}/c/{number}/0/0/0"
 
     def place(self, number: int) -> Place:
         shard, at = divmod(number, self._per_shard)
-        if shard not in self._indices:
-            self._indices[shard] = self._read_index(shard)
-        offset, size = self._indices[shard][at].tolist()
+        offset, size = self._index(shard)[at].tolist()
         if offset == _ABSENT:
             raise StoreDamaged(f"chunk {at} is not in this shard", where=self._shard(shard))
         return Place(self._shard(shard), offset, size)
@@ -110,8 +147,11 @@ class ZarrChunks:
                 end = file.seek(0, os.SEEK_END)
                 file.seek(max(0, end - length - 4))
                 data = file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            self.unchanged()
             raise StoreDamaged("this shard is missing", where=path) from None
+        except OSError as error:
+            raise from_os_error(error, path) from error
         if len(data) != length + 4:
             raise StoreDamaged("this shard is cut", where=path, found=f"{end:,} bytes")
         if struct.pack("<I", google_crc32c.value(data[:-4])) != data[-4:]:
@@ -119,34 +159,47 @@ class ZarrChunks:
         return np.frombuffer(data[:-4], "<u8").reshape(-1, 2)
 
     def decode(self, data: Bytes, out: Pixels) -> None:
-        if google_crc32c.value(data) != _CRC_OF_ALL:
-            raise ValueError("CRC-32C does not fit")
-        _unblosc(data[:-4], out)
+        zarr_decode(data, out)
 
 
 class Hdf5Chunks:
-    """Chunks of an HDF5 dataset. The map is read once, with one walk over the tree of chunks."""
+    """Chunks of an HDF5 dataset. The map is read once, with one walk over the tree of chunks.
+
+    Bytes are read from the file that h5py has open, not from what has its name later.
+    """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
-        self.chunk_obs: int = dataset.chunks[0]
         self._file: str = dataset.file.filename  # of a linked unit: that of the unit
+        with reading(self._file, f"the map of the chunks of {dataset.name}"):
+            self._read_map(dataset)
+
+    def _read_map(self, dataset: h5py.Dataset) -> None:
         plist = dataset.id.get_create_plist()
         filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+        if dataset.chunks is None or dataset.chunks[1:] != OBS_SHAPE:
+            raise _rewritten(Path(self._file))
+        self.chunk_obs: int = dataset.chunks[0]
+        self.codec = " + ".join(_FILTERS.get(number, str(number)) for number in filters)
         unpackers: dict[tuple[int, ...], Callable[[Any, Pixels], None]] = {
             (_SHUFFLE, _DEFLATE, _FLETCHER32): _inflate,
-            (BLOSC_FILTER, _FLETCHER32): _unblosc,
+            (BLOSC_FILTER, _FLETCHER32): unblosc,
         }
         if tuple(filters) not in unpackers:
             raise _rewritten(Path(self._file))
         self._unpack = unpackers[tuple(filters)]
         self._offsets = np.full(-(-len(dataset) // self.chunk_obs), -1, np.int64)
         self._sizes = np.zeros(len(self._offsets), np.int64)
-        try:
-            dataset.id.chunk_iter(self._add)
-        except (RuntimeError, OSError) as error:
-            raise StoreDamaged(
-                "the map of the chunks of image cannot be read", where=self._file, found=str(error)
-            ) from error
+        dataset.id.chunk_iter(self._add)
+        self._fd = os.dup(dataset.file.id.get_vfd_handle())
+        weakref.finalize(self, os.close, self._fd)
+
+    def unchanged(self) -> None:
+        """It is: the file is open."""
+
+    def check_all(self) -> None:
+        """See that every chunk is there, by the map alone."""
+        for number in range(len(self._offsets)):
+            self.place(number)
 
     def _add(self, chunk: Any) -> None:
         number = chunk.chunk_offset[0] // self.chunk_obs
@@ -156,7 +209,7 @@ class Hdf5Chunks:
     def place(self, number: int) -> Place:
         if self._offsets[number] < 0:
             raise StoreDamaged(f"chunk {number} of image is missing", where=self._file)
-        return Place(self._file, int(self._offsets[number]), int(self._sizes[number]))
+        return Place(self._file, int(self._offsets[number]), int(self._sizes[number]), self._fd)
 
     def decode(self, data: Bytes, out: Pixels) -> None:
         try:
@@ -166,17 +219,12 @@ class Hdf5Chunks:
         self._unpack(packed, out)
 
 
-def open_chunks(array: Any, folder: Path) -> Chunks:
-    """The chunks of an ``image`` array; ``folder`` is that of a Zarr array.
-
-    Raises
-    ------
-    NotAStore
-        If another program has stored it anew with other codecs.
-    StoreDamaged
-        If the map of an HDF5 dataset cannot be read.
-    """
-    return Hdf5Chunks(array) if isinstance(array, h5py.Dataset) else ZarrChunks(array, folder)
+def _told(codec: dict[str, Any]) -> str:
+    """A codec of Zarr with what matters of it."""
+    given = codec.get("configuration", {})
+    if codec["name"] != "blosc":
+        return str(codec["name"])
+    return f"blosc({given.get('cname')} {given.get('clevel')}, {given.get('shuffle')})"
 
 
 def _rewritten(where: Path) -> NotAStore:
@@ -185,17 +233,6 @@ def _rewritten(where: Path) -> NotAStore:
         where=str(where),
         todo="if another program has stored it anew, read it with zarr or h5py",
     )
-
-
-def _unblosc(packed: Any, out: Pixels) -> None:
-    # Blosc writes as much as its own header says: that must be the room there is.
-    head = memoryview(packed)[:16].tobytes()
-    if len(head) < 16 or struct.unpack_from("<I", head, 4)[0] != out.nbytes:
-        raise ValueError("this is no Blosc frame of a chunk")
-    try:
-        Blosc().decode(packed, out)
-    except RuntimeError as error:
-        raise ValueError(str(error)) from None
 
 
 def _inflate(packed: Any, out: Pixels) -> None:

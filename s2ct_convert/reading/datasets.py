@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingPackage
-from ..store.layout import IMAGE
+from .hdf5_groups import Hdf5Group
 from .unit import Unit
 
 if TYPE_CHECKING:
@@ -16,21 +16,24 @@ if TYPE_CHECKING:
 
 def open_dataset(path: Path, format: str, unit: Unit) -> xarray.Dataset:
     """One unit; read lazily."""
+    _check(unit)
     dataset: xarray.Dataset
-    if format == "zarr":
-        dataset = _xarray().open_zarr(path, group=str(unit.name), consolidated=True, chunks=None)
+    if isinstance(unit.group, Hdf5Group):
+        group = unit.group.node.name
+        dataset = _xarray().open_dataset(unit.group.file, group=group, engine="h5netcdf")
     else:
-        file, group = _hdf5_place(unit)
-        dataset = _xarray().open_dataset(file, group=group, engine="h5netcdf")
+        dataset = _xarray().open_zarr(path, group=str(unit.name), consolidated=True, chunks=None)
     return dataset
 
 
 def open_datatree(path: Path, format: str, units: Mapping[str, Unit]) -> xarray.DataTree:
     """All units and the index; read lazily."""
+    for unit in units.values():
+        _check(unit)
     tree: xarray.DataTree
     if format == "zarr":
         tree = _xarray().open_datatree(path, engine="zarr", consolidated=True)
-    elif all(_hdf5_place(unit)[0] == str(path) for unit in units.values()):
+    elif all(_hdf5_file(unit) == str(path) for unit in units.values()):
         tree = _xarray().open_datatree(path, engine="h5netcdf")
     else:  # h5netcdf does not follow external links
         groups = {name: open_dataset(path, format, unit) for name, unit in units.items()}
@@ -40,10 +43,16 @@ def open_datatree(path: Path, format: str, units: Mapping[str, Unit]) -> xarray.
     return tree
 
 
-def _hdf5_place(unit: Unit) -> tuple[str, str]:
-    """The file and the group a unit is in: its own file if the store is a linked one."""
-    image = unit[IMAGE.name]
-    return image.file.filename, image.parent.name
+def _check(unit: Unit) -> None:
+    """See that all of a unit is there, small arrays by their digest: zarr-python gives zeros for what is missing."""
+    _ = unit.localid
+    unit.chunks.check_all()
+
+
+def _hdf5_file(unit: Unit) -> str:
+    """The file a unit is in: its own if the store is a linked one."""
+    assert isinstance(unit.group, Hdf5Group)
+    return unit.group.file
 
 
 def _xarray() -> Any:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import StoreDamaged
+from ..errors import StoreDamaged, from_os_error
 from ..store.layout import OBS_SHAPE
 from . import threads
 from .chunks import Bytes, Chunks, Pixels, Place
@@ -120,9 +120,19 @@ class Images:
         if read:
             yield read
 
+    def _bytes(self, place: Place) -> Bytes:
+        """Bytes of the array that was opened, whatever stands under its name by now."""
+        try:
+            data = _read_bytes(place)
+        except StoreDamaged:
+            self._chunks.unchanged()
+            raise
+        self._chunks.unchanged()
+        return data
+
     def _decode(self, read: _Read, pieces: dict[int, list[_Piece]]) -> None:
         first, last = read.places[0], read.places[-1]
-        data = _read_bytes(Place(first.file, first.offset, last.offset + last.size - first.offset))
+        data = self._bytes(first._replace(size=last.offset + last.size - first.offset))
         size, spare = self._chunks.chunk_obs, None
         for number, place in zip(read.numbers, read.places, strict=True):
             begin = place.offset - first.offset
@@ -161,13 +171,21 @@ def _read_bytes(place: Place) -> Bytes:
         _scratch.memory = np.empty(max(place.size, READ_BYTES), np.uint8)
     data: Bytes = _scratch.memory[: place.size]
     try:
-        fd = os.open(place.file, os.O_RDONLY)
-    except FileNotFoundError:
+        got = _read_into(data, place)
+    except (FileNotFoundError, NotADirectoryError):
         raise StoreDamaged("this file is missing", where=place.file) from None
-    try:
-        got = os.preadv(fd, [data.data], place.offset)
-    finally:
-        os.close(fd)
+    except OSError as error:
+        raise from_os_error(error, place.file) from error
     if got != place.size:
         raise StoreDamaged("this file is cut", where=place.file, expected=f"{place.offset + place.size:,} bytes")
     return data
+
+
+def _read_into(data: Bytes, place: Place) -> int:
+    if place.fd >= 0:
+        return os.preadv(place.fd, [data.data], place.offset)
+    fd = os.open(place.file, os.O_RDONLY)
+    try:
+        return os.preadv(fd, [data.data], place.offset)
+    finally:
+        os.close(fd)

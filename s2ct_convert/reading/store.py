@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -10,18 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import h5py
-import numpy as np
 import numpy.typing as npt
 
-from ..errors import Incomplete, NotAStore, PartialStoreWarning
-from ..names import UnitName, is_split, is_tile
-from ..store.codecs import BLOSC_FILTER
-from ..store.hdf5_file import get_attributes, need_blosc
-from ..store.layout import IMAGE, LAYOUT_VERSION, READABLE_LAYOUTS, STATE_COMPLETE, STATE_PARTIAL
+from ..errors import Incomplete, NotAStore, PartialStoreWarning, StoreDamaged, from_os_error
+from ..store.digest import Table, store_digest
+from ..store.layout import LAYOUT_VERSION, READABLE_LAYOUTS, STATE_COMPLETE, STATE_PARTIAL
+from .groups import Tree, check_digest, read_all
+from .hdf5_groups import Hdf5Tree
 from .select import Selection
-from .table import Dates, Labels, Names, Numbers, Samples, make_samples
+from .table import Dates, Labels, Names, Numbers, Samples, flag_meanings, make_samples
 from .unit import Unit
+from .zarr_groups import ZarrTree
 
 if TYPE_CHECKING:
     import xarray
@@ -33,12 +33,12 @@ class Store:
     It can be pickled: the other process opens it anew. Reading in several threads, and in forked processes, is safe.
     """
 
-    def __init__(self, path: Path, format: str, root: Any, attributes: dict[str, Any]) -> None:
-        self.path, self.format, self.attributes = path, format, attributes
-        self.root = root
+    def __init__(self, path: Path, tree: Tree, *, checked: bool = True) -> None:
+        self.path, self.format, self.attributes = path, tree.format, tree.attributes
+        self.tree, self._checked = tree, checked
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open_again, (str(self.path.absolute()), not self.finished)
+        return _open_again, (str(self.path.absolute()), not self.finished, self.digest)
 
     def __repr__(self) -> str:
         return f"<Store {self.path} ({self.format}): {', '.join(self.units)}>"
@@ -73,37 +73,50 @@ class Store:
 
     @cached_property
     def units(self) -> Mapping[str, Unit]:
-        """Units by name (``train/50SMG``), sorted."""
-        names = [UnitName(split, tile) for split in self._split_groups() for tile in self.root[split] if is_tile(tile)]
-        return {str(name): self._unit(name) for name in sorted(names)}
+        """Units by name (``train/50SMG``), sorted.
 
-    def _split_groups(self) -> list[str]:
-        """Groups of the root that are splits; those of a Zarr store without consolidated metadata are on disk."""
-        if isinstance(self.root, h5py.Group):
-            return [name for name in self.root if is_split(name) and isinstance(self.root[name], h5py.Group)]
-        if self.root.metadata.consolidated_metadata is not None:
-            return [name for name in self.root.group_keys() if is_split(name)]
-        return [path.name for path in self.path.iterdir() if is_split(path.name) and path.name in self.root]
+        Raises
+        ------
+        StoreDamaged
+            If some are missing, or are not those the store was made of.
+        """
+        found = {}
+        for name in self.tree.units():
+            group = self.tree.group(str(name))
+            found[str(name)] = Unit(name, group, layout=self.layout, checked=self._checked)
+        if self.finished and self._checked:
+            self._check_units(found)
+        return found
 
-    def _unit(self, name: UnitName) -> Unit:
-        try:
-            group = self.root[str(name)]
-        except KeyError as error:  # a linked store whose folder of units is not beside it
-            raise NotAStore(
-                f"the file of unit {name} is missing",
+    def _check_units(self, units: Mapping[str, Unit]) -> None:
+        """The digest of the store is that of its units, so this finds one that is missing, added or replaced."""
+        number = self.attributes.get("number_of_units")
+        if number != len(units):
+            raise StoreDamaged(
+                "the store has not the units it was made of",
                 where=str(self.path),
-                found=str(error).strip("'\""),
-                todo=f"keep {self.path.name}.units beside {self.path.name}",
-            ) from error
-        # The root attributes of a linked unit's own file are the unit's.
-        attributes = get_attributes(group) if isinstance(group, h5py.Group) else dict(group.attrs)
-        return Unit(name, group, attributes, self.path / str(name), self.layout)
+                expected=f"{number} units",
+                found=f"{len(units)}: {', '.join(units)}",
+            )
+        try:
+            digest = store_digest({name: unit.digest for name, unit in units.items()})
+        except ValueError:
+            digest = "units with digests that are none"
+        if digest != self.digest:
+            raise StoreDamaged(
+                "the units are not those the store was made of",
+                where=str(self.path),
+                expected=self.digest,
+                found=digest,
+                todo="if another program makes the store anew, wait for it to end and open the store again",
+            )
 
     def __getitem__(self, name: str) -> Unit:
+        units = self.units
         try:
-            return self.units[name]
+            return units[name]
         except KeyError:
-            raise KeyError(f"{self.path} has no unit {name!r}; it has {', '.join(self.units)}") from None
+            raise KeyError(f"{self.path} has no unit {name!r}; it has {', '.join(units)}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.units)
@@ -114,25 +127,38 @@ class Store:
     def __contains__(self, name: object) -> bool:
         return name in self.units
 
+    def _index(self) -> dict[str, Table]:
+        """The arrays of the index; Incomplete if there is none yet, StoreDamaged if they are not what was written."""
+        if not self.finished:
+            raise Incomplete("a store has no index before its conversion has finished", where=str(self.path))
+        group = self.tree.group("index")
+        tables = read_all(group)
+        if self._checked:
+            check_digest(group.where, self.attributes, tables)
+        return {table.name: table for table in tables}
+
     @property
     def index(self) -> dict[str, npt.NDArray[Any]]:
-        """The arrays of the index, one row per sample of the whole store."""
-        group = self.root["index"]
-        return {name: np.asarray(group[name][...]) for name in _array_names(group)}
+        """The arrays of the index, one row per sample of the whole store.
 
-    @property
+        Raises
+        ------
+        Incomplete
+            If the store has no index yet.
+        StoreDamaged
+            If it is not the one that was written with the store.
+        """
+        return {name: table.data for name, table in self._index().items() if table.data is not None}
+
+    @cached_property
     def tiles(self) -> tuple[str, ...]:
         """Names of the tiles that ``index["tile"]`` numbers."""
-        return self._flags("tile")
+        return flag_meanings(self._index()["tile"])
 
-    @property
+    @cached_property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits that ``index["split"]`` numbers."""
-        return self._flags("split")
-
-    def _flags(self, array: str) -> tuple[str, ...]:
-        meanings = self.root["index"][array].attrs["flag_meanings"]
-        return tuple((meanings.decode() if isinstance(meanings, bytes) else str(meanings)).split())
+        return flag_meanings(self._index()["split"])
 
     @cached_property
     def samples(self) -> Samples:
@@ -142,10 +168,10 @@ class Store:
         ------
         Incomplete
             If the store has no index yet.
+        StoreDamaged
+            If it is not the one that was written with the store.
         """
-        if not self.finished:
-            raise Incomplete("a store has no index before its conversion has finished", where=str(self.path))
-        return make_samples(self.index, self.splits, self.tiles)
+        return make_samples(self._index())
 
     def select(
         self,
@@ -188,10 +214,14 @@ class Store:
     def to_xarray(self, unit: str) -> xarray.Dataset:
         """A unit as xarray opens it: arrays are read when they are used.
 
+        Whether all of it is there is looked at now; what is lost later reads as zeros.
+
         Raises
         ------
         KeyError
             If there is no such unit.
+        StoreDamaged
+            If a part of it is missing.
         MissingPackage
             If xarray is not installed.
         """
@@ -200,10 +230,12 @@ class Store:
         return open_dataset(self.path, self.format, self[unit])
 
     def to_datatree(self) -> xarray.DataTree:
-        """The whole store as xarray opens it.
+        """The whole store as xarray opens it, looked at as by ``to_xarray``.
 
         Raises
         ------
+        StoreDamaged
+            If a part of it is missing.
         MissingPackage
             If xarray is not installed.
         """
@@ -211,10 +243,13 @@ class Store:
 
         return open_datatree(self.path, self.format, self.units)
 
+    def to_verify(self) -> Store:
+        """The same without comparing what is read with the digests: verification says what differs."""
+        return Store(self.path, self.tree, checked=False)
+
     def close(self) -> None:
-        """Close the file behind the store."""
-        if isinstance(self.root, h5py.File):
-            self.root.close()
+        """Close the files behind the store."""
+        self.tree.close()
 
     def __enter__(self) -> Store:
         return self
@@ -223,13 +258,6 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _array_names(group: Any) -> list[str]:
-    if isinstance(group, h5py.Group):
-        # Dimensions without coordinates are datasets too in netCDF-4; they have the name of an axis.
-        return [name for name in group if not group[name].is_scale]
-    return sorted(name for name, _ in group.arrays())
 
 
 def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) -> Store:
@@ -250,98 +278,127 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
     Raises
     ------
     NotAStore
-        If there is no store of this layout.
+        If there is no store of a layout this version knows.
+    StoreDamaged
+        If there is one, and what is needed to open it is missing or broken.
     Incomplete
         If its conversion has not finished.
+    MachineError
+        If it cannot be looked into: no permission, too many open files, a file that another program has locked.
 
     Examples
     --------
     >>> store = open_store("sample.zarr")  # doctest: +SKIP
     >>> image, label, time, weight = store["train/50SMG"].sample(7)  # doctest: +SKIP
     """
-    store = _open(Path(path), allow_incomplete=allow_incomplete)
+    store = _open_known(Path(path), allow_incomplete=allow_incomplete)
     if store.lacks and not allow_incomplete:
         warnings.warn(f"{path} is partial: {store.lacks}", PartialStoreWarning, stacklevel=2)
     return store
 
 
-def _open(path: Path, *, allow_incomplete: bool) -> Store:
-    if not path.exists():
-        raise NotAStore("there is no such store", where=str(path), todo="check the path")
-    if path.is_dir():
-        store = _open_zarr(path)
-    elif h5py.is_hdf5(path):
-        store = _open_hdf5(path)
-    else:
-        raise NotAStore("this is neither a Zarr directory nor an HDF5 file", where=str(path))
+def _open_known(path: Path, *, allow_incomplete: bool) -> Store:
+    store = _open(path)
+    try:
+        _check_known(store)
+        if not (store.finished or allow_incomplete):
+            raise Incomplete(
+                "the conversion of this store has not finished",
+                where=str(path),
+                todo="run the command that made it again; it goes on where it stopped",
+            )
+        if store.format == "hdf5":
+            _ = store.units  # their files and filters
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def open_to_verify(path: Path) -> Store:
+    """Open a store, finished or not, without comparing what is read with the digests: verification says what differs.
+
+    Raises
+    ------
+    NotAStore, StoreDamaged, MachineError
+        As ``open_store``.
+    """
+    store = _open(path)
+    try:
+        _check_known(store)
+    except BaseException:
+        store.close()
+        raise
+    return store.to_verify()
+
+
+def open_same(path: Path, digest: str, *, allow_incomplete: bool = False) -> Store:
+    """Open a store again that had this content digest.
+
+    Raises
+    ------
+    StoreDamaged
+        If its content is another by now: what was read of it before would not fit.
+    """
+    store = _open_known(path, allow_incomplete=allow_incomplete)  # without a warning in every process
+    if store.digest != digest:
+        store.close()
+        raise StoreDamaged(
+            "the store has been replaced by another since it was first opened",
+            where=str(path),
+            expected=digest,
+            found=store.digest,
+            todo="open the new one from the beginning",
+        )
+    return store
+
+
+def is_ours(path: Path) -> bool:
+    """Whether something is a store of this program, in whatever state and of whatever version.
+
+    Raises
+    ------
+    StoreDamaged, MachineError
+        If that cannot be told, since it is damaged, locked or cannot be read.
+    """
+    try:
+        store = _open(path)
+    except NotAStore:
+        return False
+    with store:
+        return "s2ct_layout_version" in store.attributes
+
+
+def _open(path: Path) -> Store:
+    try:
+        there = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotAStore("there is no such store", where=str(path), todo="check the path") from None
+    except OSError as error:
+        raise from_os_error(error, str(path)) from error
+    if stat.S_ISDIR(there.st_mode):
+        return Store(path, ZarrTree(path))
+    if not stat.S_ISREG(there.st_mode):  # opening a pipe would wait for who writes into it
+        raise NotAStore("this is neither a folder nor a file", where=str(path))
+    return Store(path, Hdf5Tree(path))
+
+
+def _check_known(store: Store) -> None:
     version = store.attributes.get("s2ct_layout_version")
     if version is None or "state" not in store.attributes:
-        store.close()
-        raise NotAStore("this was not made by s2ct convert", where=str(path))
+        raise NotAStore("this was not made by s2ct convert", where=str(store.path))
     if version not in READABLE_LAYOUTS:
-        store.close()
         raise NotAStore(
             f"this store has layout version {version}",
-            where=str(path),
+            where=str(store.path),
             expected=f"layout version {' or '.join(map(str, READABLE_LAYOUTS))}, which this version of s2ct reads",
             todo="a newer s2ct wrote it: pip install --upgrade s2ct-convert" if _newer(version) else "",
         )
-    if not (store.finished or allow_incomplete):
-        store.close()
-        raise Incomplete(
-            "the conversion of this store has not finished",
-            where=str(path),
-            todo="run the command that made it again; it goes on where it stopped",
-        )
-    if store.format == "hdf5" and any(
-        _has_filter(store.root.get(f"{name}/{IMAGE.name}"), BLOSC_FILTER) for name in store.units
-    ):
-        need_blosc()
-    return store
 
 
 def _newer(version: Any) -> bool:
     return str(version).isdigit() and int(version) > LAYOUT_VERSION
 
 
-def _open_again(path: str, allow_incomplete: bool) -> Store:
-    return _open(Path(path), allow_incomplete=allow_incomplete)  # without a warning in every process
-
-
-def is_ours(path: Path) -> bool:
-    """Whether something is a store of this program, in whatever state and of whatever version."""
-    try:
-        store = _open_zarr(path) if path.is_dir() else _open_hdf5(path)
-    except (NotAStore, OSError):
-        return False
-    with store:
-        return "s2ct_layout_version" in store.attributes
-
-
-def _open_zarr(path: Path) -> Store:
-    if not (path / "zarr.json").exists():
-        raise NotAStore("this folder is no Zarr v3 group", where=str(path), found="no zarr.json in it")
-    import zarr  # slow to import, and HDF5 does without it
-
-    try:
-        root = zarr.open_group(path, mode="r", zarr_format=3)
-    except ValueError as error:  # an array, or metadata that is broken
-        raise NotAStore("this folder is no Zarr v3 group", where=str(path), found=str(error)) from error
-    return Store(path, "zarr", root, dict(root.attrs))
-
-
-def _open_hdf5(path: Path) -> Store:
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        if error.errno:  # the machine's word, not HDF5's
-            raise
-        raise NotAStore("HDF5 cannot open this file", where=str(path), found=str(error)) from error
-    return Store(path, "hdf5", file, get_attributes(file))
-
-
-def _has_filter(dataset: h5py.Dataset | None, number: int) -> bool:
-    if dataset is None:  # a damaged store: told where it is read
-        return False
-    plist = dataset.id.get_create_plist()
-    return any(plist.get_filter(i)[0] == number for i in range(plist.get_nfilters()))
+def _open_again(path: str, allow_incomplete: bool, digest: str) -> Store:
+    return open_same(Path(path), digest, allow_incomplete=allow_incomplete)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import StoreDamaged
 from ..missing import NO_DAY
+from ..store.digest import Table
 from ..store.layout import LABELS
 
 
@@ -28,6 +30,8 @@ def sample_dtype(splits: tuple[str, ...], tiles: tuple[str, ...]) -> np.dtype[np
         ]
     )
 
+
+INDEX_ARRAYS = ("split", "tile", "localid", "row_start", "row_size", "time_first", "time_last", "label_count")
 
 Names = str | Iterable[str] | None
 Numbers = int | Iterable[int] | None
@@ -111,8 +115,23 @@ class Samples:
         return Samples(rows[keep], self.splits, self.tiles)
 
 
-def make_samples(index: Mapping[str, npt.NDArray[Any]], splits: tuple[str, ...], tiles: tuple[str, ...]) -> Samples:
-    """The table from the arrays of the index."""
+def make_samples(index: Mapping[str, Table]) -> Samples:
+    """The table from the arrays of the index.
+
+    Raises
+    ------
+    StoreDamaged
+        If some are missing, or do not fit each other.
+    """
+    try:
+        splits, tiles = flag_meanings(index["split"]), flag_meanings(index["tile"])
+        data = {name: index[name].data for name in INDEX_ARRAYS}
+        return Samples(_rows(data, splits, tiles), splits, tiles)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise StoreDamaged("the arrays of the index do not fit each other", found=str(error)) from error
+
+
+def _rows(index: Mapping[str, Any], splits: tuple[str, ...], tiles: tuple[str, ...]) -> npt.NDArray[Any]:
     rows = np.zeros(len(index["localid"]), sample_dtype(splits, tiles))
     rows["split"] = np.array(splits)[index["split"]] if len(rows) else ""
     rows["tile"] = np.array(tiles)[index["tile"]] if len(rows) else ""
@@ -121,7 +140,12 @@ def make_samples(index: Mapping[str, npt.NDArray[Any]], splits: tuple[str, ...],
     for name in ("time_first", "time_last"):
         known = (index["row_size"] > 0) & (index[name] != NO_DAY)
         rows[name] = np.where(known, index[name].astype("M8[D]"), np.datetime64("NaT"))
-    return Samples(rows, splits, tiles)
+    return rows
+
+
+def flag_meanings(table: Table) -> tuple[str, ...]:
+    """The words that the numbers of an array stand for (CF 3.5)."""
+    return tuple(str(table.attributes["flag_meanings"]).split())
 
 
 def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:

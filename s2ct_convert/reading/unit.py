@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import NotAStore
+from ..errors import NotAStore, StoreDamaged
 from ..missing import NO_DAY
 from ..names import UnitName
 from ..published import PublishedFeature
 from ..store.groups import unit_form
-from ..store.hdf5_file import get_attributes
 from ..store.layout import IMAGE, PUBLISHED, UnitForm
-from .chunks import open_chunks
+from .arrays import Array, Columns, read_rows
+from .chunks import Chunks
+from .groups import Group, recorded_digest
 from .images import Images, New, Task
 
 
@@ -56,24 +55,42 @@ def to_dates(time: npt.NDArray[np.int32]) -> npt.NDArray[np.datetime64]:
 
 
 class Unit:
-    """One split of one tile. ``unit["image"]`` and so on are the arrays of the container, read when sliced.
+    """One split of one tile. ``unit["image"]`` and so on are its arrays, read when sliced.
 
     Attributes
     ----------
     name : UnitName
     attributes : dict
-        What is known of the source, and the content digest.
+        What is known of the source, and the digests.
+    group : Group
+        What it is read from.
+    layout : int
+        Version of the layout of its store.
     """
 
-    def __init__(self, name: UnitName, group: Any, attributes: dict[str, Any], folder: Path, layout: int) -> None:
-        self.name, self.attributes, self._group, self._folder = name, attributes, group, folder
-        self.layout = layout
+    def __init__(self, name: UnitName, group: Group, *, layout: int, checked: bool = True) -> None:
+        self.name, self.attributes, self.group, self.layout = name, group.attributes, group, layout
+        self._columns = Columns(group, checked=checked)
 
     def __repr__(self) -> str:
         return f"<Unit {self.name}: {len(self.localid)} samples, {self.observations} observations>"
 
-    def __getitem__(self, array: str) -> Any:
-        return self._group[array]
+    def __getitem__(self, array: str) -> Array:
+        """An array by its name.
+
+        Raises
+        ------
+        KeyError
+            If the unit has no array of this name.
+        StoreDamaged
+            If what is stored is missing or not what was written.
+        """
+        if array not in self._columns.names:
+            raise KeyError(f"{self.name} has no array {array!r}; it has {', '.join(self._columns.names)}")
+        table = self._columns.table(array)
+        if array == IMAGE.name:
+            return Array(table, lambda key: read_rows(key, table.shape[0], self.images))
+        return Array(table, lambda key: self._columns.read(array)[key])
 
     @property
     def observations(self) -> int:
@@ -83,29 +100,29 @@ class Unit:
     @property
     def digest(self) -> str:
         """Content digest recorded when the unit was written."""
-        return str(self.attributes["content_digest"])
+        return recorded_digest(self.group)
 
-    @cached_property
+    @property
     def localid(self) -> npt.NDArray[np.int64]:
         """Samples, ascending, shape (samples,)."""
-        return np.asarray(self._group["localid"][...])
+        return self._columns.kept("localid")
 
-    @cached_property
+    @property
     def row_start(self) -> npt.NDArray[np.int64]:
         """Sample ``i`` has the observations ``row_start[i]`` to ``row_start[i + 1]``; shape (samples + 1,)."""
-        return np.asarray(self._group["row_start"][...])
+        return self._columns.kept("row_start")
 
-    @cached_property
+    @property
     def label(self) -> npt.NDArray[np.int8]:
-        """Labels of all observations, shape (obs,) or (obs, 6, 6)."""
-        return np.asarray(self._group["label"][...])
+        """Labels of all observations, shape (obs,) or (obs, k, k); -1 where there is none."""
+        return self._columns.kept("label")
 
-    @cached_property
+    @property
     def time(self) -> npt.NDArray[np.int32]:
-        """Days since 1970-01-01 of all observations, shape (obs,)."""
-        return np.asarray(self._group["time"][...])
+        """Days since 1970-01-01 of all observations, shape (obs,); -2^31 where there is no date."""
+        return self._columns.kept("time")
 
-    @cached_property
+    @property
     def date(self) -> npt.NDArray[np.int64]:
         """Dates of all observations as published, shape (obs,); -2^63 where the source has none.
 
@@ -115,47 +132,49 @@ class Unit:
             If the store has layout 1, which does not keep them.
         """
         if self.layout < 2:
-            raise NotAStore("a store of layout 1 does not keep dates as published", where=str(self._folder))
-        return np.asarray(self._group["date"][...])
+            raise NotAStore("a store of layout 1 does not keep dates as published", where=self.group.where)
+        return self._columns.kept("date")
 
     @cached_property
     def form(self) -> UnitForm:
         """The size of labels and whether dates are missing."""
-        return unit_form(self._group, self.layout)
+        label, time = self._columns.table("label"), self._columns.table("time")
+        return unit_form(label.shape, time.attributes, self.layout)
 
     @cached_property
     def published(self) -> Mapping[str, PublishedFeature]:
-        """What the arrays do not give back of the source, by name of its group in ``published``.
+        """What the arrays do not give back of the source, by the name of its group in ``published``.
 
         Examples
         --------
         >>> unit.published["labels"].get(17)  # bytes of example 17, None if they are in the arrays  # doctest: +SKIP
         """
-        if self.layout < 2 or PUBLISHED not in self._group:
-            return {}
-        group = self._group[PUBLISHED]
-        return {key: self._published(key, group[key]) for key in sorted(group)}
+        parts = [name.split("/") for name in self._columns.names]
+        return {key: self._published(key) for key in sorted({part[1] for part in parts if part[0] == PUBLISHED})}
 
-    def _published(self, key: str, group: Any) -> PublishedFeature:
-        data = group["data"]
-        attributes = get_attributes(data) if isinstance(data, h5py.Dataset) else dict(data.attrs)
-        return PublishedFeature(
-            key=key,
-            name=str(attributes["name"]),
-            kind=str(attributes["kind"]),
-            state=np.asarray(group["state"][...]),
-            offset=np.asarray(group["offset"][...]),
-            data=data,
-        )
+    def _published(self, key: str) -> PublishedFeature:
+        place = f"{PUBLISHED}/{key}"
+        data = self.group.table(f"{place}/data")
+        try:
+            name, kind = str(data.attributes["name"]), str(data.attributes["kind"])
+        except KeyError as error:
+            raise StoreDamaged(f"{place}/data has no attribute {error}", where=self.group.where) from None
+        state, offset = (self._columns.read(f"{place}/{array}") for array in ("state", "offset"))
+        return PublishedFeature(key, name, kind, state, offset, data.data)
 
-    @cached_property
+    @property
     def weight(self) -> npt.NDArray[np.float32]:
         """Weights of all observations, shape (obs,); NaN where the source has none."""
-        return np.asarray(self._group["weight"][...])
+        return self._columns.kept("weight")
+
+    @cached_property
+    def chunks(self) -> Chunks:
+        """Where the pixels are, and how they are packed."""
+        return self.group.chunks(IMAGE.name)
 
     @cached_property
     def _images(self) -> Images:
-        return Images(open_chunks(self._group[IMAGE.name], self._folder / IMAGE.name), self.observations)
+        return Images(self.chunks, self.observations)
 
     def images(self, ranges: Sequence[slice]) -> list[npt.NDArray[np.uint16]]:
         """Pixels of several ranges of observations, each (n, 4, 42, 42).

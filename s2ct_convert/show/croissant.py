@@ -21,6 +21,7 @@ from typing import Any
 from ..durable import beside, publish, remove, sync_tree
 from ..errors import DestinationExists
 from ..reading import threads
+from ..reading.hdf5_groups import Hdf5Group
 from ..reading.store import Store, open_store
 from ..store.layout import LABELS, UnitForm, unit_arrays
 from .croissant_terms import CONTEXT, FACTS, array_records, fields, inline_records
@@ -108,7 +109,7 @@ def store_files(store: Store) -> Iterator[Path]:
         yield from sorted(one for one in store.path.rglob("*") if one.is_file())
         return
     yield store.path
-    own = {Path(unit["image"].file.filename) for unit in store.units.values()}
+    own = {Path(unit.group.file) for unit in store.units.values() if isinstance(unit.group, Hdf5Group)}
     yield from sorted(own - {store.path})
 
 

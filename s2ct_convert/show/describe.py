@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +25,7 @@ from ..source.read import open_source
 from ..source.table import TableBuilder
 from ..source.unpackers import SIGNATURE
 from ..store.codecs import Deflate, find_codec
+from ..store.hdf5_file import is_hdf5
 from ..store.layout import LABELS
 from .notes import note_document
 
@@ -41,7 +41,7 @@ def describe(path: Path) -> Document:
         If it is nothing this program knows, or a damaged source.
     """
     ledger = Ledger(path)
-    if (path.is_dir() and (path / "zarr.json").exists()) or (path.is_file() and h5py.is_hdf5(path)):
+    if (path.is_dir() and (path / "zarr.json").exists()) or (path.is_file() and is_hdf5(path)):
         return _store(path, ledger)
     if ledger.exists():
         return _unfinished(path, ledger)
@@ -158,15 +158,7 @@ def _totals(units: list[Document]) -> Document:
 
 def _codec(store: Store) -> str:
     """Filters of the images, in the words of the container."""
-    images = next(iter(store.units.values()))["image"]
-    if isinstance(images, h5py.Dataset):
-        plist = images.id.get_create_plist()
-        names = [plist.get_filter(i) for i in range(plist.get_nfilters())]
-        return " + ".join(
-            {1: "deflate", 2: "shuffle", 3: "fletcher32", 32001: "blosc"}.get(f[0], str(f[0])) for f in names
-        )
-    inner = images.metadata.codecs[0].codecs
-    return " + ".join(_zarr_codec(codec.to_dict()) for codec in inner if codec.to_dict()["name"] != "bytes")
+    return next(iter(store.units.values())).chunks.codec
 
 
 def _planned_codec(options: Options) -> str:
@@ -177,13 +169,6 @@ def _planned_codec(options: Options) -> str:
     if options.format == "hdf5":
         return "blosc + fletcher32"
     return f"blosc({parameters.cname} {parameters.clevel}, {parameters.shuffle}) + crc32c"
-
-
-def _zarr_codec(codec: dict[str, Any]) -> str:
-    if codec["name"] != "blosc":
-        return str(codec["name"])
-    given = codec["configuration"]
-    return f"blosc({given['cname']} {given['clevel']}, {given['shuffle']})"
 
 
 def _archive(path: Path) -> Document:

@@ -142,3 +142,37 @@ def hdf5_chunk_codec(parameters: BloscParameters | Deflate) -> tuple[Encode, Dec
 
 def _chunk(data: Any) -> Chunk:
     return np.frombuffer(data, "<u2").reshape(CHUNK_OBS, 4, 42, 42)
+
+
+_CRC_OF_ALL = 0x48674BC7  # CRC-32C of any bytes followed by their own CRC-32C, little-endian
+
+
+def zarr_decode(data: Any, out: npt.NDArray[Any]) -> None:
+    """Decode a Zarr chunk, ``bytes -> blosc -> crc32c``, of any dtype into ``out``, C order.
+
+    Raises
+    ------
+    ValueError
+        If it does not fit its checksum or its frame, or is of another size than ``out``.
+    """
+    if len(data) < 4 or google_crc32c.value(data) != _CRC_OF_ALL:
+        raise ValueError("CRC-32C does not fit")
+    unblosc(data[:-4], out)
+
+
+def unblosc(packed: Any, out: npt.NDArray[Any]) -> None:
+    """Decode a Blosc frame that holds exactly ``out``.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    # Blosc writes as much as its own header says: that must be the room there is.
+    head = memoryview(packed)[:16].tobytes()
+    if len(head) < 16 or struct.unpack_from("<I", head, 4)[0] != out.nbytes:
+        raise ValueError("this is no Blosc frame of a chunk")
+    try:
+        Blosc().decode(packed, out)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..names import UnitName
 from .codecs import Codec, Decode, Encode
-from .groups import Group
+from .groups import Content
 
 
 class UnitTarget(Protocol):
@@ -29,7 +29,7 @@ class UnitTarget(Protocol):
     def read(self, number: int) -> bytes:
         """Encoded chunk ``number`` again."""
 
-    def finish(self, group: Group) -> None:
+    def finish(self, group: Content) -> None:
         """Write all the rest of the unit, sync and close."""
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class Container(Protocol):
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
         """Arrays of a published unit, whole."""
 
-    def finalise(self, units: Sequence[UnitName], index: Group, attributes: Mapping[str, Any], work: Path) -> None:
+    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
         """Write the index and the root; the store is complete when this returns. Can be run again at any time."""
 
     def tidy(self, units: Sequence[UnitName]) -> None:

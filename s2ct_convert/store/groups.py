@@ -1,4 +1,4 @@
-"""A group of a store as data: what is written, whatever the container."""
+"""What is written into a group of a store, whatever the container."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from .layout import PUBLISHED, ArraySpec, Attributes, UnitForm, published_arrays
 
 
 @dataclass(frozen=True)
-class Group:
+class Content:
     """Attributes, arrays with their values (anything that can be sliced), and groups inside."""
 
     arrays: Sequence[tuple[ArraySpec, Any]] = ()
     attributes: Attributes = field(default_factory=dict)
-    groups: Mapping[str, Group] = field(default_factory=dict)
+    groups: Mapping[str, Content] = field(default_factory=dict)
 
 
-def make_group(
-    specs: Iterable[ArraySpec], columns: Mapping[str, Any], attributes: Attributes, groups: Mapping[str, Group]
-) -> Group:
+def make_content(
+    specs: Iterable[ArraySpec], columns: Mapping[str, Any], attributes: Attributes, groups: Mapping[str, Content]
+) -> Content:
     """A group of these arrays, whose values are ``columns`` by name."""
-    return Group(tuple((spec, columns[spec.name]) for spec in specs), attributes, groups)
+    return Content(tuple((spec, columns[spec.name]) for spec in specs), attributes, groups)
 
 
-def published_groups(features: Sequence[PublishedFeature]) -> dict[str, Group]:
+def published_groups(features: Sequence[PublishedFeature]) -> dict[str, Content]:
     """The group ``published`` of a unit, by its name; nothing where there is nothing to keep."""
-    return {PUBLISHED: Group(groups={one.key: _published(one) for one in features})} if features else {}
+    return {PUBLISHED: Content(groups={one.key: _published(one) for one in features})} if features else {}
 
 
-def _published(feature: PublishedFeature) -> Group:
+def _published(feature: PublishedFeature) -> Content:
     columns = {"state": feature.state, "offset": feature.offset, "data": feature.data}
-    return make_group(published_arrays(feature.name, feature.kind), columns, {}, {})
+    return make_content(published_arrays(feature.name, feature.kind), columns, {}, {})
 
 
-def tables_of(group: Group, prefix: str = "") -> list[Table]:
+def tables_of(group: Content, prefix: str = "") -> list[Table]:
     """All arrays of a group and of the groups inside, as the tables digest takes them."""
     tables = [
         Table(prefix + spec.name, spec.dtype, spec.dims, tuple(data.shape), spec.attributes, data)
@@ -48,11 +48,6 @@ def tables_of(group: Group, prefix: str = "") -> list[Table]:
     return tables
 
 
-def unit_form(group: Any, layout: int | None = None) -> UnitForm:
-    """What arrays a unit of either container has, by those that are there; ``layout`` is that of its store."""
-    label = group["label"]
-    return UnitForm(
-        label_side=int(label.shape[1]) if label.ndim > 1 else 1,
-        undated="_FillValue" in group["time"].attrs,
-        layout=layout or (2 if "date" in group else 1),
-    )
+def unit_form(label_shape: Sequence[int], time: Attributes, layout: int) -> UnitForm:
+    """What arrays a unit has, by the shape of its labels and the attributes of its time."""
+    return UnitForm(label_shape[1] if len(label_shape) > 1 else 1, "_FillValue" in time, layout)

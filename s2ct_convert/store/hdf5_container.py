@@ -16,17 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree
+from ..errors import NotAStore, StoreDamaged
 from ..names import UnitName
 from .codecs import Codec, hdf5_chunk_codec
-from .groups import Group
+from .groups import Content
 from .hdf5_file import (
     append_chunk,
     create_images,
     disk_errors,
     get_attributes,
     need_blosc,
+    open_file,
     open_new,
     read_unit_group,
+    reading,
     set_attributes,
     write_group,
 )
@@ -74,9 +77,13 @@ class Hdf5Container:
         return self._in_store(unit)
 
     def _in_store(self, unit: UnitName) -> bool:
-        if not self.path.is_file() or not h5py.is_hdf5(self.path):
+        if not self.path.is_file():
             return False
-        with h5py.File(self.path, "r") as file:
+        try:
+            file = open_file(self.path)
+        except (NotAStore, StoreDamaged):
+            return False
+        with file, reading(self.path, f"the group {unit}"):
             is_here = isinstance(file.get(str(unit), getlink=True), h5py.HardLink)  # not a link to a file of its own
             return file.attrs.get("state") is not None and is_here
 
@@ -88,21 +95,25 @@ class Hdf5Container:
         return not self.linked and any(self.home(unit).exists() for unit in units)
 
     def digest(self, unit: UnitName) -> str | None:
-        with self._group(unit) as group:
+        with self._group(unit) as group, reading(group.file.filename, f"attributes of {unit}"):
             return get_attributes(group).get("content_digest")
 
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
-        with self._group(unit) as group:
+        with self._group(unit) as group, reading(group.file.filename, str(unit)):
             return {name: group[name][...] for name in names}
 
     @contextmanager
     def _group(self, unit: UnitName) -> Iterator[h5py.Group]:
         """A unit in its file, else in the store as it was."""
         home = self.home(unit)
-        with h5py.File(home if home.exists() else self.path, "r") as file:
-            yield file if home.exists() else file[str(unit)]
+        path = home if home.exists() else self.path
+        with open_file(path) as file:
+            if path != home:
+                with reading(path, str(unit)):
+                    file = file[str(unit)]
+            yield file
 
-    def finalise(self, units: Sequence[UnitName], index: Group, attributes: Mapping[str, Any], work: Path) -> None:
+    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
         remove(work)
         with disk_errors(work), open_new(work) as file, closing(WriteBehind(work)) as behind:
             for unit in units:
@@ -131,10 +142,13 @@ class Hdf5Container:
             images = source[IMAGE.name]
             copy = create_images(group, self.codec.parameters)
             for row in range(0, len(images), CHUNK_OBS):
-                _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
+                with reading(source.file.filename, IMAGE.name):
+                    _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
                 append_chunk(copy, chunk, min(CHUNK_OBS, len(images) - row))
                 behind.grew(len(chunk))
-            write_group(group, read_unit_group(source))
+            with reading(source.file.filename, str(unit)):
+                content = read_unit_group(source)
+            write_group(group, content)
 
     def destroy(self) -> None:
         remove(self.path)
@@ -160,7 +174,7 @@ class Hdf5Target:
         _, chunk = self._images.id.read_direct_chunk((number * CHUNK_OBS, 0, 0, 0))
         return bytes(chunk)
 
-    def finish(self, group: Group) -> None:
+    def finish(self, group: Content) -> None:
         with disk_errors(self.path):
             write_group(self._file, group)
             self._file.close()

@@ -17,9 +17,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..errors import WrongUsage
+from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage, from_os_error
 from .codecs import BLOSC_FILTER, CHUNK_BYTES, SHUFFLES, BloscParameters, Deflate
-from .groups import Group, unit_form
+from .groups import Content, unit_form
 from .layout import (
     CHUNK_OBS,
     IMAGE,
@@ -33,12 +33,97 @@ from .layout import (
 # v110 refuses to open a file whose writer died, where "earliest" gives half the data without a word.
 LIBVER = ("v110", "v110")
 _SMALL_ARRAYS = {"shuffle": True, "compression": "gzip", "compression_opts": 4, "fletcher32": True}
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# What h5py raises where stored bytes are not what HDF5 wrote; IndexError and the like come of numbers that are wrong.
+_UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SystemError)
 PURE_DIMENSION = "This is a netCDF dimension but not a netCDF variable. %10d"  # netCDF-4 file format, appendix
 
 
 def open_new(path: Path) -> h5py.File:
     """A new file; the caller has seen to it that nothing is there. To be used within :func:`disk_errors`."""
     return h5py.File(path, "x", libver=LIBVER)
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as an HDF5 file does, at any of the places where HDF5 looks for that.
+
+    Raises
+    ------
+    MachineError
+        If the file cannot be read. h5py's own question says no then.
+    """
+    try:
+        with open(path, "rb") as file:
+            for offset in (0, 512, 1024, 2048):
+                file.seek(offset)
+                if file.read(len(_SIGNATURE)) == _SIGNATURE:
+                    return True
+    except OSError as error:
+        raise from_os_error(error, str(path)) from error
+    return False
+
+
+def open_file(path: Path) -> h5py.File:
+    """Open an HDF5 file for reading.
+
+    Raises
+    ------
+    NotAStore
+        If it is no HDF5 file.
+    StoreDamaged
+        If it is one and HDF5 cannot open it: it is cut, or whoever wrote it has died.
+    MachineError
+        If nothing can be said of it: no permission, too many open files, a lock.
+    WrongUsage
+        If there is none.
+    """
+    if not is_hdf5(path):
+        raise NotAStore("this is neither a Zarr directory nor an HDF5 file", where=str(path))
+    with reading(path, "this file"):
+        return h5py.File(path, "r")
+
+
+@contextmanager
+def reading(path: str | Path, what: str) -> Iterator[None]:
+    """Raise whatever h5py raises where ``what`` of a file is read as an error of ours.
+
+    Raises
+    ------
+    StoreDamaged
+        If HDF5 finds something wrong with what is stored. h5py has half a dozen types for that.
+    MachineError
+        If the system does: then nothing is known of what is stored.
+    """
+    try:
+        yield
+    except S2ctError:
+        raise
+    except _UNREADABLE as error:
+        found = " ".join(str(error).strip("'\"").split())
+        if "unable to lock file" in found or "file locking disabled" in found:
+            raise _locked(path, found) from error
+        if number := re.search(r"\berrno = ([1-9]\d*)", found):
+            code = int(number[1])
+            raise from_os_error(OSError(code, os.strerror(code), str(path))) from error
+        if isinstance(error, OSError) and error.errno:
+            raise from_os_error(error, str(path)) from error
+        if "already open for write" in found:
+            raise StoreDamaged(
+                "a program has this file open to write it, or died while it wrote it",
+                where=str(path),
+                found=found,
+                todo="wait for that program to end; if there is none, the file was never finished",
+            ) from error
+        raise StoreDamaged(f"{what} cannot be read: HDF5 finds it damaged", where=str(path), found=found) from error
+
+
+def _locked(path: str | Path, found: str) -> MachineError:
+    return MachineError(
+        "this file cannot be locked: another program may have it open to write it, or the file system has no locks",
+        where=str(path),
+        found=found,
+        todo="wait for the other program to end; if there is none, set HDF5_USE_FILE_LOCKING=FALSE and try again",
+    )
 
 
 @contextmanager
@@ -93,7 +178,7 @@ def append_chunk(images: h5py.Dataset, chunk: bytes, rows: int) -> None:
     images.id.write_direct_chunk((n_obs, 0, 0, 0), chunk)
 
 
-def write_group(group: h5py.Group, content: Group) -> None:
+def write_group(group: h5py.Group, content: Content) -> None:
     """Small arrays, attributes and inner groups, and a dimension scale on every axis of every dataset."""
     specs = {spec.name: spec for spec, _ in content.arrays}
     for spec, data in content.arrays:
@@ -124,20 +209,21 @@ def _write_array(group: h5py.Group, spec: ArraySpec, data: Any) -> None:
     set_attributes(dataset, spec.attributes)
 
 
-def read_unit_group(group: h5py.Group) -> Group:
+def read_unit_group(group: h5py.Group) -> Content:
     """A unit but its images, to be written elsewhere."""
-    specs = unit_arrays(unit_form(group))
+    layout = 2 if "date" in group else 1
+    specs = unit_arrays(unit_form(group["label"].shape, group["time"].attrs, layout))
     inner = {key: _read_published(one) for key, one in group[PUBLISHED].items()} if PUBLISHED in group else {}
-    return Group(
+    return Content(
         tuple((spec, group[spec.name][...]) for spec in specs),
         get_attributes(group),
-        {PUBLISHED: Group(groups=inner)} if inner else {},
+        {PUBLISHED: Content(groups=inner)} if inner else {},
     )
 
 
-def _read_published(group: h5py.Group) -> Group:
+def _read_published(group: h5py.Group) -> Content:
     about = get_attributes(group["data"])
-    return Group(tuple((spec, group[spec.name]) for spec in published_arrays(about["name"], about["kind"])))
+    return Content(tuple((spec, group[spec.name]) for spec in published_arrays(about["name"], about["kind"])))
 
 
 def _scale(group: h5py.Group, dim: str, length: int) -> None:

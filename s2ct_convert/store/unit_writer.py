@@ -35,7 +35,7 @@ from .digest import (
     sample_digest,
     tables_digest,
 )
-from .groups import make_group, published_groups, tables_of
+from .groups import make_content, published_groups, tables_of
 from .layout import (
     BAND_DATA,
     CHUNK_OBS,
@@ -173,7 +173,7 @@ class UnitWriter:
         label = columns["label"]
         form = UnitForm(label.shape[1] if label.ndim > 1 else 1, bool((columns["time"] == NO_DAY).any()))
         groups = published_groups(table.published)
-        group = make_group(unit_arrays(form), {**columns, **BAND_DATA}, attributes, groups)
+        group = make_content(unit_arrays(form), {**columns, **BAND_DATA}, attributes, groups)
         image = Table(IMAGE.name, IMAGE.dtype, IMAGE.dims, (len(label), *OBS_SHAPE), IMAGE.attributes, None)
         attributes[TABLES_DIGEST] = tables_digest(attributes, [image, *tables_of(group)])
         self._writing.target.finish(group)

@@ -27,8 +27,9 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, write_atomic
 from ..names import UnitName, is_split
 from .codecs import BloscParameters, Codec, zarr_chunk_codec
-from .groups import Group
+from .groups import Content
 from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE
+from .zarr_files import METADATA, parse_node, read_array, read_node, read_stamped
 
 _SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
 _ABSENT = 2**64 - 1  # offset and size of a chunk that is not there
@@ -83,17 +84,17 @@ class ZarrContainer:
         return False  # a unit's place is in the store
 
     def digest(self, unit: UnitName) -> str | None:
-        attributes = json.loads((self.home(unit) / "zarr.json").read_bytes()).get("attributes", {})
-        return attributes.get("content_digest")  # type: ignore[no-any-return]
+        path = self.home(unit) / METADATA
+        digest = parse_node(read_stamped(path)[0], path, "group").get("attributes", {}).get("content_digest")
+        return None if digest is None else str(digest)
 
     def drop(self, unit: UnitName) -> None:
         remove(self.home(unit))
 
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
-        group = zarr.open_group(self.home(unit), mode="r", zarr_format=3)
-        return {name: np.asarray(group[name][...]) for name in names}  # type: ignore[index]
+        return {name: read_array(read_node(self.home(unit) / name)) for name in names}
 
-    def finalise(self, units: Sequence[UnitName], index: Group, attributes: Mapping[str, Any], work: Path) -> None:
+    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
         self.tidy(units)  # what lies about would become a part of the consolidated metadata
         remove(work)
         _write_group(work, self._parameters, index, n_obs=None)
@@ -173,7 +174,7 @@ class ZarrTarget:
         with open(self._shard(number), "rb") as file:
             return os.pread(file.fileno(), size, offset)
 
-    def finish(self, group: Group) -> None:
+    def finish(self, group: Content) -> None:
         if self._file is not None:
             self._end_shard()
         _write_group(self.path, self._parameters, group, n_obs=self._n_obs)
@@ -192,7 +193,7 @@ def _sync_and_close(file: BinaryIO) -> None:
         os.fsync(file.fileno())
 
 
-def _write_group(path: Path, parameters: BloscParameters, content: Group, *, n_obs: int | None) -> None:
+def _write_group(path: Path, parameters: BloscParameters, content: Content, *, n_obs: int | None) -> None:
     """A group with its small arrays; with ``n_obs`` also the metadata of ``image``, whose shards are there already."""
     group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(content.attributes))
     if n_obs is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..reading.store import Store, open_store
+from ..reading.store import Store, open_same, open_store
 from ..reading.table import Dates, Labels, Names, Numbers, Samples
 from ..reading.unit import Sample
 
@@ -35,8 +35,8 @@ class SampleDataset:
     ------
     KeyError
         If there is no such tile, split or class.
-    NotAStore, Incomplete
-        As ``open_store``.
+    NotAStore, StoreDamaged, Incomplete, MachineError
+        As ``open_store``. Items raise ``StoreDamaged`` too, through the workers of a DataLoader as well.
 
     Examples
     --------
@@ -57,6 +57,7 @@ class SampleDataset:
     ) -> None:
         self.path, self.transform = Path(path).absolute(), transform
         with open_store(path) as store:
+            self._digest = store.digest
             self.samples: Samples = store.samples.where(tile=tile, split=split, localid=localid, time=time, label=label)
         self._store: Store | None = None
         self._opened_in = 0
@@ -66,9 +67,15 @@ class SampleDataset:
 
     @property
     def store(self) -> Store:
-        """The store, opened in this process."""
+        """The store, opened in this process.
+
+        Raises
+        ------
+        StoreDamaged
+            If another store has taken its place since the dataset was made.
+        """
         if self._store is None or self._opened_in != os.getpid():
-            self._store, self._opened_in = open_store(self.path), os.getpid()
+            self._store, self._opened_in = open_same(self.path, self._digest), os.getpid()
         return self._store
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import WrongUsage
+from ..errors import StoreDamaged, WrongUsage
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..source.dates import LATEST, NONE
@@ -62,6 +62,7 @@ def verify_against(
     SourceError
         If a source is damaged.
     """
+    store = store.to_verify()
     found = find_sources(sources)
     for unusable in found.unusable:
         raise unusable.error
@@ -70,10 +71,19 @@ def verify_against(
             raise WrongUsage(f"the store has no unit {source.unit}", where=str(source.path))
     with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
         try:
-            return list(pool.map(lambda source: _compare(store[str(source.unit)], source, on_bytes), found.sources))
+            return list(pool.map(lambda source: _guarded(store[str(source.unit)], source, on_bytes), found.sources))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _guarded(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None) -> Comparison:
+    """A unit whose small arrays cannot be read is a difference; the others are compared all the same."""
+    try:
+        return _compare(unit, source, on_bytes)
+    except StoreDamaged as error:
+        what = f"it cannot be compared: {' '.join(str(error).split())}"
+        return Comparison(str(unit.name), 0, 0, "", (Finding(what, str(unit.name)),))
 
 
 def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None) -> Comparison:

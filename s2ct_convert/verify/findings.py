@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..errors import StoreDamaged
+
 # What h5py, zarr-python and its codecs raise where stored bytes cannot be decoded.
-UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError)
+UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, StoreDamaged)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import S2ctError
+from ..errors import MachineError, S2ctError
 from ..reading import threads
 from ..reading.unit import Unit
 from ..store.digest import UnitDigest, digest_columns, digest_sample
@@ -102,6 +102,8 @@ def _check(unit: Unit, block: _Block, crcs: npt.NDArray[np.uint32]) -> tuple[lis
     """Digests of the samples of a block (None if they cannot be read), and what is wrong."""
     try:
         (images,) = unit.images([block.rows])
+    except MachineError:  # nothing is known of what could not be read
+        raise
     except (S2ctError, OSError):
         return None, list(_unreadable(unit, block.rows))
     found = np.array([google_crc32c.value(image.tobytes()) for image in images], np.uint32)
@@ -126,6 +128,8 @@ def _unreadable(unit: Unit, rows: slice) -> Iterator[Finding]:
         end = min((at // CHUNK_OBS + 1) * CHUNK_OBS, rows.stop)
         try:
             unit.images([slice(at, end)])
+        except MachineError:
+            raise
         except S2ctError as error:
             # The text of damage in a chunk names rows of the chunk; those that were asked for are what is told here.
             what = f"image is damaged: {error.found}" if error.what.startswith("rows ") else error.what

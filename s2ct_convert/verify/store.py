@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..durable import beside
-from ..errors import NotAStore, S2ctError, WrongUsage
+from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage
 from ..missing import NO_DAY
 from ..names import UnitName
-from ..reading.store import Store, open_store
+from ..reading.hdf5_groups import Hdf5Tree
+from ..reading.store import Store, open_to_verify
 from ..reading.unit import Unit
 from ..store.digest import store_digest
 from ..store.layout import (
@@ -59,6 +60,8 @@ class StoreReport:
         Empty if nothing is wrong.
     remarks : list of str
         What a user should know that is not wrong: a partial store, and what it lacks.
+    opened : bool
+        Whether the store and its units could be opened. If not, nothing else was looked at.
     """
 
     path: Path
@@ -68,6 +71,7 @@ class StoreReport:
     checked: int = 0
     findings: list[Finding] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    opened: bool = False
 
     @property
     def ok(self) -> bool:
@@ -100,6 +104,8 @@ def verify_store(
     ------
     WrongUsage
         If there is nothing at ``path``, or a fraction is none.
+    MachineError
+        If the store cannot be looked at: a lock, no permission, an error of the disk. That says nothing of the store.
     """
     if not 0 < fraction <= 1:
         raise WrongUsage(f"a fraction of {fraction}", expected="more than 0, at most 1")
@@ -110,8 +116,8 @@ def verify_store(
             return report
         raise NotAStore("there is no such store", where=str(path), todo="check the path")
     try:
-        store = open_store(path, allow_incomplete=True)
-    except Exception as error:
+        store = open_to_verify(path)
+    except (NotAStore, StoreDamaged) as error:
         report.findings.append(Finding(f"it cannot be opened: {_told(error)}", file=str(path)))
         return report
     with store:
@@ -123,9 +129,12 @@ def verify_store(
             units = list(store.units.values())
             report.units, report.samples = len(units), sum(len(unit.localid) for unit in units)
             report.observations = sum(_count(unit) for unit in units)
+        except MachineError:
+            raise
         except Exception as error:
             report.findings.append(Finding(f"its units cannot be opened: {_told(error)}", file=str(path)))
             return report
+        report.opened = True
         if on_total:
             on_total(round(fraction * report.observations) * int(np.prod(OBS_SHAPE)) * 2)
         _Check(store, report, fraction, np.random.default_rng(seed), on_bytes).run(units)
@@ -164,6 +173,8 @@ class _Check:
         """Whatever the containers raise on bytes that are not what was written is a finding too."""
         try:
             self.report.findings.extend(check())
+        except MachineError:  # nothing is known of what could not be read
+            raise
         except Exception as error:
             self.report.findings.append(Finding(f"it cannot be read: {_told(error)}", unit))
 
@@ -171,11 +182,12 @@ class _Check:
         if self.store.format == "zarr":
             yield from check_zarr_tree(self.store, groups)
         else:
-            yield from check_hdf5_tree(self.store.root, groups)
+            assert isinstance(self.store.tree, Hdf5Tree)
+            yield from check_hdf5_tree(self.store.tree.file, groups)
 
     def _unit(self, unit: Unit, digests: dict[str, str]) -> Iterator[Finding]:
         name, specs = str(unit.name), _specs(unit)
-        tables = [*read_tables(unit, [spec.name for spec in specs]), *read_published(unit)]
+        tables = [*read_tables(unit.group, [spec.name for spec in specs]), *read_published(unit)]
         lengths = {
             "obs": _count(unit),
             "sample": len(unit.localid),
@@ -212,7 +224,7 @@ class _Check:
         expected = _expected_index(units, splits, tiles)
         undated = bool((expected["time_first"] == NO_DAY).any())
         specs = index_arrays(splits, tiles, undated=undated, layout=self.store.layout)
-        group = self.store.root["index"]
+        group = self.store.tree.group("index")
         tables = read_tables(group, [spec.name for spec in specs])
         lengths = {**_DIMS, "sample": sum(len(unit.localid) for unit in units)}
         yield from check_tables(tables, specs, lengths, self.store.attributes, "index")

@@ -5,58 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import h5py
 import numpy as np
 
 from ..published import HERE, STATES
+from ..reading.groups import Group
 from ..reading.unit import Unit
 from ..store.digest import TABLES_DIGEST, Table, tables_digest
-from ..store.hdf5_file import get_attributes
 from ..store.layout import IMAGE, PUBLISHED, ArraySpec
 from .findings import Finding
 
-# Attributes by which HDF5 and netCDF-4 keep dimension scales; they are checked as dimensions.
-_SCALES = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
 
-
-def attributes_of(node: Any) -> dict[str, Any]:
-    """Attributes of a group or an array as plain values."""
-    if isinstance(node, h5py.Group | h5py.Dataset):
-        return {name: value for name, value in get_attributes(node).items() if name not in _SCALES}
-    return dict(node.attrs)
-
-
-def read_tables(group: Any, names: Sequence[str]) -> list[Table]:
+def read_tables(group: Group, names: Sequence[str]) -> list[Table]:
     """The arrays of these names, with their values but for the pixels.
 
     Raises
     ------
-    Exception
-        Of whatever kind the container raises for an array that is missing or cannot be read.
+    StoreDamaged
+        If one is missing or cannot be read.
     """
-    return [_table(name, group[name]) for name in names]
-
-
-def _table(name: str, array: Any) -> Table:
-    if isinstance(array, h5py.Dataset):
-        dims = tuple(_hdf5_dim(array, axis) for axis in range(array.ndim))
-    else:
-        dims = tuple(array.metadata.dimension_names or ())
-    data = None if name == IMAGE.name else array if name.startswith(PUBLISHED) else np.asarray(array[...])
-    return Table(name, np.dtype(array.dtype).name, dims, tuple(array.shape), attributes_of(array), data)
-
-
-def _hdf5_dim(dataset: h5py.Dataset, axis: int) -> str:
-    if dataset.is_scale:
-        return str(dataset.name).rsplit("/", 1)[-1]
-    scales = [str(scale.name).rsplit("/", 1)[-1] for scale in dataset.dims[axis].values()]
-    return " ".join(scales)
+    return [group.table(name, values=name != IMAGE.name) for name in names]
 
 
 def read_published(unit: Unit) -> list[Table]:
     """The arrays of published features."""
     names = [f"{PUBLISHED}/{key}/{name}" for key in unit.published for name in ("state", "offset", "data")]
-    return [_table(name, unit[name]) for name in names]
+    return read_tables(unit.group, names)
 
 
 def check_published(unit: Unit) -> Iterator[Finding]:

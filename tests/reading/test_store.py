@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 import s2ct_convert
-from s2ct_convert.errors import Incomplete, NotAStore
+from s2ct_convert.errors import Incomplete, NotAStore, StoreDamaged
 from s2ct_convert.reading.store import open_store
 from s2ct_convert.reading.unit import Sample
 
@@ -78,9 +78,9 @@ class TestStore:
 
     def test_leaving_it_closes_the_file(self, made):
         with open_store(made["h5"]) as opened:
-            image = opened["val/50SMG"]["image"]
-            assert image
-        assert not image
+            file = opened["val/50SMG"].group.node.file
+            assert file
+        assert not file
 
 
 class TestUnit:
@@ -238,7 +238,8 @@ class TestOpening:
 
     def test_a_linked_store_without_its_units_says_what_is_missing(self, made, tmp_path):
         alone = shutil.copy(made["linked"], tmp_path)
-        with pytest.raises(NotAStore, match=r"unit train/49RGN is missing(.|\n)*keep made\.h5\.units beside made\.h5"):
+        message = r"unit train/49RGN is missing(.|\n)*keep made\.h5\.units beside made\.h5"
+        with pytest.raises(StoreDamaged, match=message):
             open_store(alone)
 
 
@@ -306,11 +307,9 @@ def hdf5_that_was_cut(path: Path) -> None:
         zarr_group_of_others,
         zarr_array,
         zarr_of_format_2,
-        zarr_with_broken_metadata,
         hdf5_of_others,
         hdf5_of_others_with_a_train_group,
         hdf5_of_others_with_groups_as_ours,
-        hdf5_that_was_cut,
     ],
 )
 def test_what_is_no_store_is_told_so_with_its_path(tmp_path, make):
@@ -319,3 +318,12 @@ def test_what_is_no_store_is_told_so_with_its_path(tmp_path, make):
     with pytest.raises(NotAStore) as caught:
         open_store(path)
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("make", [zarr_with_broken_metadata, hdf5_that_was_cut])
+def test_what_cannot_be_told_for_what_it_is_is_damaged(tmp_path, make):
+    path = tmp_path / "thing"
+    make(path)
+    with pytest.raises(StoreDamaged) as caught:
+        open_store(path)
+    assert caught.value.where.startswith(str(path))

@@ -1,0 +1,166 @@
+"""Groups of an HDF5 store. All that HDF5 finds wrong is ``StoreDamaged``, with the file and the object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..errors import StoreDamaged, WrongUsage
+from ..names import UnitName, is_split, is_tile
+from ..store.codecs import BLOSC_FILTER
+from ..store.digest import Table
+from ..store.hdf5_file import PURE_DIMENSION, get_attributes, need_blosc, open_file, reading
+from ..store.layout import IMAGE
+from .chunks import Hdf5Chunks
+
+# Attributes by which HDF5 and netCDF-4 keep dimension scales; a reader sees them as dimensions.
+_SCALES = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
+_NO_VARIABLE = PURE_DIMENSION[: PURE_DIMENSION.index("%")].encode()
+
+
+class Hdf5Group:
+    """A unit, or the index."""
+
+    def __init__(self, group: h5py.Group, name: str) -> None:
+        self.node, self._name = group, name
+        self.file = str(group.file.filename)
+        self.where = f"{self.file}: {name}"
+        with reading(self.file, f"{name}, or an attribute of it,"):
+            self.attributes = get_attributes(group)
+
+    def names(self) -> list[str]:
+        with reading(self.file, f"the group {self._name}"):
+            return sorted(_arrays(self.node, ""))
+
+    def table(self, name: str, *, values: bool = True) -> Table:
+        with reading(self.file, f"{self._name}/{name}"):
+            array = self.node[name]
+            if not isinstance(array, h5py.Dataset):
+                raise TypeError("this is no dataset")
+            dims = tuple(_dim(array, axis) for axis in range(array.ndim))
+            attributes = {key: value for key, value in get_attributes(array).items() if key not in _SCALES}
+            data: Any = None
+            if values:
+                data = _LongArray(self.file, name, array) if _is_long(array) else np.asarray(array[...])
+            return Table(name, np.dtype(array.dtype).name, dims, tuple(array.shape), attributes, data)
+
+    def chunks(self, name: str) -> Hdf5Chunks:
+        with reading(self.file, f"{self._name}/{name}"):
+            return Hdf5Chunks(self.node[name])
+
+    def unchanged(self) -> None:
+        """It is: the file is open."""
+
+
+def _is_long(array: h5py.Dataset) -> bool:
+    """Whether an array is kept in several chunks along its one dimension, since it may be longer than memory."""
+    return bool(array.ndim == 1 and array.chunks and array.shape[0] > array.chunks[0])
+
+
+class _LongArray:
+    """A long array that is read when it is sliced."""
+
+    ndim = 1
+
+    def __init__(self, file: str, name: str, array: h5py.Dataset) -> None:
+        self._file, self._name, self._array = file, name, array
+        self.shape, self.dtype, self.size = array.shape, array.dtype, array.size
+
+    def __getitem__(self, key: Any) -> Any:
+        with reading(self._file, self._name):
+            return self._array[key]
+
+
+def _arrays(group: h5py.Group, prefix: str) -> Iterator[str]:
+    """Datasets but for dimensions without coordinates, which are datasets too in netCDF-4."""
+    for name in group:
+        node = group[name]
+        if isinstance(node, h5py.Group):
+            yield from _arrays(node, f"{prefix}{name}/")
+        elif not (node.is_scale and _text(node.attrs.get("NAME", b"")).startswith(_NO_VARIABLE)):
+            yield f"{prefix}{name}"
+
+
+def _text(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _dim(dataset: h5py.Dataset, axis: int) -> str:
+    if dataset.is_scale:
+        return str(dataset.name).rsplit("/", 1)[-1]
+    return " ".join(str(scale.name).rsplit("/", 1)[-1] for scale in dataset.dims[axis].values())
+
+
+class Hdf5Tree:
+    """An HDF5 store, and the files of its units where it is a linked one.
+
+    Raises
+    ------
+    NotAStore, StoreDamaged, MachineError
+        As ``open_file``.
+    """
+
+    format = "hdf5"
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.file = path, open_file(path)
+        self._linked: list[h5py.File] = []
+        try:
+            with reading(path, "the root, or an attribute of it,"):
+                self.attributes = get_attributes(self.file)
+        except BaseException:
+            self.close()
+            raise
+
+    def units(self) -> list[UnitName]:
+        with reading(self._path, "the list of the units"):
+            splits = [name for name in self.file if is_split(name) and isinstance(self.file[name], h5py.Group)]
+            return sorted(UnitName(split, tile) for split in splits for tile in self.file[split] if is_tile(tile))
+
+    def group(self, name: str) -> Hdf5Group:
+        with reading(self._path, f"the group {name}"):
+            link = self.file.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                return self._linked_group(name, link)
+            node = self.file[name]
+            if not isinstance(node, h5py.Group):
+                raise TypeError(f"{name} is no group")
+            group = Hdf5Group(node, name)
+            _need_filters(group)
+            return group
+
+    def _linked_group(self, name: str, link: h5py.ExternalLink) -> Hdf5Group:
+        path = self._path.parent / link.filename
+        if not path.exists():  # the store may be reached through a symbolic link
+            path = self._path.resolve().parent / link.filename
+        try:
+            file = open_file(path)
+        except WrongUsage as error:  # there is none, or it is no HDF5 file
+            raise StoreDamaged(
+                f"the file of unit {name} is missing" if not path.exists() else f"the file of unit {name} is no HDF5",
+                where=str(path),
+                todo=f"keep {self._path.name}.units beside {self._path.name}",
+            ) from error
+        self._linked.append(file)
+        group = Hdf5Group(file[link.path], name)
+        _need_filters(group)
+        return group
+
+    def close(self) -> None:
+        for file in (*self._linked, self.file):
+            with suppress(RuntimeError):  # of a file that is damaged: nothing was written
+                file.close()
+
+
+def _need_filters(group: Hdf5Group) -> None:
+    """See at once that the filter of the images is installed, not when the first is read."""
+    images = group.node.get(IMAGE.name)
+    if isinstance(images, h5py.Dataset):  # else a damaged store: told where it is read
+        plist = images.id.get_create_plist()
+        if any(plist.get_filter(i)[0] == BLOSC_FILTER for i in range(plist.get_nfilters())):
+            need_blosc()

@@ -1,0 +1,178 @@
+"""Groups of a Zarr store.
+
+Which units and arrays there are is told by the root, where a finished store keeps a copy of all metadata, so nothing is
+missing unseen. A unit is replaced as a whole, by a rename: as long as its ``zarr.json`` is the one that was opened, so
+is all of it that was read until then.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..errors import NotAStore, StoreDamaged
+from ..names import UnitName, is_split, is_tile
+from ..store.digest import Table
+from ..store.zarr_files import (
+    METADATA,
+    ArrayNode,
+    LongArray,
+    Stamp,
+    is_long,
+    parse_node,
+    read_array,
+    read_node,
+    read_stamped,
+    stamp_of,
+)
+from .chunks import ZarrChunks
+
+Copies = dict[str, Any]
+
+
+class ZarrGroup:
+    """A unit, or the index.
+
+    Parameters
+    ----------
+    folder : Path
+    copies : dict or None
+        Metadata of the group (under an empty name) and of all in it, as the root has them.
+    """
+
+    def __init__(self, folder: Path, copies: Copies | None) -> None:
+        self.where, self._folder, self._copies = str(folder), folder, copies
+        # Of the root, read when the store was opened: not what stands in the folder by now.
+        own = copies[""] if copies is not None else self._opened[0]
+        self.attributes: dict[str, Any] = own.get("attributes", {})
+
+    @cached_property
+    def _opened(self) -> tuple[dict[str, Any], bytes, list[Stamp]]:
+        """Metadata of the group itself, as they were when it was first looked into."""
+        path = self._folder / METADATA
+        data, stamp = read_stamped(path)
+        node = parse_node(data, path, "group")
+        if self._copies is not None and node.get("attributes", {}) != self._copies[""].get("attributes", {}):
+            raise StoreDamaged(
+                "this group is not the one that the store had when it was opened",
+                where=str(path),
+                todo="open the store again; if that does not help, s2ct verify store says what is wrong",
+            )
+        return node, data, [stamp]
+
+    def names(self) -> list[str]:
+        _ = self._opened
+        if self._copies is not None:
+            return sorted(name for name, node in self._copies.items() if node.get("node_type") == "array")
+        return sorted(self._walk(self._folder))
+
+    def _walk(self, folder: Path) -> list[str]:
+        out = []
+        for path in sorted(folder.glob(f"*/{METADATA}")):
+            if parse_node(read_stamped(path)[0], path).get("node_type") == "array":
+                out.append(path.parent.relative_to(self._folder).as_posix())
+            else:
+                out += self._walk(path.parent)
+        return out
+
+    def table(self, name: str, *, values: bool = True) -> Table:
+        node = self._node(name)
+        data: Any = None
+        if values:
+            data = LongArray(node, self.unchanged) if is_long(node) else read_array(node)
+        self.unchanged()
+        return Table(name, node.dtype.name, node.dims, node.shape, node.attributes, data)
+
+    def _node(self, name: str) -> ArrayNode:
+        _ = self._opened
+        return read_node(self._folder / name)
+
+    def chunks(self, name: str) -> ZarrChunks:
+        return ZarrChunks(self._node(name), self.unchanged)
+
+    def unchanged(self) -> None:
+        _, data, stamps = self._opened
+        path = self._folder / METADATA
+        try:
+            now = stamp_of(os.stat(path))  # noqa: PTH116  # for every read: half the time of Path.stat
+        except OSError:
+            now = None
+        if now != stamps[0]:
+            stamps[0] = self._again(path, data)
+
+    def _again(self, path: Path, data: bytes) -> Stamp:
+        """The stamp of metadata that were written anew, or lie on a file system whose inodes change, but are the same.
+
+        Equal metadata have equal digests of all small arrays, and so equal checksums of all pixels.
+        """
+        try:
+            now, stamp = read_stamped(path)
+        except StoreDamaged:
+            now, stamp = b"", Stamp(0, 0, 0, 0)
+        if now != data:
+            raise StoreDamaged(
+                "the store has changed, or lost this group, while it was open",
+                where=self.where,
+                todo="open the store again",
+            )
+        return stamp
+
+
+class ZarrTree:
+    """A Zarr store.
+
+    Raises
+    ------
+    NotAStore
+        If there is no Zarr v3 group in the folder.
+    StoreDamaged
+        If its ``zarr.json`` is no JSON.
+    """
+
+    format = "zarr"
+
+    def __init__(self, path: Path) -> None:
+        self._path, file = path, path / METADATA
+        if not file.is_file():
+            raise NotAStore("this folder is no Zarr v3 group", where=str(path), found=f"no {METADATA} in it")
+        node = parse_node(read_stamped(file)[0], file)
+        if (node.get("zarr_format"), node.get("node_type")) != (3, "group"):
+            found = f"format {node.get('zarr_format')}, {node.get('node_type')}"
+            raise NotAStore("this folder is no Zarr v3 group", where=str(path), found=found)
+        self.attributes: dict[str, Any] = node.get("attributes", {})
+        self._copies = _copies(node, file)
+
+    def units(self) -> list[UnitName]:
+        if self._copies is not None:
+            groups = [name for name, node in self._copies.items() if node.get("node_type") == "group"]
+        else:
+            groups = [path.parent.relative_to(self._path).as_posix() for path in self._path.glob(f"*/*/{METADATA}")]
+        found = [name.split("/") for name in groups if name.count("/") == 1]
+        return sorted(UnitName(split, tile) for split, tile in found if is_split(split) and is_tile(tile))
+
+    def group(self, name: str) -> ZarrGroup:
+        if self._copies is None:
+            return ZarrGroup(self._path / name, None)
+        if name not in self._copies:
+            raise StoreDamaged(f"{name} is missing in the consolidated metadata", where=str(self._path / METADATA))
+        inside = {one[len(name) + 1 :]: node for one, node in self._copies.items() if one.startswith(f"{name}/")}
+        return ZarrGroup(self._path / name, {"": self._copies[name], **inside})
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def _copies(root: dict[str, Any], file: Path) -> Copies | None:
+    """The consolidated metadata; None where there are none: a store that is not finished, or another program's."""
+    if "consolidated_metadata" not in root:
+        return None
+    try:
+        copies = root["consolidated_metadata"]["metadata"]
+        for node in copies.values():
+            if not isinstance(node.get("attributes", {}), dict):
+                raise TypeError("attributes that are none")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreDamaged("the consolidated metadata are none", where=str(file), found=repr(error)) from None
+    return dict(copies)

@@ -1,0 +1,203 @@
+"""Zarr v3 as s2ct writes it, read file by file: metadata and small arrays.
+
+zarr-python gives fill values for a chunk that is not there. Here every chunk of an array must be there, as large as
+its metadata say and as its checksum wants it; else ``StoreDamaged`` names the file.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import NotAStore, StoreDamaged, from_os_error
+from .codecs import zarr_decode
+
+METADATA = "zarr.json"
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ESTALE)
+
+
+class Stamp(NamedTuple):
+    """What tells a file from the one that replaces it, unless both have the same content."""
+
+    device: int
+    inode: int
+    mtime_ns: int
+    size: int
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """The stamp of a file from its status."""
+    return Stamp(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def read_stamped(path: Path) -> tuple[bytes, Stamp]:
+    """All of a file and its stamp.
+
+    Raises
+    ------
+    StoreDamaged
+        If it is not there.
+    MachineError
+        If it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(), stamp_of(os.fstat(file.fileno()))
+    except OSError as error:
+        if error.errno in _GONE:
+            raise StoreDamaged("this file is missing", where=str(path)) from None
+        raise from_os_error(error, str(path)) from error
+
+
+def parse_node(data: bytes, where: Path, node_type: str = "") -> dict[str, Any]:
+    """Metadata of a group or an array.
+
+    Raises
+    ------
+    StoreDamaged
+        If they are none.
+    """
+    try:
+        node = json.loads(data)
+    except ValueError as error:
+        raise StoreDamaged("this is no JSON", where=str(where), found=str(error)) from None
+    if not isinstance(node, dict) or not isinstance(node.get("attributes", {}), dict):
+        raise StoreDamaged("these are no metadata of Zarr", where=str(where))
+    if node_type and (node.get("zarr_format"), node.get("node_type")) != (3, node_type):
+        found = f"format {node.get('zarr_format')}, {node.get('node_type')}"
+        raise StoreDamaged(f"this is no {node_type} of Zarr 3", where=str(where), found=found)
+    return node
+
+
+class ArrayNode(NamedTuple):
+    """An array by its metadata."""
+
+    folder: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    dims: tuple[str, ...]
+    attributes: dict[str, Any]
+    codecs: Any
+
+
+def read_node(folder: Path) -> ArrayNode:
+    """The metadata of the array in a folder.
+
+    Raises
+    ------
+    StoreDamaged
+        If they are missing or no metadata of an array.
+    """
+    path = folder / METADATA
+    node = parse_node(read_stamped(path)[0], path, "array")
+    try:
+        shape, chunk = _lengths(node["shape"], 0), _lengths(node["chunk_grid"]["configuration"]["chunk_shape"], 1)
+        dims = tuple(str(name) for name in node.get("dimension_names") or ())
+        made = ArrayNode(folder, np.dtype(node["data_type"]), shape, chunk, dims, node["attributes"], node["codecs"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreDamaged("these are no metadata of an array", where=str(path), found=repr(error)) from None
+    if len(made.chunk) != len(made.shape):
+        raise StoreDamaged("the shape does not fit the chunks", where=str(path))
+    return made
+
+
+def _lengths(values: Any, least: int) -> tuple[int, ...]:
+    if not all(isinstance(n, int) and n >= least for n in values):
+        raise ValueError(f"lengths {values}")
+    return tuple(values)
+
+
+def read_array(node: ArrayNode) -> npt.NDArray[Any]:
+    """The values of an array without shards.
+
+    Raises
+    ------
+    StoreDamaged
+        If a chunk is missing, cut, of another size or does not fit its checksum.
+    NotAStore
+        If another program has stored it anew with other codecs.
+    """
+    try:
+        names = [codec["name"] for codec in node.codecs]
+    except (TypeError, KeyError):
+        names = []
+    if names != ["bytes", "blosc", "crc32c"]:
+        raise NotAStore(
+            "this array is not stored the way s2ct convert stores it",
+            where=str(node.folder),
+            todo="if another program has stored it anew, read it with zarr",
+        )
+    dtype = node.dtype.newbyteorder("<")
+    grid = [-(-n // size) for n, size in zip(node.shape, node.chunk, strict=True)]
+    if node.chunk == node.shape and 0 not in node.shape:
+        return _read_chunk(node, dtype, [0] * len(grid))
+    out = _empty(node.shape, dtype, node.folder / METADATA)
+    for number in np.ndindex(*grid):
+        values = _read_chunk(node, dtype, number)
+        begin = [i * size for i, size in zip(number, node.chunk, strict=True)]
+        part = tuple(slice(low, low + size) for low, size in zip(begin, node.chunk, strict=True))
+        own = out[part]
+        own[...] = values[tuple(slice(0, n) for n in own.shape)]
+    return out
+
+
+def is_long(node: ArrayNode) -> bool:
+    """Whether an array is kept in several chunks along its one dimension, since it may be longer than memory."""
+    return len(node.shape) == 1 and node.shape[0] > node.chunk[0]
+
+
+class LongArray:
+    """A long array that is read when it is sliced, a chunk at a time; each chunk is checked as by ``read_array``.
+
+    ``check`` is called after each chunk; it raises if the array is no longer the one that was opened.
+    """
+
+    ndim = 1
+
+    def __init__(self, node: ArrayNode, check: Callable[[], None]) -> None:
+        self._node, self._check = node, check
+        self.shape, self.dtype = node.shape, node.dtype
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        rows = range(self.size)[slice(None) if key is Ellipsis else key]
+        if rows.step != 1:
+            raise IndexError("only slices without a step can be read of a long array")
+        dtype, chunk = self._node.dtype.newbyteorder("<"), self._node.chunk[0]
+        out = np.empty(len(rows), dtype)
+        for number in range(rows.start // chunk, -(-rows.stop // chunk) if len(rows) else 0):
+            values = _read_chunk(self._node, dtype, [number])
+            self._check()
+            low, high = max(rows.start, number * chunk), min(rows.stop, (number + 1) * chunk)
+            out[low - rows.start : high - rows.start] = values[low - number * chunk : high - number * chunk]
+        return out
+
+
+def _read_chunk(node: ArrayNode, dtype: np.dtype[Any], number: Sequence[int]) -> npt.NDArray[Any]:
+    path = node.folder.joinpath("c", *map(str, number))
+    data, _ = read_stamped(path)
+    values = _empty(node.chunk, dtype, node.folder / METADATA)
+    try:
+        zarr_decode(data, values)
+    except ValueError as error:
+        raise StoreDamaged("this chunk is damaged", where=str(path), found=str(error)) from None
+    return values
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], where: Path) -> npt.NDArray[Any]:
+    try:
+        return np.empty(shape, dtype)
+    except (ValueError, MemoryError):
+        raise StoreDamaged(f"the shape {shape} cannot be", where=str(where)) from None

@@ -1,0 +1,198 @@
+"""Every file of a Zarr store lost, cut, or exchanged: no array reads as fill values."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s2ct_convert.errors import StoreDamaged
+from s2ct_convert.reading.store import open_store, open_to_verify
+
+from .damage import REFUSED, answers, count, make_stores
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory) -> Path:
+    return make_stores(tmp_path_factory.mktemp("damage"))["zarr"]
+
+
+@pytest.fixture(scope="module")
+def right(clean) -> dict[str, Any]:
+    found = answers(clean)
+    assert REFUSED not in found.values()
+    return found
+
+
+@pytest.fixture
+def own(clean, tmp_path) -> Path:
+    return Path(shutil.copytree(clean, tmp_path / "own.zarr"))
+
+
+def files(store: Path, pattern: str) -> list[Path]:
+    return sorted(path.relative_to(store) for path in store.rglob(pattern) if path.is_file())
+
+
+def lost(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def emptied(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 16
+    path.write_bytes(data)
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", [lost, cut, emptied, flipped, a_folder])
+def test_each_chunk_file_in_turn_gives_the_right_value_or_damage(clean, right, tmp_path, record_property, damage):
+    counts: Counter[str] = Counter()
+    for file in files(clean, "c/**/*"):
+        own = Path(shutil.copytree(clean, tmp_path / "own.zarr"))
+        damage(own / file)
+        found = count(answers(own), right, f"{file} {damage.__name__}")
+        assert found["refused"], f"{file} {damage.__name__} is not noticed"
+        counts += found
+        shutil.rmtree(own)
+    record_property("damage", (f"Zarr chunk file {damage.__name__}", counts["right"], counts["refused"]))
+
+
+@pytest.mark.parametrize("damage", [lost, cut, emptied, flipped, a_folder])
+def test_each_metadata_file_in_turn_gives_the_right_value_or_damage(clean, right, tmp_path, record_property, damage):
+    counts: Counter[str] = Counter()
+    for file in files(clean, "zarr.json"):
+        own = Path(shutil.copytree(clean, tmp_path / "own.zarr"))
+        damage(own / file)
+        counts += count(answers(own), right, f"{file} {damage.__name__}")
+        shutil.rmtree(own)
+    record_property("damage", (f"Zarr metadata file {damage.__name__}", counts["right"], counts["refused"]))
+
+
+@pytest.mark.parametrize("node", ["train/50SMG", "val", "train/50SMG/label", "index", "index/localid"])
+def test_a_node_that_is_gone_is_told_with_its_place(own, right, node):
+    shutil.rmtree(own / node)
+    found = answers(own)
+    assert count(found, right, node)["refused"]
+    with pytest.raises(StoreDamaged) as error, open_store(own) as store:
+        _ = [store[name].sample(localid) for name, localid in (("train/50SMG", 3), ("val/31TCJ", 4))], store.samples
+    assert error.value.where.startswith(str(own / node))
+
+
+def test_one_unit_that_is_gone_leaves_the_others(own):
+    shutil.rmtree(own / "val/31TCJ")
+    with open_store(own) as store:
+        assert list(store) == ["train/50SMG", "val/31TCJ"]
+        assert len(store["train/50SMG"].sample(3).time) == 5
+        with pytest.raises(StoreDamaged):
+            store["val/31TCJ"].sample(4)
+
+
+def change(path: Path, edit: Callable[[Any], None]) -> None:
+    node = json.loads(path.read_text())
+    edit(node)
+    path.write_text(json.dumps(node))
+
+
+def without_copy(own: Path) -> None:
+    """As another program may leave it, that knows no consolidated metadata."""
+    change(own / "zarr.json", lambda node: node.pop("consolidated_metadata"))
+
+
+def test_without_consolidated_metadata_the_answers_are_the_same(own, right):
+    without_copy(own)
+    assert answers(own) == right
+
+
+@pytest.mark.parametrize("node", ["train/50SMG", "val/31TCJ/label", "index/localid", "index"])
+def test_without_consolidated_metadata_a_node_that_is_gone_is_missed(own, right, node):
+    without_copy(own)
+    shutil.rmtree(own / node)
+    assert count(answers(own), right, node)["refused"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("shape", [3]),
+        ("shape", [8, 1]),
+        ("shape", [2**62]),
+        ("shape", "x"),
+        ("chunk_grid", {"name": "regular", "configuration": {"chunk_shape": [4]}}),
+        ("data_type", "float32"),
+        ("data_type", "no such"),
+        ("codecs", [{"name": "bytes"}]),
+        ("node_type", "group"),
+        ("zarr_format", 2),
+        ("attributes", {"units": "days since 1970-01-02"}),
+        ("attributes", 1),
+    ],
+)
+@pytest.mark.parametrize("copy_too", [False, True])
+def test_metadata_that_say_something_else_are_damage(own, right, key, value, copy_too):
+    """Checksums of chunks cannot tell that."""
+    change(own / "train/50SMG/time/zarr.json", lambda node: node.update({key: value}))
+    if copy_too:
+        change(
+            own / "zarr.json",
+            lambda node: node["consolidated_metadata"]["metadata"]["train/50SMG/time"].update({key: value}),
+        )
+    found = answers(own)
+    count(found, right, f"{key} {value}")
+    assert found["train/50SMG time"] == found["train/50SMG 3"] == REFUSED
+    if not (copy_too and key == "attributes"):  # the root says what it cannot
+        assert found["val/31TCJ 4"] == right["val/31TCJ 4"]
+
+
+@pytest.mark.parametrize("array", ["time", "sample_index", "example"])
+def test_a_chunk_of_another_array_is_damage(own, right, array):
+    """It is whole and of the right size."""
+    shutil.copy(own / "train/50SMG/weight/c/0", own / f"train/50SMG/{array}/c/0")
+    found = answers(own)
+    count(found, right, array)
+    assert found["train/50SMG 3"] == REFUSED
+
+
+def test_a_shard_that_is_gone_is_no_zeros_whichever_way_it_is_asked_for(own):
+    (own / "train/50SMG/image/c/0/0/0/0").unlink()
+    with open_store(own) as store:
+        image = store["train/50SMG"]["image"]
+        assert image.shape == (8, 4, 42, 42)
+        for key in (..., 0, slice(0, 2), [1, 2], (slice(None), 0)):
+            with pytest.raises(StoreDamaged, match="this shard is missing"):
+                image[key]
+
+
+def test_xarray_is_not_given_a_unit_of_which_a_part_is_missing(own):
+    pytest.importorskip("xarray")
+    (own / "val/31TCJ/image/c/0/0/0/0").unlink()
+    with open_store(own) as store:
+        assert store.to_xarray("train/50SMG").sizes["obs"] == 8
+        for ask in (lambda: store.to_xarray("val/31TCJ"), store.to_datatree):
+            with pytest.raises(StoreDamaged, match="this shard is missing"):
+                ask()
+
+
+def test_a_store_that_says_another_number_of_units_is_damaged(own):
+    change(own / "zarr.json", lambda node: node["attributes"].update(number_of_units=3))
+    with open_store(own) as store, pytest.raises(StoreDamaged, match="has not the units it was made of"):
+        list(store)
+    with open_to_verify(own) as store:
+        assert len(store) == 2
