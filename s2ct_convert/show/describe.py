@@ -72,6 +72,7 @@ def _store(path: Path, ledger: Ledger) -> Document:
             "bytes": size_of(path) + _linked_bytes(path),
             "units": units,
             "missing": str(store.attributes.get("missing_units", "")).split(),
+            "refused_sources": str(store.attributes.get("refused_sources", "")),
             **_totals(units),
             "digest": store.digest or None,
         }

@@ -86,6 +86,7 @@ def _print_store(document: Document) -> None:
         ("holds", f"{plural(document['samples'], 'sample')}, {plural(document['observations'], 'observation')}"),
     ]
     facts += [("missing", " ".join(document["missing"]))] if document.get("missing") else []
+    facts += [("refused", document["refused_sources"])] if document.get("refused_sources") else []
     facts += [("digest", document["digest"])] if document["digest"] else []
     print_facts(facts)
     if document["units"]:

@@ -63,8 +63,8 @@ class TestResult:
         (failed,) = document["failed"]
         assert (failed["unit"], failed["source"], failed["exit_code"]) == ("train/50SMG", str(bad), 5)
         assert "number of examples" in failed["message"]
-        assert document["complete"] is False
-        assert document["digest"] is None
+        assert (document["state"], document["complete"]) == ("partial", False)
+        assert document["digest"] == plain.store_digest(tmp_path / "x.zarr")
         assert document["missing"] == ["train/50SMG"]
 
     @pytest.mark.parametrize(

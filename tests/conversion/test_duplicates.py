@@ -1,0 +1,192 @@
+"""Another source of a unit that is there is refused, and never replaces it unasked; equal content is no other."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import plain
+import pytest
+from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
+
+import s2ct_convert
+from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
+from s2ct_convert.conversion.events import Note, UnitDone
+from s2ct_convert.conversion.plan import make_plan
+from s2ct_convert.errors import EXIT_INCOMPLETE, DuplicateUnit, Incomplete, WrongUsage
+
+UNIT = "train/50SMG"
+
+
+@pytest.fixture
+def store(tmp_path, suffix) -> Path:
+    return tmp_path / f"x.{suffix}"
+
+
+@pytest.fixture
+def two(tmp_path, rng) -> list[Path]:
+    """Two archives of one unit, which are not of one content."""
+    out = []
+    for n in (1, 2):
+        data = tfrecord_bytes([random_group(rng, localid, 3) for localid in range(n)])
+        out.append(write_archive(tmp_path / f"in{n}" / f"train_50SMG_{n}.7z", {f"train_50SMG_{n}": data}))
+    return out
+
+
+@pytest.fixture
+def other(tmp_path, rng) -> Path:
+    """A source of another unit."""
+    return write_tfrecord(tmp_path / "in", [random_group(rng, 4, 2)], unit="val_50SMG")
+
+
+def refused(work: Callable[[], object]) -> s2ct_convert.Summary:
+    with pytest.raises(s2ct_convert.UnitsFailed) as caught:
+        work()
+    assert caught.value.exit_code == EXIT_INCOMPLETE
+    assert "1 source was refused" in str(caught.value)
+    return caught.value.summary
+
+
+def test_a_second_source_is_refused_and_the_rest_goes_on(two, other, store):
+    first = s2ct_convert.convert(two[0], store).digest
+    summary = refused(lambda: s2ct_convert.convert([two[1], other], store))
+    (failure,) = summary.failures
+    assert (failure.unit, failure.source, failure.exit_code, failure.refused) == (UNIT, str(two[1]), 5, True)
+    for word in ("train_50SMG_2.7z", "was made of train_50SMG_1.7z", f"--overwrite-unit {UNIT}"):
+        assert word in failure.message
+    assert [record.unit for record in summary.converted] == ["val/50SMG"]
+    root = plain.attributes(store)
+    assert (root["state"], root["refused_sources"]) == ("partial", "train_50SMG_2.7z")
+    assert "missing_units" not in root
+    assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_1.7z"
+    assert summary.digest == plain.store_digest(store) != first
+    whole = s2ct_convert.convert([two[0], other], store)
+    assert (whole.state, plain.attributes(store)["state"], whole.digest) == ("complete", "complete", summary.digest)
+    assert "refused_sources" not in plain.attributes(store)
+
+
+def test_it_takes_the_place_where_that_is_asked_for(two, store):
+    s2ct_convert.convert(two[0], store)
+    refused(lambda: s2ct_convert.convert(two[1], store))
+    summary = s2ct_convert.convert(two[1], store, overwrite_units=[UNIT])
+    assert [record.source_file for record in summary.converted] == ["train_50SMG_2.7z"]
+    assert plain.attributes(store)["state"] == "complete"
+    assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_2.7z"
+    assert s2ct_convert.convert(two[1], store, overwrite_units=["train/T50SMG"]).converted == ()
+
+
+def test_a_unit_that_no_source_is_of_cannot_be_overwritten(two, store):
+    with pytest.raises(WrongUsage, match="--overwrite-unit val/50SMG"):
+        s2ct_convert.convert(two[0], store, overwrite_units=["val/50SMG"])
+    assert not store.exists()
+
+
+def forms(folder: Path, data: bytes) -> dict[str, Path]:
+    """One TFRecord in five forms."""
+    name = "train_50SMG_2"
+    bare, copy = folder / name, folder / "copy" / "train_50SMG_9"
+    copy.parent.mkdir()
+    bare.write_bytes(data)
+    archive = write_archive(folder / f"{name}.7z", {name: data})
+    shutil.copy(archive, folder / "train_50SMG_3.7z")
+    copied = write_archive(folder / "packed" / "train_50SMG_4.7z", {name: data}, filters=[{"id": 33, "preset": 1}])
+    shutil.copy(bare, folder / "train_50SMG_7")
+    return {
+        "bare": bare,
+        "archive": archive,
+        "copy of it": folder / "train_50SMG_3.7z",
+        "packed otherwise": copied,
+        "copy of the bare one": folder / "train_50SMG_7",
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("archive", "bare"),
+        ("bare", "archive"),
+        ("archive", "copy of it"),
+        ("archive", "packed otherwise"),
+        ("packed otherwise", "bare"),
+        ("bare", "copy of the bare one"),
+    ],
+)
+def test_equal_content_is_one_source_and_a_note(tmp_path, rng, first, second):
+    data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
+    made, store, events = forms(tmp_path, data), tmp_path / "x.zarr", []
+    right = s2ct_convert.convert(made[first], store).digest
+    before = plain.file_bytes(store)
+    summary = s2ct_convert.convert(made[second], store, on_event=events.append)
+    assert (len(summary.converted), len(summary.skipped), summary.digest) == (0, 1, right)
+    (note,) = (event for event in events if isinstance(event, Note))
+    assert note.text == f"{made[second].name}: the same content as {made[first].name}, of which {UNIT} is made"
+    assert plain.file_bytes(store) == before
+
+
+def test_a_copy_of_a_bare_file_that_is_gone_cannot_be_compared_and_is_refused(tmp_path, rng):
+    data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
+    made, store = forms(tmp_path, data), tmp_path / "x.zarr"
+    s2ct_convert.convert(made["bare"], store)
+    made["bare"].unlink()
+    refused(lambda: s2ct_convert.convert(made["copy of the bare one"], store))
+
+
+def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_note(two, store, tmp_path, rng):
+    s2ct_convert.convert(two[0], store)
+    changed, events = tmp_path / "new" / two[0].name, []
+    changed.parent.mkdir()
+    write_archive(changed, {two[0].stem: tfrecord_bytes([random_group(rng, 8, 1)])})
+    summary = s2ct_convert.convert(changed, store, on_event=events.append)
+    assert [record.unit for record in summary.converted] == [UNIT]
+    (note,) = (event for event in events if isinstance(event, Note))
+    assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made: it is converted anew"
+
+
+class TestBatch:
+    def plan(self, sources: list[Path], store: Path):
+        return make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=())
+
+    def test_init_refuses_it_before_anything_is_begun(self, two, other, store):
+        s2ct_convert.convert(two[0], store)
+        before = plain.file_bytes(store)
+        with pytest.raises(DuplicateUnit, match=f"another source of {UNIT}") as caught:
+            init_batch(self.plan([two[1], other], store), command="s2ct")
+        assert f"--overwrite-unit {UNIT}" in caught.value.todo
+        assert plain.file_bytes(store) == before
+        assert plain.attributes(store)["state"] == "complete"
+
+    def test_init_is_told_that_it_may_and_the_task_replaces_it(self, two, store):
+        s2ct_convert.convert(two[0], store)
+        init_batch(self.plan([two[1]], store), overwrite_units=[UNIT], command="s2ct")
+        assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_1.7z", "until the task has made the new one"
+        events = []
+        run_units(store, [1], on_event=events.append)
+        assert sum(isinstance(event, UnitDone) for event in events) == 1
+        finalise_batch(store, command="s2ct")
+        assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_2.7z"
+        assert run_units(store, [1])[0].source_file == "train_50SMG_2.7z"
+
+    def test_a_task_refuses_what_another_source_has_made_since_init(self, two, other, store):
+        init_batch(self.plan([two[1], other], store), command="s2ct")
+        assert s2ct_convert.convert(two[0], store).missing == ("val/50SMG",)
+        made = refused(lambda: run_units(store, [1, 2]))
+        assert [failure.refused for failure in made.failures] == [True]
+        with pytest.raises(Incomplete, match="sources that were given are not in the store") as caught:
+            finalise_batch(store, command="s2ct")
+        assert caught.value.found == "train_50SMG_2.7z"
+        finalise_batch(store, partial=True, command="s2ct")
+        root = plain.attributes(store)
+        assert (root["state"], root["refused_sources"]) == ("partial", "train_50SMG_2.7z")
+
+
+def test_convert_and_batch_finalise_agree_on_a_partial_store(two, other, store, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    s2ct_convert.convert(two[0], store)
+    refused(lambda: s2ct_convert.convert([two[1], other], store))
+    before = plain.file_bytes(store)
+    with pytest.raises(Incomplete):
+        finalise_batch(store, command="s2ct")
+    digest, missing = finalise_batch(store, partial=True, command="s2ct")
+    assert (digest, missing) == (plain.attributes(store)["content_digest"], ())
+    assert plain.file_bytes(store) == before
