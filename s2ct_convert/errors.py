@@ -93,6 +93,10 @@ class BadName(SourceError):
     """A file name is not ``<split>_<tile>_<number of examples>``."""
 
 
+class DuplicateUnit(SourceError):
+    """A second source of a unit that has one with other content."""
+
+
 class NotAnArchive(SourceError):
     """The file does not begin as a 7z archive does."""
 

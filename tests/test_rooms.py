@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "s2ct_convert"
 LEVELS = (
-    {"names", "errors", "durable", "lease", "processes", "version"},
+    {"names", "errors", "durable", "lease", "paths", "processes", "version"},
     {"source", "record", "store"},
     {"reading"},
     {"conversion", "verify", "torch"},

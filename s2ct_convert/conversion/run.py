@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shlex
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from ..errors import WrongUsage
 from ..names import UnitName, printable
 from ..source.find import Source
+from ..source.stream import SourceReader
 from ..source.unpackers import find_unpacker
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
@@ -202,7 +202,7 @@ def convert_plan(
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or begun
             claim(container, ledger, plan.options, overwrite=overwrite)
             skipped, todo = sort_out(plan, container, ledger)
-            tally(Started(sum(source.path.stat().st_size for source in todo), len(todo), len(skipped)))
+            tally(Started(sum(source.size() for source in todo), len(todo), len(skipped)))
             if todo:
                 begin(container, ledger, plan.options, plan.units, command)
                 tasks = _tasks(plan, todo, unpacker)
@@ -269,16 +269,15 @@ def _make_units(
 
 def is_of(record: UnitRecord, source: Source) -> bool:
     """Whether a record is of this source as it is now: by size and time, and by MD5 if only the time differs."""
-    status = source.path.stat()
     if (record.source_file, record.source_member, record.source_bytes) != (
         source.path.name,
         source.member,
-        status.st_size,
+        source.size(),
     ):
         return False
-    if record.source_mtime_ns == status.st_mtime_ns:
+    if record.source_mtime_ns == source.mtime_ns():
         return True
     if record.source_md5 is None:
         return False
-    with open(source.path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest() == record.source_md5
+    with SourceReader(source.path) as file:
+        return file.md5() == record.source_md5

@@ -91,7 +91,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
     ledger.forget(source.unit)
     container.drop(source.unit)
     work = ledger.work_path(source.unit.key)
-    status = source.path.stat()
+    size, mtime_ns = source.size(), source.mtime_ns()
     grouper = Grouper(source.where)
     try:
         with (
@@ -113,12 +113,12 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None]) -> UnitRecord:
             source.check_count(grouper.examples)
             md5 = examples.md5()
             _check_md5(task, md5)
-            attributes = _attributes(source, md5, status.st_size, grouper)
+            attributes = _attributes(source, md5, size, grouper)
             content = writer.finish(grouper.label_pixels or 1, attributes, on_window=lambda: on_bytes(0))
         files = checksums(content.path)
         container.publish(source.unit, content.path)
         seconds = time.monotonic() - began
-        record = _record(task, md5, status.st_size, status.st_mtime_ns, grouper, content, files, seconds)
+        record = _record(task, md5, size, mtime_ns, grouper, content, files, seconds)
         record = dataclasses.replace(record, unpacker=examples.unpacker)
         ledger.write(record)
         return record

@@ -224,7 +224,7 @@ def _folder(path: Path) -> Document:
     return {
         "format": "sources",
         "path": str(path),
-        "bytes": sum(source.path.stat().st_size for source in found.sources),
+        "bytes": sum(source.size() for source in found.sources),
         "units": [
             {**_named(source), "source_file": os.fspath(source.path.relative_to(path))} for source in found.sources
         ],
