@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .errors import BadName
+from .errors import BadName, WrongUsage
 
 INDEX = "index"  # the group of a store that is no split
 KNOWN_SPLITS = frozenset(
@@ -30,6 +30,7 @@ _COPY = re.compile(
     re.IGNORECASE,
 )
 _COPY_OF = re.compile(r"copy(?: \([0-9]+\))? of ", re.IGNORECASE)
+_BLANK = "".join(map(chr, (*range(33), 127, 160)))  # blanks and control characters
 _VOLUME = re.compile(r"(.+\.7z)\.([0-9]{3,})", re.IGNORECASE | re.DOTALL)
 
 
@@ -82,12 +83,12 @@ class UnitName:
 
         Raises
         ------
-        BadName
+        WrongUsage
         """
         split, _, tile = text.partition("/")
         unit = cls(fold_split(split), fold_tile(tile))
         if not (is_split(unit.split) and is_tile(unit.tile)):
-            raise BadName(
+            raise WrongUsage(
                 "this is no unit",
                 where=text,
                 expected="SPLIT/TILE, as in train/50SMG: letters for the split, letters and digits for the tile",
@@ -137,7 +138,7 @@ def stem(name: str) -> str:
 
 def _strip(name: str) -> tuple[str, tuple[int, int] | None, bool]:
     """Stem, shard, and whether it is a copy."""
-    base, shard, copy = re.split(r"[/\\]", name)[-1].strip(), None, False
+    base, shard, copy = re.split(r"[/\\]", name)[-1].strip(_BLANK), None, False
     if volume := _VOLUME.fullmatch(base):
         base = volume[1]
     if found := _COPY_OF.match(base):

@@ -10,7 +10,7 @@ from . import options
 
 
 @click.command(short_help="Tell what is in a store, archive or TFRecord.")
-@click.argument("path", type=options.ANY_PATH)
+@click.argument("path", type=options.DATA_PATH)
 @options.as_json
 @options.debugging
 def info(path: Path, json_: bool) -> None:

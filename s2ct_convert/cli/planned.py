@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_OPTIONS = {"unit": "--as"}
 CODECS = """\b
 Codecs, with size against the raw pixels and speed of one core (packing, unpacking; docs/codecs.md):
   zarr  fast      blosc lz4        0.68   1,400 MB/s  2,400 MB/s
@@ -54,12 +55,13 @@ def kind(command: Command) -> Command:
 def planned(command: Command) -> Command:
     """SOURCE... STORE, which of the sources, and what the store is to be."""
     for option in (
+        options.as_unit,
         options.splits,
         click.option(
             "--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated."
         ),
         kind,
-        click.argument("paths", nargs=-1, type=options.ANY_PATH, metavar="SOURCE... STORE"),
+        click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="SOURCE... STORE"),
     ):
         command = option(command)
     return command
@@ -71,7 +73,7 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, **choices: Any) -> 
     from ..conversion.plan_file import read_plan
 
     if plan_file is not None:
-        given = [f"--{name.removesuffix('s')}" for name, value in choices.items() if value]
+        given = [_OPTIONS.get(name, f"--{name.removesuffix('s')}") for name, value in choices.items() if value]
         if paths or given:
             raise click.UsageError(f"--plan says all that {', '.join(given) or 'SOURCE... STORE'} would: give one.")
         return read_plan(plan_file)

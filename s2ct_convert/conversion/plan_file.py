@@ -10,6 +10,7 @@ from typing import Any
 from ..durable import write_atomic
 from ..errors import S2ctError, SourceError, WrongUsage, from_os_error
 from ..names import UnitName
+from ..paths import check_path
 from ..source.find import Part, Source, Unusable
 from .plan import Plan, SourceFile, plan_hash
 from .records import Options, to_json
@@ -47,7 +48,7 @@ def _more(source: Source) -> list[dict[str, Any]]:
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Write a plan file, whole or not at all."""
-    write_atomic(path, to_json(plan_document(plan)))
+    write_atomic(check_path(path), to_json(plan_document(plan)))
 
 
 def read_plan(path: Path) -> Plan:

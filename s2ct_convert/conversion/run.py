@@ -87,6 +87,7 @@ def convert(
     workers_timeout: float = WORKERS_TIMEOUT,
     unpacker: str = "auto",
     on_event: OnEvent = lambda event: None,
+    unit: str | None = None,
     command: str = "",
 ) -> Summary:
     """Convert archives or TFRecord files to a Zarr or HDF5 store, or go on with a conversion that was stopped.
@@ -126,6 +127,8 @@ def convert(
         The store is the same either way.
     on_event : callable
         Told of everything that happens, see :mod:`s2ct_convert.conversion.events`.
+    unit : str, optional
+        Unit of the one source whose name says nothing, such as ``train/50SMG``.
     command : str
         For the ``history`` of the store; by default made up from the arguments.
 
@@ -144,7 +147,14 @@ def convert(
     """
     paths = [Path(p) for p in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     plan = make_plan(
-        paths, Path(store), format=format, codec=codec, linked=linked, tiles=tuple(tiles), splits=tuple(splits)
+        paths,
+        Path(store),
+        format=format,
+        codec=codec,
+        linked=linked,
+        tiles=tuple(tiles),
+        splits=tuple(splits),
+        unit=unit,
     )
     command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
     return convert_plan(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ..errors import Incomplete, NotAStore
 from ..names import UnitName, is_split, is_tile
+from ..paths import check_readable
 from ..store.codecs import BLOSC_FILTER
 from ..store.hdf5_file import get_attributes, need_blosc
 from ..store.layout import IMAGE, LAYOUT_VERSION, STATE_COMPLETE, STATE_PARTIAL
@@ -240,7 +241,7 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
     >>> store = open_store("sample.zarr")  # doctest: +SKIP
     >>> image, label, time, weight = store["train/50SMG"].sample(7)  # doctest: +SKIP
     """
-    path = Path(path)
+    path = check_readable(path)
     if not path.exists():
         raise NotAStore("there is no such store", where=str(path), todo="check the path")
     if path.is_dir():

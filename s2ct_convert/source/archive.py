@@ -230,7 +230,7 @@ def _check_start(file: SourceReader, name: str) -> None:
             "this is not a 7z archive",
             where=name,
             expected=f"the first bytes {SIGNATURE.hex(' ')}",
-            found=name_kind(head) or head[:6].hex(" ") or "an empty file",
+            found=_told(head + read_head(file)),
             todo="give a .7z of the record or a TFRecord file",
         )
     if len(head) < 32:
@@ -246,6 +246,11 @@ def _check_start(file: SourceReader, name: str) -> None:
     if there < needed:
         raise _cut(name, needed, there)
     file.seek(0)
+
+
+def _told(head: bytes) -> str:
+    first = head[:6].hex(" ")
+    return f"{first} ({kind})" if (kind := name_kind(head)) else first or "an empty file"
 
 
 def _cut(name: str, needed: int, there: int) -> ArchiveDamaged:

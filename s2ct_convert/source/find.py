@@ -128,7 +128,7 @@ class _Search:
         with SourceReader(file, with_md5=False) as stream:
             head = read_head(stream)
             if is_archive(head) or file.suffix.lower() == ".7z" or first_volume(file):
-                self._add_archive(file, head)
+                self._add_archive(file)
                 return True
             kind = _kind(stream, head)
             stream.seek(0)
@@ -141,9 +141,9 @@ class _Search:
                 return False
         return True
 
-    def _add_archive(self, file: Path, head: bytes) -> None:
-        if not is_archive(head):
-            raise _no_source(file, head, name_kind(head))
+    def _add_archive(self, file: Path) -> None:
+        if first_volume(file):
+            raise _volume_without_first(file)
         from .inside import look_inside  # slow to import, and only archives need it
 
         inside = look_inside(file)
@@ -168,14 +168,15 @@ def _kind(stream: SourceReader, head: bytes) -> str | None:
         return None
 
 
+def _volume_without_first(file: Path) -> NotAnArchive:
+    return NotAnArchive(
+        "this is a later volume of an archive, and its first volume is not here",
+        where=str(file),
+        todo="put all volumes into one folder: .001, .002 and so on",
+    )
+
+
 def _no_source(file: Path, head: bytes, kind: str | None) -> S2ctError:
-    if first_volume(file):
-        return NotAnArchive(
-            "this is a later volume of an archive, and its first volume is not here",
-            where=str(file),
-            expected=first_volume(file).name,  # type: ignore[union-attr]
-            todo="put all volumes into one folder",
-        )
     if is_packing(kind):
         todo = "unpack it, then give what comes out"
     elif kind:

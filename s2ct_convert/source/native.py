@@ -217,7 +217,7 @@ class NativeStream:
         said = _said(self._told)
         if code in (1, 2):  # "warning" and "fatal error" of 7-Zip
             if "Unsupported Method" in said:
-                return unsupported(self._where, f"{self._program}: Unsupported Method")
+                return unsupported(self._where, f"{self.unpacker}: Unsupported Method")
             return ArchiveDamaged(
                 f"the archive is damaged ({self._program}: {said or f'exit code {code}'})",
                 where=self._where,

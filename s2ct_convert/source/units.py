@@ -83,7 +83,7 @@ def _is_duplicate(kept: Source, source: Source, found: Found) -> bool:
     """Note or refuse a second source of a unit; always True."""
     try:
         if _same_content(kept, source):
-            found.notes.append(f"{source.where}: the same content as {kept.where}; read once")
+            found.notes.append(f"{_place(source)}: the same content as {_place(kept)}, which is read")
             return True
         error: S2ctError = duplicate(kept, source)
     except S2ctError as failed:

@@ -162,7 +162,9 @@ def can_python(methods: Iterable[str]) -> bool:
 
 
 def _cannot(where: str, reason: str, todo: str) -> ArchiveUnsupported:
-    return ArchiveUnsupported(f"this cannot be unpacked: {reason}", where=where, todo=todo)
+    return ArchiveUnsupported(
+        f"a compression method of this archive cannot be decoded here ({reason})", where=where, todo=todo
+    )
 
 
 def method_name(method: str) -> str:

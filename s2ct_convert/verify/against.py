@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import WrongUsage
+from ..names import UnitName
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..source.example import Example
@@ -38,7 +39,12 @@ class Comparison:
 
 
 def verify_against(
-    store: Store, sources: Sequence[Path], on_bytes: Callable[[int], None] | None = None, *, jobs: int = 1
+    store: Store,
+    sources: Sequence[Path],
+    on_bytes: Callable[[int], None] | None = None,
+    *,
+    jobs: int = 1,
+    unit: str | None = None,
 ) -> list[Comparison]:
     """Compare every unit that has a source here with it.
 
@@ -51,6 +57,8 @@ def verify_against(
         Told how many bytes of the sources were read since the last call.
     jobs : int
         Sources read at once.
+    unit : str, optional
+        Unit of the one source whose name says nothing, such as ``train/50SMG``.
 
     Raises
     ------
@@ -59,7 +67,7 @@ def verify_against(
     SourceError
         If a source is damaged.
     """
-    found = find_sources(sources)
+    found = find_sources(sources, unit=UnitName.from_user(unit) if unit else None)
     for unusable in found.unusable:
         raise unusable.error
     for source in found.sources:

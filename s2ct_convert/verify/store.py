@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..durable import beside
 from ..errors import NotAStore, S2ctError, WrongUsage
 from ..names import UnitName
+from ..paths import check_readable
 from ..reading.store import Store, open_store
 from ..reading.unit import Unit
 from ..store.digest import store_digest
@@ -96,7 +97,7 @@ def verify_store(
     """
     if not 0 < fraction <= 1:
         raise WrongUsage(f"a fraction of {fraction}", expected="more than 0, at most 1")
-    report = StoreReport(path)
+    report = StoreReport(check_readable(path))
     if not path.exists():
         if beside(path, ".s2ct").exists():
             report.findings.append(Finding("the conversion of this store has not finished", file=str(path)))
