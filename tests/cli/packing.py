@@ -36,10 +36,6 @@ def several(*makers: Callable[[Path], object]) -> Callable[[Path], object]:
     return lambda folder: [make(folder) for make in makers]
 
 
-def pack(members: dict[str, bytes], *options: str, name: str = "train_50SMG_2.7z") -> Callable[[Path], object]:
-    return lambda folder: seven_zip(folder / name, members, *options)
-
-
 def archive_bytes(members: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
     with py7zr.SevenZipFile(out, "w") as packed:
