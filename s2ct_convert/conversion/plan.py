@@ -86,7 +86,7 @@ def make_plan(
     found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
     wanted = _Wanted(set(map(fold_tile, tiles)), set(map(fold_split, splits)))
     sources = [source for source in found.sources if wanted(source.unit)]
-    unusable = [one for one in found.unusable if one.unit is None or wanted(one.unit)]
+    unusable = [one for one in found.unusable if (unit_of := one.unit or one.also_of) is None or wanted(unit_of)]
     if not sources and not unusable:
         raise WrongUsage(
             "there is nothing to convert" + (" of what was asked for" if found.sources else ""),

@@ -111,12 +111,14 @@ class Source:
 class Unusable:
     """A file that should be a source and is not, and the unit its name says it is, if it says one.
 
-    ``unit`` is None also where another source is of that unit, so that the unit does not count as failed.
+    ``unit`` is None also where another source is of that unit, so that the unit does not count as failed; that unit is
+    ``also_of`` then.
     """
 
     path: Path
     unit: UnitName | None
     error: S2ctError
+    also_of: UnitName | None = None
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from isal import isal_zlib
 from .archive import read_archive
 from .found import Part, Source
 from .stream import PIECE_BYTES, Readable, SourceReader
-from .tfrecord import unwrap
+from .tfrecord import HEADER_BYTES, is_wrapped, unwrap
 
 _Content = tuple[int, int]  # size in bytes, CRC-32
 
@@ -54,16 +53,20 @@ def _contents(part: Part) -> set[_Content]:
 
 @cache  # a file may be compared with several others
 def _contents_of_file(path: Path, mtime_ns: int) -> set[_Content]:
-    contents = set()
-    for unwrapped in (False, True):
-        with ExitStack() as stack:
-            file = stack.enter_context(SourceReader(path, with_md5=False))
-            stream: Readable = unwrap(file, where=path.name) if unwrapped else file
-            size = crc = 0
-            for piece in _pieces(stream):
-                size, crc = size + len(piece), isal_zlib.crc32(piece, crc)
-            contents.add((size, crc))
-    return contents
+    with SourceReader(path, with_md5=False) as file:
+        contents = {_content(file)}
+        file.seek(0)
+        if is_wrapped(file.read(HEADER_BYTES)):
+            file.seek(0)
+            contents.add(_content(unwrap(file, where=path.name)))
+        return contents
+
+
+def _content(stream: Readable) -> _Content:
+    size = crc = 0
+    for piece in _pieces(stream):
+        size, crc = size + len(piece), isal_zlib.crc32(piece, crc)
+    return size, crc
 
 
 def _md5(path: Path) -> str:

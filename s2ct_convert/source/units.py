@@ -28,7 +28,9 @@ def settle(candidates: Sequence[Candidate], found: Found, unit: UnitName | None)
     for name, of_unit in sorted(named.items()):
         found.sources += _one_source(name, of_unit, found)
     there = {source.unit for source in found.sources}
-    found.unusable = [Unusable(one.path, None if one.unit in there else one.unit, one.error) for one in found.unusable]
+    found.unusable = [
+        Unusable(one.path, None, one.error, one.unit) if one.unit in there else one for one in found.unusable
+    ]
     return found
 
 
@@ -90,7 +92,7 @@ def _is_duplicate(kept: Source, source: Source, found: Found) -> bool:
         error = failed
     except OSError as failed:
         error = from_os_error(failed, str(source.path))
-    found.unusable.append(Unusable(source.path, None, error))
+    found.unusable.append(Unusable(source.path, None, error, source.unit))
     return True
 
 

@@ -169,6 +169,7 @@ class TestAs:
         assert converted(run, tmp_path, 0, "--as", "Test/T50SMG") == {"test/50SMG": [3, 7]}
         for command in (
             ["verify", "sources", source],
+            ["info", source],
             ["verify", "store", store, "--against", source],
             ["plan", source, tmp_path / "y.zarr"],
             ["batch", "init", source, tmp_path / "z.zarr"],

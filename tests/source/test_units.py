@@ -180,3 +180,12 @@ class TestShards:
         from s2ct_convert.conversion.plan import plan_hash
 
         assert plan_hash(plan.options, [dataclasses.replace(file, source=other)]) != plan.hash
+
+
+def test_what_is_refused_of_a_unit_that_is_not_asked_for_is_not_told(tmp_path, records):
+    for folder, record in (("a", records[0]), ("b", records[1])):
+        put(tmp_path / folder / "train_50SMG_1", record)
+    put(tmp_path / "val_49RGN_1", records[2])
+    for tiles, refused in (((), 1), (("49RGN",), 0), (("T50SMG",), 1)):
+        plan = make_plan([tmp_path], tmp_path / "x.zarr", format=None, codec=None, linked=False, tiles=tiles, splits=())
+        assert len(plan.unusable) == refused
