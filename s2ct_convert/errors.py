@@ -97,6 +97,10 @@ class BadName(SourceError):
     """A file name is not ``<split>_<tile>_<number of examples>``."""
 
 
+class DuplicateUnit(SourceError):
+    """A second source of a unit that has one with other content."""
+
+
 class NotAnArchive(SourceError):
     """The file does not begin as a 7z archive does."""
 
@@ -127,10 +131,6 @@ class CountMismatch(SourceError):
 
 class NotAsDescribed(SourceError):
     """A source is not as its record describes it, and the user wants only such."""
-
-
-class DuplicateUnit(SourceError):
-    """Another source of the same unit is in the store."""
 
 
 class MachineError(S2ctError):

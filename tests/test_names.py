@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from s2ct_convert.errors import EXIT_SOURCE, BadName
-from s2ct_convert.names import UnitName, parse_name, stem
+from s2ct_convert.errors import EXIT_SOURCE, BadName, WrongUsage
+from s2ct_convert.names import SourceName, UnitName, parse_name, read_name, stem, try_name, volume_of
 
 SMG = UnitName("train", "50SMG")
 
@@ -15,8 +15,8 @@ SMG = UnitName("train", "50SMG")
     [
         "train_50SMG_462",
         "train_50SMG_462.7z",
-        "train_50SMG_462.7Z",
-        "train_T50SMG_462.7z",
+        "Train_50smg_462.7Z",
+        "TRAIN_T50SMG_462.7z",
         "train_50SMG_462.tfrecord",
         "train_50SMG_462.tfrecords.gz",
         "train_50SMG_462.tfrec.zlib",
@@ -24,83 +24,92 @@ SMG = UnitName("train", "50SMG")
         "/data/val_49RGN_3/train_50SMG_462.7z",
         "a folder/train_50SMG_462",
         "C:\\data\\train_50SMG_462.7z",
-        "../train_50SMG_462",
+        "train-50SMG-462",
+        "train.50SMG.462.7z",
+        "train 50SMG 462.7z",
+        "train__50SMG_00462",
+        " train_50SMG_462 \n",
+        "train_50SMG_462.7z.001",
     ],
 )
-def test_a_published_name_is_understood_with_any_folder_and_suffix(name):
+def test_the_published_form_is_understood_in_any_case_with_any_separator_folder_and_suffix(name):
+    assert read_name(name) == SourceName(SMG, 462)
     assert parse_name(name) == (SMG, 462)
-
-
-@pytest.mark.parametrize(("digits", "n"), [("0", 0), ("1", 1), ("007", 7), ("999999999", 999_999_999)])
-def test_the_number_of_examples_is_read_as_a_decimal_number(digits, n):
-    assert parse_name(f"val_50SMG_{digits}") == (UnitName("val", "50SMG"), n)
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "",
-        ".7z",
-        "462",
-        "train",
-        "train_50SMG",
-        "train_50SMG_",
-        "train_50SMG_-1",
-        "train_50SMG_4.5",
-        "train_50SMG_4e2",
-        "train_50SMG_ 462",
-        "train_50SMG_462 ",
-        "train_50SMG_462\n",
-        "train_50SMG_1234567890",
-        "train_50SMG_462_1",
-        "train_50SMG_462.7z.001",
-        "train_50SMG_462 (1).7z",
-        "train_50SMG_462.zip",
-        "train-50SMG-462",
-        "_train_50SMG_462",
-        "test_50SMG_462",
-        "Train_50SMG_462",
-        "train_50smg_462",
-        "train_TT50SMG_462",
-        "train_50SMG_462/",
-        "train_\uff15\uff10SMG_462",
-        "train_5\u0660SMG_462",
-        "train_50SMG_\u0664\u0666\u0662",
+        *("train_50SMG_462 (1).7z", "train_50SMG_462(1).7z", "train_50SMG_462.7z (12)", "train_50SMG_462 (1) (2).7z"),
+        *("train_50SMG_462 copy.7z", "train_50SMG_462 copy 2.7z", "train_50SMG_462_copy", "train_50SMG_462 - Copy.7z"),
+        *("train_50SMG_462 - Copy (3).7z", "Copy of train_50SMG_462.7z", "train_50SMG_462 (another copy).7z"),
+        *("train_50SMG_462 (3rd copy).7z", "train_50SMG_462.7z.1", "train_50SMG_462.7z.~1~", "train_50SMG_462.7z~"),
     ],
 )
-def test_any_other_name_is_refused_with_the_name_and_the_form_it_should_have(name):
+def test_a_copy_is_known_as_one(name):
+    assert read_name(name) == SourceName(SMG, 462, copy=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "shard"),
+    [
+        ("train_50SMG_462-00000-of-00002", (0, 2)),
+        ("train_50SMG_462-00001-of-00002.tfrecord", (1, 2)),
+        ("train_50SMG_462.tfrecord-00001-of-00010.7z", (1, 10)),
+        ("train_50SMG_462_1_of_3", (1, 3)),
+    ],
+)
+def test_a_shard_tells_its_number(name, shard):
+    assert read_name(name) == SourceName(SMG, 462, shard)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "count"),
+    [
+        ("validation_50SMG_2", UnitName("validation", "50SMG"), 2),
+        ("dev_50SMG", UnitName("dev", "50SMG"), None),
+        ("anything_50SMG_2", UnitName("anything", "50SMG"), 2),
+        ("train_Beijing_2", UnitName("train", "BEIJING"), 2),
+        ("train_Tianjin_2", UnitName("train", "TIANJIN"), 2),  # only MGRS tiles lose their T
+        ("train_TT50SMG_2", UnitName("train", "TT50SMG"), 2),
+        ("train_00SIO_0", UnitName("train", "00SIO"), 0),
+        ("train_50SMG_462_1", SMG, None),  # which of the numbers counts?
+        ("train_50SMG_20240204120000", SMG, None),
+    ],
+)
+def test_any_word_is_a_split_or_a_tile_and_a_number_need_not_be_there(name, unit, count):
+    assert read_name(name) == SourceName(unit, count)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["my_notes_1", "train_data", "train_50SMG_2.record", "train_50SMG_2.txt", "train_50SMG_2.zip", "train_readme.md"],
+)
+def test_a_name_that_may_be_of_anything_makes_a_source_only_of_a_file_that_is_one(name):
+    assert read_name(name).sure is False
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".7z", "462", "train", "50SMG", "data", "data.tfrecord", "10613705.7z", "readme.txt", "md5sums.txt"),
+        *("train.txt", "train.log", "my_notes_1.txt", "train_50SMG_4.5", "train_50SMG_4e2", "._train_50SMG_2"),
+        *("_train_50SMG_462", "index_50SMG_462", "train_50SMG_462/", "t2_50SMG_462"),
+        *("train_\uff15\uff10SMG_462", "train_5\u0660SMG_462", "train_50SMG_\u0664\u0666\u0662", "tr\u00e4in_50SMG_1"),
+    ],
+)
+def test_any_other_name_is_refused_with_the_form_it_should_have_and_what_to_do(name):
     with pytest.raises(BadName, match="<split>_<tile>_<number of examples>") as caught:
         parse_name(name)
     assert caught.value.where == name
     assert caught.value.exit_code == EXIT_SOURCE
+    assert "--as SPLIT/TILE" in caught.value.todo
+    assert try_name(name) is None
 
 
-def test_every_tile_of_the_military_grid_is_a_tile_and_nothing_else_of_its_shape():
-    zones = {f"{zone:02}" for zone in range(1, 61)}
-    bands, columns, rows = (
-        set(letters) - set("IO") for letters in (_letters("C", "X"), _letters("A", "Z"), _letters("A", "V"))
-    )
-    for zone in range(100):
-        assert _is_tile(f"{zone:02}SMG") == (f"{zone:02}" in zones), zone
-    for letter in _letters("A", "Z"):
-        assert _is_tile(f"50{letter}MG") == (letter in bands), letter
-        assert _is_tile(f"50S{letter}G") == (letter in columns), letter
-        assert _is_tile(f"50SM{letter}") == (letter in rows), letter
-    assert not _is_tile("0SMG")
-    assert not _is_tile("500SMG")
-
-
-def _letters(first: str, last: str) -> str:
-    return "".join(chr(code) for code in range(ord(first), ord(last) + 1))
-
-
-def _is_tile(tile: str) -> bool:
-    try:
-        unit, _ = parse_name(f"train_{tile}_1")
-    except BadName:
-        return False
-    assert unit.tile == tile
-    return True
+@pytest.mark.parametrize("name", ["x" * 100_000, "a_" * 50_000, "train_50SMG_1" + " (1)" * 20_000, "-of-1" * 20_000])
+def test_a_name_of_any_length_is_read_in_no_time(name):
+    try_name(name[:4096])  # no file name is longer
 
 
 def test_every_suffix_comes_off_and_only_at_the_end():
@@ -108,6 +117,27 @@ def test_every_suffix_comes_off_and_only_at_the_end():
     assert stem("train.7z.txt") == "train.7z.txt"
     assert stem("a.7z/b.7z") == "b"
     assert stem("") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "volume"),
+    [("a.7z.001", ("a.7z", 1)), ("A.7Z.012", ("A.7Z", 12)), ("a.7z.1", None), ("a.001", None), ("a.7z", None)],
+)
+def test_a_volume_tells_its_archive_and_number(name, volume):
+    assert volume_of(name) == volume
+
+
+@pytest.mark.parametrize("text", ["train/50SMG", "Train/T50smg", " TRAIN / 50SMG "])
+def test_a_unit_is_taken_as_people_write_it(text):
+    assert UnitName.from_user(text) == SMG
+
+
+@pytest.mark.parametrize(
+    "text", ["", "train", "train/", "/50SMG", "train/50_SMG", "tr4in/50SMG", "a/b/c", "index/50SMG"]
+)
+def test_what_cannot_be_a_unit_is_refused_with_the_form(text):
+    with pytest.raises(WrongUsage, match="SPLIT/TILE"):
+        UnitName.from_user(text)
 
 
 def test_a_unit_names_its_group_and_its_file_and_comes_back_from_its_group():

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "s2ct_convert"
 LEVELS = (
-    {"names", "errors", "missing", "published", "durable", "lease", "processes", "version"},
+    {"names", "errors", "missing", "published", "durable", "lease", "paths", "processes", "version"},
     {"source", "record", "store"},
     {"reading"},
     {"conversion", "export", "verify", "torch"},

@@ -69,7 +69,7 @@ def init(
 
 
 @batch.command()
-@click.argument("store", type=options.ANY_PATH)
+@click.argument("store", type=options.DATA_PATH)
 @click.argument("numbers", required=False, metavar="[UNITS]")
 @options.jobs
 @options.nice
@@ -105,7 +105,7 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
 
 
 @batch.command()
-@click.argument("store", type=options.ANY_PATH)
+@click.argument("store", type=options.DATA_PATH)
 @options.as_json
 @options.debugging
 def status(store: Path, json_: bool) -> None:
@@ -122,7 +122,7 @@ def status(store: Path, json_: bool) -> None:
 
 
 @batch.command()
-@click.argument("store", type=options.ANY_PATH)
+@click.argument("store", type=options.DATA_PATH)
 @click.option("--partial", is_flag=True, help="Also if units or sources are missing; the store says which.")
 @options.progress
 def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
@@ -142,7 +142,7 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
 
 
 @batch.command()
-@click.argument("store", type=options.ANY_PATH)
+@click.argument("store", type=options.DATA_PATH)
 @click.option(
     "--scheduler",
     type=click.Choice(["slurm", "pbs", "shell"]),

@@ -14,7 +14,7 @@ from .planned import CODECS, kind
 
 
 @click.command(short_help="From the record to a store in one go, with bounded disk.", epilog=CODECS)
-@click.argument("store", type=options.ANY_PATH)
+@click.argument("store", type=options.DATA_PATH)
 @record_options.which_files
 @click.option(
     "--archives",

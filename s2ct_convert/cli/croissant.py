@@ -10,7 +10,7 @@ from . import options
 
 
 @click.command(short_help="Describe a store for reuse (Croissant 1.1).")
-@click.argument("store", type=options.ANY_PATH)
+@click.argument("store", type=options.DATA_PATH)
 @click.argument("folder", type=options.ANY_PATH, required=False, metavar="[FOLDER]")
 @options.overwrite
 @options.as_json

@@ -10,7 +10,7 @@ from . import options
 
 
 @click.command(short_help="Extract archives to files, checked and whole.")
-@click.argument("archives", nargs=-1, required=True, type=options.ANY_PATH, metavar="ARCHIVE...")
+@click.argument("archives", nargs=-1, required=True, type=options.DATA_PATH, metavar="ARCHIVE...")
 @click.argument("destination", type=options.ANY_PATH, metavar="DEST")
 @options.overwrite
 @options.unpacker

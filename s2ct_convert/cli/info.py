@@ -10,10 +10,11 @@ from . import options
 
 
 @click.command(short_help="Tell what is in a store, archive or TFRecord.")
-@click.argument("path", type=options.ANY_PATH)
+@click.argument("path", type=options.DATA_PATH)
+@options.as_unit
 @options.as_json
 @options.debugging
-def info(path: Path, json_: bool) -> None:
+def info(path: Path, unit: str | None, json_: bool) -> None:
     """Tell what is in a store, an archive, a TFRecord or a folder of sources.
 
     Works on a store in every state of its conversion. An archive is not unpacked; a TFRecord is read to its end,
@@ -23,7 +24,7 @@ def info(path: Path, json_: bool) -> None:
     from ..show.info import print_info
     from ..show.tables import print_json
 
-    document = describe(path)
+    document = describe(path, unit=unit)
     if json_:
         print_json(document)
     else:

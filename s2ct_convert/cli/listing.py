@@ -79,16 +79,12 @@ def list_(
 
 
 def _row(local: Any) -> dict[str, Any]:
-    from ..errors import BadName
-    from ..names import parse_name
+    from ..names import try_name
 
     file = local.file
     row = {"key": file.key, "split": None, "tile": None, "examples": None, "size": file.size or 0, "md5": file.md5}
-    try:
-        unit, examples = parse_name(file.key)
-        row |= {"split": unit.split, "tile": unit.tile, "examples": examples}
-    except BadName:
-        pass  # a file of the record that is no archive of a unit
+    if (said := try_name(file.key)) and said.sure:  # else a file of the record that is no archive of a unit
+        row |= {"split": said.unit.split, "tile": said.unit.tile, "examples": said.count}
     return {**row, "state": local.state.value, "have": local.have}
 
 

@@ -30,8 +30,22 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-EXISTING = click.Path(exists=True, path_type=Path)
-ANY_PATH = click.Path(path_type=Path)
+class LocalPath(click.Path):
+    """A path on this machine: no URL and, if it is of ``data``, no pipe, socket or device either."""
+
+    def __init__(self, *, data: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self._data = data
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from ..paths import check_path, check_readable
+
+        check = check_readable if self._data else check_path
+        return super().convert(check(value), param, ctx)
+
+
+ANY_PATH = LocalPath()
+DATA_PATH = LocalPath(data=True)  # sources and stores
 
 
 debugging = click.option("--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks.")
@@ -93,6 +107,12 @@ nice = click.option(
 )
 splits = click.option(
     "--split", "splits", multiple=True, metavar="SPLIT", help="Only this split, e.g. train or val; may be repeated."
+)
+as_unit = click.option(
+    "--as",
+    "unit",
+    metavar="SPLIT/TILE",
+    help="The unit of the one source whose name does not say it, e.g. train/50SMG.",
 )
 plan_file = click.option(
     "--plan",

@@ -54,16 +54,22 @@ def kind(command: Command) -> Command:
 def planned(command: Command) -> Command:
     """SOURCE... STORE, which of the sources, and what the store is to be."""
     for option in (
+        options.as_unit,
         options.splits,
         click.option(
             "--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated."
         ),
         options.demands,
         kind,
-        click.argument("paths", nargs=-1, type=options.ANY_PATH, metavar="SOURCE... STORE"),
+        click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="SOURCE... STORE"),
     ):
         command = option(command)
     return command
+
+
+def _option(name: str) -> str:
+    """The option that sets a parameter, as on the command line."""
+    return "--as" if name == "unit" else f"--{name.removesuffix('s').replace('_', '-')}"
 
 
 def plan_of(paths: tuple[Path, ...], plan_file: Path | None, **choices: Any) -> Plan:
@@ -73,7 +79,7 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, **choices: Any) -> 
     from ..conversion.plan_file import read_plan
 
     if plan_file is not None:
-        given = [f"--{name.removesuffix('s').replace('_', '-')}" for name, value in choices.items() if value]
+        given = [_option(name) for name, value in choices.items() if value]
         if paths or given:
             raise click.UsageError(f"--plan says all that {', '.join(given) or 'SOURCE... STORE'} would: give one.")
         return read_plan(plan_file)

@@ -10,7 +10,7 @@ from . import options
 
 
 @click.command(short_help="Draw a sample, or a whole store, as a picture.")
-@click.argument("store", type=options.ANY_PATH)
+@click.argument("store", type=options.DATA_PATH)
 @click.option(
     "-o",
     "--output",

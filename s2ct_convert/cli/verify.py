@@ -21,7 +21,7 @@ def verify() -> None:
 
 
 @verify.command(short_help="Check md5 sums of archives.")
-@click.argument("paths", nargs=-1, type=options.ANY_PATH, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="[PATH]...")
 @click.option("--manifest", type=options.ANY_PATH, help="An md5sum file, or a lock, to compare with.")
 @click.option("--write", "write_", type=options.ANY_PATH, help="Write what was found, as md5sum -c accepts it.")
 @options.as_json

@@ -14,11 +14,21 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Check archives and TFRecords by their own checksums.")
-@click.argument("paths", nargs=-1, type=options.ANY_PATH, required=True, metavar="SOURCE...")
+@click.argument("paths", nargs=-1, type=options.DATA_PATH, required=True, metavar="SOURCE...")
+@options.as_unit
+@options.unpacker
 @options.jobs
 @options.as_json
 @options.progress
-def sources(paths: tuple[Path, ...], jobs: int | None, json_: bool, quiet: bool, verbose: bool) -> None:
+def sources(
+    paths: tuple[Path, ...],
+    unit: str | None,
+    unpacker: str,
+    jobs: int | None,
+    json_: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
     """Read archives and TFRecords to their end and check all that can be checked without anything else: the CRC of
     each file in an archive, both CRCs of each record, the schema of each example, the number of examples.
 
@@ -36,6 +46,8 @@ def sources(paths: tuple[Path, ...], jobs: int | None, json_: bool, quiet: bool,
     with file_progress("reading", 0, quiet=quiet) as progress:
         reports = verify_sources(
             paths,
+            unit=unit,
+            unpacker=unpacker,
             jobs=jobs or options.available_cores(),
             on_total=progress.set_total,
             on_bytes=progress.advance,
@@ -48,19 +60,23 @@ def sources(paths: tuple[Path, ...], jobs: int | None, json_: bool, quiet: bool,
         for one in reports:
             if one.error or not quiet:
                 print(_line(one))
-        print(f"{plural(len(reports) - len(bad), 'source')} ok, {len(bad)} damaged")
+        print(f"{plural(len(reports) - len(bad), 'source')} ok, {len(bad)} not")
     if bad:
         told = f"{len(bad)} of {plural(len(reports), 'source')} cannot be used"
         codes = {one.error.exit_code for one in bad if one.error}
         if EXIT_MACHINE in codes:
             raise SomeFailed(told, codes, some_done=len(bad) < len(reports))
-        raise SourceError(told, todo="fetch them again: s2ct download")
+        damaged = [one for one in bad if one.state == "damaged"]
+        raise SourceError(told, todo="fetch the damaged ones again: s2ct download" if damaged else "")
 
 
 def _line(one: SourceReport) -> str:
     if one.error:
-        return f"damaged  {one.error}"
-    return f"ok       {one.path}: {one.unit}, {one.examples} examples, {one.observations:,} observations"
+        return f"{one.state.ljust(8)} {one.error}"
+    from ..show.words import plural
+
+    counts = f"{plural(one.examples, 'example')}, {plural(one.observations, 'observation')}"
+    return f"{one.state.ljust(8)} {one.path}: {one.unit}, {counts}"
 
 
 def _document(one: SourceReport) -> dict[str, Any]:
@@ -68,7 +84,7 @@ def _document(one: SourceReport) -> dict[str, Any]:
         "path": str(one.path),
         "member": one.member,
         "unit": one.unit or None,
-        "state": "damaged" if one.error else "ok",
+        "state": one.state,
         "examples": one.examples,
         "samples": one.samples,
         "observations": one.observations,

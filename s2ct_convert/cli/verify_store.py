@@ -20,16 +20,17 @@ _UNOPENED = "restore the file that is named from a copy, or convert again to ano
 
 
 @click.command(short_help="Check a store against itself, and against its sources.")
-@click.argument("path", type=options.ANY_PATH, metavar="STORE")
-@click.argument("more", type=options.ANY_PATH, nargs=-1, metavar="[--against SOURCE...]")
+@click.argument("path", type=options.DATA_PATH, metavar="STORE")
+@click.argument("more", type=options.DATA_PATH, nargs=-1, metavar="[--against SOURCE...]")
 @click.option(
     "--against",
     "against",
-    type=options.ANY_PATH,
+    type=options.DATA_PATH,
     multiple=True,
     metavar="SOURCE",
     help="Archives, TFRecords or folders of them; every example of each must be found in the store, bit for bit.",
 )
+@options.as_unit
 @click.option(
     "--sample",
     "fraction",
@@ -46,6 +47,7 @@ def store(
     path: Path,
     more: tuple[Path, ...],
     against: tuple[Path, ...],
+    unit: str | None,
     fraction: float,
     seed: int,
     jobs: int | None,
@@ -78,7 +80,7 @@ def store(
         )
     findings, compared = list(report.findings), None
     if against and report.units:
-        compared, differences = _compare(path, against, jobs or options.available_cores(), quiet)
+        compared, differences = _compare(path, against, unit, jobs or options.available_cores(), quiet)
         findings += differences
     if json_:
         print_json(
@@ -108,7 +110,9 @@ def store(
         )
 
 
-def _compare(path: Path, against: tuple[Path, ...], jobs: int, quiet: bool) -> tuple[int, list[Finding]]:
+def _compare(
+    path: Path, against: tuple[Path, ...], unit: str | None, jobs: int, quiet: bool
+) -> tuple[int, list[Finding]]:
     """Number of examples that were compared, and differences."""
     from ..durable import size_of
     from ..reading.store import open_to_verify
@@ -120,7 +124,7 @@ def _compare(path: Path, against: tuple[Path, ...], jobs: int, quiet: bool) -> t
         open_to_verify(path) as opened,
         file_progress("comparing", total, quiet=quiet) as progress,
     ):
-        comparisons = verify_against(opened, against, progress.advance, jobs=jobs)
+        comparisons = verify_against(opened, against, progress.advance, jobs=jobs, unit=unit)
     return sum(one.examples for one in comparisons), [line for one in comparisons for line in one.differences]
 
 

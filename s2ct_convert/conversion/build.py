@@ -17,6 +17,7 @@ from pathlib import Path
 from ..durable import beside
 from ..errors import WrongUsage
 from ..names import UnitName, printable
+from ..paths import check_readable
 from ..record.api import record_id
 from ..record.budget import Budget
 from ..record.download import ask_manifest, check_space, in_turn, open_lanes
@@ -119,7 +120,7 @@ def build(
     >>> import s2ct_convert
     >>> summary = s2ct_convert.build("clouds.zarr", tiles=["50SMG"], jobs=4)  # doctest: +SKIP
     """
-    began, store, policy = time.monotonic(), Path(store), policy or RetryPolicy()
+    began, store, policy = time.monotonic(), check_readable(store), policy or RetryPolicy()
     options, folder = store_options(store, format, codec, linked), archives_folder(store)
     selection, command = Selection.of(tiles, splits, files), command or shlex.join(["s2ct", "build", store.name])
     overwrite_units = list(overwrite_units)

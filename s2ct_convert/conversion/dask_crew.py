@@ -209,7 +209,7 @@ def gathered(cluster: Cluster, store: Path, sources: Sequence[Source]) -> Iterat
             "topic": f"s2ct-{uuid.uuid4().hex}",
             "nonce": nonce,
             "folder": os.path.dirname(nonce[0]),  # noqa: PTH120
-            "sources": [(os.path.abspath(s.path), s.path.stat().st_size) for s in sources],  # noqa: PTH100
+            "sources": [(os.path.abspath(p), p.stat().st_size) for s in sources for p in s.files],  # noqa: PTH100
         }
         crew = Crew(client, cluster, question)
         client.subscribe_topic(crew.topic, lambda event: crew.said.put(json.loads(event[1])))

@@ -71,7 +71,9 @@ def run_dask(tasks: Sequence[UnitTask], cluster: Cluster, on_event: OnEvent) -> 
 
 def _absolute(task: UnitTask) -> UnitTask:
     """The same for a process that works in another folder."""
-    source = dataclasses.replace(task.source, path=Path(os.path.abspath(task.source.path)))  # noqa: PTH100
+    path = Path(os.path.abspath(task.source.path))  # noqa: PTH100
+    more = tuple(dataclasses.replace(part, path=Path(os.path.abspath(part.path))) for part in task.source.more)  # noqa: PTH100
+    source = dataclasses.replace(task.source, path=path, more=more)
     return dataclasses.replace(task, store=Path(os.path.abspath(task.store)), source=source)  # noqa: PTH100
 
 

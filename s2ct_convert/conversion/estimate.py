@@ -179,7 +179,9 @@ def _unpacked(file: SourceFile) -> int:
     from ..source.archive import read_archive  # slow to import, and only archives need it
 
     with suppress(S2ctError):
-        return sum(one.size for one in read_archive(file.source.path).members if one.name == file.source.member)
+        return sum(
+            one.size for part in file.source.parts for one in read_archive(part.path).members if one.name == part.member
+        )
     return file.bytes
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import WrongUsage
 from ..names import UnitName, fold_split, fold_tile
+from ..paths import check_readable
 from ..source.find import Source, Unusable, find_sources
 from ..store.codecs import find_codec
 from ..version import __version__
@@ -22,7 +23,7 @@ _SUFFIXES = {".zarr": "zarr", ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A source, and the size and time of its file when the plan was made."""
+    """A source, and the size of its files and the time of the newest when the plan was made."""
 
     source: Source
     bytes: int
@@ -54,7 +55,11 @@ class Plan:
 def plan_hash(options: Options, files: Sequence[SourceFile], demands: Demands) -> str:
     """Of all that determines the store: the program, options, the file of each unit. Not of where things are."""
     units = sorted(
-        (str(f.source.unit), f.source.path.name, f.source.member, f.bytes, f.source.name_count or 0) for f in files
+        (
+            *(str(f.source.unit), f.source.path.name, f.source.member, f.bytes, f.source.name_count or 0),
+            *((part.path.name, part.member) for part in f.source.more),
+        )
+        for f in files
     )
     content = json.dumps([__version__, dataclasses.asdict(options), dataclasses.asdict(demands), units])
     return hashlib.sha256(content.encode()).hexdigest()
@@ -70,19 +75,21 @@ def make_plan(
     tiles: tuple[str, ...],
     splits: tuple[str, ...],
     demands: Demands = NO_DEMANDS,
+    unit: str | None = None,
 ) -> Plan:
-    """Look at the sources and settle the options.
+    """Look at the sources and settle the options. ``unit`` is that of the one source whose name says nothing.
 
     Raises
     ------
     WrongUsage
         If the arguments do not make sense, or there is nothing to convert.
     """
+    check_readable(store)
     options = store_options(store, format, codec, linked)
-    found = find_sources(paths)
+    found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
     wanted = _Wanted(set(map(fold_tile, tiles)), set(map(fold_split, splits)))
     sources = [source for source in found.sources if wanted(source.unit)]
-    unusable = [one for one in found.unusable if one.unit is None or wanted(one.unit)]
+    unusable = [one for one in found.unusable if (unit_of := one.unit or one.also_of) is None or wanted(unit_of)]
     if not sources and not unusable:
         raise WrongUsage(
             "there is nothing to convert" + (" of what was asked for" if found.sources else ""),
@@ -99,8 +106,7 @@ def make_plan(
 
 
 def _file(source: Source) -> SourceFile:
-    status = source.path.stat()
-    return SourceFile(source, status.st_size, status.st_mtime_ns)
+    return SourceFile(source, source.size(), source.mtime_ns())
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any
 from ..durable import write_atomic
 from ..errors import S2ctError, SourceError, WrongUsage, from_os_error
 from ..names import UnitName
-from ..source.find import Source, Unusable
+from ..paths import check_path
+from ..source.find import Part, Source, Unusable
 from .demands import Demands
 from .plan import Plan, SourceFile, plan_hash
 from .records import Options, to_json
@@ -33,6 +34,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "unit": str(one.source.unit),
                 "source": str(one.source.path.absolute()),
                 "member": one.source.member,
+                **({"more": _more(one.source)} if one.source.more else {}),
                 "name_count": one.source.name_count,
                 "bytes": one.bytes,
                 "mtime_ns": one.mtime_ns,
@@ -42,10 +44,15 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _more(source: Source) -> list[dict[str, Any]]:
+    """The shards after the first."""
+    return [{"source": str(part.path.absolute()), "member": part.member} for part in source.more]
+
+
 def write_plan(plan: Plan, path: Path, overwrites: Collection[str] = ()) -> None:
     """Write a plan file, whole or not at all, with the units of other sources that it may replace."""
     replaced = {"overwrite_units": sorted(overwrites)} if overwrites else {}
-    write_atomic(path, to_json({**plan_document(plan), **replaced}))
+    write_atomic(check_path(path), to_json({**plan_document(plan), **replaced}))
 
 
 def read_overwrites(path: Path) -> frozenset[str]:
@@ -118,15 +125,15 @@ def check_source(file: SourceFile) -> None:
     """
     path = file.source.path
     try:
-        status = path.stat()
+        size, mtime_ns = file.source.size(), file.source.mtime_ns()
     except OSError as error:
         raise from_os_error(error) from error
-    if (status.st_size, status.st_mtime_ns) != (file.bytes, file.mtime_ns):
+    if (size, mtime_ns) != (file.bytes, file.mtime_ns):
         raise SourceError(
             "the file has changed since the plan was made",
             where=str(path),
             expected=f"{file.bytes:,} bytes, modified at {file.mtime_ns} ns",
-            found=f"{status.st_size:,} bytes, modified at {status.st_mtime_ns} ns",
+            found=f"{size:,} bytes, modified at {mtime_ns} ns",
             todo="make the plan anew: s2ct plan, or s2ct batch init with the same sources, which keeps what is done",
         )
 
@@ -138,5 +145,6 @@ def _file(unit: dict[str, Any]) -> SourceFile:
         None if count is None else int(count),
         Path(unit["source"]),
         unit["member"],
+        tuple(Part(Path(part["source"]), part["member"]) for part in unit.get("more", ())),
     )
     return SourceFile(source, int(unit["bytes"]), int(unit["mtime_ns"]))

@@ -7,7 +7,6 @@ only where there is something of the same size to compare it with.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import NamedTuple
 from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName
 from ..source.find import Source
-from ..source.stream import PIECE_BYTES
+from ..source.stream import PIECE_BYTES, SourceReader
 from .events import UnitFailed
 from .records import UnitRecord
 
@@ -55,16 +54,16 @@ class Candidate:
     @classmethod
     def of(cls, source: Source, md5: str | None = None) -> Candidate:
         """A source that is there; ``md5`` where it is known already."""
-        status = source.path.stat()
-        return cls(source.path.name, source.member, status.st_size, status.st_mtime_ns, source.path, md5)
+        path = None if source.more else source.path  # of shards only sizes and times are compared
+        return cls(source.path.name, source.member, source.size(), source.mtime_ns(), path, md5)
 
     @cached_property
     def md5(self) -> str | None:
         """MD5 of an archive; None of a bare TFRecord, whose record has none to compare with."""
         if self.known_md5 or self.path is None or self.member is None:
             return self.known_md5
-        with open(self.path, "rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest()
+        with SourceReader(self.path) as file:  # all its volumes
+            return file.md5()
 
     @cached_property
     def content(self) -> Content | None:

@@ -52,6 +52,7 @@ def convert(
     strict: bool = False,
     accept_count: bool = False,
     on_event: OnEvent = lambda event: None,
+    unit: str | None = None,
     command: str = "",
 ) -> Summary:
     """Convert archives or TFRecord files to a Zarr or HDF5 store, or go on with a conversion that was stopped.
@@ -98,6 +99,8 @@ def convert(
         Take a bare TFRecord that has fewer examples, samples and images than the number in its name.
     on_event : callable
         Told of everything that happens, see :mod:`s2ct_convert.conversion.events`.
+    unit : str, optional
+        Unit of the one source whose name says nothing, such as ``train/50SMG``.
     command : str
         For the ``history`` of the store; by default made up from the arguments.
 
@@ -125,6 +128,7 @@ def convert(
         tiles=tuple(tiles),
         splits=tuple(splits),
         demands=Demands(strict, accept_count),
+        unit=unit,
     )
     command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
     return convert_plan(
@@ -185,8 +189,7 @@ def convert_plan(
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or begun
             claim(container, ledger, plan.options, overwrite=overwrite)
             tasks = sort_out(plan, container, ledger, overwrites, unpacker, tally)
-            total = sum(task.source.path.stat().st_size for task in tasks)
-            tally(Started(total, len(tasks), len(tally.skipped)))
+            tally(Started(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))
             if tasks:
                 begin(container, ledger, plan.options, plan.units, command)
                 _make_units(tasks, ledger, _shared(jobs, len(tasks), memory, cluster, tally), cluster, tally)

@@ -128,7 +128,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
     container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
     before = ledger.record(source.unit)
     work = ledger.work_path(source.unit.key)
-    status = source.path.stat()
+    size, mtime_ns = source.size(), source.mtime_ns()
     builder = TableBuilder(work.parent)
     try:
         with (
@@ -144,15 +144,16 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
                 source.check_count(table.examples, len(table.localid), table.images)
             task.demands.refuse(table.notes, source.where)
             unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published)
-            attributes = unit_attributes(source, md5, status.st_size, table)
+            attributes = unit_attributes(source, md5, size, table)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
         files = checksums(content.path)
-        inside = content_in(source.path, source.member) if source.member is not None else None
+        whole = source.member is not None and not source.more
+        inside = content_in(source.path, str(source.member)) if whole else None
         put_in_place(container, ledger, source.unit, content.path, before=before, lease=lease)
         seconds = time.monotonic() - began
-        record = _record(task, md5, status.st_size, status.st_mtime_ns, table, content, files, seconds)
-        size, crc32 = inside or (None, None)
-        record = dataclasses.replace(record, unpacker=examples.unpacker, content_bytes=size, content_crc32=crc32)
+        record = _record(task, md5, size, mtime_ns, table, content, files, seconds)
+        packed, crc32 = inside or (None, None)
+        record = dataclasses.replace(record, unpacker=examples.unpacker, content_bytes=packed, content_crc32=crc32)
         ledger.write(record)
         return record
     finally:

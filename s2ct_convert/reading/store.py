@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from ..errors import Incomplete, NotAStore, PartialStoreWarning, StoreDamaged, from_os_error
+from ..paths import check_readable
 from ..store.digest import Table, store_digest
 from ..store.layout import LAYOUT_VERSION, READABLE_LAYOUTS, STATE_COMPLETE, STATE_PARTIAL
 from .groups import Tree, check_digest, read_all
@@ -291,7 +292,7 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
     >>> store = open_store("sample.zarr")  # doctest: +SKIP
     >>> image, label, time, weight = store["train/50SMG"].sample(7)  # doctest: +SKIP
     """
-    store = _open_known(Path(path), allow_incomplete=allow_incomplete)
+    store = _open_known(check_readable(path), allow_incomplete=allow_incomplete)
     if store.lacks and not allow_incomplete:
         warnings.warn(f"{path} is partial: {store.lacks}", PartialStoreWarning, stacklevel=2)
     return store

@@ -13,8 +13,9 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import BadName, WrongUsage
-from ..names import parse_name
+from ..errors import WrongUsage
+from ..names import try_name
+from ..paths import check_readable
 from .hashing import md5s
 from .manifest import DEFAULT_RECORD, Manifest, RecordFile, find_lock, published, read_manifest
 from .partial import partial_path
@@ -83,7 +84,7 @@ def check_files(
     >>> [one.path for one in found if one.state is not s2ct_convert.Check.OK]  # doctest: +SKIP
     []
     """
-    places = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    places = [check_readable(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     if isinstance(manifest, str | os.PathLike):
         manifest = read_manifest(Path(manifest))
     results: list[Checksum] = []
@@ -144,11 +145,8 @@ def _of_record(folder: Path, suffixes: set[str]) -> Iterable[Path]:
 
 
 def _is_of_record(name: str) -> bool:
-    try:
-        parse_name(name)
-    except BadName:
-        return False
-    return True
+    said = try_name(name)
+    return said is not None and said.sure and not said.copy
 
 
 def _result(job: _Job, md5: str, size: int, any_of: set[str]) -> Checksum:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import WrongUsage
+from ..paths import check_path
 from .api import record_id
 from .budget import Budget
 from .live import check_published, fetch_manifest
@@ -74,7 +75,7 @@ def list_files(
     ...     print(one.file.key, one.state.value)
     train_50SMG_462.7z ok
     """
-    folder, record = Path(folder), record_id(record)
+    folder, record = check_path(folder), record_id(record)
     manifest = find_manifest(folder, record, offline=offline, base_url=base_url, user_agent=user_agent)
     if manifest is None:
         raise WrongUsage("there is no lock of this record here", where=str(folder), todo="ask the service")
@@ -123,7 +124,7 @@ def list_urls(
     if format not in FORMATS:
         raise WrongUsage("there is no such format", where=repr(format), expected=", ".join(FORMATS))
     record, root = record_id(record), service_url(base_url)
-    manifest = find_manifest(Path(folder), record, base_url=base_url, user_agent=user_agent)
+    manifest = find_manifest(check_path(folder), record, base_url=base_url, user_agent=user_agent)
     assert manifest is not None
     if read_lock(Path(folder), record) is None:
         check_published(manifest)  # nothing that was changed is handed on in silence

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..durable import sweep
 from ..errors import WrongUsage
+from ..paths import check_path
 from .events import Checked, Checking, Note, OnEvent
 from .hashing import md5s
 from .manifest import RecordFile
@@ -50,6 +51,7 @@ def check_folder(folder: Path) -> None:
     ------
     WrongUsage
     """
+    check_path(folder)
     if folder.exists() and not folder.is_dir():
         raise WrongUsage("this is a file, not a folder", where=str(folder), todo="choose another place")
 

@@ -6,8 +6,8 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..errors import BadName, WrongUsage
-from ..names import UnitName, fold_split, fold_tile, parse_name
+from ..errors import WrongUsage
+from ..names import UnitName, fold_split, fold_tile, try_name
 from .manifest import Manifest, RecordFile
 
 
@@ -65,7 +65,5 @@ def _some(keys: Sequence[str]) -> str:
 
 
 def _unit(key: str) -> UnitName | None:
-    try:
-        return parse_name(key)[0]
-    except BadName:
-        return None
+    said = try_name(key)
+    return said.unit if said and (said.sure or key.lower().endswith(".7z")) else None

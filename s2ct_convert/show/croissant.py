@@ -20,6 +20,7 @@ from typing import Any
 
 from ..durable import beside, publish, remove, sync_tree
 from ..errors import DestinationExists
+from ..paths import check_path
 from ..reading import threads
 from ..reading.hdf5_groups import Hdf5Group
 from ..reading.store import Store, open_store
@@ -67,7 +68,7 @@ def write_croissant(
         If there is something under that name.
     """
     path = Path(path)
-    target = Path(folder) if folder is not None else beside(path, ".croissant")
+    target = check_path(folder) if folder is not None else beside(path, ".croissant")
     with open_store(path) as store:
         if target.exists() and not overwrite:
             raise DestinationExists("this exists already", where=str(target), todo="add --overwrite, or choose another")

@@ -32,8 +32,8 @@ from .notes import note_document
 Document = dict[str, Any]
 
 
-def describe(path: Path) -> Document:
-    """Describe whatever is at ``path``.
+def describe(path: Path, *, unit: str | None = None) -> Document:
+    """Describe whatever is at ``path``; ``unit`` is that of a source whose name says nothing.
 
     Raises
     ------
@@ -48,11 +48,11 @@ def describe(path: Path) -> Document:
     if not path.exists():
         raise NotAStore("there is no such file or folder", where=str(path), todo="check the path")
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, unit)
     with open(path, "rb") as file:
         if file.read(len(SIGNATURE)) == SIGNATURE:
-            return _archive(path)
-    return _tfrecord(path)
+            return _archive(path, unit)
+    return _tfrecord(path, unit)
 
 
 def _store(path: Path, ledger: Ledger) -> Document:
@@ -172,7 +172,7 @@ def _planned_codec(options: Options) -> str:
     return f"blosc({parameters.cname} {parameters.clevel}, {parameters.shuffle}) + crc32c"
 
 
-def _archive(path: Path) -> Document:
+def _archive(path: Path, unit: str | None) -> Document:
     archive = read_archive(path)
     return {
         "format": "7z",
@@ -190,13 +190,13 @@ def _archive(path: Path) -> Document:
             }
             for m in archive.members
         ],
-        "units": [_named(source) for source in _sources(path)],
+        "units": [_named(source) for source in _sources(path, unit)],
     }
 
 
-def _sources(path: Path) -> Iterator[Source]:
+def _sources(path: Path, unit: str | None) -> Iterator[Source]:
     try:
-        yield from find_sources([path]).sources
+        yield from find_sources([path], unit=_unit_name(unit)).sources
     except S2ctError:
         return  # an archive of other files is described too
 
@@ -206,14 +206,18 @@ def _named(source: Source) -> Document:
     return {"split": source.unit.split, "tile": source.unit.tile, "examples": source.name_count}
 
 
-def _folder(path: Path) -> Document:
-    found = find_sources([path])
+def _unit_name(unit: str | None) -> UnitName | None:
+    return UnitName.from_user(unit) if unit else None
+
+
+def _folder(path: Path, unit: str | None) -> Document:
+    found = find_sources([path], unit=_unit_name(unit))
     if not found.sources and not found.unusable:
         raise NotAStore("there is no store here, and no archive or TFRecord in this folder", where=str(path))
     return {
         "format": "sources",
         "path": str(path),
-        "bytes": sum(source.path.stat().st_size for source in found.sources),
+        "bytes": sum(source.size() for source in found.sources),
         "units": [
             {**_named(source), "source_file": os.fspath(source.path.relative_to(path))} for source in found.sources
         ],
@@ -221,9 +225,9 @@ def _folder(path: Path) -> Document:
     }
 
 
-def _tfrecord(path: Path) -> Document:
+def _tfrecord(path: Path, unit: str | None) -> Document:
     """Reads all of it: a TFRecord has no table of contents."""
-    found = find_sources([path])
+    found = find_sources([path], unit=_unit_name(unit))
     for unusable in found.unusable:
         raise unusable.error
     (source,) = found.sources
@@ -234,7 +238,7 @@ def _tfrecord(path: Path) -> Document:
     table = understand(builder, source, None)
     time, label = table.columns["time"], table.columns["label"]
     days = time[time != NO_DAY].tolist()
-    unit = {
+    described = {
         "split": source.unit.split,
         "tile": source.unit.tile,
         "examples": table.examples,
@@ -254,7 +258,7 @@ def _tfrecord(path: Path) -> Document:
         "format": "tfrecord",
         "path": str(path),
         "bytes": path.stat().st_size,
-        "units": [unit],
-        **_totals([unit]),
+        "units": [described],
+        **_totals([described]),
         "digest": None,
     }

@@ -11,7 +11,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,24 +22,29 @@ import py7zr
 from ..errors import (
     ArchiveDamaged,
     NotAnArchive,
+    NotATFRecord,
     SourceError,
-    WrongUsage,
 )
-from .archive_errors import AGAIN, encrypted, explained, unsupported
+from .archive_errors import AGAIN, encrypted, explained
+from .content import HEAD_BYTES, name_kind, read_head
 from .lzma2 import Lzma2Stream, Packed, count_blocks, find_packed
-from .member_stream import MemberStream
+from .member_stream import HeadsFactory, MemberStream, Unpacked
 from .native import NativeStream, is_alone, why_not
 from .stream import Readable, SourceReader
-from .unpackers import PYTHON, SIGNATURE, Unpacker
+from .unpackers import NAMES, PYTHON, SIGNATURE, Unpacker, can_python, choose
 
 
 @dataclass(frozen=True)
 class Member:
-    """One file in an archive: its name, its size in bytes and the CRC32 the archive has for it."""
+    """One file in an archive: its name, its size in bytes and the CRC32 the archive has for it.
+
+    ``methods`` are the ids of the methods that its block is packed by, in hex.
+    """
 
     name: str
     size: int
     crc32: int | None
+    methods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,22 @@ def read_archive(path: Path) -> Archive:
         with explained(path.name):
             info = archive.archiveinfo()
             # Not archive.list(): it fails on a time of modification that Python's datetime cannot hold.
-            members = tuple(Member(f.filename, f.uncompressed, _crc32(f)) for f in archive.files if f.is_file)
-        return Archive(path, info.stat.st_size, tuple(info.method_names), info.blocks, bool(info.solid), members)
+            members = tuple(
+                Member(f.filename, f.uncompressed, _crc32(f), _methods(f)) for f in archive.files if f.is_file
+            )
+            methods = dict.fromkeys(map(_plain_name, info.method_names))  # and those that py7zr does not name
+            methods |= dict.fromkeys(NAMES[id] for member in members for id in member.methods if id in NAMES)
+        return Archive(path, file.size(), tuple(methods), info.blocks, bool(info.solid), members)
+
+
+def _plain_name(method: str) -> str:
+    return method.rstrip("*")  # py7zr's mark of those that it does not unpack
+
+
+def _methods(file: Any) -> tuple[str, ...]:
+    """Ids of the methods of a file's block; none for an empty file, which is in no block."""
+    folder = getattr(file, "folder", None)
+    return () if folder is None else tuple(coder["method"].hex() for coder in folder.coders)
 
 
 def _crc32(file: Any) -> int | None:
@@ -89,8 +108,36 @@ def count_lzma2_blocks(path: Path, name: str) -> int | None:
         If the headers of its chunks are damaged.
     """
     with SourceReader(path, with_md5=False) as file, _opened(file) as archive:
-        packed = _one_lzma2_stream(archive, name)
+        packed = None if file.joined else _one_lzma2_stream(archive, name)
         return None if packed is None else count_blocks(file.fileno(), packed, f"{path.name}: {name}")
+
+
+def read_heads(path: Path, names: Sequence[str], n: int = HEAD_BYTES) -> dict[str, bytes]:
+    """The first ``n`` bytes of members, for which each block is unpacked once as far as the last of them.
+
+    Raises
+    ------
+    ArchiveDamaged, ArchiveUnsupported
+    """
+    heads: dict[str, bytes] = {}
+    with SourceReader(path, with_md5=False) as file:
+        with _opened(file) as archive:
+            files = {one.filename: one for one in archive.files}
+            easy = [name for name in names if can_python(_methods(files[name]))]
+            if easy:
+                factory = HeadsFactory(len(easy), n)
+                try:
+                    with explained(path.name):
+                        archive.extract(targets=easy, factory=factory)
+                except Unpacked:
+                    pass
+                heads |= {name: factory.heads.get(name, b"") for name in easy}
+        for name in names:
+            if name not in heads:
+                file.seek(0)
+                with open_member(file, name) as stream:
+                    heads[name] = read_head(stream, n)
+    return heads
 
 
 @contextmanager
@@ -101,41 +148,38 @@ def open_member(
 
     Where ``unpacker`` has a 7-Zip program, that unpacks in ``threads`` threads (native.py). Otherwise, and where a
     member cannot be asked for by its name, one that is one plain LZMA2 stream is unpacked block by block in ``threads``
-    threads (lzma2.py), all else by py7zr in one.
+    threads (lzma2.py), all else by py7zr in one. What one of them does not know the other may (unpackers.py).
 
     Raises
     ------
     WrongUsage
-        If ``unpacker`` is required and cannot unpack this member.
+        If ``unpacker`` is required and cannot be asked for this member.
     ArchiveDamaged, ArchiveUnsupported
         Here or from ``read`` once the unpacker meets the damage; at the latest where the end would be.
     """
     where = Path(file.name).name
     with _opened(file) as archive:
-        sizes = {file.filename: file.uncompressed for file in archive.files}
-        if name not in sizes:
+        member = next((one for one in archive.files if one.filename == name), None)
+        if member is None:
             raise SourceError(f"there is no file {name!r} in the archive", where=where)
-        told = PYTHON.name
-        if unpacker.program is not None:
-            names = [one.filename for one in archive.files if not one.is_directory]
-            if (reason := why_not(name, names)) is None:
-                (member,) = (one for one in archive.files if one.filename == name)
-                size, crc32, place = int(member.uncompressed), _crc32(member), f"{where}: {name}"
-                asked = None if is_alone(name, names) else name
-                native = NativeStream(file, asked, size, crc32, where=place, unpacker=unpacker, threads=threads)
-                with closing(native):
-                    native.start()
-                    yield native
-                return
-            if unpacker.required:
-                raise _not_by_name(f"{where}: {name}", unpacker, reason)
-            told = f"{told}, because {reason}"
-        if (packed := _one_lzma2_stream(archive, name)) is not None:
-            with closing(Lzma2Stream(file, packed, where=f"{where}: {name}", threads=threads)) as blocks:
+        place, names = f"{where}: {name}", [one.filename for one in archive.files if not one.is_directory]
+        by_name = "it is in volumes" if file.joined else why_not(name, names)
+        chosen, told = choose(unpacker, _methods(member), place, by_name)
+        if chosen.program is not None:
+            asked, size = None if is_alone(name, names) else name, int(member.uncompressed)
+            native = NativeStream(
+                file, asked, size, _crc32(member), where=place, unpacker=chosen, threads=threads, told=told
+            )
+            with closing(native):
+                native.start()
+                yield native
+            return
+        if not file.joined and (packed := _one_lzma2_stream(archive, name)) is not None:
+            with closing(Lzma2Stream(file, packed, where=place, threads=threads)) as blocks:
                 blocks.unpacker = told
                 yield blocks
             return
-        stream = MemberStream(where, sizes[name])
+        stream = MemberStream(where, member.uncompressed)
         stream.unpacker = told
         thread = threading.Thread(target=stream.run, args=(archive, name), name="s2ct-unpack", daemon=True)
         thread.start()
@@ -175,11 +219,6 @@ def _opened(file: SourceReader) -> Iterator[py7zr.SevenZipFile]:
             raise ArchiveDamaged("the archive has no list of files", where=name)
         if archive.needs_password():
             raise encrypted(name)
-        with explained(name):
-            methods = archive.archiveinfo().method_names
-        if "PPMd" in methods:
-            # pyppmd 1.3.1 writes outside its memory when the stream is damaged and takes the process down.
-            raise unsupported(name, "PPMd, whose decoder does not survive a damaged archive")
         yield archive
 
 
@@ -191,7 +230,7 @@ def _check_start(file: SourceReader, name: str) -> None:
             "this is not a 7z archive",
             where=name,
             expected=f"the first bytes {SIGNATURE.hex(' ')}",
-            found=head[:6].hex(" ") or "an empty file",
+            found=_told(head + read_head(file)),
             todo="give a .7z of the record or a TFRecord file",
         )
     if len(head) < 32:
@@ -199,10 +238,19 @@ def _check_start(file: SourceReader, name: str) -> None:
     stored, offset, size = struct.unpack_from("<IQQ", head, 8)
     if zlib.crc32(head[12:32]) != stored:
         raise ArchiveDamaged("the checksum of the start header does not fit", where=name, todo=AGAIN)
-    needed, there = 32 + offset + size, file.seek(0, 2)
+    if not size:
+        raise NotATFRecord("there is no file in this archive", where=name)
+    needed, there = 32 + offset + size, file.size()
+    if there < needed and file.joined:
+        raise _volume_missing(name, needed, there)
     if there < needed:
         raise _cut(name, needed, there)
     file.seek(0)
+
+
+def _told(head: bytes) -> str:
+    first = head[:6].hex(" ")
+    return f"{first} ({kind})" if (kind := name_kind(head)) else first or "an empty file"
 
 
 def _cut(name: str, needed: int, there: int) -> ArchiveDamaged:
@@ -211,9 +259,11 @@ def _cut(name: str, needed: int, there: int) -> ArchiveDamaged:
     )
 
 
-def _not_by_name(where: str, unpacker: Unpacker, reason: str) -> WrongUsage:
-    return WrongUsage(
-        f"{unpacker.name} cannot be asked for this member ({reason})",
-        where=where,
-        todo="give --unpacker auto or python",
+def _volume_missing(name: str, needed: int, there: int) -> ArchiveDamaged:
+    return ArchiveDamaged(
+        "volumes of this archive are missing, or cut",
+        where=name,
+        expected=f"{needed:,} bytes in all",
+        found=f"{there:,} bytes",
+        todo="put all volumes into one folder: .001, .002 and so on without a gap",
     )

@@ -14,6 +14,7 @@ from isal import isal_zlib
 
 from ..durable import sync
 from ..errors import DestinationExists, NotATFRecord, SourceError
+from ..paths import check_path, check_readable
 from .archive import Member, open_member, read_archive
 from .stream import PIECE_BYTES, SourceReader, nobody
 from .unpackers import Unpacker, find_unpacker
@@ -74,7 +75,7 @@ def extract_archive(
     ...     [one.path.name for one in s2ct_convert.extract_archive(archive, folder)] == [archive.stem]
     True
     """
-    archive, destination = Path(archive), Path(destination)
+    archive, destination = check_readable(archive), check_path(destination)
     found, told = find_unpacker(unpacker), on_bytes or nobody
     members = read_archive(archive).members
     if not members:

@@ -1,226 +1,192 @@
 """What ``convert`` is asked to read: archives, TFRecord files and folders of them, found and named.
 
-Content decides what a file is, the name gives split, tile and number of examples.
+Content decides what a file is, the name gives split, tile and number of examples. Every file that is or should be a
+source ends among the sources, the unusable or, with the same content as another, in a note: none is lost in silence.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..errors import BadName, CountMismatch, NotAnArchive, NotATFRecord, S2ctError, WrongUsage, from_os_error
-from ..names import UnitName, parse_name
-from .tfrecord import HEADER_BYTES, is_header
+from ..errors import NotAnArchive, S2ctError, WrongUsage, from_os_error
+from ..names import UnitName, try_name
+from ..paths import check_readable, special_kind
+from .content import is_archive, is_packing, is_tfrecord, name_kind, read_head
+from .found import Candidate, Found, Part, Source, Unusable, some
+from .stream import SourceReader
+from .tfrecord import is_wrapped, unwrap
+from .unfinished import is_unfinished, unfinished
+from .units import settle
 from .unpackers import SIGNATURE
+from .volumes import first_volume
 
-if TYPE_CHECKING:
-    from .archive import Member
-
-
-@dataclass(frozen=True)
-class Source:
-    """One TFRecord and the unit its name says it is.
-
-    Attributes
-    ----------
-    unit : UnitName
-    name_count : int or None
-        The number in the name; None where it has none.
-    path : Path
-        The archive, or the TFRecord file itself.
-    member : str or None
-        Name inside the archive; None for a bare file.
-    """
-
-    unit: UnitName
-    name_count: int | None
-    path: Path
-    member: str | None = None
-
-    @property
-    def where(self) -> str:
-        """How messages name it."""
-        if self.member is None or self.member == self.path.name.removesuffix(".7z"):
-            return self.path.name
-        return f"{self.path.name}: {self.member}"
-
-    def check_count(self, examples: int, samples: int, images: int) -> None:
-        """Refuse a bare TFRecord that may be cut between two records: it has no checksum of the whole, archives do.
-
-        Raises
-        ------
-        CountMismatch
-            If it has fewer examples, samples and images than the number in its name.
-        """
-        if self.name_count is None or self.member is not None or max(examples, samples, images) >= self.name_count:
-            return
-        raise CountMismatch(
-            "the file has fewer examples, samples and images than the number in its name: it may be cut",
-            where=self.where,
-            expected=f"{self.name_count:,} of any of these",
-            found=f"{examples:,} examples, {samples:,} samples, {images:,} images",
-            todo="extract it from its archive again; if it is whole, give --accept-count",
-        )
+__all__ = ["Found", "Part", "Source", "Unusable", "find_sources"]
 
 
-@dataclass(frozen=True)
-class Unusable:
-    """A file that should be a source and is not, and the unit its name says it is, if it says one."""
-
-    path: Path
-    unit: UnitName | None
-    error: S2ctError
-
-
-@dataclass
-class Found:
-    """Sources by unit, notes on what was passed over, and the files that should be sources and are not."""
-
-    sources: list[Source] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    unusable: list[Unusable] = field(default_factory=list)
-
-
-def find_sources(paths: Iterable[Path]) -> Found:
+def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Found:
     """Look through files and folders (recursively).
 
-    A file that is named must be a source; in a folder, files that are none are noted and passed over.
+    A file that is given by name must be a source; in a folder, files that are none are noted and passed over. Of
+    several sources of one unit the first is taken: those with the same content are noted, the others are unusable.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+    unit : UnitName, optional
+        The unit of the one source whose name says nothing, or of the only source.
 
     Raises
     ------
     WrongUsage
-        If a path does not exist, or two sources are of one unit.
+        If a path does not exist or is a pipe, a socket or a device, or `unit` could be that of several sources.
     """
-    found = Found()
-    seen: set[Path] = set()
+    search = _Search()
     for path in paths:
+        search.look(path)
+    return settle(search.candidates, search.found, unit)
+
+
+class _Search:
+    """Candidates, and what is no candidate, from several paths."""
+
+    def __init__(self) -> None:
+        self.found = Found()
+        self.candidates: list[Candidate] = []
+        self._seen: set[Path] = set()
+
+    def look(self, path: Path) -> None:
+        """Look at a file, or through a folder."""
+        check_readable(path)
         if not path.exists():
             raise WrongUsage("there is no such file or folder", where=str(path), todo="check the path")
-        files = _walk(path, found) if path.is_dir() else [path]
-        passed_over = []
-        for file in files:
-            real = file.resolve()
-            if real in seen:
-                continue
-            seen.add(real)
-            if not _add(found, file, named=not path.is_dir()):
-                passed_over.append(file.relative_to(path).as_posix())
+        if not path.is_dir():
+            self._look_at(path, named=True)
+            return
+        passed_over = [file for file in self._walk(path) if not self._look_at(file, named=False)]
         if passed_over:
-            found.notes.append(f"{path}: passed over {_some(passed_over)}, neither .7z nor TFRecord")
-    found.sources.sort(key=lambda source: source.unit)
-    for one, other in zip(found.sources, found.sources[1:], strict=False):
-        if one.unit == other.unit:
-            raise WrongUsage(
-                f"two sources are of one unit, {one.unit}",
-                where=str(one.path),
-                found=f"also {other.path}",
-                todo="give one of the two",
+            names = some([file.relative_to(path).as_posix() for file in passed_over])
+            self.found.notes.append(f"{path}: passed over {names}, neither .7z nor TFRecord")
+
+    def _walk(self, folder: Path) -> Iterator[Path]:
+        """Files below a folder in sorted order, without hidden ones and without what belongs to a store."""
+
+        def unreadable(error: OSError) -> None:
+            self.found.unusable.append(Unusable(Path(os.fsdecode(error.filename)), None, from_os_error(error)))
+
+        visited: set[Path] = set()  # links are followed, which may lead round in a circle
+        left: dict[str, list[str]] = {"unfinished downloads": [], "no files": []}
+        for root, folders, files in os.walk(folder, followlinks=True, onerror=unreadable):
+            if "zarr.json" in files or (real := Path(root).resolve()) in visited:
+                folders.clear()
+                continue
+            visited.add(real)
+            left["unfinished downloads"] += [f for f in folders if is_unfinished(Path(root, f))]
+            folders[:] = sorted(
+                f
+                for f in folders
+                if not f.startswith(".")
+                and not f.endswith((".s2ct", ".units"))
+                and f != "__MACOSX"
+                and not is_unfinished(Path(root, f))
             )
-    return found
+            for name in sorted(files):
+                path = Path(root, name)
+                if name.startswith("."):
+                    continue
+                if kind := special_kind(path):
+                    left["no files"].append(f"{path.relative_to(folder).as_posix()} ({kind})")
+                elif is_unfinished(path):
+                    left["unfinished downloads"].append(path.relative_to(folder).as_posix())
+                else:  # a broken link is told as such
+                    yield path
+        for kind, names in left.items():
+            if names:
+                self.found.notes.append(f"{folder}: passed over {some(sorted(names))}, {kind}")
 
-
-def _walk(folder: Path, found: Found) -> Iterator[Path]:
-    """Files below a folder in sorted order, without hidden ones and without what belongs to a store."""
-
-    def unreadable(error: OSError) -> None:
-        found.unusable.append(Unusable(Path(os.fsdecode(error.filename)), None, from_os_error(error)))
-
-    visited: set[Path] = set()  # links are followed, which may lead round in a circle
-    for root, folders, files in os.walk(folder, followlinks=True, onerror=unreadable):
-        if "zarr.json" in files or (real := Path(root).resolve()) in visited:
-            folders.clear()
-            continue
-        visited.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and not f.endswith((".s2ct", ".units")))
-        for name in sorted(files):
-            path = Path(root, name)
-            # No pipes, sockets and devices; a broken link is told as such.
-            if not name.startswith(".") and (path.is_file() or not path.exists()):
-                yield path
-
-
-def _add(found: Found, file: Path, *, named: bool) -> bool:
-    """Add what ``file`` holds; False if it is no source and need not be one."""
-    try:
-        with open(file, "rb") as f:
-            head = f.read(HEADER_BYTES)
-    except OSError as error:
-        found.unusable.append(_unusable(file, from_os_error(error)))
-        return True
-    try:
-        if head.startswith(SIGNATURE) or file.suffix.lower() == ".7z":
-            found.sources.extend(_from_archive(file, found.notes))
-        else:
-            # Also what is not recognised: with a published name its damage is told when it is read.
-            found.sources.append(Source(*parse_name(file.name), file))
-    except BadName as error:
-        if is_header(head) or head.startswith(SIGNATURE):
-            found.unusable.append(_unusable(file, error))
-        elif named:
-            found.unusable.append(_unusable(file, _no_source(file, head)))
-        else:
-            return False
-    except S2ctError as error:
-        found.unusable.append(_unusable(file, error))
-    return True
-
-
-def _unusable(file: Path, error: S2ctError) -> Unusable:
-    try:
-        return Unusable(file, parse_name(file.name)[0], error)
-    except BadName:
-        return Unusable(file, None, error)
-
-
-def _from_archive(path: Path, notes: list[str]) -> list[Source]:
-    """Sources in one archive: the members with a published name, else its only file under the archive's name."""
-    from .archive import read_archive  # slow to import, and only archives need it
-
-    try:
-        members = read_archive(path).members
-    except OSError as error:
-        raise from_os_error(error) from error
-    sources, others = [], []
-    for member in members:
+    def _look_at(self, file: Path, *, named: bool) -> bool:
+        """Add what ``file`` holds; False if it is no source and need not be one."""
+        if (first := first_volume(file)) and first.is_file():
+            file = first  # later volumes are a part of it
+        real = file.resolve()
+        if real in self._seen:
+            return True
+        self._seen.add(real)
         try:
-            sources.append(Source(*parse_name(member.name), path, member.name))
-        except BadName:
-            others.append(member)
-    if not sources and others:
-        sources, others = [_by_archive_name(path, others, notes)], []
-    if not sources:
-        raise NotATFRecord("there is no file in this archive", where=path.name)
-    if others:
-        notes.append(f"{path.name}: passed over {_some([m.name for m in others])} inside, not named as a unit is")
-    return sources
+            if named and is_unfinished(file):
+                raise unfinished(file)
+            return self._add(file, named=named)
+        except OSError as error:
+            self._unusable(file, from_os_error(error, str(file)))
+        except S2ctError as error:
+            self._unusable(file, error)
+        return True
+
+    def _add(self, file: Path, *, named: bool) -> bool:
+        said = try_name(file.name)
+        with SourceReader(file, with_md5=False) as stream:
+            head = read_head(stream)
+            if is_archive(head) or file.suffix.lower() == ".7z" or first_volume(file):
+                self._add_archive(file)
+                return True
+            kind = _kind(stream, head)
+            stream.seek(0)
+            # Also what is not recognised: with a published name its damage is told when it is read.
+            if (said is not None and said.sure and kind is None) or is_tfrecord(stream):
+                self.candidates.append(Candidate(Part(file), said))
+            elif named or (is_packing(kind) and said is not None and said.tells):
+                raise _no_source(file, head, kind)
+            else:
+                return False
+        return True
+
+    def _add_archive(self, file: Path) -> None:
+        if first_volume(file):
+            raise _volume_without_first(file)
+        from .inside import look_inside  # slow to import, and only archives need it
+
+        inside = look_inside(file)
+        self.candidates += inside.candidates
+        self.found.notes += inside.notes
+        for error in inside.problems:
+            self.found.unusable.append(Unusable(file, None, error))
+
+    def _unusable(self, file: Path, error: S2ctError) -> None:
+        said = try_name(file.name)
+        self.found.unusable.append(Unusable(file, said.unit if said else None, error))
 
 
-def _by_archive_name(path: Path, members: list[Member], notes: list[str]) -> Source:
-    if len(members) > 1:
-        raise BadName(
-            "no file in this archive is named as a unit is",
-            where=path.name,
-            expected="<split>_<tile>_<number of examples>",
-            found=_some([m.name for m in members]),
-        )
-    source = Source(*parse_name(path.name), path, members[0].name)
-    notes.append(f"{path.name}: {members[0].name!r} inside is taken for {source.unit} by the archive's name")
-    return source
+def _kind(stream: SourceReader, head: bytes) -> str | None:
+    """What a bare file is, in words, also below gzip or zlib; None for what may be a TFRecord."""
+    if is_wrapped(head) is None:
+        return name_kind(head)
+    stream.seek(0)
+    try:
+        return name_kind(read_head(unwrap(stream, where="")))
+    except S2ctError:  # damaged: told when it is read
+        return None
 
 
-def _no_source(file: Path, head: bytes) -> S2ctError:
+def _volume_without_first(file: Path) -> NotAnArchive:
     return NotAnArchive(
-        "this is neither a 7z archive nor a TFRecord",
+        "this is a later volume of an archive, and its first volume is not here",
         where=str(file),
-        expected=f"the first bytes {SIGNATURE.hex(' ')}, or a TFRecord header",
-        found=head.hex(" ") or "an empty file",
-        todo="give a .7z of the record or a TFRecord file from it",
+        todo="put all volumes into one folder: .001, .002 and so on",
     )
 
 
-def _some(names: list[str], most: int = 3) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def _no_source(file: Path, head: bytes, kind: str | None) -> S2ctError:
+    if is_packing(kind):
+        todo = "unpack it, then give what comes out"
+    elif kind:
+        todo = "fetch the file again: this is not what was asked for"
+    else:
+        todo = "give a .7z of the record or a TFRecord file from it"
+    return NotAnArchive(
+        f"this is {kind}" if kind else "this is neither a 7z archive nor a TFRecord",
+        where=str(file),
+        expected=f"the first bytes {SIGNATURE.hex(' ')}, or a TFRecord header",
+        found=head[:12].hex(" ") or "an empty file",
+        todo=todo,
+    )

@@ -120,3 +120,36 @@ class _Factory(WriterFactory):
 
     def create(self, filename: str) -> Py7zIO:
         return _Writer(self._stream)
+
+
+class Unpacked(BaseException):
+    """Raised inside py7zr to stop it: all that is wanted is there."""
+
+
+class HeadsFactory(WriterFactory):
+    """Keeps the first ``n`` bytes of each of ``count`` members, then ends the unpacking with ``Unpacked``."""
+
+    def __init__(self, count: int, n: int) -> None:
+        self.heads: dict[str, bytes] = {}
+        self._count, self._n = count, n
+
+    def create(self, filename: str) -> Py7zIO:
+        return _HeadWriter(self, filename)
+
+    def add(self, filename: str, data: bytes | bytearray) -> None:
+        """The next bytes of a member."""
+        head = self.heads.get(filename, b"")
+        self.heads[filename] = head + bytes(data[: self._n - len(head)])
+        if len(self.heads) == self._count and len(self.heads[filename]) == self._n:
+            raise Unpacked
+
+
+class _HeadWriter(_Writer):
+    def __init__(self, heads: HeadsFactory, filename: str) -> None:
+        self._heads, self._filename = heads, filename
+        self._size = 0
+
+    def write(self, s: bytes | bytearray) -> int:
+        self._size += len(s)
+        self._heads.add(self._filename, s)
+        return len(s)

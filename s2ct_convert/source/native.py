@@ -67,6 +67,8 @@ class NativeStream:
         How messages name the member.
     unpacker : Unpacker
     threads : int
+    told : str, optional
+        What the ledger notes as the unpacker.
     """
 
     def __init__(
@@ -79,8 +81,9 @@ class NativeStream:
         where: str,
         unpacker: Unpacker,
         threads: int,
+        told: str | None = None,
     ) -> None:
-        self.unpacker = unpacker.name
+        self.unpacker, self._program = told or unpacker.name, unpacker.name
         self._file, self._name, self._where = file, name, where
         self._unpacker, self._threads = unpacker, threads
         self._size, self._missing = size, size
@@ -155,7 +158,7 @@ class NativeStream:
             )
         except OSError as error:
             raise MachineError(
-                f"{self.unpacker} cannot be run",
+                f"{self._program} cannot be run",
                 where=program,
                 found=os.strerror(error.errno) if error.errno else str(error),
                 todo="mend the installation of 7-Zip, or give --unpacker python",
@@ -216,7 +219,7 @@ class NativeStream:
             if "Unsupported Method" in said:
                 return unsupported(self._where, f"{self.unpacker}: Unsupported Method")
             return ArchiveDamaged(
-                f"the archive is damaged ({self.unpacker}: {said or f'exit code {code}'})",
+                f"the archive is damaged ({self._program}: {said or f'exit code {code}'})",
                 where=self._where,
                 todo=AGAIN,
             )
@@ -224,12 +227,12 @@ class NativeStream:
             return MachineError(
                 "memory ran out while unpacking",
                 where=self._where,
-                found=f"{self.unpacker}: {said or 'exit code 8'}",
+                found=f"{self._program}: {said or 'exit code 8'}",
                 todo="use fewer jobs (-j)",
             )
         by = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return Incomplete(
-            f"{self.unpacker} died ({by})",
+            f"{self._program} died ({by})",
             where=self._where,
             found=said,
             todo="if it was killed for its memory, use fewer jobs (-j); then run the same command again, "

@@ -2,48 +2,80 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import WrongUsage
+from ..errors import NotATFRecord, WrongUsage
+from .content import is_archive, is_packing, name_kind, read_head
 from .example import Example, decode_example
-from .find import Source, find_sources
-from .stream import Readable, SourceReader
-from .tfrecord import read_records, unwrap
+from .find import Part, Source, find_sources
+from .stream import Prefixed, Readable, SourceReader
+from .tfrecord import HEADER_BYTES, read_records, unwrap
 from .unpackers import PYTHON, Unpacker
 
 
 class SourceExamples:
     """Examples of a source, in order, with the MD5 of the file once all are read.
 
-    ``unpacker`` is what unpacks them; None for a bare TFRecord.
+    ``unpacker`` is what unpacks them, the first shard where there are several; None for a bare TFRecord.
     """
 
-    def __init__(self, source: Source, file: SourceReader, stream: Readable, unpacker: str | None) -> None:
-        self._source, self._file, self._stream = source, file, stream
-        self.unpacker = unpacker
+    def __init__(self, source: Source, opened: _OpenPart, open_next: Callable[[Part], _OpenPart]) -> None:
+        self._source, self._opened, self._open_next = source, opened, open_next
+        self.unpacker = opened.unpacker
 
     def __iter__(self) -> Iterator[Example]:
-        where = self._source.where
-        for record in read_records(unwrap(self._stream, where=where), where=where):
-            yield decode_example(record)
+        number = 0
+        for i, part in enumerate(self._source.parts):
+            if i:
+                self._opened = self._open_next(part)
+            stream = _checked(self._opened.stream, part.where)
+            for record in read_records(unwrap(stream, where=part.where), where=part.where):
+                yield decode_example(dataclasses.replace(record, number=number))
+                number += 1
 
     def md5(self) -> str | None:
-        """MD5 of the archive, hex. None for a bare TFRecord, for which nobody publishes one."""
-        return self._file.md5()
+        """MD5 of the archive, hex. None for a bare TFRecord and for shards, for which nobody publishes one."""
+        return None if self._source.more else self._opened.file.md5()
+
+
+class _OpenPart(NamedTuple):
+    """A TFRecord or a shard of one, opened."""
+
+    file: SourceReader
+    stream: Readable
+    unpacker: str | None
+
+
+def _checked(stream: Readable, where: str) -> Readable:
+    """The stream, if it is not something well known that is no TFRecord.
+
+    Raises
+    ------
+    NotATFRecord
+    """
+    head = read_head(stream)
+    kind = "a 7z archive" if is_archive(head) else name_kind(head)
+    if kind is not None:
+        todo = "unpack it, then give what comes out" if is_packing(kind) else ""
+        raise NotATFRecord(
+            f"this is {kind}, and no TFRecord", where=where, found=head[:HEADER_BYTES].hex(" "), todo=todo
+        )
+    return Prefixed(head, stream)
 
 
 @contextmanager
 def open_source(
     source: Source, on_bytes: Callable[[int], None] | None = None, *, threads: int = 1, unpacker: Unpacker = PYTHON
 ) -> Iterator[SourceExamples]:
-    """Open an archive's member or a bare TFRecord, gzip- or zlib-wrapped or not.
+    """Open an archive's member or a bare TFRecord, gzip- or zlib-wrapped or not; shards are read one after another.
 
     Parameters
     ----------
@@ -55,14 +87,20 @@ def open_source(
     unpacker : Unpacker
         What unpacks an archive.
     """
-    with SourceReader(source.path, with_md5=source.member is not None, on_bytes=on_bytes) as file:
-        if source.member is None:
-            yield SourceExamples(source, file, file, None)
-        else:
+    with ExitStack() as current:
+
+        def open_next(part: Part) -> _OpenPart:
+            current.close()
+            with_md5 = part.member is not None and not source.more
+            file = current.enter_context(SourceReader(part.path, with_md5=with_md5, on_bytes=on_bytes))
+            if part.member is None:
+                return _OpenPart(file, file, None)
             from .archive import open_member  # slow to import, and only archives need it
 
-            with open_member(file, source.member, threads=threads, unpacker=unpacker) as stream:
-                yield SourceExamples(source, file, stream, stream.unpacker)
+            stream = current.enter_context(open_member(file, part.member, threads=threads, unpacker=unpacker))
+            return _OpenPart(file, stream, stream.unpacker)
+
+        yield SourceExamples(source, open_next(source.parts[0]), open_next)
 
 
 class ExampleDict(TypedDict):

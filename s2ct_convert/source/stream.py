@@ -9,9 +9,10 @@ import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from ..errors import TFRecordDamaged
+from .volumes import JoinedFile, files_of
 
 PIECE_BYTES = 1 << 20
 
@@ -25,13 +26,17 @@ class Readable(Protocol):
 class SourceReader(io.RawIOBase):
     """A file opened for reading that reports progress and, if asked, computes its MD5 from the very bytes read.
 
+    The first volume of an archive (``x.7z.001``) is read as all of them, one after another.
+
     A 7z is read as: start header, end header, then the packed stream from front to back. The hash follows the
     contiguous front, so bytes that were read out of order are read again only if nothing covered them later.
     """
 
     def __init__(self, path: Path, *, with_md5: bool = True, on_bytes: Callable[[int], None] | None = None) -> None:
         self.name = os.fspath(path)
-        self._file: BinaryIO = open(path, "rb", buffering=0)
+        files = files_of(path)
+        self.joined = len(files) > 1  # and then there is no one descriptor
+        self._file: io.RawIOBase = JoinedFile(files) if self.joined else open(path, "rb", buffering=0)
         self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
         self._hashed = 0
         self._on_bytes = on_bytes
@@ -51,7 +56,7 @@ class SourceReader(io.RawIOBase):
     def read(self, n: int = -1) -> bytes:
         """As of a file: fewer than ``n`` bytes only at the end."""
         start = self._file.tell()
-        data = self._file.read(n)
+        data = self._file.read(n) or b""
         if start <= self._hashed < start + len(data):
             fresh = len(data) - (self._hashed - start)
             if self._md5 is not None:
@@ -60,6 +65,13 @@ class SourceReader(io.RawIOBase):
             if self._on_bytes is not None:
                 self._on_bytes(fresh)
         return data
+
+    def size(self) -> int:
+        """Bytes of all of it; the place stays."""
+        at = self.tell()
+        size = self.seek(0, os.SEEK_END)
+        self.seek(at)
+        return size
 
     def fileno(self) -> int:
         return self._file.fileno()

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import StoreDamaged, WrongUsage
+from ..names import UnitName
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..source.dates import LATEST, NONE
@@ -41,7 +42,12 @@ class Comparison:
 
 
 def verify_against(
-    store: Store, sources: Sequence[Path], on_bytes: Callable[[int], None] | None = None, *, jobs: int = 1
+    store: Store,
+    sources: Sequence[Path],
+    on_bytes: Callable[[int], None] | None = None,
+    *,
+    jobs: int = 1,
+    unit: str | None = None,
 ) -> list[Comparison]:
     """Compare every unit that has a source here with it.
 
@@ -54,6 +60,8 @@ def verify_against(
         Told how many bytes of the sources were read since the last call.
     jobs : int
         Sources read at once.
+    unit : str, optional
+        Unit of the one source whose name says nothing, such as ``train/50SMG``.
 
     Raises
     ------
@@ -63,7 +71,7 @@ def verify_against(
         If a source is damaged.
     """
     store = store.to_verify()
-    found = find_sources(sources)
+    found = find_sources(sources, unit=UnitName.from_user(unit) if unit else None)
     for unusable in found.unusable:
         raise unusable.error
     for source in found.sources:

@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import S2ctError, from_os_error
+from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, WrongUsage, from_os_error
+from ..names import UnitName
 from ..source.find import Source, find_sources
 from ..source.read import open_source
 from ..source.samples import sample_of
+from ..source.unpackers import Unpacker, find_unpacker
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,20 @@ class SourceReport:
     md5: str | None = None
     error: S2ctError | None = None
 
+    @property
+    def state(self) -> str:
+        """``ok``; ``damaged`` where fetching it again may help; else ``unusable``."""
+        if self.error is None:
+            return "ok"
+        return "damaged" if isinstance(self.error, ArchiveDamaged | TFRecordDamaged) else "unusable"
+
 
 def verify_sources(
     paths: Sequence[Path],
     *,
     jobs: int = 1,
+    unit: str | None = None,
+    unpacker: str = "auto",
     on_total: Callable[[int], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
     on_source: Callable[[SourceReport], None] | None = None,
@@ -60,6 +71,10 @@ def verify_sources(
         Archives, TFRecord files or folders of them.
     jobs : int
         Sources read at once.
+    unit : str, optional
+        Unit of the one source whose name says nothing, such as ``train/50SMG``.
+    unpacker : {"auto", "python", "7zz"}
+        As for :func:`s2ct_convert.convert`.
     on_total, on_bytes : callable, optional
         Told how many bytes there are to read, and how many were since the last call.
     on_source : callable, optional
@@ -75,12 +90,15 @@ def verify_sources(
     WrongUsage
         If a path does not exist, or nothing is found.
     """
-    found = find_sources(paths)
+    chosen = find_unpacker(unpacker)
+    found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
+    if not found.sources and not found.unusable:
+        raise WrongUsage("there is no archive and no TFRecord here", where=", ".join(map(str, paths)))
     if on_total:
-        on_total(sum(source.path.stat().st_size for source in found.sources))
+        on_total(sum(source.size() for source in found.sources))
 
     def one(source: Source) -> SourceReport:
-        report = _verify(source, on_bytes)
+        report = _verify(source, chosen, on_bytes)
         if on_source:
             on_source(report)
         return report
@@ -99,12 +117,12 @@ def verify_sources(
     return reports
 
 
-def _verify(source: Source, on_bytes: Callable[[int], None] | None) -> SourceReport:
+def _verify(source: Source, unpacker: Unpacker, on_bytes: Callable[[int], None] | None) -> SourceReport:
     unit = str(source.unit)
     try:
         samples: set[tuple[int, int]] = set()
         n_examples = observations = 0
-        with open_source(source, on_bytes) as examples:
+        with open_source(source, on_bytes, unpacker=unpacker) as examples:
             for example in examples:
                 n_examples += 1
                 samples.add(sample_of(example))

@@ -14,6 +14,7 @@ from ..durable import beside
 from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage
 from ..missing import NO_DAY
 from ..names import UnitName
+from ..paths import check_readable
 from ..reading.hdf5_groups import Hdf5Tree
 from ..reading.store import Store, open_to_verify
 from ..reading.unit import Unit
@@ -109,7 +110,7 @@ def verify_store(
     """
     if not 0 < fraction <= 1:
         raise WrongUsage(f"a fraction of {fraction}", expected="more than 0, at most 1")
-    report = StoreReport(path)
+    report = StoreReport(check_readable(path))
     if not path.exists():
         if beside(path, ".s2ct").exists():
             report.findings.append(Finding("the conversion of this store has not finished", file=str(path)))

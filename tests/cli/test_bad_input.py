@@ -54,10 +54,6 @@ ARCHIVES = {
         lambda p: write_archive(p, {NAME: RECORDS}, password="x", header_encryption=True),
         ("encrypted", "to do:"),
     ),
-    "packed with PPMd": (
-        lambda p: write_archive(p, {NAME: RECORDS[:3000]}, filters=[{"id": py7zr.FILTER_PPMD, "order": 6, "mem": 16}]),
-        ("cannot be decoded here", "PPMd", "to do:"),
-    ),
     "packed in an unknown way": (
         lambda p: put(p, handmade({NAME: RECORDS}, coder=b"\x04\x04\xf7\x11\x04")),
         ("cannot be decoded here", "7-Zip"),
@@ -165,11 +161,12 @@ def test_a_number_in_the_name_that_is_not_that_of_the_examples_is_an_error(run, 
     assert_no_store(store)
 
 
-@pytest.mark.parametrize("name", ["train_50SMG", "test_50SMG_2", "train_50SMI_2", "train_50SMG_2_copy"])
+@pytest.mark.parametrize("name", ["train", "50SMG", "data.tfrecord", "train_50SMG_2_cloudy", "index_50SMG_2"])
 def test_a_tfrecord_whose_name_is_none_of_a_unit_is_told_with_the_form_of_names(run, tmp_path, name):
     source, store = put(tmp_path / name, RECORDS), tmp_path / "out" / "x.zarr"
     done = run("convert", source, store)
-    assert_unit_failed(done, EXIT_SOURCE, name, "<split>_<tile>_<number of examples>", "train_50SMG_462", "to do:")
+    parts = ("not understood", "<split>_<tile>_<number of examples>", "a TFRecord named", "--as SPLIT/TILE")
+    assert_unit_failed(done, EXIT_SOURCE, name, *parts)
     assert not store.parent.exists()
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from makers import write_archive
 
 from s2ct_convert.errors import EXIT_USAGE
 
-from .helpers import RECORDS, assert_says, right_source, state, tree
+from .helpers import assert_says, right_source, state, tree
 
 
 @pytest.fixture
@@ -60,24 +58,6 @@ def test_wrong_usage_is_told_and_nothing_is_touched(run, folder, case):
     done = run("convert", *arguments, cwd=folder)
     assert_says(done, EXIT_USAGE, *parts)
     assert done.stdout == ""
-    assert tree(folder) == before
-
-
-@pytest.mark.parametrize("second", ["another folder", "an archive", "another number"])
-def test_two_sources_of_one_unit_are_both_named(run, folder, second):
-    other = folder / "more" / "train_50SMG_2"
-    other.parent.mkdir()
-    if second == "another folder":
-        shutil.copy(folder / "in" / "train_50SMG_2", other)
-    elif second == "an archive":
-        other = write_archive(other.with_name("train_50SMG_2.7z"), {"train_50SMG_2": RECORDS})
-    else:
-        other = other.with_name("train_50SMG_3")
-        shutil.copy(folder / "in" / "train_50SMG_2", other)
-    before = tree(folder)
-    done = run("convert", "in", "more", "x.zarr", cwd=folder)
-    parts = ("two sources are of one unit, train/50SMG", "in/train_50SMG_2", f"more/{other.name}", "to do:")
-    assert_says(done, EXIT_USAGE, *parts)
     assert tree(folder) == before
 
 

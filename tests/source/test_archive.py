@@ -134,7 +134,12 @@ class TestHeaders:
         archive = read_archive(path)
         assert archive.path == path
         assert archive.bytes == path.stat().st_size
-        assert archive.members == tuple(Member(name, len(data), zlib.crc32(data)) for name, data in files.items())
+        found = [(member.name, member.size, member.crc32) for member in archive.members]
+        assert found == [(name, len(data), zlib.crc32(data)) for name, data in files.items()]
+
+    def test_a_member_tells_the_methods_of_its_block(self, tmp_path):
+        path = write_archive(tmp_path / "a.7z", {NAME: b"abc"}, filters=FILTERS["delta and lzma2"])
+        assert read_archive(path).members == (Member(NAME, 3, zlib.crc32(b"abc"), ("21", "03")),)
 
     @needs_7zip
     @pytest.mark.parametrize(("option", "blocks", "solid"), [("-ms=on", 1, True), ("-ms=off", 3, False)])

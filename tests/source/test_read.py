@@ -18,7 +18,6 @@ from s2ct_convert.errors import (
     BadName,
     ExampleError,
     NotAnArchive,
-    NotATFRecord,
     TFRecordDamaged,
     WrongUsage,
 )
@@ -141,8 +140,8 @@ class TestDamage:
         ("name", "content", "error"),
         [
             ("train_50SMG_1.7z", b"<html>", NotAnArchive),
-            ("train_50SMG_1", b"<html> and so on", NotATFRecord),
-            ("train_50SMG_1", b"<html>", TFRecordDamaged),
+            ("train_50SMG_1", b"<html> and so on", NotAnArchive),
+            ("train_50SMG_1", b"no TFRecord", TFRecordDamaged),
             ("notes.txt", b"text", NotAnArchive),
             ("mine.tfrecord", record_bytes(b""), BadName),
         ],

@@ -1,0 +1,138 @@
+"""What a search for sources gives: sources, notes, and files that should be sources and are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import CountMismatch, S2ctError
+from ..names import SourceName, UnitName
+from .volumes import files_of
+
+
+@dataclass(frozen=True)
+class Part:
+    """A TFRecord, or a shard of one: a file, or a member of an archive."""
+
+    path: Path
+    member: str | None = None
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        if self.member is None or self.member == self.path.name.removesuffix(".7z"):
+            return self.path.name
+        return f"{self.path.name}: {self.member}"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A TFRecord, and what its own name or that of its archive says, if they say anything."""
+
+    part: Part
+    name: SourceName | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One TFRecord and the unit its name says it is.
+
+    Attributes
+    ----------
+    unit : UnitName
+    name_count : int or None
+        The number in the name; None where it has none.
+    path : Path
+        The archive, or the TFRecord file itself; the first of its volumes or shards.
+    member : str or None
+        Name inside the archive; None for a bare file.
+    more : tuple of Part
+        The shards after the first, in order; examples are numbered through.
+    """
+
+    unit: UnitName
+    name_count: int | None
+    path: Path
+    member: str | None = None
+    more: tuple[Part, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The TFRecord, or its shards in order."""
+        return (Part(self.path, self.member), *self.more)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that is read, once."""
+        return tuple(dict.fromkeys(file for part in self.parts for file in files_of(part.path)))
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        first = self.parts[0].where
+        return f"{first} (and {len(self.more)} more)" if self.more else first
+
+    def size(self) -> int:
+        """Bytes of all its files.
+
+        Raises
+        ------
+        OSError
+        """
+        return sum(file.stat().st_size for file in self.files)
+
+    def mtime_ns(self) -> int:
+        """When the newest of its files was modified, in ns.
+
+        Raises
+        ------
+        OSError
+        """
+        return max(file.stat().st_mtime_ns for file in self.files)
+
+    def check_count(self, examples: int, samples: int, images: int) -> None:
+        """Refuse a bare TFRecord that may be cut between two records: it has no checksum of the whole, archives do.
+
+        Raises
+        ------
+        CountMismatch
+            If it has fewer examples, samples and images than the number in its name.
+        """
+        if self.name_count is None or self.member is not None or max(examples, samples, images) >= self.name_count:
+            return
+        raise CountMismatch(
+            "the file has fewer examples, samples and images than the number in its name: it may be cut",
+            where=self.where,
+            expected=f"{self.name_count:,} of any of these",
+            found=f"{examples:,} examples, {samples:,} samples, {images:,} images",
+            todo="extract it from its archive again; if it is whole, give --accept-count",
+        )
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A file that should be a source and is not, and the unit its name says it is, if it says one.
+
+    ``unit`` is None also where another source is of that unit, so that the unit does not count as failed; that unit is
+    ``also_of`` then.
+    """
+
+    path: Path
+    unit: UnitName | None
+    error: S2ctError
+    also_of: UnitName | None = None
+
+
+@dataclass
+class Found:
+    """Sources by unit, notes on what was passed over, and the files that should be sources and are not."""
+
+    sources: list[Source] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unusable: list[Unusable] = field(default_factory=list)
+
+
+def some(names: list[str], most: int = 3) -> str:
+    """The first few names, and how many more."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

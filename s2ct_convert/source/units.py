@@ -1,0 +1,150 @@
+"""Which unit each TFRecord is: shards joined, the same content once, one source for each unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..errors import BadName, DuplicateUnit, S2ctError, SourceError, WrongUsage, from_os_error
+from ..names import FORM, SourceName, UnitName
+from .found import Candidate, Found, Source, Unusable
+
+
+def settle(candidates: Sequence[Candidate], found: Found, unit: UnitName | None) -> Found:
+    """Complete ``found`` with the sources that the candidates are; ``unit`` is what ``--as`` says.
+
+    Raises
+    ------
+    WrongUsage
+        If ``unit`` could be that of several sources, or of none.
+    """
+    if unit is not None:
+        candidates = _name_one(candidates, unit)
+    named: dict[UnitName, list[tuple[SourceName, Candidate]]] = {}
+    for candidate in candidates:
+        if candidate.name is None:
+            found.unusable.append(Unusable(candidate.part.path, None, _nameless(candidate)))
+        else:
+            named.setdefault(candidate.name.unit, []).append((candidate.name, candidate))
+    for name, of_unit in sorted(named.items()):
+        found.sources += _one_source(name, of_unit, found)
+    there = {source.unit for source in found.sources}
+    found.unusable = [
+        Unusable(one.path, None, one.error, one.unit) if one.unit in there else one for one in found.unusable
+    ]
+    return found
+
+
+def _name_one(candidates: Sequence[Candidate], unit: UnitName) -> list[Candidate]:
+    nameless = [one for one in candidates if one.name is None]
+    chosen = nameless or list(candidates)
+    if len(chosen) != 1:
+        raise WrongUsage(
+            "--as names one source",
+            expected="one source whose name says nothing, or one source alone",
+            found=", ".join(one.part.where for one in chosen[:5]) or "no TFRecord and no archive of one",
+            todo="give the sources one by one, each with its own --as SPLIT/TILE",
+        )
+    count = chosen[0].name.count if chosen[0].name else None
+    named = Candidate(chosen[0].part, SourceName(unit, count))
+    return [named if one is chosen[0] else one for one in candidates]
+
+
+def _nameless(candidate: Candidate) -> BadName:
+    inside = (
+        "neither the archive nor the file in it says" if candidate.part.member is not None else "the name does not say"
+    )
+    return BadName(
+        f"not understood: {inside} which unit this is",
+        where=str(candidate.part.path),
+        expected=FORM,
+        found=f"a TFRecord named {candidate.part.member or candidate.part.path.name!r}",
+        todo="name the unit: --as SPLIT/TILE, as in --as train/50SMG",
+    )
+
+
+def _one_source(unit: UnitName, of_unit: list[tuple[SourceName, Candidate]], found: Found) -> list[Source]:
+    """The source of a unit, if there is one that is whole; the others are noted or unusable."""
+    of_unit.sort(key=lambda one: (one[0].copy, str(one[1].part.path), one[1].part.member or ""))
+    sources = [
+        Source(unit, name.count, candidate.part.path, candidate.part.member)
+        for name, candidate in of_unit
+        if name.shard is None
+    ]
+    sizes = sorted({name.shard[1] for name, _ in of_unit if name.shard})
+    for size in sizes:
+        shards = [(n, c) for n, c in of_unit if n.shard and n.shard[1] == size]
+        sources += _joined(unit, size, shards, found)
+    kept: list[Source] = []
+    for source in sources:
+        if not kept or not _is_duplicate(kept[0], source, found):
+            kept.append(source)
+    return kept
+
+
+def _is_duplicate(kept: Source, source: Source, found: Found) -> bool:
+    """Note or refuse a second source of a unit; always True."""
+    try:
+        if _same_content(kept, source):
+            found.notes.append(f"{_place(source)}: the same content as {_place(kept)}, which is read")
+            return True
+        error: S2ctError = duplicate(kept, source)
+    except S2ctError as failed:
+        error = failed
+    except OSError as failed:
+        error = from_os_error(failed, str(source.path))
+    found.unusable.append(Unusable(source.path, None, error, source.unit))
+    return True
+
+
+def _same_content(a: Source, b: Source) -> bool:
+    from .same import same_content  # rarely needed
+
+    return same_content(a, b)
+
+
+def duplicate(kept: Source, other: Source) -> DuplicateUnit:
+    """The error for a second source of a unit."""
+    return DuplicateUnit(
+        f"another source of unit {kept.unit}, with other content",
+        where=_place(other),
+        expected=f"one source for a unit; {_place(kept)} is taken",
+        todo="remove one of the two, or give this one alone with --as SPLIT/TILE to make it another unit",
+    )
+
+
+def _place(source: Source) -> str:
+    return f"{source.path}: {source.member}" if source.member else str(source.path)
+
+
+def _joined(unit: UnitName, size: int, shards: Iterable[tuple[SourceName, Candidate]], found: Found) -> list[Source]:
+    """One source of the shards of a TFRecord; none if one is missing."""
+    by_number: dict[int, tuple[SourceName, Candidate]] = {}
+    for name, candidate in shards:
+        number = name.shard[0] if name.shard else 0
+        if number in by_number:
+            first = by_number[number][1].part
+            one, other = (Source(unit, None, p.path, p.member) for p in (first, candidate.part))
+            _is_duplicate(one, other, found)
+        else:
+            by_number[number] = (name, candidate)
+    numbers = sorted(by_number)
+    base = 1 if numbers[0] == 1 and numbers[-1] == size else 0  # TensorFlow counts shards from 0
+    missing = sorted(set(range(base, size + base)) - set(numbers))
+    first = by_number[numbers[0]][1].part
+    if missing or numbers[-1] >= size + base:
+        error = SourceError(
+            f"{len(missing)} of {size} shards of unit {unit} are missing",
+            where=first.where,
+            expected=f"shards {base} to {size + base - 1}",
+            found=f"{', '.join(map(str, numbers))} here; missing: {', '.join(map(str, missing)) or 'none'}",
+            todo="put all shards into the folder, or give them all",
+        )
+        found.unusable.append(Unusable(first.path, unit, error))
+        return []
+    ordered = [by_number[number] for number in numbers]
+    counts = [name.count for name, _ in ordered]
+    known = [count for count in counts if count is not None]
+    total = None if not known else known[0] if len(set(counts)) == 1 else sum(known)
+    if size > 1:
+        found.notes.append(f"{first.where}: joined with {size - 1} more shards to {unit}")
+    return [Source(unit, total, first.path, first.member, tuple(candidate.part for _, candidate in ordered[1:]))]

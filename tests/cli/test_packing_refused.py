@@ -1,0 +1,207 @@
+"""What is refused of sources named and packed in many ways: by name, with what was found and what helps."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from makers import write_archive
+from source.sevenzip import put
+
+import s2ct_convert
+
+from .helpers import assert_says
+from .packing import (
+    TRAIN,
+    VOLUMES,
+    WHOLE,
+    A,
+    B,
+    Ids,
+    archive,
+    archive_bytes,
+    converted,
+    files,
+    folders_only,
+    several,
+    tar_bytes,
+    zip_bytes,
+)
+
+PARTIAL: dict[str, tuple[Callable[[Path], object], Ids, str]] = {
+    "two archives of one unit": (
+        several(archive("a", "train_50SMG_2.7z"), archive("a", "train_50SMG_1.7z", B)),
+        {"train/50SMG": [8]},
+        "train_50SMG_2.7z: a: another source of unit train/50SMG, with other content",
+    ),
+    "two members of one unit": (
+        lambda f: write_archive(f / "x.7z", {"a/train_50SMG_2": A, "b/train_50SMG_1": B}),
+        TRAIN,
+        "x.7z: b/train_50SMG_1: another source of unit train/50SMG",
+    ),
+    "shards and a whole": (
+        files(train_50SMG_2=A, **{"train_50SMG_1-00000-of-00001": B}),
+        TRAIN,
+        "train_50SMG_1-00000-of-00001: another source",
+    ),
+    "a damaged second download": (
+        several(archive("a", "train_50SMG_2.7z"), files(**{"train_50SMG_2 (1).7z": WHOLE[:-9]})),
+        TRAIN,
+        "the archive is cut",
+    ),
+    "a TFRecord without a name beside one that has one": (
+        lambda f: write_archive(f / "x.7z", {"train_50SMG_2": A, "other": B}),
+        TRAIN,
+        "not understood",
+    ),
+    "an archive of another unit inside": (
+        lambda f: write_archive(f / "x.7z", {"train_50SMG_2": A, "val_50SMG_1.7z": archive_bytes({"val_50SMG_1": B})}),
+        TRAIN,
+        "a 7z archive inside an archive",
+    ),
+    "a missing shard": (
+        files(val_49RGN_1=B, **{"train_50SMG_3-00000-of-00003": A, "train_50SMG_3-00002-of-00003": B}),
+        {"val/49RGN": [8]},
+        "missing: 1",
+    ),
+    "a zip of another unit": (
+        files(train_50SMG_2=A, **{"val_50SMG_1.zip": zip_bytes("val_50SMG_1", B)}),
+        TRAIN,
+        "this is a zip archive",
+    ),
+    "a later volume alone": (
+        several(files(train_50SMG_2=A), files(**{"val_50SMG_1.7z.002": WHOLE[999:]})),
+        TRAIN,
+        "its first volume is not here",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PARTIAL)
+def test_what_cannot_be_used_is_named_and_the_rest_goes_on(run, tmp_path, case):
+    make, units, says = PARTIAL[case]
+    make(tmp_path / "in")
+    done = run("convert", tmp_path / "in", tmp_path / "x.zarr", "-j1")
+    assert_says(done, 3, says)
+    with s2ct_convert.open_store(tmp_path / "x.zarr", allow_incomplete=True) as opened:
+        assert {name: unit.localid.tolist() for name, unit in opened.units.items()} == units
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
+    "names that say nothing": (
+        archive("data", "10613705.7z"),
+        ("not understood", "a TFRecord named 'data'", "--as SPLIT/TILE"),
+    ),
+    "several names that say nothing": (
+        lambda f: write_archive(f / "train_50SMG_2.7z", {"a": A, "b": B}),
+        ("not understood", "several TFRecords", "s2ct extract train_50SMG_2.7z"),
+    ),
+    "a 7z inside": (
+        lambda f: write_archive(f / "train_50SMG_2.7z", {"train_50SMG_2.7z": archive_bytes({"train_50SMG_2": A})}),
+        ("an archive inside this archive", "a 7z archive", "s2ct extract"),
+    ),
+    "a tar inside": (
+        lambda f: write_archive(f / "train_50SMG_2.7z", {"train_50SMG_2.tar": tar_bytes("train_50SMG_2", A)}),
+        ("an archive inside this archive", "a tar archive"),
+    ),
+    "a zip inside under the name of a TFRecord": (
+        lambda f: write_archive(f / "train_50SMG_2.7z", {"train_50SMG_2": zip_bytes("train_50SMG_2", A)}),
+        ("this is a zip archive, and no TFRecord", "unpack it"),
+    ),
+    "a 7z in a tar": (
+        files(**{"train_50SMG_2.tar": tar_bytes("train_50SMG_2.7z", WHOLE)}),
+        ("a tar archive", "unpack it"),
+    ),
+    "a tar in a gzip": (
+        files(**{"train_50SMG_2.tar.gz": gzip.compress(tar_bytes("train_50SMG_2", A))}),
+        ("a tar archive", "unpack it"),
+    ),
+    "a zip named .7z": (files(**{"train_50SMG_2.7z": zip_bytes("a", A)}), ("not a 7z archive", "a zip archive")),
+    "only text": (
+        lambda f: write_archive(f / "train_50SMG_2.7z", {"a.txt": b"a", "b": b"b"}),
+        ("no TFRecord in this archive",),
+    ),
+    "only folders": (
+        lambda f: [put(f / ".x", b""), (f / "d" / "e").mkdir(parents=True), folders_only(f)],
+        ("no file in this archive",),
+    ),
+    "a volume that is missing": (
+        files(**{name: data for name, data in VOLUMES.items() if not name.endswith(".002")}),
+        ("the archive is cut",),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_source_is_said_to_be_none_with_what_was_found(run, tmp_path, case):
+    make, says = REFUSED[case]
+    make(tmp_path / "in")
+    done = run("convert", tmp_path / "in", tmp_path / "x.zarr", "-j1")
+    assert_says(done, 5, *says)
+    assert "fetch it again" not in done.stderr or "cut" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["train_50SMG_2.7z.part", "x.crdownload", "train_50SMG_2.7z.bad-" + 32 * "0"])
+def test_an_unfinished_download_given_by_name_is_called_so(run, tmp_path, name):
+    done = run("convert", put(tmp_path / name, WHOLE[:999]), tmp_path / "x.zarr")
+    assert_says(done, 5, "this is an unfinished download", "finish the download")
+    assert "cut" not in done.stderr
+
+
+def test_volumes_are_taken_as_one_whichever_is_given(run, tmp_path):
+    paths = [put(tmp_path / name, data) for name, data in VOLUMES.items()]
+    for i, given in enumerate([paths[:1], paths[1:2], paths[::-1]]):
+        done = run("convert", *given, tmp_path / f"{i}.zarr")
+        assert done.returncode == 0, done.stderr
+        with s2ct_convert.open_store(tmp_path / f"{i}.zarr") as opened:
+            assert opened["train/50SMG"].localid.tolist() == [3, 7]
+    done = run("extract", paths[0], tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "train_50SMG_2").read_bytes() == A
+
+
+class TestAs:
+    def test_a_name_that_says_nothing_is_given_one_in_every_command(self, run, tmp_path):
+        source, store = write_archive(tmp_path / "in" / "10613705.7z", {"data": A}), tmp_path / "x.zarr"
+        assert converted(run, tmp_path, 0, "--as", "Test/T50SMG") == {"test/50SMG": [3, 7]}
+        for command in (
+            ["verify", "sources", source],
+            ["info", source],
+            ["verify", "store", store, "--against", source],
+            ["plan", source, tmp_path / "y.zarr"],
+            ["batch", "init", source, tmp_path / "z.zarr"],
+        ):
+            done = run(*command, "--as", "test/50SMG")
+            assert done.returncode == 0, done.stderr
+
+    def test_a_source_alone_is_given_another_unit(self, run, tmp_path):
+        put(tmp_path / "in" / "train_50SMG_2", A)
+        assert converted(run, tmp_path, 0, "--as", "val/50SMG") == {"val/50SMG": [3, 7]}
+
+    def test_the_one_of_several_that_has_no_name_gets_it(self, run, tmp_path):
+        files(train_50SMG_2=A, data=B)(tmp_path / "in")
+        assert converted(run, tmp_path, 0, "--as", "val/50SMG") == {**TRAIN, "val/50SMG": [8]}
+
+    @pytest.mark.parametrize("names", [("train_50SMG_2", "val_50SMG_1"), ("a", "b"), ()])
+    def test_what_it_could_be_of_several_or_of_none_is_wrong_usage(self, run, tmp_path, names):
+        (tmp_path / "in").mkdir()
+        files(**dict.fromkeys(names, A))(tmp_path / "in")
+        done = run("convert", tmp_path / "in", tmp_path / "x.zarr", "--as", "dev/50SMG")
+        assert_says(done, 2, "--as names one source")
+        assert not (tmp_path / "x.zarr").exists()
+
+    def test_a_word_that_is_no_unit_is_wrong_usage(self, run, tmp_path):
+        done = run("convert", put(tmp_path / "data", A), tmp_path / "x.zarr", "--as", "train")
+        assert_says(done, 2, "this is no unit", "SPLIT/TILE")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_a_folder_is_passed_over_with_a_note(run, tmp_path):
+    put(tmp_path / "in" / "train_50SMG_2", A)
+    os.mkfifo(tmp_path / "in" / "val_50SMG_2.7z")
+    done = run("convert", tmp_path / "in", tmp_path / "x.zarr")
+    assert done.returncode == 0, done.stderr
+    assert "passed over val_50SMG_2.7z (a pipe (FIFO))" in done.stderr

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+import s2ct_convert
+from s2ct_convert.conversion.plan import make_plan
+from s2ct_convert.conversion.plan_file import write_plan
+from s2ct_convert.errors import WrongUsage
+from s2ct_convert.paths import check_path, check_readable
+
+URLS = ["s3://bucket/x.zarr", "gs://b/x.h5", "https://example.org/x.zarr", "file:///tmp/x.zarr", "zip+memory://x"]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_url_is_refused_also_as_pathlib_writes_it(url):
+    for given in (url, Path(url)):
+        with pytest.raises(WrongUsage, match="this is a URL; s2ct works on local paths"):
+            check_path(given)
+
+
+@pytest.mark.parametrize("path", ["x.zarr", "/data/x.zarr", "./s3:x", "C:/data/x.zarr", "a:b/c", "../x", "10:30/notes"])
+def test_a_path_comes_back(path):
+    assert check_path(path) == check_readable(path) == Path(path)
+
+
+def test_a_pipe_a_socket_and_a_device_are_refused_without_being_opened(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        for path, kind in (("pipe", "pipe"), ("link", "pipe"), ("socket", "socket"), (os.devnull, "device")):
+            with pytest.raises(WrongUsage, match=kind):
+                check_readable(path)
+
+
+CALLS = {
+    "convert, its source": lambda url, own: s2ct_convert.convert(url, own / "x.zarr"),
+    "convert, its store": lambda url, own: s2ct_convert.convert(own / "train_50SMG_0", url),
+    "build": lambda url, own: s2ct_convert.build(url),
+    "open_store": lambda url, own: s2ct_convert.open_store(url),
+    "verify_store": lambda url, own: s2ct_convert.verify_store(Path(url)),
+    "verify_sources": lambda url, own: s2ct_convert.verify_sources([Path(url)]),
+    "read_examples": lambda url, own: next(s2ct_convert.read_examples(url)),
+    "extract_archive": lambda url, own: s2ct_convert.extract_archive(url, own),
+    "extract_archive, to": lambda url, own: s2ct_convert.extract_archive(own / "train_50SMG_0", url),
+    "check_files": lambda url, own: s2ct_convert.check_files(url),
+    "download": lambda url, own: s2ct_convert.download(url),
+    "list_files": lambda url, own: s2ct_convert.list_files(url),
+    "write_croissant": lambda url, own: s2ct_convert.write_croissant(url),
+    "a plan": lambda url, own: write_plan(
+        make_plan([own], own / "x.zarr", format=None, codec=None, linked=False, tiles=(), splits=()), Path(url)
+    ),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_function_refuses_a_url_and_makes_nothing(tmp_path, monkeypatch, call):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "train_50SMG_0").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WrongUsage, match="this is a URL"):
+        CALLS[call]("s3://bucket/x.zarr", tmp_path / "in")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["in", "train_50SMG_0"]
