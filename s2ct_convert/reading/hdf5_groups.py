@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -35,19 +35,43 @@ class Hdf5Group:
 
     def names(self) -> list[str]:
         with reading(self.file, f"the group {self._name}"):
-            return sorted(_arrays(self.node, ""))
+            return sorted(name for name, node in _datasets(self.node, "") if not _is_pure_dimension(node))
 
     def table(self, name: str, *, values: bool = True) -> Table:
         with reading(self.file, f"{self._name}/{name}"):
             array = self.node[name]
             if not isinstance(array, h5py.Dataset):
                 raise TypeError("this is no dataset")
-            dims = tuple(_dim(array, axis) for axis in range(array.ndim))
-            attributes = {key: value for key, value in get_attributes(array).items() if key not in _SCALES}
+            dims = tuple(self._dim(array, axis) for axis in range(array.ndim))
+            attributes = get_attributes(array, but=_SCALES)
             data: Any = None
             if values:
                 data = _LongArray(self.file, name, array) if _is_long(array) else np.asarray(array[...])
             return Table(name, np.dtype(array.dtype).name, dims, tuple(array.shape), attributes, data)
+
+    def _dim(self, array: h5py.Dataset, axis: int) -> str:
+        if array.is_scale:
+            return str(array.name).rsplit("/", 1)[-1]
+        return " ".join(self._scales.get((_address(array.id), axis), ()))
+
+    @cached_property
+    def _scales(self) -> dict[tuple[int, int], list[str]]:
+        """Names of the dimensions, by the address of an array and its axis, as the scales themselves have them.
+
+        The arrays have them too (DIMENSION_LIST), but in a heap without checksums: HDF5 2.0 does not come back from
+        one that was zeroed.
+        """
+        out: dict[tuple[int, int], list[str]] = {}
+        for scale in (node for _, node in _datasets(self.node, "") if node.is_scale):
+            if "REFERENCE_LIST" not in scale.attrs:
+                continue
+            for reference, axis in scale.attrs["REFERENCE_LIST"]:
+                try:
+                    address = _address(h5py.h5r.dereference(reference, self.node.id))
+                except (RuntimeError, ValueError, OSError, KeyError):
+                    continue  # of an array that is gone, which is told when it is asked for
+                out.setdefault((address, int(axis)), []).append(str(scale.name).rsplit("/", 1)[-1])
+        return out
 
     def chunks(self, name: str) -> Hdf5Chunks:
         with reading(self.file, f"{self._name}/{name}"):
@@ -76,24 +100,26 @@ class _LongArray:
             return self._array[key]
 
 
-def _arrays(group: h5py.Group, prefix: str) -> Iterator[str]:
-    """Datasets but for dimensions without coordinates, which are datasets too in netCDF-4."""
+def _datasets(group: h5py.Group, prefix: str) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Datasets at any depth."""
     for name in group:
         node = group[name]
         if isinstance(node, h5py.Group):
-            yield from _arrays(node, f"{prefix}{name}/")
-        elif not (node.is_scale and _text(node.attrs.get("NAME", b"")).startswith(_NO_VARIABLE)):
-            yield f"{prefix}{name}"
+            yield from _datasets(node, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", node
 
 
-def _text(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+def _is_pure_dimension(node: h5py.Dataset) -> bool:
+    """Whether it is a dimension without coordinates, which is a dataset too in netCDF-4."""
+    if not node.is_scale:
+        return False
+    said = node.attrs.get("NAME", b"")
+    return (said if isinstance(said, bytes) else str(said).encode()).startswith(_NO_VARIABLE)
 
 
-def _dim(dataset: h5py.Dataset, axis: int) -> str:
-    if dataset.is_scale:
-        return str(dataset.name).rsplit("/", 1)[-1]
-    return " ".join(str(scale.name).rsplit("/", 1)[-1] for scale in dataset.dims[axis].values())
+def _address(node: h5py.h5g.GroupID | h5py.h5d.DatasetID) -> int:
+    return int(h5py.h5o.get_info(node).addr)
 
 
 class Hdf5Tree:

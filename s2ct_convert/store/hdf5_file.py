@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -247,9 +247,10 @@ def set_attributes(target: h5py.Group | h5py.Dataset, attributes: Mapping[str, A
             target.attrs[name] = np.int32(value) if isinstance(value, int) and abs(value) < 2**31 else value
 
 
-def get_attributes(target: h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    """Attributes as plain Python values."""
-    return {k: v.decode() if isinstance(v, bytes) else v for k, v in target.attrs.items()}
+def get_attributes(target: h5py.Group | h5py.Dataset, *, but: Collection[str] = ()) -> dict[str, Any]:
+    """Attributes as plain Python values; those named in ``but`` are not read."""
+    values = {name: target.attrs[name] for name in target.attrs if name not in but}
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
 
 
 def need_blosc(*, writing: bool = False) -> None:

@@ -40,6 +40,8 @@ def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) 
         for spec in specs:
             if spec.name in group and not _is_dataset(group, spec.name):
                 yield Finding(f"{spec.name} is no dataset", name)
+            elif spec.name in group:
+                yield from _dimension_list(group[spec.name], spec, name)
         for dim in sorted(dims - arrays):
             if dim in group:
                 yield from _dimension(group[dim], dim, name)
@@ -61,6 +63,14 @@ def _members(group: Any, name: str, expected: set[str]) -> Iterator[Finding]:
 
 def _is_dataset(group: h5py.Group, name: str) -> bool:
     return isinstance(group[name], h5py.Dataset)
+
+
+def _dimension_list(array: h5py.Dataset, spec: ArraySpec, unit: str) -> Iterator[Finding]:
+    """The dimensions as netCDF tools look them up: from the array, where reading looks from the scales."""
+    if not array.is_scale:
+        found = tuple(" ".join(str(one.name).rsplit("/", 1)[-1] for one in dim.values()) for dim in array.dims)
+        if found != spec.dims:
+            yield Finding(f"dimensions of {spec.name} are {found}, expected {spec.dims}", unit)
 
 
 def _dimension(scale: Any, dim: str, unit: str) -> Iterator[Finding]:
