@@ -59,7 +59,7 @@ class TestStore:
         assert store.format == ("zarr" if kind == "zarr" else "hdf5")
         assert store.complete
         assert store.digest == plain.store_digest(made[kind])
-        assert store.attributes["s2ct_layout_version"] == 1
+        assert store.attributes["s2ct_layout_version"] == 2
         assert "train/50SMG" in repr(store)
 
     def test_units_come_by_name_sorted(self, store):
@@ -203,7 +203,7 @@ class TestOpening:
             assert tuple(opened.units) == UNITS
 
     def test_a_zarr_store_whose_conversion_goes_on_has_the_units_that_are_done(self, made_sources, tmp_path):
-        lying = shutil.copy(made_sources[1], tmp_path / "val_50SMG_3")
+        lying = shutil.copy(made_sources[1], tmp_path / "val_50SMG_500")
         with pytest.raises(s2ct_convert.UnitsFailed):
             s2ct_convert.convert([made_sources[0], lying], tmp_path / "x.zarr")
         with pytest.raises(Incomplete):
@@ -221,13 +221,13 @@ class TestOpening:
             assert "train/31TCJ" not in store
 
     def test_a_layout_of_the_future_is_refused_whatever_its_units_look_like(self, own):
-        set_root_attribute(own, "s2ct_layout_version", 2)
+        set_root_attribute(own, "s2ct_layout_version", 3)
         if own.is_dir():
             shutil.rmtree(own / "train/50SMG/localid")
         else:
             with h5py.File(own, "r+") as file:
                 del file["train/50SMG/localid"]
-        with pytest.raises(NotAStore, match="layout version 2"):
+        with pytest.raises(NotAStore, match="layout version 3"):
             open_store(own)
 
     @pytest.mark.parametrize("attribute", ["s2ct_layout_version", "state"])
