@@ -203,7 +203,7 @@ class TestOpening:
             assert tuple(opened.units) == UNITS
 
     def test_a_zarr_store_whose_conversion_goes_on_has_the_units_that_are_done(self, made_sources, tmp_path):
-        lying = shutil.copy(made_sources[1], tmp_path / "val_50SMG_500")
+        lying = shutil.copy(made_sources[1], tmp_path / "val_50SMG_3")
         with pytest.raises(s2ct_convert.UnitsFailed):
             s2ct_convert.convert([made_sources[0], lying], tmp_path / "x.zarr")
         with pytest.raises(Incomplete):
