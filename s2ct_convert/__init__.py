@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .conversion.run import convert
     from .conversion.summary import Summary, UnitsFailed
     from .errors import PartialStoreWarning, S2ctError, StoreDamaged
+    from .export.tfrecord import Exported, export_tfrecord
     from .reading.epoch import Shard, read_epoch
     from .reading.select import Selection
     from .reading.store import Store, open_store
@@ -56,6 +57,8 @@ _HOME = {
     "extract_archive": "source.extract",
     "Extracted": "source.extract",
     "read_examples": "source.read",
+    "export_tfrecord": "export.tfrecord",
+    "Exported": "export.tfrecord",
     "open_store": "reading.store",
     "Sample": "reading.unit",
     "Store": "reading.store",
@@ -74,6 +77,7 @@ _HOME = {
 __all__ = [
     "Check",
     "Checksum",
+    "Exported",
     "Extracted",
     "FilesFailed",
     "Local",
@@ -95,6 +99,7 @@ __all__ = [
     "check_files",
     "convert",
     "download",
+    "export_tfrecord",
     "extract_archive",
     "list_files",
     "list_urls",

@@ -53,11 +53,14 @@ class PublishedFeature:
 
 
 def make_keys(features: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Names of groups for (name, kind) of features: the name itself where that is plain and can be had."""
+    """Names of groups for (name, kind) of features: the name itself where that is plain and can be had.
+
+    Zarr v3 reserves names that begin with ``__``, netCDF those that begin with ``-``.
+    """
     keys: dict[tuple[str, str], str] = {}
     taken: set[str] = set()
     for name, kind in sorted(features):
-        plain = re.sub(r"[^A-Za-z0-9_-]", "_", name or "record")[:80] or "_"
+        plain = re.sub(r"[^A-Za-z0-9_-]", "_", name or "record").lstrip("_-")[:80] or "feature"
         key, number = plain, 1
         while key.lower() in taken:  # a file system may not tell cases apart
             number += 1

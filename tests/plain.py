@@ -1,4 +1,4 @@
-"""A store read with plain zarr and plain h5py, and its digest by the words of docs/design.md section 3.
+"""A store read with plain zarr and plain h5py, and its digest by the words of s2ct_convert/store/digest.py.
 
 Nothing of the package is used here: these are the eyes of a stranger.
 """
@@ -11,13 +11,31 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import zarr
 
 Arrays = dict[str, np.ndarray]
+
+
+class Feature(NamedTuple):
+    """A published feature as it stands in a store."""
+
+    key: str
+    name: str
+    kind: str
+    state: np.ndarray
+    offset: np.ndarray
+    data: np.ndarray
+
+    def values(self) -> list[bytes | str]:
+        """By example: its bytes, or where else it is."""
+        data = self.data.tobytes()
+        words = {0: "elsewhere", 2: "absent"}
+        spans = zip(self.offset[:-1].tolist(), self.offset[1:].tolist(), strict=True)
+        return [words.get(s, data[a:b]) for s, (a, b) in zip(self.state.tolist(), spans, strict=True)]
 
 
 @contextmanager
@@ -39,13 +57,33 @@ def arrays(path: Path, group: str = "") -> Arrays:
     """Every array of a group, whole."""
     with opened(path) as root:
         node = root[group] if group else root
-        return {name: node[name][...] for name in node if not is_pure_dimension(node[name])}
+        return {name: node[name][...] for name in node if _is_array(node[name])}
+
+
+def published(path: Path, group: str = "") -> list[Feature]:
+    """The published features of a unit, sorted by the names of their groups."""
+    with opened(path) as root:
+        node = root[group] if group else root
+        if "published" not in node:
+            return []
+        inner = node["published"]
+        return [_feature(key, inner[key]) for key in sorted(inner)]
+
+
+def _feature(key: str, node: Any) -> Feature:
+    about = {name: _python(value) for name, value in node["data"].attrs.items()}
+    arrays = (node[name][...] for name in ("state", "offset", "data"))
+    return Feature(key, about["name"], about["kind"], *arrays)
 
 
 def attributes(path: Path, group: str = "") -> dict[str, Any]:
     with opened(path) as root:
         node = root[group] if group else root
         return {name: _python(value) for name, value in node.attrs.items()}
+
+
+def _is_array(node: Any) -> bool:
+    return hasattr(node, "dtype") and not is_pure_dimension(node)
 
 
 def is_pure_dimension(dataset: Any) -> bool:
@@ -63,22 +101,29 @@ def sample_digest(unit: Arrays, i: int) -> bytes:
     sha = hashlib.sha256()
     sha.update(struct.pack("<q", unit["localid"][i]))
     sha.update(struct.pack("<i", unit["row_size"][i]))
-    for name, dtype in (("time", "<i4"), ("label", "|i1"), ("weight", "<f4"), ("image", "<u2")):
-        sha.update(unit[name][low:high].astype(dtype).tobytes(order="C"))
+    for name, dtype in (("date", "<i8"), ("time", "<i4"), ("label", "|i1"), ("weight", "<f4")):
+        if name in unit:  # layout 1 has no date
+            sha.update(unit[name][low:high].astype(dtype).tobytes(order="C"))
+    images = unit["image"][low:high].astype("<u2").tobytes(order="C")
+    sha.update(hashlib.sha256(images).digest() if "date" in unit else images)
     return sha.digest()
 
 
-def unit_digest(unit: Arrays) -> str:
+def unit_digest(unit: Arrays, features: list[Feature] | None = None) -> str:
     sha = hashlib.sha256()
     for i, localid in enumerate(unit["localid"]):
         sha.update(struct.pack("<q", localid) + sample_digest(unit, i))
+    for one in sorted(features or [], key=lambda one: one.key):
+        sha.update(json.dumps([one.key, one.name, one.kind], separators=(",", ":")).encode() + b"\n")
+        sha.update(one.state.astype("|i1").tobytes() + one.offset.astype("<i8").tobytes() + one.data.tobytes())
     return f"sha256:{sha.hexdigest()}"
 
 
 def store_digest(path: Path) -> str:
     sha = hashlib.sha256()
     for name in unit_names(path):
-        sha.update(name.encode() + bytes.fromhex(unit_digest(arrays(path, name)).split(":")[1]))
+        digest = unit_digest(arrays(path, name), published(path, name))
+        sha.update(name.encode() + bytes.fromhex(digest.split(":")[1]))
     return f"sha256:{sha.hexdigest()}"
 
 

@@ -136,10 +136,10 @@ def to_days(dates: Dates, encoding: str, until: datetime.date) -> npt.NDArray[np
     return np.where((days >= first) & (days <= last), days, NO_DAY).astype(np.int32)
 
 
-def count_with_time(dates: Dates, encoding: str) -> int:
-    """How many dates have a time of day, which a day cannot hold."""
+def has_time(dates: Dates, encoding: str) -> npt.NDArray[np.bool_]:
+    """Which dates have a time of day, which a day cannot hold."""
     ticks = _TICKS.get(encoding)
-    return 0 if ticks is None else int(np.count_nonzero(dates % (ticks * _DAY_SECONDS)))
+    return np.zeros(len(dates), bool) if ticks is None else dates % (ticks * _DAY_SECONDS) != 0
 
 
 def _are_positions(published: PublishedDates) -> bool:

@@ -218,12 +218,14 @@ def _parse(payload: bytes) -> tuple[dict[str, Any], list[Kept], str]:
         if name in KNOWN and kind is usual and (kind is Kind.BYTES or len(data) == 8):
             values[name] = data if kind is Kind.BYTES else int.from_bytes(data, "little", signed=True)
             continue
+        if "\0" in name:  # no attribute of HDF5 holds it: the whole record is kept
+            continue
         kept.append(Kept(name, kind, data))
         if (
             name in KNOWN and feature.WhichOneof("kind") is not None
         ):  # TensorFlow takes a feature without kind as missing
             refusal = refusal or f"feature {name!r} is not one value in a {usual}_list"
-    if _has_more(example, payload):
+    if _has_more(example, payload) or any("\0" in name for name in example.features.feature):
         kept.append(Kept("", Kind.RECORD, payload))
     return values, kept, refusal
 

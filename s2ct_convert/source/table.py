@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..missing import NO_DATE, NO_DAY
 from ..published import PublishedFeature
-from .dates import FORMS, LATEST, PublishedDates, count_with_time, find_encoding, to_days
+from .dates import FORMS, LATEST, PublishedDates, find_encoding, has_time, to_days
 from .example import DATES, IMAGE, KNOWN, LABELS, LOCALID, WEIGHTS, Example, Kept, Kind
 from .kept import KeptBytes
 from .labels import CLASSES, USUAL_SIDES, Labels, fit_labels
@@ -129,14 +129,15 @@ class TableBuilder:
     def _note(self, example: Example, n: int, kept: Mapping[str, Kept]) -> None:
         """Note what can be told of one example alone."""
         place = f"example {example.number}"
-        if "" in kept:
+        if any(one.kind is Kind.RECORD for one in example.kept):
             self._notes.add("records_unknown", place)
             return
         if len(kept) == len(KNOWN) and all(name in KNOWN and one.data is None for name, one in kept.items()):
             self._notes.add("records_empty", place)
             return
         if unknown := sorted(kept.keys() - set(KNOWN)):
-            self._notes.add("features_unknown", f"{place}: {', '.join(unknown)[:200]}")
+            names = ", ".join(name if name and name.isprintable() else repr(name) for name in unknown)
+            self._notes.add("features_unknown", f"{place}: {names[:200]}")
         if LOCALID in kept:
             absent = kept[LOCALID].data is None
             self._notes.add("localid_missing" if absent else "localid_other_form", place)
@@ -176,8 +177,9 @@ class TableBuilder:
         places = _Places(sizes, date)
         self._note_missing(encoding, np.flatnonzero(np.repeat(dated, sizes) & (time == NO_DAY)), places)
         self._note_repeated(np.repeat(sample, sizes), date, np.flatnonzero(time != NO_DAY), places)
-        if with_time := count_with_time(date[time != NO_DAY], encoding):
-            self._notes.add("dates_with_time", places.name(int(np.flatnonzero(time != NO_DAY)[0])), with_time)
+        with_time = np.flatnonzero((time != NO_DAY) & has_time(date, encoding))
+        if len(with_time):
+            self._notes.add("dates_with_time", places.name(int(with_time[0])), len(with_time))
         labels = self._fit_labels(label_side)
         return SourceTable(
             sizes=sizes,
@@ -186,7 +188,7 @@ class TableBuilder:
             columns={"date": date, "time": time, "label": labels.column, "weight": weight},
             encoding=encoding,
             until=until if (to_days(date, encoding, LATEST) != time).any() else None,
-            dates_with_time=with_time,
+            dates_with_time=len(with_time),
             label_side=labels.side,
             published=self._kept.features(len(sizes)),
             notes=self._notes.all(),

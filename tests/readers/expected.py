@@ -27,19 +27,20 @@ def unit_arrays(source: Path) -> Arrays:
         localid = int(example["localid"])
         for position, date in enumerate(example["dates"]):
             image, label, weight = (example[name][position] for name in ("imgs", "labels", "weights"))
-            rows.append((localid, int(date) - ORDINAL_OF_1970, number, position, image, label, weight))
+            rows.append((localid, int(date), number, position, image, label, weight))
     rows.sort(key=lambda row: row[:4])
-    ids, time, example, position, images, label, weight = zip(*rows, strict=True)
+    ids, date, example, position, images, label, weight = zip(*rows, strict=True)
     localid, row_size = np.unique(np.array(ids, "int64"), return_counts=True)
     return {
         "image": np.array(images, "uint16"),
         "label": np.array(label, "int8"),
-        "time": np.array(time, "int32"),
+        "date": np.array(date, "int64"),
+        "time": (np.array(date) - ORDINAL_OF_1970).astype("int32"),
         "weight": np.array(weight, "float32"),
         "sample_index": np.repeat(np.arange(len(localid)), row_size).astype("int32"),
         "image_crc32c": np.array([google_crc32c.value(image.astype("<u2").tobytes()) for image in images], "uint32"),
         "example": np.array(example, "int32"),
-        "position": np.array(position, "int16"),
+        "position": np.array(position, "int32"),
         "localid": localid,
         "row_size": row_size.astype("int32"),
         "row_start": np.concatenate([[0], np.cumsum(row_size)]).astype("int64"),

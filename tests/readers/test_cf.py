@@ -66,7 +66,7 @@ def test_cfdm_gives_images_their_dates_labels_and_weights(fields, expected):
         for i, (start, size) in enumerate(zip(wanted["row_start"], wanted["row_size"], strict=False)):
             assert np.array_equal(values[i, :size], wanted[name][start : start + size]), name
     assert str(constructs["time"].data.datetime_array[0, 0])[:10] == str(wanted["time"].astype("datetime64[D]")[0])
-    assert constructs["label"].get_property("flag_meanings").split()[1] == "opaque_cloud"
+    assert constructs["label"].get_property("flag_meanings").split()[2] == "opaque_cloud"
 
 
 def test_cfdm_takes_no_property_of_the_store_for_one_of_its_arrays(fields):

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s2ct_convert.errors import NotAStore
+from s2ct_convert.errors import NotAStore, WrongUsage
+from s2ct_convert.export.tfrecord import export_tfrecord
 from s2ct_convert.reading.store import open_store
+from s2ct_convert.show.preview import preview
 from s2ct_convert.store.layout import LAYOUT_VERSION
 from s2ct_convert.verify.store import verify_store
 
-from .layout_fixture import DATA, FIRST_ORDINAL, SAMPLES, image, label, weight
+from .layout_fixture import DATA, FIRST_ORDINAL, SAMPLES, TEXT, image, label, ordinals, weight
 from .test_store import set_root_attribute
 
 
@@ -26,17 +28,58 @@ def released(request, tmp_path) -> Path:
     return tmp_path / request.param
 
 
+NO_DAY = -(2**31)
+
+
+def days(localid: int, n: int, layout: int) -> np.ndarray:
+    """`time` of a sample. Layout 2 has one whose first image has no date, and so comes last."""
+    time = (FIRST_ORDINAL - 719163 + 5 * np.arange(n)).astype(np.int32)
+    return np.append(time[1:], np.int32(NO_DAY)) if layout > 1 and localid == 9 else time
+
+
 def test_it_opens_and_has_what_was_written(released):
     with open_store(released) as store:
         assert list(store.units) == list(SAMPLES)
         for name, samples in SAMPLES.items():
             for localid, n in samples:
-                found = store[name].sample(localid)
-                np.testing.assert_array_equal(found.image, image(localid, n))
-                np.testing.assert_array_equal(found.label, label(n))
-                np.testing.assert_array_equal(found.weight, weight(n))
-                np.testing.assert_array_equal(found.time, FIRST_ORDINAL - 719163 + 5 * np.arange(n))
+                found, time = store[name].sample(localid), days(localid, n, store.layout)
+                order = np.roll(np.arange(n), -1) if time[-1] == NO_DAY else np.arange(n)
+                np.testing.assert_array_equal(found.image, image(localid, n)[order])
+                np.testing.assert_array_equal(found.label, label(n)[order])
+                np.testing.assert_array_equal(found.weight, weight(n)[order])
+                np.testing.assert_array_equal(found.time, time)
         assert len(store.samples) == 3
+
+
+def test_from_layout_2_on_it_has_dates_as_published_and_features_that_nobody_knows(released):
+    with open_store(released) as store:
+        unit = store["train/50SMG"]
+        if store.layout == 1:
+            assert unit.published == {}
+            with pytest.raises(NotAStore, match="layout 1 does not keep dates"):
+                _ = unit.date
+            return
+        assert unit.date[unit.rows(3)].tolist() == ordinals(40).tolist()
+        assert unit.date[unit.rows(9)].tolist() == [*ordinals(5)[1:].tolist(), 0]
+        assert [unit.published["text"].get(i) for i in range(2)] == [TEXT.encode(), None]
+        assert [store["val/50SMG"].published["text"].get(i) for i in range(1)] == [TEXT.encode()]
+
+
+def test_it_can_be_exported_from_layout_2_on(released, tmp_path):
+    with open_store(released) as store:
+        if store.layout == 1:
+            with pytest.raises(WrongUsage, match="layout 1, which does not keep every feature"):
+                export_tfrecord(store, tmp_path / "back")
+            assert not (tmp_path / "back").exists()
+        else:
+            done = export_tfrecord(store, tmp_path / "back")
+            assert [one.path.name for one in done] == ["train_50SMG_2", "val_50SMG_1"]
+
+
+def test_it_can_be_previewed(released, tmp_path):
+    pytest.importorskip("matplotlib")
+    shown = preview(released, tmp_path / "sheet.png")
+    assert (shown.unit, shown.localid) == ("train/50SMG", 3)
 
 
 def test_verification_finds_nothing(released):

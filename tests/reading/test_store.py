@@ -60,7 +60,7 @@ class TestStore:
         assert store.format == ("zarr" if kind == "zarr" else "hdf5")
         assert store.complete
         assert store.digest == plain.store_digest(made[kind])
-        assert store.attributes["s2ct_layout_version"] == 1
+        assert store.attributes["s2ct_layout_version"] == 2
         assert "train/50SMG" in repr(store)
 
     def test_units_come_by_name_sorted(self, store):
@@ -225,13 +225,13 @@ class TestOpening:
             assert "train/31TCJ" not in store
 
     def test_a_layout_of_the_future_is_refused_whatever_its_units_look_like(self, own):
-        set_root_attribute(own, "s2ct_layout_version", 2)
+        set_root_attribute(own, "s2ct_layout_version", 3)
         if own.is_dir():
             shutil.rmtree(own / "train/50SMG/localid")
         else:
             with h5py.File(own, "r+") as file:
                 del file["train/50SMG/localid"]
-        with pytest.raises(NotAStore, match="layout version 2"):
+        with pytest.raises(NotAStore, match="layout version 3"):
             open_store(own)
 
     @pytest.mark.parametrize("attribute", ["s2ct_layout_version", "state"])

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from makers import FIRST_DAY, Group, example_bytes, random_group
+from makers import Group, example_bytes, random_group
 
 from s2ct_convert.errors import EXIT_SOURCE, ExampleError
-from s2ct_convert.source.example import OBS_BYTES, decode_example
+from s2ct_convert.source.example import KNOWN, OBS_BYTES, Example, Kept, Kind, decode_example
 from s2ct_convert.source.tfrecord import Record
 
 from .streams import bytes_list, example, field, int64_list
@@ -19,16 +19,27 @@ FLOATS = field(2, b"\x0d\x00\x00\x80\x3f")  # a Feature of the second kind with 
 NO_KIND = b""
 
 
-def decode(payload: bytes):
-    return decode_example(Record(7, 12_345, payload), where="train_50SMG_462")
+def decode(payload: bytes) -> Example:
+    return decode_example(Record(7, 12_345, payload))
 
 
-def refusal(payload: bytes) -> ExampleError:
+def kept(payload: bytes) -> dict[str, tuple[Kind, bytes | None]]:
+    """What is kept of an example beside its values; features that it does not have are left out."""
+    return {one.name: (one.kind, one.data) for one in decode(payload).kept if one.data is not None}
+
+
+def absent(example: Example) -> set[str]:
+    """Features that an example says it does not have."""
+    return {one.name for one in example.kept if one.data is None}
+
+
+def refusal(payload: bytes) -> str:
+    """Why the authors' parser refuses a record."""
     with pytest.raises(ExampleError) as caught:
-        decode(payload)
+        decode(payload).check("train_50SMG_462")
     assert caught.value.where == "train_50SMG_462: example 7, byte 12,345"
     assert caught.value.exit_code == EXIT_SOURCE
-    return caught.value
+    return caught.value.what
 
 
 class TestAsPublished:
@@ -36,7 +47,7 @@ class TestAsPublished:
     def test_every_feature_comes_back_with_its_dtype_and_shape(self, rng, n):
         group = random_group(rng, 411, n)
         got = decode(example_bytes(group))
-        assert (got.number, got.offset, got.known, got.localid) == (7, 12_345, 5, 411)
+        assert (got.number, got.offset, got.localid, got.kept, got.refusal) == (7, 12_345, 411, (), "")
         assert (got.image.dtype, got.image.shape) == (np.uint16, (n, 4, 42, 42))
         assert (got.labels.dtype, got.labels.shape) == (np.int8, (n,))
         assert (got.dates.dtype, got.dates.shape) == (np.int64, (n,))
@@ -77,8 +88,8 @@ class TestLocalid:
     @pytest.mark.parametrize("value", [0, 1, 13, 499, 2**31, 2**63 - 1, -1, -5, -(2**63)])
     def test_packed_or_not_positive_or_not(self, value, packed):
         got = decode(example(("localid", int64_list(value, packed=packed))))
-        assert got.localid == value
-        assert got.known == 1
+        assert (got.localid, got.has_localid) == (value, True)
+        assert absent(got) == set(KNOWN) - {"localid"}
 
     @pytest.mark.parametrize(
         "wire",
@@ -92,9 +103,10 @@ class TestLocalid:
         assert decode(bytes.fromhex(wire)).localid == 13
 
     @pytest.mark.parametrize("wire", ["0a0e0a0c0a0361676512051a030a010d", "0a0d0a0b0a0361676512041a02080d"])
-    def test_features_of_other_datasets_are_none_of_ours(self, wire):
+    def test_features_of_other_datasets_are_kept(self, wire):
         got = decode(bytes.fromhex(wire))
-        assert (got.known, got.localid, len(got.image)) == (0, -1, 0)
+        assert (absent(got), got.localid, len(got.image)) == (set(KNOWN), -1, 0)
+        assert kept(bytes.fromhex(wire)) == {"age": (Kind.INT64, (13).to_bytes(8, "little"))}
 
     @settings(derandomize=True, deadline=None, database=None)
     @given(value=st.integers(-(2**63), 2**63 - 1), packed=st.booleans())
@@ -108,7 +120,9 @@ class TestMissing:
         group = random_group(rng, 3, 2)
         setattr(group, {"image_raw_ldseries": "image"}.get(name, name), None)
         got = decode(example_bytes(group))
-        assert got.known == 4
+        kind = Kind.INT64 if name == "localid" else Kind.BYTES
+        assert got.kept == (Kept(name, kind, None),)
+        assert got.has_localid == (name != "localid")
         assert got.localid == (-1 if name == "localid" else 3)
         lengths = {"image_raw_ldseries": len(got.image), "labels": len(got.labels)}
         lengths |= {"dates": len(got.dates), "weights": len(got.weights)}
@@ -117,7 +131,7 @@ class TestMissing:
     @pytest.mark.parametrize("payload", [b"", field(1, b""), example(("other", FLOATS))])
     def test_an_example_without_features_is_all_defaults_and_says_so(self, payload):
         got = decode(payload)
-        assert (got.known, got.localid) == (0, -1)
+        assert (absent(got), got.localid, got.has_localid, got.refusal) == (set(KNOWN), -1, False, "")
         assert got.image.shape == (0, 4, 42, 42)
         assert (got.labels.shape, got.dates.shape, got.weights.shape) == ((0,), (0,), (0,))
         assert (got.image.dtype, got.labels.dtype) == (np.uint16, np.int8)
@@ -126,21 +140,30 @@ class TestMissing:
     @pytest.mark.parametrize("name", ["localid", "labels"])
     def test_a_feature_of_no_kind_counts_as_missing(self, name):
         got = decode(example((name, NO_KIND)))
-        assert (got.known, got.localid, len(got.labels)) == (0, -1, 0)
+        assert (absent(got), got.localid, len(got.labels)) == (set(KNOWN) - {name}, -1, 0)
+        assert got.refusal == ""
+        assert kept(example((name, NO_KIND))) == {name: (Kind.FEATURE, b"")}
 
     def test_an_empty_value_is_there(self):
         got = decode(example(("weights", bytes_list(b""))))
-        assert (got.known, len(got.weights)) == (1, 0)
+        assert (absent(got), len(got.weights)) == (set(KNOWN) - {"weights"}, 0)
 
-    def test_features_beyond_ours_are_passed_over(self):
-        got = decode(example(("other", FLOATS), ("localid", int64_list(4)), ("more", bytes_list(b"a", b"b"))))
-        assert (got.known, got.localid) == (1, 4)
+    def test_features_beyond_ours_are_kept_as_they_are(self):
+        more = (("other", FLOATS), ("ids", int64_list(1, -2)), ("list", bytes_list(b"a", b"b")), ("", bytes_list(b"x")))
+        payload = example(more[0], ("localid", int64_list(4)), *more[1:])
+        assert (decode(payload).localid, decode(payload).refusal) == (4, "")
+        assert kept(payload) == {
+            "other": (Kind.FLOAT, np.float32(1).tobytes()),
+            "ids": (Kind.INT64, np.array([1, -2], "<i8").tobytes()),
+            "list": (Kind.FEATURE, bytes_list(b"a", b"b")),
+            "": (Kind.BYTES, b"x"),
+        }
 
 
 class TestMerging:
     def test_of_a_key_that_is_there_twice_the_last_counts(self):
         got = decode(example(("localid", int64_list(1)), ("localid", int64_list(2))))
-        assert (got.known, got.localid) == (1, 2)
+        assert (absent(got), got.localid) == (set(KNOWN) - {"localid"}, 2)
 
     def test_of_a_key_that_is_there_in_two_kinds_the_last_counts(self):
         assert decode(example(("localid", FLOATS), ("localid", int64_list(2)))).localid == 2
@@ -151,56 +174,63 @@ class TestMerging:
         got = decode(
             example_bytes(group) + example(("localid", int64_list(6))) + example(("dates", bytes_list(bytes(16))))
         )
-        assert (got.known, got.localid) == (5, 6)
+        assert (got.kept, got.localid) == ((), 6)
         assert got.dates.tolist() == [0, 0]
         assert np.array_equal(got.image, group.image)
 
     @pytest.mark.parametrize("unknown", [field(5, b"abc"), b"\x28\x05", b"\x2dabcd", b"\x29abcdefgh"])
-    def test_unknown_fields_of_every_wire_type_are_skipped(self, unknown):
+    def test_of_unknown_fields_of_every_wire_type_the_record_is_kept(self, unknown):
         feature = unknown + field(3, unknown + field(1, b"\x09") + unknown) + unknown
         features = unknown + field(1, field(1, b"localid") + field(2, feature)) + unknown
-        got = decode(unknown + field(1, features) + unknown)
-        assert (got.known, got.localid) == (1, 9)
+        payload = unknown + field(1, features) + unknown
+        assert (decode(payload).localid, decode(payload).refusal) == (9, "")
+        assert kept(payload) == {"": (Kind.RECORD, payload)}
 
 
-class TestRefused:
+I8 = (1).to_bytes(8, "little")
+
+
+class TestOtherForms:
+    """What the authors' parser refuses is told, and kept byte for byte."""
+
     @pytest.mark.parametrize(
-        ("name", "feature", "found"),
+        ("name", "feature", "kind", "data"),
         [
-            ("localid", FLOATS, "1 values in a float_list"),
-            ("localid", bytes_list(b"1"), "1 values in a bytes_list"),
-            ("localid", int64_list(), "0 values in a int64_list"),
-            ("localid", int64_list(1, 2), "2 values in a int64_list"),
-            ("localid", int64_list(1, 2, packed=False), "2 values in a int64_list"),
-            ("image_raw_ldseries", int64_list(1), "1 values in a int64_list"),
-            ("image_raw_ldseries", bytes_list(bytes(OBS_BYTES), bytes(OBS_BYTES)), "2 values in a bytes_list"),
-            ("labels", int64_list(0, 1), "2 values in a int64_list"),
-            ("labels", bytes_list(), "0 values in a bytes_list"),
-            ("dates", int64_list(FIRST_DAY), "1 values in a int64_list"),
-            ("weights", FLOATS, "1 values in a float_list"),
-            ("weights", bytes_list(b"", b""), "2 values in a bytes_list"),
+            ("localid", FLOATS, Kind.FLOAT, np.float32(1).tobytes()),
+            ("localid", bytes_list(b"1"), Kind.BYTES, b"1"),
+            ("localid", int64_list(), Kind.INT64, b""),
+            ("localid", int64_list(1, 2), Kind.INT64, I8 + (2).to_bytes(8, "little")),
+            ("localid", int64_list(1, 1, packed=False), Kind.INT64, I8 + I8),
+            ("image_raw_ldseries", int64_list(1), Kind.INT64, I8),
+            ("image_raw_ldseries", bytes_list(b"a", b"b"), Kind.FEATURE, bytes_list(b"a", b"b")),
+            ("labels", int64_list(0, 1), Kind.INT64, bytes(8) + I8),
+            ("labels", bytes_list(), Kind.FEATURE, bytes_list()),
+            ("dates", int64_list(1), Kind.INT64, I8),
+            ("weights", FLOATS, Kind.FLOAT, np.float32(1).tobytes()),
+            ("weights", bytes_list(b"", b""), Kind.FEATURE, bytes_list(b"", b"")),
         ],
     )
-    def test_another_kind_or_number_of_values(self, name, feature, found):
-        error = refusal(example((name, feature)))
-        assert repr(name) in error.what
-        assert error.found == found
+    def test_another_kind_or_number_of_values(self, name, feature, kind, data):
+        payload = example((name, feature))
+        assert kept(payload) == {name: (kind, data)}
+        usual = "int64_list" if name == "localid" else "bytes_list"
+        assert refusal(payload) == f"feature {name!r} is not one value in a {usual}"
+        got = decode(payload)
+        assert (got.localid, len(got.image), len(got.labels), len(got.dates), len(got.weights)) == (-1, 0, 0, 0, 0)
+        assert name not in absent(got)
 
     @pytest.mark.parametrize("size", [1, OBS_BYTES - 1, OBS_BYTES + 1, OBS_BYTES + 2, 3 * OBS_BYTES // 2, 36 * 14])
     def test_an_image_that_is_no_whole_number_of_timestamps(self, size):
-        error = refusal(example(("localid", int64_list(1)), ("image_raw_ldseries", bytes_list(bytes(size)))))
-        assert "'image_raw_ldseries' is not a multiple of 14,112 bytes" in error.what
-        assert error.found == f"{size:,} bytes"
+        payload = example(("localid", int64_list(1)), ("image_raw_ldseries", bytes_list(b"x" * size)))
+        assert kept(payload) == {"image_raw_ldseries": (Kind.BYTES, b"x" * size)}
+        assert refusal(payload) == f"the {size:,} bytes of 'image_raw_ldseries' are not a multiple of 14,112"
+        assert (decode(payload).localid, decode(payload).image.shape) == (1, (0, 4, 42, 42))
 
     @pytest.mark.parametrize(("name", "size", "unit"), [("dates", 12, 8), ("dates", 1, 8), ("weights", 6, 4)])
     def test_dates_and_weights_that_are_no_whole_number_of_values(self, name, size, unit):
-        error = refusal(example((name, bytes_list(bytes(size)))))
-        assert f"{name!r} is not a multiple of {unit} bytes" in error.what
-
-    def test_a_protobuf_cut_at_any_byte(self):
-        payload = example(("localid", int64_list(300)), ("labels", bytes_list(b"abc")))
-        for end in range(1, len(payload)):
-            assert "is not a tf.train.Example" in refusal(payload[:end]).what, end
+        payload = example((name, bytes_list(b"x" * size)))
+        assert kept(payload) == {name: (Kind.BYTES, b"x" * size)}
+        assert refusal(payload) == f"the {size} bytes of {name!r} are not a multiple of {unit}"
 
     @pytest.mark.parametrize(
         "payload",
@@ -214,8 +244,16 @@ class TestRefused:
         ],
         ids=["text", "zeros", "ones", "a varint of 11 bytes", "a zero after the end", "a key that is not UTF-8"],
     )
-    def test_bytes_that_are_no_protobuf(self, payload):
-        assert "is not a tf.train.Example" in refusal(payload).what
+    def test_of_bytes_that_are_no_protobuf_the_record_is_kept(self, payload):
+        assert kept(payload) == {"": (Kind.RECORD, payload)}
+        assert absent(decode(payload)) == set(KNOWN)
+        assert refusal(payload) == "the record is not a tf.train.Example"
+
+    def test_a_protobuf_cut_at_any_byte(self):
+        payload = example(("localid", int64_list(300)), ("labels", bytes_list(b"abc")))
+        for end in range(1, len(payload)):
+            assert kept(payload[:end]) == {"": (Kind.RECORD, payload[:end])}, end
+            assert refusal(payload[:end]) == "the record is not a tf.train.Example", end
 
 
 OTHERS_EXAMPLE = """
@@ -229,7 +267,7 @@ for package in ("tensorflow", "s2ct"):
     pool.Add(file)
     assert pool.FindMessageTypeByName(package + ".Example").fields_by_name["mine"]
 {last}
-example = decode_example(Record(0, 0, bytes.fromhex("0a120a100a076c6f63616c696412051a030a010d")), where="file")
+example = decode_example(Record(0, 0, bytes.fromhex("0a120a100a076c6f63616c696412051a030a010d")))
 assert example.localid == 13
 """
 OURS = "from s2ct_convert.source.example import decode_example; from s2ct_convert.source.tfrecord import Record"

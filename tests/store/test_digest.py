@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import struct
 
@@ -7,11 +8,19 @@ import numpy as np
 import plain
 import pytest
 
-from s2ct_convert.store.digest import UnitDigest, store_digest
+from s2ct_convert.published import PublishedFeature
+from s2ct_convert.store.digest import (
+    ImageDigests,
+    UnitDigest,
+    digest_columns,
+    digest_sample,
+    sample_digest,
+    store_digest,
+)
 
 from .units import DAY, container, expected, table, write
 
-FIELDS = ("localid", "time", "label", "weight", "image")
+FIELDS = ("localid", "date", "time", "label", "weight", "image")
 
 
 @pytest.fixture
@@ -20,27 +29,86 @@ def unit(rng):
     return expected(table(rng, [(3, [0, 5, 5]), (8, []), (-1, [2]), (3, [1])]))
 
 
-def fed(unit, pieces=1):
+def fed(unit, pieces=1, layout=2):
     digest = UnitDigest()
     for i, localid in enumerate(unit["localid"].tolist()):
         rows = slice(*unit["row_start"][i : i + 2].tolist())
-        digest.sample(localid, unit["time"][rows], unit["label"][rows], unit["weight"][rows])
-        for piece in np.array_split(unit["image"][rows], pieces):
-            digest.image(piece)
+        columns = {name: unit[name][rows] for name in digest_columns(layout)}
+        digest.add(localid, digest_sample(localid, columns, np.array_split(unit["image"][rows], pieces), layout))
     return digest.hexdigest()
 
 
-def test_it_is_what_the_design_says(unit):
+def feature(key="labels", name="labels", kind="bytes", state=(1, 0, 2), offset=(0, 3, 3, 3), data=b"abc"):
+    arrays = (np.array(state, np.int8), np.array(offset, np.int64), np.frombuffer(data, np.uint8))
+    return PublishedFeature(key, name, kind, *arrays)
+
+
+def test_it_is_what_its_description_says(unit):
     assert fed(unit) == plain.unit_digest(unit)
 
 
+def test_that_of_layout_1_has_no_date_and_the_images_themselves(unit):
+    assert digest_columns(1) == ("time", "label", "weight")
+    del unit["date"]
+    assert fed(unit, layout=1) == plain.unit_digest(unit)
+
+
 def test_one_sample_by_hand():
-    digest = UnitDigest()
     image = np.arange(4 * 42 * 42, dtype=np.uint16).reshape(1, 4, 42, 42)
-    digest.sample(-7, np.array([DAY], np.int32), np.array([5], np.int8), np.array([0.5], np.float32))
-    digest.image(image)
-    sample = hashlib.sha256(struct.pack("<qi i b f", -7, 1, DAY, 5, 0.5) + struct.pack("<7056H", *image.ravel()))
-    assert digest.hexdigest() == "sha256:" + hashlib.sha256(struct.pack("<q", -7) + sample.digest()).hexdigest()
+    columns = {
+        "date": np.array([20180102], np.int64),
+        "time": np.array([DAY], np.int32),
+        "label": np.array([5], np.int8),
+        "weight": np.array([0.5], np.float32),
+    }
+    images = hashlib.sha256(struct.pack("<7056H", *image.ravel())).digest()
+    sample = hashlib.sha256(struct.pack("<qi q i b f", -7, 1, 20180102, DAY, 5, 0.5) + images).digest()
+    assert digest_sample(-7, columns, [image]) == sample_digest(-7, columns, images) == sample
+    unit = UnitDigest()
+    unit.add(-7, sample)
+    assert unit.hexdigest() == "sha256:" + hashlib.sha256(struct.pack("<q", -7) + sample).hexdigest()
+
+
+def test_images_of_samples_that_come_in_any_pieces(rng):
+    images, digests = rng.integers(0, 65536, (6, 4, 42, 42), np.uint16), ImageDigests()
+    for sample, piece in (("a", images[:1]), ("a", images[1:3]), ("b", images[3:3]), ("c", images[3:])):
+        digests.sample(sample)
+        digests.image(piece)
+    wanted = {"a": images[:3], "b": images[:0], "c": images[3:]}
+    assert digests.finish() == {name: hashlib.sha256(part.tobytes()).digest() for name, part in wanted.items()}
+
+
+def test_a_published_feature_by_hand():
+    digest = UnitDigest()
+    digest.publish([feature()])
+    text = b'["labels","labels","bytes"]\n' + bytes([1, 0, 2]) + struct.pack("<4q", 0, 3, 3, 3) + b"abc"
+    assert digest.hexdigest() == "sha256:" + hashlib.sha256(text).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key": "other"},
+        {"name": "Labels"},
+        {"kind": "feature"},
+        {"state": np.array([1, 2, 2], np.int8)},
+        {"offset": np.array([0, 2, 2, 3])},
+        {"data": np.frombuffer(b"abd", np.uint8)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_change_in_any_part_of_a_published_feature_changes_it(change):
+    digests = [UnitDigest(), UnitDigest()]
+    digests[0].publish([feature()])
+    digests[1].publish([dataclasses.replace(feature(), **change)])
+    assert digests[0].hexdigest() != digests[1].hexdigest()
+
+
+def test_published_features_count_by_key_in_any_order():
+    digests = [UnitDigest(), UnitDigest()]
+    digests[0].publish([feature("a"), feature("b")])
+    digests[1].publish([feature("b"), feature("a")])
+    assert digests[0].hexdigest() == digests[1].hexdigest()
 
 
 def test_an_empty_unit_has_the_digest_of_nothing():
@@ -90,14 +158,16 @@ def test_a_store_is_the_digest_of_its_units_by_name_in_any_order():
 
 
 @pytest.mark.parametrize("sorted_source", [True, False], ids=["one pass", "two passes"])
-@pytest.mark.parametrize("label_pixels", [1, 36])
-def test_a_written_unit_records_the_digest_of_what_it_holds(tmp_path, rng, format, label_pixels, sorted_source):
+@pytest.mark.parametrize("label_side", [1, 6])
+def test_a_written_unit_records_the_digest_of_what_it_holds(tmp_path, rng, format, label_side, sorted_source):
     groups = [(1, range(40)), (2, [0]), (6, range(3, 20))]
-    source = table(rng, groups if sorted_source else groups[::-1], label_pixels=label_pixels)
-    content = write(container(format, tmp_path / "store"), tmp_path / "unit", source, label_pixels=label_pixels)
+    source = table(rng, groups if sorted_source else groups[::-1], label_side=label_side)
+    source = dataclasses.replace(source, published=(feature(), feature("record", "", "record")))
+    content = write(container(format, tmp_path / "store"), tmp_path / "unit", source)
     assert content.passes == (1 if sorted_source else 2)
     recorded = plain.attributes(content.path)["content_digest"]
-    assert recorded == content.digest == plain.unit_digest(plain.arrays(content.path))
+    found = plain.unit_digest(plain.arrays(content.path), plain.published(content.path))
+    assert recorded == content.digest == found
 
 
 @pytest.mark.parametrize("kind", ["zarr", "h5", "blosc", "linked"])
@@ -106,7 +176,8 @@ def test_a_store_and_its_units_record_what_anyone_can_compute_from_their_arrays(
     assert plain.attributes(path)["content_digest"] == plain.store_digest(path)
     assert plain.unit_names(path) == ["train/49RGN", "train/50SMG", "val/50SMG"]
     for name in plain.unit_names(path):
-        assert plain.attributes(path, name)["content_digest"] == plain.unit_digest(plain.arrays(path, name))
+        digest = plain.unit_digest(plain.arrays(path, name), plain.published(path, name))
+        assert plain.attributes(path, name)["content_digest"] == digest
 
 
 def test_the_digest_is_the_same_in_every_container(made):

@@ -7,18 +7,27 @@ import numpy as np
 import pytest
 
 from s2ct_convert.store import layout
-from s2ct_convert.store.layout import BAND_DATA, IMAGE, index_arrays, root_attributes, unit_arrays
+from s2ct_convert.store.layout import (
+    BAND_DATA,
+    IMAGE,
+    UnitForm,
+    index_arrays,
+    published_arrays,
+    root_attributes,
+    unit_arrays,
+)
 
 # docs/design.md section 3, written out once more: name -> dtype, dimensions.
 UNIT = {
     "image": ("uint16", ("obs", "band", "y", "x")),
     "label": ("int8", ("obs",)),
+    "date": ("int64", ("obs",)),
     "time": ("int32", ("obs",)),
     "weight": ("float32", ("obs",)),
     "sample_index": ("int32", ("obs",)),
     "image_crc32c": ("uint32", ("obs",)),
     "example": ("int32", ("obs",)),
-    "position": ("int16", ("obs",)),
+    "position": ("int32", ("obs",)),
     "localid": ("int64", ("sample",)),
     "row_size": ("int32", ("sample",)),
     "row_start": ("int64", ("sample_bound",)),
@@ -37,7 +46,13 @@ INDEX = {
 }
 SPLITS = ("dev", "train")
 TILES = ("49RGN", "50SMG")
-EVERY_ARRAY = [IMAGE, *unit_arrays(1), *unit_arrays(36), *index_arrays(SPLITS, TILES)]
+PUBLISHED = {
+    "state": ("int8", ("source_example",)),
+    "offset": ("int64", ("source_example_bound",)),
+    "data": ("uint8", ("byte",)),
+}
+ONE, SIX = unit_arrays(UnitForm()), unit_arrays(UnitForm(label_side=6))
+EVERY_ARRAY = [IMAGE, *ONE, *SIX, *index_arrays(SPLITS, TILES), *published_arrays("labels", "bytes")]
 IDS = [f"{spec.name}-{i}" for i, spec in enumerate(EVERY_ARRAY)]
 CLASSES = "clear opaque_cloud thin_cloud haze cloud_shadow snow"
 
@@ -51,11 +66,24 @@ def by_name(specs, name):
 
 
 def test_a_unit_has_the_arrays_of_the_design_and_no_other():
-    assert as_table([IMAGE, *unit_arrays(1)]) == UNIT
+    assert as_table([IMAGE, *ONE]) == UNIT
 
 
-def test_a_source_with_36_labels_a_timestamp_changes_the_label_array_alone():
-    assert as_table([IMAGE, *unit_arrays(36)]) == UNIT | {"label": ("int8", ("obs", "label_y", "label_x"))}
+@pytest.mark.parametrize("side", [2, 6, 42])
+def test_labels_of_k_by_k_change_the_label_array_alone(side):
+    wanted = UNIT | {"label": ("int8", ("obs", "label_y", "label_x"))}
+    assert as_table([IMAGE, *unit_arrays(UnitForm(label_side=side))]) == wanted
+
+
+def test_layout_1_has_no_date_and_short_positions():
+    wanted = {name: what for name, what in UNIT.items() if name != "date"} | {"position": ("int16", ("obs",))}
+    assert as_table([IMAGE, *unit_arrays(UnitForm(layout=1))]) == wanted
+
+
+def test_a_published_feature_has_the_arrays_of_the_design_and_no_other():
+    assert as_table(published_arrays("labels", "bytes")) == PUBLISHED
+    about = by_name(published_arrays("a/b", "feature"), "data").attributes
+    assert (about["name"], about["kind"]) == ("a/b", "feature")
 
 
 def test_the_index_has_the_arrays_of_the_design_and_no_other():
@@ -70,19 +98,22 @@ def test_chunks_and_shards_are_those_of_the_design():
 @pytest.mark.parametrize(
     ("specs", "name", "meanings"),
     [
-        (unit_arrays(1), "label", CLASSES),
-        (unit_arrays(36), "label", CLASSES),
-        (unit_arrays(1), "band", "B2 B3 B4 B8"),
+        (unit_arrays(UnitForm(layout=1)), "label", CLASSES),
+        (ONE, "label", f"no_label {CLASSES}"),
+        (SIX, "label", f"no_label {CLASSES}"),
+        (ONE, "band", "B2 B3 B4 B8"),
+        (published_arrays("labels", "bytes"), "state", "elsewhere here absent"),
         (index_arrays(SPLITS, TILES), "split", "dev train"),
         (index_arrays(SPLITS, TILES), "tile", "49RGN 50SMG"),
     ],
 )
-def test_flags_count_from_zero_in_the_type_of_their_variable(specs, name, meanings):
+def test_flags_count_from_zero_or_no_label_in_the_type_of_their_variable(specs, name, meanings):
     spec = by_name(specs, name)
     assert spec.attributes["flag_meanings"] == meanings
     values = spec.attributes["flag_values"]
     assert values.dtype == spec.dtype
-    assert values.tolist() == list(range(len(meanings.split())))
+    first = -1 if meanings.startswith("no_label") else 0
+    assert values.tolist() == list(range(first, first + len(meanings.split())))
     assert all(re.fullmatch(r"[A-Za-z0-9_.+@-]+", word) for word in meanings.split())  # CF 3.5
 
 
@@ -95,6 +126,13 @@ def test_no_array_is_text_and_no_attribute_changes_what_a_reader_sees(spec):
         assert isinstance(value, str) or not np.isnan(value).any()
 
 
+def test_only_dates_of_which_some_are_missing_have_a_fill_value():
+    undated = [*unit_arrays(UnitForm(undated=True)), *index_arrays(SPLITS, TILES, undated=True)]
+    filled = {spec.name: spec.attributes["_FillValue"] for spec in undated if "_FillValue" in spec.attributes}
+    assert filled == {"time": -(2**31), "time_first": -(2**31), "time_last": -(2**31)}
+    assert {value.dtype for value in filled.values()} == {np.dtype("int32")}
+
+
 @pytest.mark.parametrize("name", ["time", "time_first", "time_last"])
 def test_times_are_days_since_1970_in_a_calendar_that_every_reader_knows(name):
     attributes = by_name(EVERY_ARRAY, name).attributes
@@ -103,8 +141,8 @@ def test_times_are_days_since_1970_in_a_calendar_that_every_reader_knows(name):
 
 
 def test_a_unit_is_marked_as_a_cf_contiguous_ragged_array():
-    assert by_name(unit_arrays(1), "localid").attributes["cf_role"] == "timeseries_id"
-    assert by_name(unit_arrays(1), "row_size").attributes["sample_dimension"] == "obs"
+    assert by_name(ONE, "localid").attributes["cf_role"] == "timeseries_id"
+    assert by_name(ONE, "row_size").attributes["sample_dimension"] == "obs"
 
 
 def test_the_root_has_no_attribute_that_cf_readers_would_give_to_its_arrays():
@@ -113,7 +151,7 @@ def test_the_root_has_no_attribute_that_cf_readers_would_give_to_its_arrays():
 
 
 def test_bands_come_with_their_wavelengths_in_nm():
-    assert by_name(unit_arrays(1), "wavelength").attributes["units"] == "nm"
+    assert by_name(ONE, "wavelength").attributes["units"] == "nm"
     assert {name: array.dtype for name, array in BAND_DATA.items()} == {"band": np.int8, "wavelength": np.float32}
     assert BAND_DATA["band"].tolist() == [0, 1, 2, 3]
     # Sentinel-2A by ESA: blue, green and red are 490, 560 and 665 nm wide bands, B8 (not 8A) is at 833 nm.

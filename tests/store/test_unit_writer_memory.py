@@ -21,7 +21,7 @@ import numpy as np
 
 from s2ct_convert.store.codecs import find_codec
 from s2ct_convert.store.hdf5_container import Hdf5Container
-from s2ct_convert.store.unit_writer import Rows, UnitWriter
+from s2ct_convert.store.unit_writer import Rows, UnitTable, UnitWriter
 from s2ct_convert.store.zarr_container import ZarrContainer
 
 format, order, folder, n, size = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
@@ -32,12 +32,13 @@ if order == "shuffled":
     rng.shuffle(localids)
 with closing(UnitWriter(container, Path(folder, "unit"), 2)) as writer:
     for example, localid in enumerate(localids.tolist()):
-        days = np.arange(size, dtype=np.int32)
         image = rng.integers(0, 4000, (size, 4, 42, 42), np.uint16)
-        weight = np.ones(size, np.float32)
         numbers = np.full(size, example, np.int32)
-        writer.append(Rows(localid, (image,), days.astype(np.int8), days, weight, numbers, days.astype(np.int16)))
-    content = writer.finish(1, {})
+        writer.append(Rows(localid, (image,), numbers, np.arange(size, dtype=np.int32)))
+    days = np.tile(np.arange(size, dtype=np.int32), n // size)
+    columns = {"date": days.astype(np.int64), "time": days, "label": days.astype(np.int8), "weight": np.ones(n, "f4")}
+    sizes = np.full(n // size, size, np.int64)
+    content = writer.finish(UnitTable(np.sort(localids), localids.astype(np.int64), sizes, columns), {})
 assert content.observations == n and content.passes == (2 if order == "shuffled" else 1)
 # Not ru_maxrss: that of a process that was just started includes what its parent had.
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1000)

@@ -11,42 +11,50 @@ import google_crc32c
 import numpy as np
 from plain import Arrays
 
+from s2ct_convert.published import PublishedFeature
 from s2ct_convert.store.codecs import find_codec
 from s2ct_convert.store.container import Container
 from s2ct_convert.store.hdf5_container import Hdf5Container
-from s2ct_convert.store.unit_writer import Rows, UnitContent, UnitWriter
+from s2ct_convert.store.unit_writer import Rows, UnitContent, UnitTable, UnitWriter
 from s2ct_convert.store.zarr_container import ZarrContainer
 
 DAY = 17_533  # 2018-01-02 in days since 1970-01-01
-Groups = Sequence[tuple[int, Sequence[int]]]  # localid and the days of each example, in source order
+NO_DAY = -(2**31)
+# localid (None: the source has none) and the days of each example (None: no date), in source order
+Groups = Sequence[tuple[int | None, Sequence[int | None]]]
 
 
 @dataclass(frozen=True)
 class Table:
     """Every observation of a source, in its order; ``localids`` are those of all examples, empty ones too."""
 
-    localids: tuple[int, ...]
+    localids: tuple[int | None, ...]
     sizes: tuple[int, ...]
     columns: Arrays
+    published: tuple[PublishedFeature, ...] = ()
+
+    @property
+    def samples(self) -> list[tuple[int, int]]:
+        """What each example is of: localid and -1, or -1 and its own number."""
+        return [(-1, i) if one is None else (one, -1) for i, one in enumerate(self.localids)]
 
 
-def table(rng: np.random.Generator, groups: Groups, *, label_pixels: int = 1, sparse: bool = False) -> Table:
+def table(rng: np.random.Generator, groups: Groups, *, label_side: int = 1, sparse: bool = False) -> Table:
     """Random observations for these groups. ``sparse`` images are nearly all zero, and cheap to have many of."""
     sizes = tuple(len(days) for _, days in groups)
     n = sum(sizes)
-    localids = tuple(localid for localid, _ in groups)
     image = sparse_images(n) if sparse else rng.integers(0, 65536, (n, 4, 42, 42), np.uint16)
-    label_shape = (n,) if label_pixels == 1 else (n, 6, 6)
+    days = [NO_DAY if day is None else day + DAY for _, days in groups for day in days]
     columns = {
-        "localid": np.repeat(np.array(localids, np.int64), sizes),
-        "time": np.array([day for _, days in groups for day in days], np.int32) + np.int32(DAY),
+        "date": rng.integers(-(2**63), 2**63 - 1, n, np.int64, endpoint=True),
+        "time": np.array(days, np.int32),
         "example": np.repeat(np.arange(len(groups), dtype=np.int32), sizes),
-        "position": np.array([i for size in sizes for i in range(size)], np.int16),
-        "label": rng.integers(0, 6, label_shape, np.int8),
+        "position": np.array([i for size in sizes for i in range(size)], np.int32),
+        "label": rng.integers(-1, 6, (n,) if label_side == 1 else (n, label_side, label_side), np.int8),
         "weight": np.where(rng.random(n) < 0.1, np.nan, rng.random(n)).astype(np.float32),
         "image": image,
     }
-    return Table(localids, sizes, columns)
+    return Table(tuple(localid for localid, _ in groups), sizes, columns)
 
 
 def sparse_images(n: int) -> np.ndarray:
@@ -61,31 +69,41 @@ def rows(source: Table) -> list[Rows]:
     """One for each example, its observations in time order as the reader of sources gives them."""
     ends = np.cumsum(source.sizes)
     made = []
-    for localid, end, size in zip(source.localids, ends.tolist(), source.sizes, strict=True):
-        columns = {name: column[end - size : end] for name, column in source.columns.items()}
-        order = np.lexsort((columns["position"], columns["time"]))
-        image = columns.pop("image")[order]
-        columns.pop("localid")
-        half = size // 3
-        made.append(
-            Rows(localid, (image[:half], image[half:]), **{name: column[order] for name, column in columns.items()})
+    for sample, end, size in zip(source.samples, ends.tolist(), source.sizes, strict=True):
+        time, image, example, position = (
+            source.columns[name][end - size : end] for name in ("time", "image", "example", "position")
         )
+        order = np.lexsort((position, time, time == NO_DAY))
+        image, third = image[order], size // 3
+        made.append(Rows(sample, (image[:third], image[third:]), example[order], position[order]))
     return made
+
+
+def unit_table(source: Table) -> UnitTable:
+    """What the reader of sources knows at their end."""
+    samples = sorted(set(source.samples))
+    return UnitTable(
+        localid=np.array([localid for localid, _ in samples], np.int64),
+        sample=np.array([samples.index(one) for one in source.samples], np.int64),
+        sizes=np.array(source.sizes, np.int64),
+        columns={name: source.columns[name] for name in ("date", "time", "label", "weight")},
+        published=source.published,
+    )
 
 
 def expected(source: Table) -> Arrays:
     """The arrays of the unit, by one sort of everything."""
-    columns = source.columns
-    order = np.lexsort((columns["position"], columns["example"], columns["time"], columns["localid"]))
+    columns, samples = source.columns, sorted(set(source.samples))
+    owner = np.repeat(np.array([samples.index(one) for one in source.samples], np.int32), source.sizes)
+    undated = columns["time"] == NO_DAY
+    order = np.lexsort((columns["position"], columns["example"], columns["time"], undated, owner))
+    row_size = np.bincount(owner, minlength=len(samples)).astype(np.int32)
     out = {name: column[order] for name, column in columns.items()}
-    owner = out.pop("localid")
-    localid = np.array(sorted(set(source.localids)), np.int64)
-    row_size = np.array([np.count_nonzero(owner == one) for one in localid], np.int32)
     return out | {
-        "localid": localid,
+        "localid": np.array([localid for localid, _ in samples], np.int64),
         "row_size": row_size,
         "row_start": np.concatenate([[0], np.cumsum(row_size, dtype=np.int64)]).astype(np.int64),
-        "sample_index": np.repeat(np.arange(len(localid), dtype=np.int32), row_size),
+        "sample_index": owner[order],
         "image_crc32c": np.array([google_crc32c.value(one.tobytes()) for one in out["image"]], np.uint32),
         "band": np.arange(4, dtype=np.int8),
         "wavelength": np.array([492.4, 559.8, 664.6, 832.8], np.float32),
@@ -99,10 +117,10 @@ def container(format: str, path: Path, codec: str | None = None, *, linked: bool
 
 
 def write(
-    store: Container, work: Path, source: Table | Sequence[Rows], *, cores: int = 2, label_pixels: int = 1
+    store: Container, work: Path, source: Table, *, given: Sequence[Rows] | None = None, cores: int = 2
 ) -> UnitContent:
-    """Write a unit at ``work``."""
+    """Write a unit at ``work``; ``given`` in place of the rows of its examples."""
     with closing(UnitWriter(store, work, cores)) as writer:
-        for one in rows(source) if isinstance(source, Table) else source:
+        for one in rows(source) if given is None else given:
             writer.append(one)
-        return writer.finish(label_pixels, {"tile": "50SMG"})
+        return writer.finish(unit_table(source), {"tile": "50SMG"})
