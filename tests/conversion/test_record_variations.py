@@ -1,0 +1,197 @@
+"""Whatever the record holds is stored, understood as far as it can be, verified, and comes back feature by feature."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import plain
+import pytest
+import records
+from variations import TILES, VARIATIONS, write_variation
+
+import s2ct_convert
+from s2ct_convert.conversion.records import UnitRecord
+from s2ct_convert.errors import EXIT_SOURCE
+from s2ct_convert.reading.store import Store, open_store
+from s2ct_convert.verify.against import verify_against
+from s2ct_convert.verify.store import verify_store
+
+NO_DAY, NO_DATE = -(2**31), -(2**63)
+ENCODINGS = {
+    "ordinal": "ordinal",
+    "yyyymmdd": "yyyymmdd",
+    "yyyyddd": "yyyyddd",
+    "days since 1970": "days_since_1970",
+    "modified Julian": "modified_julian_date",
+    "Julian day": "julian_day",
+    "Unix s": "unix_seconds",
+    "Unix ms": "unix_milliseconds",
+    "Unix us": "unix_microseconds",
+    "Unix ns": "unix_nanoseconds",
+}
+EACH = pytest.mark.parametrize("name", VARIATIONS)
+
+
+class Made:
+    """All variations as units of one store, and what came of them."""
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        (folder / "sources").mkdir()
+        self.sources = {name: write_variation(folder / "sources", name) for name in VARIATIONS}
+        self.path = folder / f"x.{suffix}"
+        summary = s2ct_convert.convert(list(self.sources.values()), self.path, jobs=1)
+        self.records: dict[str, UnitRecord] = {record.unit: record for record in summary.converted}
+        with open_store(self.path) as store:
+            back = s2ct_convert.export_tfrecord(store, folder / "back")
+            compared = verify_against(store, list(self.sources.values()))
+        self.back = {one.unit: one.path for one in back}
+        self.differences = {one.unit: one.differences for one in compared}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, suffix: str) -> Made:
+    return Made(tmp_path_factory.mktemp(suffix), suffix)
+
+
+@pytest.fixture(scope="module")
+def store(made: Made) -> Iterator[Store]:
+    with open_store(made.path) as opened:
+        yield opened
+
+
+def unit_of(name: str) -> str:
+    return f"train/{TILES[name]}"
+
+
+@EACH
+def test_every_feature_of_every_example_comes_back(made, name):
+    back = records.all_features(made.back[unit_of(name)])
+    assert back == [records.features(payload) for payload in VARIATIONS[name].records]
+
+
+@EACH
+def test_the_store_does_not_differ_from_the_source(made, name):
+    assert made.differences[unit_of(name)] == ()
+
+
+@EACH
+def test_it_says_what_the_description_does_not(made, store, name):
+    record, attributes = made.records[unit_of(name)], store[unit_of(name)].attributes
+    assert {note.kind for note in record.notes} == VARIATIONS[name].notes
+    lines = str(attributes.get("notes", "")).splitlines()
+    assert [line.partition(":")[0] for line in lines] == [note.kind for note in record.notes]
+
+
+def in_source_order(path: Path, unit: str) -> tuple[plain.Arrays, list[np.ndarray]]:
+    """The arrays of a unit, and the rows of each example of its source."""
+    arrays = plain.arrays(path, unit)
+    rows = np.lexsort((arrays["position"], arrays["example"]))
+    n = int(plain.attributes(path, unit)["source_examples"])
+    return arrays, np.split(rows, np.searchsorted(arrays["example"][rows], np.arange(1, n)))[:n]
+
+
+def values(features: object, name: str, dtype: str) -> np.ndarray | None:
+    """A feature as the authors' parser reads it."""
+    if not isinstance(features, dict) or features.get(name) is None:
+        return None
+    kind, given = features[name]
+    if kind != "bytes" or len(given) != 1 or len(given[0]) % np.dtype(dtype).itemsize:
+        return None
+    return np.frombuffer(given[0], dtype)
+
+
+@EACH
+def test_arrays_hold_what_there_is_one_of_for_each_image(made, name):
+    arrays, examples = in_source_order(made.path, unit_of(name))
+    for payload, rows in zip(VARIATIONS[name].records, examples, strict=True):
+        features = records.features(payload)
+        image = values(features, "image_raw_ldseries", "<u2")
+        if image is None or image.nbytes % 14_112:
+            assert not len(rows)
+            continue
+        assert arrays["image"][rows].tobytes() == image.tobytes()
+        for array, feature, dtype, missing in (
+            ("date", "dates", "<i8", NO_DATE),
+            ("weight", "weights", "<f4", np.nan),
+            ("label", "labels", "i1", -1),
+        ):
+            given, stored = values(features, feature, dtype), arrays[array][rows]
+            if given is not None and given.size == stored.size:
+                assert stored.tobytes() == given.tobytes(), array
+            else:
+                assert np.array_equal(stored, np.full(stored.shape, missing, stored.dtype), equal_nan=True), array
+
+
+@EACH
+def test_dates_mean_what_is_settled(made, store, name):
+    arrays, examples = in_source_order(made.path, unit_of(name))
+    time = VARIATIONS[name].time or [[None] * len(rows) for rows in examples]
+    epoch = datetime.date(1970, 1, 1)
+    for known, rows in zip(time, examples, strict=True):
+        days = [NO_DAY if day is None else (day - epoch).days for day in known]
+        assert arrays["time"][rows].tolist() == days
+    encoding = ENCODINGS.get(name.removeprefix("dates: "))
+    if encoding:
+        assert store[unit_of(name)].attributes["date_encoding"] == encoding
+
+
+def test_samples_are_told_apart_by_localid_and_without_one_by_example(store):
+    wanted = {
+        "localid: absent": [-1, -1, -1],
+        "localid: absent in one, -1 in another": [-1, -1, 5],
+        "localid: negative": [-(2**63), -2, -1],
+        "localid: large": [2**31 + 5, 2**63 - 1],
+        "localid: twice with the same dates": [0, 1],
+        "localid: two values": [-1, -1],
+        "images: none in one example": [0, 2, 77],
+        "records: empty among good ones": [-1, 0, 1],
+        "n counts samples": [0, 1, 2],
+    }
+    assert {name: store[unit_of(name)].localid.tolist() for name in wanted} == wanted
+
+
+def test_the_number_in_the_name_says_what_it_counts(store):
+    counts = {name: store[unit_of(name)].attributes["name_counts"] for name in VARIATIONS if name.startswith("n ")}
+    assert counts == {f"n counts {what}": "observations" if what == "images" else what for what in (
+        "examples", "samples", "images", "nothing",
+    )}  # fmt: skip
+
+
+def test_the_store_verifies(made):
+    assert [str(finding) for finding in verify_store(made.path).findings] == []
+
+
+def test_only_dates_of_which_some_are_missing_have_a_fill_value(made):
+    for name in VARIATIONS:
+        time = plain.arrays(made.path, unit_of(name))["time"]
+        with plain.opened(made.path) as root:
+            assert ("_FillValue" in root[unit_of(name)]["time"].attrs) == (NO_DAY in time), name
+
+
+def test_strict_refuses_what_has_a_note_and_says_all_of_it(tmp_path, suffix):
+    names = ("plain", "features: others", "images: absent in one example", "weights: none")
+    sources = [write_variation(tmp_path, name) for name in names]
+    with pytest.raises(s2ct_convert.UnitsFailed) as failed:
+        s2ct_convert.convert(sources, tmp_path / f"x.{suffix}", strict=True, jobs=1)
+    refused = {failure.unit: failure for failure in failed.value.summary.failures}
+    assert set(refused) == {unit_of(name) for name in names[1:3]}
+    for failure in refused.values():
+        assert failure.exit_code == EXIT_SOURCE
+        assert "leave out --strict" in failure.message
+    message = refused[unit_of(names[2])].message
+    assert message.count("1 example ") == len(VARIATIONS[names[2]].notes)
+
+
+@pytest.mark.parametrize("name", [name for name, one in VARIATIONS.items() if one.refused])
+def test_what_the_authors_parser_refuses_read_examples_refuses(tmp_path, name):
+    with pytest.raises(s2ct_convert.S2ctError, match=r"example [01], byte"):
+        list(s2ct_convert.read_examples(write_variation(tmp_path, name)))
+
+
+@pytest.mark.parametrize("name", [name for name, one in VARIATIONS.items() if not one.refused])
+def test_what_the_authors_parser_reads_read_examples_reads(tmp_path, name):
+    read = list(s2ct_convert.read_examples(write_variation(tmp_path, name)))
+    assert len(read) == len(VARIATIONS[name].records)
