@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from .errors import PartialStoreWarning, S2ctError, StoreDamaged
     from .export.tfrecord import Exported, export_tfrecord
     from .reading.epoch import Shard, read_epoch
+    from .reading.opening import open_store
     from .reading.select import Selection
-    from .reading.store import Store, open_store
+    from .reading.store import Store
     from .reading.table import Samples
     from .reading.unit import Sample, Unit
     from .record.checksums import Check, Checksum, check_files
@@ -59,7 +60,7 @@ _HOME = {
     "read_examples": "source.read",
     "export_tfrecord": "export.tfrecord",
     "Exported": "export.tfrecord",
-    "open_store": "reading.store",
+    "open_store": "reading.opening",
     "Sample": "reading.unit",
     "Store": "reading.store",
     "Unit": "reading.unit",

@@ -12,7 +12,7 @@ import plain
 import pytest
 
 import s2ct_convert
-from s2ct_convert.reading.store import open_store
+from s2ct_convert.reading.opening import open_store
 from s2ct_convert.verify.against import verify_against
 
 EPOCH_ORDINAL = 719_163  # datetime.date(1970, 1, 1).toordinal()

@@ -25,7 +25,7 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     """
     from ..conversion.run import convert
     from ..errors import Difference
-    from ..reading.store import open_store
+    from ..reading.opening import open_store
     from ..record.checksums import Check, check_files
     from ..record.manifest import read_manifest
     from ..sample import sample_md5sums, sample_sources

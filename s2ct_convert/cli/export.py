@@ -40,7 +40,7 @@ def export(
     s2ct export clouds.h5 back/ --to tfrecord --tile 50SMG --split val
     """
     from ..export.tfrecord import Exported, choose_units, export_tfrecord
-    from ..reading.store import open_store
+    from ..reading.opening import open_store
     from ..show.bar import file_progress
     from ..show.tables import print_json
     from ..show.words import plural, size

@@ -115,7 +115,7 @@ def _compare(
 ) -> tuple[int, list[Finding]]:
     """Number of examples that were compared, and differences."""
     from ..durable import size_of
-    from ..reading.store import open_to_verify
+    from ..reading.opening import open_to_verify
     from ..show.bar import file_progress
     from ..verify.against import verify_against
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..durable import sweep
 from ..errors import DestinationExists, StoreDamaged
-from ..reading.store import is_ours
+from ..reading.opening import is_ours
 from ..store.container import Container
 from .events import Note, OnEvent
 from .ledger import Ledger

@@ -14,7 +14,7 @@ from ..durable import remove
 from ..errors import Incomplete, NotAStore, StoreDamaged, from_os_error
 from ..missing import NO_DAY
 from ..names import UnitName, printable
-from ..reading.store import open_store
+from ..reading.opening import open_store
 from ..store.container import Container
 from ..store.digest import TABLES_DIGEST, store_digest, tables_digest
 from ..store.groups import Content, make_content, tables_of

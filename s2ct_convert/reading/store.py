@@ -1,10 +1,7 @@
-"""Opens a store, Zarr or HDF5 alike: units by name, samples by localid, plain numpy out."""
+"""An open store, Zarr or HDF5 alike: units by name, the index as a table, selections."""
 
 from __future__ import annotations
 
-import os
-import stat
-import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from ..errors import Incomplete, NotAStore, PartialStoreWarning, StoreDamaged, from_os_error
-from ..paths import check_readable
+from ..errors import Incomplete, StoreDamaged
 from ..store.digest import Table, store_digest
-from ..store.layout import LAYOUT_VERSION, READABLE_LAYOUTS, STATE_COMPLETE, STATE_PARTIAL
+from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
 from .groups import Tree, check_digest, read_all
-from .hdf5_groups import Hdf5Tree
 from .select import Selection
 from .table import Dates, Labels, Names, Numbers, Samples, flag_meanings, make_samples
 from .unit import Unit
-from .zarr_groups import ZarrTree
 
 if TYPE_CHECKING:
     import xarray
@@ -37,9 +31,6 @@ class Store:
     def __init__(self, path: Path, tree: Tree, *, checked: bool = True) -> None:
         self.path, self.format, self.attributes = path, tree.format, tree.attributes
         self.tree, self._checked = tree, checked
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _open_again, (str(self.path.absolute()), not self.finished, self.digest)
 
     def __repr__(self) -> str:
         return f"<Store {self.path} ({self.format}): {', '.join(self.units)}>"
@@ -259,147 +250,3 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) -> Store:
-    """Open a store for reading. Of one that was finished without some of its units a warning tells which.
-
-    Parameters
-    ----------
-    path : path-like
-        A Zarr directory or an HDF5 file made by ``s2ct convert``.
-    allow_incomplete : bool
-        Also open a Zarr store whose conversion has not finished, with the units that are there; no warning.
-
-    Warns
-    -----
-    PartialStoreWarning
-        If units or sources that were asked for are not in the store.
-
-    Raises
-    ------
-    NotAStore
-        If there is no store of a layout this version knows.
-    StoreDamaged
-        If there is one, and what is needed to open it is missing or broken.
-    Incomplete
-        If its conversion has not finished.
-    MachineError
-        If it cannot be looked into: no permission, too many open files, a file that another program has locked.
-
-    Examples
-    --------
-    >>> store = open_store("sample.zarr")  # doctest: +SKIP
-    >>> image, label, time, weight = store["train/50SMG"].sample(7)  # doctest: +SKIP
-    """
-    store = _open_known(check_readable(path), allow_incomplete=allow_incomplete)
-    if store.lacks and not allow_incomplete:
-        warnings.warn(f"{path} is partial: {store.lacks}", PartialStoreWarning, stacklevel=2)
-    return store
-
-
-def _open_known(path: Path, *, allow_incomplete: bool) -> Store:
-    store = _open(path)
-    try:
-        _check_known(store)
-        if not (store.finished or allow_incomplete):
-            raise Incomplete(
-                "the conversion of this store has not finished",
-                where=str(path),
-                todo="run the command that made it again; it goes on where it stopped",
-            )
-        if store.format == "hdf5":
-            _ = store.units  # their files and filters
-    except BaseException:
-        store.close()
-        raise
-    return store
-
-
-def open_to_verify(path: Path) -> Store:
-    """Open a store, finished or not, without comparing what is read with the digests: verification says what differs.
-
-    Raises
-    ------
-    NotAStore, StoreDamaged, MachineError
-        As ``open_store``.
-    """
-    store = _open(path)
-    try:
-        _check_known(store)
-    except BaseException:
-        store.close()
-        raise
-    return store.to_verify()
-
-
-def open_same(path: Path, digest: str, *, allow_incomplete: bool = False) -> Store:
-    """Open a store again that had this content digest.
-
-    Raises
-    ------
-    StoreDamaged
-        If its content is another by now: what was read of it before would not fit.
-    """
-    store = _open_known(path, allow_incomplete=allow_incomplete)  # without a warning in every process
-    if store.digest != digest:
-        store.close()
-        raise StoreDamaged(
-            "the store has been replaced by another since it was first opened",
-            where=str(path),
-            expected=digest,
-            found=store.digest,
-            todo="open the new one from the beginning",
-        )
-    return store
-
-
-def is_ours(path: Path) -> bool:
-    """Whether something is a store of this program, in whatever state and of whatever version.
-
-    Raises
-    ------
-    StoreDamaged, MachineError
-        If that cannot be told, since it is damaged, locked or cannot be read.
-    """
-    try:
-        store = _open(path)
-    except NotAStore:
-        return False
-    with store:
-        return "s2ct_layout_version" in store.attributes
-
-
-def _open(path: Path) -> Store:
-    try:
-        there = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotAStore("there is no such store", where=str(path), todo="check the path") from None
-    except OSError as error:
-        raise from_os_error(error, str(path)) from error
-    if stat.S_ISDIR(there.st_mode):
-        return Store(path, ZarrTree(path))
-    if not stat.S_ISREG(there.st_mode):  # opening a pipe would wait for who writes into it
-        raise NotAStore("this is neither a folder nor a file", where=str(path))
-    return Store(path, Hdf5Tree(path))
-
-
-def _check_known(store: Store) -> None:
-    version = store.attributes.get("s2ct_layout_version")
-    if version is None or "state" not in store.attributes:
-        raise NotAStore("this was not made by s2ct convert", where=str(store.path))
-    if version not in READABLE_LAYOUTS:
-        raise NotAStore(
-            f"this store has layout version {version}",
-            where=str(store.path),
-            expected=f"layout version {' or '.join(map(str, READABLE_LAYOUTS))}, which this version of s2ct reads",
-            todo="a newer s2ct wrote it: pip install --upgrade s2ct-convert" if _newer(version) else "",
-        )
-
-
-def _newer(version: Any) -> bool:
-    return str(version).isdigit() and int(version) > LAYOUT_VERSION
-
-
-def _open_again(path: str, allow_incomplete: bool, digest: str) -> Store:
-    return open_same(Path(path), digest, allow_incomplete=allow_incomplete)

@@ -23,7 +23,8 @@ from ..errors import DestinationExists
 from ..paths import check_path
 from ..reading import threads
 from ..reading.hdf5_groups import Hdf5Group
-from ..reading.store import Store, open_store
+from ..reading.opening import open_store
+from ..reading.store import Store
 from ..store.layout import LABELS, UnitForm, unit_arrays
 from .croissant_terms import CONTEXT, FACTS, array_records, fields, inline_records
 

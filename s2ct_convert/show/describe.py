@@ -17,7 +17,8 @@ from ..durable import beside, size_of
 from ..errors import NotAStore, S2ctError
 from ..missing import NO_DAY
 from ..names import UnitName
-from ..reading.store import Store, open_store
+from ..reading.opening import open_store
+from ..reading.store import Store
 from ..reading.unit import Unit
 from ..source.archive import count_lzma2_blocks, read_archive
 from ..source.find import Source, find_sources

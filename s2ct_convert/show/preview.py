@@ -10,7 +10,8 @@ from typing import Any
 from ..durable import write_atomic
 from ..errors import DestinationExists, WrongUsage
 from ..names import UnitName, printable
-from ..reading.store import Store, open_store
+from ..reading.opening import open_store
+from ..reading.store import Store
 from .choose import choose_sample
 from .contact_sheet import draw_contact_sheet
 from .sheet import SUFFIXES, need_matplotlib

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..reading.store import Store, open_same, open_store
+from ..reading.opening import open_same, open_store
+from ..reading.store import Store
 from ..reading.table import Dates, Labels, Names, Numbers, Samples
 from ..reading.unit import Sample
 

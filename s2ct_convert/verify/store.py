@@ -16,7 +16,8 @@ from ..missing import NO_DAY
 from ..names import UnitName
 from ..paths import check_readable
 from ..reading.hdf5_groups import Hdf5Tree
-from ..reading.store import Store, open_to_verify
+from ..reading.opening import open_to_verify
+from ..reading.store import Store
 from ..reading.unit import Unit
 from ..store.digest import store_digest
 from ..store.layout import (

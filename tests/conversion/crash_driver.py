@@ -26,7 +26,7 @@ import zarr  # noqa: F401
 
 import s2ct_convert
 import s2ct_convert.conversion.run
-import s2ct_convert.reading.store
+import s2ct_convert.reading.opening
 from s2ct_convert.errors import S2ctError
 
 STEPS = ("fsync", "rename", "replace", "unlink", "rmdir", "mkdir")

@@ -92,8 +92,8 @@ def index_by_hand(store: Path) -> plain.Arrays:
                     "localid": localid,
                     "row_start": mine[0] if len(mine) else np.count_nonzero(unit["sample_index"] < i),
                     "row_size": len(mine),
-                    "time_first": times.min() if len(mine) else 0,
-                    "time_last": times.max() if len(mine) else 0,
+                    "time_first": times.min() if len(mine) else -(2**31),
+                    "time_last": times.max() if len(mine) else -(2**31),
                     "label_count": [sum(int(label) == k for label in labels) for k in range(6)],
                 }
             )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from s2ct_convert.errors import StoreDamaged
-from s2ct_convert.reading.store import open_store
+from s2ct_convert.reading.opening import open_store
 
 from .damage import REFUSED, answers, count, make_stores
 

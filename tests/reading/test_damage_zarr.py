@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from s2ct_convert.errors import StoreDamaged
-from s2ct_convert.reading.store import open_store, open_to_verify
+from s2ct_convert.reading.opening import open_store, open_to_verify
 
 from .damage import REFUSED, answers, count, make_stores
 

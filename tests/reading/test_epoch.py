@@ -11,7 +11,8 @@ from makers import random_group, write_tfrecord
 
 import s2ct_convert
 from s2ct_convert.reading.epoch import Shard, count_samples, read_epoch
-from s2ct_convert.reading.store import Store, open_store
+from s2ct_convert.reading.opening import open_store
+from s2ct_convert.reading.store import Store
 
 
 @pytest.fixture(scope="module")

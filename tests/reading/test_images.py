@@ -16,7 +16,7 @@ import pytest
 import s2ct_convert
 from s2ct_convert.errors import NotAStore, StoreDamaged
 from s2ct_convert.reading import threads
-from s2ct_convert.reading.store import open_store, open_to_verify
+from s2ct_convert.reading.opening import open_store, open_to_verify
 
 KINDS = ("zarr", "h5", "blosc", "linked")
 

@@ -18,7 +18,7 @@ from makers import random_group, write_tfrecord
 
 import s2ct_convert
 from s2ct_convert.errors import DestinationExists, MachineError, NotAStore, S2ctError, StoreDamaged
-from s2ct_convert.reading.store import open_store
+from s2ct_convert.reading.opening import open_store
 from s2ct_convert.store import hdf5_file
 
 WRITER = "import sys, h5py; file = h5py.File(sys.argv[1], 'r+'); print('open', flush=True); sys.stdin.read()"

@@ -16,7 +16,7 @@ from makers import random_group, write_tfrecord
 
 import s2ct_convert
 from s2ct_convert.errors import Incomplete, MachineError, NotAStore, S2ctError, StoreDamaged
-from s2ct_convert.reading.store import open_store
+from s2ct_convert.reading.opening import open_store
 from s2ct_convert.torch import SampleDataset
 
 from .damage import plain_value

@@ -14,7 +14,7 @@ import zarr
 import s2ct_convert
 from s2ct_convert.conversion.events import UnitDone
 from s2ct_convert.errors import Incomplete, NotAStore, StoreDamaged
-from s2ct_convert.reading.store import open_store
+from s2ct_convert.reading.opening import open_store
 from s2ct_convert.reading.unit import Sample
 
 KINDS = ("zarr", "h5", "blosc", "linked")

@@ -10,7 +10,7 @@ import plain
 import pytest
 
 from s2ct_convert.errors import Incomplete
-from s2ct_convert.reading.store import open_store
+from s2ct_convert.reading.opening import open_store
 from s2ct_convert.reading.table import days
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from s2ct_convert.errors import StoreDamaged
-from s2ct_convert.reading.store import open_store
+from s2ct_convert.reading.opening import open_store
 from s2ct_convert.torch import SampleDataset, collate_padded, collate_ragged
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")

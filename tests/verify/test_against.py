@@ -14,7 +14,7 @@ from makers import tfrecord_bytes as packed
 
 import s2ct_convert
 from s2ct_convert.errors import SourceError, WrongUsage
-from s2ct_convert.reading.store import open_store, open_to_verify
+from s2ct_convert.reading.opening import open_store, open_to_verify
 from s2ct_convert.verify.against import verify_against
 
 UNIT = "train/50SMG"
