@@ -87,16 +87,16 @@ def right_whole(folder: Path) -> dict[str, str]:
 
 def test_every_failure_is_told_once_with_its_own_reason(run, folder):
     put(folder / "all of it" / "train_34VFN_1.7z", b"no archive at all")
-    put(folder / "all of it" / "val_34VFN_9", (folder / "mended" / "val_50SMG_2").read_bytes())
+    put(folder / "all of it" / "val_34VFN_900", (folder / "mended" / "val_50SMG_2").read_bytes())
     done = run("convert", "all of it", "x.zarr", "-j1", cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, "3 of 5 units failed")
     first_lines = sorted(message.splitlines()[0] for message in failure_messages(done))
     assert first_lines == [
         "train_34VFN_1.7z: this is not a 7z archive",
-        "val_34VFN_9: the number of examples is not the one in the name",
+        "val_34VFN_900: the file has fewer examples, samples and images than the number in its name: it may be cut",
         "val_50SMG_2: example 1, byte 28,372: the checksum of the data does not fit",
     ]
-    assert sorted(to_do(done)[1:4]) == [f"all of it/{n}" for n in ("train_34VFN_1.7z", "val_34VFN_9", "val_50SMG_2")]
+    assert sorted(to_do(done)[1:4]) == [f"all of it/{n}" for n in ("train_34VFN_1.7z", "val_34VFN_900", "val_50SMG_2")]
 
 
 def test_failures_are_in_the_json_and_stdout_is_nothing_else(run, folder):

@@ -98,7 +98,7 @@ class TestEvents:
         assert "readme.txt" in note.text
 
     def test_a_failure_is_an_event_and_the_rest_goes_on(self, tmp_path, sources):
-        lying = Path(shutil.copy(sources[0], tmp_path / "train_50SMG_3"))
+        lying = Path(shutil.copy(sources[0], tmp_path / "train_50SMG_3000"))
         events = []
         with pytest.raises(s2ct_convert.UnitsFailed) as caught:
             s2ct_convert.convert([lying, *sources[1:]], tmp_path / "x.zarr", on_event=events.append)
@@ -152,7 +152,7 @@ class TestAgain:
         path = store.with_name(f"{store.name}.s2ct") / "store.json"
         path.write_text(path.read_text()[:20])
         before = plain.file_bytes(store)
-        with pytest.raises(s2ct_convert.S2ctError, match="--overwrite") as caught:
+        with pytest.raises(s2ct_convert.S2ctError, match="restore this file") as caught:
             s2ct_convert.convert(sources, store)
         assert str(path) in str(caught.value)
         assert plain.file_bytes(store) == before
