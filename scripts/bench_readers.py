@@ -24,7 +24,9 @@ from typing import Any
 
 import bench_input
 import google_crc32c
+import h5py
 import numpy as np
+import zarr
 from bench_report import CORES, Row, in_turn, machine, print_report, write_json
 from numcodecs.blosc import Blosc
 
@@ -57,12 +59,18 @@ def open_tensorstore(store: s2ct_convert.Store, unit: s2ct_convert.Unit) -> Any:
     return tensorstore.open({"driver": "zarr3", "kvstore": {"driver": "file", "path": path}}, read=True).result()
 
 
+def open_with_library(store: s2ct_convert.Store, unit: s2ct_convert.Unit) -> Any:
+    """The image array as zarr-python or h5py opens it."""
+    name = f"{unit.name}/image"
+    return zarr.open_group(store.path, mode="r")[name] if store.format == "zarr" else h5py.File(store.path)[name]
+
+
 def random_access(stores: dict[str, s2ct_convert.Store], n: int, repeat: int) -> Iterator[Row]:
     """Samples one at a time and some at once."""
     units = {kind: next(iter(store.units.values())) for kind, store in stores.items()}
     localids = np.random.default_rng(0).permutation(units["zarr"].localid)[:n].tolist()
     rows = [units["zarr"].rows(localid) for localid in localids]
-    arrays = {kind: unit["image"] for kind, unit in units.items()}
+    arrays = {kind: open_with_library(stores[kind], unit) for kind, unit in units.items()}
     observations = sum(one.stop - one.start for one in rows)
 
     def one_by_one(kind: str) -> None:
@@ -142,7 +150,7 @@ def whole_epoch(store: s2ct_convert.Store, repeat: int) -> Iterator[Row]:
             pass
 
     def slices() -> None:
-        image, order = unit["image"], np.random.default_rng(0).permutation(unit.localid)
+        image, order = open_with_library(store, unit), np.random.default_rng(0).permutation(unit.localid)
         for localid in order.tolist():
             image[unit.rows(localid)]
 

@@ -6,12 +6,12 @@ together are those that were written is told by their digest (``check_digest``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import StoreDamaged
 from ..names import UnitName
-from ..store.digest import TABLES_DIGEST, Table, tables_digest
+from ..store.digest import TABLES_DIGEST, Table, store_digest, tables_digest
 from ..store.layout import IMAGE
 from .chunks import Chunks
 
@@ -60,6 +60,14 @@ class Group(Protocol):
         StoreDamaged
             If another one has been put in its place, or it is gone.
         """
+
+
+class HasDigest(Protocol):
+    """What says its content digest: a unit."""
+
+    @property
+    def digest(self) -> str:
+        """``sha256:...``."""
 
 
 class Tree(Protocol):
@@ -124,3 +132,33 @@ def recorded_digest(group: Group) -> str:
         return str(group.attributes["content_digest"])
     except KeyError:
         raise StoreDamaged("it has no attribute content_digest", where=group.where) from None
+
+
+def check_units(where: str, attributes: Mapping[str, Any], units: Mapping[str, HasDigest]) -> None:
+    """See that the units are those a store was made of: its digest is that of all of them.
+
+    Raises
+    ------
+    StoreDamaged
+        If one is missing, or there is one more, or one has been replaced.
+    """
+    number, recorded = attributes.get("number_of_units"), attributes.get("content_digest")
+    if number != len(units):
+        raise StoreDamaged(
+            "the store has not the units it was made of",
+            where=where,
+            expected=f"{number} units",
+            found=f"{len(units)}: {', '.join(units)}",
+        )
+    try:
+        found = store_digest({name: unit.digest for name, unit in units.items()})
+    except ValueError:
+        found = "units with digests that are none"
+    if found != recorded:
+        raise StoreDamaged(
+            "the units are not those the store was made of",
+            where=where,
+            expected=str(recorded),
+            found=found,
+            todo="if another program makes the store anew, wait for it to end and open the store again",
+        )

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from ..errors import Incomplete, StoreDamaged
-from ..store.digest import Table, store_digest
+from ..errors import Incomplete
+from ..store.digest import Table
 from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
-from .groups import Tree, check_digest, read_all
+from .groups import Tree, check_digest, check_units, read_all
 from .select import Selection
 from .table import Dates, Labels, Names, Numbers, Samples, flag_meanings, make_samples
 from .unit import Unit
@@ -77,31 +77,8 @@ class Store:
             group = self.tree.group(str(name))
             found[str(name)] = Unit(name, group, layout=self.layout, checked=self._checked)
         if self.finished and self._checked:
-            self._check_units(found)
+            check_units(str(self.path), self.attributes, found)
         return found
-
-    def _check_units(self, units: Mapping[str, Unit]) -> None:
-        """The digest of the store is that of its units, so this finds one that is missing, added or replaced."""
-        number = self.attributes.get("number_of_units")
-        if number != len(units):
-            raise StoreDamaged(
-                "the store has not the units it was made of",
-                where=str(self.path),
-                expected=f"{number} units",
-                found=f"{len(units)}: {', '.join(units)}",
-            )
-        try:
-            digest = store_digest({name: unit.digest for name, unit in units.items()})
-        except ValueError:
-            digest = "units with digests that are none"
-        if digest != self.digest:
-            raise StoreDamaged(
-                "the units are not those the store was made of",
-                where=str(self.path),
-                expected=self.digest,
-                found=digest,
-                todo="if another program makes the store anew, wait for it to end and open the store again",
-            )
 
     def __getitem__(self, name: str) -> Unit:
         units = self.units

@@ -191,7 +191,7 @@ def test_two_swapped_images_are_found(own):
     own.edit("image", swapped(first, second))
     differences = own.differences()
     for example in (0, 2):
-        assert any(one.startswith(f"{UNIT}, example {example}, ") and "shard is missing" in one for one in differences)
+        assert any(one.startswith(f"{UNIT}, example {example}, ") and "image differs" in one for one in differences)
 
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["old digest", "new digest"])
