@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plain
@@ -16,7 +17,6 @@ import s2ct_convert
 from s2ct_convert.conversion.records import UnitRecord
 from s2ct_convert.errors import EXIT_SOURCE
 from s2ct_convert.reading.opening import open_store
-from s2ct_convert.reading.store import Store
 from s2ct_convert.verify.against import verify_against
 from s2ct_convert.verify.store import verify_store
 
@@ -33,34 +33,59 @@ ENCODINGS = {
     "Unix us": "unix_microseconds",
     "Unix ns": "unix_nanoseconds",
 }
-EACH = pytest.mark.parametrize("name", VARIATIONS)
+NAMES = list(VARIATIONS)
+QUICK = {"zarr": NAMES[::3], "h5": NAMES[1::6]}  # `make test` takes these
+
+
+@dataclass(frozen=True)
+class Part:
+    """Variations that are units of one store."""
+
+    suffix: str
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.suffix} {len(self.names)}"
+
+
+PARTS = [Part(suffix, tuple(names)) for suffix, names in QUICK.items()]
+REST = [Part(suffix, tuple(name for name in NAMES if name not in names)) for suffix, names in QUICK.items()]
+
+
+def marked(part: Part, *more: str) -> Any:
+    return pytest.param(
+        part, *more, marks=[pytest.mark.slow] if part in REST else [], id=" ".join([part.suffix, *more])
+    )
+
+
+EACH_STORE = pytest.mark.parametrize("made", [marked(part) for part in (*PARTS, *REST)], indirect=True)
+EACH = pytest.mark.parametrize(
+    ("made", "name"), [marked(part, name) for part in (*PARTS, *REST) for name in part.names], indirect=["made"]
+)
 
 
 class Made:
-    """All variations as units of one store, and what came of them."""
+    """Variations as units of one store, and what came of them."""
 
-    def __init__(self, folder: Path, suffix: str) -> None:
+    def __init__(self, folder: Path, part: Part) -> None:
         (folder / "sources").mkdir()
-        self.sources = {name: write_variation(folder / "sources", name) for name in VARIATIONS}
-        self.path = folder / f"x.{suffix}"
-        summary = s2ct_convert.convert(list(self.sources.values()), self.path, jobs=1)
+        self.names = part.names
+        sources = [write_variation(folder / "sources", name) for name in part.names]
+        self.path = folder / f"x.{part.suffix}"
+        summary = s2ct_convert.convert(sources, self.path, jobs=1)
         self.records: dict[str, UnitRecord] = {record.unit: record for record in summary.converted}
         with open_store(self.path) as store:
+            self.attributes = {name: unit.attributes for name, unit in store.units.items()}
+            self.localid = {name: unit.localid.tolist() for name, unit in store.units.items()}
             back = s2ct_convert.export_tfrecord(store, folder / "back")
-            compared = verify_against(store, list(self.sources.values()))
+            compared = verify_against(store, sources)
         self.back = {one.unit: one.path for one in back}
         self.differences = {one.unit: one.differences for one in compared}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, suffix: str) -> Made:
-    return Made(tmp_path_factory.mktemp(suffix), suffix)
-
-
-@pytest.fixture(scope="module")
-def store(made: Made) -> Iterator[Store]:
-    with open_store(made.path) as opened:
-        yield opened
+def made(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Made:
+    return Made(tmp_path_factory.mktemp(request.param.suffix), request.param)
 
 
 def unit_of(name: str) -> str:
@@ -79,8 +104,8 @@ def test_the_store_does_not_differ_from_the_source(made, name):
 
 
 @EACH
-def test_it_says_what_the_description_does_not(made, store, name):
-    record, attributes = made.records[unit_of(name)], store[unit_of(name)].attributes
+def test_it_says_what_the_description_does_not(made, name):
+    record, attributes = made.records[unit_of(name)], made.attributes[unit_of(name)]
     assert {note.kind for note in record.notes} == VARIATIONS[name].notes
     lines = str(attributes.get("notes", "")).splitlines()
     assert [line.partition(":")[0] for line in lines] == [note.kind for note in record.notes]
@@ -127,7 +152,7 @@ def test_arrays_hold_what_there_is_one_of_for_each_image(made, name):
 
 
 @EACH
-def test_dates_mean_what_is_settled(made, store, name):
+def test_dates_mean_what_is_settled(made, name):
     arrays, examples = in_source_order(made.path, unit_of(name))
     time = VARIATIONS[name].time or [[None] * len(rows) for rows in examples]
     epoch = datetime.date(1970, 1, 1)
@@ -136,40 +161,48 @@ def test_dates_mean_what_is_settled(made, store, name):
         assert arrays["time"][rows].tolist() == days
     encoding = ENCODINGS.get(name.removeprefix("dates: "))
     if encoding:
-        assert store[unit_of(name)].attributes["date_encoding"] == encoding
+        assert made.attributes[unit_of(name)]["date_encoding"] == encoding
 
 
-def test_samples_are_told_apart_by_localid_and_without_one_by_example(store):
-    wanted = {
-        "localid: absent": [-1, -1, -1],
-        "localid: absent in one, -1 in another": [-1, -1, 5],
-        "localid: negative": [-(2**63), -2, -1],
-        "localid: large": [2**31 + 5, 2**63 - 1],
-        "localid: twice with the same dates": [0, 1],
-        "localid: two values": [-1, -1],
-        "images: none in one example": [0, 2, 77],
-        "records: empty among good ones": [-1, 0, 1],
-        "n counts samples": [0, 1, 2],
-    }
-    assert {name: store[unit_of(name)].localid.tolist() for name in wanted} == wanted
+LOCALIDS = {
+    "localid: absent": [-1, -1, -1],
+    "localid: absent in one, -1 in another": [-1, -1, 5],
+    "localid: negative": [-(2**63), -2, -1],
+    "localid: large": [2**31 + 5, 2**63 - 1],
+    "localid: twice with the same dates": [0, 1],
+    "localid: two values": [-1, -1],
+    "images: none in one example": [0, 2, 77],
+    "records: empty among good ones": [-1, 0, 1],
+    "n counts samples": [0, 1, 2],
+}
 
 
-def test_the_number_in_the_name_says_what_it_counts(store):
-    counts = {name: store[unit_of(name)].attributes["name_counts"] for name in VARIATIONS if name.startswith("n ")}
-    assert counts == {f"n counts {what}": "observations" if what == "images" else what for what in (
-        "examples", "samples", "images", "nothing",
-    )}  # fmt: skip
+@EACH_STORE
+def test_samples_are_told_apart_by_localid_and_without_one_by_example(made):
+    wanted = {name: localids for name, localids in LOCALIDS.items() if name in made.names}
+    assert {name: made.localid[unit_of(name)] for name in wanted} == wanted
 
 
+@EACH_STORE
+def test_the_number_in_the_name_says_what_it_counts(made):
+    what = {"images": "observations"}
+    names = [name for name in made.names if name.startswith("n counts ")]
+    assert [made.attributes[unit_of(name)]["name_counts"] for name in names] == [
+        what.get(name.split()[-1], name.split()[-1]) for name in names
+    ]
+
+
+@EACH_STORE
 def test_the_store_verifies(made):
     assert [str(finding) for finding in verify_store(made.path).findings] == []
 
 
+@EACH_STORE
 def test_only_dates_of_which_some_are_missing_have_a_fill_value(made):
-    for name in VARIATIONS:
-        time = plain.arrays(made.path, unit_of(name))["time"]
-        with plain.opened(made.path) as root:
-            assert ("_FillValue" in root[unit_of(name)]["time"].attrs) == (NO_DAY in time), name
+    with plain.opened(made.path) as root:
+        for name in made.names:
+            time = root[unit_of(name)]["time"]
+            assert ("_FillValue" in time.attrs) == (NO_DAY in time[...]), name
 
 
 def test_strict_refuses_what_has_a_note_and_says_all_of_it(tmp_path, suffix):
