@@ -60,7 +60,9 @@ def sources(
         for one in reports:
             if one.error or not quiet:
                 print(_line(one))
-        print(f"{plural(len(reports) - len(bad), 'source')} ok, {len(bad)} not")
+        counts = {state: sum(one.state == state for one in reports) for state in ("damaged", "unusable")}
+        unusable = f", {counts['unusable']} unusable" if counts["unusable"] else ""
+        print(f"{plural(len(reports) - len(bad), 'source')} ok, {counts['damaged']} damaged{unusable}")
     if bad:
         told = f"{len(bad)} of {plural(len(reports), 'source')} cannot be used"
         codes = {one.error.exit_code for one in bad if one.error}

@@ -112,7 +112,7 @@ def _print_archive(document: Document) -> None:
             ("size", size(document["bytes"])),
             ("method", ", ".join(document["methods"])),
             ("blocks", _blocks(document)),
-            *(("unit", f"{u['split']}/{u['tile']}, {u['examples']:,} examples by its name") for u in document["units"]),
+            *(("unit", f"{u['split']}/{u['tile']}, {_by_name(u['examples'])}") for u in document["units"]),
         ]
     )
     print()
@@ -127,7 +127,7 @@ def _print_folder(document: Document) -> None:
     print()
     print_table(
         ["unit", "file", "examples"],
-        ([f"{u['split']}/{u['tile']}", u["source_file"], f"{u['examples']:,}"] for u in document["units"]),
+        ([f"{u['split']}/{u['tile']}", u["source_file"], _count(u["examples"])] for u in document["units"]),
         left=2,
     )
     for problem in document["problems"]:
@@ -140,20 +140,36 @@ def _print_counted(document: Document) -> None:
         [
             ("TFRecord", document["path"]),
             ("size", size(document["bytes"])),
+<<<<<<< HEAD
             ("examples", f"{unit['examples']:,}{_by_name(unit)}"),
             ("labels", f"{unit['label_side']} x {unit['label_side']} per image"),
             ("dates", unit["date_encoding"]),
             *(("note", f"{note['text']} ({note['first']})") for note in unit["notes"]),
+=======
+            ("examples", f"{unit['examples']:,} ({_count(unit['examples_by_name'])} by its name)"),
+            ("labels", f"{unit['labels_per_timestamp'] or '-'} per timestamp"),
+            ("dates", f"as {unit['date_encoding'] or '-'}"),
+>>>>>>> names
         ]
     )
     print()
     print_units(document["units"])
 
 
+<<<<<<< HEAD
 def _by_name(unit: Document) -> str:
     if unit["name_count"] is None:
         return ""
     return f" (the {unit['name_count']:,} of its name counts {unit['name_counts']})"
+=======
+def _count(n: int | None) -> str:
+    """A number that a name may not have."""
+    return "-" if n is None else f"{n:,}"
+
+
+def _by_name(n: int | None) -> str:
+    return "its name has no number of examples" if n is None else f"{plural(n, 'example')} by its name"
+>>>>>>> names
 
 
 def _blocks(document: Document) -> str:

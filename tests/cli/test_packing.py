@@ -171,3 +171,13 @@ def test_an_unpacker_that_was_chosen_and_cannot_names_the_other(run, tmp_path, u
         assert "--unpacker auto" in done.stdout + done.stderr
         done = run(*(tmp_path / "y.zarr" if one == tmp_path / "x.zarr" else one for one in command))
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["train_50SMG", "train_50SMG.7z"])
+def test_info_tells_of_sources_whose_names_have_no_number(run, tmp_path, name):
+    make = archive("train_50SMG", name) if name.endswith(".7z") else files(**{name: A})
+    make(tmp_path / "in")
+    for path in (tmp_path / "in" / name, tmp_path / "in"):
+        done = run("info", path)
+        assert done.returncode == 0, done.stderr
+        assert "train/50SMG" in done.stdout or "2 (- by its name)" in done.stdout
