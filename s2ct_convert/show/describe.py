@@ -204,7 +204,7 @@ def _sources(path: Path, unit: str | None) -> Iterator[Source]:
 
 def _named(source: Source) -> Document:
     """What the name alone says; the archive is not unpacked for it."""
-    return {"split": source.unit.split, "tile": source.unit.tile, "examples": source.name_count}
+    return {"split": source.unit.split, "tile": source.unit.tile, "name_count": source.name_count}
 
 
 def _unit_name(unit: str | None) -> UnitName | None:

@@ -112,7 +112,7 @@ def _print_archive(document: Document) -> None:
             ("size", size(document["bytes"])),
             ("method", ", ".join(document["methods"])),
             ("blocks", _blocks(document)),
-            *(("unit", f"{u['split']}/{u['tile']}, {_by_name(u['examples'])}") for u in document["units"]),
+            *(("unit", f"{u['split']}/{u['tile']}, {_by_name(u['name_count'])}") for u in document["units"]),
         ]
     )
     print()
@@ -126,8 +126,8 @@ def _print_folder(document: Document) -> None:
     print_facts([("folder", document["path"]), ("sources", f"{len(document['units'])}, {size(document['bytes'])}")])
     print()
     print_table(
-        ["unit", "file", "examples"],
-        ([f"{u['split']}/{u['tile']}", u["source_file"], _count(u["examples"])] for u in document["units"]),
+        ["unit", "file", "number in name"],
+        ([f"{u['split']}/{u['tile']}", u["source_file"], _count(u["name_count"])] for u in document["units"]),
         left=2,
     )
     for problem in document["problems"]:
@@ -140,36 +140,30 @@ def _print_counted(document: Document) -> None:
         [
             ("TFRecord", document["path"]),
             ("size", size(document["bytes"])),
-<<<<<<< HEAD
-            ("examples", f"{unit['examples']:,}{_by_name(unit)}"),
+            ("examples", f"{unit['examples']:,}{_counted(unit)}"),
             ("labels", f"{unit['label_side']} x {unit['label_side']} per image"),
             ("dates", unit["date_encoding"]),
             *(("note", f"{note['text']} ({note['first']})") for note in unit["notes"]),
-=======
-            ("examples", f"{unit['examples']:,} ({_count(unit['examples_by_name'])} by its name)"),
-            ("labels", f"{unit['labels_per_timestamp'] or '-'} per timestamp"),
-            ("dates", f"as {unit['date_encoding'] or '-'}"),
->>>>>>> names
         ]
     )
     print()
     print_units(document["units"])
 
 
-<<<<<<< HEAD
-def _by_name(unit: Document) -> str:
-    if unit["name_count"] is None:
-        return ""
-    return f" (the {unit['name_count']:,} of its name counts {unit['name_counts']})"
-=======
 def _count(n: int | None) -> str:
     """A number that a name may not have."""
     return "-" if n is None else f"{n:,}"
 
 
 def _by_name(n: int | None) -> str:
-    return "its name has no number of examples" if n is None else f"{plural(n, 'example')} by its name"
->>>>>>> names
+    return "its name has no number" if n is None else f"the number in its name is {n:,}"
+
+
+def _counted(unit: Document) -> str:
+    """What the number in the name counts."""
+    if unit["name_count"] is None:
+        return ""
+    return f" (the number in its name, {unit['name_count']:,}, counts {unit['name_counts']})"
 
 
 def _blocks(document: Document) -> str:
