@@ -152,9 +152,10 @@ class TestAgain:
         path = store.with_name(f"{store.name}.s2ct") / "store.json"
         path.write_text(path.read_text()[:20])
         before = plain.file_bytes(store)
-        with pytest.raises(s2ct_convert.S2ctError, match="--overwrite") as caught:
+        with pytest.raises(s2ct_convert.S2ctError, match="ledger") as caught:
             s2ct_convert.convert(sources, store)
         assert str(path) in str(caught.value)
+        assert "--overwrite" not in str(caught.value)  # nobody is told to delete what could not be read
         assert plain.file_bytes(store) == before
         assert len(s2ct_convert.convert(sources, store, overwrite=True).converted) == 3
 
