@@ -14,7 +14,7 @@ from makers import FIRST_DAY, flip, tfrecord_bytes, write_archive
 from source.sevenzip import handmade, needs_7zip, put, seven_zip
 
 import s2ct_convert
-from s2ct_convert.errors import EXIT_SOURCE, EXIT_USAGE
+from s2ct_convert.errors import EXIT_DIFFERENCE, EXIT_SOURCE, EXIT_USAGE
 
 from .helpers import RECORDS, assert_says, groups, right_source, tree
 
@@ -197,9 +197,9 @@ FOREIGN = {
     "another Zarr": (lambda path: zarr.create_group(path), EXIT_USAGE, "not made by s2ct convert"),
     "a Zarr array": (lambda path: zarr.create_array(path, shape=2, dtype="i1"), EXIT_USAGE, ""),
     "a Zarr v2": (lambda path: zarr.create_group(path, zarr_format=2), EXIT_USAGE, ""),
-    "a zarr.json of nonsense": (lambda path: put(path / "zarr.json", b"{"), EXIT_USAGE, ""),
+    "a zarr.json of nonsense": (lambda path: put(path / "zarr.json", b"{"), EXIT_DIFFERENCE, "this is no JSON"),
     "another HDF5": (_hdf5, EXIT_USAGE, "not made by s2ct convert"),
-    "a cut HDF5": (lambda path: put(path, b"\x89HDF\r\n\x1a\n" + bytes(20)), EXIT_USAGE, ""),
+    "a cut HDF5": (lambda path: put(path, b"\x89HDF\r\n\x1a\n" + bytes(20)), EXIT_DIFFERENCE, "HDF5 finds it damaged"),
     "a text": (lambda path: put(path, b"localid,tile\n1,50SMG\n"), EXIT_SOURCE, "neither a 7z archive nor a TFRecord"),
     "an empty file": (lambda path: put(path, b""), EXIT_SOURCE, "an empty file"),
 }
@@ -211,7 +211,7 @@ def test_what_is_neither_store_nor_source_is_told_as_such(run, tmp_path, kind):
     path = tmp_path / "thing"
     make(path)
     done = run("info", path)
-    assert_says(done, code, "thing: ", word)
+    assert_says(done, code, f"{path}", word)
     assert done.stdout == ""
 
 

@@ -155,6 +155,7 @@ class TestAgain:
         with pytest.raises(s2ct_convert.S2ctError, match="restore this file") as caught:
             s2ct_convert.convert(sources, store)
         assert str(path) in str(caught.value)
+        assert "--overwrite" not in str(caught.value)  # nobody is told to delete what could not be read
         assert plain.file_bytes(store) == before
         assert len(s2ct_convert.convert(sources, store, overwrite=True).converted) == 3
 

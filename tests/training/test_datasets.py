@@ -91,14 +91,17 @@ def test_two_workers_give_what_none_gives_after_the_parent_has_read(path, how, k
         assert content(num_workers=2, multiprocessing_context=how) == with_workers
 
 
-def test_damage_reaches_the_training_loop_from_a_worker(made, tmp_path):
+@pytest.mark.parametrize("lost", ["image/c/0/0/0/0", "label/c/0", "example/c/0", "zarr.json"])
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_damage_reaches_the_training_loop_from_a_worker(made, tmp_path, lost, how):
     import shutil
 
     own = Path(shutil.copytree(made["zarr"], tmp_path / "own.zarr"))
-    (own / "val/50SMG/image/c/0/0/0/0").unlink()
-    loader = DataLoader(SampleDataset(own, split="val"), num_workers=1, collate_fn=collate_ragged)
-    with pytest.raises(StoreDamaged, match="this shard is missing"):
-        list(loader)
+    (own / "val/50SMG" / lost).unlink()
+    for dataset in (SampleDataset(own, split="val"), ShuffledDataset(own, split="val", **SMALL)):
+        loader = DataLoader(dataset, num_workers=1, collate_fn=collate_ragged, multiprocessing_context=how)
+        with pytest.raises(StoreDamaged, match="is missing"):
+            list(loader)
 
 
 class TestShuffled:
