@@ -46,9 +46,6 @@ class Part:
     suffix: str
     names: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return f"{self.suffix} {len(self.names)}"
-
 
 PARTS = [Part(suffix, tuple(names)) for suffix, names in QUICK.items()]
 REST = [Part(suffix, tuple(name for name in NAMES if name not in names)) for suffix, names in QUICK.items()]
