@@ -95,7 +95,7 @@ def flip(array: np.ndarray) -> np.ndarray:
         ("text/data", flip),
         ("labels/data", flip),
         ("text/state", lambda state: np.roll(state, 1)),
-        ("weights/state", lambda state: state - state),
+        ("weights/state", np.ones_like),
         ("labels/offset", flip),
         ("labels/offset", lambda offset: np.minimum(offset, 2)),
     ],
@@ -121,10 +121,9 @@ def test_a_change_of_name_or_kind_is_found(store, name, value):
     assert any("the content has" in one for one in findings), findings
 
 
-def test_a_feature_that_is_gone_or_more_is_found(store, tmp_path):
+def test_a_feature_that_is_gone_is_found(store, tmp_path):
     with plain.opened_to_edit(store) as root:
         del root[f"{UNIT}/published/text"]
     assert verify_store(store).findings
-    assert "train/50SMG: published 'text' (bytes) is only in the source" in differences(
-        store, tmp_path / "a" / "train_50SMG_3"
-    )
+    found = differences(store, tmp_path / "a" / "train_50SMG_3")
+    assert any("published" in one and "text" in one for one in found), found
