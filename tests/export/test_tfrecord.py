@@ -176,7 +176,6 @@ class TestWhatIsThere:
 STOPPED = """
 import sys
 import s2ct_convert
-from s2ct_convert.durable import sweep
 def tell(n):
     print("writing", flush=True)
     sys.stdin.read()  # until the test says so, or for good
