@@ -34,7 +34,7 @@ def test_it_writes_the_sources_back_and_says_so(run, made, made_sources, suffix,
         assert records.all_features(tmp_path / "back" / source.name) == records.all_features(source)
     assert done.stdout == f"{tmp_path}/back: 3 TFRecords, 8 examples, 3.4 MB\n"
     lines = [line for line in done.stderr.splitlines() if "49RGN_2: " in line]
-    assert len(lines) == 1 and lines[0].endswith("train_49RGN_2: train/49RGN, 2 examples, 708.2 kB")
+    assert len(lines) == 1 and lines[0].endswith("train_49RGN_2: train/49RGN, 2 examples, 708.3 kB")
 
 
 def test_json_tells_of_each_file(run, made, tmp_path):
