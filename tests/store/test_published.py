@@ -142,7 +142,7 @@ class TestReaders:
     def test_ncdump_shows_them(self, stores):
         done = subprocess.run(["ncdump", "-h", stores["h5"]], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
-        for text in ("ubyte data(byte) ;", "byte state(source_example) ;", 'data:name = "a/b" ;', "time:_FillValue"):
+        for text in ("ubyte data(byte) ;", "byte state(source_example) ;", 'data :name = "a/b" ;', "time:_FillValue"):
             assert text in done.stdout
         assert done.stdout.count("time:_FillValue") == 1
         assert "phony_dim" not in done.stdout
