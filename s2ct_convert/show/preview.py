@@ -9,6 +9,7 @@ from typing import Any
 
 from ..durable import write_atomic
 from ..errors import DestinationExists, WrongUsage
+from ..missing import NO_DAY
 from ..names import UnitName, printable
 from ..reading.store import Store, open_store
 from .choose import choose_sample
@@ -36,8 +37,8 @@ class Preview:
         Of the sample or of the whole store.
     shown : int
         Observations on a contact sheet, or in the histograms of a summary.
-    time_first, time_last : int
-        Days since 1970-01-01.
+    time_first, time_last : int or None
+        Days since 1970-01-01; None where no observation has a date.
     """
 
     picture: Path
@@ -49,8 +50,8 @@ class Preview:
     samples: int
     observations: int
     shown: int
-    time_first: int
-    time_last: int
+    time_first: int | None
+    time_last: int | None
 
     def document(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -122,10 +123,11 @@ def preview(
                 series, unit=chosen.unit, localid=chosen.localid, store=printable(opened.path.absolute().name),
                 why=chosen.why, limit=limit, suffix=path.suffix,
             )  # fmt: skip
-            n = len(series.time)
+            n, days = len(series.time), series.time[series.time != NO_DAY]
             made = Preview(
                 path, "sample", len(data), chosen.unit, chosen.localid, chosen.why, samples=1, observations=n,
-                shown=min(n, limit), time_first=int(series.time[0]), time_last=int(series.time[-1]),
+                shown=min(n, limit), time_first=int(days[0]) if len(days) else None,
+                time_last=int(days[-1]) if len(days) else None,
             )  # fmt: skip
     write_atomic(path, data)
     return made
