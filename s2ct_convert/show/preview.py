@@ -12,6 +12,7 @@ from ..errors import DestinationExists, WrongUsage
 from ..missing import NO_DAY
 from ..names import UnitName, printable
 from ..reading.store import Store, open_store
+from ..reading.unit import Sample, Unit
 from .choose import choose_sample
 from .contact_sheet import draw_contact_sheet
 from .sheet import SUFFIXES, need_matplotlib
@@ -118,7 +119,7 @@ def preview(
             chosen = choose_sample(opened, tile=tile, split=split, localid=sample, random=random, seed=seed)
             name = f"{UnitName.from_path(chosen.unit).key}_{chosen.localid}"
             path = _place(output, opened, name, overwrite)
-            series = opened[chosen.unit].sample(chosen.localid)
+            series = _series(opened[chosen.unit], chosen.rows)
             data = draw_contact_sheet(
                 series, unit=chosen.unit, localid=chosen.localid, store=printable(opened.path.absolute().name),
                 why=chosen.why, limit=limit, suffix=path.suffix,
@@ -158,3 +159,9 @@ def _check(path: Path, overwrite: bool) -> None:
         raise DestinationExists(
             "the picture is there already", where=str(path), todo="choose another name, or give --overwrite"
         )
+
+
+def _series(unit: Unit, rows: slice) -> Sample:
+    """A sample by its rows: several may have the localid -1, for none."""
+    (image,) = unit.images([rows])
+    return Sample(image, unit.label[rows], unit.time[rows], unit.weight[rows])
