@@ -48,6 +48,16 @@ def opened(path: Path) -> Iterator[Any]:
             yield file
 
 
+@contextmanager
+def opened_to_edit(path: Path) -> Iterator[Any]:
+    """The same, to be written to; of Zarr the consolidated metadata stays as it was."""
+    if path.is_dir():
+        yield zarr.open_group(path, mode="r+", zarr_format=3, use_consolidated=False)
+    else:
+        with h5py.File(path, "r+") as file:
+            yield file
+
+
 def unit_names(path: Path) -> list[str]:
     with opened(path) as root:
         return sorted(f"{split}/{tile}" for split in root if split != "index" for tile in root[split])

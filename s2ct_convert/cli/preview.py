@@ -68,7 +68,7 @@ def preview(
         )
     from ..show.preview import preview as draw
     from ..show.tables import print_facts, print_json
-    from ..show.words import day, size
+    from ..show.words import size, span
 
     made = draw(
         store, output, tile=tile, split=split, sample=sample, random=random, seed=seed, limit=limit,
@@ -86,4 +86,4 @@ def preview(
         else:
             facts += [("shows", f"{made.samples:,} samples, {made.observations:,} observations")]
             facts += [("histograms", f"of {made.shown:,} observations")]
-        print_facts([*facts, ("dates", f"{day(made.time_first)} to {day(made.time_last)}")])
+        print_facts([*facts, ("dates", span(made.time_first, made.time_last))])

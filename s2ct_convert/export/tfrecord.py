@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import sync, temporary_path
+from ..durable import sweep, sync, temporary_path
 from ..errors import DestinationExists, WrongUsage
 from ..published import ABSENT
 from ..reading.store import Store
@@ -122,6 +122,7 @@ def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> l
 def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[int], None]) -> Exported:
     n_examples = int(unit.attributes["source_examples"])
     path = folder / f"{unit.name.key}_{n_examples}"
+    sweep(folder, f"{path.name}.")  # of a run that was killed
     work = temporary_path(path)
     try:
         with open(work, "wb") as file:

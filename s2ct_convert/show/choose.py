@@ -17,10 +17,11 @@ VARIED = 5  # classes that make a sample worth looking at
 
 @dataclass(frozen=True)
 class Choice:
-    """A sample, and why it was taken."""
+    """A sample, the observations of its unit that are its own, and why it was taken."""
 
     unit: str
     localid: int
+    rows: slice
     why: str
 
 
@@ -75,7 +76,12 @@ def choose_sample(
         why = f"drawn from {len(rows):,} with seed {seed}"
     else:
         row, why = _varied(rows, index["label_count"])
-    return Choice(names[row], int(index["localid"][row]), why)
+    return Choice(names[row], int(index["localid"][row]), _rows(store, row), why)
+
+
+def _rows(store: Store, row: int) -> slice:
+    start, size = (int(store.index[name][row]) for name in ("row_start", "row_size"))
+    return slice(start, start + size)
 
 
 def _asked_for(store: Store, names: list[str], rows: npt.NDArray[np.intp], localid: int, asked: list[str]) -> Choice:
@@ -89,17 +95,20 @@ def _asked_for(store: Store, names: list[str], rows: npt.NDArray[np.intp], local
             expected=f"{some}{f' or one of {len(localids) - 8:,} more' if len(localids) > 8 else ''}",
             todo="choose one of these",
         )
-    if len(rows) > 1:
+    units = {names[row] for row in rows}
+    if len(units) > 1:
         raise WrongUsage(
             f"sample {localid} is in more than one unit",
             where=str(store.path),
-            found=", ".join(names[row] for row in rows),
+            found=", ".join(sorted(units)),
             todo="say which with --tile and --split",
         )
-    row = int(rows[0])
+    why = f"the first of {len(rows)} without localid" if len(rows) > 1 else "asked for"
+    sizes = store.index["row_size"][rows]
+    row = int(rows[np.argmax(sizes > 0)])  # several have the localid -1, for none
     if not store.index["row_size"][row]:
         raise WrongUsage(f"sample {localid} of {names[row]} has no observations", where=str(store.path))
-    return Choice(names[row], localid, "asked for")
+    return Choice(names[row], localid, _rows(store, row), why)
 
 
 def _varied(rows: npt.NDArray[np.intp], counts: npt.NDArray[np.int32]) -> tuple[int, str]:

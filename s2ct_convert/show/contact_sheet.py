@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..missing import NO_DAY
 from ..reading.unit import Sample
 from ..store.layout import LABELS, OBS_SHAPE
 from .choose import spread
-from .palette import CLASSES, NEAR_INFRARED, TRUE_COLOUR, class_of
+from .palette import CLASSES, NEAR_INFRARED, TRUE_COLOUR, class_of, rgb
 from .sheet import GREY, INK, MARGIN, Sheet, new_sheet, wrapped
 from .stretch import stretch_for
-from .words import plural
+from .words import plural, span
 
 SIDE = OBS_SHAPE[-1]  # pixels of a patch
 CENTRE, LABELLED = 18, 6  # where the pixels that the label is for begin, and how many they are each way
@@ -23,6 +24,7 @@ LEAST_WIDTH = 1080  # room for the legend
 GAP, PAIR_GAP = 12, 4  # between patches of two dates, and between the two of one
 SIDEBAR = 26  # names of the composites
 FOOTER = 46  # date and label
+MAP = 36  # of labels, in the footer
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def draw_contact_sheet(
     ]
     if sample.label[0].size > 1:
         captions[0] += (
-            " It has a label for each of these: they are drawn as they lie, and counted as 1/36 in the legend."
+            f" It has {sample.label[0].size:,} labels for each image: they are drawn as they lie, "
+            f"and each is counted as 1/{sample.label[0].size:,} in the legend."
         )
     lines = sum(len(wrapped(words, grid.width - 2 * MARGIN, 12)) for words in captions)
     top = 140
@@ -96,7 +99,7 @@ def draw_contact_sheet(
                 sheet.picture(x, above, grid.patch, picture[i])
                 squares.append(_square(x, above, grid.patch / SIDE))
                 above += grid.patch + PAIR_GAP
-            _footer(sheet, x, above, grid.patch, str(sample.dates[obs]), sample.label[obs])
+            _footer(sheet, x, above, grid.patch, _date(sample, obs), sample.label[obs])
         sheet.lines(squares, "black", 2.2, 0.45)
         sheet.lines(squares, "white", 0.9, 0.95)
         y = top + grid.rows * grid.row_height + 14.0
@@ -110,7 +113,7 @@ def _title(sheet: Sheet, sample: Sample, unit: str, localid: int, shown: int) ->
     n = len(sample.time)
     sheet.text(MARGIN, 56, f"Tile {tile}, {split}, sample {localid}", size=26, weight="bold")
     count = plural(n, "observation") if shown == n else f"{shown:,} of {plural(n, 'observation')}"
-    sheet.text(MARGIN, 82, f"{count}, {sample.dates[0]} to {sample.dates[-1]}", size=16, color=GREY)
+    sheet.text(MARGIN, 82, f"{count}, {_dates(sample)}", size=16, color=GREY)
     per = sample.label[0].size
     x = float(MARGIN)
     for i, one in enumerate(CLASSES):
@@ -121,6 +124,15 @@ def _title(sheet: Sheet, sample: Sample, unit: str, localid: int, shown: int) ->
         x += width + 8
     if outside := int(np.count_nonzero((sample.label < 0) | (sample.label >= len(LABELS)))):
         sheet.text(x + 4, 114, f"other labels  {outside:,}", size=13)
+
+
+def _dates(sample: Sample) -> str:
+    days = sample.time[sample.time != NO_DAY]
+    return span(int(days[0]), int(days[-1])) if len(days) else span(None, None)
+
+
+def _date(sample: Sample, obs: int) -> str:
+    return "no date" if sample.time[obs] == NO_DAY else str(sample.dates[obs])
 
 
 def _sidebar(sheet: Sheet, y: float, patch: int) -> None:
@@ -137,16 +149,20 @@ def _square(x: float, y: float, scale: float) -> list[tuple[float, float]]:
 
 
 def _footer(sheet: Sheet, x: float, y: float, width: int, date: str, label: npt.NDArray[np.int8]) -> None:
-    """Date and label; where there are 36 labels, a map of them, and the class that most of them have."""
+    """Date and label; where there are several labels, a map of them, and the class that most of them have."""
     values, counts = np.unique(label, return_counts=True)
     one = class_of(int(values[np.argmax(counts)]))
     if label.ndim == 0:
         sheet.text(x + width / 2, y + 13, date, size=13, ha="center")
         sheet.pill(x, y + 19, width, 20, one, one.name, size=12)
         return
-    side = 36 / LABELLED
-    for (row, column), value in np.ndenumerate(label):
-        sheet.box(x + column * side, y + 4 + row * side, side, side, class_of(int(value)).color)
-    sheet.box(x, y + 4, 36, 36, "none", edge=GREY)
+    side = MAP / len(label)
+    if len(label) > LABELLED:
+        colors = {value: [round(255 * part) for part in rgb(class_of(value).color)] for value in values.tolist()}
+        sheet.picture(x, y + 4, MAP, np.array([[colors[value] for value in row] for row in label.tolist()], np.uint8))
+    else:
+        for (row, column), value in np.ndenumerate(label):
+            sheet.box(x + column * side, y + 4 + row * side, side, side, class_of(int(value)).color)
+    sheet.box(x, y + 4, MAP, MAP, "none", edge=GREY)
     for line, words in enumerate((date, one.name, f"{one.mark} {counts.max()} of {label.size}")):
         sheet.text(x + 42, y + 14 + 13 * line, words, size=11.5)

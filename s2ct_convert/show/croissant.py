@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..durable import beside, publish, remove, sync_tree
 from ..errors import DestinationExists
 from ..paths import check_path
@@ -140,12 +142,13 @@ SAMPLE_COLUMNS = (
 
 
 def samples_csv(store: Store) -> str:
-    """One line a sample, as the index of the store has them; no date where there is no observation."""
+    """One line a sample, as the index of the store has them; no date where no observation has one."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(SAMPLE_COLUMNS)
     for row in store.samples:
-        dates = [str(row[name]) if row["row_size"] else "" for name in ("time_first", "time_last")]
+        dated = row["row_size"] and not np.isnat(row["time_first"])
+        dates = [str(row[name]) if dated else "" for name in ("time_first", "time_last")]
         numbers = [int(row[name]) for name in ("localid", "row_start", "row_size")]
         writer.writerow([row["split"], row["tile"], *numbers, *dates, *row["label_count"].tolist()])
     return out.getvalue()
@@ -155,7 +158,7 @@ def describe(store: Store, folder: Path, sums: dict[Path, str], written: dict[st
     """The Croissant document, for a reader in ``folder``."""
     attributes = store.attributes
     counts = store.samples["label_count"].sum(axis=0).tolist()
-    dated = store.samples.rows[store.samples["row_size"] > 0]
+    dated = store.samples.rows[(store.samples["row_size"] > 0) & ~np.isnat(store.samples["time_first"])]
     span = [str(dated["time_first"].min()), str(dated["time_last"].max())] if len(dated) else []
     classes = [{"label": k, "meaning": label} for k, label in enumerate(LABELS)]
     labels = ", ".join(f"{n:,} {label.replace('_', ' ')}" for label, n in zip(LABELS, counts, strict=True))

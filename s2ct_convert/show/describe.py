@@ -104,7 +104,7 @@ def _by_unit(rows: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
 
 def _counts(rows: npt.NDArray[Any]) -> Document:
     """What the index says of a unit."""
-    some = rows[rows["row_size"] > 0]
+    some = rows[(rows["row_size"] > 0) & ~np.isnat(rows["time_first"])]
     return {
         "samples": len(rows),
         "observations": int(rows["row_size"].sum()),
@@ -116,7 +116,7 @@ def _counts(rows: npt.NDArray[Any]) -> Document:
 
 def _read(unit: Unit) -> Document:
     """The same from the arrays of a unit, where there is no index or the unit has no sample."""
-    time, label = unit.time, unit.label
+    time, label = unit.time[unit.time != NO_DAY], unit.label
     return {
         "samples": len(unit.localid),
         "observations": unit.observations,

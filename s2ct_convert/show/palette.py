@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..missing import NO_LABEL
 from ..store.layout import BANDS, LABELS
 
 
@@ -43,7 +44,7 @@ def class_of(label: int) -> Class:
     """How this label is shown; those outside the six classes are white, and told by their number."""
     if 0 <= label < len(CLASSES):
         return CLASSES[label]
-    return Class(f"label {label}", "#ffffff", "?", "?")
+    return Class("no label" if label == NO_LABEL else f"label {label}", "#ffffff", "?", "?")
 
 
 def rgb(color: str) -> tuple[float, float, float]:

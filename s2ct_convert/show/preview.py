@@ -9,9 +9,11 @@ from typing import Any
 
 from ..durable import write_atomic
 from ..errors import DestinationExists, WrongUsage
+from ..missing import NO_DAY
 from ..names import UnitName, printable
 from ..reading.opening import open_store
 from ..reading.store import Store
+from ..reading.unit import Sample, Unit
 from .choose import choose_sample
 from .contact_sheet import draw_contact_sheet
 from .sheet import SUFFIXES, need_matplotlib
@@ -37,8 +39,8 @@ class Preview:
         Of the sample or of the whole store.
     shown : int
         Observations on a contact sheet, or in the histograms of a summary.
-    time_first, time_last : int
-        Days since 1970-01-01.
+    time_first, time_last : int or None
+        Days since 1970-01-01; None where no observation has a date.
     """
 
     picture: Path
@@ -50,8 +52,8 @@ class Preview:
     samples: int
     observations: int
     shown: int
-    time_first: int
-    time_last: int
+    time_first: int | None
+    time_last: int | None
 
     def document(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -118,15 +120,16 @@ def preview(
             chosen = choose_sample(opened, tile=tile, split=split, localid=sample, random=random, seed=seed)
             name = f"{UnitName.from_path(chosen.unit).key}_{chosen.localid}"
             path = _place(output, opened, name, overwrite)
-            series = opened[chosen.unit].sample(chosen.localid)
+            series = _series(opened[chosen.unit], chosen.rows)
             data = draw_contact_sheet(
                 series, unit=chosen.unit, localid=chosen.localid, store=printable(opened.path.absolute().name),
                 why=chosen.why, limit=limit, suffix=path.suffix,
             )  # fmt: skip
-            n = len(series.time)
+            n, days = len(series.time), series.time[series.time != NO_DAY]
             made = Preview(
                 path, "sample", len(data), chosen.unit, chosen.localid, chosen.why, samples=1, observations=n,
-                shown=min(n, limit), time_first=int(series.time[0]), time_last=int(series.time[-1]),
+                shown=min(n, limit), time_first=int(days[0]) if len(days) else None,
+                time_last=int(days[-1]) if len(days) else None,
             )  # fmt: skip
     write_atomic(path, data)
     return made
@@ -157,3 +160,9 @@ def _check(path: Path, overwrite: bool) -> None:
         raise DestinationExists(
             "the picture is there already", where=str(path), todo="choose another name, or give --overwrite"
         )
+
+
+def _series(unit: Unit, rows: slice) -> Sample:
+    """A sample by its rows: several may have the localid -1, for none."""
+    (image,) = unit.images([rows])
+    return Sample(image, unit.label[rows], unit.time[rows], unit.weight[rows])

@@ -9,8 +9,8 @@ import numpy as np
 from ..store.layout import BANDS, LABELS, WAVELENGTHS_NM
 from .palette import CLASSES, Class, class_of
 from .sheet import GREY, INK, LINE, MARGIN, Sheet, new_sheet, points
-from .store_summary import Brightness, StoreSummary
-from .words import day, plural
+from .store_summary import Brightness, Counts, StoreSummary
+from .words import plural, span
 
 WIDTH = 1400
 TOP = 206  # of the bars
@@ -35,7 +35,8 @@ def draw_store_sheet(summary: StoreSummary, *, suffix: str) -> bytes:
     bytes
         The file.
     """
-    shown = [k for k in range(len(LABELS) + 1) if k < len(LABELS) or summary.months[:, k].any()]
+    counts = _counts(summary)
+    shown = [k for k in range(len(LABELS) + 1) if k < len(LABELS) or counts[k]]
     bars = TOP + ROW * len(summary.tiles)
     months = bars + 56 + MONTHS_HEIGHT
     histograms = months + 84 + len(shown) * (CELL + CELL_GAP)
@@ -66,15 +67,20 @@ def _title(sheet: Sheet, summary: StoreSummary, shown: list[int]) -> None:
     sheet.text(MARGIN, 56, summary.name, size=26, weight="bold")
     counts = (plural(len(summary.tiles), "tile"), plural(summary.samples, "sample"))
     words = f"{', '.join(counts)}, {plural(summary.observations, 'observation')}"
-    sheet.text(MARGIN, 82, f"{words}, {day(summary.time_first)} to {day(summary.time_last)}", size=16, color=GREY)
+    sheet.text(MARGIN, 82, f"{words}, {span(summary.time_first, summary.time_last)}", size=16, color=GREY)
     width = (WIDTH - 2 * MARGIN - 8 * (len(shown) - 1)) / len(shown)
     for column, k in enumerate(shown):
-        one, count = _class(k), summary.months[:, k].sum()
+        one, count = _class(k), _counts(summary)[k]
         x = MARGIN + column * (width + 8)
         sheet.pill(x, 100, width, 42, one, "", size=14)
         sheet.text(x + 26, 117, one.name, size=14, color=one.ink)
         words = f"{count:,.0f}  ({count / summary.observations:.1%})".replace("%", " %")
         sheet.text(x + 26, 135, words, size=13, color=one.ink)
+
+
+def _counts(summary: StoreSummary) -> Counts:
+    """Observations of each class, those without a date too."""
+    return sum((counts.sum(0) for counts in summary.tiles.values()), np.zeros(len(LABELS) + 1))
 
 
 def _class(k: int) -> Class:
@@ -113,8 +119,11 @@ def _told(one: Class, share: float, width: float) -> str:
 
 
 def _draw_months(sheet: Sheet, y: float, summary: StoreSummary) -> None:
-    axes = sheet.axes(MARGIN + NAMES, y, WIDTH - 2 * MARGIN - NAMES, MONTHS_HEIGHT)
     n = len(summary.months)
+    if not n:
+        sheet.text(MARGIN + NAMES, y + MONTHS_HEIGHT / 2, "no observation has a date", size=14, color=GREY)
+        return
+    axes = sheet.axes(MARGIN + NAMES, y, WIDTH - 2 * MARGIN - NAMES, MONTHS_HEIGHT)
     x = summary.first_month + np.arange(n)
     below = np.zeros(n)
     for k, counts in enumerate(summary.months.T):

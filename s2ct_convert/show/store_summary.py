@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import WrongUsage
+from ..missing import NO_DAY
 from ..names import printable
 from ..reading.store import Store
 from ..reading.unit import Unit
-from ..store.layout import BANDS, CHUNK_OBS, LABELS
+from ..store.layout import BANDS, CHUNK_OBS, LABELS, OBS_SHAPE
 
 CENTRE = slice(18, 24)  # the pixels of a patch that its label is for
 HISTOGRAM_OBS = 8192  # 256 chunks of images are read at most, 116 MB
@@ -56,14 +57,16 @@ class StoreSummary:
     first_month : int
         Months since 1970-01.
     months : ndarray, shape (month, class)
-        Observations from the first to the last month.
+        Observations from the first to the last month; empty where none has a date.
+    time_first, time_last : int or None
+        Days since 1970-01-01; None where no observation has a date.
     """
 
     name: str
     samples: int
     observations: int
-    time_first: int
-    time_last: int
+    time_first: int | None
+    time_last: int | None
     splits: tuple[str, ...]
     tiles: dict[str, Counts]
     first_month: int
@@ -86,27 +89,29 @@ def summarise(store: Store, *, seed: int = 0) -> StoreSummary:
     splits = tuple(sorted({unit.name.split for unit in units}))
     tiles = {tile: np.zeros((len(splits), CLASSES)) for tile in sorted({unit.name.tile for unit in units})}
     by_month: dict[int, Counts] = {}
-    first, last = [], []
+    days: list[int] = []
     for unit in units:
         time, weights = np.asarray(unit["time"][...]), _class_shares(np.asarray(unit["label"][...]))
         tiles[unit.name.tile][splits.index(unit.name.split)] += weights.sum(0)
+        dated = time != NO_DAY
+        time, weights = time[dated], weights[dated]
         month = time.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
         for one in np.unique(month).tolist():
             by_month[one] = by_month.get(one, np.zeros(CLASSES)) + weights[month == one].sum(0)
-        first.append(int(time.min()))
-        last.append(int(time.max()))
-    months = np.zeros((max(by_month) - min(by_month) + 1, CLASSES))
+        days += [int(time.min()), int(time.max())] if len(time) else []
+    first_month = min(by_month, default=0)
+    months = np.zeros((max(by_month, default=-1) - first_month + 1, CLASSES))
     for one, counts in by_month.items():
-        months[one - min(by_month)] = counts
+        months[one - first_month] = counts
     return StoreSummary(
         name=printable(store.path.absolute().name),
         samples=sum(len(unit.localid) for unit in store.units.values()),
         observations=sum(unit.observations for unit in units),
-        time_first=min(first),
-        time_last=max(last),
+        time_first=min(days, default=None),
+        time_last=max(days, default=None),
         splits=splits,
         tiles=tiles,
-        first_month=min(by_month),
+        first_month=first_month,
         months=months,
         brightness=_brightness(units, seed),
         seed=seed,
@@ -125,12 +130,12 @@ def _class_shares(label: npt.NDArray[np.int8]) -> Counts:
 
 
 def _brightness(units: list[Unit], seed: int) -> Brightness:
-    labels, values = [], []
+    labels: list[npt.NDArray[Any]] = []
+    values: list[npt.NDArray[Any]] = []
     for unit, rows in _blocks(units, seed):
         # Cut after reading: a chunk is unpacked whole anyway, and HDF5 is slow at picking out of it.
         image = np.asarray(unit["image"][rows])[:, :, CENTRE, CENTRE]
-        label: npt.NDArray[Any] = _classes(np.asarray(unit["label"][rows])).reshape(len(image), -1)
-        labels.append(np.broadcast_to(label, (len(image), image[0, 0].size)))
+        labels.append(_of_pixels(_classes(np.asarray(unit["label"][rows]))))
         values.append(image.reshape(len(image), len(BANDS), -1))
     label, value = np.concatenate(labels), np.concatenate(values)
     end = max(1000.0, float(np.ceil(np.percentile(value, 99.8) / 1000) * 1000))
@@ -143,6 +148,17 @@ def _brightness(units: list[Unit], seed: int) -> Brightness:
     )
     by_class = np.array([np.count_nonzero(label == k) for k in range(CLASSES)]) / label.shape[1]
     return Brightness(edges, counts, len(label), by_class)
+
+
+def _of_pixels(label: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The class of each of the centre pixels, (obs, pixels): k x k labels are those of the centre, or of the patch."""
+    side = CENTRE.stop - CENTRE.start
+    if label.ndim == 1:
+        label = label[:, None, None]
+    if label.shape[1] == OBS_SHAPE[-1]:
+        label = label[:, CENTRE, CENTRE]
+    part = np.arange(side) * label.shape[1] // side
+    return label[:, part][:, :, part].reshape(len(label), -1)
 
 
 def _blocks(units: list[Unit], seed: int) -> list[tuple[Unit, slice]]:

@@ -26,6 +26,11 @@ def day(days: int | None) -> str:
     return "-" if days is None else (datetime.date(1970, 1, 1) + datetime.timedelta(days)).isoformat()
 
 
+def span(first: int | None, last: int | None) -> str:
+    """From one day to another, given as days since 1970-01-01."""
+    return "no dates" if first is None else f"{day(first)} to {day(last)}"
+
+
 def plural(n: int, noun: str) -> str:
     """``1 unit``, ``2 units``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

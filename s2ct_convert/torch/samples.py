@@ -92,11 +92,20 @@ class SampleDataset:
         out: list[Any] = [None] * len(rows)
         for name in sorted(set(names)):
             mine = [k for k, one in enumerate(names) if one == name]
-            localids = [int(rows[k]["localid"]) for k in mine]
-            for k, localid, sample in zip(mine, localids, self.store[name].samples(localids), strict=True):
-                item = make_item(name, localid, sample)
+            for k, sample in zip(mine, self._read(name, [rows[k] for k in mine]), strict=True):
+                item = make_item(name, int(rows[k]["localid"]), sample)
                 out[k] = self.transform(item) if self.transform else item
         return out
+
+    def _read(self, name: str, samples: Sequence[Any]) -> list[Sample]:
+        """Samples of a unit by their rows: several may have the localid -1, for none."""
+        unit = self.store[name]
+        starts = [int(one["row_start"]) for one in samples]
+        ranges = [slice(low, low + int(one["row_size"])) for low, one in zip(starts, samples, strict=True)]
+        return [
+            Sample(image, unit.label[own].copy(), unit.time[own].copy(), unit.weight[own].copy())
+            for image, own in zip(unit.images(ranges), ranges, strict=True)
+        ]
 
 
 def make_item(unit: str, localid: int, sample: Sample) -> Item:

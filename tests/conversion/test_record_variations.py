@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +46,6 @@ class Part:
     suffix: str
     names: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return f"{self.suffix} {len(self.names)}"
-
 
 PARTS = [Part(suffix, tuple(names)) for suffix, names in QUICK.items()]
 REST = [Part(suffix, tuple(name for name in NAMES if name not in names)) for suffix, names in QUICK.items()]
@@ -84,8 +83,14 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Made:
-    return Made(tmp_path_factory.mktemp(request.param.suffix), request.param)
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Part], Made]:
+    """Each part is made once, when the first test asks for it."""
+    return cache(lambda part: Made(tmp_path_factory.mktemp(part.suffix), part))
+
+
+@pytest.fixture
+def made(stores: Callable[[Part], Made], request: pytest.FixtureRequest) -> Made:
+    return stores(request.param)
 
 
 def unit_of(name: str) -> str:

@@ -105,3 +105,19 @@ def test_observations_are_spread_evenly_with_the_first_and_the_last(n, limit):
     if limit > 1:
         assert taken[-1] == n - 1
         assert np.ptp(np.diff(taken)) <= 1 if len(taken) > 2 else True
+
+
+def test_samples_without_localid_are_told_apart_by_their_rows(tmp_path):
+    """Each is a sample of its own, and all have -1."""
+    groups = [labelled(4, 0, 1), labelled(5, 2), empty_group(6), labelled(7, 0, 1, 2, 3, 4)]
+    for group in groups[1:]:
+        group.localid = None
+    path = make(tmp_path, train_50SMG=groups)
+    with s2ct_convert.open_store(path) as opened:
+        assert opened["train/50SMG"].localid.tolist() == [-1, -1, -1, 4]
+        best, first = choose_sample(opened), choose_sample(opened, localid=-1)
+        assert (best.localid, best.rows) == (-1, slice(1, 6))
+        assert (first.rows, first.why) == (slice(0, 1), "the first of 3 without localid")
+    s2ct_convert.preview(path, tmp_path / "x.png", sample=-1)
+    made = s2ct_convert.preview(path, tmp_path / "best.png")
+    assert (made.localid, made.observations) == (-1, 5)

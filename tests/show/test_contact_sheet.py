@@ -134,11 +134,11 @@ class TestLabels:
         assert 4 <= np.ptp(shadow[:, 1]) <= 7
         assert words.count("clear") == 2
         assert words.count("○ 30 of 36") == 2
-        assert any("label for each of these" in one for one in words)
+        assert any("36 labels for each image" in one for one in words)
 
     def test_labels_outside_the_classes_are_told(self, words):
         draw(sample(flat((D,) * 4, (D,) * 4, (D,) * 4), np.array([0, 9, -1])))
-        assert {"label 9", "label -1", "other labels  2"} <= set(words)
+        assert {"label 9", "no label", "other labels  2"} <= set(words)
 
 
 def test_with_a_limit_pixels_labels_and_dates_are_still_of_one_observation(words):

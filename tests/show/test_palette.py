@@ -64,7 +64,7 @@ def test_the_font_has_all_marks():
         assert font.get_char_index(ord(one.mark)), one
 
 
-@pytest.mark.parametrize("label", [-1, 6, 127])
+@pytest.mark.parametrize("label", [-128, -2, 6, 127])
 def test_a_label_outside_the_classes_is_told_by_its_number(label):
     assert class_of(label).name == f"label {label}"
     assert class_of(label).color not in {one.color for one in CLASSES}

@@ -78,7 +78,7 @@ def own(clean, suffix, tmp_path) -> Case:
 def record_digest(case: Case) -> None:
     """Make the digest that the unit records fit what is in it."""
     old = plain.attributes(case.store, UNIT)["content_digest"]
-    new = plain.unit_digest(plain.arrays(case.store, UNIT))
+    new = plain.unit_digest(plain.arrays(case.store, UNIT), plain.published(case.store, UNIT))
     if case.store.is_dir():
         for node in (case.store / "zarr.json", case.store / UNIT / "zarr.json"):
             node.write_text(node.read_text().replace(old, new))
@@ -134,6 +134,7 @@ def test_units_without_a_source_here_are_left_out(clean, suffix):
     [
         ("image", {"image differs", "image_crc32c does not fit the image"}),
         ("label", {"label differs"}),
+        ("date", {"date differs"}),
         ("time", {"time differs"}),
         ("weight", {"weight differs"}),
         ("image_crc32c", {"image_crc32c does not fit the image"}),
@@ -147,10 +148,10 @@ def test_one_bit_of_one_observation_is_found_with_unit_example_and_rows(own, arr
     assert sorted(of_examples) == sorted(place + what for what in told)
 
 
-@pytest.mark.parametrize("array", ["image", "label", "time", "weight"])
+@pytest.mark.parametrize("array", ["image", "label", "date", "time", "weight"])
 def test_a_change_of_content_is_also_a_difference_from_the_recorded_digest(own, array):
     own.edit(array, flipped(60))
-    actual = plain.unit_digest(plain.arrays(own.store, UNIT))
+    actual = plain.unit_digest(plain.arrays(own.store, UNIT), plain.published(own.store, UNIT))
     recorded = plain.attributes(own.store, UNIT)["content_digest"]
     assert f"{UNIT}: the content has {actual}, recorded is {recorded}" in own.differences()
 
@@ -166,7 +167,9 @@ def test_a_changed_localid_is_found_in_every_example_of_the_sample(own):
     own.edit("localid", lambda localid: np.where(localid == 412, 413, localid))
     of_examples = [one for one in own.differences() if ", example " in one]
     assert of_examples == [
-        f"{UNIT}, example {number}: the store has it under another localid than 412" for number in (0, 2)
+        f"{UNIT}, example {number}, rows {own.rows(number).min()} to {own.rows(number).max()}: "
+        "the store has it under another localid than 412"
+        for number in (0, 2)
     ]
 
 
@@ -191,13 +194,13 @@ def test_two_swapped_images_are_found(own):
     own.edit("image", swapped(first, second))
     differences = own.differences()
     for example in (0, 2):
-        assert any(one.startswith(f"{UNIT}, example {example}, ") and "image differs" in one for one in differences)
+        assert any(one.startswith(f"{UNIT}, example {example}, rows") and "image differs" in one for one in differences)
 
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["old digest", "new digest"])
 def test_observations_out_of_time_order_are_found(own, recorded):
     first, second = own.rows(0)[3:5]
-    for array in ("image", "label", "time", "weight", "image_crc32c", "example", "position"):
+    for array in ("image", "label", "date", "time", "weight", "image_crc32c", "example", "position"):
         own.edit(array, swapped(first, second))
     if recorded:
         record_digest(own)

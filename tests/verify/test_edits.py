@@ -26,7 +26,9 @@ EDITS = 60  # of each format
 def stores(tmp_path_factory) -> dict[str, Path]:
     rng = np.random.default_rng(8)
     folder = tmp_path_factory.mktemp("edits")
-    source = write_tfrecord(folder, [random_group(rng, localid, n) for localid, n in ((3, 40), (8, 25), (9, 1))])
+    groups = [random_group(rng, localid, n) for localid, n in ((3, 40), (8, 25), (9, 1))]
+    groups[1].labels, groups[2].dates = groups[1].labels[:7], None
+    source = write_tfrecord(folder, groups)
     for name in FORMATS.values():
         s2ct_convert.convert([source], folder / name)
     return {kind: folder / name for kind, name in FORMATS.items()}
@@ -42,7 +44,8 @@ def close(root: Any) -> None:
 
 
 def arrays(path: Path) -> list[str]:
-    return [f"{group}/{name}" for group in (UNIT, "index") for name in plain.arrays(path, group)]
+    groups = [UNIT, "index", *(f"{UNIT}/published/{one.key}" for one in plain.published(path, UNIT))]
+    return [f"{group}/{name}" for group in groups for name, array in plain.arrays(path, group).items() if array.size]
 
 
 def change_value(path: Path, rng: np.random.Generator) -> str:

@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from makers import flip, random_group, tfrecord_bytes, write_archive, write_tfrecord
+from makers import flip, random_group, record_bytes, tfrecord_bytes, write_archive, write_tfrecord
 
 import s2ct_convert
-from s2ct_convert.errors import ArchiveDamaged, CountMismatch, ExampleError, TFRecordDamaged, WrongUsage
+from s2ct_convert.errors import ArchiveDamaged, CountMismatch, TFRecordDamaged, WrongUsage
 from s2ct_convert.verify.sources import verify_sources
 
 
@@ -59,9 +59,15 @@ def test_each_kind_of_damage(archive, tfrecord, tmp_path, rng):
             assert isinstance(only_error(damaged), TFRecordDamaged) or offset == 9
     wrong_count = write_tfrecord(tmp_path / "c", [random_group(rng, 1, 2)], n=7)
     assert isinstance(only_error(wrong_count), CountMismatch)
+
+
+def test_what_the_description_does_not_say_is_no_damage(tmp_path, rng):
     group = random_group(rng, 1, 5)
-    group.dates = group.dates[:4]
-    assert isinstance(only_error(write_tfrecord(tmp_path / "e", [group])), ExampleError)
+    group.dates, group.labels = group.dates[:4], None
+    source = write_tfrecord(tmp_path / "e", [group])
+    source.write_bytes(source.read_bytes() + record_bytes(b"no Example"))
+    (report,) = verify_sources([source])
+    assert (report.error, report.examples, report.observations) == (None, 2, 5)
 
 
 def test_one_damaged_source_does_not_keep_the_others_from_being_read(archive, tfrecord):

@@ -1,0 +1,129 @@
+"""Features that are kept as they were published, in a store and in its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import plain
+import pytest
+from makers import example_bytes, record_bytes
+from variations import bytes_list, changed, group
+
+import s2ct_convert
+from s2ct_convert.verify.store import verify_store
+
+UNIT = "train/50SMG"
+LABELS, TEXT = b"\1\2\3", b"fifty"
+
+
+def records(**changes: bytes) -> list[bytes]:
+    """Three examples; the second has labels of another length, no weights, and a feature more."""
+    features = {"labels": bytes_list(LABELS), "text": bytes_list(TEXT), **changes}
+    return [example_bytes(group(0)), changed(1, **features), example_bytes(group(2, weights=None))]
+
+
+def source(folder: Path, payloads: list[bytes]) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / "train_50SMG_3"
+    path.write_bytes(b"".join(map(record_bytes, payloads)))
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, suffix: str) -> Path:
+    path = tmp_path / f"x.{suffix}"
+    s2ct_convert.convert([source(tmp_path / "a", records())], path)
+    return path
+
+
+def differences(store: Path, source: Path) -> list[str]:
+    with s2ct_convert.open_store(store) as opened:
+        (compared,) = s2ct_convert.verify_against(opened, [source])
+    return [str(one) for one in compared.differences]
+
+
+def test_a_store_has_them_and_does_not_differ_from_its_source(store, tmp_path):
+    assert differences(store, tmp_path / "a" / "train_50SMG_3") == []
+    assert {(one.key, one.name, one.kind): one.values() for one in plain.published(store, UNIT)} == {
+        ("labels", "labels", "bytes"): ["elsewhere", LABELS, "elsewhere"],
+        ("text", "text", "bytes"): ["elsewhere", TEXT, "elsewhere"],
+        ("weights", "weights", "bytes"): ["elsewhere", "elsewhere", "absent"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"text": bytes_list(b"other")}, "published 'text' (bytes) differs"),
+        ({"text": bytes_list(b"fifty ")}, "published 'text' (bytes) differs"),
+        ({"labels": bytes_list(b"\1\2\4")}, "published 'labels' (bytes) differs"),
+        ({"weights": bytes_list(b"")}, "published 'weights' (bytes) differs"),
+        ({"more": bytes_list(b"x")}, "published 'more' (bytes) is only in the source"),
+        ({"text": bytes_list(TEXT, TEXT)}, "published 'text' (bytes) is only in the store"),
+        ({"text": bytes_list(TEXT, TEXT)}, "published 'text' (feature) is only in the source"),
+        ({"labels": bytes_list(bytes(4))}, "published 'labels' (bytes) is only in the store"),
+        ({"labels": bytes_list(bytes(4))}, "example 1, rows 4 to 7: label differs"),
+        ({"dates": bytes_list(bytes(32))}, "example 1, rows 4 to 7: date differs"),
+        ({"weights": bytes_list(bytes(16))}, "example 1, rows 4 to 7: weight differs"),
+        ({"dates": bytes_list(bytes(8))}, "published 'dates' (bytes) is only in the source"),
+    ],
+)
+def test_a_source_with_other_features_differs(store, tmp_path, changes, told):
+    other = source(tmp_path / "b", records(**changes))
+    assert f"{UNIT}: {told}" in differences(store, other) or f"{UNIT}, {told}" in differences(store, other)
+
+
+@pytest.mark.parametrize("absent", ["labels", "text"])
+def test_a_source_without_one_of_them_differs(store, tmp_path, absent):
+    features = {"labels": bytes_list(LABELS), "text": bytes_list(TEXT)}
+    del features[absent]
+    other = source(tmp_path / "b", [records()[0], changed(1, **features), records()[2]])
+    assert any(f"published '{absent}' (bytes)" in one for one in differences(store, other))
+
+
+def flip(array: np.ndarray) -> np.ndarray:
+    changed = array.copy()
+    changed.reshape(-1).view(np.uint8)[0] ^= 1
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("array", "change"),
+    [
+        ("text/data", flip),
+        ("labels/data", flip),
+        ("text/state", lambda state: np.roll(state, 1)),
+        ("weights/state", np.ones_like),
+        ("labels/offset", flip),
+        ("labels/offset", lambda offset: np.minimum(offset, 2)),
+    ],
+)
+def test_a_change_in_a_store_is_found_by_itself_and_against_its_source(
+    store: Path, tmp_path: Path, array: str, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    plain.edit(store, f"{UNIT}/published/{array}", change)
+    key = array.partition("/")[0]
+    assert verify_store(store).findings
+    found = differences(store, tmp_path / "a" / "train_50SMG_3")
+    assert any(f"published '{key}'" in one for one in found), found
+    recorded = plain.attributes(store, UNIT)["content_digest"]
+    assert plain.unit_digest(plain.arrays(store, UNIT), plain.published(store, UNIT)) != recorded
+
+
+@pytest.mark.parametrize(("name", "value"), [("name", "texts"), ("kind", "int64")])
+def test_a_change_of_name_or_kind_is_found(store, name, value):
+    with plain.opened_to_edit(store) as root:
+        root[f"{UNIT}/published/text/data"].attrs[name] = value
+    findings = [str(one) for one in verify_store(store).findings]
+    assert any("attributes or small arrays have" in one for one in findings), findings
+    assert any("the content has" in one for one in findings), findings
+
+
+def test_a_feature_that_is_gone_is_found(store, tmp_path):
+    with plain.opened_to_edit(store) as root:
+        del root[f"{UNIT}/published/text"]
+    assert verify_store(store).findings
+    found = differences(store, tmp_path / "a" / "train_50SMG_3")
+    assert any("published" in one and "text" in one for one in found), found
