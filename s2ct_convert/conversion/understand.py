@@ -20,7 +20,9 @@ def understand(builder: TableBuilder, source: Source, md5: str | None) -> Source
     table = builder.finish(PUBLICATION if ours else datetime.datetime.now(datetime.UTC).date())
     if (counts := name_counts(source, table)) in ("", "examples"):
         return table
-    note = Note(f"number_counts_{counts}", 1, f"{source.where}: {table.examples:,} examples")
+    examples = f"{table.examples:,} example{'' if table.examples == 1 else 's'}"
+    cut = "; a TFRecord without its archive may be cut" if counts == "nothing" and source.member is None else ""
+    note = Note(f"number_counts_{counts}", 1, f"{source.where}: {examples}{cut}")
     return dataclasses.replace(table, notes=(note, *table.notes))
 
 

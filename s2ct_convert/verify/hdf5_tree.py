@@ -10,6 +10,7 @@ import h5py
 from ..store.hdf5_file import PURE_DIMENSION
 from ..store.layout import ArraySpec
 from .findings import Finding
+from .hdf5_dims import read_dims
 
 
 def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) -> Iterator[Finding]:
@@ -30,6 +31,7 @@ def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) 
     yield from _members(root, "", {*splits, "index"})
     for split in splits:
         yield from _members(root[split], split, _inside(split, groups))
+    wanted: list[tuple[h5py.Dataset, ArraySpec, str]] = []
     for name, specs in groups.items():
         group = root[name]
         arrays = {spec.name for spec in specs}
@@ -40,11 +42,12 @@ def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) 
         for spec in specs:
             if spec.name in group and not _is_dataset(group, spec.name):
                 yield Finding(f"{spec.name} is no dataset", name)
-            elif spec.name in group:
-                yield from _dimension_list(group[spec.name], spec, name)
+            elif spec.name in group and not group[spec.name].is_scale:
+                wanted.append((group[spec.name], spec, name))
         for dim in sorted(dims - arrays):
             if dim in group:
                 yield from _dimension(group[dim], dim, name)
+    yield from _dimension_lists(wanted)
 
 
 def _inside(name: str, groups: Iterable[str]) -> set[str]:
@@ -65,12 +68,17 @@ def _is_dataset(group: h5py.Group, name: str) -> bool:
     return isinstance(group[name], h5py.Dataset)
 
 
-def _dimension_list(array: h5py.Dataset, spec: ArraySpec, unit: str) -> Iterator[Finding]:
+def _dimension_lists(arrays: Sequence[tuple[h5py.Dataset, ArraySpec, str]]) -> Iterator[Finding]:
     """The dimensions as netCDF tools look them up: from the array, where reading looks from the scales."""
-    if not array.is_scale:
-        found = tuple(" ".join(str(one.name).rsplit("/", 1)[-1] for one in dim.values()) for dim in array.dims)
-        if found != spec.dims:
-            yield Finding(f"dimensions of {spec.name} are {found}, expected {spec.dims}", unit)
+    found = read_dims([(str(array.file.filename), str(array.name)) for array, _, _ in arrays])
+    if found is None:
+        yield Finding("the dimensions of the arrays cannot be read: HDF5 does not come back from them")
+        return
+    for (_, spec, unit), dims in zip(arrays, found, strict=True):
+        if isinstance(dims, str):
+            yield Finding(f"dimensions of {spec.name} cannot be read: {dims}", unit)
+        elif dims != spec.dims:
+            yield Finding(f"dimensions of {spec.name} are {dims}, expected {spec.dims}", unit)
 
 
 def _dimension(scale: Any, dim: str, unit: str) -> Iterator[Finding]:
