@@ -19,7 +19,7 @@ import pytest
 import records
 
 import s2ct_convert
-from s2ct_convert.reading.store import open_store
+from s2ct_convert import open_store
 from s2ct_convert.verify.against import verify_against
 from s2ct_convert.verify.store import verify_store
 
