@@ -19,14 +19,14 @@ import pytest
 import records
 
 import s2ct_convert
-from s2ct_convert.reading.store import open_store
+from s2ct_convert import open_store
 from s2ct_convert.verify.against import verify_against
 from s2ct_convert.verify.store import verify_store
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 MAKER, ANSWERS = SHARED / "tools" / "make_cases.py", SHARED / "data" / "cases.json"
 CASES: dict[str, Any] = json.loads(ANSWERS.read_text())["content"] if ANSWERS.exists() else {}
-QUICK = {"zarr": 12, "h5": 25}  # `make test` takes every so many
+QUICK = {"zarr": 16, "h5": 40}  # `make test` takes every so many
 UNIT = "train/50SMG"
 NO_DAY = -(2**31)
 

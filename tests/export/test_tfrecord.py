@@ -15,10 +15,10 @@ from makers import Group, example_bytes, random_group, record_bytes, write_archi
 from variations import bytes_list, changed, group
 
 import s2ct_convert
+from s2ct_convert import open_store
 from s2ct_convert.errors import DestinationExists, WrongUsage
 from s2ct_convert.export import tfrecord as module
 from s2ct_convert.export.tfrecord import Exported, export_tfrecord
-from s2ct_convert.reading.store import open_store
 
 
 def back(store: Path, folder: Path, **options: object) -> list[Exported]:

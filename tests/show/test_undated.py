@@ -14,7 +14,6 @@ import s2ct_convert
 from s2ct_convert.show import contact_sheet, store_summary
 from s2ct_convert.show.describe import describe
 from s2ct_convert.show.preview import preview
-from s2ct_convert.show.store_sheet import draw_store_sheet
 
 pytest.importorskip("matplotlib")
 
@@ -111,13 +110,21 @@ def test_without_any_date_there_is_no_time_frame(undated, tmp_path):
 def test_labels_of_any_size_are_drawn_and_counted(tmp_path, side):
     labels = np.tile(np.repeat(np.arange(side) * 6 // side, side), 4).astype(np.int8)
     path = store(tmp_path, "h5", *(group(i, labels=labels) for i in range(2)))
-    preview(path, tmp_path / "sample.png")
     with s2ct_convert.open_store(path) as opened:
         found = store_summary.summarise(opened)
     assert found.brightness.counts.sum() == 8 * 4 * 36
     assert found.brightness.by_class.sum() == pytest.approx(8)
     assert sum(counts.sum() for counts in found.tiles.values()) == pytest.approx(8)
-    assert draw_store_sheet(found, suffix=".png")
+
+
+@pytest.mark.parametrize("side", [3, 42])
+def test_sheets_show_labels_of_any_size(tmp_path, side, monkeypatch):
+    labels = np.tile(np.repeat(np.arange(side) * 6 // side, side), 4).astype(np.int8)
+    path = store(tmp_path, "h5", group(1, labels=labels))
+    said = words_of(monkeypatch)
+    preview(path, tmp_path / "sample.png")
+    assert any(one.endswith(f" of {side**2}") for one in said)
+    preview(path, tmp_path / "summary.png", summary=True)
 
 
 @pytest.mark.parametrize(

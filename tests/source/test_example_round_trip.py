@@ -120,14 +120,14 @@ FEATURES = st.one_of(
 NAMES = st.sampled_from(KNOWN) | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=500)
+@settings(derandomize=True, deadline=None, database=None, max_examples=200)
 @given(st.lists(st.tuples(NAMES, FEATURES), max_size=6))
 def test_any_features(features):
     payload = example(*features)
     assert records.features(again(payload)) == records.features(payload)
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=300)
+@settings(derandomize=True, deadline=None, database=None, max_examples=200)
 @given(st.data())
 def test_any_change_of_a_record(data):
     """What is no Example any more comes back byte for byte; what is one, feature by feature."""

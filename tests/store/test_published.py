@@ -148,7 +148,7 @@ class TestReaders:
         assert "phony_dim" not in done.stdout
 
 
-@pytest.mark.parametrize("beyond", [-1, 0, 1])
+@pytest.mark.parametrize("beyond", [0, 1])
 def test_data_may_be_longer_than_a_chunk(tmp_path, suffix, rng, beyond):
     size = layout.PUBLISHED_CHUNK + beyond
     pieces = [rng.bytes(size // 2), b"", rng.bytes(size - size // 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,11 +32,26 @@ def source(folder: Path, payloads: list[bytes]) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Stores of one source, by suffix, and the source itself. Not to be changed by a test."""
+    folder = tmp_path_factory.mktemp("published")
+    made = {"source": source(folder / "a", records()), "zarr": folder / "x.zarr", "h5": folder / "x.h5"}
+    for suffix in ("zarr", "h5"):
+        s2ct_convert.convert([made["source"]], made[suffix])
+    return made
+
+
 @pytest.fixture
-def store(tmp_path: Path, suffix: str) -> Path:
-    path = tmp_path / f"x.{suffix}"
-    s2ct_convert.convert([source(tmp_path / "a", records())], path)
-    return path
+def store(clean: dict[str, Path], suffix: str) -> Path:
+    return clean[suffix]
+
+
+@pytest.fixture
+def own(clean: dict[str, Path], suffix: str, tmp_path: Path) -> Path:
+    """A store of its own to change."""
+    copy = shutil.copytree if suffix == "zarr" else shutil.copy
+    return Path(copy(clean[suffix], tmp_path / f"own.{suffix}"))
 
 
 def differences(store: Path, source: Path) -> list[str]:
@@ -44,8 +60,8 @@ def differences(store: Path, source: Path) -> list[str]:
     return [str(one) for one in compared.differences]
 
 
-def test_a_store_has_them_and_does_not_differ_from_its_source(store, tmp_path):
-    assert differences(store, tmp_path / "a" / "train_50SMG_3") == []
+def test_a_store_has_them_and_does_not_differ_from_its_source(store, clean):
+    assert differences(store, clean["source"]) == []
     assert {(one.key, one.name, one.kind): one.values() for one in plain.published(store, UNIT)} == {
         ("labels", "labels", "bytes"): ["elsewhere", LABELS, "elsewhere"],
         ("text", "text", "bytes"): ["elsewhere", TEXT, "elsewhere"],
@@ -101,29 +117,29 @@ def flip(array: np.ndarray) -> np.ndarray:
     ],
 )
 def test_a_change_in_a_store_is_found_by_itself_and_against_its_source(
-    store: Path, tmp_path: Path, array: str, change: Callable[[np.ndarray], np.ndarray]
+    own: Path, clean: dict[str, Path], array: str, change: Callable[[np.ndarray], np.ndarray]
 ) -> None:
-    plain.edit(store, f"{UNIT}/published/{array}", change)
+    plain.edit(own, f"{UNIT}/published/{array}", change)
     key = array.partition("/")[0]
-    assert verify_store(store).findings
-    found = differences(store, tmp_path / "a" / "train_50SMG_3")
+    assert verify_store(own).findings
+    found = differences(own, clean["source"])
     assert any(f"published '{key}'" in one for one in found), found
-    recorded = plain.attributes(store, UNIT)["content_digest"]
-    assert plain.unit_digest(plain.arrays(store, UNIT), plain.published(store, UNIT)) != recorded
+    recorded = plain.attributes(own, UNIT)["content_digest"]
+    assert plain.unit_digest(plain.arrays(own, UNIT), plain.published(own, UNIT)) != recorded
 
 
 @pytest.mark.parametrize(("name", "value"), [("name", "texts"), ("kind", "int64")])
-def test_a_change_of_name_or_kind_is_found(store, name, value):
-    with plain.opened_to_edit(store) as root:
+def test_a_change_of_name_or_kind_is_found(own, name, value):
+    with plain.opened_to_edit(own) as root:
         root[f"{UNIT}/published/text/data"].attrs[name] = value
-    findings = [str(one) for one in verify_store(store).findings]
+    findings = [str(one) for one in verify_store(own).findings]
     assert any("attributes or small arrays have" in one for one in findings), findings
     assert any("the content has" in one for one in findings), findings
 
 
-def test_a_feature_that_is_gone_is_found(store, tmp_path):
-    with plain.opened_to_edit(store) as root:
+def test_a_feature_that_is_gone_is_found(own, clean):
+    with plain.opened_to_edit(own) as root:
         del root[f"{UNIT}/published/text"]
-    assert verify_store(store).findings
-    found = differences(store, tmp_path / "a" / "train_50SMG_3")
+    assert verify_store(own).findings
+    found = differences(own, clean["source"])
     assert any("published" in one and "text" in one for one in found), found
