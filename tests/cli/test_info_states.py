@@ -106,7 +106,7 @@ class TestUnfinishedStore:
         assert "missing  val/50SMG" in text
 
     def test_it_is_told_without_a_single_unit(self, run, tmp_path, suffix):
-        bad = right_source(tmp_path).rename(tmp_path / "train_50SMG_3")
+        bad = right_source(tmp_path).rename(tmp_path / "train_50SMG_99")
         assert run("convert", bad, tmp_path / f"x.{suffix}").returncode == 5
         found = document(run, tmp_path / f"x.{suffix}")
         assert (found["state"], found["missing"], found["units"]) == ("incomplete", ["train/50SMG"], [])
@@ -122,7 +122,7 @@ class TestSource:
         assert found["methods"] == ["COPY"]
         assert found["bytes"] == len(whole)
         assert [(file["name"], file["bytes"]) for file in found["files"]] == [("train_50SMG_2", len(RECORDS))]
-        assert found["units"] == [{"split": "train", "tile": "50SMG", "examples": 2}]
+        assert found["units"] == [{"split": "train", "tile": "50SMG", "name_count": 2}]
 
     @needs_7zip
     def test_an_archive_with_a_packed_header_is_told_as_any_other(self, run, tmp_path):
@@ -131,7 +131,7 @@ class TestSource:
         assert b"t\0r\0a\0i\0n\0" not in path.read_bytes(), "the names are packed"
         text = run("info", path).stdout
         assert "method   LZMA2" in text
-        assert "unit     train/50SMG, 2 examples by its name" in text
+        assert "unit     train/50SMG, the number in its name is 2" in text
 
     @pytest.mark.parametrize("hidden", [False, True], ids=["names open", "names hidden"])
     def test_an_encrypted_archive_says_so(self, run, tmp_path, hidden):
@@ -160,11 +160,11 @@ class TestSource:
         assert (unit["examples"], unit["samples"], unit["observations"]) == (3, 2, 6)
         assert (unit["time_first"], unit["time_last"], sum(unit["label_count"])) == (FIRST, FIRST + 5, 6)
         text = run("info", path).stdout
-        assert "examples  3 (3 by its name)" in text
+        assert "examples  3 (the number in its name, 3, counts examples)" in text
 
     def test_a_tfrecord_of_another_number_of_examples_shows_both(self, run, tmp_path):
         path = right_source(tmp_path).rename(tmp_path / "train_50SMG_9")
-        assert "examples  2 (9 by its name)" in run("info", path).stdout
+        assert "examples  2 (the number in its name, 9, counts nothing)" in run("info", path).stdout
 
     def test_a_damaged_tfrecord_is_an_error_with_its_place(self, run, tmp_path):
         path = put(tmp_path / "train_50SMG_2", RECORDS[:-1])
@@ -178,7 +178,7 @@ class TestSource:
         put(tmp_path / "in" / "val_31TCJ_1.7z", b"no archive")
         found = document(run, tmp_path / "in")
         assert found["format"] == "sources"
-        assert [(unit["split"], unit["examples"], unit["source_file"]) for unit in found["units"]] == [
+        assert [(unit["split"], unit["name_count"], unit["source_file"]) for unit in found["units"]] == [
             ("train", 2, "train_50SMG_2"), ("val", 2, "more/val_50SMG_2.7z"),
         ]  # fmt: skip
         (problem,) = found["problems"]

@@ -233,7 +233,7 @@ class TestPlanFile:
         assert done.returncode == 3, done.stderr
         assert told in done.stderr
         assert "2 converted, 1 failed" in done.stdout
-        assert plain.attributes(tmp_path / "x.zarr")["state"] == "incomplete"
+        assert plain.attributes(tmp_path / "x.zarr")["state"] == "partial"
 
     def test_one_that_was_edited_or_is_none_is_refused(self, run, tmp_path, file):
         text = file.read_text()
