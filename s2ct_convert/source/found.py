@@ -104,7 +104,10 @@ class Source:
             "the file has fewer examples, samples and images than the number in its name: it may be cut",
             where=self.where,
             expected=f"{self.name_count:,} of any of these",
-            found=f"{examples:,} examples, {samples:,} samples, {images:,} images",
+            found=", ".join(
+                f"{n:,} {what}{'' if n == 1 else 's'}"
+                for n, what in ((examples, "example"), (samples, "sample"), (images, "image"))
+            ),
             todo="extract it from its archive again; if it is whole, give --accept-count",
         )
 

@@ -164,7 +164,7 @@ def test_a_number_in_the_name_that_is_not_that_of_the_examples_is_a_note(run, tm
 def test_a_bare_tfrecord_with_less_than_the_number_in_its_name_is_refused_unless_it_is_accepted(run, tmp_path):
     source, store = put(tmp_path / "train_50SMG_99", RECORDS[:SECOND]), tmp_path / "x.zarr"
     done = run("convert", source, store)
-    assert_unit_failed(done, EXIT_SOURCE, source.name, "it may be cut", "expected: 99", "1 examples", "--accept-count")
+    assert_unit_failed(done, EXIT_SOURCE, source.name, "it may be cut", "expected: 99", "1 example,", "--accept-count")
     assert_no_store(store)
     assert run("convert", source, store, "--accept-count").returncode == 0
 

@@ -142,12 +142,12 @@ def test_linked_is_part_of_what_must_be_the_same_to_go_on(run, tmp_path, folder)
 
 
 def test_quiet_keeps_failures_and_notes(run, tmp_path, folder):
-    bad = right_source(tmp_path, "train_49RGN").rename(tmp_path / "train_49RGN_5")
+    bad = right_source(tmp_path, "train_49RGN").rename(tmp_path / "train_49RGN_55")
     done = run("convert", folder, bad, tmp_path / "x.zarr", "-q", "-j1")
     lines = [line for line in done.stderr.splitlines() if not line.startswith(" ")]
     assert lines == [
         "train/49RGN: FAILED",
-        "train_49RGN_5: the number of examples is not the one in the name",
+        "train_49RGN_55: the file has fewer examples, samples and images than the number in its name: it may be cut",
         f"s2ct: {tmp_path / 'x.zarr'}: 1 of 4 units failed",
     ]
 
