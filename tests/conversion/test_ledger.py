@@ -13,6 +13,7 @@ from s2ct_convert.conversion.ledger import Ledger
 from s2ct_convert.conversion.records import Options, UnitFile, UnitRecord
 from s2ct_convert.errors import DestinationExists
 from s2ct_convert.names import UnitName
+from s2ct_convert.source.notes import Note
 
 SMG, RGN = UnitName("train", "50SMG"), UnitName("val", "49RGN")
 OPTIONS = Options("zarr", "balanced")
@@ -23,9 +24,9 @@ def record(unit: UnitName = SMG) -> UnitRecord:
         field.name: {"int": 1, "float": 0.5, "str": "x", "list[int]": [1, 2]}.get(str(field.type))
         for field in dataclasses.fields(UnitRecord)
     }
-    return UnitRecord(
-        **{**values, "unit": str(unit), "files": (UnitFile("image/c/0", 7, "0123abcd"), UnitFile("", 0, "0"))}
-    )
+    files = (UnitFile("image/c/0", 7, "0123abcd"), UnitFile("", 0, "0"))
+    notes = (Note("dates_missing", 3, "example 1: 0"),)
+    return UnitRecord(**{**values, "unit": str(unit), "files": files, "notes": notes})
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_record_that_cannot_be_read_is_none(ledger, content):
 
 
 @pytest.mark.parametrize(
-    "other", [Options("hdf5", "gzip"), Options("zarr", "fast"), Options("zarr", "balanced", layout=2)]
+    "other", [Options("hdf5", "gzip"), Options("zarr", "fast"), Options("zarr", "balanced", layout=1)]
 )
 def test_other_options_are_refused_and_both_are_told(ledger, other, tmp_path):
     ledger.check_options(OPTIONS, tmp_path)
