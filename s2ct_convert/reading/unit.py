@@ -203,11 +203,16 @@ class Unit:
         Raises
         ------
         KeyError
-            If the unit has no such sample.
+            If the unit has no such sample, or several: those without a localid all have -1.
         """
-        i = int(np.searchsorted(self.localid, localid))
-        if i == len(self.localid) or self.localid[i] != localid:
+        i, end = (int(np.searchsorted(self.localid, localid, side)) for side in ("left", "right"))
+        if i == end:
             raise KeyError(f"{self.name} has no sample with localid {localid}")
+        if end - i > 1:
+            raise KeyError(
+                f"{self.name} has {end - i} samples with localid {localid}, which have none in the source; "
+                f"iterate over store.select(localid={localid}), or take rows of unit.row_start"
+            )
         return slice(int(self.row_start[i]), int(self.row_start[i + 1]))
 
     def sample(self, localid: int) -> Sample:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NotAStore, StoreDamaged
-from ..names import UnitName, is_split, is_tile
+from ..names import INDEX, UnitName, is_split, is_tile
 from ..store.digest import Table
 from ..store.zarr_files import (
     METADATA,
@@ -157,8 +157,18 @@ class ZarrTree:
             return ZarrGroup(self._path / name, None)
         if name not in self._copies:
             raise StoreDamaged(f"{name} is missing in the consolidated metadata", where=str(self._path / METADATA))
-        inside = {one[len(name) + 1 :]: node for one, node in self._copies.items() if one.startswith(f"{name}/")}
-        return ZarrGroup(self._path / name, {"": self._copies[name], **inside})
+        return ZarrGroup(self._path / name, {"": self._copies[name], **self._inside.get(name, {})})
+
+    @cached_property
+    def _inside(self) -> dict[str, Copies]:
+        """Metadata of all that is in a unit or the index, by the name of that and the path in it."""
+        out: dict[str, Copies] = {}
+        for name, node in (self._copies or {}).items():
+            depth = 1 if name.startswith(f"{INDEX}/") else 2
+            parts = name.split("/")
+            if len(parts) > depth:
+                out.setdefault("/".join(parts[:depth]), {})["/".join(parts[depth:])] = node
+        return out
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -10,6 +10,7 @@ import pytest
 from makers import random_group, write_tfrecord
 
 import s2ct_convert
+from s2ct_convert.conversion.demands import NO_DEMANDS
 from s2ct_convert.conversion.plan import Plan, SourceFile, plan_hash, store_options
 from s2ct_convert.conversion.run import convert_plan
 from s2ct_convert.names import UnitName
@@ -26,7 +27,7 @@ def store(request, tmp_path, rng) -> Path:
         source = write_tfrecord(tmp_path / str(i), [random_group(rng, 7 + i, 3)])
         files.append(SourceFile(Source(unit, 1, source), source.stat().st_size, source.stat().st_mtime_ns))
     options = store_options(path, None, None, False)
-    convert_plan(Plan(path, options, tuple(files), (), (), plan_hash(options, files)), command="")
+    convert_plan(Plan(path, options, tuple(files), (), (), plan_hash(options, files, NO_DEMANDS)), command="")
     return path
 
 

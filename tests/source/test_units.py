@@ -179,7 +179,7 @@ class TestShards:
         other = dataclasses.replace(file.source, more=file.source.more[::-1])
         from s2ct_convert.conversion.plan import plan_hash
 
-        assert plan_hash(plan.options, [dataclasses.replace(file, source=other)]) != plan.hash
+        assert plan_hash(plan.options, [dataclasses.replace(file, source=other)], plan.demands) != plan.hash
 
 
 def test_what_is_refused_of_a_unit_that_is_not_asked_for_is_not_told(tmp_path, records):
