@@ -3,16 +3,20 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint sample clean
+.PHONY: demo test test-all compiled lint sample clean
 
 demo: $(VENV)/.installed
 	$(BIN)/s2ct demo
 
-test: $(VENV)/.installed-dev lint
+test: $(VENV)/.installed-dev lint compiled
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-all: $(VENV)/.installed-dev lint
+test-all: $(VENV)/.installed-dev lint compiled
 	$(BIN)/python -m pytest -n 2
+
+# Tests start hundreds of processes; none of them has to compile the package first, whatever PYTHONDONTWRITEBYTECODE says.
+compiled: $(VENV)/.installed-dev
+	$(BIN)/python -m compileall -q s2ct_convert
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
