@@ -10,11 +10,14 @@ import click
 from . import options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..verify.findings import Finding
     from ..verify.store import StoreReport
 
 
 _ANEW = "convert what is named again, to another place or with s2ct convert --overwrite"
+_UNFINISHED = "run the command that made it again; it goes on where it stopped"
 # Nothing is known of the rest of the store: it may all be well.
 _UNOPENED = "restore the file that is named from a copy, or convert again to another place"
 
@@ -80,7 +83,9 @@ def store(
         )
     findings, compared = list(report.findings), None
     if against and report.units:
-        compared, differences = _compare(path, against, unit, jobs or options.available_cores(), quiet)
+        compared, differences = _compare(
+            path, against, unit, jobs or options.available_cores(), quiet, report.remarks.append
+        )
         findings += differences
     if json_:
         print_json(
@@ -106,12 +111,17 @@ def store(
         raise Difference(
             f"{plural(len(findings), 'difference')} found",
             where=str(path),
-            todo=_ANEW if report.opened else _UNOPENED,
+            todo=_UNFINISHED if report.unfinished else _ANEW if report.opened else _UNOPENED,
         )
 
 
 def _compare(
-    path: Path, against: tuple[Path, ...], unit: str | None, jobs: int, quiet: bool
+    path: Path,
+    against: tuple[Path, ...],
+    unit: str | None,
+    jobs: int,
+    quiet: bool,
+    on_remark: Callable[[str], None],
 ) -> tuple[int, list[Finding]]:
     """Number of examples that were compared, and differences."""
     from ..durable import size_of
@@ -124,7 +134,7 @@ def _compare(
         open_to_verify(path) as opened,
         file_progress("comparing", total, quiet=quiet) as progress,
     ):
-        comparisons = verify_against(opened, against, progress.advance, jobs=jobs, unit=unit)
+        comparisons = verify_against(opened, against, progress.advance, jobs=jobs, unit=unit, on_remark=on_remark)
     return sum(one.examples for one in comparisons), [line for one in comparisons for line in one.differences]
 
 

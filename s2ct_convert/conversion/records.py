@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
+from isal import isal_zlib
 
 from ..source.notes import Note
 from ..source.stream import PIECE_BYTES
@@ -31,11 +31,14 @@ class Options:
 
 @dataclass(frozen=True)
 class UnitFile:
-    """One file of a finished unit: its path in the unit, its size, the CRC-32C of its bytes in hex."""
+    """One file of a finished unit: its path in the unit, its size, the CRC-32 of its bytes in hex.
+
+    Not CRC-32C: chunks of Zarr end in their own, which makes that of the whole file the same for all of them.
+    """
 
     name: str
     bytes: int
-    crc32c: str
+    crc32: str
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class UnitRecord:
     Times are days since 1970-01-01. ``plan`` is the hash of the plan it was made by, ``peak_memory`` the most bytes of
     memory that the process which made it ever had (with one job it has made others before). ``unpacker`` is "python" or
     a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord. ``content_bytes`` and ``content_crc32`` are
-    of the TFRecord inside the archive, by its header; None for a bare TFRecord. Labels are ``label_side`` x
-    ``label_side`` per image; ``name_counts`` is what the number in the name counts (:meth:`.SourceTable.counts`).
+    of the TFRecord inside the archive, by its header; None for a bare TFRecord. ``source_path`` is where it was.
+    Labels are ``label_side`` x ``label_side`` per image; ``name_counts`` is what the number in the name counts.
     """
 
     unit: str
@@ -78,6 +81,7 @@ class UnitRecord:
     unpacker: str | None = None
     content_bytes: int | None = None
     content_crc32: int | None = None
+    source_path: str | None = None
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> UnitRecord:
@@ -117,7 +121,7 @@ def _checksum(path: Path, name: str) -> UnitFile:
     crc, size = 0, 0
     with open(path, "rb") as file:
         while piece := file.read(PIECE_BYTES):
-            crc, size = google_crc32c.extend(crc, piece), size + len(piece)
+            crc, size = isal_zlib.crc32(piece, crc), size + len(piece)
     return UnitFile(name, size, f"{crc:08x}")
 
 

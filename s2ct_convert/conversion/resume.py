@@ -7,6 +7,7 @@ only where there is something of the same size to compare it with.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -99,7 +100,14 @@ def kin(record: UnitRecord, candidate: Candidate) -> Kin:
         return Kin.SAME
     if _is_equal(record, candidate):
         return Kin.SAME if named else Kin.EQUAL
-    return Kin.CHANGED if named else Kin.OTHER
+    return Kin.CHANGED if named and _in_same_place(record, candidate) else Kin.OTHER
+
+
+def _in_same_place(record: UnitRecord, candidate: Candidate) -> bool:
+    """Whether a source lies where that of a unit lay; a file of the same name in another folder is another source."""
+    if record.source_path is None or candidate.path is None:
+        return True
+    return record.source_path == os.path.abspath(candidate.path)  # noqa: PTH100
 
 
 def _of_same_time(record: UnitRecord, candidate: Candidate) -> bool:
@@ -121,19 +129,19 @@ def _is_equal(record: UnitRecord, candidate: Candidate) -> bool:
 
 
 def _content_of(record: UnitRecord, candidate: Candidate, size: int | None) -> Content | None:
-    """Content that a unit was made of. A bare TFRecord is read again, if it still lies beside the candidate."""
+    """Content that a unit was made of. A bare TFRecord is read again, if it still lies where it was."""
     if record.content_bytes is not None and record.content_crc32 is not None:
         return Content(record.content_bytes, record.content_crc32)
     if record.source_member is not None or candidate.path is None:
         return None
-    beside = candidate.path.with_name(record.source_file)
-    if beside == candidate.path or (candidate.content and candidate.content.bytes != size):
+    there = Path(record.source_path) if record.source_path else candidate.path.with_name(record.source_file)
+    if there == candidate.path or (candidate.content and candidate.content.bytes != size):
         return None
     try:
-        status = beside.stat()
+        status = there.stat()
         if (status.st_size, status.st_mtime_ns) != (record.source_bytes, record.source_mtime_ns):
             return None
-        return crc32_of(beside)
+        return crc32_of(there)
     except FileNotFoundError:
         return None
 
@@ -153,7 +161,7 @@ def duplicate(record: UnitRecord, where: str) -> DuplicateUnit:
     return DuplicateUnit(
         f"the store has {record.unit} from another source",
         where=where,
-        found=f"{record.unit} was made of {told(record)}",
+        found=f"{record.unit} was made of {record.source_path or told(record)}",
         todo=f"leave this source out; or replace the unit by it: --overwrite-unit {record.unit}",
     )
 

@@ -9,9 +9,9 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from ..errors import DuplicateUnit, NotAsDescribed, WrongUsage
+from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName, printable
-from ..source.find import Source, Unusable
+from ..source.find import Unusable
 from ..source.unpackers import find_unpacker
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
@@ -24,7 +24,7 @@ from .estimate import PEAK_BYTES, share
 from .events import Note, OnEvent, Started, UnitFailed
 from .ledger import Ledger
 from .plan import Plan, make_plan
-from .records import Options, UnitRecord
+from .records import Options
 from .resume import Candidate, check_overwrites, judge, refusal
 from .summary import Summary, UnitsFailed
 from .tally import End, Tally
@@ -198,7 +198,7 @@ def convert_plan(
             end = tally.end(container, ledger, command)
     summary = tally.summary(plan.store, plan.options, end, time.monotonic() - began)
     if summary.failures:
-        raise UnitsFailed(summary, again=_again(summary, plan, cluster))
+        raise UnitsFailed(summary, again=_again(summary, plan, sorted(overwrites), cluster))
     return summary
 
 
@@ -208,12 +208,13 @@ def _unusable(unusable: Unusable) -> UnitFailed:
     return UnitFailed(str(unusable.unit or path.name), str(path), error.exit_code, str(error), refused=refused)
 
 
-def _again(summary: Summary, plan: Plan, cluster: Cluster | None) -> str:
+def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: Cluster | None) -> str:
     """What to do about what failed or was refused."""
     sources = [failure.source for failure in summary.failures if not failure.refused]
     if not sources:
-        return "leave out what was refused, or see above how to replace a unit; the rest is done"
-    flags = plan.options.flags() + plan.demands.flags() + (cluster.flags() if cluster else "")
+        return "leave out what was refused; --overwrite-unit SPLIT/TILE replaces a unit. The rest is done"
+    flags = plan.options.flags() + plan.demands.flags() + "".join(f" --overwrite-unit {one}" for one in overwrites)
+    flags += cluster.flags() if cluster else ""
     return f"s2ct convert {shlex.join([*sources, str(plan.store)])}{flags}"
 
 
@@ -230,21 +231,12 @@ def sort_out(
         if verdict.refused:
             tally(refusal(source.unit, source.path, verdict.refused))
         elif verdict.done:
-            _take_done(plan.demands, source, verdict.done, tally)
+            plan.demands.refuse(verdict.done.notes, source.where)  # it was made without --strict
+            tally.skipped.append(verdict.done)
         else:
             task = UnitTask(plan.store, plan.options, source, 1, plan.hash, unpacker, replaces=verdict.replaces)
             tasks.append(dataclasses.replace(task, demands=plan.demands))
     return tasks
-
-
-def _take_done(demands: Demands, source: Source, record: UnitRecord, tally: Tally) -> None:
-    """Count a unit that is done, or refuse it for its notes: it was made without ``--strict``."""
-    try:
-        demands.refuse(record.notes, source.where)
-    except NotAsDescribed as error:
-        tally(UnitFailed(str(source.unit), str(source.path), error.exit_code, str(error)))
-    else:
-        tally.skipped.append(record)
 
 
 def begin(container: Container, ledger: Ledger, options: Options, units: list[UnitName], command: str) -> None:

@@ -49,5 +49,5 @@ def unit_attributes(source: Source, md5: str | None, size: int, table: SourceTab
     if table.until is not None:
         attributes["dates_until"] = table.until.isoformat()
     if table.notes:
-        attributes["notes"] = "\n".join(f"{note.kind}: {note} ({note.first})" for note in table.notes)
+        attributes["notes"] = "\n".join(note.line() for note in table.notes)
     return attributes

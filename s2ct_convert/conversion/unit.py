@@ -10,6 +10,7 @@ A lease tells others that the unit is being made. Once it is held, a process loo
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -153,7 +154,13 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
         seconds = time.monotonic() - began
         record = _record(task, md5, size, mtime_ns, table, content, files, seconds)
         packed, crc32 = inside or (None, None)
-        record = dataclasses.replace(record, unpacker=examples.unpacker, content_bytes=packed, content_crc32=crc32)
+        record = dataclasses.replace(
+            record,
+            unpacker=examples.unpacker,
+            content_bytes=packed,
+            content_crc32=crc32,
+            source_path=os.path.abspath(source.path),  # noqa: PTH100  # resolve() would follow links
+        )
         ledger.write(record)
         return record
     finally:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import StoreDamaged
-from ..missing import NO_DAY
+from ..missing import NO_DAY, NO_LABEL
 from ..store.digest import Table
-from ..store.layout import LABELS
+from ..store.layout import LABELS, NO_LABEL_NAME
 
 
 def sample_dtype(splits: tuple[str, ...], tiles: tuple[str, ...]) -> np.dtype[np.void]:
@@ -111,7 +111,9 @@ class Samples:
             # NaT is neither before nor after anything.
             keep &= (rows["time_first"] <= last) & (rows["time_last"] >= first)
         if label is not None:
-            keep &= rows["label_count"][:, classes(label)].any(axis=1)
+            wanted = classes(label)
+            if all(0 <= one < len(LABELS) for one in wanted):  # of others the index has no counts
+                keep &= rows["label_count"][:, wanted].any(axis=1)
         return Samples(rows[keep], self.splits, self.tiles)
 
 
@@ -161,12 +163,15 @@ def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:
 
 
 def classes(label: Labels) -> list[int]:
-    """Numbers of the classes with these names or numbers."""
+    """Numbers of the classes with these names or numbers: any number that a label can be, ``no_label`` for -1."""
+    named = {NO_LABEL_NAME: NO_LABEL} | {name: number for number, name in enumerate(LABELS)}
     out = []
     for one in _list(label):
-        if one not in LABELS and one not in range(len(LABELS)):
-            raise KeyError(f"there is no class {one!r}; there are {', '.join(LABELS)} (0 to {len(LABELS) - 1})")
-        out.append(LABELS.index(one) if isinstance(one, str) else int(one))
+        if one not in named and one not in range(-128, 128):
+            raise KeyError(
+                f"there is no class {one!r}; there are {', '.join(LABELS)} (0 to 5), and {NO_LABEL_NAME} (-1)"
+            )
+        out.append(named[one] if isinstance(one, str) else int(one))
     return out
 
 

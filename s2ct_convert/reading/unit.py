@@ -210,7 +210,7 @@ class Unit:
             raise KeyError(f"{self.name} has no sample with localid {localid}")
         if end - i > 1:
             raise KeyError(
-                f"{self.name} has {end - i} samples with localid {localid}, which have none in the source; "
+                f"{self.name} has {end - i} samples with localid {localid}: those without a localid have it; "
                 f"iterate over store.select(localid={localid}), or take rows of unit.row_start"
             )
         return slice(int(self.row_start[i]), int(self.row_start[i + 1]))

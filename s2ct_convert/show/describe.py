@@ -93,7 +93,15 @@ def _unit(unit: Unit, counts: Document) -> Document:
         "source_file": str(unit.attributes["source_file"]),
         "source_md5": str(unit.attributes["source_md5"]) or None,
         "date_encoding": str(unit.attributes["date_encoding"]) or None,
+        **_number_in_name(unit),
+        "notes": str(unit.attributes.get("notes", "")).splitlines(),
     }
+
+
+def _number_in_name(unit: Unit) -> Document:
+    if "name_count" not in unit.attributes:
+        return {"name_count": None, "name_counts": ""}
+    return {"name_count": int(unit.attributes["name_count"]), "name_counts": str(unit.attributes["name_counts"])}
 
 
 def _by_unit(rows: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
@@ -146,12 +154,13 @@ def _unfinished(path: Path, ledger: Ledger) -> Document:
 
 _RECORDED = (
     *("samples", "observations", "time_first", "time_last", "label_count", "digest"),
-    *("source_file", "source_md5", "date_encoding"),
+    *("source_file", "source_md5", "date_encoding", "name_count", "name_counts"),
 )
 
 
 def _recorded(unit: UnitName, record: UnitRecord) -> Document:
-    return {"split": unit.split, "tile": unit.tile, **{name: getattr(record, name) for name in _RECORDED}}
+    told = {name: getattr(record, name) for name in _RECORDED}
+    return {"split": unit.split, "tile": unit.tile, **told, "notes": [note.line() for note in record.notes]}
 
 
 def _totals(units: list[Document]) -> Document:

@@ -103,6 +103,11 @@ def _print_store(document: Document) -> None:
             ),
             left=4,
         )
+        notes = [f"{unit['split']}/{unit['tile']}: {note}" for unit in document["units"] for note in unit["notes"]]
+        if notes:
+            print()
+        for note in notes:
+            print(f"note  {note}")
 
 
 def _print_archive(document: Document) -> None:

@@ -23,7 +23,7 @@ from google.protobuf.message import DecodeError
 from ..errors import ExampleError
 from ..missing import NO_LOCALID
 from .tfrecord import Record
-from .wire import locate, pack_floats, unpack_floats
+from .wire import has_repeats, locate, pack_floats, unpack_floats
 
 BANDS, HEIGHT, WIDTH = 4, 42, 42
 OBS_BYTES = BANDS * HEIGHT * WIDTH * 2  # 14,112 bytes of uint16 a timestamp
@@ -225,7 +225,8 @@ def _parse(payload: bytes) -> tuple[dict[str, Any], list[Kept], str]:
             name in KNOWN and feature.WhichOneof("kind") is not None
         ):  # TensorFlow takes a feature without kind as missing
             refusal = refusal or f"feature {name!r} is not one value in a {usual}_list"
-    if _has_more(example, payload) or any("\0" in name for name in example.features.feature):
+    more = _has_more(example, payload) or has_repeats(payload)
+    if more or any("\0" in name for name in example.features.feature):
         kept.append(Kept("", Kind.RECORD, payload))
     return values, kept, refusal
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..published import ABSENT, ELSEWHERE, HERE, PublishedFeature, make_keys
 from .example import Kept
 
-SPOOL_BYTES = 16 << 20  # of one feature, held in memory
+SPOOL_BYTES = 1 << 20  # of one feature, held in memory; there may be hundreds
 
 
 class _Values:

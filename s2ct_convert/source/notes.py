@@ -14,8 +14,8 @@ _TEXTS = {
     "number_counts_observations": ("the number in the name counts images, not examples",) * 2,
     "number_counts_nothing": ("the number in the name is not that of examples, samples or images",) * 2,
     "dates_unknown": (
-        "{n} date is in no known form: its value is in `date`, its `time` is missing",
-        "{n} dates are in no known form: their values are in `date`, their `time` is missing",
+        "{n} date is in no form that s2ct knows: its value is in `date`, its `time` is missing",
+        "{n} dates are in no one form that s2ct knows: their values are in `date`, their `time` is missing",
     ),
     "dates_position": (
         "{n} date is the position of its image, not a day: its `time` is missing",
@@ -77,8 +77,10 @@ _TEXTS = {
         "{n} examples have features that the description does not name: they are kept in `published`",
     ),
     "records_unknown": (
-        "{n} record is no tf.train.Example, or holds more than features: it is kept in `published/record`",
-        "{n} records are no tf.train.Example, or hold more than features: they are kept in `published/record`",
+        "{n} record is no tf.train.Example, or holds more than one value of each feature: it is kept whole in "
+        "`published/record`",
+        "{n} records are no tf.train.Example, or hold more than one value of each feature: they are kept whole in "
+        "`published/record`",
     ),
     "records_empty": ("{n} record has no features", "{n} records have no features"),
 }
@@ -101,6 +103,10 @@ class Note:
     kind: str
     count: int
     first: str
+
+    def line(self) -> str:
+        """As the attribute ``notes`` of a unit has it."""
+        return f"{self.kind}: {self} ({self.first})"
 
     def __str__(self) -> str:
         one, many = _TEXTS[self.kind]

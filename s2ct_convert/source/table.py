@@ -131,11 +131,12 @@ class TableBuilder:
         place = f"example {example.number}"
         if any(one.kind is Kind.RECORD for one in example.kept):
             self._notes.add("records_unknown", place)
-            return
+            if all(name in kept for name in KNOWN):
+                return
         if len(kept) == len(KNOWN) and all(name in KNOWN and one.data is None for name, one in kept.items()):
             self._notes.add("records_empty", place)
             return
-        if unknown := sorted(kept.keys() - set(KNOWN)):
+        if unknown := sorted({one.name for one in example.kept if one.kind is not Kind.RECORD} - set(KNOWN)):
             names = ", ".join(name if name and name.isprintable() else repr(name) for name in unknown)
             self._notes.add("features_unknown", f"{place}: {names[:200]}")
         if LOCALID in kept:
@@ -237,10 +238,17 @@ class _Notes:
 
     def add(self, kind: str, first: str, count: int = 1) -> None:
         self._count[kind] += count
-        self._first.setdefault(kind, first)
+        if kind not in self._first or _example_in(first) < _example_in(self._first[kind]):
+            self._first[kind] = first
 
     def all(self) -> tuple[Note, ...]:
         return tuple(Note(kind, count, self._first[kind]) for kind, count in sorted(self._count.items()))
+
+
+def _example_in(place: str) -> int:
+    """The number in ``example 3: ...``; 0 where a place is no example."""
+    words = place.replace(":", " ").split()
+    return int(words[1]) if words[:1] == ["example"] else 0
 
 
 class _Places:

@@ -8,6 +8,8 @@ Source: https://protobuf.dev/programming-guides/encoding and TensorFlow's ``core
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 _FIELD_1, _FIELD_2, _FIELD_3 = 0x0A, 0x12, 0x1A  # tags of length-delimited fields
 _BYTES = (_FIELD_2, _FIELD_1, _FIELD_1)  # Feature entry value, bytes_list, value
 _INT64 = (_FIELD_2, _FIELD_3, _FIELD_1)  # Feature entry value, int64_list, packed value
@@ -102,3 +104,44 @@ def unpack_floats(message: bytes, n: int) -> bytes:
         return b""
     _, at = _varint(message, 1)
     return message[at : at + 4 * n]
+
+
+def has_repeats(data: bytes) -> bool:
+    """Whether a serialized tf.train.Example says something twice, of which a parser keeps the last.
+
+    That is: two Features messages, two features of one name, two keys, values or lists of one feature.
+    """
+    try:
+        tops = [(low, high) for number, low, high in _fields(data, 0, len(data)) if number == 1]
+        names: set[bytes] = set()
+        entries = [one for top in tops for one in _fields(data, *top) if one[0] == 1]
+        for _, low, high in entries:
+            parts = list(_fields(data, low, high))
+            keys = [data[a:b] for number, a, b in parts if number == 1]
+            values = [(a, b) for number, a, b in parts if number == 2]
+            lists = [one for value in values for one in _fields(data, *value)]
+            if max(len(keys), len(values), len(lists)) > 1 or not names.isdisjoint(keys):
+                return True
+            names.update(keys)
+    except (_Unusual, IndexError):
+        return False  # protobuf has read it: these bytes are not of a form that says anything here
+    return len(tops) > 1
+
+
+def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number and span of each field of a message; the span is empty for numbers."""
+    while at < end:
+        tag, at = _varint(data, at)
+        match tag & 7:
+            case 0:
+                _, at = _varint(data, at)
+                yield tag >> 3, at, at
+            case 1 | 5:
+                at += 8 if tag & 7 == 1 else 4
+                yield tag >> 3, at, at
+            case 2:
+                length, at = _varint(data, at)
+                yield tag >> 3, at, at + length
+                at += length
+            case _:
+                raise _Unusual

@@ -28,6 +28,7 @@ OBS_BYTES = 4 * 42 * 42 * 2
 BANDS = ("B2", "B3", "B4", "B8")
 # Central wavelengths of Sentinel-2A in nm: Sentinel-2 MSI technical guide, spectral resolution, ESA.
 WAVELENGTHS_NM = (492.4, 559.8, 664.6, 832.8)
+NO_LABEL_NAME = "no_label"
 LABELS = ("clear", "opaque_cloud", "thin_cloud", "haze", "cloud_shadow", "snow")
 
 STATE_INCOMPLETE = "incomplete"
@@ -76,7 +77,7 @@ IMAGE = ArraySpec(
 )
 _LABEL_FLAGS = {
     "flag_values": np.arange(NO_LABEL, len(LABELS), dtype="int8"),
-    "flag_meanings": " ".join(("no_label", *LABELS)),
+    "flag_meanings": " ".join((NO_LABEL_NAME, *LABELS)),
 }
 _DATE = ArraySpec(
     "date",

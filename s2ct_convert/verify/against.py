@@ -48,6 +48,7 @@ def verify_against(
     *,
     jobs: int = 1,
     unit: str | None = None,
+    on_remark: Callable[[str], None] = lambda text: None,
 ) -> list[Comparison]:
     """Compare every unit that has a source here with it.
 
@@ -62,6 +63,9 @@ def verify_against(
         Sources read at once.
     unit : str, optional
         Unit of the one source whose name says nothing, such as ``train/50SMG``.
+    on_remark : callable, optional
+        Called with each source that is not compared, in words: a second source of a unit, or one of a unit that a
+        partial store lacks.
 
     Raises
     ------
@@ -72,14 +76,22 @@ def verify_against(
     """
     store = store.to_verify()
     found = find_sources(sources, unit=UnitName.from_user(unit) if unit else None)
+    lacking = str(store.attributes.get("missing_units", "")).split()
     for unusable in found.unusable:
-        raise unusable.error
+        if unusable.also_of is None and str(unusable.unit) not in lacking:
+            raise unusable.error
+        on_remark(f"not compared: {str(unusable.error).splitlines()[0]}")
+    compared = []
     for source in found.sources:
-        if str(source.unit) not in store.units:
+        if str(source.unit) in store.units:
+            compared.append(source)
+        elif str(source.unit) in lacking:
+            on_remark(f"not compared: {source.path}: the store has no unit {source.unit}")
+        else:
             raise WrongUsage(f"the store has no unit {source.unit}", where=str(source.path))
     with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
         try:
-            return list(pool.map(lambda source: _guarded(store[str(source.unit)], source, on_bytes), found.sources))
+            return list(pool.map(lambda source: _guarded(store[str(source.unit)], source, on_bytes), compared))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

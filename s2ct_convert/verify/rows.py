@@ -45,8 +45,8 @@ class Rows:
     def disorder(self, unit: Unit) -> list[Finding]:
         """What is wrong with the order of samples and of the observations in them."""
         out, name = [], str(unit.name)
-        steps = np.diff(unit.localid)
-        if ((steps < 0) | ((steps == 0) & (unit.localid[1:] != NO_LOCALID))).any():
+        before, after = unit.localid[:-1], unit.localid[1:]  # their difference may be more than an int64 holds
+        if ((after < before) | ((after == before) & (after != NO_LOCALID))).any():
             out.append(Finding("localid is not ascending", name))
         in_order = np.lexsort((self.position, self.example, unit.time, unit.time == NO_DAY, self.owner))
         if (wrong := np.flatnonzero(in_order != np.arange(len(unit.time)))).size:

@@ -62,6 +62,8 @@ class StoreReport:
         Empty if nothing is wrong.
     remarks : list of str
         What a user should know that is not wrong: a partial store, and what it lacks.
+    unfinished : bool
+        Whether the conversion of the store has not finished. Nothing else was looked at then.
     opened : bool
         Whether the store and its units could be opened. If not, nothing else was looked at.
     """
@@ -75,10 +77,18 @@ class StoreReport:
     remarks: list[str] = field(default_factory=list)
     opened: bool = False
 
+    unfinished: bool = False
+
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.findings
+
+    def not_finished(self) -> StoreReport:
+        """The report of a store whose conversion has not finished: that, and nothing else."""
+        self.unfinished = True
+        self.findings.append(Finding("the conversion of this store has not finished", file=str(self.path)))
+        return self
 
 
 def verify_store(
@@ -114,8 +124,7 @@ def verify_store(
     report = StoreReport(check_readable(path))
     if not path.exists():
         if beside(path, ".s2ct").exists():
-            report.findings.append(Finding("the conversion of this store has not finished", file=str(path)))
-            return report
+            return report.not_finished()
         raise NotAStore("there is no such store", where=str(path), todo="check the path")
     try:
         store = open_to_verify(path)
@@ -126,7 +135,7 @@ def verify_store(
         if store.lacks:
             report.remarks.append(f"the store is partial: {store.lacks}")
         if not store.finished:
-            report.findings.append(Finding("the conversion of this store has not finished", file=str(path)))
+            return report.not_finished()
         try:
             units = list(store.units.values())
             report.units, report.samples = len(units), sum(len(unit.localid) for unit in units)

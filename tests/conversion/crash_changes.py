@@ -4,8 +4,8 @@ Run as a program, as ``crash_driver.py`` is, whose steps these are:
 
     crash_changes.py SUFFIX LINKED|WHOLE CHANGED|REVERTED|OVERWRITE STRIDE WORK OLD NEW OTHER
 
-The store was made of OLD and OTHER. With CHANGED the file OLD was replaced by NEW (the same name in another folder)
-and the same command is run; with REVERTED the file OLD comes back after the death; with OVERWRITE all is made anew by
+The store was made of OLD and OTHER. With CHANGED the file OLD was replaced by NEW, under the name it had, and the same
+command is run; with REVERTED the file OLD comes back after the death; with OVERWRITE all is made anew by
 ``--overwrite`` and another codec.
 Prints how many steps there were, or what was wrong and at which step.
 """
@@ -48,7 +48,12 @@ def main() -> None:
 
     def convert(to: Path, sources: list[str] = sources, *, overwrite: bool = False, codec: str | None = None) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
-        s2ct_convert.convert(sources, to, linked=linked, overwrite=overwrite, codec=codec, command="s2ct convert in x")
+        here = work / "in" / Path(old).name  # where OLD and NEW take turns
+        here.parent.mkdir(exist_ok=True)
+        shutil.copy2(sources[0], here)
+        s2ct_convert.convert(
+            [here, sources[1]], to, linked=linked, overwrite=overwrite, codec=codec, command="s2ct convert in x"
+        )
 
     codec = OTHER_CODEC[suffix] if overwrite else None
     assert in_child(lambda: convert(before, [old, other])) == 0

@@ -53,7 +53,7 @@ def test_a_second_source_is_refused_and_the_rest_goes_on(two, other, store):
     summary = refused(lambda: s2ct_convert.convert([two[1], other], store))
     (failure,) = summary.failures
     assert (failure.unit, failure.source, failure.exit_code, failure.refused) == (UNIT, str(two[1]), 5, True)
-    for word in ("train_50SMG_2.7z", "was made of train_50SMG_1.7z", f"--overwrite-unit {UNIT}"):
+    for word in ("train_50SMG_2.7z", "was made of ", "train_50SMG_1.7z", f"--overwrite-unit {UNIT}"):
         assert word in failure.message
     assert [record.unit for record in summary.converted] == ["val/50SMG"]
     root = plain.attributes(store)
@@ -134,13 +134,25 @@ def test_a_copy_of_a_bare_file_that_is_gone_cannot_be_compared_and_is_refused(tm
 
 def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_note(two, store, tmp_path, rng):
     s2ct_convert.convert(two[0], store)
-    changed, events = tmp_path / "new" / two[0].name, []
-    changed.parent.mkdir()
+    changed, events = two[0], []
+    changed.unlink()
     write_archive(changed, {two[0].stem: tfrecord_bytes([random_group(rng, 8, 1)])})
     summary = s2ct_convert.convert(changed, store, on_event=events.append)
     assert [record.unit for record in summary.converted] == [UNIT]
     (note,) = (event for event in events if isinstance(event, Note))
     assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made: it is converted anew"
+
+
+def test_a_file_of_the_same_name_in_another_folder_is_another_source(two, store, tmp_path, rng):
+    right = s2ct_convert.convert(two[0], store).digest
+    elsewhere = tmp_path / "elsewhere" / two[0].name
+    write_archive(elsewhere, {two[0].stem: tfrecord_bytes([random_group(rng, 8, 1)])})
+    summary = refused(lambda: s2ct_convert.convert(elsewhere, store))
+    assert (summary.state, summary.digest) == ("partial", right)
+    moved = tmp_path / "moved" / two[0].name
+    moved.parent.mkdir()
+    two[0].rename(moved)
+    assert s2ct_convert.convert(moved, store).digest == right, "the same bytes are the same source wherever they lie"
 
 
 class TestBatch:

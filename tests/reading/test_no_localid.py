@@ -22,7 +22,7 @@ def unit(tmp_path, rng, suffix):
 
 def test_no_sample_is_given_for_a_localid_that_several_have(unit):
     store, _ = unit
-    with pytest.raises(KeyError, match="2 samples with localid -1, which have none in the source"):
+    with pytest.raises(KeyError, match="2 samples with localid -1: those without a localid have it"):
         store.units["train/50SMG"].sample(-1)
     assert len(store.units["train/50SMG"].sample(7).time) == 4
 

@@ -77,7 +77,7 @@ def test_labels_by_name_and_by_number(store):
         ({"tile": "50SMH"}, "no tile '50SMH'; there are 49RGN, 50SMG"),
         ({"split": "test"}, "no split 'test'; there are train, val"),
         ({"label": "cloud"}, "no class 'cloud'; there are clear, opaque_cloud"),
-        ({"label": 6}, r"no class 6; .*\(0 to 5\)"),
+        ({"label": 200}, r"no class 200; .*\(0 to 5\)"),
     ],
 )
 def test_what_is_not_there_is_a_key_error_with_what_there_is(store, asked, told):

@@ -1,0 +1,68 @@
+"""Records that say something twice: a parser keeps the last value, the store keeps the record."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from makers import example_bytes, feature_bytes, random_group, record_bytes
+
+import s2ct_convert
+from s2ct_convert.source.example import Kind, decode_example
+from s2ct_convert.source.tfrecord import Record
+from s2ct_convert.source.wire import has_repeats
+
+BYTES, INT64 = bytes.fromhex("0a030a0178"), bytes.fromhex("1a030a0105")
+
+
+def plain(rng) -> bytes:
+    return example_bytes(random_group(rng, 3, 2))
+
+
+REPEATS = {
+    "a feature of one name": lambda rng: plain(rng) + feature_bytes("localid", INT64),
+    "two lists in one feature": lambda rng: plain(rng) + feature_bytes("other", INT64 + BYTES),
+    "two examples, one after the other": lambda rng: plain(rng) + plain(rng),
+}
+
+
+@pytest.mark.parametrize("case", REPEATS)
+def test_the_whole_record_is_kept_and_noted(tmp_path, rng, case):
+    payload = REPEATS[case](rng)
+    assert has_repeats(payload)
+    kept = decode_example(Record(0, 0, payload)).kept
+    assert [one.data for one in kept if one.kind is Kind.RECORD] == [payload]
+    source = tmp_path / "train_50SMG_1"
+    source.write_bytes(record_bytes(payload))
+    summary = s2ct_convert.convert(source, tmp_path / "x.zarr")
+    assert "records_unknown" in [note.kind for note in summary.converted[0].notes]
+    with s2ct_convert.open_store(tmp_path / "x.zarr") as store:
+        (back,) = s2ct_convert.export_tfrecord(store, tmp_path / "back")
+    assert back.path.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x0a\x00", b"\xff\xff", BYTES])
+def test_what_says_nothing_twice_has_no_repeats(rng, payload):
+    assert not has_repeats(payload)
+    assert not has_repeats(plain(rng))
+
+
+def test_it_shows_in_the_notes_of_info(run_info, tmp_path, rng):
+    source = tmp_path / "train_50SMG_1"
+    source.write_bytes(record_bytes(REPEATS["a feature of one name"](rng)))
+    s2ct_convert.convert(source, tmp_path / "x.h5")
+    (unit,) = json.loads(run_info(tmp_path / "x.h5"))["units"]
+    assert unit["notes"][0].startswith("records_unknown: 1 record")
+    assert (unit["name_count"], unit["name_counts"]) == (1, "examples")
+
+
+@pytest.fixture
+def run_info():
+    import subprocess
+    import sys
+
+    def run(store) -> str:
+        command = [sys.executable, "-m", "s2ct_convert", "info", "--json", str(store)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    return run
