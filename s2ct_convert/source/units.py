@@ -146,5 +146,6 @@ def _joined(unit: UnitName, size: int, shards: Iterable[tuple[SourceName, Candid
     known = [count for count in counts if count is not None]
     total = None if not known else known[0] if len(set(counts)) == 1 else sum(known)
     if size > 1:
-        found.notes.append(f"{first.where}: joined with {size - 1} more shards to {unit}")
+        more = f"{size - 1} more shard{'' if size == 2 else 's'}"
+        found.notes.append(f"{first.where}: joined with {more} to {unit}")
     return [Source(unit, total, first.path, first.member, tuple(candidate.part for _, candidate in ordered[1:]))]
