@@ -95,7 +95,8 @@ def make_plan(
             "there is nothing to convert" + (" of what was asked for" if found.sources else ""),
             where=", ".join(map(str, paths)),
             expected=str(wanted),
-            found=", ".join(str(source.unit) for source in found.sources) or "no archive, no TFRecord",
+            found=", ".join(str(source.unit) for source in found.sources)
+            or "\n            ".join(found.notes or ["no archive, no TFRecord"]),
         )
     wanted.check([s.unit for s in found.sources] + [u.unit for u in found.unusable if u.unit])
     for path in paths:

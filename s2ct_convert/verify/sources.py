@@ -93,7 +93,11 @@ def verify_sources(
     chosen = find_unpacker(unpacker)
     found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
     if not found.sources and not found.unusable:
-        raise WrongUsage("there is no archive and no TFRecord here", where=", ".join(map(str, paths)))
+        raise WrongUsage(
+            "there is no archive and no TFRecord here",
+            where=", ".join(map(str, paths)),
+            found="\n            ".join(found.notes),
+        )
     if on_total:
         on_total(sum(source.size() for source in found.sources))
 
