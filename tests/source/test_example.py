@@ -171,10 +171,9 @@ class TestMerging:
 
     def test_examples_one_after_another_merge(self, rng):
         group = random_group(rng, 5, 2)
-        got = decode(
-            example_bytes(group) + example(("localid", int64_list(6))) + example(("dates", bytes_list(bytes(16))))
-        )
-        assert (got.kept, got.localid) == ((), 6)
+        payload = example_bytes(group) + example(("localid", int64_list(6))) + example(("dates", bytes_list(bytes(16))))
+        got = decode(payload)
+        assert (kept(payload), got.localid) == ({"": (Kind.RECORD, payload)}, 6)  # what it said before is in the record
         assert got.dates.tolist() == [0, 0]
         assert np.array_equal(got.image, group.image)
 

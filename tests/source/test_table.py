@@ -92,14 +92,14 @@ NOTES: dict[str, list[tuple[list[Group | bytes], int, str]]] = {
     ],
     "labels_missing": [
         ([PLAIN, group(1, labels=None)], 1, "example 1"),
-        ([PLAIN, group(1, labels=np.empty(0, np.int8)), group(2, labels=None)], 2, "example 2"),
+        ([PLAIN, group(1, labels=np.empty(0, np.int8)), group(2, labels=None)], 2, "example 1"),
     ],
     "labels_other_form": [
         ([PLAIN, group(1, labels=np.zeros(3, np.int8))], 1, "example 1: 3 for 2 images"),
         (
             [PLAIN, group(1), group(2, labels=np.zeros(72, np.int8)), with_feature("labels", int64_list(1, 2))],
             2,
-            "example 3",
+            "example 2",
         ),
     ],
     "labels_other_size": [
