@@ -96,7 +96,7 @@ def make_plan(
             where=", ".join(map(str, paths)),
             expected=str(wanted),
             found=", ".join(str(source.unit) for source in found.sources)
-            or "\n            ".join(found.notes or ["no archive, no TFRecord"]),
+            or "\n            ".join(["no archive, no TFRecord", *found.notes]),
         )
     wanted.check([s.unit for s in found.sources] + [u.unit for u in found.unusable if u.unit])
     for path in paths:
