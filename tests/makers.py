@@ -55,13 +55,13 @@ def example_bytes(group: Group) -> bytes:
     return _tagged(1, features)
 
 
-def feature_bytes(name: str, feature: bytes) -> bytes:
+def feature_bytes(name: str | bytes, feature: bytes) -> bytes:
     """One more feature, to be appended to a serialized tf.train.Example; ``feature`` is its serialized Feature."""
     return _tagged(1, _feature(name, feature))
 
 
-def _feature(name: str, feature: bytes) -> bytes:
-    return _tagged(1, _tagged(1, name.encode()) + _tagged(2, feature))
+def _feature(name: str | bytes, feature: bytes) -> bytes:
+    return _tagged(1, _tagged(1, name if isinstance(name, bytes) else name.encode()) + _tagged(2, feature))
 
 
 def _tagged(number: int, payload: bytes) -> bytes:

@@ -48,7 +48,7 @@ def _entries(payload: bytes) -> Iterator[tuple[str, bytes]]:
         for inner_number, entry in _fields(inner):
             if inner_number == 1:
                 parts = dict(_fields(entry))
-                yield parts.get(1, b"").decode(), parts.get(2, b"")
+                yield parts.get(1, b"").decode(errors="surrogateescape"), parts.get(2, b"")
 
 
 def _feature(data: bytes) -> Feature:

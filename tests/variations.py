@@ -284,6 +284,11 @@ def _all() -> dict[str, Variation]:
             },
         ),
         "features: a name with a zero byte": _each("records_unknown", **{"a\0": bytes_list(b"x")}),
+        "features: a name that is not UTF-8": Variation(
+            tuple(example_bytes(group(i)) + feature_bytes(b"\xff\xfe", bytes_list(b"x")) for i in range(2)),
+            frozenset({"records_unknown"}),
+            PLAIN_TIME,
+        ),
         "records: empty among good ones": Variation(
             (example_bytes(group(0)), b"", example_bytes(group(1))), frozenset({"records_empty"}), (DAYS, [], DAYS)
         ),

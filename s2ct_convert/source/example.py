@@ -11,6 +11,7 @@ Nothing is lost: whatever the typed values of an :class:`Example` do not give ba
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -35,8 +36,8 @@ _BYTES_NAMES = frozenset(_DTYPES)
 _NO_BYTES = b""
 
 
-def _example_class() -> Any:
-    """Message class of tf.train.Example (tensorflow/core/example/{example,feature}.proto)."""
+def _example_classes() -> tuple[Any, ...]:
+    """Message classes of tf.train.Example (tensorflow/core/example/{example,feature}.proto): with names, with bytes."""
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="s2ct/example.proto", package="s2ct", syntax="proto3")
 
@@ -71,12 +72,27 @@ def _example_class() -> Any:
     example.field.add(
         name="features", number=1, label=field.LABEL_OPTIONAL, type=field.TYPE_MESSAGE, type_name=".s2ct.Features"
     )
+    # The same bytes, read without a demand on names: TensorFlow's own parser takes those that are not UTF-8.
+    entry = file.message_type.add(name="AnyEntry")
+    entry.field.add(name="key", number=1, label=field.LABEL_OPTIONAL, type=field.TYPE_BYTES)
+    entry.field.add(
+        name="value", number=2, label=field.LABEL_OPTIONAL, type=field.TYPE_MESSAGE, type_name=".s2ct.Feature"
+    )
+    features = file.message_type.add(name="AnyFeatures")
+    features.field.add(
+        name="feature", number=1, label=field.LABEL_REPEATED, type=field.TYPE_MESSAGE, type_name=".s2ct.AnyEntry"
+    )
+    example = file.message_type.add(name="AnyExample")
+    example.field.add(
+        name="features", number=1, label=field.LABEL_OPTIONAL, type=field.TYPE_MESSAGE, type_name=".s2ct.AnyFeatures"
+    )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("s2ct.Example"))
+    by_name = (pool.FindMessageTypeByName(f"s2ct.{name}") for name in ("Example", "AnyExample"))
+    return tuple(map(message_factory.GetMessageClass, by_name))
 
 
-_Example = _example_class()
+_Example, _AnyExample = _example_classes()
 
 
 class Kind(StrEnum):
@@ -206,9 +222,11 @@ def encode_example(features: Mapping[str, tuple[Kind, bytes]]) -> bytes:
 def _parse(payload: bytes) -> tuple[dict[str, Any], list[Kept], str]:
     """Values of the known features in their usual form, all else as it is, and why the authors' parser refuses it."""
     try:
-        example = _Example.FromString(payload)
+        example, whole = _Example.FromString(payload), False
     except DecodeError:
-        return {}, [Kept("", Kind.RECORD, payload)], "the record is not a tf.train.Example"
+        if (named := _with_utf8_names(payload)) is None:
+            return {}, [Kept("", Kind.RECORD, payload)], "the record is not a tf.train.Example"
+        example, whole = named, True
     values: dict[str, Any] = {}
     kept: list[Kept] = []
     refusal = ""
@@ -218,17 +236,31 @@ def _parse(payload: bytes) -> tuple[dict[str, Any], list[Kept], str]:
         if name in KNOWN and kind is usual and (kind is Kind.BYTES or len(data) == 8):
             values[name] = data if kind is Kind.BYTES else int.from_bytes(data, "little", signed=True)
             continue
-        if "\0" in name:  # no attribute of HDF5 holds it: the whole record is kept
+        if "\0" in name:  # no attribute of HDF5 holds it
+            whole = True
             continue
         kept.append(Kept(name, kind, data))
         if (
             name in KNOWN and feature.WhichOneof("kind") is not None
         ):  # TensorFlow takes a feature without kind as missing
             refusal = refusal or f"feature {name!r} is not one value in a {usual}_list"
-    more = _has_more(example, payload) or has_repeats(payload)
-    if more or any("\0" in name for name in example.features.feature):
+    if whole or _has_more(example, payload) or has_repeats(payload):
         kept.append(Kept("", Kind.RECORD, payload))
     return values, kept, refusal
+
+
+def _with_utf8_names(payload: bytes) -> Any | None:
+    """The features of a record whose names are UTF-8, as others are not; None if it is no tf.train.Example at all."""
+    try:
+        any_example = _AnyExample.FromString(payload)
+    except DecodeError:
+        return None
+    example = _Example()
+    for entry in any_example.features.feature:
+        with suppress(UnicodeDecodeError):
+            feature = example.features.feature[entry.key.decode()]
+            feature.ParseFromString(entry.value.SerializeToString())
+    return example
 
 
 def _value(feature: Any) -> tuple[Kind, bytes]:

@@ -77,10 +77,8 @@ _TEXTS = {
         "{n} examples have features that the description does not name: they are kept in `published`",
     ),
     "records_unknown": (
-        "{n} record is no tf.train.Example, or holds more than one value of each feature: it is kept whole in "
-        "`published/record`",
-        "{n} records are no tf.train.Example, or hold more than one value of each feature: they are kept whole in "
-        "`published/record`",
+        "{n} record cannot be given back from its features alone: it is kept whole in `published/record`",
+        "{n} records cannot be given back from their features alone: they are kept whole in `published/record`",
     ),
     "records_empty": ("{n} record has no features", "{n} records have no features"),
 }
