@@ -12,9 +12,9 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .processes import may_be_alive, owner_tag
@@ -26,6 +26,16 @@ _TEMPORARY = ".s2ct-tmp"  # end of the names that only a process at work has, or
 def temporary_path(path: Path) -> Path:
     """A name beside ``path`` that only this process uses, and that tells whose it is."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}@{owner_tag()}{_TEMPORARY}")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors that name no file, as those of ``write`` do, name this one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def sync(path: Path) -> None:

@@ -130,7 +130,7 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     from ..conversion.batch import finalise_batch
     from ..conversion.finalise import finished
     from ..show.progress import show_progress
-    from ..show.words import without
+    from ..words import without
 
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         digest, _ = finalise_batch(

@@ -28,7 +28,7 @@ def croissant(store: Path, folder: Path | None, overwrite: bool, json_: bool, qu
     from ..show.bar import file_progress
     from ..show.croissant import write_croissant
     from ..show.tables import print_json
-    from ..show.words import plural, size
+    from ..words import plural, size
 
     with file_progress("reading", size_of(store) if store.exists() else 0, quiet=quiet) as progress:
         done = write_croissant(store, folder, overwrite=overwrite, on_bytes=progress.advance)

@@ -32,8 +32,8 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     from ..show.describe import describe
     from ..show.info import print_units
     from ..show.progress import show_progress
-    from ..show.words import plural, size
     from ..verify.against import verify_against
+    from ..words import plural, size
 
     sources = sample_sources()
     if wrong := [c for c in check_files(sources, manifest=read_manifest(sample_md5sums())) if c.state is not Check.OK]:

@@ -91,8 +91,8 @@ def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
     """Unpack what is there, each archive beside itself; ``out`` gets the paths."""
     from ..errors import DestinationExists
     from ..show.bar import file_progress
-    from ..show.words import size
     from ..source.extract import extract_archive, unpacked_size
+    from ..words import size
 
     archives = [report.folder / key for key in sorted((*report.before, *(one.key for one in report.done)))]
     archives = [archive for archive in archives if archive.suffix == ".7z"]
@@ -111,7 +111,7 @@ def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
 
 def _print(report: Report, extracted: list[str], json_: bool) -> None:
     from ..show.tables import print_facts, print_json
-    from ..show.words import plural, seconds, size
+    from ..words import plural, seconds, size
 
     fetched = sum(one.fetched for one in report.done)
     if json_:

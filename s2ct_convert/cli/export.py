@@ -43,8 +43,8 @@ def export(
     from ..reading.opening import open_store
     from ..show.bar import file_progress
     from ..show.tables import print_json
-    from ..show.words import plural, size
     from ..store.layout import OBS_BYTES
+    from ..words import plural, size
 
     with open_store(store) as opened:
         pixels = sum(unit.observations for unit in choose_units(opened, tiles, splits)) * OBS_BYTES

@@ -35,8 +35,8 @@ def extract(
     from ..errors import S2ctError, SomeFailed, WrongUsage
     from ..show.bar import file_progress
     from ..show.tables import print_json
-    from ..show.words import plural, size
     from ..source.extract import Extracted, extract_archive, unpacked_size
+    from ..words import plural, size
 
     for archive in archives:
         if not archive.is_file():

@@ -40,7 +40,7 @@ def list_(
     from ..record.manifest import published
     from ..record.selection import Selection
     from ..show.tables import print_json, print_table
-    from ..show.words import plural, size
+    from ..words import plural, size
 
     record = record_id(record)
     manifest = find_manifest(folder, record, offline=offline, base_url=base_url, user_agent=user_agent)

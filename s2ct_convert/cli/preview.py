@@ -68,7 +68,7 @@ def preview(
         )
     from ..show.preview import preview as draw
     from ..show.tables import print_facts, print_json
-    from ..show.words import size, span
+    from ..words import size, span
 
     made = draw(
         store, output, tile=tile, split=split, sample=sample, random=random, seed=seed, limit=limit,

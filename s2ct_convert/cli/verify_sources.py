@@ -40,8 +40,8 @@ def sources(
     from ..errors import EXIT_MACHINE, SomeFailed, SourceError
     from ..show.bar import file_progress
     from ..show.tables import print_json
-    from ..show.words import plural
     from ..verify.sources import verify_sources
+    from ..words import plural
 
     with file_progress("reading", 0, quiet=quiet) as progress:
         reports = verify_sources(
@@ -75,7 +75,7 @@ def sources(
 def _line(one: SourceReport) -> str:
     if one.error:
         return f"{one.state.ljust(8)} {one.error}"
-    from ..show.words import plural
+    from ..words import plural
 
     counts = f"{plural(one.examples, 'example')}, {plural(one.observations, 'observation')}"
     return f"{one.state.ljust(8)} {one.path}: {one.unit}, {counts}"

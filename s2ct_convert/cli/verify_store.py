@@ -71,8 +71,8 @@ def store(
     from ..errors import Difference
     from ..show.bar import file_progress
     from ..show.tables import print_json
-    from ..show.words import plural
     from ..verify.store import verify_store
+    from ..words import plural
 
     if more and not against:
         raise click.UsageError(f"Got unexpected extra arguments ({' '.join(map(str, more))})")
@@ -139,7 +139,7 @@ def _compare(
 
 
 def _print_summary(report: StoreReport, compared: int | None, wrong: bool) -> None:
-    from ..show.words import plural
+    from ..words import plural
 
     parts = [plural(report.units, "unit"), plural(report.samples, "sample"), plural(report.observations, "observation")]
     if report.checked < report.observations:

@@ -11,10 +11,11 @@ from ..durable import write_atomic
 from ..errors import BadName
 from ..names import UnitName, parse_name
 from ..record.manifest import RecordFile
+from ..source.checksum import Content, content_of_member
 from ..source.find import Source
 from .ledger import Ledger
 from .records import to_json
-from .resume import Candidate, Content, content_in
+from .resume import Candidate
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class FoundUnit:
 
 def found_in(source: Source) -> FoundUnit:
     """A source that is here."""
-    content = content_in(source.path, source.member) if source.member is not None else None
+    content = content_of_member(source.path, source.member) if source.member is not None else None
     return FoundUnit(str(source.unit), source.member, content)
 
 

@@ -32,7 +32,10 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """Sources in the order they are to run (largest first), what was passed over, and what should be a source."""
+    """Sources in the order they are to run (largest first), what was passed over, and what should be a source.
+
+    ``named`` is the unit that the user gave to the source whose name says nothing.
+    """
 
     store: Path
     options: Options
@@ -41,6 +44,7 @@ class Plan:
     notes: tuple[str, ...]
     hash: str
     demands: Demands = NO_DEMANDS
+    named: UnitName | None = None
 
     @property
     def sources(self) -> list[Source]:
@@ -86,7 +90,8 @@ def make_plan(
     """
     check_readable(store)
     options = store_options(store, format, codec, linked)
-    found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
+    named = UnitName.from_user(unit) if unit else None
+    found = find_sources(paths, unit=named)
     wanted = _Wanted(set(map(fold_tile, tiles)), set(map(fold_split, splits)))
     sources = [source for source in found.sources if wanted(source.unit)]
     unusable = [one for one in found.unusable if (unit_of := one.unit or one.also_of) is None or wanted(unit_of)]
@@ -103,7 +108,8 @@ def make_plan(
         if path.resolve().is_relative_to(store.resolve()):
             raise WrongUsage("a source lies inside the destination", where=str(path), todo="choose another destination")
     files = tuple(sorted(map(_file, sources), key=lambda file: file.bytes, reverse=True))
-    return Plan(store, options, files, tuple(unusable), tuple(found.notes), plan_hash(options, files, demands), demands)
+    hash = plan_hash(options, files, demands)
+    return Plan(store, options, files, tuple(unusable), tuple(found.notes), hash, demands, named)
 
 
 def _file(source: Source) -> SourceFile:

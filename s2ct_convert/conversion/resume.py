@@ -8,27 +8,19 @@ only where there is something of the same size to compare it with.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName
+from ..source.checksum import Content, content_of_file, content_of_member
 from ..source.find import Source
-from ..source.stream import PIECE_BYTES, SourceReader
+from ..source.stream import SourceReader
 from .events import UnitFailed
 from .records import UnitRecord
-
-
-class Content(NamedTuple):
-    """Size and CRC-32 of a TFRecord as it lies in its archive, or of the bare file."""
-
-    bytes: int
-    crc32: int
 
 
 class Kin(Enum):
@@ -71,26 +63,7 @@ class Candidate:
         """Size and CRC-32 of the TFRecord; None where an archive does not say."""
         if self.known_content or self.path is None:
             return self.known_content
-        return crc32_of(self.path) if self.member is None else content_in(self.path, self.member)
-
-
-def content_in(archive: Path, member: str) -> Content | None:
-    """Size and CRC-32 of a member by the header of its archive."""
-    from ..source.archive import read_archive  # slow to import, and only archives need it
-
-    found = [one for one in read_archive(archive).members if one.name == member]
-    if len(found) != 1 or found[0].crc32 is None:
-        return None
-    return Content(found[0].size, found[0].crc32)
-
-
-def crc32_of(path: Path) -> Content:
-    """Size and CRC-32 of a file."""
-    crc = size = 0
-    with open(path, "rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            crc, size = zlib.crc32(piece, crc), size + len(piece)
-    return Content(size, crc)
+        return content_of_file(self.path) if self.member is None else content_of_member(self.path, self.member)
 
 
 def kin(record: UnitRecord, candidate: Candidate) -> Kin:
@@ -141,7 +114,7 @@ def _content_of(record: UnitRecord, candidate: Candidate, size: int | None) -> C
         status = there.stat()
         if (status.st_size, status.st_mtime_ns) != (record.source_bytes, record.source_mtime_ns):
             return None
-        return crc32_of(there)
+        return content_of_file(there)
     except FileNotFoundError:
         return None
 

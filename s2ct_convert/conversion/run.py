@@ -210,12 +210,13 @@ def _unusable(unusable: Unusable) -> UnitFailed:
 
 def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: Cluster | None) -> str:
     """What to do about what failed or was refused."""
-    sources = [failure.source for failure in summary.failures if not failure.refused]
-    if not sources:
+    failed = [failure for failure in summary.failures if not failure.refused]
+    if not failed:
         return "leave out what was refused; --overwrite-unit SPLIT/TILE replaces a unit. The rest is done"
     flags = plan.options.flags() + plan.demands.flags() + "".join(f" --overwrite-unit {one}" for one in overwrites)
+    flags += f" --as {plan.named}" if plan.named and str(plan.named) in {one.unit for one in failed} else ""
     flags += cluster.flags() if cluster else ""
-    return f"s2ct convert {shlex.join([*sources, str(plan.store)])}{flags}"
+    return f"s2ct convert {shlex.join([*(one.source for one in failed), str(plan.store)])}{flags}"
 
 
 def sort_out(

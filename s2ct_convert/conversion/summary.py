@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import EXIT_MACHINE, SomeFailed
 from ..store.layout import OBS_BYTES, STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
+from ..words import plural
 from .events import UnitFailed
 from .records import UnitRecord
 
@@ -80,7 +81,7 @@ def _counts(summary: Summary, done: int, refused: int) -> str:
     failed = len(summary.failures) - refused
     not_tried = len(set(summary.missing) - {failure.unit for failure in summary.failures})
     sources = f"{refused} source{'s were' if refused > 1 else ' was'} refused"
-    parts = [f"{failed} of {done + failed + not_tried} units failed"] if failed else []
+    parts = [f"{failed} of {plural(done + failed + not_tried, 'unit')} failed"] if failed else []
     parts += [sources] if refused else []
     parts += [f"{not_tried} not tried"] if not_tried else []
     return ", ".join(parts)

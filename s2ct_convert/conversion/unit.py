@@ -22,6 +22,7 @@ from ..errors import SourceError
 from ..lease import Lease, Tell
 from ..names import UnitName
 from ..processes import peak_memory
+from ..source.checksum import content_of_member
 from ..source.find import Source
 from ..source.read import open_source
 from ..source.samples import join_series
@@ -36,7 +37,7 @@ from .events import UnitDone
 from .ledger import Ledger
 from .place import put_in_place
 from .records import Options, UnitFile, UnitRecord, checksums
-from .resume import Candidate, content_in, judge
+from .resume import Candidate, judge
 from .understand import name_counts, understand, unit_attributes
 
 
@@ -149,7 +150,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
         files = checksums(content.path)
         whole = source.member is not None and not source.more
-        inside = content_in(source.path, str(source.member)) if whole else None
+        inside = content_of_member(source.path, str(source.member)) if whole else None
         put_in_place(container, ledger, source.unit, content.path, before=before, lease=lease)
         seconds = time.monotonic() - began
         record = _record(task, md5, size, mtime_ns, table, content, files, seconds)

@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import sweep, sync, temporary_path
+from ..durable import naming, sweep, sync, temporary_path
 from ..errors import DestinationExists, WrongUsage
 from ..published import ABSENT
 from ..reading.store import Store
@@ -125,7 +125,7 @@ def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[in
     sweep(folder, f"{path.name}.")  # of a run that was killed
     work = temporary_path(path)
     try:
-        with open(work, "wb") as file:
+        with naming(path), open(work, "wb") as file:
             for payload, pixels in example_payloads(unit):
                 write_record(file, payload)
                 on_bytes(pixels)

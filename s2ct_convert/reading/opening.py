@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ..durable import beside
 from ..errors import Incomplete, NotAStore, PartialStoreWarning, StoreDamaged, from_os_error
 from ..paths import check_readable
 from ..store.layout import LAYOUT_VERSION, READABLE_LAYOUTS
@@ -55,21 +56,30 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
 
 
 def _open_known(path: Path, *, allow_incomplete: bool) -> Store:
-    store = _open(path)
+    try:
+        store = _open(path)
+    except NotAStore:
+        if not path.exists() and beside(path, ".s2ct").exists():  # an HDF5 file is there only in the end
+            raise _unfinished(path) from None
+        raise
     try:
         _check_known(store)
         if not (store.finished or allow_incomplete):
-            raise Incomplete(
-                "the conversion of this store has not finished",
-                where=str(path),
-                todo="run the command that made it again; it goes on where it stopped",
-            )
+            raise _unfinished(path)
         if store.format == "hdf5":
             _ = store.units  # their files and filters
     except BaseException:
         store.close()
         raise
     return store
+
+
+def _unfinished(path: Path) -> Incomplete:
+    return Incomplete(
+        "the conversion of this store has not finished",
+        where=str(path),
+        todo="run the command that made it again; it goes on where it stopped",
+    )
 
 
 def open_to_verify(path: Path) -> Store:

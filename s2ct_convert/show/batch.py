@@ -7,8 +7,8 @@ from typing import Any
 
 from ..conversion.batch import BatchStatus, UnitState, UnitStatus
 from ..lease import Owner
+from ..words import seconds, size
 from .tables import print_facts, print_table
-from .words import seconds, size
 
 
 def print_status(status: BatchStatus) -> None:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from ..missing import NO_DAY
 from ..reading.unit import Sample
 from ..store.layout import LABELS, OBS_SHAPE
+from ..words import plural, span
 from .choose import spread
 from .palette import CLASSES, NEAR_INFRARED, TRUE_COLOUR, class_of, rgb
 from .sheet import GREY, INK, MARGIN, Sheet, new_sheet, wrapped
 from .stretch import stretch_for
-from .words import plural, span
 
 SIDE = OBS_SHAPE[-1]  # pixels of a patch
 CENTRE, LABELLED = 18, 6  # where the pixels that the label is for begin, and how many they are each way

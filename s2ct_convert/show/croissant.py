@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..durable import beside, publish, remove, sync_tree
+from ..durable import beside, naming, publish, remove, sync_tree
 from ..errors import DestinationExists
 from ..paths import check_path
 from ..reading import threads
@@ -99,7 +99,8 @@ def _publish(target: Path, written: dict[str, bytes]) -> None:
     try:
         work.mkdir(parents=True)
         for name, data in written.items():
-            (work / name).write_bytes(data)
+            with naming(target / name):
+                (work / name).write_bytes(data)
         sync_tree(work)
         remove(target)
         publish(work, target)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..store.layout import LABELS
+from ..words import day, plural, size
 from .palette import CLASSES
 from .tables import print_facts, print_table
-from .words import day, plural, size
 
 Document = dict[str, Any]
 

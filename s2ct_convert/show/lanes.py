@@ -22,8 +22,8 @@ from ..record.events import (
     OnEvent,
     Planned,
 )
+from ..words import plural, seconds, size
 from .bar import bar_or_none, print_above
-from .words import plural, seconds, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..conversion.records import UnitRecord
 from ..source.notes import Note, sum_notes
-from .words import plural
+from ..words import plural
 
 
 def note_lines(records: Iterable[UnitRecord]) -> list[str]:

@@ -9,8 +9,8 @@ from ..conversion.estimate import Estimate
 from ..conversion.plan import Plan
 from ..conversion.plan_file import plan_document
 from ..store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE, SHARD_OBS
+from ..words import plural, seconds, size
 from .tables import print_facts, print_table
-from .words import plural, seconds, size
 
 
 def print_plan(plan: Plan, found: Estimate) -> None:

@@ -20,8 +20,8 @@ from ..conversion.events import (
     UnitRetried,
     UnitStarted,
 )
+from ..words import plural, seconds, size
 from .bar import bar_or_none, print_above
-from .words import plural, seconds, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress

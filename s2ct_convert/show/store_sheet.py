@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from ..store.layout import BANDS, LABELS, WAVELENGTHS_NM
+from ..words import plural, span
 from .palette import CLASSES, Class, class_of
 from .sheet import GREY, INK, LINE, MARGIN, Sheet, new_sheet, points
 from .store_summary import Brightness, Counts, StoreSummary
-from .words import plural, span
 
 WIDTH = 1400
 TOP = 206  # of the bars

@@ -8,9 +8,9 @@ from typing import Any
 from ..conversion.summary import Summary
 from ..errors import Incomplete
 from ..store.layout import STATE_COMPLETE
+from ..words import seconds, size, without
 from .notes import note_lines, sum_documents
 from .tables import print_facts, print_json
-from .words import seconds, size, without
 
 
 def print_summary(summary: Summary, json_: bool) -> None:

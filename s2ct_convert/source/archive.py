@@ -32,6 +32,7 @@ from .member_stream import HeadsFactory, MemberStream, Unpacked
 from .native import NativeStream, is_alone, why_not
 from .stream import Readable, SourceReader
 from .unpackers import NAMES, PYTHON, SIGNATURE, Unpacker, can_python, choose
+from .volumes import next_volume
 
 
 @dataclass(frozen=True)
@@ -241,8 +242,8 @@ def _check_start(file: SourceReader, name: str) -> None:
     if not size:
         raise NotATFRecord("there is no file in this archive", where=name)
     needed, there = 32 + offset + size, file.size()
-    if there < needed and file.joined:
-        raise _volume_missing(name, needed, there)
+    if there < needed and (following := next_volume(Path(file.name))):
+        raise _volume_missing(name, needed, there, following)
     if there < needed:
         raise _cut(name, needed, there)
     file.seek(0)
@@ -259,11 +260,11 @@ def _cut(name: str, needed: int, there: int) -> ArchiveDamaged:
     )
 
 
-def _volume_missing(name: str, needed: int, there: int) -> ArchiveDamaged:
+def _volume_missing(name: str, needed: int, there: int, following: str) -> ArchiveDamaged:
     return ArchiveDamaged(
-        "volumes of this archive are missing, or cut",
+        f"the archive is not all here: there is no {following} beside it, or a volume is cut",
         where=name,
-        expected=f"{needed:,} bytes in all",
+        expected=f"{needed:,} bytes in all volumes",
         found=f"{there:,} bytes",
         todo="put all volumes into one folder: .001, .002 and so on without a gap",
     )

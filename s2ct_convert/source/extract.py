@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from isal import isal_zlib
 
-from ..durable import sync
+from ..durable import naming, sync
 from ..errors import DestinationExists, NotATFRecord, SourceError
 from ..paths import check_path, check_readable
 from .archive import Member, open_member, read_archive
@@ -139,11 +139,15 @@ def _extract(
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:
-        with SourceReader(archive, with_md5=False) as source, open(part, "wb") as out:
-            with open_member(source, member.name, threads=threads, unpacker=unpacker) as stream:
-                while piece := stream.read(PIECE_BYTES):
-                    out.write(piece)
-                    on_bytes(len(piece))
+        with (
+            SourceReader(archive, with_md5=False) as source,
+            open_member(source, member.name, threads=threads, unpacker=unpacker) as stream,
+            naming(target),  # errors of reading have names, or are not of the system
+            open(part, "wb") as out,
+        ):
+            while piece := stream.read(PIECE_BYTES):
+                out.write(piece)
+                on_bytes(len(piece))
             out.flush()
             os.fsync(out.fileno())
         os.replace(part, target)

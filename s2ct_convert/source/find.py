@@ -107,9 +107,10 @@ class _Search:
 
     def _look_at(self, file: Path, *, named: bool) -> bool:
         """Add what ``file`` holds; False if it is no source and need not be one."""
-        if (first := first_volume(file)) and first.is_file():
+        first = first_volume(file)
+        if first and first.is_file():
             file = first  # later volumes are a part of it
-        real = file.resolve()
+        real = (first or file).resolve()  # of later volumes without their first, one is told
         if real in self._seen:
             return True
         self._seen.add(real)

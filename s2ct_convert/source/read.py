@@ -12,12 +12,13 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import NotATFRecord, WrongUsage
+from ..errors import NotATFRecord, TFRecordDamaged, WrongUsage
+from .checksum import content_of, content_of_member
 from .content import is_archive, is_packing, name_kind, read_head
 from .example import Example, decode_example
 from .find import Part, Source, find_sources
 from .stream import Prefixed, Readable, SourceReader
-from .tfrecord import HEADER_BYTES, read_records, unwrap
+from .tfrecord import HEADER_BYTES, Record, read_records, unwrap
 from .unpackers import PYTHON, Unpacker
 
 
@@ -36,10 +37,21 @@ class SourceExamples:
         for i, part in enumerate(self._source.parts):
             if i:
                 self._opened = self._open_next(part)
-            stream = _checked(self._opened.stream, part.where)
-            for record in read_records(unwrap(stream, where=part.where), where=part.where):
+            for record in self._records(part):
                 yield decode_example(dataclasses.replace(record, number=number))
                 number += 1
+
+    def _records(self, part: Part) -> Iterator[Record]:
+        stream = _checked(self._opened.stream, part.where)
+        try:
+            yield from read_records(unwrap(stream, where=part.where), where=part.where)
+        except (TFRecordDamaged, NotATFRecord) as error:
+            if part.member is None or content_of_member(part.path, part.member) is None:
+                raise
+            content_of(self._opened.stream)  # to its end, where a damaged archive shows
+            todo = "the archive is whole, so fetching it again will not help: report this to the authors of the record"
+            where, expected, found = error.where, error.expected, error.found
+            raise type(error)(error.what, where=where, expected=expected, found=found, todo=todo) from None
 
     def md5(self) -> str | None:
         """MD5 of the archive, hex. None for a bare TFRecord and for shards, for which nobody publishes one."""

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from isal import isal_zlib
-
-from .archive import read_archive
+from .checksum import Content, content_of, content_of_member
 from .found import Part, Source
-from .stream import PIECE_BYTES, Readable, SourceReader
+from .stream import SourceReader
 from .tfrecord import HEADER_BYTES, is_wrapped, unwrap
-
-_Content = tuple[int, int]  # size in bytes, CRC-32
 
 
 def same_content(a: Source, b: Source) -> bool:
@@ -43,40 +38,25 @@ def _same(a: Part, b: Part) -> bool:
     return a.member == b.member and _md5(a.path) == _md5(b.path)
 
 
-def _contents(part: Part) -> set[_Content]:
+def _contents(part: Part) -> set[Content]:
     """Size and CRC-32 of a TFRecord as it lies there, and unwrapped; empty if that is not known."""
     if part.member is None:
         return _contents_of_file(part.path, part.path.stat().st_mtime_ns)
-    (member,) = (one for one in read_archive(part.path).members if one.name == part.member)
-    return set() if member.crc32 is None else {(member.size, member.crc32)}
+    content = content_of_member(part.path, part.member)
+    return set() if content is None else {content}
 
 
 @cache  # a file may be compared with several others
-def _contents_of_file(path: Path, mtime_ns: int) -> set[_Content]:
+def _contents_of_file(path: Path, mtime_ns: int) -> set[Content]:
     with SourceReader(path, with_md5=False) as file:
-        contents = {_content(file)}
+        contents = {content_of(file)}
         file.seek(0)
         if is_wrapped(file.read(HEADER_BYTES)):
             file.seek(0)
-            contents.add(_content(unwrap(file, where=path.name)))
+            contents.add(content_of(unwrap(file, where=path.name)))
         return contents
-
-
-def _content(stream: Readable) -> _Content:
-    size = crc = 0
-    for piece in _pieces(stream):
-        size, crc = size + len(piece), isal_zlib.crc32(piece, crc)
-    return size, crc
 
 
 def _md5(path: Path) -> str:
     with SourceReader(path, with_md5=False) as file:
-        md5 = hashlib.md5(usedforsecurity=False)
-        for piece in _pieces(file):
-            md5.update(piece)
-        return md5.hexdigest()
-
-
-def _pieces(stream: Readable) -> Iterator[bytes]:
-    while piece := stream.read(PIECE_BYTES):
-        yield piece
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

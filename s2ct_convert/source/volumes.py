@@ -26,6 +26,14 @@ def files_of(path: Path) -> tuple[Path, ...]:
     return tuple(files)
 
 
+def next_volume(path: Path) -> str | None:
+    """The name of the volume that would follow those that are here; None if ``path`` is no first volume."""
+    volume = volume_of(path.name)
+    if volume is None or volume[1] != 1:
+        return None
+    return f"{volume[0]}.{len(files_of(path)) + 1:0{len(path.name) - len(volume[0]) - 1}d}"
+
+
 def first_volume(path: Path) -> Path | None:
     """The first volume of the archive that ``path`` is a later volume of; None if it is no later volume."""
     volume = volume_of(path.name)

@@ -41,6 +41,7 @@ from .hdf5_tree import check_hdf5_tree
 from .pixels import check_pixels
 from .rows import Rows
 from .tables import check_published, check_tables, read_published, read_tables
+from .traces import has_traces
 from .zarr_tree import check_zarr_tree
 
 _SPLITS_OF_LAYOUT_1 = ("train", "val")  # numbered so whether there are units of both or not
@@ -115,7 +116,7 @@ def verify_store(
     Raises
     ------
     WrongUsage
-        If there is nothing at ``path``, or a fraction is none.
+        If ``path`` is not a store and has no trace of one, or a fraction is none.
     MachineError
         If the store cannot be looked at: a lock, no permission, an error of the disk. That says nothing of the store.
     """
@@ -129,6 +130,8 @@ def verify_store(
     try:
         store = open_to_verify(path)
     except (NotAStore, StoreDamaged) as error:
+        if isinstance(error, NotAStore) and not has_traces(path):
+            raise
         report.findings.append(Finding(f"it cannot be opened: {_told(error)}", file=str(path)))
         return report
     with store:
@@ -315,5 +318,5 @@ def _expected_index(
 def _told(error: Exception) -> str:
     """An error in one line; the containers raise all kinds."""
     if isinstance(error, S2ctError):
-        return " ".join(str(error).split())
+        return "; ".join(" ".join(line.split()) for line in str(error).splitlines())
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

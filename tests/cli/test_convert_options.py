@@ -219,7 +219,7 @@ def test_names_of_any_language_and_with_brackets_are_shown_as_they_are(run, tmp_
     place = tmp_path / "a b 'c' [red]雲[/red] *"
     source = write_archive(place / "train_50SMG_2.7z", {"train_50SMG_2": RECORDS[:-1]})
     done = run("convert", place, place / "größe.zarr")
-    assert_says(done, 5, f"s2ct: {place / 'größe.zarr'}: 1 of 1 units failed")
+    assert_says(done, 5, f"s2ct: {place / 'größe.zarr'}: 1 of 1 unit failed")
     source.unlink()
     write_archive(source, {"train_50SMG_2": RECORDS})
     done = run("convert", place, place / "größe.zarr")

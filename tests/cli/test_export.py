@@ -14,7 +14,7 @@ import records
 from makers import flip
 from plain import chunk_place
 
-from s2ct_convert.errors import EXIT_DIFFERENCE, EXIT_MACHINE, EXIT_USAGE
+from s2ct_convert.errors import EXIT_DIFFERENCE, EXIT_INCOMPLETE, EXIT_MACHINE, EXIT_USAGE
 
 from .helpers import assert_says, told
 
@@ -132,10 +132,16 @@ def test_a_damaged_store_is_told_and_no_file_of_that_unit_is_left(run, made, suf
     assert len(records.payloads(tmp_path / "back" / NAMES[0])) == 2
 
 
+def test_a_store_whose_conversion_has_not_finished_is_called_so(run, tmp_path):
+    (tmp_path / "x.h5.s2ct").mkdir()
+    done = run("export", tmp_path / "x.h5", tmp_path / "back")
+    assert_says(done, EXIT_INCOMPLETE, "the conversion of this store has not finished", "run the command that made it")
+
+
 def test_a_full_disk_is_told_and_leaves_whole_files_alone(run, made, tmp_path, disk):
     full = disk("size=1m")
     done = run("export", made["zarr"], full / "back")
-    assert_says(done, EXIT_MACHINE, "No space left on device")
+    assert_says(done, EXIT_MACHINE, f"{full / 'back' / NAMES[1]}: No space left on device")
     assert names(full / "back") == NAMES[:1]
     assert len(records.payloads(full / "back" / NAMES[0])) == 2
 

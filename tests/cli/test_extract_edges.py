@@ -134,3 +134,10 @@ def test_the_demo_keeps_the_store_of_someone_else(run, tmp_path):
     before = tree(tmp_path)
     assert_says(run("demo", "-j1", cwd=tmp_path), EXIT_USAGE, "sample.zarr")
     assert tree(tmp_path) == before
+
+
+def test_a_full_disk_is_told_with_the_file_that_has_no_room(run, tmp_path, archive, disk):
+    full = disk("size=16k")
+    done = run("extract", archive, full)
+    assert_says(done, 6, f"{full}/", "No space left on device")
+    assert not [path for path in full.rglob("*") if path.is_file()]

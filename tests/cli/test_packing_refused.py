@@ -130,7 +130,19 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "a volume that is missing": (
         files(**{name: data for name, data in VOLUMES.items() if not name.endswith(".002")}),
-        ("the archive is cut",),
+        ("there is no train_50SMG_2.7z.002 beside it",),
+    ),
+    "later volumes without the first": (
+        files(**{name: data for name, data in VOLUMES.items() if not name.endswith(".001")}),
+        ("its first volume is not here", "1 of 1 unit failed"),
+    ),
+    "a cut TFRecord in a whole archive": (
+        archive("train_50SMG_2", "train_50SMG_2.7z", A[:-9]),
+        ("the file ends inside", "the archive is whole", "report this to the authors"),
+    ),
+    "no TFRecord by its first bytes in a whole archive": (
+        archive("train_50SMG_2", "train_50SMG_2.7z", bytes(len(A))),
+        ("this does not begin as a TFRecord does", "the archive is whole"),
     ),
 }
 
@@ -141,7 +153,7 @@ def test_what_is_no_source_is_said_to_be_none_with_what_was_found(run, tmp_path,
     make(tmp_path / "in")
     done = run("convert", tmp_path / "in", tmp_path / "x.zarr", "-j1")
     assert_says(done, 5, *says)
-    assert "fetch it again" not in done.stderr or "cut" in done.stderr
+    assert "fetch it again" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["train_50SMG_2.7z.part", "x.crdownload", "train_50SMG_2.7z.bad-" + 32 * "0"])
@@ -164,6 +176,11 @@ def test_volumes_are_taken_as_one_whichever_is_given(run, tmp_path):
 
 
 class TestAs:
+    def test_the_command_to_run_again_names_the_unit_too(self, run, tmp_path):
+        source = put(tmp_path / "10613705", A[:-9])
+        done = run("convert", source, tmp_path / "x.zarr", "--as", "test/50SMG")
+        assert_says(done, 5, f"s2ct convert {source} {tmp_path / 'x.zarr'}", "--as test/50SMG")
+
     def test_a_name_that_says_nothing_is_given_one_in_every_command(self, run, tmp_path):
         source, store = write_archive(tmp_path / "in" / "10613705.7z", {"data": A}), tmp_path / "x.zarr"
         assert converted(run, tmp_path, 0, "--as", "Test/T50SMG") == {"test/50SMG": [3, 7]}

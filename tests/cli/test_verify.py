@@ -83,7 +83,8 @@ def test_another_source_is_a_difference(s2ct, stores, tmp_path, rng):
     ("arguments", "code", "told"),
     [
         (["verify", "store", "none.zarr"], 2, "there is no such store"),
-        (["verify", "store", "."], 4, "it cannot be opened"),
+        (["verify", "store", "."], 2, "this folder is no Zarr v3 group"),
+        (["verify", "store", __file__], 2, "this is neither a Zarr directory nor an HDF5 file"),
         (["verify", "store", "x", "--sample", "0"], 2, "--sample"),
         (["verify", "sources"], 2, "Missing argument"),
         (["verify", "sources", "none"], 2, "none"),
@@ -94,6 +95,21 @@ def test_wrong_usage(s2ct, tmp_path, arguments, code, told):
     assert done.returncode == code
     assert told in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_store_without_its_root_is_damaged_and_a_folder_without_one_is_no_store(s2ct, stores, tmp_path):
+    own = tmp_path / "own.zarr"
+    shutil.copytree(stores / "s.zarr", own)
+    (own / "zarr.json").unlink()
+    assert s2ct("verify", "store", own).returncode == 4
+    shutil.rmtree(own / "index")
+    assert s2ct("verify", "store", own).returncode == 4
+    shutil.rmtree(own)
+    own.mkdir()
+    (own / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group", "attributes": {}}')
+    done = s2ct("verify", "store", own)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "this was not made by s2ct convert" in done.stderr
 
 
 def test_sources(s2ct, stores, tmp_path):

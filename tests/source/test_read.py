@@ -130,6 +130,12 @@ class TestDamage:
         with pytest.raises(ArchiveDamaged, match="CRC32"):
             next(examples)
 
+    def test_damage_of_an_archive_is_not_taken_for_damage_of_what_was_packed(self, tmp_path, groups):
+        data = tfrecord_bytes(groups)
+        archive = put(tmp_path / "train_50SMG_4.7z", handmade({"train_50SMG_4": data}))
+        with pytest.raises(ArchiveDamaged, match="CRC32"):
+            list(read_examples(flip(archive, 32 + 20)))  # the checksum of the first record does not fit either
+
     def test_a_record_that_is_no_example_is_told(self, tmp_path):
         path = put(tmp_path / "train_50SMG_1", record_bytes(b"not a protobuf"))
         with pytest.raises(ExampleError, match=r"not a tf\.train\.Example") as caught:

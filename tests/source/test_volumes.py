@@ -57,8 +57,11 @@ def test_an_archive_in_volumes_is_read_with_the_md5_of_the_whole(tmp_path):
         assert file.md5() == hashlib.md5(whole).hexdigest()
 
 
-def test_a_volume_that_is_missing_is_told_as_such(tmp_path):
+@pytest.mark.parametrize(("gone", "named"), [([2], "a.7z.003"), ([1], "a.7z.002"), ([1, 2], "a.7z.002")])
+def test_a_missing_volume_is_named(tmp_path, gone, named):
     paths = cut(tmp_path / "a.7z", handmade({"train_50SMG_1": DATA}), [200, 3000])
-    paths[2].unlink()
-    with pytest.raises(ArchiveDamaged, match="volumes of this archive are missing"):
+    for i in gone:
+        paths[i].unlink()
+    with pytest.raises(ArchiveDamaged, match=f"there is no {named} beside it") as caught:
         read_archive(paths[0])
+    assert "fetch" not in str(caught.value)
