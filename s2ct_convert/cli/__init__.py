@@ -48,16 +48,17 @@ def cli() -> None:
 
     \b
     Start here:
-      s2ct demo                                  see it work on a small bundled sample
-      s2ct download archives/                    fetch the record; run it again to go on after a stop
-      s2ct convert archives/ clouds.zarr         convert; run it again to go on after a stop
-      s2ct build clouds.zarr                     or both in one go, with three archives on the disk at a time
-      s2ct preview clouds.zarr                   look at a sample; --summary for all of it
+      s2ct demo                            see it work on a small sample
+      s2ct download archives/              fetch the record, or resume
+      s2ct convert archives/ clouds.zarr   convert, or resume
+      s2ct build clouds.zarr               or both in one go, with little disk
+      s2ct preview clouds.zarr             look at a sample, or at all of it
 
     \b
-    Exit codes: 0 done, 2 wrong usage or the destination exists, 3 incomplete (run again),
-    4 verification found a difference, 5 a source is damaged, 6 disk, permission or memory,
-    7 the network or the service, 130 and 143 interrupted and terminated.
+    Exit codes: 0 done, 2 wrong usage or the destination exists, 3 incomplete
+    (run again), 4 verification found a difference, 5 a source is damaged,
+    6 disk, permission or memory, 7 the network or the service, 130 and 143
+    interrupted and terminated.
     """
 
 

@@ -23,8 +23,8 @@ def batch() -> None:
     \b
     s2ct batch init archives/ clouds.zarr
     s2ct batch script clouds.zarr --scheduler slurm > job.sh
-    bash job.sh                          submits an array of units, and a job that finishes
-    s2ct batch status clouds.zarr        what is done, under way, failed
+    bash job.sh                      submits an array of units, then finalise
+    s2ct batch status clouds.zarr    what is done, running, failed
     s2ct verify store clouds.zarr
 
     All machines must see the same files. Any job may be killed and run again: what is done stays and is not made twice.

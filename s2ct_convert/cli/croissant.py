@@ -19,7 +19,7 @@ def croissant(store: Path, folder: Path | None, overwrite: bool, json_: bool, qu
     """Write a description of STORE into FOLDER (default: STORE.croissant beside it), made from the store itself.
 
     \b
-    croissant.json   Croissant 1.1: what it is, where from, its files and samples; for mlcroissant and search engines
+    croissant.json   Croissant 1.1, for mlcroissant and search engines
     samples.csv      the index, one line a sample
     files.sha256     of every file of the store, as sha256sum -c takes it
     CITATION.cff     how to cite the dataset

@@ -13,13 +13,12 @@ from . import options, record_options
 if TYPE_CHECKING:
     from ..record.download import Report
 
-_MORE = """\b
-Files that you fetched otherwise are taken if they lie in DEST: whole ones by their md5 whatever their name,
-begun ones are continued. What is wrong is renamed to <name>.bad-<md5>; nothing is deleted.
+_MORE = """
+Files in DEST that another program fetched are used: whole files by their md5, whatever their name; partial files are
+resumed. A wrong file is renamed to <name>.bad-<md5>; nothing is deleted.
 
-\b
-Environment: HTTPS_PROXY, HTTP_PROXY and NO_PROXY; S2CT_ZENODO_URL for a mirror; S2CT_ZENODO_TOKEN for a
-restricted record (it is sent in a header, to that host only, and shown nowhere)."""
+Environment: HTTPS_PROXY, HTTP_PROXY and NO_PROXY; S2CT_ZENODO_URL for a mirror; S2CT_ZENODO_TOKEN for a restricted
+record (it is sent in a header, to that host only, and shown nowhere)."""
 
 
 @click.command(short_help="Fetch archives of the record, resumed and checked.", epilog=_MORE)

@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 CODECS = """\b
-Codecs, with size against the raw pixels and speed of one core (packing, unpacking; docs/codecs.md):
+Codecs: size against the raw pixels, packing and unpacking speed of one core
+(docs/codecs.md):
   zarr  fast      blosc lz4        0.68   1,400 MB/s  2,400 MB/s
         balanced  blosc zstd 2     0.62     450 MB/s  1,600 MB/s   [default]
         small     blosc zstd 9     0.59       7 MB/s  1,100 MB/s
-        all three: core codecs of Zarr v3 (zarr-python, xarray, tensorstore, zarrs, zarrita.js, GDAL)
+        all three are core codecs of Zarr v3, which its readers have
   hdf5  gzip      shuffle deflate  0.65     440 MB/s    250 MB/s   [default]
                   every HDF5 and netCDF-4 build
         blosc     blosc zstd 2     0.62     410 MB/s  1,300 MB/s
-                  needs the Blosc filter: hdf5plugin for h5py; netCDF4-python brings it"""
+                  h5py needs hdf5plugin for it; netCDF4-python has it"""
 
 
 def kind(command: Command) -> Command:

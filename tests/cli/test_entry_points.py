@@ -44,7 +44,7 @@ def _command(path: tuple[str, ...]) -> click.Command:
 
 
 # Output is written when there is enough of it or at the end, as for a user.
-BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | {"COLUMNS": "80"}
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:
@@ -56,7 +56,7 @@ def test_every_command_answers_help_on_stdout(path):
     done = run(*MODULE, *path, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Usage: ")
-    assert max(map(len, done.stdout.splitlines())) <= 120
+    assert max(map(len, done.stdout.splitlines())) <= 80
     for parameter in _command(path).params:
         if isinstance(parameter, click.Option):
             for option in parameter.opts:
