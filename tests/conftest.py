@@ -15,7 +15,7 @@ from typing import Any
 import hdf5plugin  # noqa: F401  # before netCDF4, whose own Blosc filter can read but not write
 import numpy as np
 import pytest
-from makers import random_group, write_tfrecord
+from makers import random_group, tfrecord_bytes, write_tfrecord
 
 import s2ct_convert
 
@@ -135,3 +135,16 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         )
     for what, (right, refused) in sorted(damage.items()):
         terminalreporter.write_line(f"{what}: {right:,} answers right, {refused:,} refused, 0 wrong")
+
+
+LONG_UNITS = ("train_31TCJ", "train_34VFN", "train_50SMG", "val_50SMG")
+
+
+@pytest.fixture(scope="session")
+def long_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sources of 17 MB each, whose samples come in pieces, so that a unit takes two passes."""
+    rng, folder = np.random.default_rng(61), tmp_path_factory.mktemp("long")
+    data = tfrecord_bytes([random_group(rng, localid, 50) for localid in (3, 1, 2, 0)]) * 6
+    for unit in LONG_UNITS:
+        (folder / f"{unit}_24").write_bytes(data)
+    return folder

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import s2ct_convert
-from s2ct_convert.conversion.plan import make_plan
 from s2ct_convert.conversion.plan_file import write_plan
 from s2ct_convert.errors import WrongUsage
 from s2ct_convert.paths import check_path, check_readable
+from s2ct_convert.units.plan import make_plan
 
 URLS = ["s3://bucket/x.zarr", "gs://b/x.h5", "https://example.org/x.zarr", "file:///tmp/x.zarr", "zip+memory://x"]
 

@@ -11,10 +11,24 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "s2ct_convert"
 LEVELS = (
-    {"names", "errors", "missing", "published", "durable", "lease", "paths", "processes", "version", "words"},
-    {"source", "record", "store"},
-    {"reading"},
-    {"conversion", "export", "verify", "torch"},
+    {
+        "names",
+        "errors",
+        "missing",
+        "published",
+        "durable",
+        "lease",
+        "paths",
+        "processes",
+        "threads",
+        "version",
+        "words",
+    },
+    {"archives", "record", "store"},
+    {"source", "reading"},
+    {"units"},
+    {"engines"},
+    {"conversion", "croissant", "export", "pictures", "torch", "verify"},
     {"show"},
     {"cli"},
 )

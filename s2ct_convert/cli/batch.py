@@ -128,8 +128,8 @@ def status(store: Path, json_: bool) -> None:
 def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     """Write the index and make STORE complete. Refused while units are missing; can be run again at any time."""
     from ..conversion.batch import finalise_batch
-    from ..conversion.finalise import finished
     from ..show.progress import show_progress
+    from ..units.finalise import finished
     from ..words import without
 
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:

@@ -57,10 +57,10 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
     s2ct build clouds.h5 --split val --keep-archives
     """
     from ..conversion.build import build as run
-    from ..conversion.summary import UnitsFailed
     from ..show import lanes, progress
     from ..show.bar import bar_or_none
     from ..show.summary import check_complete, print_summary
+    from ..units.summary import UnitsFailed
 
     try:
         with bar_or_none(quiet=quiet) as bar:

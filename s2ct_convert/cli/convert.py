@@ -70,15 +70,15 @@ def convert(
     """
     jobs_here = (jobs or options.available_cores()) if engine == "local" else 1
     if jobs_here > 1 and (plan_file or len(paths) > 2 or any(path.is_dir() for path in paths[:-1])):
-        from ..conversion.server import start_server
+        from ..engines.server import start_server
 
         start_server()  # there may be several units; it imports what they need while this process does
 
-    from ..conversion.run import convert_plan
-    from ..conversion.summary import UnitsFailed
+    from ..conversion.convert import convert_plan
     from ..errors import WrongUsage
     from ..show.progress import show_progress
     from ..show.summary import check_complete, print_summary
+    from ..units.summary import UnitsFailed
 
     if jobs and engine == "dask":
         raise WrongUsage("-j is for this machine", todo="start as many Dask workers as units are to be made at a time")

@@ -24,9 +24,9 @@ def croissant(store: Path, folder: Path | None, overwrite: bool, json_: bool, qu
     files.sha256     of every file of the store, as sha256sum -c takes it
     CITATION.cff     how to cite the dataset
     """
+    from ..croissant.write import write_croissant
     from ..durable import size_of
     from ..show.bar import file_progress
-    from ..show.croissant import write_croissant
     from ..show.tables import print_json
     from ..words import plural, size
 

@@ -23,13 +23,13 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     The stores are written to DEST (default: s2ct-demo in this folder), and made anew each time. The sample is
     synthetic: made the way the dataset was, not taken from it.
     """
-    from ..conversion.run import convert
+    from ..conversion.convert import convert
+    from ..conversion.describe import describe
     from ..errors import Difference
     from ..reading.opening import open_store
     from ..record.checksums import Check, check_files
     from ..record.manifest import read_manifest
     from ..sample import sample_md5sums, sample_sources
-    from ..show.describe import describe
     from ..show.info import print_units
     from ..show.progress import show_progress
     from ..verify.against import verify_against

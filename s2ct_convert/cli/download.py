@@ -88,9 +88,9 @@ def download(
 
 def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
     """Unpack what is there, each archive beside itself; ``out`` gets the paths."""
+    from ..archives.extract import extract_archive, unpacked_size
     from ..errors import DestinationExists
     from ..show.bar import file_progress
-    from ..source.extract import extract_archive, unpacked_size
     from ..words import size
 
     archives = [report.folder / key for key in sorted((*report.before, *(one.key for one in report.done)))]

@@ -32,10 +32,10 @@ def extract(
     Not needed to convert. A file appears under its name only when it is whole and its CRC32 fits; one that is there
     already with the right size and CRC32 is left alone, so the same command goes on after a stop.
     """
+    from ..archives.extract import Extracted, extract_archive, unpacked_size
     from ..errors import S2ctError, SomeFailed, WrongUsage
     from ..show.bar import file_progress
     from ..show.tables import print_json
-    from ..source.extract import Extracted, extract_archive, unpacked_size
     from ..words import plural, size
 
     for archive in archives:

@@ -20,7 +20,7 @@ def info(path: Path, unit: str | None, json_: bool) -> None:
     Works on a store in every state of its conversion. An archive is not unpacked; a TFRecord is read to its end,
     all checksums included.
     """
-    from ..show.describe import describe
+    from ..conversion.describe import describe
     from ..show.info import print_info
     from ..show.tables import print_json
 

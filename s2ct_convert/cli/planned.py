@@ -11,7 +11,7 @@ import click
 from . import options
 
 if TYPE_CHECKING:
-    from ..conversion.plan import Plan
+    from ..units.plan import Plan
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -75,9 +75,9 @@ def _option(name: str) -> str:
 
 def plan_of(paths: tuple[Path, ...], plan_file: Path | None, **choices: Any) -> Plan:
     """The plan that a command line asks for: what was found at the sources, or a plan file."""
-    from ..conversion.demands import Demands
-    from ..conversion.plan import make_plan
     from ..conversion.plan_file import read_plan
+    from ..units.demands import Demands
+    from ..units.plan import make_plan
 
     if plan_file is not None:
         given = [_option(name) for name, value in choices.items() if value]

@@ -66,7 +66,7 @@ def preview(
         raise click.UsageError(
             "--summary is of the whole store; it goes with none of --tile, --split, --sample, --random"
         )
-    from ..show.preview import preview as draw
+    from ..pictures.preview import preview as draw
     from ..show.tables import print_facts, print_json
     from ..words import size, span
 

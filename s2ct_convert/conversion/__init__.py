@@ -1,1 +1,1 @@
-"""From sources to a store: plan, one unit, ledger, finalise, and the engine that runs units."""
+"""What commands call: convert, build, batch jobs, job scripts, the estimate of a plan."""

@@ -13,23 +13,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from ..engines.worker import make_unit
 from ..errors import DuplicateUnit, Incomplete, NotAStore, S2ctError, SourceError, WrongUsage, from_os_error
 from ..lease import Owner
 from ..names import UnitName, printable
-from .claim import alone, claim
-from .events import Note, OnEvent, UnitDone, UnitFailed
-from .finalise import complete, finished
-from .ledger import Ledger
-from .plan import Plan, SourceFile
+from ..units.claim import alone, claim
+from ..units.events import Note, OnEvent, UnitDone, UnitFailed
+from ..units.finalise import complete, finished
+from ..units.ledger import Ledger
+from ..units.plan import Plan, SourceFile
+from ..units.records import Failure, UnitRecord
+from ..units.resume import Candidate, Kin, check_overwrites, kin
+from ..units.summary import UnitsFailed
+from ..units.tally import End, Tally, done_units
+from ..units.unit import UnitTask, done_record, open_container
+from .convert import begin, sort_out
 from .plan_file import check_source, read_files, read_overwrites, read_plan, write_plan
 from .ranges import to_ranges
-from .records import Failure, UnitRecord
-from .resume import Candidate, Kin, check_overwrites, kin
-from .run import begin, sort_out
-from .summary import UnitsFailed
-from .tally import End, Tally, done_units
-from .unit import UnitTask, done_record, open_container
-from .worker import make_unit
 
 
 class UnitState(StrEnum):

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..archives.unpackers import find_unpacker
 from ..durable import beside
 from ..errors import WrongUsage
 from ..names import UnitName, printable
@@ -28,20 +29,19 @@ from ..record.local import State, check_folder, survey
 from ..record.manifest import DEFAULT_RECORD, RecordFile, read_lock
 from ..record.policy import RetryPolicy
 from ..record.selection import Selection
-from ..source.unpackers import find_unpacker
-from .archives import Archives
-from .claim import alone, claim
-from .demands import Demands
-from .events import Note, OnEvent, Started
+from ..units.claim import alone, claim
+from ..units.demands import Demands
+from ..units.events import Note, OnEvent, Started
+from ..units.ledger import Ledger
+from ..units.plan import store_options
+from ..units.resume import check_overwrites
+from ..units.summary import Summary, UnitsFailed
+from ..units.tally import Tally
+from ..units.unit import open_container
+from .convert import begin
+from .fetching import Archives
 from .file_notes import read_note, unit_of
 from .intake import Intake, Keeping
-from .ledger import Ledger
-from .plan import store_options
-from .resume import check_overwrites
-from .run import begin
-from .summary import Summary, UnitsFailed
-from .tally import Tally
-from .unit import open_container
 
 ARCHIVES = 3  # on the disk at a time
 KEEP_FAILED = 3  # archives of units that failed, besides
@@ -98,7 +98,7 @@ def build(
     format, codec, linked, jobs, memory, overwrite, overwrite_units, unpacker, strict, accept_count
         As for :func:`s2ct_convert.convert`.
     on_event, on_file_event : callable
-        Told of what happens to units (:mod:`s2ct_convert.conversion.events`) and, from another thread, to files
+        Told of what happens to units (:mod:`s2ct_convert.units.events`) and, from another thread, to files
         (:mod:`s2ct_convert.record.events`).
     command : str
         For the ``history`` of the store.

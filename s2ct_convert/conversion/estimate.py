@@ -24,11 +24,9 @@ from ..source.read import open_source
 from ..store.container import Container
 from ..store.digest import ImageDigests
 from ..store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE, SHARD_OBS, UnitForm, index_arrays, unit_arrays
-from .plan import Plan, SourceFile
-from .unit import open_container
+from ..units.plan import Plan, SourceFile
+from ..units.unit import PEAK_BYTES, open_container
 
-# Most that a process which makes a unit was ever seen to take, two passes included (docs/performance.md).
-PEAK_BYTES = 400 << 20
 START_SECONDS = 1.0  # for a process to start and to sync what it wrote
 TRY_OBS = 20 * CHUNK_OBS
 TRY_SECONDS = 5.0
@@ -176,7 +174,7 @@ def _unpacked(file: SourceFile) -> int:
     """Bytes of the TFRecord; those of one that is wrapped otherwise than by 7z are not known before it is read."""
     if file.source.member is None:
         return file.bytes
-    from ..source.archive import read_archive  # slow to import, and only archives need it
+    from ..archives.archive import read_archive  # slow to import, and only archives need it
 
     with suppress(S2ctError):
         return sum(

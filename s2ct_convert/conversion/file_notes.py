@@ -7,15 +7,15 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..archives.checksum import Content, content_of_member
 from ..durable import write_atomic
 from ..errors import BadName
 from ..names import UnitName, parse_name
 from ..record.manifest import RecordFile
-from ..source.checksum import Content, content_of_member
 from ..source.find import Source
-from .ledger import Ledger
-from .records import to_json
-from .resume import Candidate
+from ..units.ledger import Ledger
+from ..units.records import to_json
+from ..units.resume import Candidate
 
 
 @dataclass(frozen=True)

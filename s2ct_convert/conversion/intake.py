@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..durable import remove
+from ..engines.local import run_here, run_processes
 from ..errors import EXIT_MACHINE, DuplicateUnit, NotAnArchive, NotATFRecord, S2ctError, StoreDamaged
 from ..names import UnitName
 from ..record.events import FileFailed
@@ -20,18 +21,17 @@ from ..record.manifest import RecordFile
 from ..record.partial import partial_path
 from ..source.find import Found, Source, find_sources
 from ..store.container import Container
-from .archives import Archives
-from .demands import Demands
-from .engine import run_here, run_processes
+from ..units.demands import Demands
+from ..units.events import Event, Note, UnitDone, UnitFailed
+from ..units.ledger import Ledger
+from ..units.records import Options, UnitRecord, checksums
+from ..units.resume import Candidate, Verdict, judge, refusal
+from ..units.tally import Tally
+from ..units.unit import UnitTask, done_record
+from .convert import begin
 from .estimate import share
-from .events import Event, Note, UnitDone, UnitFailed
+from .fetching import Archives
 from .file_notes import found_in, read_note, unit_of, write_note
-from .ledger import Ledger
-from .records import Options, UnitRecord, checksums
-from .resume import Candidate, Verdict, judge, refusal
-from .run import begin
-from .tally import Tally
-from .unit import UnitTask, done_record
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from string import Template
 
 from ..errors import WrongUsage
+from ..units.ledger import Ledger
 from .estimate import Estimate, estimate
-from .ledger import Ledger
 from .plan_file import read_plan
 
 _AGAIN = 2  # times that a task whose time was up is queued again

@@ -13,9 +13,9 @@ from ..errors import S2ctError, SourceError, WrongUsage, from_os_error
 from ..names import UnitName
 from ..paths import check_path
 from ..source.find import Part, Source, Unusable
-from .demands import Demands
-from .plan import Plan, SourceFile, plan_hash
-from .records import Options, to_json
+from ..units.demands import Demands
+from ..units.plan import Plan, SourceFile, plan_hash
+from ..units.records import Options, to_json
 
 VERSION = 1
 

@@ -1,1 +1,1 @@
-"""What people see: progress, tables, sizes and times in words."""
+"""What people see: progress, tables, results in words."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..pictures.palette import CLASSES
 from ..store.layout import LABELS
 from ..words import day, plural, size
-from .palette import CLASSES
 from .tables import print_facts, print_table
 
 Document = dict[str, Any]

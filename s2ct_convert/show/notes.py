@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..conversion.records import UnitRecord
-from ..source.notes import Note, sum_notes
+from ..source.notes import sum_notes
+from ..units.records import UnitRecord
 from ..words import plural
 
 
@@ -22,9 +22,4 @@ def note_lines(records: Iterable[UnitRecord]) -> list[str]:
 def sum_documents(records: Iterable[UnitRecord]) -> list[dict[str, Any]]:
     """The same as JSON has it."""
     sums = sum_notes((record.unit, note) for record in records for note in record.notes)
-    return [{**note_document(one.note), "units": list(one.units)} for one in sums]
-
-
-def note_document(note: Note) -> dict[str, Any]:
-    """A note as JSON has it."""
-    return {"kind": note.kind, "count": note.count, "text": str(note), "first": note.first}
+    return [{**one.note.document(), "units": list(one.units)} for one in sums]

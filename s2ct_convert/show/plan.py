@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any
 
 from ..conversion.estimate import Estimate
-from ..conversion.plan import Plan
 from ..conversion.plan_file import plan_document
 from ..store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE, SHARD_OBS
+from ..units.plan import Plan
 from ..words import plural, seconds, size
 from .tables import print_facts, print_table
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..conversion.events import (
+from ..units.events import (
     Event,
     Finalising,
     Note,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..conversion.summary import Summary
 from ..errors import Incomplete
 from ..store.layout import STATE_COMPLETE
+from ..units.summary import Summary
 from ..words import seconds, size, without
 from .notes import note_lines, sum_documents
 from .tables import print_facts, print_json

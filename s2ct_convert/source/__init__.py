@@ -1,1 +1,1 @@
-"""From bytes to samples: 7z archives, TFRecord framing, tf.train.Example, dates, grouping. Knows no store."""
+"""From bytes to samples: finding sources, TFRecord framing, tf.train.Example, dates, grouping. Knows no store."""

@@ -10,17 +10,18 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..archives.file_kind import is_archive, is_packing, read_head
+from ..archives.stream import SourceReader
+from ..archives.unpackers import SIGNATURE
+from ..archives.volumes import first_volume
 from ..errors import NotAnArchive, S2ctError, WrongUsage, from_os_error
 from ..names import UnitName, try_name
 from ..paths import check_readable, special_kind
-from .content import is_archive, is_packing, is_tfrecord, name_kind, read_head
 from .found import Candidate, Found, Part, Source, Unusable, some
-from .stream import SourceReader
+from .kind import foreign_kind, is_tfrecord
 from .tfrecord import is_wrapped, unwrap
 from .unfinished import is_unfinished, unfinished
 from .units import settle
-from .unpackers import SIGNATURE
-from .volumes import first_volume
 
 __all__ = ["Found", "Part", "Source", "Unusable", "find_sources"]
 
@@ -161,10 +162,10 @@ class _Search:
 def _kind(stream: SourceReader, head: bytes) -> str | None:
     """What a bare file is, in words, also below gzip or zlib; None for what may be a TFRecord."""
     if is_wrapped(head) is None:
-        return name_kind(head)
+        return foreign_kind(head)
     stream.seek(0)
     try:
-        return name_kind(read_head(unwrap(stream, where="")))
+        return foreign_kind(read_head(unwrap(stream, where="")))
     except S2ctError:  # damaged: told when it is read
         return None
 

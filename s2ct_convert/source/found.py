@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..archives.volumes import files_of
 from ..errors import CountMismatch, S2ctError
 from ..names import SourceName, UnitName
-from .volumes import files_of
 
 
 @dataclass(frozen=True)

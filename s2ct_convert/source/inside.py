@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..archives.archive import Member, read_archive, read_heads
+from ..archives.file_kind import is_archive, is_packing
 from ..errors import BadName, NotATFRecord, S2ctError
 from ..names import FORM, SourceName, try_name
-from .archive import Member, read_archive, read_heads
-from .content import is_archive, is_packing, is_tfrecord, name_kind
 from .found import Candidate, Part, some
+from .kind import foreign_kind, is_tfrecord
 
 # Files that describe others: not looked into as long as there is something else.
 _TEXTS = (
@@ -140,12 +141,12 @@ class _Look:
         )
 
     def _told(self, name: str) -> str:
-        kind = name_kind(self._heads.get(name, b""))
+        kind = foreign_kind(self._heads.get(name, b""))
         return f"{name!r}, {kind}" if kind else repr(name)
 
     def _packed(self) -> dict[str, str]:
         """Archives among the members that were looked into, and of what kind they are."""
-        kinds = {n: "a 7z archive" if is_archive(head) else name_kind(head) for n, head in self._heads.items()}
+        kinds = {n: "a 7z archive" if is_archive(head) else foreign_kind(head) for n, head in self._heads.items()}
         return {name: kind for name, kind in kinds.items() if kind and is_packing(kind)}
 
     def _tell_packed(self, named: Sequence[str]) -> None:

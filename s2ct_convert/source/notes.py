@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 # kind -> what is found, for one and for many. {n} is the count of the note.
 _TEXTS = {
@@ -105,6 +106,10 @@ class Note:
     def line(self) -> str:
         """As the attribute ``notes`` of a unit has it."""
         return f"{self.kind}: {self} ({self.first})"
+
+    def document(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"kind": self.kind, "count": self.count, "text": str(self), "first": self.first}
 
     def __str__(self) -> str:
         one, many = _TEXTS[self.kind]

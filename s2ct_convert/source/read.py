@@ -12,14 +12,15 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from ..archives.checksum import content_of, content_of_member
+from ..archives.file_kind import is_archive, is_packing, read_head
+from ..archives.stream import Prefixed, Readable, SourceReader
+from ..archives.unpackers import PYTHON, Unpacker
 from ..errors import NotATFRecord, TFRecordDamaged, WrongUsage
-from .checksum import content_of, content_of_member
-from .content import is_archive, is_packing, name_kind, read_head
 from .example import Example, decode_example
 from .find import Part, Source, find_sources
-from .stream import Prefixed, Readable, SourceReader
+from .kind import foreign_kind
 from .tfrecord import HEADER_BYTES, Record, read_records, unwrap
-from .unpackers import PYTHON, Unpacker
 
 
 class SourceExamples:
@@ -74,7 +75,7 @@ def _checked(stream: Readable, where: str) -> Readable:
     NotATFRecord
     """
     head = read_head(stream)
-    kind = "a 7z archive" if is_archive(head) else name_kind(head)
+    kind = "a 7z archive" if is_archive(head) else foreign_kind(head)
     if kind is not None:
         todo = "unpack it, then give what comes out" if is_packing(kind) else ""
         raise NotATFRecord(
@@ -107,7 +108,7 @@ def open_source(
             file = current.enter_context(SourceReader(part.path, with_md5=with_md5, on_bytes=on_bytes))
             if part.member is None:
                 return _OpenPart(file, file, None)
-            from .archive import open_member  # slow to import, and only archives need it
+            from ..archives.archive import open_member  # slow to import, and only archives need it
 
             stream = current.enter_context(open_member(file, part.member, threads=threads, unpacker=unpacker))
             return _OpenPart(file, stream, stream.unpacker)

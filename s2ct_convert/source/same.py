@@ -6,9 +6,9 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from .checksum import Content, content_of, content_of_member
+from ..archives.checksum import Content, content_of, content_of_member
+from ..archives.stream import SourceReader
 from .found import Part, Source
-from .stream import SourceReader
 from .tfrecord import HEADER_BYTES, is_wrapped, unwrap
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import google_crc32c
 
+from ..archives.stream import Prefixed, Readable
 from ..errors import NotATFRecord, TFRecordDamaged
-from .stream import Gunzip, Inflate, Prefixed, Readable
+from .wrapped import Gunzip, Inflate
 
 HEADER_BYTES = 12
 MAX_RECORD_BYTES = (1 << 31) - 1  # protobuf's own limit, so that of every reader of the record

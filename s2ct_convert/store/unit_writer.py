@@ -23,6 +23,7 @@ import numpy.typing as npt
 from ..durable import remove, size_of
 from ..missing import NO_DAY
 from ..published import PublishedFeature
+from ..threads import OrderedPool
 from .codecs import CHUNK_BYTES, Chunk, Encode
 from .container import Container, UnitTarget
 from .digest import (
@@ -46,7 +47,6 @@ from .layout import (
     UnitForm,
     unit_arrays,
 )
-from .pool import OrderedPool
 
 WINDOW_OBS = 2048  # 28.9 MB of images in the second pass
 

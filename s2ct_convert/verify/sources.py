@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..archives.unpackers import Unpacker, find_unpacker
 from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, WrongUsage, from_os_error
 from ..names import UnitName
 from ..source.find import Source, find_sources
 from ..source.read import open_source
 from ..source.samples import sample_of
-from ..source.unpackers import Unpacker, find_unpacker
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,13 @@ class ForkServer:
 
 
 def _serve() -> None:
+    from s2ct_convert.archives import extract  # noqa: F401
     from s2ct_convert.cli import main
-    from s2ct_convert.conversion import run  # noqa: F401
+    from s2ct_convert.conversion import convert, describe  # noqa: F401
+    from s2ct_convert.pictures import preview  # noqa: F401
+    from s2ct_convert.pictures.sheet import new_sheet
     from s2ct_convert.record import download  # noqa: F401
-    from s2ct_convert.show import describe, lanes, preview, progress  # noqa: F401
-    from s2ct_convert.show.sheet import new_sheet
-    from s2ct_convert.source import extract  # noqa: F401
+    from s2ct_convert.show import lanes, progress  # noqa: F401
     from s2ct_convert.store import hdf5_container, zarr_container  # noqa: F401
 
     with new_sheet(1, 1) as sheet:  # loads matplotlib and its font

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import py7zr
+from archives.sevenzip import put
 from makers import tfrecord_bytes, write_archive
-from source.sevenzip import put
 
 import s2ct_convert
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import py7zr
 import pytest
+from archives.sevenzip import handmade, needs_7zip, put, seven_zip
 from makers import Group, flip, random_group, write_archive, write_tfrecord
-from source.sevenzip import handmade, needs_7zip, put, seven_zip
 
 import s2ct_convert
-from s2ct_convert.conversion.summary import UnitsFailed
 from s2ct_convert.errors import EXIT_SOURCE
+from s2ct_convert.units.summary import UnitsFailed
 
 from .helpers import RECORDS, assert_no_store, assert_unit_failed, boundaries, groups, right_source, state
 

@@ -13,10 +13,10 @@ import pytest
 
 import s2ct_convert
 from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
-from s2ct_convert.conversion.plan import make_plan
+from s2ct_convert.conversion.convert import convert_plan
 from s2ct_convert.conversion.ranges import ARRAY_VARIABLES, from_ranges, to_ranges
-from s2ct_convert.conversion.run import convert_plan
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, EXIT_USAGE, WrongUsage
+from s2ct_convert.units.plan import make_plan
 
 from .helpers import Done, assert_says, assert_tidy, right_source, state, tree
 

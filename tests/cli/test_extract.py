@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+from archives.sevenzip import handmade, put
 from makers import flip, random_group, tfrecord_bytes, write_archive
-from source.sevenzip import handmade, put
 
 import s2ct_convert
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, EXIT_USAGE

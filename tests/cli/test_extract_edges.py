@@ -9,8 +9,8 @@ from pathlib import Path
 
 import py7zr
 import pytest
+from archives.sevenzip import handmade, put
 from makers import write_archive
-from source.sevenzip import handmade, put
 
 import s2ct_convert
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_MACHINE, EXIT_SOURCE, EXIT_USAGE

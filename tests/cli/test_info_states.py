@@ -10,8 +10,8 @@ import h5py
 import plain
 import pytest
 import zarr
+from archives.sevenzip import handmade, needs_7zip, put, seven_zip
 from makers import FIRST_DAY, flip, tfrecord_bytes, write_archive
-from source.sevenzip import handmade, needs_7zip, put, seven_zip
 
 import s2ct_convert
 from s2ct_convert.errors import EXIT_DIFFERENCE, EXIT_SOURCE, EXIT_USAGE

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import py7zr
 import pytest
+from archives.sevenzip import needs_7zip, seven_zip
 from makers import write_archive
-from source.sevenzip import needs_7zip, seven_zip
 
 from .packing import TRAIN, VOLUMES, WHOLE, A, B, Ids, archive, converted, files, several
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from archives.sevenzip import put
 from makers import write_archive
-from source.sevenzip import put
 
 import s2ct_convert
 

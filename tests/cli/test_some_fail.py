@@ -10,8 +10,8 @@ from pathlib import Path
 
 import plain
 import pytest
+from archives.sevenzip import put
 from makers import flip
-from source.sevenzip import put
 
 import s2ct_convert
 from s2ct_convert import PartialStoreWarning

@@ -25,7 +25,7 @@ import h5py  # noqa: F401
 import zarr  # noqa: F401
 
 import s2ct_convert
-import s2ct_convert.conversion.run
+import s2ct_convert.conversion.convert
 import s2ct_convert.reading.opening
 from s2ct_convert.errors import S2ctError
 

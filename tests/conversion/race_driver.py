@@ -18,7 +18,7 @@ MOMENTS = {
     "made": ("s2ct_convert.lease", "Lease.check"),
     "publishing": ("s2ct_convert.store.zarr_container", "ZarrContainer.publish"),
     "rename": ("s2ct_convert.store.zarr_container", "publish"),
-    "record": ("s2ct_convert.conversion.ledger", "Ledger.write"),
+    "record": ("s2ct_convert.units.ledger", "Ledger.write"),
 }
 
 
@@ -45,8 +45,9 @@ def main() -> None:
         socket.gethostname = lambda: host
     from s2ct_convert import lease
     from s2ct_convert.cli import main as command
-    from s2ct_convert.conversion import batch, ledger  # noqa: F401
+    from s2ct_convert.conversion import batch  # noqa: F401
     from s2ct_convert.store import zarr_container  # noqa: F401
+    from s2ct_convert.units import ledger  # noqa: F401
 
     lease.SILENT_SECONDS = 1.0
     if moment != "-":

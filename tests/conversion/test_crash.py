@@ -14,7 +14,7 @@ from makers import random_group, write_tfrecord
 from proc import workers_of
 
 import s2ct_convert
-from s2ct_convert.conversion.events import UnitStarted
+from s2ct_convert.units.events import UnitStarted
 
 DRIVER = Path(__file__).with_name("crash_driver.py")
 

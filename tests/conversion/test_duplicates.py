@@ -12,9 +12,9 @@ from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
 
 import s2ct_convert
 from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
-from s2ct_convert.conversion.events import Note, UnitDone
-from s2ct_convert.conversion.plan import make_plan
 from s2ct_convert.errors import EXIT_INCOMPLETE, DuplicateUnit, Incomplete, WrongUsage
+from s2ct_convert.units.events import Note, UnitDone
+from s2ct_convert.units.plan import make_plan
 
 UNIT = "train/50SMG"
 

@@ -17,8 +17,8 @@ from makers import random_group, write_tfrecord
 import s2ct_convert
 from s2ct_convert.cli.options import _bytes
 from s2ct_convert.conversion.estimate import PEAK_BYTES, share
-from s2ct_convert.conversion.events import Note, UnitStarted
 from s2ct_convert.errors import WrongUsage
+from s2ct_convert.units.events import Note, UnitStarted
 
 UNITS = ("train_31TCJ", "train_34VFN", "val_50SMG")
 

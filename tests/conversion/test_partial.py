@@ -13,7 +13,7 @@ from makers import flip, random_group, write_tfrecord
 
 import s2ct_convert
 from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
-from s2ct_convert.conversion.plan import make_plan
+from s2ct_convert.units.plan import make_plan
 
 UNITS = ("train_31TCJ", "train_50SMG", "val_50SMG")
 BAD = 1

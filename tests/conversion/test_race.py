@@ -16,8 +16,8 @@ from makers import random_group, write_tfrecord
 
 import s2ct_convert
 from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
-from s2ct_convert.conversion.plan import make_plan
 from s2ct_convert.errors import EXIT_INCOMPLETE
+from s2ct_convert.units.plan import make_plan
 
 DRIVER = Path(__file__).with_name("race_driver.py")
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="signals and processes as Linux has them")

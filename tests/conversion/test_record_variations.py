@@ -16,9 +16,9 @@ import records
 from variations import TILES, VARIATIONS, write_variation
 
 import s2ct_convert
-from s2ct_convert.conversion.records import UnitRecord
 from s2ct_convert.errors import EXIT_SOURCE
 from s2ct_convert.reading.opening import open_store
+from s2ct_convert.units.records import UnitRecord
 from s2ct_convert.verify.against import verify_against
 from s2ct_convert.verify.store import verify_store
 

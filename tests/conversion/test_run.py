@@ -12,8 +12,8 @@ import pytest
 from makers import Group, random_group, tfrecord_bytes, write_archive, write_tfrecord
 
 import s2ct_convert
-from s2ct_convert.conversion.events import Finalising, Note, Started, UnitDone, UnitFailed, UnitProgress, UnitStarted
 from s2ct_convert.errors import DestinationExists, WrongUsage
+from s2ct_convert.units.events import Finalising, Note, Started, UnitDone, UnitFailed, UnitProgress, UnitStarted
 
 
 @pytest.fixture(scope="module")

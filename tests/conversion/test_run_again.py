@@ -12,8 +12,8 @@ import pytest
 from makers import flip, random_group, tfrecord_bytes, write_archive, write_tfrecord
 
 import s2ct_convert
-from s2ct_convert.conversion.events import Finalising, Started, UnitDone, UnitFailed, UnitStarted
 from s2ct_convert.errors import DestinationExists, WrongUsage
+from s2ct_convert.units.events import Finalising, Started, UnitDone, UnitFailed, UnitStarted
 
 KINDS = {"zarr": ("x.zarr", False), "hdf5": ("x.h5", False), "linked": ("x.h5", True)}
 UNITS = ("train_31TCJ", "train_50SMG", "val_50SMG")

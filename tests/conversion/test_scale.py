@@ -17,7 +17,7 @@ COUNT = """
 import sys
 from pathlib import Path
 from s2ct_convert.conversion.batch import batch_status, finalise_batch
-from s2ct_convert.show.describe import describe
+from s2ct_convert.conversion.describe import describe
 
 calls = 0
 

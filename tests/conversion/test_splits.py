@@ -10,11 +10,11 @@ import pytest
 from makers import random_group, write_tfrecord
 
 import s2ct_convert
-from s2ct_convert.conversion.demands import NO_DEMANDS
-from s2ct_convert.conversion.plan import Plan, SourceFile, plan_hash, store_options
-from s2ct_convert.conversion.run import convert_plan
+from s2ct_convert.conversion.convert import convert_plan
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import Source
+from s2ct_convert.units.demands import NO_DEMANDS
+from s2ct_convert.units.plan import Plan, SourceFile, plan_hash, store_options
 from s2ct_convert.verify.store import verify_store
 
 UNITS = [UnitName("dev", "COPENHAGEN"), UnitName("train", "50SMG"), UnitName("validation", "50SMG")]

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import plain
 import pytest
+from archives.native_programs import PROGRAM, needs_7zip, script, wait_until_gone, without_a_wheel
 from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
-from source.native_programs import PROGRAM, needs_7zip, script, wait_until_gone, without_a_wheel
 
 import s2ct_convert
-from s2ct_convert.conversion.ledger import Ledger
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, WrongUsage
 from s2ct_convert.names import UnitName
+from s2ct_convert.units.ledger import Ledger
 
 UNIT = "train_50SMG_1"
 

@@ -10,8 +10,8 @@ import pytest
 
 from s2ct_convert.errors import NotAStore, WrongUsage
 from s2ct_convert.export.tfrecord import export_tfrecord
+from s2ct_convert.pictures.preview import preview
 from s2ct_convert.reading.opening import open_store
-from s2ct_convert.show.preview import preview
 from s2ct_convert.store.layout import LAYOUT_VERSION
 from s2ct_convert.verify.store import verify_store
 

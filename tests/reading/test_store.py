@@ -12,10 +12,10 @@ import pytest
 import zarr
 
 import s2ct_convert
-from s2ct_convert.conversion.events import UnitDone
 from s2ct_convert.errors import Incomplete, NotAStore, StoreDamaged
 from s2ct_convert.reading.opening import open_store
 from s2ct_convert.reading.unit import Sample
+from s2ct_convert.units.events import UnitDone
 
 KINDS = ("zarr", "h5", "blosc", "linked")
 UNITS = ("train/49RGN", "train/50SMG", "val/50SMG")

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
+from s2ct_convert.pictures.palette import CLASSES
 from s2ct_convert.show.info import BAR, share_widths
-from s2ct_convert.show.palette import CLASSES
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,13 @@ import struct
 import numpy as np
 import pytest
 import records
+from archives.streams import bytes_list, example, field, int64_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import Group, example_bytes, random_group
 
 from s2ct_convert.source.example import KNOWN, Kind, decode_example, encode_example
 from s2ct_convert.source.tfrecord import Record
-
-from .streams import bytes_list, example, field, int64_list
 
 
 def float_list(*bits: int, packed: bool = True) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import py7zr
 import pytest
+from archives.sevenzip import put
 from makers import flip, random_group, tfrecord_bytes, write_archive, write_tfrecord
 
 import s2ct_convert
@@ -24,8 +25,6 @@ from s2ct_convert.errors import (
 )
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import Found, Source, find_sources
-
-from .sevenzip import put
 
 SMG, RGN = UnitName("train", "50SMG"), UnitName("val", "49RGN")
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 99\n"

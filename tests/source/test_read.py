@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from archives.sevenzip import handmade, put, with_start_header
 from makers import Group, flip, random_group, record_bytes, tfrecord_bytes, write_tfrecord
 
 import s2ct_convert
+from s2ct_convert.archives.extract import extract_archive
 from s2ct_convert.errors import (
     ArchiveDamaged,
     BadName,
@@ -21,11 +23,8 @@ from s2ct_convert.errors import (
     TFRecordDamaged,
     WrongUsage,
 )
-from s2ct_convert.source.extract import extract_archive
 from s2ct_convert.source.find import find_sources
 from s2ct_convert.source.read import open_source, read_examples
-
-from .sevenzip import handmade, put, with_start_header
 
 
 @pytest.fixture

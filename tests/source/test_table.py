@@ -8,17 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from archives.streams import bytes_list, example, field, int64_list
 from makers import FIRST_DAY, Group, example_bytes
 
-from s2ct_convert.conversion.understand import understand
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.example import decode_example
 from s2ct_convert.source.find import Source
 from s2ct_convert.source.notes import _TEXTS, Note, sum_notes
 from s2ct_convert.source.table import SourceTable, TableBuilder
 from s2ct_convert.source.tfrecord import Record
-
-from .streams import bytes_list, example, field, int64_list
+from s2ct_convert.units.understand import understand
 
 UNTIL = datetime.date(2024, 2, 4)
 NO_DATE, NO_DAY = -(2**63), -(2**31)

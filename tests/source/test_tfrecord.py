@@ -5,14 +5,13 @@ import struct
 import tracemalloc
 
 import pytest
+from archives.streams import Trickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import masked_crc, record_bytes
 
 from s2ct_convert.errors import EXIT_SOURCE, NotATFRecord, TFRecordDamaged
 from s2ct_convert.source.tfrecord import MAX_RECORD_BYTES, is_header, masked_crc32c, read_records
-
-from .streams import Trickle
 
 PAYLOADS = [b"first", b"", b"x" * 1100, b"the last one"]
 FILE = b"".join(map(record_bytes, PAYLOADS))

@@ -6,13 +6,12 @@ import gzip
 import zlib
 
 import pytest
+from archives.streams import Trickle, drain
 from makers import record_bytes
 
 from s2ct_convert.errors import S2ctError, TFRecordDamaged
-from s2ct_convert.source.stream import Gunzip, Inflate
 from s2ct_convert.source.tfrecord import is_wrapped, read_records, unwrap
-
-from .streams import Trickle, drain
+from s2ct_convert.source.wrapped import Gunzip, Inflate
 
 PAYLOADS = [b"first", b"x" * 1100, b"the last one"]
 FILE = b"".join(map(record_bytes, PAYLOADS))

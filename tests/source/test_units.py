@@ -8,17 +8,16 @@ import os
 from pathlib import Path
 
 import pytest
+from archives.sevenzip import handmade, put
 from makers import random_group, tfrecord_bytes, write_archive
 
-from s2ct_convert.conversion.plan import make_plan
 from s2ct_convert.conversion.plan_file import read_plan, write_plan
 from s2ct_convert.errors import DuplicateUnit, SourceError
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import Part, Source, find_sources
 from s2ct_convert.source.read import open_source, read_examples
 from s2ct_convert.source.same import same_content
-
-from .sevenzip import handmade, put
+from s2ct_convert.units.plan import make_plan
 
 SMG = UnitName("train", "50SMG")
 
@@ -177,7 +176,7 @@ class TestShards:
         )
         (file,) = plan.files
         other = dataclasses.replace(file.source, more=file.source.more[::-1])
-        from s2ct_convert.conversion.plan import plan_hash
+        from s2ct_convert.units.plan import plan_hash
 
         assert plan_hash(plan.options, [dataclasses.replace(file, source=other)], plan.demands) != plan.hash
 

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from s2ct_convert.store.pool import OrderedPool
+from s2ct_convert.threads import OrderedPool
 
 
 @pytest.fixture

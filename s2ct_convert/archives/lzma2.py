@@ -1,0 +1,299 @@
+"""LZMA2 unpacked block by block, in threads.
+
+7-Zip cuts what it packs with several threads into blocks that know nothing of each other. Where they begin can be told
+without unpacking: chunk headers state sizes, and a block begins where a header resets the dictionary (control byte 1,
+or 0xE0 and above; Lzma2Dec.c of the LZMA SDK). Each block then goes to a decoder of its own, and what they give is
+handed on in order.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from isal import isal_zlib
+
+from ..errors import ArchiveDamaged
+from .damage import AGAIN
+from .stream import PIECE_BYTES, SourceReader
+
+BUDGET_BYTES = 136 << 20  # unpacked bytes that wait for their turn: more than a block of 128 MiB
+HEAD_BYTES = 8 << 20  # of these, what the block whose turn it is may always have
+STEP_BYTES = 1 << 20  # unpacked at once
+_INPUT_BYTES = 256 << 10
+
+
+class Packed(NamedTuple):
+    """One member that is one LZMA2 stream: where it is in the archive, and what comes out of it."""
+
+    offset: int
+    size: int
+    dict_size: int
+    unpacked: int
+    crc32: int | None
+
+
+def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
+    """Where a member is, if it is alone in a folder with one plain LZMA2 coder; None if it is not.
+
+    Parameters
+    ----------
+    archive, file : py7zr.SevenZipFile, py7zr.ArchiveFile
+        Their parsed headers are looked at, which are not of the public interface.
+    crc32 : int or None
+        What the archive has for the file.
+
+    Raises
+    ------
+    AttributeError, KeyError, IndexError, TypeError, ValueError
+        If py7zr keeps its headers otherwise than it did.
+    """
+    folder, streams = file.folder, archive.header.main_streams
+    if folder is None or len(folder.files) != 1 or len(folder.coders) != 1 or folder.coders[0]["method"] != b"\x21":
+        return None
+    folders = streams.unpackinfo.folders
+    before = folders[: folders.index(folder)]
+    stream = sum(sum(coder["numinstreams"] for coder in one.coders) - len(one.bindpairs) for one in before)
+    offset = archive.afterheader + streams.packinfo.packpos + streams.packinfo.packpositions[stream]
+    (bits,) = folder.coders[0]["properties"]
+    dict_size = 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)
+    return Packed(int(offset), int(streams.packinfo.packsizes[stream]), dict_size, int(file.uncompressed), crc32)
+
+
+class _Chunk(NamedTuple):
+    offset: int  # in the stream
+    begins_block: bool
+    unpacked: int
+
+
+def scan(fd: int, packed: Packed, where: str) -> Iterator[_Chunk]:
+    """Chunks by their headers alone.
+
+    Raises
+    ------
+    ArchiveDamaged
+        If a header is none, or the stream does not end where it must.
+    """
+    at = 0
+    while at < packed.size:
+        header = os.pread(fd, 6, packed.offset + at)
+        control = header[0] if header else -1
+        if control == 0:
+            if at == packed.size - 1:
+                return
+            break
+        if control in (1, 2) and len(header) >= 3:
+            unpacked = size = (header[1] << 8 | header[2]) + 1
+            yield _Chunk(at, control == 1, unpacked)
+            at += 3 + size
+        elif control >= 0x80 and len(header) >= 5:
+            unpacked = ((control & 31) << 16 | header[1] << 8 | header[2]) + 1
+            yield _Chunk(at, control >= 0xE0, unpacked)
+            at += (6 if control >= 0xC0 else 5) + (header[3] << 8 | header[4]) + 1
+        else:
+            break
+    raise ArchiveDamaged(
+        "the archive is damaged (no LZMA2 chunk where one must be)",
+        where=where,
+        found=f"at byte {packed.offset + at:,}",
+        todo=AGAIN,
+    )
+
+
+@dataclass
+class _Block:
+    offset: int
+    size: int
+    unpacked: int
+    pieces: deque[memoryview] = field(default_factory=deque)
+    waiting: int = 0
+    ended: bool = False
+    error: BaseException | None = None
+
+
+class Lzma2Stream:
+    """What comes out of one LZMA2 stream, to read from. To be closed.
+
+    One thread reads the file through, which gives its md5, and finds the blocks; ``threads`` others unpack them,
+    reading again what is in the page cache by then.
+
+    Parameters
+    ----------
+    file : SourceReader
+        The archive; nobody else may use it before this is closed.
+    packed : Packed
+    where : str
+        How messages name the member.
+    threads : int
+    """
+
+    def __init__(self, file: SourceReader, packed: Packed, *, where: str, threads: int) -> None:
+        self._file, self._packed, self._where = file, packed, where
+        self.unpacker = "python"
+        self._fd = file.fileno()
+        self._changed = threading.Condition()
+        self._blocks: list[_Block] = []
+        self._scanned = self._abandoned = False
+        self._scan_error: BaseException | None = None
+        self._next = self._head = self._buffered = 0
+        self._crc, self._missing = 0, packed.unpacked
+        self._progress = file.take_progress()
+        self._threads = [threading.Thread(target=self._scan, name="s2ct-scan", daemon=True)]
+        for k in range(max(1, threads)):
+            self._threads.append(threading.Thread(target=self._work, name=f"s2ct-unpack-{k}", daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def _scan(self) -> None:
+        begin = unpacked = 0
+        try:
+            self._file.seek(0)
+            for chunk in scan(self._fd, self._packed, self._where):
+                if self._abandoned:
+                    return
+                if chunk.begins_block and chunk.offset:
+                    self._found(begin, chunk.offset, unpacked)
+                    begin, unpacked = chunk.offset, 0
+                unpacked += chunk.unpacked
+                self._hash_to(self._packed.offset + chunk.offset)
+            self._found(begin, self._packed.size, unpacked)
+            self._hash_to(self._packed.offset + self._packed.size)
+        except BaseException as error:  # told by read, after the blocks before it
+            self._scan_error = error
+        with self._changed:
+            self._scanned = True
+            self._changed.notify_all()
+
+    def _hash_to(self, end: int) -> None:
+        while self._file.tell() < end and not self._abandoned:
+            if not self._file.read(min(PIECE_BYTES, end - self._file.tell())):
+                return
+
+    def _found(self, begin: int, end: int, unpacked: int) -> None:
+        with self._changed:
+            self._blocks.append(_Block(begin, end - begin, unpacked))
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while (block := self._take()) is not None:
+            try:
+                self._unpack(block)
+            except BaseException as error:  # told by read when it is this block's turn
+                block.error = error
+            with self._changed:
+                block.ended = True
+                self._changed.notify_all()
+
+    def _take(self) -> _Block | None:
+        with self._changed:
+            while self._next >= len(self._blocks) and not self._scanned and not self._abandoned:
+                self._changed.wait()
+            if self._abandoned or self._next >= len(self._blocks):
+                return None
+            self._next += 1
+            return self._blocks[self._next - 1]
+
+    def _unpack(self, block: _Block) -> None:
+        filters = [{"id": lzma.FILTER_LZMA2, "dict_size": self._packed.dict_size}]
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+        at, end, left, data = block.offset, block.offset + block.size, block.unpacked, b""
+        while left and not self._abandoned:
+            if decoder.needs_input:
+                data = os.pread(self._fd, min(_INPUT_BYTES, end - at), self._packed.offset + at)
+                if not data:
+                    raise self._damaged("a block ends early")
+                at += len(data)
+                self._progress(len(data))
+            try:
+                out = decoder.decompress(data, min(STEP_BYTES, left))
+            except (lzma.LZMAError, EOFError) as error:
+                raise self._damaged(str(error)) from error
+            data = b""
+            left -= len(out)
+            self._put(block, out)
+
+    def _damaged(self, reason: str) -> ArchiveDamaged:
+        return ArchiveDamaged(f"the archive is damaged ({reason})", where=self._where, todo=AGAIN)
+
+    def _put(self, block: _Block, out: bytes) -> None:
+        """Take a piece, waiting while too much waits; never for good, since the head may always have a little."""
+        with self._changed:
+            while not self._abandoned and self._buffered + len(out) > BUDGET_BYTES:
+                if block is self._blocks[self._head] and block.waiting + len(out) <= HEAD_BYTES:
+                    break
+                self._changed.wait()
+            block.pieces.append(memoryview(out))
+            block.waiting += len(out)
+            self._buffered += len(out)
+            self._changed.notify_all()
+
+    def read(self, n: int, /) -> bytes:
+        """At most ``n`` bytes; none once the member has ended and its size and CRC32 fit."""
+        if not n:
+            return b""
+        piece = self._piece(n)
+        self._missing -= len(piece)
+        if piece:
+            self._crc = isal_zlib.crc32(piece, self._crc)
+            return bytes(piece)
+        if self._missing:
+            raise ArchiveDamaged(
+                "the file in the archive is not as long as the archive says",
+                where=self._where,
+                found=f"{abs(self._missing):,} bytes too {'few' if self._missing > 0 else 'many'}",
+                todo=AGAIN,
+            )
+        if self._packed.crc32 is not None and self._crc != self._packed.crc32:
+            raise ArchiveDamaged(
+                "the CRC32 of what was unpacked does not fit",
+                where=self._where,
+                expected=f"{self._packed.crc32:#010x}",
+                found=f"{self._crc:#010x}",
+                todo=AGAIN,
+            )
+        return b""
+
+    def _piece(self, n: int) -> memoryview:
+        with self._changed:
+            while True:
+                if self._head < len(self._blocks):
+                    block = self._blocks[self._head]
+                    if block.pieces:
+                        piece = block.pieces.popleft()
+                        if len(piece) > n:
+                            block.pieces.appendleft(piece[n:])
+                            piece = piece[:n]
+                        block.waiting -= len(piece)
+                        self._buffered -= len(piece)
+                        self._changed.notify_all()
+                        return piece
+                    if block.error is not None:
+                        raise block.error
+                    if block.ended:
+                        self._head += 1
+                        self._changed.notify_all()
+                        continue
+                elif self._scanned:
+                    if self._scan_error is not None:
+                        raise self._scan_error
+                    return memoryview(b"")
+                self._changed.wait()
+
+    def close(self) -> None:
+        """Stop all threads."""
+        with self._changed:
+            self._abandoned = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        self._file.give_progress(self._progress)
+
+
+def count_blocks(fd: int, packed: Packed, where: str) -> int:
+    """Number of blocks that can be unpacked at once; looks at chunk headers only."""
+    return max(1, sum(chunk.begins_block for chunk in scan(fd, packed, where)))

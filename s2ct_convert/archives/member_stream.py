@@ -1,0 +1,155 @@
+"""A member that py7zr pushes out, turned round into a stream to read from: a thread, and a buffer capped in bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import py7zr
+from py7zr.io import Py7zIO, WriterFactory
+
+from ..errors import ArchiveDamaged
+from .damage import AGAIN, explained
+from .unpackers import PYTHON
+
+BUFFER_BYTES = 8 << 20  # what may wait between the unpacker and the parser
+
+
+class _Abandoned(BaseException):
+    """Raised inside py7zr to stop it: nobody reads any more."""
+
+
+class MemberStream:
+    """What one thread unpacks and another reads, at most ``BUFFER_BYTES`` (or one piece) apart."""
+
+    def __init__(self, where: str, size: int) -> None:
+        self.unpacker = PYTHON.name
+        self._where, self._missing = where, size
+        self._changed = threading.Condition()
+        self._pieces: deque[memoryview] = deque()
+        self._waiting = 0
+        self._ended = self._abandoned = False
+        self._error: BaseException | None = None
+
+    def run(self, archive: py7zr.SevenZipFile, name: str) -> None:
+        """Unpack ``name``; the body of the unpacking thread."""
+        try:
+            with explained(self._where):
+                archive.extract(targets=[name], factory=_Factory(self))
+            if self._missing:
+                raise ArchiveDamaged(
+                    "the file in the archive is not as long as the archive says",
+                    where=f"{self._where}: {name}",
+                    found=f"{abs(self._missing):,} bytes too {'few' if self._missing > 0 else 'many'}",
+                    todo=AGAIN,
+                )
+        except _Abandoned:
+            pass
+        except BaseException as error:  # handed to the reader, which raises it
+            self._error = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def push(self, data: bytes | bytearray) -> None:
+        """Take a piece from py7zr, waiting while the buffer is full."""
+        with self._changed:
+            while self._waiting and self._waiting + len(data) > BUFFER_BYTES and not self._abandoned:
+                self._changed.wait()
+            if self._abandoned:
+                raise _Abandoned
+            self._missing -= len(data)
+            if data:
+                self._pieces.append(memoryview(bytes(data)))
+                self._waiting += len(data)
+                self._changed.notify_all()
+
+    def read(self, n: int, /) -> bytes:
+        """At most ``n`` bytes; none once the member has ended and its CRC32 fits."""
+        with self._changed:
+            while not self._pieces and not self._ended:
+                self._changed.wait()
+            if not self._pieces:
+                if self._error is not None:
+                    raise self._error
+                return b""
+            piece = self._pieces.popleft()
+            if len(piece) > n:
+                self._pieces.appendleft(piece[n:])
+                piece = piece[:n]
+            self._waiting -= len(piece)
+            self._changed.notify_all()
+        return bytes(piece)
+
+    def abandon(self) -> None:
+        """Make the unpacker stop at its next piece."""
+        with self._changed:
+            self._abandoned = True
+            self._pieces.clear()
+            self._changed.notify_all()
+
+
+class _Writer(Py7zIO):
+    """The side of a MemberStream that py7zr writes to."""
+
+    def __init__(self, stream: MemberStream) -> None:
+        self._stream = stream
+        self._size = 0
+
+    def write(self, s: bytes | bytearray) -> int:
+        self._stream.push(s)
+        self._size += len(s)
+        return len(s)
+
+    def read(self, size: int | None = None) -> bytes:
+        return b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return 0
+
+    def flush(self) -> None:
+        """Pieces are never held back."""
+
+    def size(self) -> int:
+        return self._size
+
+
+class _Factory(WriterFactory):
+    def __init__(self, stream: MemberStream) -> None:
+        self._stream = stream
+
+    def create(self, filename: str) -> Py7zIO:
+        return _Writer(self._stream)
+
+
+class Unpacked(BaseException):
+    """Raised inside py7zr to stop it: all that is wanted is there."""
+
+
+class HeadsFactory(WriterFactory):
+    """Keeps the first ``n`` bytes of each of ``count`` members, then ends the unpacking with ``Unpacked``."""
+
+    def __init__(self, count: int, n: int) -> None:
+        self.heads: dict[str, bytes] = {}
+        self._count, self._n = count, n
+
+    def create(self, filename: str) -> Py7zIO:
+        return _HeadWriter(self, filename)
+
+    def add(self, filename: str, data: bytes | bytearray) -> None:
+        """The next bytes of a member."""
+        head = self.heads.get(filename, b"")
+        self.heads[filename] = head + bytes(data[: self._n - len(head)])
+        if len(self.heads) == self._count and len(self.heads[filename]) == self._n:
+            raise Unpacked
+
+
+class _HeadWriter(_Writer):
+    def __init__(self, heads: HeadsFactory, filename: str) -> None:
+        self._heads, self._filename = heads, filename
+        self._size = 0
+
+    def write(self, s: bytes | bytearray) -> int:
+        self._size += len(s)
+        self._heads.add(self._filename, s)
+        return len(s)

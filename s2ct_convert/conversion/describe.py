@@ -1,0 +1,273 @@
+"""What ``s2ct info`` says, as one document per kind of thing: a store, an archive, a TFRecord, a folder of sources."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..archives.archive import count_lzma2_blocks, read_archive
+from ..archives.unpackers import SIGNATURE
+from ..durable import beside, size_of
+from ..errors import NotAStore, S2ctError
+from ..missing import NO_DAY
+from ..names import UnitName
+from ..reading.opening import open_store
+from ..reading.store import Store
+from ..reading.unit import Unit
+from ..source.find import Source, find_sources
+from ..source.read import open_source
+from ..source.table import TableBuilder
+from ..store.codecs import Deflate, find_codec
+from ..store.hdf5_file import is_hdf5
+from ..store.layout import LABELS
+from ..units.ledger import Ledger
+from ..units.records import Options, UnitRecord
+from ..units.understand import name_counts, understand
+
+Document = dict[str, Any]
+
+
+def describe(path: Path, *, unit: str | None = None) -> Document:
+    """Describe whatever is at ``path``; ``unit`` is that of a source whose name says nothing.
+
+    Raises
+    ------
+    S2ctError
+        If it is nothing this program knows, or a damaged source.
+    """
+    ledger = Ledger(path)
+    if (path.is_dir() and (path / "zarr.json").exists()) or (path.is_file() and is_hdf5(path)):
+        return _store(path, ledger)
+    if ledger.exists():
+        return _unfinished(path, ledger)
+    if not path.exists():
+        raise NotAStore("there is no such file or folder", where=str(path), todo="check the path")
+    if path.is_dir():
+        return _folder(path, unit)
+    with open(path, "rb") as file:
+        if file.read(len(SIGNATURE)) == SIGNATURE:
+            return _archive(path, unit)
+    return _tfrecord(path, unit)
+
+
+def _store(path: Path, ledger: Ledger) -> Document:
+    with open_store(path, allow_incomplete=True) as store:
+        if not store.finished and ledger.exists():
+            return _unfinished(path, ledger)
+        counted = _by_unit(store.samples.rows) if store.finished else {}
+        units = [
+            _unit(unit, _counts(counted[name]) if name in counted else _read(unit))
+            for name, unit in store.units.items()
+        ]
+        return {
+            "format": store.format,
+            "path": str(path),
+            "state": store.attributes["state"],
+            "codec": _codec(store),
+            "bytes": size_of(path) + _linked_bytes(path),
+            "units": units,
+            "missing": str(store.attributes.get("missing_units", "")).split(),
+            "refused_sources": str(store.attributes.get("refused_sources", "")),
+            **_totals(units),
+            "digest": store.digest or None,
+        }
+
+
+def _linked_bytes(path: Path) -> int:
+    units = beside(path, ".units")
+    return size_of(units) if units.is_dir() else 0
+
+
+def _unit(unit: Unit, counts: Document) -> Document:
+    return {
+        "split": unit.name.split,
+        "tile": unit.name.tile,
+        **counts,
+        "digest": unit.digest,
+        "source_file": str(unit.attributes["source_file"]),
+        "source_md5": str(unit.attributes["source_md5"]) or None,
+        "date_encoding": str(unit.attributes["date_encoding"]) or None,
+        **_number_in_name(unit),
+        "notes": str(unit.attributes.get("notes", "")).splitlines(),
+    }
+
+
+def _number_in_name(unit: Unit) -> Document:
+    if "name_count" not in unit.attributes:
+        return {"name_count": None, "name_counts": ""}
+    return {"name_count": int(unit.attributes["name_count"]), "name_counts": str(unit.attributes["name_counts"])}
+
+
+def _by_unit(rows: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    """Rows of the index, which are sorted by unit, unit by unit."""
+    ends = np.flatnonzero((rows["split"][1:] != rows["split"][:-1]) | (rows["tile"][1:] != rows["tile"][:-1])) + 1
+    return {f"{part['split'][0]}/{part['tile'][0]}": part for part in np.split(rows, ends) if len(part)}
+
+
+def _counts(rows: npt.NDArray[Any]) -> Document:
+    """What the index says of a unit."""
+    some = rows[(rows["row_size"] > 0) & ~np.isnat(rows["time_first"])]
+    return {
+        "samples": len(rows),
+        "observations": int(rows["row_size"].sum()),
+        "time_first": int(some["time_first"].min().astype(int)) if len(some) else None,
+        "time_last": int(some["time_last"].max().astype(int)) if len(some) else None,
+        "label_count": rows["label_count"].sum(0, dtype=int).tolist(),
+    }
+
+
+def _read(unit: Unit) -> Document:
+    """The same from the arrays of a unit, where there is no index or the unit has no sample."""
+    time, label = unit.time[unit.time != NO_DAY], unit.label
+    return {
+        "samples": len(unit.localid),
+        "observations": unit.observations,
+        "time_first": int(time.min()) if len(time) else None,
+        "time_last": int(time.max()) if len(time) else None,
+        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(LABELS))],
+    }
+
+
+def _unfinished(path: Path, ledger: Ledger) -> Document:
+    """A store whose conversion has not finished, from its ledger: works whatever state its files are in."""
+    records = [(unit, ledger.record(unit)) for unit in sorted(ledger.planned())]
+    options = ledger.options()
+    units = [_recorded(unit, record) for unit, record in records if record]
+    return {
+        "format": options.format if options else None,
+        "path": str(path),
+        "state": "incomplete",
+        "codec": _planned_codec(options) if options else None,
+        "bytes": sum(record.bytes for _, record in records if record),
+        "units": units,
+        "missing": [str(unit) for unit, record in records if not record],
+        **_totals(units),
+        "digest": None,
+    }
+
+
+_RECORDED = (
+    *("samples", "observations", "time_first", "time_last", "label_count", "digest"),
+    *("source_file", "source_md5", "date_encoding", "name_count", "name_counts"),
+)
+
+
+def _recorded(unit: UnitName, record: UnitRecord) -> Document:
+    told = {name: getattr(record, name) for name in _RECORDED}
+    return {"split": unit.split, "tile": unit.tile, **told, "notes": [note.line() for note in record.notes]}
+
+
+def _totals(units: list[Document]) -> Document:
+    return {name: sum(unit[name] for unit in units) for name in ("samples", "observations")}
+
+
+def _codec(store: Store) -> str:
+    """Filters of the images, in the words of the container."""
+    return next(iter(store.units.values())).chunks.codec
+
+
+def _planned_codec(options: Options) -> str:
+    """The same words before there is an image to look at."""
+    parameters = find_codec(options.format, options.codec).parameters
+    if isinstance(parameters, Deflate):
+        return "shuffle + deflate + fletcher32"
+    if options.format == "hdf5":
+        return "blosc + fletcher32"
+    return f"blosc({parameters.cname} {parameters.clevel}, {parameters.shuffle}) + crc32c"
+
+
+def _archive(path: Path, unit: str | None) -> Document:
+    archive = read_archive(path)
+    return {
+        "format": "7z",
+        "path": str(path),
+        "bytes": archive.bytes,
+        "methods": list(archive.methods),
+        "blocks": archive.blocks,
+        "solid": archive.solid,
+        "files": [
+            {
+                "name": m.name,
+                "bytes": m.size,
+                "crc32": None if m.crc32 is None else f"{m.crc32:08x}",
+                "lzma2_blocks": count_lzma2_blocks(path, m.name),
+            }
+            for m in archive.members
+        ],
+        "units": [_named(source) for source in _sources(path, unit)],
+    }
+
+
+def _sources(path: Path, unit: str | None) -> Iterator[Source]:
+    try:
+        yield from find_sources([path], unit=_unit_name(unit)).sources
+    except S2ctError:
+        return  # an archive of other files is described too
+
+
+def _named(source: Source) -> Document:
+    """What the name alone says; the archive is not unpacked for it."""
+    return {"split": source.unit.split, "tile": source.unit.tile, "name_count": source.name_count}
+
+
+def _unit_name(unit: str | None) -> UnitName | None:
+    return UnitName.from_user(unit) if unit else None
+
+
+def _folder(path: Path, unit: str | None) -> Document:
+    found = find_sources([path], unit=_unit_name(unit))
+    if not found.sources and not found.unusable:
+        raise NotAStore("there is no store here, and no archive or TFRecord in this folder", where=str(path))
+    return {
+        "format": "sources",
+        "path": str(path),
+        "bytes": sum(source.size() for source in found.sources),
+        "units": [
+            {**_named(source), "source_file": os.fspath(source.path.relative_to(path))} for source in found.sources
+        ],
+        "problems": [str(unusable.error) for unusable in found.unusable],
+    }
+
+
+def _tfrecord(path: Path, unit: str | None) -> Document:
+    """Reads all of it: a TFRecord has no table of contents."""
+    found = find_sources([path], unit=_unit_name(unit))
+    for unusable in found.unusable:
+        raise unusable.error
+    (source,) = found.sources
+    builder = TableBuilder()
+    with open_source(source) as examples:
+        for example in examples:
+            builder.add(example)
+    table = understand(builder, source, None)
+    time, label = table.columns["time"], table.columns["label"]
+    days = time[time != NO_DAY].tolist()
+    described = {
+        "split": source.unit.split,
+        "tile": source.unit.tile,
+        "examples": table.examples,
+        "name_count": source.name_count,
+        "name_counts": name_counts(source, table),
+        "samples": len(table.localid),
+        "observations": table.images,
+        "time_first": min(days, default=None),
+        "time_last": max(days, default=None),
+        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(LABELS))],
+        "label_side": table.label_side,
+        "date_encoding": table.encoding,
+        "notes": [note.document() for note in table.notes],
+        "digest": None,
+    }
+    return {
+        "format": "tfrecord",
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "units": [described],
+        **_totals([described]),
+        "digest": None,
+    }

@@ -1,0 +1,1 @@
+"""Who runs units: this machine, or the workers of a Dask scheduler."""

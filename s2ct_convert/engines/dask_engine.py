@@ -1,0 +1,264 @@
+"""Runs units on the workers of a Dask scheduler: a future per unit, one unit per worker at a time.
+
+The ledger on the shared file system says what is done, not the scheduler: when a worker is lost, the unit it had is
+looked up there before it is given to another. The scheduler is not told to try again by itself, since it would run a
+unit anew that was made by a worker which then went. What reaches the listener is what the other engines tell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import EXIT_INCOMPLETE, NetworkError
+from ..source.find import Source
+from ..units.events import Note, OnEvent, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..units.ledger import Ledger
+from ..units.records import UnitRecord
+from ..units.unit import UnitTask, done_record, open_container
+from .dask_cluster import Cluster
+from .dask_crew import Crew, Message, Worker, gathered
+from .dask_worker import make_unit
+from .local import _stops_the_run
+
+RETRIES = 2  # of a unit whose worker died
+RELEASES = 20  # of a unit whose worker was closed in order: then its time is too short for the unit
+STOP_SECONDS = 15.0  # for running units to put their things away, when the client is told to stop
+
+
+def look_at(cluster: Cluster, store: Path, sources: Sequence[Source]) -> None:
+    """See that a cluster can be used for a conversion, and change nothing.
+
+    Raises
+    ------
+    NetworkError, WrongUsage, MachineError
+    """
+    with gathered(cluster, store, sources):
+        pass
+
+
+def run_dask(tasks: Sequence[UnitTask], cluster: Cluster, on_event: OnEvent) -> None:
+    """Make units on the workers of a cluster. Leaving (by an exception) stops those that run.
+
+    Raises
+    ------
+    NetworkError
+        If the scheduler cannot be reached or is lost. Units under way then end by themselves; what is committed stays.
+    WrongUsage, MachineError
+        If a worker that is there at the start cannot be used.
+    Incomplete
+        If all workers are gone and none comes.
+    """
+    if not tasks:
+        return
+    with gathered(cluster, tasks[0].store, [task.source for task in tasks]) as crew:
+        run = _Run(crew, [_absolute(task) for task in tasks], on_event)
+        try:
+            run.run()
+        except NetworkError:
+            raise  # there is nobody to tell; workers without a scheduler stop
+        except BaseException:
+            run.stop()
+            raise
+
+
+def _absolute(task: UnitTask) -> UnitTask:
+    """The same for a process that works in another folder."""
+    path = Path(os.path.abspath(task.source.path))  # noqa: PTH100
+    more = tuple(dataclasses.replace(part, path=Path(os.path.abspath(part.path))) for part in task.source.more)  # noqa: PTH100
+    source = dataclasses.replace(task.source, path=path, more=more)
+    return dataclasses.replace(task, store=Path(os.path.abspath(task.store)), source=source)  # noqa: PTH100
+
+
+@dataclass
+class _Attempt:
+    """A unit on a worker."""
+
+    task: UnitTask
+    worker: Worker
+    future: Any
+    started: bool = False
+    read: int = 0
+
+    @property
+    def unit(self) -> str:
+        return str(self.task.source.unit)
+
+
+class _Run:
+    def __init__(self, crew: Crew, tasks: Sequence[UnitTask], on_event: OnEvent) -> None:
+        self._crew, self._on_event = crew, on_event
+        self._store, self._ledger = tasks[0].store, Ledger(tasks[0].store)
+        self._waiting = list(reversed(tasks))
+        self._running: dict[str, _Attempt] = {}
+        self._told: dict[str, int] = {}  # bytes read, by unit that was told to have started
+        self._died: dict[str, list[str]] = {}  # addresses of workers, by unit
+        self._released: Counter[str] = Counter()
+        self._refused: set[str] = set()
+
+    def run(self) -> None:
+        idle_since: float | None = None
+        while self._waiting or self._running:
+            self._assign()
+            message = self._crew.hear(1.0)
+            if message is not None:
+                self._hear(message)
+            self._look_after_workers()
+            if any(worker.usable for worker in self._crew.workers.values()) or self._running:
+                idle_since = None
+            elif idle_since is None:
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > self._crew.cluster.timeout and self._waiting:
+                raise self._crew.none_left(len(self._waiting))
+
+    def _assign(self) -> None:
+        """Give every worker that has nothing to do the next unit."""
+        busy = {id(attempt.worker) for attempt in self._running.values()}
+        for worker in self._crew.workers.values():
+            if worker.usable and id(worker) not in busy and self._waiting:
+                task = dataclasses.replace(self._waiting.pop(), threads=max(1, worker.threads))
+                key = f"s2ct-{task.source.unit.key}-{uuid.uuid4().hex}"
+                future = self._crew.submit(key, worker.address, make_unit, task, self._crew.topic)
+                self._running[key] = _Attempt(task, worker, future)
+                future.add_done_callback(lambda _, key=key: self._crew.said.put({"kind": "over", "key": key}))
+
+    def _hear(self, message: Message) -> None:
+        attempt = self._running.get(message["key"])
+        if attempt is None:
+            return  # of one that was given up
+        match message["kind"]:
+            case "started":
+                attempt.started, attempt.read = True, 0
+                if attempt.unit not in self._told:
+                    self._started(attempt)
+            case "progress":
+                attempt.read += message["bytes"]
+                self._progress(attempt)
+            case "note":
+                self._on_event(Note(f"{attempt.unit}: {message['text']} (on {attempt.worker.address})"))
+            case "done":
+                self._end(message["key"], UnitDone(UnitRecord.from_values(message["record"]), message["made"]))
+            case "failed":
+                self._end(message["key"], UnitFailed(**message["failure"]))
+            case "stopped":
+                self._lost(message["key"], "is closing", died=False)
+            case "over":
+                self._over(message["key"], attempt)
+
+    def _started(self, attempt: _Attempt) -> None:
+        self._told[attempt.unit] = 0
+        self._on_event(UnitStarted(attempt.unit, attempt.task.source.where))
+
+    def _progress(self, attempt: _Attempt) -> None:
+        """Bytes that no earlier attempt has told of."""
+        fresh = attempt.read - self._told[attempt.unit]
+        if fresh > 0:
+            self._told[attempt.unit] += fresh
+            self._on_event(UnitProgress(attempt.unit, fresh))
+
+    def _over(self, key: str, attempt: _Attempt) -> None:
+        """The future ended, and nothing was heard of an outcome."""
+        if self._crew.client.status != "running":
+            raise self._crew.lost()
+        error = attempt.future.exception() if attempt.future.status == "error" else None
+        if error is None or type(error).__name__ == "KilledWorker":
+            self._lost(key, "was lost", died=True)
+            return
+        message = f"{attempt.task.source.where}: {type(error).__name__}: {error}\n  where:    {attempt.worker.address}"
+        todo = "this is a bug of s2ct; please report it"
+        failure = UnitFailed(attempt.unit, str(attempt.task.source.path), 1, f"{message}\n  to do:    {todo}", bug=True)
+        self._end(key, failure)
+
+    def _look_after_workers(self) -> None:
+        for key, attempt in list(self._running.items()):
+            there = self._crew.workers.get(attempt.worker.address)
+            if there is not attempt.worker:
+                self._lost(key, "was lost", died=attempt.worker.running)
+            elif not there.running and not attempt.started:
+                self._lost(key, "takes no work now", died=False)
+        for worker in self._crew.workers.values():
+            if worker.fault is not None and worker.address not in self._refused:
+                self._refused.add(worker.address)
+                text = f"{worker.address} came and is not used: {worker.fault.what} ({worker.fault.found})"
+                self._on_event(Note(text))
+
+    def _lost(self, key: str, how: str, *, died: bool) -> None:
+        """A unit will get no further where it is: it is done all the same, given to another worker, or given up."""
+        attempt = self._running[key]
+        task, unit = attempt.task, attempt.unit
+        record = done_record(open_container(task.store, task.options), self._ledger, task.source.unit)
+        if record is not None and record != task.replaces:  # it was written since this run began
+            self._end(key, UnitDone(record))
+            return
+        if died:
+            self._ledger.unit_lease(task.source.unit).break_it()
+            self._died.setdefault(unit, []).append(attempt.worker.address)
+        else:
+            self._released[unit] += attempt.started
+        times = len(self._died.get(unit, ()))
+        if times > RETRIES or self._released[unit] > RELEASES:
+            self._end(key, self._given_up(attempt))
+            return
+        if attempt.started or died:
+            self._on_event(Note(f"{unit}: its worker {attempt.worker.address} {how}; it is made again"))
+        self._release(key)
+        self._waiting.append(task)
+
+    def _given_up(self, attempt: _Attempt) -> UnitFailed:
+        where, died = attempt.task.source.where, self._died.get(attempt.unit, [])
+        if len(died) > RETRIES:
+            message = (
+                f"{where}: {len(died)} workers died with it: {', '.join(died)}\n"
+                "  to do:    if they were killed for their memory, start workers with more; "
+                "then run the same command again"
+            )
+        else:
+            message = (
+                f"{where}: {self._released[attempt.unit]} workers were closed while they made it, "
+                f"the last was {attempt.worker.address}\n"
+                "  to do:    give workers more time than a unit takes (--lifetime, time limit of the jobs)"
+            )
+        return UnitFailed(attempt.unit, str(attempt.task.source.path), EXIT_INCOMPLETE, message)
+
+    def _end(self, key: str, outcome: UnitDone | UnitFailed) -> None:
+        attempt = self._running[key]
+        if attempt.unit not in self._told:
+            self._started(attempt)
+        if isinstance(outcome, UnitDone):
+            attempt.read = outcome.record.source_bytes
+            self._progress(attempt)
+        self._release(key)
+        self._on_event(outcome)
+        if _stops_the_run(outcome):
+            self._waiting.clear()
+
+    def _release(self, key: str) -> None:
+        """Nobody wants it any more: the scheduler forgets it, and a worker that is at it stops."""
+        self._running.pop(key).future.release()
+
+    def stop(self) -> None:
+        """Cancel everything and wait, not for ever, until what had begun has put its things away."""
+        at_work = {key: attempt for key, attempt in self._running.items() if attempt.started}
+        for key in list(self._running):
+            self._release(key)
+        end = time.monotonic() + STOP_SECONDS
+        try:
+            while at_work and time.monotonic() < end:
+                message = self._crew.hear(end - time.monotonic())
+                if message is not None and message["kind"] in ("done", "failed", "stopped"):
+                    at_work.pop(message["key"], None)
+                for key, attempt in list(at_work.items()):
+                    if self._crew.workers.get(attempt.worker.address) is not attempt.worker:
+                        del at_work[key]
+        except NetworkError:
+            return  # workers that have no scheduler stop by themselves
+        for attempt in at_work.values():
+            told = f"still at work on {attempt.worker.address}; it stops when its file system answers"
+            self._on_event(Note(f"{attempt.unit}: {told}"))

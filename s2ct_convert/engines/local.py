@@ -1,0 +1,153 @@
+"""Runs units: in this process, or each in a process of its own, as many at a time as there are jobs.
+
+A process per unit rather than a pool of long-lived ones: so memory goes back to the system between units, and a
+worker that is killed takes exactly its own unit with it. They are forked from a server that has imported what they need
+and has neither threads nor files of this process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Sequence
+from multiprocessing.connection import wait
+
+from ..errors import EXIT_INCOMPLETE, EXIT_MACHINE
+from ..processes import peak_memory
+from ..units.events import Event, OnEvent, UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried
+from ..units.unit import UnitTask
+from .server import start_server
+from .worker import make_unit, note_failure, work
+
+STOP_SECONDS = 5  # for a worker to put its things away before it is killed
+_LOG_BYTES = 1 << 16
+
+
+def run_here(tasks: Sequence[UnitTask], on_event: OnEvent) -> None:
+    """Make units one after another in this process."""
+    for task in tasks:
+        outcome = make_unit(task, on_event)
+        on_event(outcome)
+        if _stops_the_run(outcome):
+            return
+
+
+def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> None:
+    """Make units in processes, ``jobs`` at a time. Leaving (by an exception) kills those that run.
+
+    A worker that is killed (SIGKILL: mostly for the memory it took) is tried once more at the end, with half as many
+    others beside it.
+    """
+    start_server()
+    waiting = deque(tasks)
+    running: list[_Worker] = []
+    retried: set[str] = set()
+    stopped = False
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(_Worker(waiting.popleft(), on_event))
+            logs = {worker.log: worker for worker in running if worker.may_log}
+            ready = wait([*(worker.events for worker in running), *logs])
+            for log in logs.keys() & ready:
+                logs[log].read_log()
+            for worker in [one for one in running if one.events in ready]:
+                outcome = worker.read_event()
+                if outcome is None:
+                    continue
+                running.remove(worker)
+                if worker.was_killed and worker.unit not in retried and not stopped:
+                    retried.add(worker.unit)
+                    waiting.append(worker.task)
+                    jobs = max(1, jobs // 2)
+                    on_event(UnitRetried(worker.unit, worker.cause(), jobs, worker.bytes))
+                    continue
+                on_event(outcome)
+                if _stops_the_run(outcome):
+                    stopped = True
+                    waiting.clear()
+    finally:
+        for worker in running:
+            worker.process.terminate()
+        for worker in running:
+            worker.process.join(STOP_SECONDS)
+            worker.process.kill()
+
+
+class _Worker:
+    """A process that makes a unit, and what it tells."""
+
+    def __init__(self, task: UnitTask, on_event: OnEvent) -> None:
+        self.task, self._on_event = task, on_event
+        self.bytes = 0
+        self.unit = str(task.source.unit)
+        self._peak = 0
+        self._line = b""
+        self.may_log = True
+        context = multiprocessing.get_context("forkserver")
+        self.events, sender = context.Pipe(duplex=False)
+        self.log, log = context.Pipe(duplex=False)
+        self.process = context.Process(target=work, args=(task, sender, log, dict(os.environ)), daemon=False)
+        self.process.start()
+        sender.close()
+        log.close()
+
+    @property
+    def was_killed(self) -> bool:
+        return self.process.exitcode == -signal.SIGKILL
+
+    def read_event(self) -> UnitDone | UnitFailed | None:
+        """Tell the next event; the outcome, if that is it or there is none any more."""
+        self._peak = max(self._peak, (self.process.pid and peak_memory(self.process.pid)) or 0)
+        try:
+            event: Event = self.events.recv()
+        except EOFError:
+            self._end()
+            return self._died()
+        if isinstance(event, UnitDone | UnitFailed):
+            self._end()
+            return event
+        if isinstance(event, UnitProgress):
+            self.bytes += event.bytes
+        self._on_event(event)
+        return None
+
+    def _end(self) -> None:
+        while self.may_log and (self.log.poll() or self.process.is_alive()):
+            # Not to its end: a program that the worker started may hold it open. Not after its end: it may wait for us.
+            if self.log in wait([self.log, self.process.sentinel]):
+                self.read_log()
+        self.process.join()
+        if self._line:
+            self._on_event(UnitLog(self.unit, self._line.decode(errors="backslashreplace")))
+        self.events.close()
+        self.log.close()
+
+    def read_log(self) -> None:
+        """Tell what came on stderr, whole lines."""
+        data = os.read(self.log.fileno(), _LOG_BYTES)
+        self.may_log = bool(data)
+        *lines, self._line = (self._line + data).split(b"\n")
+        for line in lines:
+            self._on_event(UnitLog(self.unit, line.decode(errors="backslashreplace")))
+
+    def cause(self) -> str:
+        """What it died of."""
+        code = self.process.exitcode
+        by = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+        took = f", {self._peak / 1e6:,.0f} MB of memory at most" if self._peak else ""
+        return f"the worker process died ({by}{took})"
+
+    def _died(self) -> UnitFailed:
+        todo = "if it was killed for its memory, use fewer jobs (-j) or --memory; then run the same command again"
+        message = f"{self.task.source.where}: {self.cause()}\n  to do:    {todo}"
+        failure = UnitFailed(self.unit, str(self.task.source.path), EXIT_INCOMPLETE, message)
+        note_failure(self.task, failure, self._peak or None)
+        return failure
+
+
+def _stops_the_run(event: UnitDone | UnitFailed) -> bool:
+    """A full disk or a lost permission would meet every other unit too."""
+    return isinstance(event, UnitFailed) and event.exit_code == EXIT_MACHINE

@@ -1,0 +1,104 @@
+"""Making one unit where any engine wants it: what happens is told as events, what goes wrong as a value."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any
+
+from ..errors import EXIT_MACHINE, DuplicateUnit, Incomplete, S2ctError, from_os_error
+from ..processes import peak_memory
+from ..units.events import Note, OnEvent, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..units.ledger import Ledger
+from ..units.records import Failure
+from ..units.resume import refusal
+from ..units.unit import UnitTask, convert_unit
+
+PROGRESS_BYTES = 4 << 20  # read between two events of progress
+
+
+def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lambda: None) -> UnitDone | UnitFailed:
+    """Make a unit; a failure is noted in the ledger. ``check`` is called often and may raise what is no Exception."""
+    unit, source = str(task.source.unit), str(task.source.path)
+    on_event(UnitStarted(unit, task.source.where))
+    read, lock = 0, threading.Lock()
+
+    def on_bytes(n: int) -> None:
+        nonlocal read
+        check()
+        with lock:  # several threads may unpack
+            read += n
+            told, read = (read, 0) if read >= PROGRESS_BYTES else (0, read)
+        if told:
+            on_event(UnitProgress(unit, told))
+
+    def failed(exit_code: int, message: str, *, bug: bool = False) -> UnitFailed:
+        failure = UnitFailed(unit, source, exit_code, message, bug, traceback.format_exc())
+        note_failure(task, failure, peak_memory())
+        return failure
+
+    try:
+        done = convert_unit(task, on_bytes, lambda text: on_event(Note(text)))
+    except Incomplete as error:  # somebody else is making it: no failure of the unit
+        return UnitFailed(unit, source, error.exit_code, str(error))
+    except DuplicateUnit as error:  # the unit is there
+        return refusal(task.source.unit, source, error)
+    except S2ctError as error:
+        return failed(error.exit_code, str(error))
+    except OSError as error:
+        known = from_os_error(error, str(task.store))
+        return failed(known.exit_code, str(known))
+    except MemoryError:
+        return failed(EXIT_MACHINE, f"{source}: memory ran out\n  to do:    use fewer jobs (-j)")
+    except Exception as error:
+        todo = "this is a bug of s2ct; please report it"
+        return failed(1, f"{source}: {type(error).__name__}: {error}\n  to do:    {todo}", bug=True)
+    on_event(UnitProgress(unit, read))
+    return done
+
+
+def note_failure(task: UnitTask, failure: UnitFailed, peak: int | None) -> None:
+    """Write a failure into the ledger."""
+    noted = Failure(failure.unit, failure.source, failure.exit_code, failure.message, socket.gethostname(), peak)
+    with suppress(OSError):  # a full disk, say: that is what is being told
+        Ledger(task.store).write_failure(noted)
+
+
+def work(
+    task: UnitTask, sender: Connection[Any, Any], log: Connection[Any, Any], environment: Mapping[str, str]
+) -> None:
+    """Body of a worker process. Ctrl-C reaches the whole terminal; only the parent decides what it means.
+
+    ``environment`` is that of the parent; the server that forked this process may be older.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.clear()
+    os.environ.update(environment)
+    signal.signal(signal.SIGTERM, _stop)
+    os.dup2(log.fileno(), 2)  # warnings and whatever libraries print: the parent tells it with the unit's name
+    log.close()
+    threading.Thread(target=_end_with_the_parent, name="s2ct-parent", daemon=True).start()
+    sender.send(make_unit(task, sender.send))
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """Leave through every ``finally``, so that nothing unfinished stays behind; once: the parent may ask again."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + signum)
+
+
+def _end_with_the_parent() -> None:
+    """An orphan would hold its unit against the run that comes next."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""Pictures of a store: the series of a sample, and a summary of everything."""

@@ -1,0 +1,74 @@
+"""TFRecords behind gzip or zlib, as streams."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+
+from ..archives.stream import PIECE_BYTES, Readable
+from ..errors import TFRecordDamaged
+
+
+class _RawAdapter(io.RawIOBase):
+    """What ``gzip`` wants to read from."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class Gunzip:
+    """A gzip-wrapped stream, members one after another as gzip allows."""
+
+    def __init__(self, stream: Readable, *, where: str) -> None:
+        self._gzip = gzip.GzipFile(fileobj=io.BufferedReader(_RawAdapter(stream), PIECE_BYTES))
+        self._where = where
+
+    def read(self, n: int, /) -> bytes:
+        try:
+            return self._gzip.read1(n)
+        except EOFError:
+            raise _cut(self._where, "gzip") from None
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise _wrong(self._where, "gzip", error) from error
+
+
+class Inflate:
+    """A zlib-wrapped stream."""
+
+    def __init__(self, stream: Readable, *, where: str) -> None:
+        self._stream, self._where = stream, where
+        self._zlib = zlib.decompressobj()
+
+    def read(self, n: int, /) -> bytes:
+        while n and not self._zlib.eof:  # to zlib, 0 means without limit
+            packed = self._zlib.unconsumed_tail or self._stream.read(PIECE_BYTES)
+            if not packed:
+                raise _cut(self._where, "zlib")
+            try:
+                out = self._zlib.decompress(packed, n)
+            except zlib.error as error:
+                raise _wrong(self._where, "zlib", error) from error
+            if out:
+                return out
+        if not n:
+            return b""
+        if self._zlib.unused_data or self._stream.read(1):
+            raise TFRecordDamaged("there are bytes after the end of the zlib stream", where=self._where)
+        return b""
+
+
+def _cut(where: str, kind: str) -> TFRecordDamaged:
+    return TFRecordDamaged(f"the {kind} stream ends early", where=where, todo="the file is cut: fetch it again")
+
+
+def _wrong(where: str, kind: str, error: Exception) -> TFRecordDamaged:
+    return TFRecordDamaged(f"the {kind} stream is damaged ({error})", where=where, todo="fetch the file again")

@@ -1,0 +1,132 @@
+"""What the ledger notes: what a store is made as, each finished unit, each failure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isal import isal_zlib
+
+from ..archives.stream import PIECE_BYTES
+from ..source.notes import Note
+from ..store.layout import LAYOUT_VERSION
+
+
+@dataclass(frozen=True)
+class Options:
+    """What makes two conversions give the same store."""
+
+    format: str
+    codec: str
+    linked: bool = False
+    layout: int = LAYOUT_VERSION
+
+    def flags(self) -> str:
+        """As on the command line."""
+        return f" --format {self.format} --codec {self.codec}{' --linked' if self.linked else ''}"
+
+
+@dataclass(frozen=True)
+class UnitFile:
+    """One file of a finished unit: its path in the unit, its size, the CRC-32 of its bytes in hex.
+
+    Not CRC-32C: chunks of Zarr end in their own, which makes that of the whole file the same for all of them.
+    """
+
+    name: str
+    bytes: int
+    crc32: str
+
+
+@dataclass(frozen=True)
+class UnitRecord:
+    """A finished unit: what it was made from and what it holds.
+
+    Times are days since 1970-01-01. ``plan`` is the hash of the plan it was made by, ``peak_memory`` the most bytes of
+    memory that the process which made it ever had (with one job it has made others before). ``unpacker`` is "python" or
+    a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord. ``content_bytes`` and ``content_crc32`` are
+    of the TFRecord inside the archive, by its header; None for a bare TFRecord. ``source_path`` is where it was.
+    Labels are ``label_side`` x ``label_side`` per image; ``name_counts`` is what the number in the name counts.
+    """
+
+    unit: str
+    plan: str
+    source_file: str
+    source_member: str | None
+    source_bytes: int
+    source_mtime_ns: int
+    source_md5: str | None
+    examples: int
+    date_encoding: str
+    dates_with_time: int
+    label_side: int
+    name_count: int | None
+    name_counts: str
+    notes: tuple[Note, ...]
+    samples: int
+    observations: int
+    time_first: int | None
+    time_last: int | None
+    label_count: list[int]
+    digest: str
+    bytes: int
+    files: tuple[UnitFile, ...]
+    passes: int
+    seconds: float
+    peak_memory: int | None
+    s2ct_version: str
+    unpacker: str | None = None
+    content_bytes: int | None = None
+    content_crc32: int | None = None
+    source_path: str | None = None
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> UnitRecord:
+        """A record that was made plain values.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If it is none of this version.
+        """
+        files = tuple(UnitFile(**file) for file in values["files"])
+        notes = tuple(Note(**note) for note in values["notes"])
+        return cls(**{**values, "files": files, "notes": notes})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A unit that could not be made, the last time it was tried."""
+
+    unit: str
+    source: str
+    exit_code: int
+    message: str
+    host: str
+    peak_memory: int | None
+
+
+def checksums(unit: Path) -> tuple[UnitFile, ...]:
+    """The files of a unit (a folder, or one file) as they are on disk; one file has no name of its own."""
+    if unit.is_file():
+        return (_checksum(unit, ""),)
+    names = sorted(path.relative_to(unit).as_posix() for path in unit.rglob("*") if path.is_file())
+    return tuple(_checksum(unit / name, name) for name in names)
+
+
+def _checksum(path: Path, name: str) -> UnitFile:
+    crc, size = 0, 0
+    with open(path, "rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            crc, size = isal_zlib.crc32(piece, crc), size + len(piece)
+    return UnitFile(name, size, f"{crc:08x}")
+
+
+def to_json(content: Any) -> bytes:
+    """A dataclass or plain values as the ledger writes them."""
+    if dataclasses.is_dataclass(content) and not isinstance(content, type):
+        content = dataclasses.asdict(content)
+    return json.dumps(content, indent=1).encode() + b"\n"

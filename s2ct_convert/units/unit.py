@@ -1,0 +1,224 @@
+"""One unit, from its source to its place in the store. Every engine calls :func:`convert_unit`.
+
+The order of steps makes it safe to die anywhere: the unit is written under a temporary name and synced, the source is
+read to its end with all checksums, the counts are checked; then the record of a unit that is replaced goes, the unit
+gets its name, and its record is written (place.py). Nothing is promised about work under way: it is lost.
+
+A lease tells others that the unit is being made. Once it is held, a process looks again whether the unit is done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..archives.checksum import content_of_member
+from ..archives.unpackers import find_unpacker
+from ..durable import remove
+from ..errors import SourceError
+from ..lease import Lease, Tell
+from ..names import UnitName
+from ..processes import peak_memory
+from ..source.find import Source
+from ..source.read import open_source
+from ..source.samples import join_series
+from ..source.table import SourceTable, TableBuilder
+from ..store.codecs import find_codec
+from ..store.container import Container
+from ..store.unit_writer import Rows, UnitContent, UnitTable, UnitWriter
+from ..version import __version__
+from .demands import NO_DEMANDS, Demands
+from .events import UnitDone
+from .ledger import Ledger
+from .place import put_in_place
+from .records import Options, UnitFile, UnitRecord, checksums
+from .resume import Candidate, judge
+from .understand import name_counts, understand, unit_attributes
+
+# Most that a process which makes a unit was ever seen to take, two passes included (docs/performance.md).
+PEAK_BYTES = 400 << 20
+
+
+@dataclass(frozen=True)
+class UnitTask:
+    """All that a worker needs to make one unit.
+
+    ``replaces``: the record of the unit that this one may take the place of. ``in_batch``: made by a job of its own, so
+    that the lease of the run is of somebody else.
+    """
+
+    store: Path
+    options: Options
+    source: Source
+    threads: int
+    plan: str = ""  # its hash
+    unpacker: str = "auto"
+    md5: str | None = None  # that the source file must have
+    demands: Demands = NO_DEMANDS
+    replaces: UnitRecord | None = None
+    in_batch: bool = False
+
+
+def open_container(store: Path, options: Options) -> Container:
+    """The container that these options ask for."""
+    codec = find_codec(options.format, options.codec)
+    if options.format == "zarr":
+        from ..store.zarr_container import ZarrContainer  # slow to import, and HDF5 does without it
+
+        return ZarrContainer(store, codec)
+    from ..store.hdf5_container import Hdf5Container
+
+    return Hdf5Container(store, codec, linked=options.linked)
+
+
+def done_record(container: Container, ledger: Ledger, unit: UnitName) -> UnitRecord | None:
+    """The record of a unit that is done: noted, and in its place with all its files."""
+    record = ledger.record(unit)
+    if record and container.has(unit, {file.name: file.bytes for file in record.files}):
+        return record
+    return None
+
+
+def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], tell: Tell = lambda text: None) -> UnitDone:
+    """Make one unit and record it, unless it is found done once its lease is held.
+
+    Parameters
+    ----------
+    task : UnitTask
+    on_bytes : callable
+        Told how many bytes of the source file were read since the last call; 0 where the unit is written anew in
+        order. What it raises ends the unit.
+    tell : callable, optional
+        Told what is waited for.
+
+    Raises
+    ------
+    S2ctError, OSError
+        What this call made is then not in the store; a unit that was there before still is.
+    """
+    with Ledger(task.store).unit_lease(task.source.unit).held(tell) as lease:
+        record = _found_done(task)
+        return UnitDone(record, made=False) if record else UnitDone(_convert(task, on_bytes, lease))
+
+
+def _found_done(task: UnitTask) -> UnitRecord | None:
+    """The record of a unit that another process has made since it was looked at.
+
+    Raises
+    ------
+    DuplicateUnit
+        If it was made of another source.
+    Incomplete
+        If a run has begun on the whole store.
+    """
+    ledger, unit = Ledger(task.store), task.source.unit
+    if task.in_batch and (owner := ledger.run_lease().owner()):
+        raise ledger.run_lease().refusal(owner)
+    record = done_record(open_container(task.store, task.options), ledger, unit)
+    if record is None or record == task.replaces:
+        return None
+    verdict = judge(record, Candidate.of(task.source, task.md5), task.source.where)
+    if verdict.refused:
+        raise verdict.refused
+    return verdict.done
+
+
+def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> UnitRecord:
+    began = time.monotonic()
+    container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
+    before = ledger.record(source.unit)
+    work = ledger.work_path(source.unit.key)
+    size, mtime_ns = source.size(), source.mtime_ns()
+    builder = TableBuilder(work.parent)
+    try:
+        with (
+            closing(UnitWriter(container, work, task.threads)) as writer,
+            open_source(source, on_bytes, threads=task.threads, unpacker=find_unpacker(task.unpacker)) as examples,
+        ):
+            for series in join_series(builder.watch(examples)):
+                writer.append(Rows(series.sample, series.images, series.example, series.position))
+            md5 = examples.md5()
+            _check_md5(task, md5)
+            table = understand(builder, source, md5)
+            if not task.demands.accept_count:
+                source.check_count(table.examples, len(table.localid), table.images)
+            task.demands.refuse(table.notes, source.where)
+            unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published)
+            attributes = unit_attributes(source, md5, size, table)
+            content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
+        files = checksums(content.path)
+        whole = source.member is not None and not source.more
+        inside = content_of_member(source.path, str(source.member)) if whole else None
+        put_in_place(container, ledger, source.unit, content.path, before=before, lease=lease)
+        seconds = time.monotonic() - began
+        record = _record(task, md5, size, mtime_ns, table, content, files, seconds)
+        packed, crc32 = inside or (None, None)
+        record = dataclasses.replace(
+            record,
+            unpacker=examples.unpacker,
+            content_bytes=packed,
+            content_crc32=crc32,
+            source_path=os.path.abspath(source.path),  # noqa: PTH100  # resolve() would follow links
+        )
+        ledger.write(record)
+        return record
+    finally:
+        for left_over in (work, work.with_name(work.name + ".sorted")):
+            remove(left_over)
+
+
+def _check_md5(task: UnitTask, md5: str | None) -> None:
+    if task.md5 is not None and md5 != task.md5:
+        raise SourceError(
+            "what was read is not the file of the record",
+            where=str(task.source.path),
+            expected=f"md5 {task.md5}",
+            found=f"md5 {md5}",
+            todo="delete the file and run the same command again",
+        )
+
+
+def _record(
+    task: UnitTask,
+    md5: str | None,
+    size: int,
+    mtime_ns: int,
+    table: SourceTable,
+    content: UnitContent,
+    files: tuple[UnitFile, ...],
+    seconds: float,
+) -> UnitRecord:
+    source = task.source
+    return UnitRecord(
+        unit=str(source.unit),
+        plan=task.plan,
+        source_file=source.path.name,
+        source_member=source.member,
+        source_bytes=size,
+        source_mtime_ns=mtime_ns,
+        source_md5=md5,
+        examples=table.examples,
+        date_encoding=table.encoding,
+        dates_with_time=table.dates_with_time,
+        label_side=table.label_side,
+        name_count=source.name_count,
+        name_counts=name_counts(source, table),
+        notes=table.notes,
+        samples=content.samples,
+        observations=content.observations,
+        time_first=content.time_first,
+        time_last=content.time_last,
+        label_count=list(content.label_count),
+        digest=content.digest,
+        bytes=content.bytes,
+        files=files,
+        passes=content.passes,
+        seconds=round(seconds, 3),
+        peak_memory=peak_memory(),
+        s2ct_version=__version__,
+    )

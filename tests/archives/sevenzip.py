@@ -1,0 +1,104 @@
+"""7z archives as 7-Zip makes them, and as no tool would: headers written by hand (7zFormat.txt of the LZMA SDK)."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+
+from s2ct_convert.archives.archive import open_member, read_archive
+from s2ct_convert.archives.stream import SourceReader
+
+from .streams import drain
+
+_TOOL = shutil.which("7zz") or shutil.which("7z")
+needs_7zip = pytest.mark.skipif(_TOOL is None, reason="7-Zip (7zz or 7z) is not installed")
+
+COPY = b"\x01\x00"  # a coder: its flags with the length of its id, then the id
+
+
+def seven_zip(archive: Path, files: dict[str, bytes], *options: str) -> Path:
+    """Pack ``files`` with 7-Zip, the folders in their names made on the way."""
+    tree = archive.parent / f"{archive.name}.files"
+    for name, data in files.items():
+        put(tree / name, data)
+    tops = sorted({name.split("/")[0] for name in files})
+    subprocess.run(
+        [str(_TOOL), "a", *options, str(archive.resolve()), *tops], cwd=tree, check=True, capture_output=True
+    )
+    return archive
+
+
+def handmade(
+    files: dict[str, bytes] | list[tuple[str, bytes]],
+    *,
+    coder: bytes = COPY,
+    file_crc: bool = True,
+    folder_crc: bool = False,
+    substreams: bool = True,
+    written: int | None = None,
+    claimed: int | None = None,
+) -> bytes:
+    """An archive of one solid block with a plain header.
+
+    ``file_crc`` and ``folder_crc`` say where checksums stand, ``substreams`` whether the optional section that
+    divides a block into files is there, ``written`` is a time of 100 ns since 1601, ``claimed`` a false size.
+    """
+    names, contents = zip(*(files.items() if isinstance(files, dict) else files), strict=True)
+    packed = b"".join(contents)
+    unpacked = len(packed) if claimed is None else claimed
+    crcs = b"\x01" + b"".join(struct.pack("<I", zlib.crc32(data)) for data in contents)
+    pack_info = b"\x06" + _number(0) + _number(1) + b"\x09" + _number(len(packed)) + b"\x00"
+    folder = b"\x07\x0b" + _number(1) + b"\x00" + _number(1) + coder + b"\x0c" + _number(unpacked)
+    folder += (b"\x0a\x01" + struct.pack("<I", zlib.crc32(packed)) if folder_crc else b"") + b"\x00"
+    section = b""
+    if substreams:
+        section = b"\x08"
+        if len(names) > 1:
+            section += b"\x0d" + _number(len(names)) + b"\x09" + b"".join(_number(len(d)) for d in contents[:-1])
+        section += (b"\x0a" + crcs if file_crc else b"") + b"\x00"
+    name_list = b"\x00" + b"".join(name.encode("utf-16-le", "surrogatepass") + b"\x00\x00" for name in names)
+    infos = _property(0x11, name_list)
+    if written is not None:
+        infos += _property(0x14, b"\x01\x00" + struct.pack("<Q", written) * len(names))
+    header = b"\x01\x04" + pack_info + folder + section + b"\x00\x05" + _number(len(names)) + infos + b"\x00\x00"
+    return with_start_header(packed, header)
+
+
+def put(path: Path, data: bytes) -> Path:
+    """Write a file, the folders above it made on the way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def with_start_header(packed: bytes, header: bytes) -> bytes:
+    """Put the 32 bytes in front that say where the header is."""
+    start = struct.pack("<QQI", len(packed), len(header), zlib.crc32(header))
+    return b"7z\xbc\xaf\x27\x1c\x00\x04" + struct.pack("<I", zlib.crc32(start)) + start + packed + header
+
+
+def _number(value: int) -> bytes:
+    """7z's number: as many leading ones in the first byte as bytes follow."""
+    for extra in range(8):
+        if value < 1 << 7 * (extra + 1):
+            first = 0xFF00 >> extra & 0xFF | value >> 8 * extra
+            return bytes([first]) + (value & (1 << 8 * extra) - 1).to_bytes(extra, "little")
+    return b"\xff" + value.to_bytes(8, "little")
+
+
+def _property(kind: int, data: bytes) -> bytes:
+    return bytes([kind]) + _number(len(data)) + data
+
+
+def read_member(path: Path, name: str | None = None, *, piece: int = 1 << 20) -> bytes:
+    """The bytes of a member (the only one if no name is given), through the stream under test."""
+    if name is None:
+        (only,) = read_archive(path).members
+        name = only.name
+    with SourceReader(path, with_md5=False) as file, open_member(file, name) as stream:
+        return drain(stream, piece)

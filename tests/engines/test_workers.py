@@ -1,0 +1,304 @@
+"""Worker processes: how many, in what order, what they inherit, and how each way of their ending is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from archives.native_programs import script
+from makers import random_group, write_archive, write_tfrecord
+
+from s2ct_convert.engines.local import run_here, run_processes
+from s2ct_convert.source.find import find_sources
+from s2ct_convert.units.events import UnitDone, UnitFailed, UnitProgress, UnitRetried, UnitStarted
+from s2ct_convert.units.ledger import Ledger
+from s2ct_convert.units.records import Options
+from s2ct_convert.units.unit import UnitTask, open_container
+
+OPTIONS = Options("zarr", "balanced")
+UNITS = ("train_31TCJ", "train_34VFN", "train_50SMG", "val_50SMG")
+NAMES = [unit.replace("_", "/") for unit in UNITS]
+
+
+@pytest.fixture
+def tasks(tmp_path) -> list[UnitTask]:
+    rng = np.random.default_rng(47)
+    paths = [write_tfrecord(tmp_path / "in", [random_group(rng, 1, 90)], unit=unit) for unit in UNITS]
+    store = tmp_path / "x.zarr"
+    sources = find_sources(paths).sources
+    ledger = Ledger(store)
+    ledger.begin(OPTIONS, [source.unit for source in sources])
+    open_container(store, OPTIONS).begin(ledger.planned(), {})
+    return [UnitTask(store, OPTIONS, source, 1) for source in sources]
+
+
+class Listener:
+    """Keeps events and who was alive at each; ``act`` is called at the first ``times`` starts of ``unit``."""
+
+    def __init__(self, unit: str = "", act: object = None, times: int = 1) -> None:
+        self.events: list[object] = []
+        self.alive: list[int] = []
+        self._unit, self._act, self._times = unit, act, times
+
+    def __call__(self, event: object) -> None:
+        self.events.append(event)
+        self.alive.append(len(multiprocessing.active_children()))
+        if self._act and isinstance(event, UnitStarted) and event.unit == self._unit:
+            self._times -= 1
+            act = self._act
+            if not self._times:
+                self._act = None
+            act()
+
+    def of(self, kind: type) -> list:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def wait_for_ever(task: UnitTask) -> None:
+    """Turn the source into a pipe into which nobody writes: whoever opens it never gets any further."""
+    task.source.path.unlink()
+    os.mkfifo(task.source.path)
+
+
+def broken(task: UnitTask) -> UnitTask:
+    """A task that meets a bug of ours: a number of threads that is none."""
+    return dataclasses.replace(task, threads="two")
+
+
+def test_units_start_in_the_order_of_the_tasks_and_one_job_means_one_at_a_time(tasks):
+    listener = Listener()
+    run_processes(tasks, 1, listener)
+    kinds = [(type(event), getattr(event, "unit", None)) for event in listener.events]
+    starts = [unit for kind, unit in kinds if kind is UnitStarted]
+    assert starts == NAMES
+    assert [kind for kind, _ in kinds if kind is not UnitProgress] == [UnitStarted, UnitDone] * 4
+    assert max(listener.alive) == 1
+
+
+def test_there_are_never_more_workers_than_jobs(tasks):
+    listener = Listener()
+    run_processes(tasks, 2, listener)
+    assert max(listener.alive) == 2
+    assert len(listener.of(UnitDone)) == 4
+
+
+@pytest.mark.parametrize("engine", [run_here, lambda tasks, listener: run_processes(tasks, 2, listener)])
+def test_the_progress_of_a_unit_adds_up_to_its_file(tasks, engine):
+    listener = Listener()
+    engine(tasks, listener)
+    for task, unit in zip(tasks, NAMES, strict=True):
+        read = sum(event.bytes for event in listener.of(UnitProgress) if event.unit == unit)
+        assert read == task.source.path.stat().st_size
+    assert all(event.bytes > 0 for event in listener.of(UnitProgress))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_workers_hold_no_file_of_the_parent_open(tasks, tmp_path):
+    """A fork would take along whatever locks the threads of the parent hold, and its open files."""
+    wait_for_ever(tasks[0])
+    found: list[str] = []
+
+    def look() -> None:
+        (child,) = multiprocessing.active_children()
+        proc = Path(f"/proc/{child.pid}")
+        found[:] = [(proc / "cmdline").read_text()]
+        for fd in (proc / "fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found.append(str(fd.readlink()))
+        os.kill(child.pid, signal.SIGKILL)
+
+    with open(tmp_path / "of the parent", "w"):
+        run_processes(tasks[:1], 2, Listener(NAMES[0], look, times=2))  # it is tried twice
+    command, *files = found
+    assert "multiprocessing.forkserver" in command
+    assert files
+    assert not [file for file in files if file.endswith("of the parent")]
+
+
+@pytest.mark.parametrize(
+    ("by", "told"), [("SIGKILL", "(SIGKILL, "), ("SIGSEGV", "(SIGSEGV, "), ("SIGTERM", "(exit code 143, ")]
+)
+def test_a_worker_that_dies_takes_only_its_own_unit_with_it(tasks, by, told):
+    wait_for_ever(tasks[1])
+
+    def kill() -> None:
+        (child,) = multiprocessing.active_children()
+        os.kill(child.pid, signal.Signals[by])
+
+    listener = Listener(NAMES[1], kill, times=2 if by == "SIGKILL" else 1)
+    run_processes(tasks, 1, listener)
+    (failed,) = listener.of(UnitFailed)
+    assert [event.unit for event in listener.of(UnitRetried)] == ([NAMES[1]] if by == "SIGKILL" else [])
+    assert (failed.unit, failed.exit_code, failed.bug) == (NAMES[1], 3, False)
+    assert f"{UNITS[1]}_1: the worker process died" in failed.message
+    assert told in failed.message
+    assert re.search(r", [1-9][\d,]* MB of memory at most\)", failed.message)
+    assert ledger_failure(tasks[1]) == (3, failed.message)
+    assert "run the same command again" in failed.message
+    assert [event.record.unit for event in listener.of(UnitDone)] == [NAMES[0], *NAMES[2:]]
+    ledger = Ledger(tasks[0].store)
+    ledger.clean()
+    assert list((ledger.path / "work").iterdir()) == []
+    assert ledger.record(tasks[1].source.unit) is None
+
+
+def ledger_failure(task: UnitTask) -> tuple[int, str]:
+    failure = Ledger(task.store).failure(task.source.unit)
+    return failure.exit_code, failure.message
+
+
+@pytest.mark.parametrize(("jobs", "left"), [(4, 2), (1, 1)])
+def test_a_worker_that_is_killed_once_is_tried_once_more_with_fewer_beside_it(tasks, jobs, left):
+    """The system kills what takes too much memory, and the next time there may be more of it."""
+    path = tasks[0].source.path
+    content = path.read_bytes()
+    wait_for_ever(tasks[0])
+
+    def kill() -> None:
+        (child,) = [child for child in multiprocessing.active_children() if holds_open(child.pid, path)]
+        path.unlink()
+        path.write_bytes(content)
+        os.kill(child.pid, signal.SIGKILL)
+
+    listener = Listener(NAMES[0], kill)
+    run_processes(tasks, jobs, listener)
+    (again,) = listener.of(UnitRetried)
+    assert (again.unit, again.jobs, again.bytes) == (NAMES[0], left, 0)
+    assert again.cause.startswith("the worker process died (SIGKILL")
+    assert listener.of(UnitFailed) == []
+    assert [event.unit for event in listener.of(UnitStarted)][-1] == NAMES[0]
+    assert {event.record.unit for event in listener.of(UnitDone)} == set(NAMES)
+    assert Ledger(tasks[0].store).failure(tasks[0].source.unit) is None
+
+
+def holds_open(pid: int, path: Path) -> bool:
+    """Whether a process makes the unit of this source: it is on its command line nowhere, but it waits in open."""
+    lease = Ledger(path.parent.parent / "x.zarr").path / "leases" / f"{UNITS[0]}.lease"
+    while not (lease.exists() and lease.read_text()):
+        assert multiprocessing.active_children()
+    return json.loads(lease.read_text())["pid"] == pid
+
+
+def test_what_a_worker_prints_is_told_with_the_name_of_its_unit(tmp_path):
+    """Whole lines, the last without its end too; to quiet people as well."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'multiprocessing.forkserver' in ' '.join(sys.orig_argv):\n"
+        "    from multiprocessing.util import Finalize, register_after_fork\n"
+        "    told = (2, b'one\\ntwo \\xff\\n' + b'3' * 200_000)\n"
+        "    register_after_fork(Finalize, lambda _: Finalize(None, os.write, told, exitpriority=1))\n"
+    )
+    rng = np.random.default_rng(47)
+    paths = [write_tfrecord(tmp_path / "in", [random_group(rng, 1, 9)], unit=unit) for unit in UNITS[:2]]
+    command = [sys.executable, "-m", "s2ct_convert", "convert", *map(str, paths), str(tmp_path / "x.zarr"), "-j2", "-q"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+    assert done.returncode == 0, done.stderr
+    for unit in NAMES[:2]:
+        lines = [line.removeprefix(f"{unit}: ") for line in done.stderr.splitlines() if line.startswith(unit)]
+        assert [line for line in lines if not line.startswith(("started", "done"))] == [
+            "one",
+            "two \\xff",
+            "3" * 200_000,
+        ]
+
+
+def test_workers_have_the_environment_of_their_parent_as_it_is_now(tasks, monkeypatch, tmp_path):
+    """Not as it was when the server was started that they are forked from: here a PATH on which a 7-Zip breaks."""
+    archive = tasks[0].source.path.with_suffix(".7z")
+    write_archive(archive, {tasks[0].source.path.name: tasks[0].source.path.read_bytes()})
+    (source,) = find_sources([archive]).sources
+    run_processes(tasks[1:2], 2, Listener())
+    script(tmp_path / "bin", "exit 2", version="77.01")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    listener = Listener()
+    run_processes([dataclasses.replace(tasks[0], source=source, unpacker="7zz")], 2, listener)
+    (failed,) = listener.of(UnitFailed)
+    assert "7zz 77.01" in failed.message
+
+
+def test_a_worker_that_cannot_even_start_fails_its_own_unit_only(tasks, capfd):
+    """Its task cannot be understood: it ends before its first event."""
+    tasks[0] = dataclasses.replace(tasks[0], threads=_NotThere())
+    listener = Listener()
+    run_processes(tasks, 2, listener)
+    (failed,) = listener.of(UnitFailed)
+    assert failed.unit == NAMES[0]
+    assert "the worker process died (exit code 1" in failed.message
+    assert len(listener.of(UnitDone)) == 3
+
+
+class _NotThere:
+    """Pickles well and cannot be made again."""
+
+    def __reduce__(self) -> tuple:
+        return (int, ("no number",))
+
+
+@pytest.mark.parametrize("engine", [run_here, lambda tasks, listener: run_processes(tasks, 2, listener)])
+def test_a_bug_in_one_unit_is_told_with_its_traceback_and_the_others_are_done(tasks, engine):
+    listener = Listener()
+    engine([broken(tasks[0]), *tasks[1:]], listener)
+    (failed,) = listener.of(UnitFailed)
+    assert (failed.unit, failed.exit_code, failed.bug) == (NAMES[0], 1, True)
+    assert "this is a bug of s2ct; please report it" in failed.message
+    assert failed.traceback.startswith("Traceback")
+    assert "TypeError" in failed.traceback
+    assert len(listener.of(UnitDone)) == 3
+
+
+def test_a_machine_fault_begins_no_other_unit_and_waits_for_that_at_work(tasks):
+    """The folder of the split of one unit is none. The unit beside it ends only after that was told, by our hand."""
+    first, second, third, bad = tasks
+    (bad.store / "val" / "zarr.json").unlink()
+    (bad.store / "val").rmdir()
+    (bad.store / "val").write_bytes(b"")
+    wait_for_ever(first)
+    events: list[object] = []
+
+    def on_event(event: object) -> None:
+        events.append(event)
+        if isinstance(event, UnitFailed) and event.unit == "val/50SMG":
+            for child in multiprocessing.active_children():
+                os.kill(child.pid, signal.SIGKILL)
+
+    run_processes([first, bad, second, third], 2, on_event)
+    failed = [event for event in events if isinstance(event, UnitFailed)]
+    assert [(event.unit, event.exit_code) for event in failed] == [("val/50SMG", 6), (NAMES[0], 3)]
+    assert "SIGKILL" in failed[1].message
+    assert {event.unit for event in events if isinstance(event, UnitStarted)} == {NAMES[0], "val/50SMG"}
+
+
+def test_with_no_task_there_is_nothing_to_do():
+    listener = Listener()
+    run_here([], listener)
+    run_processes([], 2, listener)
+    assert listener.events == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_leaving_early_ends_all_workers_and_they_put_their_work_away(tasks, error):
+    """At a moment when there is work to put away: the file of a unit is made before its source is opened."""
+    tasks = [dataclasses.replace(task, options=Options("hdf5", "gzip")) for task in tasks]
+    wait_for_ever(tasks[0])
+    work = Ledger(tasks[0].store).path / "work"
+
+    def leave() -> None:
+        while not list(work.iterdir()):  # the worker is about to make it
+            assert multiprocessing.active_children()
+        raise error
+
+    with pytest.raises(error):
+        run_processes(tasks[:1], 2, Listener(NAMES[0], leave))
+    assert list(work.iterdir()) == []
+    assert multiprocessing.active_children() == []

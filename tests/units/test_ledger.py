@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s2ct_convert.errors import DestinationExists
+from s2ct_convert.names import UnitName
+from s2ct_convert.source.notes import Note
+from s2ct_convert.units.ledger import Ledger
+from s2ct_convert.units.records import Options, UnitFile, UnitRecord
+
+SMG, RGN = UnitName("train", "50SMG"), UnitName("val", "49RGN")
+OPTIONS = Options("zarr", "balanced")
+
+
+def record(unit: UnitName = SMG) -> UnitRecord:
+    values = {
+        field.name: {"int": 1, "float": 0.5, "str": "x", "list[int]": [1, 2]}.get(str(field.type))
+        for field in dataclasses.fields(UnitRecord)
+    }
+    files = (UnitFile("image/c/0", 7, "0123abcd"), UnitFile("", 0, "0"))
+    notes = (Note("dates_missing", 3, "example 1: 0"),)
+    return UnitRecord(**{**values, "unit": str(unit), "files": files, "notes": notes})
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Ledger:
+    ledger = Ledger(tmp_path / "x.zarr")
+    ledger.begin(OPTIONS, [SMG])
+    return ledger
+
+
+def test_it_stands_beside_the_store(tmp_path, ledger):
+    assert ledger.path == tmp_path / "x.zarr.s2ct"
+    assert ledger.exists()
+    assert not Ledger(tmp_path / "other.zarr").exists()
+
+
+def test_a_record_comes_back_as_it_was_written(ledger):
+    assert ledger.record(SMG) is None
+    ledger.write(record())
+    assert ledger.record(SMG) == record()
+    ledger.forget(SMG)
+    assert ledger.record(SMG) is None
+    ledger.forget(SMG)  # again: nothing to forget
+
+
+def test_what_was_planned_once_stays_planned(ledger):
+    ledger.begin(OPTIONS, [RGN])
+    assert ledger.planned() == [SMG, RGN]
+    assert ledger.options() == OPTIONS
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"unit": "train/50SMG"}', '{"unit": 1, "of": "a later version"}', "\x00" * 80]
+)
+def test_a_record_that_cannot_be_read_is_none(ledger, content):
+    ledger.write(record())
+    (path,) = (ledger.path / "units").iterdir()
+    path.write_text(content)
+    assert ledger.record(SMG) is None
+
+
+@pytest.mark.parametrize(
+    "other", [Options("hdf5", "gzip"), Options("zarr", "fast"), Options("zarr", "balanced", layout=1)]
+)
+def test_other_options_are_refused_and_both_are_told(ledger, other, tmp_path):
+    ledger.check_options(OPTIONS, tmp_path)
+    with pytest.raises(DestinationExists) as caught:
+        ledger.check_options(other, tmp_path)
+    assert caught.value.expected.startswith("--format zarr --codec balanced")
+    assert caught.value.expected != caught.value.found
+
+
+class TestClean:
+    @pytest.fixture
+    def dead(self) -> int:
+        """Number of a process that is no more."""
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        process.wait()
+        return process.pid
+
+    def work(self, ledger: Ledger, name: str) -> Path:
+        path = ledger.path / "work" / name
+        path.mkdir()
+        (path / "half").write_bytes(b"x")
+        return path
+
+    def test_work_of_dead_processes_of_this_machine_is_deleted(self, ledger, dead):
+        host = ledger.work_path("x").name.split(".")[1]
+        left = [self.work(ledger, f"train_50SMG.{host}.{dead}{suffix}") for suffix in ("", ".sorted")]
+        ledger.clean()
+        assert not any(path.exists() for path in left)
+
+    def test_work_of_living_processes_and_of_other_machines_stays(self, ledger, dead):
+        host = ledger.work_path("x").name.split(".")[1]
+        kept = [
+            self.work(ledger, f"train_50SMG.{host}.{os.getpid()}"),
+            self.work(ledger, f"train_50SMG.{host}.{os.getppid()}.sorted"),
+            self.work(ledger, f"train_50SMG.another-machine.{dead}"),
+        ]
+        ledger.clean()
+        assert all((path / "half").exists() for path in kept)
+
+    def test_a_lease_of_a_dead_process_is_deleted_and_one_that_is_held_stays(self, ledger, tmp_path):
+        """One that is killed right after its unit was done leaves it, and of a done unit nobody takes it again."""
+        code = (
+            "import os, pathlib, signal, sys\n"
+            "from s2ct_convert.units.ledger import Ledger\n"
+            "from s2ct_convert.names import UnitName\n"
+            "Ledger(pathlib.Path(sys.argv[1])).unit_lease(UnitName('train', '50SMG')).take()\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.zarr")])
+        leases = ledger.path / "leases"
+        (leases / "test_31TCJ.lease.breaking").touch()  # killed while it deleted one
+        os.utime(leases / "test_31TCJ.lease.breaking", (0, 0))
+        with ledger.unit_lease(RGN).held(), ledger.run_lease().held():
+            assert len(list(leases.iterdir())) == 4
+            ledger.clean()
+            assert sorted(path.name for path in leases.iterdir()) == ["run.lease", "val_49RGN.lease"]
+
+    def test_two_processes_never_work_at_the_same_path(self, ledger):
+        mine = ledger.work_path("train_50SMG")
+        assert mine.name.endswith(f".{os.getpid()}")
+        assert socket.gethostname().split(".")[0] in mine.name

@@ -1,0 +1,178 @@
+"""The ledger as files: where they lie, what odd ones mean, and that cleaning harms nobody who is at work."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from makers import random_group, write_tfrecord
+
+import s2ct_convert
+from s2ct_convert.errors import DestinationExists
+from s2ct_convert.names import UnitName
+from s2ct_convert.processes import owner_tag
+from s2ct_convert.units.ledger import Ledger
+from s2ct_convert.units.records import Options, UnitRecord
+
+SMG, OTHER = UnitName("train", "50SMG"), UnitName("val", "50SMG")
+OPTIONS = Options("zarr", "balanced")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> list[Path]:
+    rng = np.random.default_rng(41)
+    folder = tmp_path_factory.mktemp("in")
+    return [
+        write_tfrecord(folder, [random_group(rng, 1, 3)]),
+        write_tfrecord(folder, [random_group(rng, 1, 2)], unit="val_50SMG"),
+    ]
+
+
+@pytest.fixture
+def ledger(tmp_path, sources, suffix) -> Ledger:
+    """That of a complete store."""
+    s2ct_convert.convert(sources, tmp_path / f"x.{suffix}")
+    return Ledger(tmp_path / f"x.{suffix}")
+
+
+def unit_file(ledger: Ledger, unit: UnitName) -> Path:
+    return ledger.path / "units" / f"{unit.key}.json"
+
+
+def test_the_files_are_those_of_the_design(ledger):
+    files = sorted(path.relative_to(ledger.path).as_posix() for path in ledger.path.rglob("*"))
+    units = ["units", "units/train_50SMG.json", "units/val_50SMG.json"]
+    assert files == ["failed", "leases", "store.json", *units, "work"]
+
+
+def test_a_record_is_plain_json_of_what_was_made_and_from_what(ledger, sources):
+    record = json.loads(unit_file(ledger, SMG).read_text())
+    assert record.keys() == {field.name for field in dataclasses.fields(UnitRecord)}
+    assert (record["unit"], record["source_file"]) == ("train/50SMG", sources[0].name)
+    assert (record["source_bytes"], record["observations"], record["samples"]) == (sources[0].stat().st_size, 3, 1)
+
+
+def test_the_record_of_another_unit_makes_no_unit_done(ledger):
+    """Copied by hand: a folder of records is put together from two, and a file gets the wrong name."""
+    unit_file(ledger, SMG).write_bytes(unit_file(ledger, OTHER).read_bytes())
+    assert ledger.record(SMG) is None
+
+
+def test_a_store_with_the_record_of_another_unit_never_says_a_wrong_digest(ledger, sources):
+    store = ledger.path.with_suffix("")
+    right = s2ct_convert.convert(sources, store).digest
+    unit_file(ledger, OTHER).write_bytes(unit_file(ledger, SMG).read_bytes())
+    for some in (sources[:1], sources):
+        s2ct_convert.convert(some, store)
+        with s2ct_convert.open_store(store) as opened:
+            assert opened.digest == right
+
+
+def test_a_record_of_a_later_version_is_a_unit_that_is_not_done(ledger, sources):
+    record = json.loads(unit_file(ledger, SMG).read_text())
+    unit_file(ledger, SMG).write_text(json.dumps({**record, "of a later version": 1}))
+    summary = s2ct_convert.convert(sources, ledger.path.with_suffix(""))
+    assert [one.unit for one in summary.converted] == ["train/50SMG"]
+    assert [one.unit for one in summary.skipped] == ["val/50SMG"]
+
+
+@pytest.fixture
+def begun(tmp_path) -> Ledger:
+    """Of a store that has no unit yet."""
+    ledger = Ledger(tmp_path / "begun.zarr")
+    ledger.begin(OPTIONS, [SMG])
+    return ledger
+
+
+def change(ledger: Ledger, **values: object) -> None:
+    path = ledger.path / "store.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize("units", [None, 7, "train/50SMG", ["train"], [7]], ids=repr)
+def test_a_ledger_whose_units_are_no_units_is_told(begun, units):
+    change(begun, units=units)
+    with pytest.raises(DestinationExists, match="the ledger of the store cannot be read"):
+        begun.planned()
+
+
+def test_a_ledger_of_another_layout_is_refused_with_what_differs(begun, tmp_path):
+    """Two lines that say the same tell nobody why."""
+    change(begun, layout=OPTIONS.layout + 1)
+    with pytest.raises(DestinationExists) as caught:
+        begun.check_options(OPTIONS, tmp_path)
+    assert caught.value.expected != caught.value.found
+
+
+def test_two_stores_side_by_side_have_ledgers_of_their_own(tmp_path, sources):
+    stores = [tmp_path / name for name in ("x.zarr", "x.h5", "x.zarr.zarr", "y.zarr")]
+    for store in stores:
+        s2ct_convert.convert(sources[:1], store)
+    for store in stores:
+        assert len(s2ct_convert.convert(sources[:1], store).skipped) == 1
+
+
+def test_a_store_that_moves_with_its_ledger_is_gone_on_with(tmp_path, sources, suffix):
+    s2ct_convert.convert(sources[:1], tmp_path / "here" / f"x.{suffix}")
+    (tmp_path / "here").rename(tmp_path / "there")
+    summary = s2ct_convert.convert(sources, tmp_path / "there" / f"x.{suffix}")
+    assert ([one.unit for one in summary.skipped], len(summary.converted)) == (["train/50SMG"], 1)
+
+
+class TestCleaningWhileOthersWork:
+    """Two runs may share a ledger: an array of batch jobs does. Neither may take from the other what it writes."""
+
+    WRITE = """
+import os, signal, sys
+from pathlib import Path
+from s2ct_convert.durable import write_atomic
+real = os.replace
+def replace(*args):
+    print("written", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    real(*args)
+os.replace = replace
+write_atomic(Path(sys.argv[1]), b"the record")
+"""
+
+    @pytest.fixture
+    def writer(self, begun):
+        """A process that is stopped between writing a record and giving it its name."""
+        command = [sys.executable, "-c", self.WRITE, str(unit_file(begun, SMG))]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "written\n"
+        os.waitpid(process.pid, os.WUNTRACED)
+        yield begun, process
+        process.kill()
+        process.communicate()
+
+    def test_a_record_that_a_living_process_is_writing_is_left_alone(self, writer):
+        ledger, process = writer
+        ledger.clean()
+        os.kill(process.pid, signal.SIGCONT)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 0, told
+        assert unit_file(ledger, SMG).read_text() == "the record"
+
+    def test_what_a_dead_process_was_writing_is_deleted(self, writer):
+        ledger, process = writer
+        process.kill()
+        process.wait()
+        assert len(list((ledger.path / "units").iterdir())) == 1
+        ledger.clean()
+        assert list((ledger.path / "units").iterdir()) == []
+
+
+def test_what_somebody_who_lives_is_about_to_delete_is_left_to_him(begun):
+    """Or he finds half of it gone, and takes it for a fault of the file system."""
+    doomed = begun.path / "work" / f".train_50SMG.node1.7.1a2b3c4d@{owner_tag()}.s2ct-tmp"
+    doomed.mkdir()
+    begun.clean()
+    assert doomed.exists()
