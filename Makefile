@@ -8,11 +8,13 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/s2ct demo
 
+test test-all coverage: export PYTHONDONTWRITEBYTECODE =
+
 test: $(VENV)/.installed-dev lint compiled
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: $(VENV)/.installed-dev lint compiled
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Tests start hundreds of processes; none of them has to compile the package first, whatever PYTHONDONTWRITEBYTECODE says.
 compiled: $(VENV)/.installed-dev

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,12 @@ import s2ct_convert
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 EXPECTED = Path(__file__).parent / "data" / "sample_expected.json"
 
-SLOW = Path(__file__).with_name("slow.txt")
-
 S2ct = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_configure() -> None:
     """Hear Ctrl-C where a shell began the tests in the background: what they start would not hear it either."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what tests/slow.txt names."""
-    patterns = [f"tests/{line}" for line in SLOW.read_text().splitlines() if not line.startswith("#")]
-    for item in items:
-        if any(fnmatchcase(item.nodeid, pattern) for pattern in patterns):
-            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

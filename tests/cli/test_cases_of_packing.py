@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_every_case_ends_as_it_may_and_makes_its_units(run, tmp_path):
     cases = json.loads((SHARED / "data" / "cases.json").read_text())["packed"]
     command = [sys.executable, SHARED / "tools" / "make_cases.py", tmp_path / "in", *cases]

@@ -11,6 +11,7 @@ import numpy as np
 import plain
 import pytest
 from makers import random_group, write_tfrecord
+from twins import zarr_first
 
 import s2ct_convert
 
@@ -112,7 +113,7 @@ class TestSelection:
 
 
 class TestAgain:
-    @pytest.mark.parametrize("suffix", ["zarr", "h5"])
+    @zarr_first
     def test_a_second_run_makes_nothing_and_changes_nothing(self, run, tmp_path, sources, suffix):
         store = tmp_path / f"x.{suffix}"
         first = run("convert", *sources, store)
@@ -123,7 +124,7 @@ class TestAgain:
         assert first.stdout.splitlines()[-1] == second.stdout.splitlines()[-1]  # the digest
         assert plain.file_bytes(store) == before
 
-    @pytest.mark.parametrize("suffix", ["zarr", "h5"])
+    @zarr_first
     def test_a_store_grows_by_the_sources_that_are_new(self, run, tmp_path, sources, suffix):
         grown, at_once = tmp_path / "a" / f"x.{suffix}", tmp_path / "b" / f"x.{suffix}"
         assert run("convert", *sources[:2], grown).returncode == 0

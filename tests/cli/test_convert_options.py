@@ -35,7 +35,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "codec"),
-    [("x.zarr", "fast"), ("x.zarr", "balanced"), ("x.zarr", "small"), ("x.h5", "gzip"), ("x.h5", "blosc")],
+    [
+        *(("x.zarr", "balanced"), ("x.h5", "gzip"), ("x.h5", "blosc")),
+        *(pytest.param("x.zarr", codec, marks=pytest.mark.slow) for codec in ("fast", "small")),
+    ],
 )
 def test_each_codec_is_named_in_the_result_and_keeps_every_bit(run, tmp_path, folder, name, codec):
     done = run("convert", folder, tmp_path / name, "--codec", codec, "-j1")

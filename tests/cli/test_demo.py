@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 import s2ct_convert
 
 
+@pytest.mark.slow
 def test_the_demo_makes_both_stores_checks_them_and_shows_what_came_out_twice(run, tmp_path):
     for _ in range(2):
         done = run("demo", cwd=tmp_path)

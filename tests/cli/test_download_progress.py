@@ -18,6 +18,7 @@ import pytest
 from record.test_fetching import cut_after, flipped, stall_after, status
 from record.test_lanes import trickle
 from servers.zenodo import RECORD, StandIn, serving
+from twins import first_quick
 
 from s2ct_convert.errors import EXIT_INCOMPLETE
 
@@ -159,7 +160,7 @@ class Terminal:
         return self.process.wait(timeout=20)
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", first_quick([80, 120]))
 def test_a_terminal_has_a_line_per_lane_and_a_total_with_rate_and_time_left(zenodo, tmp_path, columns):
     zenodo.vices = {key: [trickle(40_000, 0.05)] for key in FILES}
     terminal = Terminal("download", tmp_path, "--record", RECORD, "-j", 2, columns=columns)

@@ -13,6 +13,7 @@ import pytest
 import records
 from makers import flip
 from plain import chunk_place
+from twins import first_quick
 
 from s2ct_convert.errors import EXIT_DIFFERENCE, EXIT_INCOMPLETE, EXIT_MACHINE, EXIT_USAGE
 
@@ -121,6 +122,7 @@ def test_a_store_of_layout_1_is_refused_with_what_to_do(run, suffix, tmp_path):
     assert not (tmp_path / "back").exists()
 
 
+@pytest.mark.parametrize("suffix", first_quick(["h5", "zarr"]))
 def test_a_damaged_store_is_told_and_no_file_of_that_unit_is_left(run, made, suffix, tmp_path):
     own = tmp_path / made[suffix].name
     (shutil.copytree if own.suffix == ".zarr" else shutil.copy)(made[suffix], own)

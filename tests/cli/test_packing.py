@@ -10,6 +10,7 @@ import py7zr
 import pytest
 from archives.sevenzip import needs_7zip, seven_zip
 from makers import write_archive
+from twins import first_quick
 
 from .packing import TRAIN, VOLUMES, WHOLE, A, B, Ids, archive, converted, files, several
 
@@ -133,7 +134,7 @@ METHODS = ["PPMd", "BCJ2", "ARM64", "RISCV", "SWAP2", "Deflate64", "Copy", "BZip
 
 
 @needs_7zip
-@pytest.mark.parametrize("solid", ["on", "off"])
+@pytest.mark.parametrize("solid", first_quick(["off", "on"]))
 @pytest.mark.parametrize("method", METHODS)
 def test_what_7_zip_packs_is_unpacked_by_what_can(run, tmp_path, method, solid):
     filters = [f"-mf={method}"] if method in ("BCJ2", "ARM64", "RISCV") else [f"-m0={method}", "-m1=LZMA2"]

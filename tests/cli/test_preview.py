@@ -15,12 +15,18 @@ import pytest
 from makers import write_tfrecord
 from PIL import Image
 from store.conftest import empty_group
+from twins import SUFFIXES
 
 import s2ct_convert
 
 from .helpers import assert_says, right_source, tree
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.fixture(params=SUFFIXES)
+def suffix(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture

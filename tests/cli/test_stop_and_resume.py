@@ -15,6 +15,7 @@ import plain
 import pytest
 from makers import random_group, tfrecord_bytes
 from proc import servers_of, workers_of
+from twins import SUFFIXES
 
 from .helpers import assert_no_store, assert_tidy
 
@@ -33,7 +34,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["zarr", "h5"])
+@pytest.fixture(scope="module", params=SUFFIXES)
 def undisturbed(request, sources, tmp_path_factory) -> Path:
     """A store made at one go, under the name and by the command that the tests use."""
     folder = tmp_path_factory.mktemp("whole")

@@ -12,6 +12,7 @@ import numpy as np
 import plain
 import pytest
 from makers import random_group, write_tfrecord
+from twins import first_quick, zarr_first
 
 import s2ct_convert
 
@@ -85,7 +86,7 @@ LOTS = [
 ]
 
 
-@pytest.mark.parametrize(("suffix", "linked", "moments"), LOTS)
+@pytest.mark.parametrize(("suffix", "linked", "moments"), first_quick(LOTS))
 def test_after_each_death_of_the_group_the_same_command_goes_on_and_at_last_all_is_as_if_nothing_had_been(
     tmp_path, sources, undisturbed, monkeypatch, suffix, linked, moments
 ):
@@ -106,6 +107,7 @@ def test_after_each_death_of_the_group_the_same_command_goes_on_and_at_last_all_
     assert list((store.parent / f"x.{suffix}.s2ct" / "work").iterdir()) == []
 
 
+@zarr_first
 def test_death_while_the_store_is_put_together_loses_no_unit(tmp_path, sources, suffix):
     """At the last event, when every unit is done."""
     store = tmp_path / f"x.{suffix}"

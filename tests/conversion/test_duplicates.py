@@ -9,6 +9,7 @@ from pathlib import Path
 import plain
 import pytest
 from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
+from twins import SUFFIXES
 
 import s2ct_convert
 from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
@@ -17,6 +18,11 @@ from s2ct_convert.units.events import Note, UnitDone
 from s2ct_convert.units.plan import make_plan
 
 UNIT = "train/50SMG"
+
+
+@pytest.fixture(params=SUFFIXES)
+def suffix(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture

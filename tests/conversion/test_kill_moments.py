@@ -20,6 +20,7 @@ import plain
 import pytest
 from makers import random_group, write_tfrecord
 from proc import workers_of
+from twins import first_quick
 
 UNITS = [f"{split}_{tile}" for split in ("train", "val") for tile in ("31TCJ", "34VFN", "49RGN")]
 ENVIRONMENT = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
@@ -27,7 +28,7 @@ ENVIRONMENT = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
 
 def moments(few: int, many: int) -> pytest.MarkDecorator:
     """How many moments; the many take minutes."""
-    return pytest.mark.parametrize("kills", [few, pytest.param(many, marks=pytest.mark.slow)])
+    return pytest.mark.parametrize("kills", first_quick([few, many]))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def records(store: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.json")}
 
 
-@pytest.fixture(scope="module", params=["x.zarr", "x.h5"])
+@pytest.fixture(scope="module", params=first_quick(["x.zarr", "x.h5"]))
 def undisturbed(request, sources, tmp_path_factory) -> tuple[str, dict[str, bytes], float, float]:
     """Name and content of a store made at one go, how long it took, and of this finalise."""
     store = tmp_path_factory.mktemp("whole") / request.param

@@ -10,6 +10,7 @@ from pathlib import Path
 import plain
 import pytest
 from makers import flip, random_group, write_tfrecord
+from twins import first_quick
 
 import s2ct_convert
 from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
@@ -30,7 +31,7 @@ def sources(tmp_path, rng) -> list[Path]:
     return [write_tfrecord(tmp_path / "in", [random_group(rng, i, 3) for i in (2, 5)], unit=unit) for unit in UNITS]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=first_quick(["zarr", "hdf5", "linked"], quick=2))
 def kind(request) -> str:
     return request.param
 

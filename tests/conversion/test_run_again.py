@@ -10,6 +10,7 @@ import numpy as np
 import plain
 import pytest
 from makers import flip, random_group, tfrecord_bytes, write_archive, write_tfrecord
+from twins import first_quick
 
 import s2ct_convert
 from s2ct_convert.errors import DestinationExists, WrongUsage
@@ -26,7 +27,7 @@ def sources(tmp_path) -> list[Path]:
     return [write_tfrecord(tmp_path / "in", [random_group(rng, i, 3) for i in (2, 5)], unit=unit) for unit in UNITS]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=first_quick(["zarr", "hdf5", "linked"], quick=2))
 def kind(request) -> str:
     return request.param
 

@@ -15,6 +15,7 @@ import plain
 import pytest
 from archives.native_programs import PROGRAM, needs_7zip, script, wait_until_gone, without_a_wheel
 from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
+from twins import first_quick, zarr_first
 
 import s2ct_convert
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, WrongUsage
@@ -46,7 +47,8 @@ def only(tmp_path, monkeypatch):
 
 
 @needs_7zip
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", first_quick([2, 1]))
+@zarr_first
 def test_the_store_has_the_same_bytes_whatever_unpacks(tmp_path, suffix, jobs, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     stores = {}
@@ -150,8 +152,13 @@ def silent(tmp_path) -> Iterator[Path]:
     yield tmp_path / "pids"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("jobs", [1, 2])
+SIGNALS = [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "jobs"),
+    first_quick([*SIGNALS, (signal.SIGINT, 130, 2), (signal.SIGTERM, 143, 1)], quick=2),
+)
 def test_a_signal_leaves_no_child(tmp_path, data, silent, number, code, jobs):
     sources = [write_archive(tmp_path / f"{unit}_1.7z", {f"{unit}_1": data}) for unit in ("train_50SMG", "val_50SMG")]
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SILENT": str(silent)}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import plain
 import pytest
+from twins import slow, zarr_first
 
 import s2ct_convert
 from s2ct_convert.engines import dask_engine
@@ -32,6 +33,7 @@ def dated(monkeypatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
 
 
+@zarr_first
 def test_a_store_has_the_bytes_of_one_made_here(crew, tmp_path, suffix, dated):
     here, there = tmp_path / "here" / f"x.{suffix}", tmp_path / "there" / f"x.{suffix}"
     first = s2ct_convert.convert(SAMPLE, here, command="the same")
@@ -126,6 +128,7 @@ def test_what_a_worker_warns_of_is_told_here_with_the_unit_and_the_worker(dask, 
     assert address in note
 
 
+@slow
 def test_a_worker_that_comes_later_gets_units_too(dask, tmp_path, long_sources, monkeypatch):
     """The first is stuck in a pipe into which nobody writes until all others are done."""
     folder = tmp_path / "in"

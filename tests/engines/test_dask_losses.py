@@ -12,6 +12,7 @@ from pathlib import Path
 
 import plain
 import pytest
+from twins import SUFFIXES, first_quick, slow
 
 import s2ct_convert
 from s2ct_convert.engines import dask_engine
@@ -30,7 +31,7 @@ def dated(monkeypatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
 
 
-@pytest.fixture(scope="module", params=["zarr", "h5"])
+@pytest.fixture(scope="module", params=SUFFIXES)
 def undisturbed(request, long_sources, tmp_path_factory) -> Path:
     """A store made here, at one go."""
     store = tmp_path_factory.mktemp("whole") / f"x.{request.param}"
@@ -79,7 +80,7 @@ def assert_equal(store: Path, other: Path) -> None:
     assert [name for name in one if one[name] != two[name]] == []
 
 
-@pytest.mark.parametrize("nanny", [False, True], ids=["alone", "with a nanny"])
+@pytest.mark.parametrize("nanny", first_quick([True, False]), ids=["with a nanny", "alone"])
 def test_a_unit_whose_worker_is_killed_is_made_by_another(dask, tmp_path, long_sources, undisturbed, nanny):
     store = tmp_path / undisturbed.name
     dask.start_workers(2, nanny=nanny)
@@ -129,6 +130,7 @@ def test_what_a_killed_worker_left_on_a_machine_of_another_name_is_cleaned_up_th
     assert no_work_left(store)
 
 
+@slow
 def test_a_unit_that_kills_its_worker_thrice_is_given_up_and_the_others_are_done(dask, tmp_path, long_sources):
     """Its source is a pipe into which nobody writes; each worker that opens it is killed, and its nanny starts anew."""
     folder, store = tmp_path / "in", tmp_path / "x.h5"
@@ -185,6 +187,7 @@ def test_a_unit_whose_worker_is_retired_is_made_by_another(dask, tmp_path, long_
     assert_equal(store, undisturbed)
 
 
+@slow
 def test_when_all_workers_are_dead_it_waits_only_so_long_and_the_same_command_goes_on(
     dask, tmp_path, long_sources, undisturbed
 ):
@@ -228,7 +231,10 @@ def records(store: Path) -> int:
     return len(list((Path(f"{store}.s2ct") / "units").glob("*.json")))
 
 
-@pytest.mark.parametrize(("number", "code", "word"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+STOPPED = [("SIGTERM", 143, "terminated"), ("SIGINT", 130, "interrupted")]
+
+
+@pytest.mark.parametrize(("number", "code", "word"), first_quick(STOPPED))
 def test_a_client_that_is_stopped_stops_the_workers_and_the_same_command_goes_on(
     dask, tmp_path, long_sources, undisturbed, number, code, word
 ):

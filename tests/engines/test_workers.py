@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from archives.native_programs import script
 from makers import random_group, write_archive, write_tfrecord
+from twins import first_quick
 
 from s2ct_convert.engines.local import run_here, run_processes
 from s2ct_convert.source.find import find_sources
@@ -126,7 +127,8 @@ def test_workers_hold_no_file_of_the_parent_open(tasks, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("by", "told"), [("SIGKILL", "(SIGKILL, "), ("SIGSEGV", "(SIGSEGV, "), ("SIGTERM", "(exit code 143, ")]
+    ("by", "told"),
+    first_quick([("SIGKILL", "(SIGKILL, "), ("SIGTERM", "(exit code 143, "), ("SIGSEGV", "(SIGSEGV, ")], quick=2),
 )
 def test_a_worker_that_dies_takes_only_its_own_unit_with_it(tasks, by, told):
     wait_for_ever(tasks[1])
@@ -157,7 +159,7 @@ def ledger_failure(task: UnitTask) -> tuple[int, str]:
     return failure.exit_code, failure.message
 
 
-@pytest.mark.parametrize(("jobs", "left"), [(4, 2), (1, 1)])
+@pytest.mark.parametrize(("jobs", "left"), first_quick([(4, 2), (1, 1)]))
 def test_a_worker_that_is_killed_once_is_tried_once_more_with_fewer_beside_it(tasks, jobs, left):
     """The system kills what takes too much memory, and the next time there may be more of it."""
     path = tasks[0].source.path

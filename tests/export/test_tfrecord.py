@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import records
 from makers import Group, example_bytes, random_group, record_bytes, write_archive, write_tfrecord
+from twins import zarr_first
 from variations import bytes_list, changed, group
 
 import s2ct_convert
@@ -111,6 +112,7 @@ class TestSamplesWithoutLocalid:
 
 
 @pytest.mark.parametrize("block", [1, 3, 100, 10_000])
+@zarr_first
 def test_images_are_read_in_blocks_of_any_size(store, made_sources, tmp_path, monkeypatch, block):
     monkeypatch.setattr(module, "BLOCK_OBS", block)
     back(store, tmp_path)
@@ -118,6 +120,7 @@ def test_images_are_read_in_blocks_of_any_size(store, made_sources, tmp_path, mo
         assert records.all_features(tmp_path / source.name) == records.all_features(source)
 
 
+@zarr_first
 class TestChoice:
     @pytest.mark.parametrize(
         ("options", "names"),
@@ -144,6 +147,7 @@ class TestChoice:
         assert not (tmp_path / "new").exists()
 
 
+@zarr_first
 class TestWhatIsThere:
     def test_run_again_it_leaves_files_that_are_equal(self, store, tmp_path):
         first = back(store, tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from makers import write_tfrecord
+from twins import SUFFIXES
 from variations import group
 
 import s2ct_convert
@@ -25,6 +26,11 @@ def store(folder: Path, suffix: str, *groups: object) -> Path:
     path = folder / f"x.{suffix}"
     s2ct_convert.convert([write_tfrecord(folder, groups)], path)
     return path
+
+
+@pytest.fixture(params=SUFFIXES)
+def suffix(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from makers import random_group, write_tfrecord
+from twins import first_quick
 
 import s2ct_convert
 from s2ct_convert.errors import Incomplete, MachineError, NotAStore, S2ctError, StoreDamaged
@@ -125,6 +126,7 @@ def running(process: subprocess.Popen[str]) -> bool:
     return False
 
 
+@pytest.mark.parametrize("kind", first_quick(KINDS))
 def test_a_reader_never_sees_a_mixture_while_it_is_made_anew(versions, truths, place, kind, record_property):
     make(versions[0], place, kind)
     reader = Reader(place, truths)

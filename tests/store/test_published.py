@@ -10,6 +10,7 @@ import numpy as np
 import plain
 import pytest
 from makers import example_bytes, record_bytes
+from twins import zarr_first
 from variations import bytes_list, changed, float_list, group, int64_list
 
 import s2ct_convert
@@ -148,6 +149,7 @@ class TestReaders:
         assert "phony_dim" not in done.stdout
 
 
+@zarr_first
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_data_may_be_longer_than_a_chunk(tmp_path, suffix, rng, beyond):
     size = layout.PUBLISHED_CHUNK + beyond

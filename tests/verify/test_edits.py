@@ -13,13 +13,14 @@ import plain
 import pytest
 import zarr
 from makers import random_group, write_tfrecord
+from twins import first_quick
 
 import s2ct_convert
 from s2ct_convert.verify.store import verify_store
 
 UNIT = "train/50SMG"
 FORMATS = {"zarr": "e.zarr", "h5": "e.h5"}
-EDITS = 60  # of each format
+EDITS, QUICK = 60, 30  # of each format; in `make test`
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +157,7 @@ KINDS: tuple[Callable[[Path, np.random.Generator], str], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(EDITS))
+@pytest.mark.parametrize("number", first_quick(range(EDITS), quick=QUICK))
 @pytest.mark.parametrize("kind", list(FORMATS))
 def test_an_edit_is_found(stores, kind, number, tmp_path, record_property):
     own = tmp_path / FORMATS[kind]

@@ -15,12 +15,12 @@ import numpy as np
 import plain
 import pytest
 from makers import random_group, write_tfrecord
+from twins import first_quick
 
 import s2ct_convert
 from s2ct_convert.verify.store import verify_store
 
-FLIPS, BATCHES = 25, 10  # of each format; 500 in all, of which `make test` makes 100
-QUICK = 4
+FLIPS, BATCHES, QUICK = 25, 10, 2  # of each format; 500 in all, of which `make test` makes 100
 FORMATS = {"zarr": "m.zarr", "h5": "m.h5"}
 
 
@@ -72,9 +72,7 @@ def looked_at(path: Path) -> tuple[list[str], Any]:
         process.join()
 
 
-@pytest.mark.parametrize(
-    "batch", [*range(QUICK), *(pytest.param(batch, marks=pytest.mark.slow) for batch in range(QUICK, BATCHES))]
-)
+@pytest.mark.parametrize("batch", first_quick(range(BATCHES), quick=QUICK))
 @pytest.mark.parametrize("kind", list(FORMATS))
 def test_no_flipped_bit_that_a_reader_sees_goes_unnoticed(stores, kind, batch, tmp_path, record_property):
     clean = plain.view(stores[kind])
