@@ -141,7 +141,7 @@ def _rows(index: Mapping[str, Any], splits: tuple[str, ...], tiles: tuple[str, .
         rows[name] = index[name]
     for name in ("time_first", "time_last"):
         known = (index["row_size"] > 0) & (index[name] != NO_DAY)
-        rows[name] = np.where(known, index[name].astype("M8[D]"), np.datetime64("NaT"))
+        rows[name] = np.where(known, index[name].astype("M8[D]"), np.datetime64("NaT", "D"))
     return rows
 
 
@@ -157,8 +157,9 @@ def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:
     if stop is None:
         return first, np.datetime64("9999-12-31")
     last = np.datetime64(stop)
-    if np.datetime_data(last.dtype)[0] in ("Y", "M", "W"):
-        return first, (last + 1).astype("M8[D]") - 1
+    for unit in ("Y", "M", "W"):
+        if np.datetime_data(last.dtype)[0] == unit:
+            return first, (last + np.timedelta64(1, unit)).astype("M8[D]") - np.timedelta64(1, "D")
     return first, last.astype("M8[D]")
 
 

@@ -50,7 +50,7 @@ class Sample(NamedTuple):
 def to_dates(time: npt.NDArray[np.int32]) -> npt.NDArray[np.datetime64]:
     """Days since 1970-01-01 as datetime64[D], NaT where there is no date."""
     dates = time.astype("datetime64[D]")
-    dates[time == NO_DAY] = np.datetime64("NaT")
+    dates[time == NO_DAY] = np.datetime64("NaT", "D")
     return dates
 
 

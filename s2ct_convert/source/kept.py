@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class _Values:
     def __init__(self, spool: Path | None) -> None:
         # The file has no name: nothing of it is left behind, whatever happens.
         self._file = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=None if spool is None else str(spool))
+        weakref.finalize(self, self._file.close)  # memory that is mapped outlives it
         self._here: list[tuple[int, int]] = []  # example, bytes
         self._absent: list[int] = []
 

@@ -198,7 +198,7 @@ def test_the_grammar_of_notes_is_right_for_one_and_for_many(kind):
     assert one.startswith("1 ") and many.startswith("1,234 ")
     noun = one.split()[1]
     assert many.split()[1] == f"{noun}s"
-    verbs = {"has": "have", "is": "are", "does": "do", "holds": "hold"}
+    verbs = {"has": "have", "is": "are", "does": "do", "holds": "hold", "cannot": "cannot"}
     assert many.split()[2] == verbs[one.split()[2]]
 
 
