@@ -3,18 +3,27 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all compiled lint sample clean
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+
+.PHONY: demo test test-all coverage compiled lint sample clean
 
 demo: $(VENV)/.installed
 	$(BIN)/s2ct demo
 
-test test-all coverage: export PYTHONDONTWRITEBYTECODE =
+test test-all coverage: export PYTHONDONTWRITEBYTECODE =  # pytest need not rewrite every test file again
 
 test: $(VENV)/.installed-dev lint compiled
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.installed-dev lint compiled
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(PYTEST)
+
+# Branches too, in every process. A process that is killed leaves no data.
+coverage: $(VENV)/.installed-dev compiled
+	rm -f .coverage .coverage.*
+	-$(BIN)/python -m coverage run -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 # Tests start hundreds of processes; none of them has to compile the package first, whatever PYTHONDONTWRITEBYTECODE says.
 compiled: $(VENV)/.installed-dev
@@ -40,4 +49,4 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml
 	touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) s2ct-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) s2ct-demo .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import hdf5plugin  # noqa: F401  # before netCDF4, whose own Blosc filter can read but not write
 import numpy as np
 import pytest
+from cli.forkserver import ForkServer
 from makers import random_group, tfrecord_bytes, write_tfrecord
 
 import s2ct_convert
@@ -29,20 +31,36 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_finish() -> None:
+    """Spare every collection of garbage, and every fork, the walk through all that is loaded by now."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20180102)
 
 
 @pytest.fixture(scope="session")
-def s2ct() -> S2ct:
-    """Run ``s2ct`` in a process of its own, as a shell does; no terminal."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """Run ``s2ct`` in a process of its own that has its imports already; no terminal."""
+    server = ForkServer(tmp_path_factory.mktemp("forked"))
+    yield server
+    server.close()
 
-    def run(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:
+
+@pytest.fixture(scope="session")
+def s2ct(run: ForkServer) -> S2ct:
+    """As ``run``; with options of ``subprocess.run``, such as ``env``, in a new process, as a shell does."""
+
+    def either(*args: object, cwd: Path | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+        if not options:
+            return run(*args, cwd=cwd)
         command = [sys.executable, "-m", "s2ct_convert", *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=240, **options)
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, **options)
 
-    return run
+    return either
 
 
 @pytest.fixture(params=["sample", "shared"], scope="session")

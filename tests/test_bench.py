@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from twins import first_quick
 
 import s2ct_convert
 
@@ -63,6 +64,7 @@ def test_every_benchmark_gives_a_ratio_or_says_why_not(tmp_path):
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_child_does_not_inherit_the_memory_of_the_benchmark(tmp_path):
     held = np.ones(400 << 20, np.uint8)
     command = [sys.executable, "-I", str(SCRIPTS / "bench_child.py"), "0", sys.executable, "-c", "print('said')"]
@@ -85,7 +87,7 @@ def test_sizes_are_decimal_and_mean_megabytes_without_a_unit(bench_input, text, 
     assert bench_input.parse_size(text) == size
 
 
-@pytest.mark.parametrize("real", [True, False], ids=["real", "synthetic"])
+@pytest.mark.parametrize("real", first_quick([True, False]), ids=["real", "synthetic"])
 def test_the_input_is_the_same_each_time_and_as_published(tmp_path, monkeypatch, bench_input, real):
     if real and not bench_input.SCENES.exists():
         pytest.skip("the scenes are not here")
@@ -111,6 +113,7 @@ def test_the_input_is_the_same_each_time_and_as_published(tmp_path, monkeypatch,
     assert len(np.unique(observations, axis=0)) == len(observations)
 
 
+@pytest.mark.slow
 def test_shuffled_input_has_the_same_records_in_another_order(tmp_path, bench_input):
     whole = bench_input.make_input(tmp_path / "whole", 6_000_000)
     mixed = bench_input.shuffled(whole, tmp_path / "mixed")

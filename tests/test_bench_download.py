@@ -22,6 +22,7 @@ def bench(*options: object, **more: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("md5sum")), reason="it needs curl and md5sum")
+@pytest.mark.slow
 def test_it_gives_ratios_with_every_run_and_leaves_nothing(tmp_path):
     output = tmp_path / "b.json"
     done = bench("--size", "300kB", "--files", 3, "--repeat", 2, "--work", tmp_path, "--json", output)

@@ -10,7 +10,7 @@ import hdf5plugin  # noqa: F401  # registers the Blosc filter
 import numpy as np
 import plain
 import pytest
-from twins import first_quick
+from twins import first_quick, zarr_first
 
 import s2ct_convert
 from s2ct_convert.reading.opening import open_store
@@ -121,7 +121,7 @@ def test_a_store_verifies_against_its_sources(real_sources, real_store, kind):
     assert [one.differences for one in found] == [()] * len(truth)
 
 
-@pytest.mark.parametrize("suffix", ["zarr", "h5"])
+@zarr_first
 def test_any_number_of_jobs_gives_the_same_bytes(tmp_path, monkeypatch, suffix):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     stores = [tmp_path / str(jobs) / f"x.{suffix}" for jobs in (1, 3)]

@@ -18,6 +18,7 @@ import numpy as np
 import py7zr
 import pytest
 from makers import flip, write_archive
+from twins import first_quick
 
 import s2ct_convert
 from s2ct_convert.archives.archive import open_member, read_archive
@@ -82,7 +83,7 @@ def unpack(
 
 
 @needs_7zip
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("threads", first_quick([3, 1]))
 @pytest.mark.parametrize("kind", ["py7zr", "one block", "blocks", "LZMA", "BZip2", "solid"])
 def test_bytes_md5_and_progress(archives, data, kind, threads):
     out, md5, told, by = unpack(archives[kind], threads=threads)

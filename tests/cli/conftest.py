@@ -1,4 +1,4 @@
-"""``run`` runs ``s2ct`` as the ``s2ct`` of the conftest above does, only sooner; ``zenodo`` is a record to fetch."""
+"""``zenodo`` is a record to fetch; ``hasty`` runs ``s2ct`` with short waits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,6 @@ from servers.zenodo import StandIn, serving
 
 from .forkserver import ForkServer
 from .helpers import RECORDS, right_source
-
-
-@pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    """Run ``s2ct`` in a process of its own that has its imports already; no terminal."""
-    server = ForkServer(tmp_path_factory.mktemp("forked"))
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="session")

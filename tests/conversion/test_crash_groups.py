@@ -86,7 +86,7 @@ LOTS = [
 ]
 
 
-@pytest.mark.parametrize(("suffix", "linked", "moments"), first_quick(LOTS))
+@pytest.mark.parametrize(("suffix", "linked", "moments"), first_quick(LOTS, quick=0))
 def test_after_each_death_of_the_group_the_same_command_goes_on_and_at_last_all_is_as_if_nothing_had_been(
     tmp_path, sources, undisturbed, monkeypatch, suffix, linked, moments
 ):

@@ -26,9 +26,9 @@ UNITS = [f"{split}_{tile}" for split in ("train", "val") for tile in ("31TCJ", "
 ENVIRONMENT = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
 
 
-def moments(few: int, many: int) -> pytest.MarkDecorator:
-    """How many moments; the many take minutes."""
-    return pytest.mark.parametrize("kills", first_quick([few, many]))
+def moments(*numbers: int) -> pytest.MarkDecorator:
+    """How many moments; more than a few take minutes. Dying before each step is for test_crash.py."""
+    return pytest.mark.parametrize("kills", first_quick(numbers, quick=len(numbers) - 1))
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def stores(folder: Path, name: str) -> Iterator[Path]:
         yield folder / str(n) / name
 
 
-@moments(3, 100)
+@moments(1, 100)
 def test_all_processes_are_killed_again_and_again_and_nothing_that_was_committed_is_made_twice(
     tmp_path, sources, undisturbed, kills
 ):
@@ -137,7 +137,7 @@ def test_all_processes_are_killed_again_and_again_and_nothing_that_was_committed
             store, committed = next(places), {}
 
 
-@moments(1, 30)
+@moments(30)
 def test_a_worker_is_killed_and_the_run_or_the_next_one_completes(tmp_path, sources, undisturbed, kills):
     name, wanted, seconds, _ = undisturbed
     choice, places = random.Random(f"worker {name}"), stores(tmp_path, name)
@@ -150,7 +150,7 @@ def test_a_worker_is_killed_and_the_run_or_the_next_one_completes(tmp_path, sour
         assert content(store) == wanted
 
 
-@moments(1, 30)
+@moments(30)
 def test_finalise_is_killed_and_the_next_run_completes(tmp_path, sources, undisturbed, kills):
     name, wanted, _, seconds = undisturbed
     choice, places = random.Random(f"finalise {name}"), stores(tmp_path, name)

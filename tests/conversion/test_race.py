@@ -13,6 +13,7 @@ from pathlib import Path
 import plain
 import pytest
 from makers import random_group, write_tfrecord
+from twins import first_quick, slow
 
 import s2ct_convert
 from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
@@ -113,6 +114,7 @@ def test_of_three_tasks_that_found_it_missing_one_makes_the_unit(task, store):
     assert finalise_batch(store, command="s2ct")[1] == ()
 
 
+@slow
 def test_three_tasks_at_once_make_it_once(task, sources, tmp_path):
     for n in range(4):
         store = tmp_path / f"{n}.zarr"
@@ -152,7 +154,7 @@ def test_a_finished_unit_stays_while_a_task_that_looked_too_early_is_killed(task
     assert plain.store_digest(store) == digest
 
 
-@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("finished", first_quick([False, True]))
 def test_a_holder_that_was_stopped_on_another_host_does_not_publish_what_another_has_made(task, store, finished):
     stopped = task(store, "made", "node-a")
     stopped.stand()

@@ -137,7 +137,7 @@ class TestSheet:
         starts = [find(row[None], hex_rgb(CLASSES[k].color))[:, 1].min() for k in (0, 1, 5)]
         assert starts == sorted(starts)
 
-    @pytest.mark.parametrize("tiles", [1, 3, 20])
+    @pytest.mark.parametrize("tiles", first_quick([3, 1, 20]))
     def test_it_grows_with_the_tiles_and_nothing_is_cut_off(self, tmp_path, rng, tiles):
         names = [f"train_{10 + i}SMG" for i in range(tiles)]
         picture = read(

@@ -149,7 +149,7 @@ VICES = st.sampled_from(
 SMALL = {name: data[:60_000] for name, data in TWO.items()}
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, deadline=None, database=None, max_examples=20, suppress_health_check=list(HealthCheck))
 @given(plans=st.tuples(st.lists(VICES, max_size=8), st.lists(VICES, max_size=8)))
 def test_whatever_goes_wrong_a_file_under_its_name_is_right(tmp_path_factory, plans):
     folder = tmp_path_factory.mktemp("plan")
