@@ -3,25 +3,25 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+# Bytecode is written whatever the environment says, so that pytest rewrites a test file once and not in each worker.
+PYTHON_TO_TEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python
+PYTEST := pytest -n 2 --dist worksteal
 
 .PHONY: demo test test-all coverage compiled lint sample clean
 
 demo: $(VENV)/.installed
 	$(BIN)/s2ct demo
 
-test test-all coverage: export PYTHONDONTWRITEBYTECODE =  # pytest need not rewrite every test file again
-
 test: $(VENV)/.installed-dev lint compiled
-	$(PYTEST) -m "not slow"
+	$(PYTHON_TO_TEST) -m $(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.installed-dev lint compiled
-	$(PYTEST)
+	$(PYTHON_TO_TEST) -m $(PYTEST)
 
 # Branches too, in every process. A process that is killed leaves no data.
 coverage: $(VENV)/.installed-dev compiled
 	rm -f .coverage .coverage.*
-	-$(BIN)/python -m coverage run -m pytest -n 2 --dist worksteal -m "not slow"
+	-$(PYTHON_TO_TEST) -m coverage run -m $(PYTEST) -m "not slow"
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
