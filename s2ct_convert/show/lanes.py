@@ -92,7 +92,7 @@ class _Lines:
                 yield from self._whole()
             case FileDone(key, n, fetched, took):
                 rate = f", {size(fetched / took)}/s" if took > 0 and fetched else ""
-                yield f"{key}: done, {size(n)}, md5 right, {seconds(took)}{rate}"
+                yield f"{key}: done, {size(n)}, md5 correct, {seconds(took)}{rate}"
             case FileFailed(key, _, message):
                 yield f"{key}: FAILED\n{message}"
 
