@@ -20,6 +20,8 @@ def test_the_demo_makes_both_stores_checks_them_and_shows_what_came_out_twice(ru
             assert store.complete
             digests.add(store.digest)
     assert len(digests) == 1
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"both stores have the content digest {digests.pop()}\n" in readme
 
 
 def test_the_commands_it_shows_at_the_end_work(run, tmp_path):
