@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..durable import beside, naming, publish, remove, sync_tree
+from ..durable import beside, whole
 from ..errors import DestinationExists
 from ..paths import check_path
 from ..reading import threads
@@ -89,23 +89,11 @@ def write_croissant(
         document = describe(store, target, dict(zip(files, sums, strict=True)), written)
         n_samples = len(store.samples)
     written["croissant.json"] = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-    _publish(target, written)
-    return Described(target, len(files), sum(file.stat().st_size for file in files), n_samples)
-
-
-def _publish(target: Path, written: dict[str, bytes]) -> None:
-    work = target.with_name(f".{target.name}.{os.getpid()}")
-    remove(work)
-    try:
+    with whole(target) as work:
         work.mkdir(parents=True)
         for name, data in written.items():
-            with naming(target / name):
-                (work / name).write_bytes(data)
-        sync_tree(work)
-        remove(target)
-        publish(work, target)
-    finally:
-        remove(work)
+            (work / name).write_bytes(data)
+    return Described(target, len(files), sum(file.stat().st_size for file in files), n_samples)
 
 
 def store_files(store: Store) -> Iterator[Path]:
