@@ -34,7 +34,7 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Described:
+class CroissantFolder:
     """What was written, and how much of the store it covers."""
 
     folder: Path
@@ -49,7 +49,7 @@ def write_croissant(
     *,
     overwrite: bool = False,
     on_bytes: Callable[[int], None] | None = None,
-) -> Described:
+) -> CroissantFolder:
     """Write ``croissant.json``, ``samples.csv``, ``files.sha256`` and ``CITATION.cff`` for a store.
 
     Parameters
@@ -86,14 +86,14 @@ def write_croissant(
             "files.sha256": listing.encode(),
             "CITATION.cff": citation(store).encode(),
         }
-        document = describe(store, target, dict(zip(files, sums, strict=True)), written)
+        document = croissant_document(store, target, dict(zip(files, sums, strict=True)), written)
         n_samples = len(store.samples)
     written["croissant.json"] = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     with whole(target) as work:
         work.mkdir(parents=True)
         for name, data in written.items():
             (work / name).write_bytes(data)
-    return Described(target, len(files), sum(file.stat().st_size for file in files), n_samples)
+    return CroissantFolder(target, len(files), sum(file.stat().st_size for file in files), n_samples)
 
 
 def store_files(store: Store) -> Iterator[Path]:
@@ -143,7 +143,7 @@ def samples_csv(store: Store) -> str:
     return out.getvalue()
 
 
-def describe(store: Store, folder: Path, sums: dict[Path, str], written: dict[str, bytes]) -> dict[str, Any]:
+def croissant_document(store: Store, folder: Path, sums: dict[Path, str], written: dict[str, bytes]) -> dict[str, Any]:
     """The Croissant document, for a reader in ``folder``."""
     attributes = store.attributes
     counts = store.samples["label_count"].sum(axis=0).tolist()

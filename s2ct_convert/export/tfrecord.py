@@ -127,7 +127,7 @@ def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[in
     was_there = False
     with suppress(_Equal), whole_file(path) as file:
         for payload, pixels in example_payloads(unit):
-            write_record(file, payload)
+            write_raw_record(file, payload)
             on_bytes(pixels)
         file.flush()
         size = file.tell()
@@ -147,7 +147,7 @@ class _Equal(Exception):
     """The file that is there has these very bytes, and stays."""
 
 
-def write_record(file: IO[bytes], payload: bytes) -> None:
+def write_raw_record(file: IO[bytes], payload: bytes) -> None:
     """One TFRecord record: length and data, each with its masked CRC-32C."""
     head = struct.pack("<Q", len(payload))
     file.write(head + struct.pack("<I", masked_crc32c(head)))
