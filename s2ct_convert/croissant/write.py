@@ -12,8 +12,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,13 @@ import numpy as np
 
 from ..durable import beside, whole
 from ..errors import DestinationExists
+from ..hashing import file_digests
 from ..paths import check_path
-from ..reading import threads
 from ..reading.hdf5_groups import Hdf5Group
 from ..reading.opening import open_store
 from ..reading.store import Store
 from ..store.layout import LABELS, UnitForm, unit_arrays
 from .terms import CONTEXT, FACTS, array_records, fields, inline_records
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ def write_croissant(
     folder: str | os.PathLike[str] | None = None,
     *,
     overwrite: bool = False,
-    on_bytes: Callable[[int], None] | None = None,
+    on_bytes: Callable[[int], None] = lambda n: None,
 ) -> CroissantFolder:
     """Write ``croissant.json``, ``samples.csv``, ``files.sha256`` and ``CITATION.cff`` for a store.
 
@@ -76,7 +73,7 @@ def write_croissant(
         if target.exists() and not overwrite:
             raise DestinationExists("this exists already", where=str(target), todo="add --overwrite, or choose another")
         files = list(store_files(store))
-        sums = _sha256s(files, on_bytes)
+        sums = list(file_digests("sha256", files, on_bytes))
         samples = samples_csv(store)
         listing = "".join(
             f"{digest}  {os.path.relpath(file, target)}\n" for file, digest in zip(files, sums, strict=True)
@@ -104,24 +101,6 @@ def store_files(store: Store) -> Iterator[Path]:
     yield store.path
     own = {Path(unit.group.file) for unit in store.units.values() if isinstance(unit.group, Hdf5Group)}
     yield from sorted(own - {store.path})
-
-
-def _sha256s(files: Sequence[Path], on_bytes: Callable[[int], None] | None) -> list[str]:
-    def one(file: Path) -> str:
-        digest = hashlib.sha256()
-        with open(file, "rb") as opened:
-            while data := opened.read(_BLOCK):
-                digest.update(data)
-                if on_bytes:
-                    on_bytes(len(data))
-        return digest.hexdigest()
-
-    with ThreadPoolExecutor(threads.cores()) as pool:
-        try:
-            return list(pool.map(one, files))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 SAMPLE_COLUMNS = (

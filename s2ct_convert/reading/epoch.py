@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import threads
+from ..threads import for_each
 from .chunks import Pixels
 from .images import call, new_images
 from .store import Store
@@ -188,5 +188,5 @@ def _read(store: Store, blocks: list[npt.NDArray[Any]], buffers: _Buffers) -> li
                 columns = (unit.label[rows].copy(), unit.time[rows].copy(), unit.weight[rows].copy())
                 own = image[starts[k] - starts[low] : ends[k] - starts[low]]
                 items.append(Item(str(unit.name), localids[k], Sample(own, *columns)))
-    threads.run(call, tasks)
+    for_each(call, tasks)
     return items
