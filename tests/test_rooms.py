@@ -17,6 +17,7 @@ LEVELS = (
         "missing",
         "published",
         "durable",
+        "hashing",
         "lease",
         "paths",
         "processes",

@@ -21,14 +21,14 @@ from ..names import UnitName, printable
 from ..paths import check_readable
 from ..record.api import record_id
 from ..record.budget import Budget
+from ..record.choice import FileChoice
 from ..record.download import ask_manifest, check_space, in_turn, open_lanes
 from ..record.events import OnEvent as OnFileEvent
 from ..record.events import Planned
-from ..record.fetch import Lanes
+from ..record.fetch import FetchRun
 from ..record.local import State, check_folder, survey
 from ..record.manifest import DEFAULT_RECORD, RecordFile, read_lock
 from ..record.policy import RetryPolicy
-from ..record.selection import Selection
 from ..units.claim import alone, claim
 from ..units.demands import Demands
 from ..units.events import Note, OnEvent, Started
@@ -122,7 +122,7 @@ def build(
     """
     began, store, policy = time.monotonic(), check_readable(store), policy or RetryPolicy()
     options, folder = store_options(store, format, codec, linked), archives_folder(store)
-    selection, command = Selection.of(tiles, splits, files), command or shlex.join(["s2ct", "build", store.name])
+    choice, command = FileChoice.of(tiles, splits, files), command or shlex.join(["s2ct", "build", store.name])
     overwrite_units = list(overwrite_units)
     if archives < 1:
         raise WrongUsage("at least one archive must be on the disk to be converted", found=str(archives))
@@ -139,7 +139,7 @@ def build(
     ):  # fmt: skip
         claim(container, ledger, options, overwrite=overwrite)
         lock = read_lock(folder, lanes.record)
-        wanted = _wanted(selection.of_manifest(lock or ask_manifest(folder, lanes)), tally)
+        wanted = _wanted(choice.of_manifest(lock or ask_manifest(folder, lanes)), tally)
         intake = Intake(
             container, ledger, options, tally, keeping=Keeping(folder, keep_archives, keep_failed), unpacker=unpacker,
             overwrites=_check_overwrites(overwrite_units, wanted, ledger), command=printable(command),
@@ -192,7 +192,7 @@ def _check_overwrites(units: Iterable[str], files: Sequence[RecordFile], ledger:
     return check_overwrites(units, there)
 
 
-def _archives(folder: Path, lanes: Lanes, todo: Sequence[RecordFile], places: int) -> Archives:
+def _archives(folder: Path, lanes: FetchRun, todo: Sequence[RecordFile], places: int) -> Archives:
     """See what is here of the files, and that there is room for those that come first."""
     found = survey(folder, todo, paranoid=False, on_event=lanes.on_event)
     missing = [one for one in found if one.state is not State.OK]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..record.download import STOP_SECONDS, WAKE_SECONDS, fetch_file
 from ..record.events import FileDone, FileFailed
-from ..record.fetch import STOPPED, Lanes
+from ..record.fetch import STOPPED, FetchRun
 from ..record.local import Local, State
 from ..record.manifest import RecordFile
 
@@ -21,7 +21,7 @@ class Archives:
     ----------
     folder : Path
         Where they come.
-    lanes : Lanes
+    lanes : FetchRun
         What it takes to fetch.
     files : sequence of Local
         What is wanted, and what is here of it.
@@ -29,7 +29,7 @@ class Archives:
         How many files, whole or begun, may be here at a time.
     """
 
-    def __init__(self, folder: Path, lanes: Lanes, files: Sequence[Local], places: int) -> None:
+    def __init__(self, folder: Path, lanes: FetchRun, files: Sequence[Local], places: int) -> None:
         self._folder, self._lanes = folder, lanes
         self._files = sorted(files, key=lambda one: (-one.have, -(one.file.size or 0)))
         self._free = threading.Semaphore(places)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from ..durable import sweep
 from ..errors import WrongUsage
+from ..hashing import file_digests
 from ..paths import check_path
 from .events import Checked, Checking, Note, OnEvent
-from .hashing import md5s
 from .manifest import RecordFile
 from .partial import partial_path, set_aside
 from .receipts import FOLDER, has_receipt, write_receipt
@@ -172,4 +172,4 @@ def _free(path: Path) -> Path:
 
 
 def _md5s(paths: Sequence[Path], on_event: OnEvent) -> Generator[str]:
-    return md5s(paths, lambda n: on_event(Checked(n)))
+    return file_digests("md5", paths, lambda n: on_event(Checked(n)))

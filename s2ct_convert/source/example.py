@@ -23,7 +23,7 @@ from google.protobuf.message import DecodeError
 
 from ..errors import ExampleError
 from ..missing import NO_LOCALID
-from .tfrecord import Record
+from .tfrecord import RawRecord
 from .wire import has_repeats, locate, pack_floats, unpack_floats
 
 BANDS, HEIGHT, WIDTH = 4, 42, 42
@@ -165,7 +165,7 @@ class Example:
             raise ExampleError(self.refusal, where=f"{where}: example {self.number}, byte {self.offset:,}")
 
 
-def decode_example(record: Record) -> Example:
+def decode_example(record: RawRecord) -> Example:
     """Decode one record, whatever it holds."""
     values: Mapping[str, Any] | None = locate(record.payload, _BYTES_NAMES, LOCALID)
     kept: list[Kept] = []

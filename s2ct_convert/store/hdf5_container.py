@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree
+from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree, whole
 from ..errors import NotAStore, StoreDamaged
 from ..names import UnitName
 from .codecs import Codec, hdf5_chunk_codec
@@ -113,9 +113,13 @@ class Hdf5Container:
                     file = file[str(unit)]
             yield file
 
-    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
-        remove(work)
-        with disk_errors(work), open_new(work) as file, closing(WriteBehind(work)) as behind:
+    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
+        with (
+            whole(self.path) as work,
+            disk_errors(work),
+            open_new(work) as file,
+            closing(WriteBehind(work)) as behind,
+        ):
             for unit in units:
                 split = file.require_group(unit.split)  # one made on the way to the unit would store its time
                 if self.linked and self.home(unit).exists():
@@ -125,8 +129,6 @@ class Hdf5Container:
             write_group(file.create_group("index"), index)
             set_attributes(file, attributes)
             behind.finish()
-        sync_tree(work)
-        publish(work, self.path)
 
     def tidy(self, units: Sequence[UnitName]) -> None:
         """Delete the files of units that were copied."""

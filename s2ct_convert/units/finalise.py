@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import remove
 from ..errors import Incomplete, NotAStore, StoreDamaged, from_os_error
 from ..missing import NO_DAY
 from ..names import UnitName, printable
@@ -110,11 +109,7 @@ def finalise(
     attributes |= told
     index = _index(container, units)
     attributes[TABLES_DIGEST] = tables_digest(attributes, tables_of(index))
-    work = ledger.work_path("final")
-    try:
-        container.finalise(units, index, attributes, work)
-    finally:
-        remove(work)
+    container.finalise(units, index, attributes)
     return digest
 
 

@@ -59,12 +59,12 @@ def test_death_while_a_store_is_replaced_costs_no_more_than_the_work_since(
 DIE_BEFORE_THE_RECORD = """
 import os, signal, sys
 import s2ct_convert
-real = os.replace
+real = os.rename
 def replace(old, new):
     if os.path.basename(new) == "train_50SMG.json":
         os.kill(os.getpid(), signal.SIGKILL)
     real(old, new)
-os.replace = replace
+os.rename = replace
 s2ct_convert.convert(sys.argv[2:], sys.argv[1], linked=sys.argv[1].endswith(".h5"))
 """
 

@@ -133,12 +133,12 @@ class TestCleaningWhileOthersWork:
 import os, signal, sys
 from pathlib import Path
 from s2ct_convert.durable import write_atomic
-real = os.replace
+real = os.rename
 def replace(*args):
     print("written", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
     real(*args)
-os.replace = replace
+os.rename = replace
 write_atomic(Path(sys.argv[1]), b"the record")
 """
 
