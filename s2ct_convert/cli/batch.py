@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,13 +54,13 @@ def init(
     from ..conversion.batch import init_batch
     from ..show.progress import show_progress
 
-    plan = plan_of(paths, plan_file, **choices)
+    plan = plan_of(paths, plan_file, choices)
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         init_batch(
             plan,
             overwrite=overwrite,
             overwrite_units=overwrite_units,
-            command=shlex.join(["s2ct", *sys.argv[1:]]),
+            command=options.command_line(),
             on_event=on_event,
         )
     print(f"{plan.store} is begun: units 1 to {len(plan.files)}")
@@ -133,9 +132,7 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     from ..words import without
 
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
-        digest, _ = finalise_batch(
-            store, partial=partial, command=shlex.join(["s2ct", *sys.argv[1:]]), on_event=on_event
-        )
+        digest, _ = finalise_batch(store, partial=partial, command=options.command_line(), on_event=on_event)
     attributes = finished(store) or {}
     lacks = without(attributes.get("missing_units", ""), attributes.get("refused_sources", ""))
     print(f"{store} is {f'partial: {lacks}' if lacks else 'complete'}\ndigest  {digest}")

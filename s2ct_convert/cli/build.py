@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +67,7 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
                 jobs=jobs or options.available_cores(),
                 on_event=progress.listener(bar, quiet=quiet, verbose=verbose, debug=options.debug()),
                 on_file_event=lanes.listener(bar, quiet=quiet, verbose=verbose),
-                command=shlex.join(["s2ct", *sys.argv[1:]]),
+                command=options.command_line(),
                 **choices,
             )
     except UnitsFailed as failed:

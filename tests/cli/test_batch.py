@@ -16,6 +16,7 @@ from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
 from s2ct_convert.conversion.convert import convert_plan
 from s2ct_convert.conversion.ranges import ARRAY_VARIABLES, from_ranges, to_ranges
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, EXIT_USAGE, WrongUsage
+from s2ct_convert.units.options import RunOptions
 from s2ct_convert.units.plan import make_plan
 
 from .helpers import Done, assert_says, assert_tidy, right_source, state, tree
@@ -78,10 +79,13 @@ def times(store: Path) -> dict[str, tuple[int, int]]:
 def test_units_one_by_one_give_the_bytes_of_one_conversion(sources, tmp_path, suffix):
     """With one job and with two. The name of the command is in the history of a store, so all have the same here."""
     stores = [tmp_path / folder / f"x.{suffix}" for folder in ("one", "two", "batch")]
-    plans = [make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=()) for store in stores]
+    plans = [make_plan(sources, store) for store in stores]
     for store in stores:
         store.parent.mkdir()
-    digests = [convert_plan(plan, jobs=jobs, command="s2ct").digest for jobs, plan in ((1, plans[0]), (2, plans[1]))]
+    digests = [
+        convert_plan(plan, RunOptions(jobs=jobs), command="s2ct").digest
+        for jobs, plan in ((1, plans[0]), (2, plans[1]))
+    ]
     init_batch(plans[2], command="s2ct")
     for number in (2, 3, 1):
         run_units(stores[2], [number], threads=2)

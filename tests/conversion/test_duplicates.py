@@ -157,7 +157,7 @@ def test_a_file_of_the_same_name_in_another_folder_is_another_source(two, store,
 
 class TestBatch:
     def plan(self, sources: list[Path], store: Path):
-        return make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=())
+        return make_plan(sources, store)
 
     def test_init_refuses_it_before_anything_is_begun(self, two, other, store):
         s2ct_convert.convert(two[0], store)

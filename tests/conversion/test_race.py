@@ -80,7 +80,7 @@ def store(tmp_path, sources) -> Path:
 
 
 def begin(sources: list[Path], store: Path, **options: object) -> None:
-    plan = make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=())
+    plan = make_plan(sources, store)
     init_batch(plan, command="s2ct", **options)  # type: ignore[arg-type]
 
 
@@ -130,7 +130,7 @@ def test_a_task_that_dies_while_it_replaces_a_unit_leaves_no_store_that_says_com
     run_units(store, [1])
     finalise_batch(store, command="s2ct")
     write_tfrecord(tmp_path / "in", [random_group(rng, 2, 3)])
-    plan = make_plan([source], store, format=None, codec=None, linked=False, tiles=(), splits=())
+    plan = make_plan([source], store)
     (store.with_name("x.zarr.s2ct") / "plan.json").unlink()
     init_batch(plan, command="s2ct")
     assert task(store, moment).end()[0] == -signal.SIGKILL
