@@ -55,18 +55,16 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
     s2ct build clouds.h5 --split val --keep-archives
     """
     from ..conversion.build import build as run
-    from ..show import lanes, progress
-    from ..show.bar import bar_or_none
+    from ..show.progress import show_progress
     from ..show.summary import check_complete, print_summary
     from ..units.summary import UnitsFailed
 
     try:
-        with bar_or_none(quiet=quiet) as bar:
+        with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
             summary = run(
                 store,
                 jobs=jobs or options.available_cores(),
-                on_event=progress.listener(bar, quiet=quiet, verbose=verbose, debug=options.debug()),
-                on_file_event=lanes.listener(bar, quiet=quiet, verbose=verbose),
+                on_event=on_event,
                 command=options.command_line(),
                 **choices,
             )

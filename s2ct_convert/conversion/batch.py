@@ -15,10 +15,11 @@ from pathlib import Path
 
 from ..engines.worker import make_unit
 from ..errors import DuplicateUnit, Incomplete, NotAStore, S2ctError, SourceError, WrongUsage, from_os_error
+from ..events import Message, OnEvent, ignore
 from ..lease import Owner
 from ..names import UnitName, printable
 from ..units.claim import alone, claim
-from ..units.events import Note, OnEvent, UnitDone, UnitFailed
+from ..units.events import UnitDone, UnitFailed
 from ..units.finalise import complete, finished
 from ..units.ledger import Ledger
 from ..units.plan import Plan, SourceFile
@@ -78,7 +79,7 @@ def init_batch(
     overwrite: bool = False,
     overwrite_units: Iterable[str] = (),
     command: str,
-    on_event: OnEvent = lambda event: None,
+    on_event: OnEvent = ignore,
 ) -> None:
     """Begin a conversion: the plan with the numbers of units, and an empty store. Again with the same plan: nothing.
 
@@ -113,14 +114,14 @@ def init_batch(
                 where=str(plan.store),
                 todo="finish that one, give --overwrite to start anew, or choose another destination",
             )
-        tally = Tally(lambda event: on_event(event) if isinstance(event, Note) else None)
+        tally = Tally(lambda event: on_event(event) if isinstance(event, Message) else None)
         todo = sort_out(plan, container, ledger, overwrites, "auto", tally)
         if tally.failures:
             raise _refused(plan.store, tally.failures)
         if todo:
             begin(container, ledger, plan.options, plan.units, printable(command))
         write_plan(plan, ledger.plan_path, overwrites)
-        on_event(Note(f"{len(todo)} unit{'' if len(todo) == 1 else 's'} to make, {len(tally.skipped)} done before"))
+        on_event(Message(f"{len(todo)} unit{'' if len(todo) == 1 else 's'} to make, {len(tally.skipped)} done before"))
 
 
 def _refused(store: Path, failures: Sequence[UnitFailed]) -> DuplicateUnit:
@@ -135,9 +136,7 @@ def _refused(store: Path, failures: Sequence[UnitFailed]) -> DuplicateUnit:
     )
 
 
-def run_units(
-    store: Path, numbers: Sequence[int], *, threads: int = 1, on_event: OnEvent = lambda event: None
-) -> list[UnitRecord]:
+def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event: OnEvent = ignore) -> list[UnitRecord]:
     """Make units by their numbers, one after another in this process. One that is done is left as it is.
 
     Returns
@@ -157,7 +156,7 @@ def run_units(
     plan, files, ledger = _begun(store)
     if wrong := [number for number in numbers if not 1 <= number <= len(files)]:
         raise WrongUsage(f"there is no unit {wrong[0]}", where=str(store), expected=f"a number from 1 to {len(files)}")
-    if owner := ledger.run_lease().living(lambda text: on_event(Note(text))):
+    if owner := ledger.run_lease().living(on_event):
         raise ledger.run_lease().refusal(owner)
     began, tally, overwrites = time.monotonic(), Tally(on_event), read_overwrites(ledger.plan_path)
     container = open_container(store, plan.options)
@@ -166,7 +165,7 @@ def run_units(
         unit = file.source.unit
         record = done_record(container, ledger, unit)
         if record and _is_of_plan(record, file):
-            on_event(Note(f"{record.unit} is done"))
+            on_event(Message(f"{record.unit} is done"))
             tally.skipped.append(record)
             continue
         replaces = record if str(unit) in overwrites else None
@@ -244,7 +243,7 @@ def batch_status(store: Path) -> BatchStatus:
 
 
 def finalise_batch(
-    store: Path, *, partial: bool = False, command: str, on_event: OnEvent = lambda event: None
+    store: Path, *, partial: bool = False, command: str, on_event: OnEvent = ignore
 ) -> tuple[str, tuple[UnitName, ...]]:
     """Write index and root of a store whose units are done. Can be run again at any time.
 

@@ -19,19 +19,19 @@ from typing import Unpack
 from ..archives.unpackers import find_unpacker
 from ..durable import beside
 from ..errors import WrongUsage
+from ..events import Message, OnEvent, ignore, in_turn
 from ..names import UnitName, printable
 from ..paths import check_readable
 from ..record.api import record_id
 from ..record.budget import Budget
-from ..record.download import ask_manifest, in_turn, open_lanes
-from ..record.events import OnEvent as OnFileEvent
+from ..record.download import ask_manifest, open_lanes
 from ..record.fetch import Lanes
 from ..record.local import check_folder
 from ..record.manifest import RecordFile, read_lock
 from ..record.policy import RetryPolicy
 from ..record.selection import Selection
 from ..units.claim import alone, claim
-from ..units.events import Note, OnEvent, Started
+from ..units.events import UnitsPlanned
 from ..units.ledger import Ledger
 from ..units.options import PlanKeywords, PlanOptions, RunKeywords, RunOptions, sort_options, takes
 from ..units.plan import store_options
@@ -58,8 +58,7 @@ def archives_folder(store: Path) -> Path:
 def build(
     store: str | os.PathLike[str],
     *,
-    on_event: OnEvent = lambda event: None,
-    on_file_event: OnFileEvent = lambda event: None,
+    on_event: OnEvent = ignore,
     command: str = "",
     **options: Unpack[BuildKeywords],
 ) -> Summary:
@@ -69,9 +68,9 @@ def build(
     ----------
     store : path-like
         Where the store is to be. Archives are in ``<store>.archives`` meanwhile.
-    on_event, on_file_event : callable
-        Told of what happens to units (:mod:`s2ct_convert.units.events`) and, from another thread, to files
-        (:mod:`s2ct_convert.record.events`).
+    on_event : callable
+        Called for everything that happens to units (:mod:`s2ct_convert.units.events`) and to files
+        (:mod:`s2ct_convert.record.events`): from several threads, one call at a time.
     command : str
         For the ``history`` of the store; by default made up from the arguments.
     {options}
@@ -96,7 +95,7 @@ def build(
     plan, run, fetch = sort_options(options, PlanOptions, RunOptions, FetchOptions)
     store = check_readable(store)
     command = printable(command or shlex.join(["s2ct", "build", store.name]))
-    return _build(store, plan, run, fetch, on_event, on_file_event, command)
+    return _build(store, plan, run, fetch, in_turn(on_event), command)
 
 
 def _build(
@@ -105,7 +104,6 @@ def _build(
     run: RunOptions,
     fetch: FetchOptions,
     on_event: OnEvent,
-    on_file_event: OnFileEvent,
     command: str,
 ) -> Summary:
     began, settled, folder = time.monotonic(), store_options(store, plan), archives_folder(store)
@@ -116,7 +114,7 @@ def _build(
     check_folder(folder)
     tally = Tally(on_event)
     container, ledger = open_container(store, settled), Ledger(store)
-    with alone(ledger, tally), _connected(fetch, on_file_event) as lanes:
+    with alone(ledger, tally), _connected(fetch, on_event) as lanes:
         claim(container, ledger, settled, overwrite=run.overwrite)
         lock = read_lock(folder, lanes.record)
         files = _different(selection.of_manifest(lock or ask_manifest(folder, lanes)), tally)
@@ -125,7 +123,7 @@ def _build(
         overwrites = _check_overwrites(run.overwrite_units, files, ledger)
         intake = Intake(container, ledger, tally, keeping, plan=plan, run=run, overwrites=overwrites, command=command)
         todo = [file for file in files if not intake.is_settled(file)]
-        tally(Started(sum(file.size or 0 for file in todo), len(todo), len(tally.skipped)))
+        tally(UnitsPlanned(sum(file.size or 0 for file in todo), len(todo), len(tally.skipped)))
         if todo:
             if lock:
                 ask_manifest(folder, lanes)
@@ -149,7 +147,7 @@ def _build(
     return summary
 
 
-def _connected(options: FetchOptions, on_event: OnFileEvent) -> AbstractContextManager[Lanes]:
+def _connected(options: FetchOptions, on_event: OnEvent) -> AbstractContextManager[Lanes]:
     """What it takes to fetch."""
     return open_lanes(
         record_id(options.record),
@@ -157,7 +155,7 @@ def _connected(options: FetchOptions, on_event: OnFileEvent) -> AbstractContextM
         user_agent=options.user_agent,
         policy=options.policy or RetryPolicy(),
         budget=Budget(),
-        on_event=in_turn(on_event),
+        on_event=on_event,
     )
 
 
@@ -167,7 +165,7 @@ def _different(files: Sequence[RecordFile], on_event: OnEvent) -> list[RecordFil
     for file in files:
         same = first.setdefault((file.md5, unit_of(file)), file)
         if same is not file:
-            on_event(Note(f"{file.key}: the same content as {same.key}"))
+            on_event(Message(f"{file.key}: the same content as {same.key}"))
     return list(first.values())
 
 

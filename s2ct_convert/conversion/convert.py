@@ -14,12 +14,13 @@ from ..archives.unpackers import find_unpacker
 from ..engines.dask_cluster import Cluster, find_cluster
 from ..engines.local import run_here, run_processes
 from ..errors import DuplicateUnit, WrongUsage
+from ..events import Message, OnEvent, ignore
 from ..names import UnitName, printable
 from ..source.find import Unusable
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..units.claim import alone, claim
-from ..units.events import Note, OnEvent, Started, UnitFailed
+from ..units.events import UnitFailed, UnitsPlanned
 from ..units.ledger import Ledger
 from ..units.options import (
     HERE,
@@ -47,7 +48,7 @@ def convert(
     store: str | os.PathLike[str],
     *,
     unit: str | None = None,
-    on_event: OnEvent = lambda event: None,
+    on_event: OnEvent = ignore,
     command: str = "",
     **options: Unpack[ConvertKeywords],
 ) -> Summary:
@@ -62,7 +63,7 @@ def convert(
     unit : str, optional
         Unit of the one source whose name says nothing, such as ``train/50SMG``.
     on_event : callable
-        Told of everything that happens, see :mod:`s2ct_convert.units.events`.
+        Called for everything that happens, see :mod:`s2ct_convert.units.events`.
     command : str
         For the ``history`` of the store; by default made up from the arguments.
     {options}
@@ -93,7 +94,7 @@ def convert_plan(
     run: RunOptions = ONE_JOB,
     engine: EngineOptions = HERE,
     *,
-    on_event: OnEvent = lambda event: None,
+    on_event: OnEvent = ignore,
     command: str,
 ) -> Summary:
     """Carry out a plan; see :func:`convert`."""
@@ -105,7 +106,7 @@ def convert_plan(
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     tally = Tally(on_event)
     for note in plan.notes:
-        tally(Note(note))
+        tally(Message(note))
     for unusable in plan.unusable:
         tally(_unusable(unusable))
     if not plan.sources and (run.overwrite or not ledger.exists()):
@@ -118,7 +119,7 @@ def convert_plan(
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or begun
             claim(container, ledger, plan.options, overwrite=run.overwrite)
             tasks = sort_out(plan, container, ledger, overwrites, run.unpacker, tally)
-            tally(Started(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))
+            tally(UnitsPlanned(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))
             if tasks:
                 begin(container, ledger, plan.options, plan.units, command)
                 _make_units(tasks, ledger, _shared(run, len(tasks), cluster, tally), cluster, tally)
@@ -172,7 +173,7 @@ def sort_out(
         record, overwrite = done_record(container, ledger, source.unit), str(source.unit) in overwrites
         verdict = judge(record, Candidate.of(source), source.where, overwrite=overwrite)
         if verdict.note:
-            tally(Note(verdict.note))
+            tally(Message(verdict.note))
         if verdict.refused:
             tally(refusal(source.unit, source.path, verdict.refused))
         elif verdict.done:
@@ -195,7 +196,7 @@ def _shared(run: RunOptions, units: int, cluster: Cluster | None, on_event: OnEv
     """How many units at a time, with how many threads each."""
     shared, wanted = share(run.jobs, units, run.memory), share(run.jobs, units)[0]
     if not cluster and shared[0] < wanted:
-        on_event(Note(f"units at a time: {shared[0]} rather than {wanted}, for the memory that is allowed"))
+        on_event(Message(f"units at a time: {shared[0]} rather than {wanted}, for the memory that is allowed"))
     return shared
 
 

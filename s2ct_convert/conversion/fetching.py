@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from ..record.download import STOP_SECONDS, WAKE_SECONDS, check_space, fetch_file
-from ..record.events import FileDone, FileFailed, Planned
+from ..record.events import FileDone, FileFailed, FilesPlanned
 from ..record.fetch import STOPPED, Lanes
 from ..record.local import Local, State, survey
 from ..record.manifest import DEFAULT_RECORD, RecordFile
@@ -99,7 +99,7 @@ class Archives:
         total, have = sum(one.file.size or 0 for one in missing), sum(one.have for one in missing)
         largest = sorted((one.file.size or 0 for one in missing), reverse=True)[:places]
         check_space(self._folder, max(0, sum(largest) - have))
-        self._lanes.on_event(Planned(len(missing), total, have, len(found) - len(missing)))
+        self._lanes.on_event(FilesPlanned(len(missing), total, have, len(found) - len(missing)))
         self._free.release(places)
         self._thread.start()
 

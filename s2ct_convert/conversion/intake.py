@@ -11,12 +11,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..engines.local import run_here, run_processes
 from ..errors import EXIT_MACHINE, DuplicateUnit, NotAnArchive, NotATFRecord, S2ctError, StoreDamaged
+from ..events import Event, Message
 from ..names import UnitName
 from ..record.events import FileFailed
 from ..record.manifest import RecordFile
 from ..source.find import Found, Source, find_sources
 from ..store.container import Container
-from ..units.events import Event, Note, UnitDone, UnitFailed
+from ..units.events import UnitDone, UnitFailed
 from ..units.ledger import Ledger
 from ..units.options import PlanOptions, RunOptions
 from ..units.plan import store_options
@@ -97,7 +98,7 @@ class Intake:
         try:
             found = find_sources([self._keeping.folder / file.key])
             for note in found.notes:
-                self._tally(Note(note))
+                self._tally(Message(note))
             bad = [one.error for one in found.unusable if not _is_no_source(one.error, file)]
             self._plan(file, [source.unit for source in found.sources])
             if not bad and self._ledger.exists():
@@ -135,7 +136,7 @@ class Intake:
 
     def _report(self, unit: UnitName, file: RecordFile, verdict: Verdict) -> None:
         if verdict.note:
-            self._tally(Note(verdict.note))
+            self._tally(Message(verdict.note))
         if verdict.refused:
             self._keeping.fails(file)
             self._tally(refusal(unit, file.key, verdict.refused))
@@ -143,7 +144,7 @@ class Intake:
             self._tally.skipped.append(verdict.done)
 
     def _report_no_unit(self, file: RecordFile) -> None:
-        self._tally(Note(f"{file.key}: this file holds no unit: it is neither a 7z archive nor a TFRecord"))
+        self._tally(Message(f"{file.key}: this file holds no unit: it is neither a 7z archive nor a TFRecord"))
         self._tally.not_units.append(file.key)
 
     def _task(self, file: RecordFile, source: Source) -> UnitTask:

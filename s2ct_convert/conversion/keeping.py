@@ -9,9 +9,9 @@ from collections import Counter, deque
 from pathlib import Path
 
 from ..durable import remove
+from ..events import Message, OnEvent
 from ..record.manifest import RecordFile
 from ..record.partial import partial_path
-from ..units.events import Note, OnEvent
 from .fetching import Archives, FetchOptions
 
 
@@ -66,4 +66,4 @@ class Keeping:
             remove(one)
         kept = self._failed
         newest = "none is kept" if not kept else "the newest is kept" if kept == 1 else f"the newest {kept} are kept"
-        self._on_event(Note(f"{file.key}: deleted; of files whose units failed {newest} (--keep-failed)"))
+        self._on_event(Message(f"{file.key}: deleted; of files whose units failed {newest} (--keep-failed)"))

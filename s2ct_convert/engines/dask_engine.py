@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EXIT_INCOMPLETE, NetworkError
+from ..events import Message, OnEvent
 from ..source.find import Source
-from ..units.events import Note, OnEvent, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
 from ..units.records import UnitRecord
 from ..units.unit import UnitTask, done_record, open_container
 from .dask_cluster import Cluster
-from .dask_crew import Crew, Message, Worker, gathered
+from .dask_crew import Crew, Worker, WorkerMessage, gathered
 from .dask_worker import make_unit
 from .local import _stops_the_run
 
@@ -129,7 +130,7 @@ class _Run:
                 self._running[key] = _Attempt(task, worker, future)
                 future.add_done_callback(lambda _, key=key: self._crew.said.put({"kind": "over", "key": key}))
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, message: WorkerMessage) -> None:
         attempt = self._running.get(message["key"])
         if attempt is None:
             return  # of one that was given up
@@ -142,7 +143,7 @@ class _Run:
                 attempt.read += message["bytes"]
                 self._progress(attempt)
             case "note":
-                self._on_event(Note(f"{attempt.unit}: {message['text']} (on {attempt.worker.address})"))
+                self._on_event(Message(f"{attempt.unit}: {message['text']} (on {attempt.worker.address})"))
             case "done":
                 self._end(message["key"], UnitDone(UnitRecord.from_values(message["record"]), message["made"]))
             case "failed":
@@ -187,7 +188,7 @@ class _Run:
             if worker.fault is not None and worker.address not in self._refused:
                 self._refused.add(worker.address)
                 text = f"{worker.address} came and is not used: {worker.fault.what} ({worker.fault.found})"
-                self._on_event(Note(text))
+                self._on_event(Message(text))
 
     def _lost(self, key: str, how: str, *, died: bool) -> None:
         """A unit will get no further where it is: it is done all the same, given to another worker, or given up."""
@@ -207,7 +208,7 @@ class _Run:
             self._end(key, self._given_up(attempt))
             return
         if attempt.started or died:
-            self._on_event(Note(f"{unit}: its worker {attempt.worker.address} {how}; it is made again"))
+            self._on_event(Message(f"{unit}: its worker {attempt.worker.address} {how}; it is made again"))
         self._release(key)
         self._waiting.append(task)
 
@@ -261,4 +262,4 @@ class _Run:
             return  # workers that have no scheduler stop by themselves
         for attempt in at_work.values():
             told = f"still at work on {attempt.worker.address}; it stops when its file system answers"
-            self._on_event(Note(f"{attempt.unit}: {told}"))
+            self._on_event(Message(f"{attempt.unit}: {told}"))

@@ -20,7 +20,8 @@ from importlib import metadata
 from typing import Any
 
 from ..errors import from_os_error
-from ..units.events import Event, Note, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..events import Event, Message
+from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
 from ..units.records import UnitRecord
 from ..units.resume import Candidate, judge
@@ -142,7 +143,7 @@ class _Reporter:
     def __call__(self, event: Event) -> None:
         if isinstance(event, UnitStarted):
             self._say("started")
-        elif isinstance(event, Note):
+        elif isinstance(event, Message):
             self._say("note", text=event.text)
         elif isinstance(event, UnitProgress):
             with self._lock:

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from multiprocessing.connection import wait
 
 from ..errors import EXIT_INCOMPLETE, EXIT_MACHINE
+from ..events import Event, OnEvent
 from ..processes import peak_memory
-from ..units.events import Event, OnEvent, UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried
+from ..units.events import UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried
 from ..units.unit import UnitTask
 from .server import start_server
 from .worker import make_unit, note_failure, work

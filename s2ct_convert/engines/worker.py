@@ -16,8 +16,9 @@ from types import FrameType
 from typing import Any
 
 from ..errors import EXIT_MACHINE, DuplicateUnit, Incomplete, S2ctError, from_os_error
+from ..events import OnEvent
 from ..processes import peak_memory
-from ..units.events import Note, OnEvent, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
 from ..units.records import Failure
 from ..units.resume import refusal
@@ -47,7 +48,7 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         return failure
 
     try:
-        done = convert_unit(task, on_bytes, lambda text: on_event(Note(text)))
+        done = convert_unit(task, on_bytes, on_event)
     except Incomplete as error:  # somebody else is making it: no failure of the unit
         return UnitFailed(unit, source, error.exit_code, str(error))
     except DuplicateUnit as error:  # the unit is there

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ..durable import sweep
 from ..errors import DestinationExists, StoreDamaged
+from ..events import Message, OnEvent
 from ..reading.opening import is_ours
 from ..store.container import Container
-from .events import Note, OnEvent
 from .ledger import Ledger
 from .records import Options
 
@@ -63,7 +63,7 @@ def alone(ledger: Ledger, on_event: OnEvent) -> Iterator[None]:
     """
     ledger.make_leases()
     try:
-        with ledger.run_lease().held(lambda text: on_event(Note(text))):
+        with ledger.run_lease().held(on_event):
             _wait_for_makers(ledger, on_event)
             yield
     finally:
@@ -77,11 +77,11 @@ def _wait_for_makers(ledger: Ledger, on_event: OnEvent) -> None:
     while held := ledger.held_units():
         lease, owner = held[0]
         if time.monotonic() > until:
-            if alive := lease.living(lambda text: on_event(Note(text))):
+            if alive := lease.living(on_event):
                 raise lease.refusal(alive)
             continue
         if not told:
-            on_event(Note(f"{owner} is at work on a unit of this store: waiting for it to end"))
+            on_event(Message(f"{owner} is at work on a unit of this store: waiting for it to end"))
             told = True
         time.sleep(0.1)
 

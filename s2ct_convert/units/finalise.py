@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..durable import remove
 from ..errors import Incomplete, NotAStore, StoreDamaged, from_os_error
+from ..events import OnEvent
 from ..missing import NO_DAY
 from ..names import UnitName, printable
 from ..reading.opening import open_store
@@ -20,7 +21,7 @@ from ..store.digest import TABLES_DIGEST, store_digest, tables_digest
 from ..store.groups import Content, make_content, tables_of
 from ..store.layout import LABELS, STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays, root_attributes
 from ..version import __version__
-from .events import Finalising, OnEvent
+from .events import Finalising
 from .ledger import Ledger
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import EXIT_MACHINE
+from ..events import Event, OnEvent
 from ..names import UnitName
 from ..store.container import Container
-from .events import Event, OnEvent, UnitDone, UnitFailed
+from .events import UnitDone, UnitFailed
 from .finalise import complete, finished
 from .ledger import Ledger
 from .records import Options, UnitRecord

@@ -21,7 +21,8 @@ from ..archives.checksum import content_of_member
 from ..archives.unpackers import find_unpacker
 from ..durable import remove
 from ..errors import SourceError
-from ..lease import Lease, Tell
+from ..events import OnEvent, ignore
+from ..lease import Lease
 from ..names import UnitName
 from ..processes import peak_memory
 from ..source.find import Source
@@ -84,7 +85,7 @@ def done_record(container: Container, ledger: Ledger, unit: UnitName) -> UnitRec
     return None
 
 
-def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], tell: Tell = lambda text: None) -> UnitDone:
+def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent = ignore) -> UnitDone:
     """Make one unit and record it, unless it is found done once its lease is held.
 
     Parameters
@@ -93,7 +94,7 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], tell: Tell = l
     on_bytes : callable
         Told how many bytes of the source file were read since the last call; 0 where the unit is written anew in
         order. What it raises ends the unit.
-    tell : callable, optional
+    on_event : callable, optional
         Told what is waited for.
 
     Raises
@@ -101,7 +102,7 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], tell: Tell = l
     S2ctError, OSError
         What this call made is then not in the store; a unit that was there before still is.
     """
-    with Ledger(task.store).unit_lease(task.source.unit).held(tell) as lease:
+    with Ledger(task.store).unit_lease(task.source.unit).held(on_event) as lease:
         record = _found_done(task)
         return UnitDone(record, made=False) if record else UnitDone(_convert(task, on_bytes, lease))
 

@@ -13,7 +13,8 @@ from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
 import s2ct_convert
 from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
 from s2ct_convert.errors import EXIT_INCOMPLETE, DuplicateUnit, Incomplete, WrongUsage
-from s2ct_convert.units.events import Note, UnitDone
+from s2ct_convert.events import Message
+from s2ct_convert.units.events import UnitDone
 from s2ct_convert.units.plan import make_plan
 
 UNIT = "train/50SMG"
@@ -119,7 +120,7 @@ def test_equal_content_is_one_source_and_a_note(tmp_path, rng, first, second):
     before = plain.file_bytes(store)
     summary = s2ct_convert.convert(made[second], store, on_event=events.append)
     assert (len(summary.converted), len(summary.skipped), summary.digest) == (0, 1, right)
-    (note,) = (event for event in events if isinstance(event, Note))
+    (note,) = (event for event in events if isinstance(event, Message))
     assert note.text == f"{made[second].name}: the same content as {made[first].name}, of which {UNIT} is made"
     assert plain.file_bytes(store) == before
 
@@ -139,7 +140,7 @@ def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_not
     write_archive(changed, {two[0].stem: tfrecord_bytes([random_group(rng, 8, 1)])})
     summary = s2ct_convert.convert(changed, store, on_event=events.append)
     assert [record.unit for record in summary.converted] == [UNIT]
-    (note,) = (event for event in events if isinstance(event, Note))
+    (note,) = (event for event in events if isinstance(event, Message))
     assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made: it is converted anew"
 
 

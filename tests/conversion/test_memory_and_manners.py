@@ -18,7 +18,8 @@ import s2ct_convert
 from s2ct_convert.cli.options import _bytes
 from s2ct_convert.conversion.estimate import PEAK_BYTES, share
 from s2ct_convert.errors import WrongUsage
-from s2ct_convert.units.events import Note, UnitStarted
+from s2ct_convert.events import Message
+from s2ct_convert.units.events import UnitStarted
 
 UNITS = ("train_31TCJ", "train_34VFN", "val_50SMG")
 
@@ -53,7 +54,7 @@ class Listener:
         self.alive: list[int] = []
 
     def __call__(self, event: object) -> None:
-        if isinstance(event, Note):
+        if isinstance(event, Message):
             self.notes.append(event.text)
         if isinstance(event, UnitStarted):
             self.alive.append(len(multiprocessing.active_children()))

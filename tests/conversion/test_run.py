@@ -13,7 +13,8 @@ from makers import Group, random_group, tfrecord_bytes, write_archive, write_tfr
 
 import s2ct_convert
 from s2ct_convert.errors import DestinationExists, WrongUsage
-from s2ct_convert.units.events import Finalising, Note, Started, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from s2ct_convert.events import Message
+from s2ct_convert.units.events import Finalising, UnitDone, UnitFailed, UnitProgress, UnitsPlanned, UnitStarted
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +76,8 @@ class TestEvents:
         events = []
         s2ct_convert.convert(sources, tmp_path / "x.zarr", on_event=events.append)
         kinds = [type(event) for event in events if not isinstance(event, UnitProgress)]
-        assert kinds == [Started, *[UnitStarted, UnitDone] * 3, Finalising]
-        assert events[0] == Started(sum(source.stat().st_size for source in sources), 3, 0)
+        assert kinds == [UnitsPlanned, *[UnitStarted, UnitDone] * 3, Finalising]
+        assert events[0] == UnitsPlanned(sum(source.stat().st_size for source in sources), 3, 0)
         for source, unit in zip(sources, ("train/50SMG", "val/50SMG", "train/49RGN"), strict=True):
             read = sum(event.bytes for event in events if isinstance(event, UnitProgress) and event.unit == unit)
             assert read >= source.stat().st_size
@@ -94,7 +95,7 @@ class TestEvents:
         (folder / "readme.txt").write_text("hello")
         events = []
         s2ct_convert.convert(folder, tmp_path / "x.zarr", on_event=events.append)
-        (note,) = (event for event in events if isinstance(event, Note))
+        (note,) = (event for event in events if isinstance(event, Message))
         assert "readme.txt" in note.text
 
     def test_a_failure_is_an_event_and_the_rest_goes_on(self, tmp_path, sources):

@@ -16,7 +16,8 @@ import pytest
 import s2ct_convert
 from s2ct_convert.engines import dask_engine
 from s2ct_convert.errors import Incomplete
-from s2ct_convert.units.events import Note, UnitDone, UnitFailed, UnitStarted
+from s2ct_convert.events import Message
+from s2ct_convert.units.events import UnitDone, UnitFailed, UnitStarted
 
 pytest.importorskip("distributed")
 
@@ -91,7 +92,7 @@ def test_a_unit_whose_worker_is_killed_is_made_by_another(dask, tmp_path, long_s
 
     listener = Listener(store, kill)
     convert(dask, long_sources, listener, store)
-    (note,) = listener.of(Note)
+    (note,) = listener.of(Message)
     assert f"its worker {killed[0]} was lost; it is made again" in note.text
     assert len(listener.of(UnitDone)) == len(listener.of(UnitStarted)) == 4
     assert no_work_left(store)
@@ -112,7 +113,7 @@ def test_a_unit_whose_worker_dies_between_its_record_and_its_word_is_done(dask, 
     dask.start_workers(2, "--preload", str(preload), nanny=True)
     listener = Listener(store)
     convert(dask, long_sources, listener, store)
-    assert listener.of(Note) == []
+    assert listener.of(Message) == []
     assert len(listener.of(UnitDone)) == len(listener.of(UnitStarted)) == 4
     assert_equal(store, undisturbed)
 
@@ -125,7 +126,7 @@ def test_what_a_killed_worker_left_on_a_machine_of_another_name_is_cleaned_up_th
     dask.start_workers(2, prefix=["unshare", "-u", "sh", "-c", 'hostname node2 && exec "$@"', "sh"])
     listener = Listener(store, lambda pid: os.kill(pid, signal.SIGKILL))
     convert(dask, long_sources, listener, store)
-    assert len(listener.of(Note)) == 1
+    assert len(listener.of(Message)) == 1
     assert no_work_left(store)
 
 
