@@ -96,11 +96,11 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
         )
     wanted = from_ranges(numbers) if numbers is not None else [number or 0]
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
-        records = run_units(store, wanted, threads=jobs or options.available_cores(), on_event=on_event)
+        entries = run_units(store, wanted, threads=jobs or options.available_cores(), on_event=on_event)
     if json_:
         import dataclasses
 
-        print_json([dataclasses.asdict(record) for record in records])
+        print_json([dataclasses.asdict(entry) for entry in entries])
 
 
 @batch.command()

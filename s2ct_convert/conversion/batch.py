@@ -19,15 +19,15 @@ from ..events import Message, OnEvent, ignore
 from ..lease import Owner
 from ..names import UnitName, printable
 from ..units.claim import alone, claim
+from ..units.entries import Failure, UnitEntry
 from ..units.events import UnitDone, UnitFailed
 from ..units.finalise import complete, finished
 from ..units.ledger import Ledger
 from ..units.plan import Plan, SourceFile
-from ..units.records import Failure, UnitRecord
 from ..units.resume import Candidate, Kin, check_overwrites, kin
 from ..units.summary import UnitsFailed
 from ..units.tally import End, Tally, done_units
-from ..units.unit import UnitTask, done_record, open_container
+from ..units.unit import UnitTask, done_entry, open_container
 from .convert import begin, sort_out
 from .plan_file import check_source, read_files, read_overwrites, read_plan, write_plan
 from .ranges import to_ranges
@@ -50,7 +50,7 @@ class UnitStatus:
     unit: str
     state: UnitState
     owner: Owner | str | None
-    record: UnitRecord | None
+    entry: UnitEntry | None
     failure: Failure | None
 
 
@@ -136,12 +136,12 @@ def _refused(store: Path, failures: Sequence[UnitFailed]) -> DuplicateUnit:
     )
 
 
-def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event: OnEvent = ignore) -> list[UnitRecord]:
+def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event: OnEvent = ignore) -> list[UnitEntry]:
     """Make units by their numbers, one after another in this process. One that is done is left as it is.
 
     Returns
     -------
-    list of UnitRecord
+    list of UnitEntry
         Of all these units.
 
     Raises
@@ -163,12 +163,12 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
     for number in numbers:
         file = files[number - 1]
         unit = file.source.unit
-        record = done_record(container, ledger, unit)
-        if record and _is_of_plan(record, file):
-            on_event(Message(f"{record.unit} is done"))
-            tally.skipped.append(record)
+        entry = done_entry(container, ledger, unit)
+        if entry and _is_of_plan(entry, file):
+            on_event(Message(f"{entry.unit} is done"))
+            tally.skipped.append(entry)
             continue
-        replaces = record if str(unit) in overwrites else None
+        replaces = entry if str(unit) in overwrites else None
         task = UnitTask(
             store, plan.options, file.source, threads, plan.hash, replaces=replaces, in_batch=True, demands=plan.demands
         )
@@ -190,11 +190,11 @@ def _make(task: UnitTask, file: SourceFile, on_event: OnEvent) -> UnitDone | Uni
     return make_unit(task, on_event)
 
 
-def _is_of_plan(record: UnitRecord, file: SourceFile) -> bool:
+def _is_of_plan(entry: UnitEntry, file: SourceFile) -> bool:
     """Whether a unit is of the planned source; one that was deleted since, to save space, is taken at its word."""
     if file.source.path.exists():
-        return kin(record, Candidate.of(file.source)) in (Kin.SAME, Kin.EQUAL)
-    return (record.source_file, record.source_bytes) == (file.source.path.name, file.bytes)
+        return kin(entry, Candidate.of(file.source)) in (Kin.SAME, Kin.EQUAL)
+    return (entry.source_file, entry.source_bytes) == (file.source.path.name, file.bytes)
 
 
 def _begun(store: Path) -> tuple[Plan, tuple[SourceFile, ...], Ledger]:
@@ -225,19 +225,19 @@ def batch_status(store: Path) -> BatchStatus:
     order = sorted(ledger.planned(), key=lambda unit: (numbers.get(unit, len(numbers) + 1), unit))
     units = []
     for unit in order:
-        record = done_record(container, ledger, unit)
-        owner = None if record else ledger.unit_lease(unit).owner()
-        failure = None if record or owner else ledger.failure(unit)
+        entry = done_entry(container, ledger, unit)
+        owner = None if entry else ledger.unit_lease(unit).owner()
+        failure = None if entry or owner else ledger.failure(unit)
         state = (
             UnitState.DONE
-            if record
+            if entry
             else UnitState.RUNNING
             if owner
             else UnitState.FAILED
             if failure
             else UnitState.PLANNED
         )
-        units.append(UnitStatus(numbers.get(unit), str(unit), state, owner, record, failure))
+        units.append(UnitStatus(numbers.get(unit), str(unit), state, owner, entry, failure))
     finished_ = finished(store) is not None and not container.has_unmerged(order)
     return BatchStatus(store, finished_, ledger.run_lease().owner(), tuple(units))
 
@@ -284,18 +284,18 @@ def _refused_sources(ledger: Ledger) -> tuple[str, ...]:
     """Sources that are not in the store: refused by the last run on it, or planned and not what their unit is of."""
     refused = set(ledger.refused())
     for file in read_files(ledger.plan_path) if ledger.plan_path.exists() else ():
-        record = ledger.record(file.source.unit)
-        if record and _is_other(record, file):
+        entry = ledger.entry(file.source.unit)
+        if entry and _is_other(entry, file):
             refused.add(file.source.path.name)
     return tuple(sorted(refused))
 
 
-def _is_other(record: UnitRecord, file: SourceFile) -> bool:
+def _is_other(entry: UnitEntry, file: SourceFile) -> bool:
     """Whether a unit is of another source than the planned one, by name and by content."""
     source = file.source
-    if (record.source_file, record.source_member) == (source.path.name, source.member):
+    if (entry.source_file, entry.source_member) == (source.path.name, source.member):
         return False
-    return not source.path.exists() or kin(record, Candidate.of(source)) is not Kin.EQUAL
+    return not source.path.exists() or kin(entry, Candidate.of(source)) is not Kin.EQUAL
 
 
 def _not_all(

@@ -1,7 +1,7 @@
 """From a record to a store in one go with bounded disk: archives are fetched while others are converted, then deleted.
 
 At most so many archives, whole or begun, lie in ``<store>.archives`` at a time, and a few whose units failed. An
-archive goes once its units stand in the store, are recorded, and were read back with their checksums.
+archive goes once its units stand in the store, are in the ledger, and were read back with their checksums.
 Every file of the record is looked into, whatever its name (intake.py). Running it again is the resume, of fetching as
 of converting.
 """

@@ -20,6 +20,7 @@ from ..source.find import Unusable
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..units.claim import alone, claim
+from ..units.entries import Options
 from ..units.events import UnitFailed, UnitsPlanned
 from ..units.ledger import Ledger
 from ..units.options import (
@@ -33,11 +34,10 @@ from ..units.options import (
     takes,
 )
 from ..units.plan import Plan, make_plan
-from ..units.records import Options
 from ..units.resume import Candidate, check_overwrites, judge, refusal
 from ..units.summary import Summary, UnitsFailed
 from ..units.tally import End, Tally
-from ..units.unit import PEAK_BYTES, UnitTask, done_record, open_container
+from ..units.unit import PEAK_BYTES, UnitTask, done_entry, open_container
 from ..version import __version__
 from .estimate import share
 
@@ -167,11 +167,11 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: C
 def sort_out(
     plan: Plan, container: Container, ledger: Ledger, overwrites: Collection[str], unpacker: str, tally: Tally
 ) -> list[UnitTask]:
-    """What is to be made. ``tally`` is told of notes and refusals, and given the records of units that are done."""
+    """What is to be made. ``tally`` gets notes and refusals as events, and the entries of units that are done."""
     tasks = []
     for source in plan.sources:
-        record, overwrite = done_record(container, ledger, source.unit), str(source.unit) in overwrites
-        verdict = judge(record, Candidate.of(source), source.where, overwrite=overwrite)
+        entry, overwrite = done_entry(container, ledger, source.unit), str(source.unit) in overwrites
+        verdict = judge(entry, Candidate.of(source), source.where, overwrite=overwrite)
         if verdict.note:
             tally(Message(verdict.note))
         if verdict.refused:

@@ -17,14 +17,14 @@ from ..record.events import FileFailed
 from ..record.manifest import RecordFile
 from ..source.find import Found, Source, find_sources
 from ..store.container import Container
+from ..units.entries import UnitEntry, checksums
 from ..units.events import UnitDone, UnitFailed
 from ..units.ledger import Ledger
 from ..units.options import PlanOptions, RunOptions
 from ..units.plan import store_options
-from ..units.records import UnitRecord, checksums
 from ..units.resume import Candidate, Verdict, judge, refusal
 from ..units.tally import Tally
-from ..units.unit import UnitTask, done_record
+from ..units.unit import UnitTask, done_entry
 from .convert import begin
 from .estimate import share
 from .fetching import Archives
@@ -119,12 +119,12 @@ class Intake:
             begin(self._container, self._ledger, self._options, new, self._command)
         if named is not None and units:
             self._named[named] -= 1
-            if named not in units and not self._named[named] and not self._ledger.record(named):
+            if named not in units and not self._named[named] and not self._ledger.entry(named):
                 self._ledger.unplan(named)
 
     def _verdict(self, unit: UnitName, candidate: Candidate, where: str) -> Verdict:
-        record = done_record(self._container, self._ledger, unit)
-        return judge(record, candidate, where, overwrite=str(unit) in self._overwrites)
+        entry = done_entry(self._container, self._ledger, unit)
+        return judge(entry, candidate, where, overwrite=str(unit) in self._overwrites)
 
     def _is_to_be_made(self, file: RecordFile, source: Source) -> bool:
         verdict = self._verdict(source.unit, Candidate.of(source, file.md5 if source.member else None), source.where)
@@ -155,7 +155,7 @@ class Intake:
             1,
             unpacker=self._run.unpacker,
             md5=file.md5 if source.member is not None else None,  # that of a bare TFRecord was checked as it came
-            replaces=done_record(self._container, self._ledger, source.unit),
+            replaces=done_entry(self._container, self._ledger, source.unit),
             demands=self._demands,
         )
 
@@ -166,8 +166,8 @@ class Intake:
         def listen(event: Event) -> None:
             if isinstance(event, UnitDone):
                 self._tally(event)
-                self._check(event.record)
-                self._keeping.settle(files[UnitName.from_path(event.record.unit)])
+                self._check(event.entry)
+                self._keeping.settle(files[UnitName.from_path(event.entry.unit)])
             elif isinstance(event, UnitFailed):
                 file = files[UnitName.from_path(event.unit)]
                 self._fail(file, event)
@@ -186,10 +186,10 @@ class Intake:
         if failure.exit_code == EXIT_MACHINE:
             self._keeping.stopped = True
 
-    def _check(self, record: UnitRecord) -> None:
+    def _check(self, entry: UnitEntry) -> None:
         """Read back what was written, before its archive is deleted."""
-        unit = UnitName.from_path(record.unit)
-        if checksums(self._container.home(unit)) != record.files:
+        unit = UnitName.from_path(entry.unit)
+        if checksums(self._container.home(unit)) != entry.files:
             self._ledger.forget(unit)
             raise StoreDamaged(
                 "what is read back is not what was written",

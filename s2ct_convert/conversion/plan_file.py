@@ -14,8 +14,8 @@ from ..names import UnitName
 from ..paths import check_path
 from ..source.find import Part, Source, Unusable
 from ..units.demands import Demands
+from ..units.entries import Options, to_json
 from ..units.plan import Plan, SourceFile, plan_hash
-from ..units.records import Options, to_json
 
 VERSION = 1
 

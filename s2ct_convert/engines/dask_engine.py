@@ -20,10 +20,10 @@ from typing import Any
 from ..errors import EXIT_INCOMPLETE, NetworkError
 from ..events import Message, OnEvent
 from ..source.find import Source
+from ..units.entries import UnitEntry
 from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
-from ..units.records import UnitRecord
-from ..units.unit import UnitTask, done_record, open_container
+from ..units.unit import UnitTask, done_entry, open_container
 from .dask_cluster import Cluster
 from .dask_crew import Crew, Worker, WorkerMessage, gathered
 from .dask_worker import make_unit
@@ -145,7 +145,7 @@ class _Run:
             case "note":
                 self._on_event(Message(f"{attempt.unit}: {message['text']} (on {attempt.worker.address})"))
             case "done":
-                self._end(message["key"], UnitDone(UnitRecord.from_values(message["record"]), message["made"]))
+                self._end(message["key"], UnitDone(UnitEntry.from_values(message["entry"]), message["made"]))
             case "failed":
                 self._end(message["key"], UnitFailed(**message["failure"]))
             case "stopped":
@@ -194,9 +194,9 @@ class _Run:
         """A unit will get no further where it is: it is done all the same, given to another worker, or given up."""
         attempt = self._running[key]
         task, unit = attempt.task, attempt.unit
-        record = done_record(open_container(task.store, task.options), self._ledger, task.source.unit)
-        if record is not None and record != task.replaces:  # it was written since this run began
-            self._end(key, UnitDone(record))
+        entry = done_entry(open_container(task.store, task.options), self._ledger, task.source.unit)
+        if entry is not None and entry != task.replaces:  # it was written since this run began
+            self._end(key, UnitDone(entry))
             return
         if died:
             self._ledger.unit_lease(task.source.unit).break_it()
@@ -233,7 +233,7 @@ class _Run:
         if attempt.unit not in self._told:
             self._started(attempt)
         if isinstance(outcome, UnitDone):
-            attempt.read = outcome.record.source_bytes
+            attempt.read = outcome.entry.source_bytes
             self._progress(attempt)
         self._release(key)
         self._on_event(outcome)

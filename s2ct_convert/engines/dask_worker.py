@@ -21,9 +21,9 @@ from typing import Any
 
 from ..errors import from_os_error
 from ..events import Event, Message
+from ..units.entries import UnitEntry
 from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
-from ..units.records import UnitRecord
 from ..units.resume import Candidate, judge
 from ..units.unit import UnitTask
 from ..version import __version__
@@ -108,20 +108,20 @@ def make_unit(task: UnitTask, topic: str) -> None:
         with suppress(OSError):  # other workers of this machine may be at it too
             ledger.clean()  # what one left that was killed: the client may be unable to tell that it is dead
     reporter.flush()
-    if isinstance(outcome, UnitFailed) and (record := _made_by_another(task)):
-        outcome = UnitDone(record, made=False)
+    if isinstance(outcome, UnitFailed) and (entry := _made_by_another(task)):
+        outcome = UnitDone(entry, made=False)
     if isinstance(outcome, UnitDone):
-        say("done", record=dataclasses.asdict(outcome.record), made=outcome.made)
+        say("done", entry=dataclasses.asdict(outcome.entry), made=outcome.made)
     else:
         say("failed", failure=dataclasses.asdict(outcome))
 
 
-def _made_by_another(task: UnitTask) -> UnitRecord | None:
-    """The record of a unit that two workers made, one of them given up by the scheduler though it lived."""
-    record = Ledger(task.store).record(task.source.unit)
-    if record is None or record == task.replaces:
+def _made_by_another(task: UnitTask) -> UnitEntry | None:
+    """The entry of a unit that two workers made, one of them given up by the scheduler though it lived."""
+    entry = Ledger(task.store).entry(task.source.unit)
+    if entry is None or entry == task.replaces:
         return None
-    return judge(record, Candidate.of(task.source), task.source.where).done
+    return judge(entry, Candidate.of(task.source), task.source.where).done
 
 
 def _is_wanted(worker: Any, key: str) -> bool:

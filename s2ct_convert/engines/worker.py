@@ -18,9 +18,9 @@ from typing import Any
 from ..errors import EXIT_MACHINE, DuplicateUnit, Incomplete, S2ctError, from_os_error
 from ..events import OnEvent
 from ..processes import peak_memory
+from ..units.entries import Failure
 from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
-from ..units.records import Failure
 from ..units.resume import refusal
 from ..units.unit import UnitTask, convert_unit
 

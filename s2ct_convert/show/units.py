@@ -29,13 +29,13 @@ def unit_line(event: Event, *, every: bool, tracebacks: bool) -> str | None:
             return f"{plural(units, 'unit')} to convert, {size(total)}{before}"
         case UnitStarted(unit, source) if every:
             return f"{unit}: started, {source}"
-        case UnitDone(record, False):
-            return f"{record.unit} is done: another process made it meanwhile"
-        case UnitDone(record):
+        case UnitDone(entry, False):
+            return f"{entry.unit} is done: another process made it meanwhile"
+        case UnitDone(entry):
             return (
-                f"{record.unit}: done, {plural(record.samples, 'sample')}, "
-                f"{plural(record.observations, 'observation')}, {size(record.source_bytes)} -> "
-                f"{size(record.bytes)}, {seconds(record.seconds)}"
+                f"{entry.unit}: done, {plural(entry.samples, 'sample')}, "
+                f"{plural(entry.observations, 'observation')}, {size(entry.source_bytes)} -> "
+                f"{size(entry.bytes)}, {seconds(entry.seconds)}"
             )
         case UnitFailed(unit, _, _, message, refused=True):
             return f"{unit}: REFUSED\n{message}"
@@ -67,8 +67,8 @@ class UnitBar:
                 self._bar.update(self._task, visible=True)
             case UnitProgress(_, n):
                 self._bar.advance(self._task, n)
-            case UnitDone(record):
-                self._running.remove(record.unit)
+            case UnitDone(entry):
+                self._running.remove(entry.unit)
             case UnitRetried(unit, _, _, n):
                 self._bar.advance(self._task, -n)
                 self._forget(unit)

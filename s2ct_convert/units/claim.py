@@ -12,8 +12,8 @@ from ..errors import DestinationExists, StoreDamaged
 from ..events import Message, OnEvent
 from ..reading.opening import is_ours
 from ..store.container import Container
+from .entries import Options
 from .ledger import Ledger
-from .records import Options
 
 ORPHAN_SECONDS = 10.0  # a worker whose parent is gone has ended by then
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..events import Event
-from .records import UnitRecord
+from .entries import UnitEntry
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class UnitProgress(Event):
 
 @dataclass(frozen=True)
 class UnitDone(Event):
-    """A unit is in its place and recorded. ``made``: by this run; else it was found so when its turn came."""
+    """A unit is in its place and in the ledger. ``made``: by this run; else it was found so when its turn came."""
 
-    record: UnitRecord
+    entry: UnitEntry
     made: bool = True
 
 

@@ -103,7 +103,7 @@ def finalise(
         _check(container, ledger, unit)
     reopen(container, ledger)
     for unit in set(ledger.planned()) - set(units):
-        ledger.set_aside(unit, container.home(unit))  # one without a record would be no part of the index
+        ledger.set_aside(unit, container.home(unit))  # one without an entry would be no part of the index
     digest, told = expected_digest(ledger, units), _completeness(ledger, units, refused)
     attributes = root_attributes(
         state=told.pop("state"), version=__version__, command=command, units=len(units), digest=digest
@@ -120,9 +120,9 @@ def finalise(
 
 
 def _check(container: Container, ledger: Ledger, unit: UnitName) -> None:
-    """See that what stands in the place of a unit is what its record is of, whoever may have worked on it."""
-    record = ledger.record(unit)
-    if record is None or container.digest(unit) != record.digest:
+    """See that what stands in the place of a unit is what its entry is of, whoever may have worked on it."""
+    entry = ledger.entry(unit)
+    if entry is None or container.digest(unit) != entry.digest:
         ledger.forget(unit)
         raise Incomplete(
             "what stands in the place of the unit is not what the ledger notes",
@@ -132,10 +132,10 @@ def _check(container: Container, ledger: Ledger, unit: UnitName) -> None:
 
 
 def expected_digest(ledger: Ledger, units: Sequence[UnitName]) -> str:
-    """Content digest of a store of these units, each of which has its record."""
-    records = [record for unit in units if (record := ledger.record(unit))]
-    assert len(records) == len(units), "a store is made of units that have their records"
-    return store_digest({record.unit: record.digest for record in records})
+    """Content digest of a store of these units, each of which has its entry."""
+    entries = [entry for unit in units if (entry := ledger.entry(unit))]
+    assert len(entries) == len(units), "a store is made of units that have their entries"
+    return store_digest({entry.unit: entry.digest for entry in entries})
 
 
 def _index(container: Container, units: list[UnitName]) -> Content:

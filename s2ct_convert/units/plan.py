@@ -16,8 +16,8 @@ from ..source.find import Source, Unusable, find_sources
 from ..store.codecs import find_codec
 from ..version import __version__
 from .demands import NO_DEMANDS, Demands
+from .entries import Options
 from .options import NO_OPTIONS, PlanOptions
-from .records import Options
 
 _SUFFIXES = {".zarr": "zarr", ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".nc": "hdf5", ".nc4": "hdf5"}
 

@@ -154,7 +154,7 @@ class TestRun:
         before = times(store)
         done = good(run("batch", "run", store, 1, "--json"))
         assert "val/50SMG is done" in done.stderr
-        assert [record["unit"] for record in json.loads(done.stdout)] == ["val/50SMG"]
+        assert [entry["unit"] for entry in json.loads(done.stdout)] == ["val/50SMG"]
         assert times(store) == before
 
     def test_its_source_may_be_deleted_then(self, run, tmp_path, sources):
@@ -239,15 +239,15 @@ class TestStatus:
 
     def test_records_tell_all_that_was_asked_of_the_ledger(self, run, zarr):
         good(run("batch", "run", zarr, 3))
-        record = status_of(run, zarr)["units"][2]["record"]
+        entry = status_of(run, zarr)["units"][2]["record"]
         plan = json.loads((zarr.with_name("x.zarr.s2ct") / "plan.json").read_text())
-        assert record["plan"] == plan["hash"]
-        assert record["s2ct_version"] == s2ct_convert.__version__
-        assert record["peak_memory"] > 10 << 20
-        assert record["seconds"] > 0
-        assert record["source_bytes"] == plan["units"][2]["bytes"]
+        assert entry["plan"] == plan["hash"]
+        assert entry["s2ct_version"] == s2ct_convert.__version__
+        assert entry["peak_memory"] > 10 << 20
+        assert entry["seconds"] > 0
+        assert entry["source_bytes"] == plan["units"][2]["bytes"]
         files = {path.relative_to(zarr / "train/31TCJ").as_posix(): path for path in (zarr / "train/31TCJ").rglob("*")}
-        assert {file["name"]: file["bytes"] for file in record["files"]} == {
+        assert {file["name"]: file["bytes"] for file in entry["files"]} == {
             name: path.stat().st_size for name, path in files.items() if path.is_file()
         }
 

@@ -180,7 +180,7 @@ def test_one_callback_gets_events_of_files_and_units_one_at_a_time(zenodo, tmp_p
     s2ct_convert.build(tmp_path / "x.zarr", record=RECORD, files=["*.7z"], base_url=zenodo.url, on_event=on_event)
     assert not met.is_set()
     assert {event.key for event in events if isinstance(event, FileStarted)} == set(KEYS)
-    assert sorted(event.record.source_file for event in events if isinstance(event, UnitDone)) == sorted(KEYS)
+    assert sorted(event.entry.source_file for event in events if isinstance(event, UnitDone)) == sorted(KEYS)
 
 
 def test_wrong_usage_begins_nothing(run, zenodo, tmp_path):

@@ -56,7 +56,7 @@ def test_a_second_source_is_refused_and_the_rest_goes_on(two, other, store):
     assert (failure.unit, failure.source, failure.exit_code, failure.refused) == (UNIT, str(two[1]), 5, True)
     for word in ("train_50SMG_2.7z", "was made of ", "train_50SMG_1.7z", f"--overwrite-unit {UNIT}"):
         assert word in failure.message
-    assert [record.unit for record in summary.converted] == ["val/50SMG"]
+    assert [entry.unit for entry in summary.converted] == ["val/50SMG"]
     root = plain.attributes(store)
     assert (root["state"], root["refused_sources"]) == ("partial", "train_50SMG_2.7z")
     assert "missing_units" not in root
@@ -71,7 +71,7 @@ def test_it_takes_the_place_where_that_is_asked_for(two, store):
     s2ct_convert.convert(two[0], store)
     refused(lambda: s2ct_convert.convert(two[1], store))
     summary = s2ct_convert.convert(two[1], store, overwrite_units=[UNIT])
-    assert [record.source_file for record in summary.converted] == ["train_50SMG_2.7z"]
+    assert [entry.source_file for entry in summary.converted] == ["train_50SMG_2.7z"]
     assert plain.attributes(store)["state"] == "complete"
     assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_2.7z"
     assert s2ct_convert.convert(two[1], store, overwrite_units=["train/T50SMG"]).converted == ()
@@ -139,7 +139,7 @@ def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_not
     changed.unlink()
     write_archive(changed, {two[0].stem: tfrecord_bytes([random_group(rng, 8, 1)])})
     summary = s2ct_convert.convert(changed, store, on_event=events.append)
-    assert [record.unit for record in summary.converted] == [UNIT]
+    assert [entry.unit for entry in summary.converted] == [UNIT]
     (note,) = (event for event in events if isinstance(event, Message))
     assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made: it is converted anew"
 

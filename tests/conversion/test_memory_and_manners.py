@@ -80,7 +80,7 @@ def test_less_memory_than_one_unit_takes_is_refused_before_anything_is_made(tmp_
 def test_a_unit_takes_less_memory_than_is_reckoned_with(tmp_path, sources):
     """In processes of their own; this one has loaded much."""
     summary = s2ct_convert.convert(sources, tmp_path / "x.zarr", jobs=2)
-    assert all(10 << 20 < record.peak_memory < PEAK_BYTES for record in summary.converted)
+    assert all(10 << 20 < entry.peak_memory < PEAK_BYTES for entry in summary.converted)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def convert(store, kind):
 
     def run(sources: object, **options: object) -> tuple[list[str], list[str]]:
         summary = s2ct_convert.convert(sources, store, linked=KINDS[kind][1], command="s2ct convert", **options)
-        return tuple([record.unit for record in records] for records in (summary.converted, summary.skipped))
+        return tuple([entry.unit for entry in entries] for entries in (summary.converted, summary.skipped))
 
     return run
 
