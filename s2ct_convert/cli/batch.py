@@ -12,7 +12,7 @@ from . import options
 from .planned import plan_of, planned
 
 if TYPE_CHECKING:
-    from ..conversion.batch import BatchStatus
+    from ..conversion.batch_status import BatchStatus
 
 
 @click.group(short_help="Convert as jobs of SLURM, PBS or a shell: init, run, status, finalise.")
@@ -109,7 +109,7 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
 @options.debugging
 def status(store: Path, json_: bool) -> None:
     """Tell which units are done, under way, failed or still to do. Works in every state."""
-    from ..conversion.batch import batch_status
+    from ..conversion.batch_status import batch_status
     from ..show.batch import print_status, status_document
     from ..show.tables import print_json
 
@@ -126,7 +126,7 @@ def status(store: Path, json_: bool) -> None:
 @options.progress
 def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     """Write the index and make STORE complete. Refused while units are missing; can be run again at any time."""
-    from ..conversion.batch import finalise_batch
+    from ..conversion.batch_finalise import finalise_batch
     from ..show.progress import show_progress
     from ..units.finalise import finished
     from ..words import without

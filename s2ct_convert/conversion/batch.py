@@ -9,68 +9,24 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from ..engines.worker import make_unit
-from ..errors import DuplicateUnit, Incomplete, NotAStore, S2ctError, SourceError, WrongUsage, from_os_error
+from ..errors import DuplicateUnit, S2ctError, SourceError, WrongUsage
 from ..events import Message, OnEvent, ignore
-from ..lease import Owner
-from ..names import UnitName, printable
+from ..names import printable
 from ..units.claim import alone, claim
-from ..units.entries import Failure, UnitEntry
+from ..units.entries import UnitEntry
 from ..units.events import UnitDone, UnitFailed
-from ..units.finalise import complete, finished
 from ..units.ledger import Ledger
 from ..units.plan import Plan, SourceFile
 from ..units.resume import Candidate, Kin, check_overwrites, kin
 from ..units.summary import UnitsFailed
-from ..units.tally import End, Tally, done_units
+from ..units.tally import End, Tally
 from ..units.unit import UnitTask, done_entry, open_container
 from .convert import begin, sort_out
 from .plan_file import check_source, read_files, read_overwrites, read_plan, write_plan
 from .ranges import to_ranges
-
-
-class UnitState(StrEnum):
-    """How far a unit is."""
-
-    PLANNED = "planned"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class UnitStatus:
-    """A unit of a store that is being made. ``number`` is None where no batch was begun."""
-
-    number: int | None
-    unit: str
-    state: UnitState
-    owner: Owner | str | None
-    entry: UnitEntry | None
-    failure: Failure | None
-
-
-@dataclass(frozen=True)
-class BatchStatus:
-    """All units of a store, and whether it is finished."""
-
-    store: Path
-    finished: bool
-    run: Owner | str | None
-    units: tuple[UnitStatus, ...]
-
-    def count(self, state: UnitState) -> int:
-        return sum(one.state is state for one in self.units)
-
-    @property
-    def missing(self) -> str:
-        """Numbers of the units that nobody has made or is making, as ``--array`` takes them."""
-        todo = (UnitState.PLANNED, UnitState.FAILED)
-        return to_ranges([one.number for one in self.units if one.number and one.state in todo])
 
 
 def init_batch(
@@ -203,117 +159,3 @@ def _begun(store: Path) -> tuple[Plan, tuple[SourceFile, ...], Ledger]:
         raise WrongUsage("no batch was begun here", where=str(store), todo="begin with s2ct batch init SOURCE... STORE")
     plan = read_plan(ledger.plan_path)
     return plan, read_files(ledger.plan_path), ledger
-
-
-def batch_status(store: Path) -> BatchStatus:
-    """What is done, under way, failed and still to do. Works in every state, and while others are at work.
-
-    Raises
-    ------
-    NotAStore
-        If no conversion was begun here.
-    """
-    ledger = Ledger(store)
-    options = ledger.options()
-    if options is None:
-        raise NotAStore(
-            "no conversion was begun here", where=str(store), todo="check the path, or begin with s2ct batch init"
-        )
-    container = open_container(store, options)
-    files = read_files(ledger.plan_path) if ledger.plan_path.exists() else ()
-    numbers = {file.source.unit: number for number, file in enumerate(files, start=1)}
-    order = sorted(ledger.planned(), key=lambda unit: (numbers.get(unit, len(numbers) + 1), unit))
-    units = []
-    for unit in order:
-        entry = done_entry(container, ledger, unit)
-        owner = None if entry else ledger.unit_lease(unit).owner()
-        failure = None if entry or owner else ledger.failure(unit)
-        state = (
-            UnitState.DONE
-            if entry
-            else UnitState.RUNNING
-            if owner
-            else UnitState.FAILED
-            if failure
-            else UnitState.PLANNED
-        )
-        units.append(UnitStatus(numbers.get(unit), str(unit), state, owner, entry, failure))
-    finished_ = finished(store) is not None and not container.has_unmerged(order)
-    return BatchStatus(store, finished_, ledger.run_lease().owner(), tuple(units))
-
-
-def finalise_batch(
-    store: Path, *, partial: bool = False, command: str, on_event: OnEvent = ignore
-) -> tuple[str, tuple[UnitName, ...]]:
-    """Write index and root of a store whose units are done. Can be run again at any time.
-
-    Parameters
-    ----------
-    partial : bool
-        Also if units are missing or sources were refused: the store then says so, and which.
-
-    Returns
-    -------
-    digest : str
-        Content digest of the store.
-    missing : tuple of UnitName
-
-    Raises
-    ------
-    Incomplete
-        If units or sources are missing, or others are at work.
-    """
-    ledger = Ledger(store)
-    options = ledger.options()
-    if options is None:
-        raise WrongUsage("no conversion was begun here", where=str(store), todo="check the path")
-    container = open_container(store, options)
-    with alone(ledger, on_event):
-        done, missing = done_units(container, ledger)
-        refused = _refused_sources(ledger)
-        if not done or ((missing or refused) and not partial):
-            raise _not_all(store, ledger, done, missing, refused)
-        try:
-            ledger.clean(everything=True)
-        except OSError as error:
-            raise from_os_error(error, str(store)) from error
-        return complete(container, ledger, printable(command), done, on_event, refused), tuple(missing)
-
-
-def _refused_sources(ledger: Ledger) -> tuple[str, ...]:
-    """Sources that are not in the store: refused by the last run on it, or planned and not what their unit is of."""
-    refused = set(ledger.refused())
-    for file in read_files(ledger.plan_path) if ledger.plan_path.exists() else ():
-        entry = ledger.entry(file.source.unit)
-        if entry and _is_other(entry, file):
-            refused.add(file.source.path.name)
-    return tuple(sorted(refused))
-
-
-def _is_other(entry: UnitEntry, file: SourceFile) -> bool:
-    """Whether a unit is of another source than the planned one, by name and by content."""
-    source = file.source
-    if (entry.source_file, entry.source_member) == (source.path.name, source.member):
-        return False
-    return not source.path.exists() or kin(entry, Candidate.of(source)) is not Kin.EQUAL
-
-
-def _not_all(
-    store: Path, ledger: Ledger, done: Sequence[UnitName], missing: Sequence[UnitName], refused: Sequence[str]
-) -> Incomplete:
-    """The error of a store that would not be complete."""
-    anyway = "; or finalise without them: --partial" if done else ""
-    if not missing and done:
-        return Incomplete(
-            "sources that were given are not in the store",
-            where=str(store),
-            found=", ".join(refused),
-            todo="run the command that gave them again, without them or with --overwrite-unit SPLIT/TILE" + anyway,
-        )
-    again = batch_status(store).missing or " ".join(map(str, missing))
-    return Incomplete(
-        f"{len(missing)} of {len(done) + len(missing)} units are missing",
-        where=str(store),
-        found=", ".join(map(str, missing[:8])) + (" ..." if len(missing) > 8 else ""),
-        todo=f"make them (--array={again}), then finalise again" + anyway,
-    )

@@ -26,7 +26,7 @@ from ..units.ledger import Ledger
 from ..units.unit import UnitTask, done_entry, open_container
 from .dask_cluster import Cluster
 from .dask_crew import Crew, Worker, WorkerMessage, gathered
-from .dask_worker import make_unit
+from .dask_worker import make_and_report
 from .local import _stops_the_run
 
 RETRIES = 2  # of a unit whose worker died
@@ -126,7 +126,7 @@ class _Run:
             if worker.usable and id(worker) not in busy and self._waiting:
                 task = dataclasses.replace(self._waiting.pop(), threads=max(1, worker.threads))
                 key = f"s2ct-{task.source.unit.key}-{uuid.uuid4().hex}"
-                future = self._crew.submit(key, worker.address, make_unit, task, self._crew.topic)
+                future = self._crew.submit(key, worker.address, make_and_report, task, self._crew.topic)
                 self._running[key] = _Attempt(task, worker, future)
                 future.add_done_callback(lambda _, key=key: self._crew.said.put({"kind": "over", "key": key}))
 

@@ -27,7 +27,7 @@ from ..units.ledger import Ledger
 from ..units.resume import Candidate, judge
 from ..units.unit import UnitTask
 from ..version import __version__
-from .worker import make_unit as make
+from .worker import make_unit
 
 SAY_SECONDS = 0.5  # between two words about progress
 COMPARED = ("zarr", "numcodecs", "h5py", "numpy")
@@ -82,7 +82,7 @@ def _unseen(asked: dict[str, Any]) -> Iterator[str]:
                 yield f"{path}: {found_size:,} bytes, the client sees {size:,}"
 
 
-def make_unit(task: UnitTask, topic: str) -> None:
+def make_and_report(task: UnitTask, topic: str) -> None:
     """Make one unit as every engine does. Stops early, leaving nothing, if the client or the worker is going."""
     from distributed import get_worker
 
@@ -100,7 +100,7 @@ def make_unit(task: UnitTask, topic: str) -> None:
     try:
         check()
         with _logs_told(say):
-            outcome = make(task, reporter, check)
+            outcome = make_unit(task, reporter, check)
     except _Unwanted:
         say("stopped")
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..conversion.batch import BatchStatus, UnitState, UnitStatus
+from ..conversion.batch_status import BatchStatus, UnitState, UnitStatus
 from ..lease import Owner
 from ..words import seconds, size
 from .tables import print_facts, print_table

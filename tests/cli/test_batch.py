@@ -12,7 +12,8 @@ import plain
 import pytest
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
 from s2ct_convert.conversion.convert import convert_plan
 from s2ct_convert.conversion.ranges import ARRAY_VARIABLES, from_ranges, to_ranges
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, EXIT_USAGE, WrongUsage

@@ -11,7 +11,8 @@ import pytest
 from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
 from s2ct_convert.errors import EXIT_INCOMPLETE, DuplicateUnit, Incomplete, WrongUsage
 from s2ct_convert.events import Message
 from s2ct_convert.units.events import UnitDone

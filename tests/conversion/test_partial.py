@@ -12,7 +12,8 @@ import pytest
 from makers import flip, random_group, write_tfrecord
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
 from s2ct_convert.units.options import PlanOptions
 from s2ct_convert.units.plan import make_plan
 
