@@ -82,12 +82,12 @@ def init_batch(
 
 def _refused(store: Path, failures: Sequence[UnitFailed]) -> DuplicateUnit:
     """The error of a plan with other sources of units that are there."""
-    told = "\n            ".join(f"{failure.source}: another source of {failure.unit}" for failure in failures)
+    sources = "\n            ".join(f"{failure.source}: another source of {failure.unit}" for failure in failures)
     flags = " ".join(f"--overwrite-unit {failure.unit}" for failure in failures)
     return DuplicateUnit(
         "the store has units of other sources than these",
         where=str(store),
-        found=told,
+        found=sources,
         todo=f"leave these sources out; or replace the units by them: {flags}",
     )
 
@@ -126,7 +126,7 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
             continue
         replaces = entry if str(unit) in overwrites else None
         task = UnitTask(
-            store, plan.options, file.source, threads, plan.hash, replaces=replaces, in_batch=True, demands=plan.demands
+            store, plan.options, file.source, threads, plan.hash, demands=plan.demands, replaces=replaces, in_batch=True
         )
         tally(_make(task, file, tally))
     if tally.failures:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 import time
@@ -12,7 +11,7 @@ from typing import Unpack
 
 from ..archives.unpackers import find_unpacker
 from ..engines.dask_cluster import Cluster, find_cluster
-from ..engines.local import run_here, run_processes
+from ..engines.local import run_local
 from ..errors import DuplicateUnit, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..names import UnitName, printable
@@ -180,8 +179,12 @@ def sort_out(
             plan.demands.refuse(verdict.done.notes, source.where)  # it was made without --strict
             tally.skipped.append(verdict.done)
         else:
-            task = UnitTask(plan.store, plan.options, source, 1, plan.hash, unpacker, replaces=verdict.replaces)
-            tasks.append(dataclasses.replace(task, demands=plan.demands))
+            tasks.append(
+                UnitTask(
+                    plan.store, plan.options, source, plan=plan.hash, unpacker=unpacker, demands=plan.demands,
+                    replaces=verdict.replaces,
+                )
+            )  # fmt: skip
     return tasks
 
 
@@ -204,16 +207,12 @@ def _make_units(
     tasks: list[UnitTask], ledger: Ledger, shared: tuple[int, int], cluster: Cluster | None, on_event: OnEvent
 ) -> None:
     """Make units, so many at a time with so many threads each, or on a cluster."""
-    concurrent, threads = shared
-    tasks = [dataclasses.replace(task, threads=threads) for task in tasks]
     try:
         if cluster:
             from ..engines.dask_engine import run_dask
 
             run_dask(tasks, cluster, on_event)
-        elif concurrent == 1:
-            run_here(tasks, on_event)
         else:
-            run_processes(tasks, concurrent, on_event)
+            run_local(tasks, *shared, on_event)
     finally:
         ledger.clean()

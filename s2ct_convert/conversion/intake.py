@@ -5,12 +5,11 @@ What a file holds is seen once it is here, whatever its name. Which files stay o
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from ..engines.local import run_here, run_processes
-from ..errors import EXIT_MACHINE, DuplicateUnit, NotAnArchive, NotATFRecord, S2ctError, StoreDamaged
+from ..engines.local import run_local
+from ..errors import DuplicateUnit, NotAnArchive, NotATFRecord, S2ctError, StoreDamaged
 from ..events import Event, Message
 from ..names import UnitName
 from ..record.events import FileFailed
@@ -152,7 +151,6 @@ class Intake:
             self._container.path,
             self._options,
             source,
-            1,
             unpacker=self._run.unpacker,
             md5=file.md5 if source.member is not None else None,  # that of a bare TFRecord was checked as it came
             replaces=done_entry(self._container, self._ledger, source.unit),
@@ -160,9 +158,6 @@ class Intake:
         )
 
     def _make(self, tasks: list[UnitTask], files: Mapping[UnitName, RecordFile]) -> None:
-        concurrent, threads = share(self._run.jobs, len(tasks), self._run.memory)
-        tasks = [dataclasses.replace(task, threads=threads) for task in tasks]
-
         def listen(event: Event) -> None:
             if isinstance(event, UnitDone):
                 self._tally(event)
@@ -175,15 +170,12 @@ class Intake:
             else:
                 self._tally(event)
 
-        if concurrent == 1:
-            run_here(tasks, listen)
-        else:
-            run_processes(tasks, concurrent, listen)
+        run_local(tasks, *share(self._run.jobs, len(tasks), self._run.memory), listen)
 
     def _fail(self, file: RecordFile, failure: UnitFailed) -> None:
         self._keeping.fails(file)
         self._tally(failure)
-        if failure.exit_code == EXIT_MACHINE:
+        if failure.stops_the_run:
             self._keeping.stopped = True
 
     def _check(self, entry: UnitEntry) -> None:

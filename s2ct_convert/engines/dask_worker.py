@@ -1,6 +1,6 @@
 """What a Dask worker does for a conversion: look whether it can take part, and make units.
 
-Everything it has to say goes to the client as events of one topic, a JSON each; the future of a unit only tells that
+Everything it has to say goes to the client as events of one topic, a JSON each; the future of a unit only says that
 it is over. So nothing has to be fetched from a worker that may be gone by then, and what is no plain number or text
 never travels. Dask's own modules are loaded by the worker; this one needs them only once it runs there.
 """
@@ -56,7 +56,7 @@ def look_around(question: str) -> None:
     from distributed import get_worker
 
     asked, worker = json.loads(question), get_worker()
-    unseen = [told for told in _unseen(asked) if told]
+    unseen = list(_unseen(asked))
     answer = {"kind": "looked", "worker": worker.address, "versions": versions(), "unseen": unseen}
     worker.log_event(asked["topic"], json.dumps(answer))
 

@@ -103,7 +103,7 @@ class LaneBars:
                 self._to(key, have)
             case FileIdle(key, idle, have) if key in self._files:  # the file may have ended since
                 self._to(key, have)
-                self._bar.advance(self._files[key][0], 0)  # a rate goes down only when it is told that nothing came
+                self._bar.advance(self._files[key][0], 0)  # a rate goes down only with an advance of nothing
                 self._describe(key, f"{key}: no data for {idle:.0f} s")
             case FileWaiting(key, wait, _):
                 self._describe(key, f"{key}: asks again in {wait:.0f} s")

@@ -73,16 +73,16 @@ def alone(ledger: Ledger, on_event: OnEvent) -> Iterator[None]:
 def _wait_for_makers(ledger: Ledger, on_event: OnEvent) -> None:
     """Workers of a run that was killed end by themselves; those of a batch job do not."""
     until = time.monotonic() + ORPHAN_SECONDS
-    told = False
+    reported = False
     while held := ledger.held_units():
         lease, owner = held[0]
         if time.monotonic() > until:
             if alive := lease.living(on_event):
                 raise lease.refusal(alive)
             continue
-        if not told:
+        if not reported:
             on_event(Message(f"{owner} is at work on a unit of this store: waiting for it to end"))
-            told = True
+            reported = True
         time.sleep(0.1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import EXIT_MACHINE
 from ..events import Event
 from .entries import UnitEntry
 
@@ -56,6 +57,11 @@ class UnitFailed(Event):
     traceback: str = ""
     refused: bool = False
 
+    @property
+    def stops_the_run(self) -> bool:
+        """Whether every other unit would fail too: the disk is full, or a permission is missing."""
+        return self.exit_code == EXIT_MACHINE
+
 
 @dataclass(frozen=True)
 class UnitLog(Event):
@@ -67,7 +73,7 @@ class UnitLog(Event):
 
 @dataclass(frozen=True)
 class UnitRetried(Event):
-    """The process making a unit was killed; it will be tried once more. ``bytes`` of progress were told in vain."""
+    """The process making a unit was killed; it will be tried once more. ``bytes`` of progress no longer count."""
 
     unit: str
     cause: str

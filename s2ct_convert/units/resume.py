@@ -120,12 +120,12 @@ def _content_of(entry: UnitEntry, candidate: Candidate, size: int | None) -> Con
 
 
 def equal_note(entry: UnitEntry, file: str) -> str:
-    """What is told of a second source of the same content."""
+    """The message about a second source of the same content."""
     return f"{file}: the same content as {entry.source_file}, of which {entry.unit} is made"
 
 
 def changed_note(entry: UnitEntry) -> str:
-    """What is told of a source that is not what it was."""
+    """The message about a source that is not what it was."""
     return f"{entry.source_file} has changed since {entry.unit} was made: it is converted anew"
 
 
@@ -134,12 +134,12 @@ def duplicate(entry: UnitEntry, where: str) -> DuplicateUnit:
     return DuplicateUnit(
         f"the store has {entry.unit} from another source",
         where=where,
-        found=f"{entry.unit} was made of {entry.source_path or told(entry)}",
+        found=f"{entry.unit} was made of {entry.source_path or source_of(entry)}",
         todo=f"leave this source out; or replace the unit by it: --overwrite-unit {entry.unit}",
     )
 
 
-def told(entry: UnitEntry) -> str:
+def source_of(entry: UnitEntry) -> str:
     """The source of a unit as messages name it."""
     member = entry.source_member
     if member is None or member == entry.source_file.removesuffix(".7z"):
@@ -173,12 +173,12 @@ def judge(entry: UnitEntry | None, candidate: Candidate, where: str, *, overwrit
         case Kin.CHANGED:
             return Verdict(replaces=entry, note=changed_note(entry))
     if overwrite:
-        return Verdict(replaces=entry, note=f"{entry.unit}: {where} takes the place of {told(entry)}")
+        return Verdict(replaces=entry, note=f"{entry.unit}: {where} takes the place of {source_of(entry)}")
     return Verdict(refused=duplicate(entry, where))
 
 
 def refusal(unit: UnitName, source: Path | str, error: DuplicateUnit) -> UnitFailed:
-    """The event that tells of a source which is refused."""
+    """The event of a source that is refused."""
     return UnitFailed(str(unit), str(source), error.exit_code, str(error), refused=True)
 
 

@@ -1,4 +1,4 @@
-"""What a conversion did, and the error that tells that some of it failed."""
+"""What a conversion did, and the error of a conversion of which some failed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Summary:
 
 
 class UnitsFailed(SomeFailed):
-    """Some units could not be made, or sources were refused; the others are done. ``summary`` tells both."""
+    """Some units could not be made, or sources were refused; the others are done. ``summary`` has both."""
 
     def __init__(self, summary: Summary, again: str) -> None:
         self.summary = summary

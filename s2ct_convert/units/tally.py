@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import EXIT_MACHINE
 from ..events import Event, OnEvent
 from ..names import UnitName
 from ..store.container import Container
@@ -20,7 +19,7 @@ from .unit import done_entry
 
 @dataclass
 class Tally:
-    """Listens to the events of a run and keeps what the summary needs."""
+    """Keeps what the summary needs of the events of a run, and passes them on."""
 
     on_event: OnEvent
     converted: list[UnitEntry] = field(default_factory=list)
@@ -48,7 +47,7 @@ class Tally:
         """
         done, missing = done_units(container, ledger)
         refused, absent = self.refused(missing), tuple(map(str, missing))
-        if not done or any(failure.exit_code == EXIT_MACHINE for failure in self.failures):
+        if not done or any(failure.stops_the_run for failure in self.failures):
             return End(absent, refused, None)
         unrecorded = [unit for unit in missing if container.has(unit)]
         nothing_new = not self.failures and not self.converted and finished(container.path) is not None

@@ -4,7 +4,7 @@ The order of steps makes it safe to die anywhere: the unit is written under a te
 read to its end with all checksums, the counts are checked; then the ledger entry of a unit that is replaced goes, the
 unit gets its name, and its own entry is written (place.py). Nothing is promised about work under way: it is lost.
 
-A lease tells others that the unit is being made. Once it is held, a process looks again whether the unit is done.
+A lease says that the unit is being made. Once it is held, a process looks again whether the unit is done.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class UnitTask:
     """All that a worker needs to make one unit.
 
     ``replaces``: the entry of the unit that this one may take the place of. ``in_batch``: made by a job of its own, so
-    that the lease of the run is of somebody else.
+    that the lease of the run is of another process.
     """
 
     store: Path
     options: Options
     source: Source
-    threads: int
+    threads: int = 1
     plan: str = ""  # its hash
     unpacker: str = "auto"
     md5: str | None = None  # that the source file must have
