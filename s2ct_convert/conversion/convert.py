@@ -19,7 +19,7 @@ from ..source.find import Unusable
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE, root_attributes
 from ..units.claim import alone, claim
-from ..units.entries import Options
+from ..units.entries import StoreOptions
 from ..units.events import UnitFailed, UnitsPlanned
 from ..units.ledger import Ledger
 from ..units.options import (
@@ -188,7 +188,7 @@ def sort_out(
     return tasks
 
 
-def begin(container: Container, ledger: Ledger, options: Options, units: list[UnitName], command: str) -> None:
+def begin(container: Container, ledger: Ledger, options: StoreOptions, units: list[UnitName], command: str) -> None:
     """Note what is planned, then make the store say that it is not complete."""
     ledger.begin(options, units)
     attributes = root_attributes(state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="")

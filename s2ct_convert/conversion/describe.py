@@ -25,7 +25,7 @@ from ..source.table import TableBuilder
 from ..store.codecs import Deflate, find_codec
 from ..store.hdf5_file import is_hdf5
 from ..store.layout import LABELS
-from ..units.entries import Options, UnitEntry
+from ..units.entries import StoreOptions, UnitEntry
 from ..units.ledger import Ledger
 from ..units.understand import name_counts, understand
 
@@ -171,7 +171,7 @@ def _codec(store: Store) -> str:
     return next(iter(store.units.values())).chunks.codec
 
 
-def _planned_codec(options: Options) -> str:
+def _planned_codec(options: StoreOptions) -> str:
     """The same words before there is an image to look at."""
     parameters = find_codec(options.format, options.codec).parameters
     if isinstance(parameters, Deflate):

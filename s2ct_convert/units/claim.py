@@ -12,13 +12,13 @@ from ..errors import DestinationExists, StoreDamaged
 from ..events import Message, OnEvent
 from ..reading.opening import is_ours
 from ..store.container import Container
-from .entries import Options
+from .entries import StoreOptions
 from .ledger import Ledger
 
 ORPHAN_SECONDS = 10.0  # a worker whose parent is gone has ended by then
 
 
-def claim(container: Container, ledger: Ledger, options: Options, *, overwrite: bool) -> None:
+def claim(container: Container, ledger: Ledger, options: StoreOptions, *, overwrite: bool) -> None:
     """See that the destination is free, ours to go on with, or ours to delete; with ``overwrite`` delete it.
 
     Raises

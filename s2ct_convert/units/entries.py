@@ -16,7 +16,7 @@ from ..store.layout import LAYOUT_VERSION
 
 
 @dataclass(frozen=True)
-class Options:
+class StoreOptions:
     """What makes two conversions give the same store."""
 
     format: str

@@ -29,7 +29,7 @@ from ..errors import DestinationExists
 from ..lease import Lease, Owner
 from ..names import UnitName
 from ..processes import may_be_alive, owner_tag
-from .entries import Failure, Options, UnitEntry, to_json
+from .entries import Failure, StoreOptions, UnitEntry, to_json
 
 _RUN = "run.lease"
 
@@ -53,7 +53,7 @@ class Ledger:
     def exists(self) -> bool:
         return self._store.exists()
 
-    def begin(self, options: Options, units: list[UnitName]) -> None:
+    def begin(self, options: StoreOptions, units: list[UnitName]) -> None:
         """Note what the store is made as and which units it is to have, besides those noted before."""
         for folder in (self._units, self._failed, self._leases, self._work):
             folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ class Ledger:
             units = [str(one) for one in content[1] if one != unit]
             write_atomic(self._store, to_json({**dataclasses.asdict(content[0]), "units": units}))
 
-    def options(self) -> Options | None:
+    def options(self) -> StoreOptions | None:
         """What the store was begun as."""
         content = self._read_store()
         return content[0] if content else None
@@ -79,12 +79,12 @@ class Ledger:
         content = self._read_store()
         return content[1] if content else []
 
-    def _read_store(self) -> tuple[Options, list[UnitName]] | None:
+    def _read_store(self) -> tuple[StoreOptions, list[UnitName]] | None:
         if not self._store.exists():
             return None
         try:
             content = json.loads(self._store.read_bytes())
-            options = Options(**{f.name: content[f.name] for f in dataclasses.fields(Options)})
+            options = StoreOptions(**{f.name: content[f.name] for f in dataclasses.fields(StoreOptions)})
             if not isinstance(content["units"], list):
                 raise TypeError("units is no list")
             return options, [UnitName.from_path(unit) for unit in content["units"]]
@@ -198,7 +198,7 @@ class Ledger:
         for lease in self._unit_leases():  # of a unit that is done nobody takes it again
             lease.bury()
 
-    def check_options(self, options: Options, store: Path) -> None:
+    def check_options(self, options: StoreOptions, store: Path) -> None:
         """Refuse to go on with other options than the store was begun with.
 
         Raises
@@ -222,6 +222,6 @@ class Ledger:
                 remove(path)
 
 
-def _told(options: Options, other: Options) -> str:
+def _told(options: StoreOptions, other: StoreOptions) -> str:
     layout = f", layout {options.layout}" if options.layout != other.layout else ""
     return options.flags().strip() + layout

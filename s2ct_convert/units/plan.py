@@ -16,7 +16,7 @@ from ..source.find import Source, Unusable, find_sources
 from ..store.codecs import find_codec
 from ..version import __version__
 from .demands import NO_DEMANDS, Demands
-from .entries import Options
+from .entries import StoreOptions
 from .options import NO_OPTIONS, PlanOptions
 
 _SUFFIXES = {".zarr": "zarr", ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".nc": "hdf5", ".nc4": "hdf5"}
@@ -39,7 +39,7 @@ class Plan:
     """
 
     store: Path
-    options: Options
+    options: StoreOptions
     files: tuple[SourceFile, ...]
     unusable: tuple[Unusable, ...]
     notes: tuple[str, ...]
@@ -57,7 +57,7 @@ class Plan:
         return [s.unit for s in self.sources] + [u.unit for u in self.unusable if u.unit]
 
 
-def plan_hash(options: Options, files: Sequence[SourceFile], demands: Demands) -> str:
+def plan_hash(options: StoreOptions, files: Sequence[SourceFile], demands: Demands) -> str:
     """Of all that determines the store: the program, options, the file of each unit. Not of where things are."""
     units = sorted(
         (
@@ -133,7 +133,7 @@ class _Filters:
                 )
 
 
-def store_options(store: Path, wanted: PlanOptions) -> Options:
+def store_options(store: Path, wanted: PlanOptions) -> StoreOptions:
     """What a store is to be made as, where not all of it is said.
 
     Raises
@@ -152,4 +152,4 @@ def store_options(store: Path, wanted: PlanOptions) -> Options:
         raise WrongUsage(f"there is no format {format!r}", expected="zarr or hdf5")
     if wanted.linked and format != "hdf5":
         raise WrongUsage("--linked is for HDF5: a Zarr store is a folder of units already")
-    return Options(format, find_codec(format, wanted.codec).name, wanted.linked)
+    return StoreOptions(format, find_codec(format, wanted.codec).name, wanted.linked)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..events import Event, OnEvent
 from ..names import UnitName
 from ..store.container import Container
-from .entries import Options, UnitEntry
+from .entries import StoreOptions, UnitEntry
 from .events import UnitDone, UnitFailed
 from .finalise import complete, finished
 from .ledger import Ledger
@@ -56,7 +56,7 @@ class Tally:
         ledger.note_refused(refused)
         return End(absent, refused, complete(container, ledger, command, done, self.on_event, refused))
 
-    def summary(self, store: Path, options: Options, end: End, seconds: float) -> Summary:
+    def summary(self, store: Path, options: StoreOptions, end: End, seconds: float) -> Summary:
         """What the run did, with what it did not have to do."""
         return Summary(
             store=store,

@@ -34,7 +34,7 @@ from ..store.container import Container
 from ..store.unit_writer import Rows, UnitContent, UnitTable, UnitWriter
 from ..version import __version__
 from .demands import NO_DEMANDS, Demands
-from .entries import Options, UnitEntry, UnitFile, checksums
+from .entries import StoreOptions, UnitEntry, UnitFile, checksums
 from .events import UnitDone
 from .ledger import Ledger
 from .place import put_in_place
@@ -54,7 +54,7 @@ class UnitTask:
     """
 
     store: Path
-    options: Options
+    options: StoreOptions
     source: Source
     threads: int = 1
     plan: str = ""  # its hash
@@ -65,7 +65,7 @@ class UnitTask:
     in_batch: bool = False
 
 
-def open_container(store: Path, options: Options) -> Container:
+def open_container(store: Path, options: StoreOptions) -> Container:
     """The container that these options ask for."""
     codec = find_codec(options.format, options.codec)
     if options.format == "zarr":

@@ -12,12 +12,12 @@ from makers import random_group, write_tfrecord
 from s2ct_convert.engines.local import run_here, run_processes
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import find_sources
-from s2ct_convert.units.entries import Options
+from s2ct_convert.units.entries import StoreOptions
 from s2ct_convert.units.events import UnitDone, UnitFailed, UnitStarted
 from s2ct_convert.units.ledger import Ledger
 from s2ct_convert.units.unit import UnitTask, convert_unit, open_container
 
-OPTIONS = Options("zarr", "balanced")
+OPTIONS = StoreOptions("zarr", "balanced")
 UNITS = ("train_31TCJ", "train_34VFN", "train_50SMG")
 
 

@@ -20,12 +20,12 @@ from makers import random_group, write_archive, write_tfrecord
 
 from s2ct_convert.engines.local import run_here, run_processes
 from s2ct_convert.source.find import find_sources
-from s2ct_convert.units.entries import Options
+from s2ct_convert.units.entries import StoreOptions
 from s2ct_convert.units.events import UnitDone, UnitFailed, UnitProgress, UnitRetried, UnitStarted
 from s2ct_convert.units.ledger import Ledger
 from s2ct_convert.units.unit import UnitTask, open_container
 
-OPTIONS = Options("zarr", "balanced")
+OPTIONS = StoreOptions("zarr", "balanced")
 UNITS = ("train_31TCJ", "train_34VFN", "train_50SMG", "val_50SMG")
 NAMES = [unit.replace("_", "/") for unit in UNITS]
 
@@ -289,7 +289,7 @@ def test_with_no_task_there_is_nothing_to_do():
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
 def test_leaving_early_ends_all_workers_and_they_put_their_work_away(tasks, error):
     """At a moment when there is work to put away: the file of a unit is made before its source is opened."""
-    tasks = [dataclasses.replace(task, options=Options("hdf5", "gzip")) for task in tasks]
+    tasks = [dataclasses.replace(task, options=StoreOptions("hdf5", "gzip")) for task in tasks]
     wait_for_ever(tasks[0])
     work = Ledger(tasks[0].store).path / "work"
 

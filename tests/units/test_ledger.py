@@ -12,11 +12,11 @@ import pytest
 from s2ct_convert.errors import DestinationExists
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.notes import Note
-from s2ct_convert.units.entries import Options, UnitEntry, UnitFile
+from s2ct_convert.units.entries import StoreOptions, UnitEntry, UnitFile
 from s2ct_convert.units.ledger import Ledger
 
 SMG, RGN = UnitName("train", "50SMG"), UnitName("val", "49RGN")
-OPTIONS = Options("zarr", "balanced")
+OPTIONS = StoreOptions("zarr", "balanced")
 
 
 def entry(unit: UnitName = SMG) -> UnitEntry:
@@ -68,7 +68,7 @@ def test_a_record_that_cannot_be_read_is_none(ledger, content):
 
 
 @pytest.mark.parametrize(
-    "other", [Options("hdf5", "gzip"), Options("zarr", "fast"), Options("zarr", "balanced", layout=1)]
+    "other", [StoreOptions("hdf5", "gzip"), StoreOptions("zarr", "fast"), StoreOptions("zarr", "balanced", layout=1)]
 )
 def test_other_options_are_refused_and_both_are_told(ledger, other, tmp_path):
     ledger.check_options(OPTIONS, tmp_path)

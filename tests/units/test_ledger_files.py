@@ -18,11 +18,11 @@ import s2ct_convert
 from s2ct_convert.errors import DestinationExists
 from s2ct_convert.names import UnitName
 from s2ct_convert.processes import owner_tag
-from s2ct_convert.units.entries import Options, UnitEntry
+from s2ct_convert.units.entries import StoreOptions, UnitEntry
 from s2ct_convert.units.ledger import Ledger
 
 SMG, OTHER = UnitName("train", "50SMG"), UnitName("val", "50SMG")
-OPTIONS = Options("zarr", "balanced")
+OPTIONS = StoreOptions("zarr", "balanced")
 
 
 @pytest.fixture(scope="module")
