@@ -14,6 +14,7 @@ LEVELS = (
     {
         "names",
         "errors",
+        "events",
         "missing",
         "published",
         "durable",

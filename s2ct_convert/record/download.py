@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MachineError, S2ctError, SomeFailed, from_os_error
+from ..events import OnEvent, ignore, in_turn
 from .api import record_id
 from .budget import Budget
 from .choice import FileChoice
-from .events import FileDone, FileFailed, FileIdle, FileStarted, OnEvent, Planned
+from .events import FileDone, FileFailed, FileIdle, FilesPlanned, FileStarted
 from .fetch import STOPPED, Fetch, FetchRun, Stopped
 from .live import fetch_manifest, settle_manifest
 from .local import Local, State, check_folder, survey
@@ -77,7 +78,7 @@ def download(
     user_agent: str | None = None,
     policy: RetryPolicy | None = None,
     budget: Budget | None = None,
-    on_event: OnEvent = lambda event: None,
+    on_event: OnEvent = ignore,
 ) -> Report:
     """Bring files of a record to a folder, or go on with that.
 
@@ -135,7 +136,7 @@ def download(
         before = tuple(one.file.key for one in found if one.state is State.OK)
         total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
         check_space(folder, total - have)
-        tell(Planned(len(todo), total, have, len(before)))
+        tell(FilesPlanned(len(todo), total, have, len(before)))
         done, failed = _run_lanes(folder, run, todo, lanes)
     settled = {one.key for one in done} | {one.key for one in failed}
     left = tuple(one.file.key for one in todo if one.file.key not in settled)
@@ -173,17 +174,6 @@ def ask_manifest(folder: Path, run: FetchRun) -> Manifest:
     """What the service says of the record, compared with the lock in the folder or kept as that."""
     live = fetch_manifest(run.service, run.record, run.policy, run.budget, run.on_event)
     return settle_manifest(folder, live, run.on_event)
-
-
-def in_turn(on_event: OnEvent) -> OnEvent:
-    """One call at a time, whatever thread it comes from."""
-    lock = threading.Lock()
-
-    def tell(event: object) -> None:
-        with lock:
-            on_event(event)  # type: ignore[arg-type]
-
-    return tell
 
 
 def check_space(folder: Path, need: int) -> None:

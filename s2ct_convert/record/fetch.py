@@ -16,10 +16,11 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from ..errors import Difference, NetworkError
+from ..events import Message, OnEvent
 from .answers import body_of, refused, told
 from .api import file_urls
 from .budget import Budget
-from .events import FileProgress, FileWaiting, Note, OnEvent
+from .events import FileProgress, FileWaiting
 from .manifest import RecordFile
 from .partial import Partial
 from .policy import RetryPolicy, Verdict, asked_wait, content_range, etag_md5, judge, page_says, until
@@ -121,7 +122,7 @@ class Fetch:
                     todo="try another network; if it stays so, the record has changed or the manifest is wrong",
                 )
             self._run.on_event(
-                Note(f"{self._file.key}: whole, but its md5 is {self._partial.md5()}; it is fetched once more")
+                Message(f"{self._file.key}: whole, but its md5 is {self._partial.md5()}; it is fetched once more")
             )
             self._partial.start_over()
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from urllib3.exceptions import HTTPError
 
 from ..errors import Difference, NetworkError
+from ..events import Message, OnEvent, ignore
 from .answers import refused, told
 from .api import parse_record, record_url
 from .budget import Budget
-from .events import FileWaiting, Note, OnEvent
+from .events import FileWaiting
 from .fetch import FetchRun
 from .manifest import Manifest, lock_path, published, read_lock, write_lock
 from .policy import RetryPolicy, Verdict, asked_wait, judge, until
@@ -23,7 +24,7 @@ _RECORD_BYTES = 16 << 20  # no description of a record is larger
 
 
 def fetch_manifest(
-    service: Service, record: str, policy: RetryPolicy, budget: Budget, on_event: OnEvent = lambda event: None
+    service: Service, record: str, policy: RetryPolicy, budget: Budget, on_event: OnEvent = ignore
 ) -> Manifest:
     """Ask the service what files the record has; ``on_event`` is told of waits.
 
@@ -91,7 +92,7 @@ def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest
     check_published(live)
     folder.mkdir(parents=True, exist_ok=True)
     path = write_lock(folder, live)
-    on_event(Note(f"the list of {len(live.files)} files is kept in {path.name}"))
+    on_event(Message(f"the list of {len(live.files)} files is kept in {path.name}"))
     return live
 
 
