@@ -66,7 +66,7 @@ def convert(
     format : {"zarr", "hdf5"}, optional
         By default what the suffix of `store` says.
     codec : str, optional
-        ``fast``, ``balanced`` (default) or ``small`` for Zarr; ``gzip`` (default) or ``blosc`` for HDF5.
+        A name of docs/codecs.md; by default ``balanced`` for Zarr and ``gzip`` for HDF5.
     tiles, splits : iterable of str
         Convert only these.
     jobs : int

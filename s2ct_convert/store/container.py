@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..names import UnitName
-from .codecs import Codec, Decode, Encode
+from .codec import Codec
 from .groups import Content
 
 
@@ -41,9 +41,10 @@ class Container(Protocol):
 
     format: str
     path: Path
-    codec: Codec
-    encode: Encode
-    decode: Decode
+
+    @property
+    def codec(self) -> Codec:
+        """Packs its chunks."""
 
     def exists(self) -> bool:
         """Whether there is anything under the store's name."""

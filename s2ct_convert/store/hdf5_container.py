@@ -18,14 +18,13 @@ import numpy.typing as npt
 from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree
 from ..errors import NotAStore, StoreDamaged
 from ..names import UnitName
-from .codecs import Codec, hdf5_chunk_codec
+from .codec import Hdf5Codec
 from .groups import Content
 from .hdf5_file import (
     append_chunk,
     create_images,
     disk_errors,
     get_attributes,
-    need_blosc,
     open_file,
     open_new,
     read_unit_group,
@@ -41,12 +40,10 @@ class Hdf5Container:
 
     format = "hdf5"
 
-    def __init__(self, path: Path, codec: Codec, *, linked: bool = False) -> None:
+    def __init__(self, path: Path, codec: Hdf5Codec, *, linked: bool = False) -> None:
         self.path, self.codec, self.linked = path, codec, linked
         self.units = beside(path, ".units")
-        self.encode, self.decode = hdf5_chunk_codec(codec.parameters)
-        if codec.name == "blosc":
-            need_blosc(writing=True)
+        codec.prepare(writing=True)
 
     def exists(self) -> bool:
         return self.path.exists() or self.units.exists()
@@ -140,7 +137,7 @@ class Hdf5Container:
         """Copy a unit from its file, else from the store as it was, chunks as they are."""
         with self._group(unit) as source:
             images = source[IMAGE.name]
-            copy = create_images(group, self.codec.parameters)
+            copy = create_images(group, self.codec)
             for row in range(0, len(images), CHUNK_OBS):
                 with reading(source.file.filename, IMAGE.name):
                     _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
@@ -158,11 +155,11 @@ class Hdf5Container:
 class Hdf5Target:
     """A unit in a file of its own. ``image`` grows as chunks come: their number is known only at the end."""
 
-    def __init__(self, path: Path, codec: Codec) -> None:
+    def __init__(self, path: Path, codec: Hdf5Codec) -> None:
         self.path = path
         with disk_errors(path):
             self._file = open_new(path)
-            self._images = create_images(self._file, codec.parameters)
+            self._images = create_images(self._file, codec)
         self._behind = WriteBehind(path)
 
     def append(self, chunk: bytes, rows: int) -> None:

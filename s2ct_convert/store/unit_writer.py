@@ -9,14 +9,12 @@ either way, and memory holds one window and what is in flight. What the second p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
@@ -24,12 +22,10 @@ from ..durable import remove, size_of
 from ..missing import NO_DAY
 from ..published import PublishedFeature
 from ..threads import OrderedPool
-from .codecs import CHUNK_BYTES, Chunk, Encode
 from .container import Container, UnitTarget
 from .digest import (
     NO_IMAGES,
     TABLES_DIGEST,
-    ImageDigests,
     Table,
     UnitDigest,
     digest_columns,
@@ -37,11 +33,13 @@ from .digest import (
     tables_digest,
 )
 from .groups import make_content, published_groups, tables_of
+from .images import Chunk, ImagePass, image_crc32c, read_chunk
 from .layout import (
     BAND_DATA,
     CHUNK_OBS,
     IMAGE,
     LABELS,
+    OBS_BYTES,
     OBS_SHAPE,
     UNIT_ATTRIBUTES,
     UnitForm,
@@ -112,7 +110,7 @@ class UnitWriter:
 
     def __init__(self, container: Container, work: Path, cores: int) -> None:
         self._container, self._work, self._threads = container, work, cores if cores > 1 else 0
-        self._writing = _Writing(container, work, self._threads)
+        self._writing = ImagePass(container, work, self._threads)
         self._columns: dict[str, list[npt.NDArray[Any]]] = {"example": [], "position": [], "image_crc32c": []}
         self._example_of: dict[Any, int] = {}  # any example of each sample
 
@@ -120,7 +118,7 @@ class UnitWriter:
         """Write the images of one sample, or some of them."""
         self._columns["example"].append(rows.example)
         self._columns["position"].append(rows.position)
-        self._columns["image_crc32c"].append(_image_crc32c(rows.images))
+        self._columns["image_crc32c"].append(image_crc32c(rows.images))
         if len(rows.example):
             self._example_of.setdefault(rows.sample, int(rows.example[0]))
             self._writing.sample(rows.sample)
@@ -187,7 +185,7 @@ class UnitWriter:
         """
         self._writing.finish_images()
         with closing(self._writing) as first:
-            self._writing = _Writing(self._container, self._work.with_name(self._work.name + ".sorted"), self._threads)
+            self._writing = ImagePass(self._container, self._work.with_name(self._work.name + ".sorted"), self._threads)
             for low in range(0, len(order), WINDOW_OBS):
                 on_window()
                 window = self._gather(first.target, order[low : low + WINDOW_OBS])
@@ -212,7 +210,7 @@ class UnitWriter:
         pool = OrderedPool[tuple[npt.NDArray[np.int64], Chunk]](self._threads, place)
         try:
             for number, where in zip(chunks.tolist(), np.split(by_row, first[1:]), strict=True):
-                pool.submit(CHUNK_BYTES, self._load, target, number, where)
+                pool.submit(CHUNK_OBS * OBS_BYTES, self._load, target, number, where)
             pool.finish()
         finally:
             pool.close()
@@ -221,92 +219,11 @@ class UnitWriter:
     def _load(
         self, target: UnitTarget, number: int, where: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], Chunk]:
-        return where, self._container.decode(target.read(number))
+        return where, read_chunk(self._container.codec, target, number)
 
     def close(self) -> None:
         """Let go of threads and files; what is not finished stays provisional."""
         self._writing.close()
-
-
-class _Writing:
-    """One pass over a unit: its target, the threads that encode chunks and the one that computes the digest."""
-
-    def __init__(self, container: Container, path: Path, threads: int) -> None:
-        self.target = container.target(path)
-        self._digest = ImageDigests()
-        self._digests = OrderedPool[None](min(1, threads), lambda _: None)  # one: it is told in order
-        self._images = _ImageStream(self.target, container.encode, threads)
-        self._ended: str | None = None
-
-    def sample(self, sample: Any) -> None:
-        """Images of this sample follow."""
-        self._digests.submit(0, self._digest.sample, sample)
-
-    def image(self, image: npt.NDArray[np.uint16]) -> None:
-        if len(image):
-            self._digests.submit(image.nbytes, self._digest.image, image)
-            self._images.append(image)
-
-    def finish_images(self) -> dict[Any, bytes]:
-        """Write what is in flight; the sha256 of the images of each sample that had any."""
-        self._images.finish()
-        self._digests.finish()
-        return self._digest.finish()
-
-    def close(self) -> None:
-        self._images.close()
-        self._digests.close()
-        self.target.close()
-
-
-class _ImageStream:
-    """Cuts images into chunks, encodes them in threads and appends them to a target in order."""
-
-    def __init__(self, target: UnitTarget, encode: Encode, threads: int) -> None:
-        self._encode = encode
-        self._pool = OrderedPool[tuple[bytes, int]](threads, lambda encoded: target.append(*encoded))
-        self._chunk = np.empty((0,), "<u2")
-        self._filled = 0
-
-    def append(self, image: npt.NDArray[np.uint16]) -> None:
-        """The next images; they must not be changed afterwards."""
-        at = 0
-        while at < len(image):
-            if not self._filled and len(image) - at >= CHUNK_OBS:
-                self._submit(np.ascontiguousarray(image[at : at + CHUNK_OBS], "<u2"), CHUNK_OBS)
-                at += CHUNK_OBS
-                continue
-            if not self._filled:
-                self._chunk = np.empty((CHUNK_OBS, *OBS_SHAPE), "<u2")
-            n = min(CHUNK_OBS - self._filled, len(image) - at)
-            self._chunk[self._filled : self._filled + n] = image[at : at + n]
-            self._filled, at = self._filled + n, at + n
-            if self._filled == CHUNK_OBS:
-                self._submit(self._chunk, CHUNK_OBS)
-                self._filled = 0
-
-    def _submit(self, chunk: Chunk, rows: int) -> None:
-        self._pool.submit(chunk.nbytes, partial(_encode_rows, self._encode), chunk, rows)
-
-    def finish(self) -> None:
-        if self._filled:
-            self._chunk[self._filled :] = 0
-            self._submit(self._chunk, self._filled)
-            self._filled = 0
-        self._pool.finish()
-
-    def close(self) -> None:
-        self._pool.close()
-
-
-def _encode_rows(encode: Callable[[Chunk], bytes], chunk: Chunk, rows: int) -> tuple[bytes, int]:
-    return encode(chunk), rows
-
-
-def _image_crc32c(images: Iterable[npt.NDArray[np.uint16]]) -> npt.NDArray[np.uint32]:
-    """CRC-32C of each observation's little-endian bytes."""
-    crcs = [google_crc32c.value(obs.tobytes()) for image in images for obs in np.ascontiguousarray(image, "<u2")]
-    return np.array(crcs, np.uint32)
 
 
 _DTYPES = {"example": np.int32, "position": np.int32, "image_crc32c": np.uint32}

@@ -21,14 +21,12 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 import zarr
-import zarr.abc.codec
-from zarr.codecs import BloscCodec, Crc32cCodec
 
 from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, write_atomic
 from ..names import UnitName, is_split
-from .codecs import BloscParameters, Codec, zarr_chunk_codec
+from .codec import ZarrCodec
 from .groups import Content
-from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE
+from .layout import CHUNK_OBS, IMAGE, OBS_BYTES, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE
 from .zarr_files import METADATA, parse_node, read_array, read_node, read_stamped
 
 _SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
@@ -40,11 +38,8 @@ class ZarrContainer:
 
     format = "zarr"
 
-    def __init__(self, path: Path, codec: Codec) -> None:
+    def __init__(self, path: Path, codec: ZarrCodec) -> None:
         self.path, self.codec = path, codec
-        assert isinstance(codec.parameters, BloscParameters)
-        self._parameters = codec.parameters
-        self.encode, self.decode = zarr_chunk_codec(codec.parameters)
 
     def exists(self) -> bool:
         return self.path.exists()
@@ -59,7 +54,7 @@ class ZarrContainer:
         sync(self.path)
 
     def target(self, path: Path) -> ZarrTarget:
-        return ZarrTarget(path, self._parameters)
+        return ZarrTarget(path, self.codec)
 
     def home(self, unit: UnitName) -> Path:
         """Where a finished unit stands, as long as it has files of its own."""
@@ -97,7 +92,7 @@ class ZarrContainer:
     def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
         self.tidy(units)  # what lies about would become a part of the consolidated metadata
         remove(work)
-        _write_group(work, self._parameters, index, n_obs=None)
+        _write_group(work, self.codec, index, n_obs=None)
         sync_tree(work)
         remove(self.path / "index")
         publish(work, self.path / "index")
@@ -132,8 +127,8 @@ class ZarrContainer:
 class ZarrTarget:
     """A unit group in a folder of its own."""
 
-    def __init__(self, path: Path, parameters: BloscParameters) -> None:
-        self.path, self._parameters = path, parameters
+    def __init__(self, path: Path, codec: ZarrCodec) -> None:
+        self.path, self._codec = path, codec
         self._chunks: list[tuple[int, int]] = []
         self._file: BinaryIO | None = None
         self._end = self._n_obs = 0
@@ -177,7 +172,7 @@ class ZarrTarget:
     def finish(self, group: Content) -> None:
         if self._file is not None:
             self._end_shard()
-        _write_group(self.path, self._parameters, group, n_obs=self._n_obs)
+        _write_group(self.path, self._codec, group, n_obs=self._n_obs)
         for future in self._syncing:
             future.result()
         sync_tree(self.path)
@@ -193,18 +188,18 @@ def _sync_and_close(file: BinaryIO) -> None:
         os.fsync(file.fileno())
 
 
-def _write_group(path: Path, parameters: BloscParameters, content: Content, *, n_obs: int | None) -> None:
+def _write_group(path: Path, codec: ZarrCodec, content: Content, *, n_obs: int | None) -> None:
     """A group with its small arrays; with ``n_obs`` also the metadata of ``image``, whose shards are there already."""
     group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(content.attributes))
     if n_obs is not None:
-        _create_images(group, parameters, n_obs)
+        _create_images(group, codec, n_obs)
     for spec, data in content.arrays:
         array = group.create_array(
             spec.name,
             shape=data.shape,
             dtype=spec.dtype,
             chunks=spec.chunks(data.shape),
-            compressors=_codecs(parameters, np.dtype(spec.dtype), 0),
+            compressors=codec.compressors(np.dtype(spec.dtype).itemsize),
             fill_value=0,
             dimension_names=spec.dims,
             attributes=_json_attributes(spec.attributes),
@@ -216,33 +211,22 @@ def _write_group(path: Path, parameters: BloscParameters, content: Content, *, n
             for row in range(0, len(data), spec.chunk):
                 array[row : row + spec.chunk] = data[row : row + spec.chunk]
     for name, inner in content.groups.items():
-        _write_group(path / name, parameters, inner, n_obs=None)
+        _write_group(path / name, codec, inner, n_obs=None)
 
 
-def _create_images(group: zarr.Group, parameters: BloscParameters, n_obs: int) -> None:
+def _create_images(group: zarr.Group, codec: ZarrCodec, n_obs: int) -> None:
     group.create_array(
         IMAGE.name,
         shape=(n_obs, *OBS_SHAPE),
         dtype=IMAGE.dtype,
         chunks=(CHUNK_OBS, *OBS_SHAPE),
         shards=(SHARD_OBS, *OBS_SHAPE),
-        compressors=_codecs(parameters, np.dtype(IMAGE.dtype), parameters.blocksize),
+        compressors=codec.compressors(np.dtype(IMAGE.dtype).itemsize, CHUNK_OBS * OBS_BYTES),
         fill_value=0,
         dimension_names=IMAGE.dims,
         attributes=_json_attributes(IMAGE.attributes),
         config={"write_empty_chunks": True},
     )
-
-
-def _codecs(parameters: BloscParameters, dtype: np.dtype[Any], blocksize: int) -> list[zarr.abc.codec.BytesBytesCodec]:
-    blosc = BloscCodec(
-        typesize=dtype.itemsize,
-        cname=parameters.cname,  # type: ignore[arg-type]
-        clevel=parameters.clevel,
-        shuffle=parameters.shuffle,  # type: ignore[arg-type]
-        blocksize=blocksize,
-    )
-    return [blosc, Crc32cCodec()]
 
 
 def _json_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from ..source.find import Source
 from ..source.read import open_source
 from ..source.samples import join_series
 from ..source.table import SourceTable, TableBuilder
+from ..store.codec import Hdf5Codec, ZarrCodec
 from ..store.codecs import find_codec
 from ..store.container import Container
 from ..store.unit_writer import Rows, UnitContent, UnitTable, UnitWriter
@@ -67,12 +68,13 @@ class UnitTask:
 def open_container(store: Path, options: Options) -> Container:
     """The container that these options ask for."""
     codec = find_codec(options.format, options.codec)
-    if options.format == "zarr":
+    if isinstance(codec, ZarrCodec):
         from ..store.zarr_container import ZarrContainer  # slow to import, and HDF5 does without it
 
         return ZarrContainer(store, codec)
     from ..store.hdf5_container import Hdf5Container
 
+    assert isinstance(codec, Hdf5Codec)
     return Hdf5Container(store, codec, linked=options.linked)
 
 

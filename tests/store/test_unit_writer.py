@@ -167,7 +167,7 @@ def test_any_number_of_cores_gives_the_same_files(format, codec, tmp_path, rng, 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_one_core_is_used_by_the_calling_thread_alone_and_more_by_threads(store, tmp_path, rng, cores, monkeypatch):
     here, at_work = threading.get_ident(), set()
-    encode, decode, image = store.encode, store.decode, ImageDigests.image
+    kind = type(store.codec)
 
     def told(work):
         def call(*args):
@@ -176,9 +176,9 @@ def test_one_core_is_used_by_the_calling_thread_alone_and_more_by_threads(store,
 
         return call
 
-    monkeypatch.setattr(store, "encode", told(encode))
-    monkeypatch.setattr(store, "decode", told(decode))
-    monkeypatch.setattr(ImageDigests, "image", told(image))
+    monkeypatch.setattr(kind, "encode", told(kind.encode))
+    monkeypatch.setattr(kind, "decode_into", told(kind.decode_into))
+    monkeypatch.setattr(ImageDigests, "image", told(ImageDigests.image))
     write(store, tmp_path / "unit", table(rng, [(2, range(400)), (1, range(400))]), cores=cores)
     assert at_work == {here} if cores == 1 else len(at_work - {here}) > 1
     assert (here in at_work) == (cores == 1)
@@ -212,9 +212,11 @@ def open_below(folder):
 
 
 @pytest.mark.parametrize("cores", [1, 2])
-@pytest.mark.parametrize("broken", ["encode", "decode"])
-def test_an_error_at_work_reaches_the_caller_and_close_lets_go_of_everything(store, tmp_path, rng, broken, cores):
-    setattr(store, broken, fail)
+@pytest.mark.parametrize("broken", ["encode", "decode_into"])
+def test_an_error_at_work_reaches_the_caller_and_close_lets_go_of_everything(
+    store, tmp_path, rng, monkeypatch, broken, cores
+):
+    monkeypatch.setattr(type(store.codec), broken, fail)
     source = table(rng, [(2, range(40)), (1, range(40))])
     with closing(UnitWriter(store, tmp_path / "unit", cores)) as writer, pytest.raises(Broken):
         for one in rows(source):
