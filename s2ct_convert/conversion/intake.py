@@ -24,7 +24,7 @@ from ..store.container import Container
 from ..units.demands import Demands
 from ..units.events import Event, Note, UnitDone, UnitFailed
 from ..units.ledger import Ledger
-from ..units.records import Options, UnitRecord, checksums
+from ..units.records import Options, UnitRecord
 from ..units.resume import Candidate, Verdict, judge, refusal
 from ..units.tally import Tally
 from ..units.unit import UnitTask, done_record
@@ -161,7 +161,7 @@ class Intake:
 
     def _task(self, file: RecordFile, source: Source) -> UnitTask:
         return UnitTask(
-            self._container.path,
+            self._ledger.store,
             self._options,
             source,
             1,
@@ -239,11 +239,11 @@ class Intake:
     def _check(self, record: UnitRecord) -> None:
         """Read back what was written, before its archive is deleted."""
         unit = UnitName.from_path(record.unit)
-        if checksums(self._container.home(unit)) != record.files:
+        if self._container.files(unit) != record.files:
             self._ledger.forget(unit)
             raise StoreDamaged(
                 "what is read back is not what was written",
-                where=str(self._container.home(unit)),
+                where=self._container.place(unit),
                 todo="look after the disk; the archive is kept, run the same command again",
             )
 

@@ -19,6 +19,7 @@ from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree
 from ..errors import NotAStore, StoreDamaged
 from ..names import UnitName
 from .codec import Hdf5Codec
+from .container import UnitFile
 from .groups import Content
 from .hdf5_file import (
     append_chunk,
@@ -33,15 +34,17 @@ from .hdf5_file import (
     write_group,
 )
 from .layout import CHUNK_OBS, IMAGE
+from .local import LocalContainer, Scratch, files_of
 
 
-class Hdf5Container:
+class Hdf5Container(LocalContainer):
     """An HDF5 file, and the unit files it is made of."""
 
     format = "hdf5"
 
-    def __init__(self, path: Path, codec: Hdf5Codec, *, linked: bool = False) -> None:
-        self.path, self.codec, self.linked = path, codec, linked
+    def __init__(self, path: Path, codec: Hdf5Codec, scratch: Scratch, *, linked: bool = False) -> None:
+        super().__init__(path, scratch)
+        self.codec, self.linked = codec, linked
         self.units = beside(path, ".units")
         codec.prepare(writing=True)
 
@@ -58,15 +61,15 @@ class Hdf5Container:
             remove(self.path)
         self.units.mkdir(exist_ok=True)
 
-    def target(self, path: Path) -> Hdf5Target:
-        return Hdf5Target(path, self.codec)
+    def target(self, key: str) -> Hdf5Target:
+        return Hdf5Target(self.scratch.path(key), self.codec)
 
     def home(self, unit: UnitName) -> Path:
         """Where a finished unit stands, as long as it has files of its own."""
         return self.units / f"{unit.key}.h5"
 
-    def publish(self, unit: UnitName, work: Path) -> None:
-        publish(work, self.home(unit))
+    def publish(self, unit: UnitName, key: str) -> None:
+        publish(self.scratch.path(key), self.home(unit))
 
     def has(self, unit: UnitName, files: Mapping[str, int] | None = None) -> bool:
         if self.home(unit).exists():
@@ -110,7 +113,7 @@ class Hdf5Container:
                     file = file[str(unit)]
             yield file
 
-    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
+    def _finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
         remove(work)
         with disk_errors(work), open_new(work) as file, closing(WriteBehind(work)) as behind:
             for unit in units:
@@ -156,14 +159,14 @@ class Hdf5Target:
     """A unit in a file of its own. ``image`` grows as chunks come: their number is known only at the end."""
 
     def __init__(self, path: Path, codec: Hdf5Codec) -> None:
-        self.path = path
+        self._path = path
         with disk_errors(path):
             self._file = open_new(path)
             self._images = create_images(self._file, codec)
         self._behind = WriteBehind(path)
 
     def append(self, chunk: bytes, rows: int) -> None:
-        with disk_errors(self.path):
+        with disk_errors(self._path):
             append_chunk(self._images, chunk, rows)
         self._behind.grew(len(chunk))
 
@@ -172,13 +175,16 @@ class Hdf5Target:
         return bytes(chunk)
 
     def finish(self, group: Content) -> None:
-        with disk_errors(self.path):
+        with disk_errors(self._path):
             write_group(self._file, group)
             self._file.close()
         self._behind.finish()
-        sync_tree(self.path)
+        sync_tree(self._path)
+
+    def files(self) -> tuple[UnitFile, ...]:
+        return files_of(self._path)
 
     def close(self) -> None:
         self._behind.close()
-        with disk_errors(self.path):
+        with disk_errors(self._path):
             self._file.close()

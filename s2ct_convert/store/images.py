@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import google_crc32c
 import numpy as np
@@ -21,11 +20,31 @@ from .layout import CHUNK_OBS, OBS_SHAPE
 Chunk = npt.NDArray[np.uint16]
 
 
+class SampleImages(Protocol):
+    """Images of one sample, one after another, and where each stands in the source."""
+
+    @property
+    def sample(self) -> Hashable:
+        """What tells samples apart."""
+
+    @property
+    def images(self) -> tuple[npt.NDArray[np.uint16], ...]:
+        """Shapes (k, 4, 42, 42), n images together."""
+
+    @property
+    def example(self) -> npt.NDArray[np.int32]:
+        """Number of the example of each image, shape (n,)."""
+
+    @property
+    def position(self) -> npt.NDArray[np.int32]:
+        """Position of each image in its example, shape (n,)."""
+
+
 class ImagePass:
     """One pass over a unit: its target, the threads that encode chunks and the one that computes the digest."""
 
-    def __init__(self, container: Container, path: Path, threads: int) -> None:
-        self.target = container.target(path)
+    def __init__(self, container: Container, key: str, threads: int) -> None:
+        self.target = container.target(key)
         self._digest = ImageDigests()
         self._digests = OrderedPool[None](min(1, threads), lambda _: None)  # one: it is told in order
         self._images = _ImageStream(self.target, container.codec, threads)

@@ -25,21 +25,24 @@ import zarr
 from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, write_atomic
 from ..names import UnitName, is_split
 from .codec import ZarrCodec
+from .container import UnitFile
 from .groups import Content
 from .layout import CHUNK_OBS, IMAGE, OBS_BYTES, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE
+from .local import LocalContainer, Scratch, files_of
 from .zarr_files import METADATA, parse_node, read_array, read_node, read_stamped
 
 _SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
 _ABSENT = 2**64 - 1  # offset and size of a chunk that is not there
 
 
-class ZarrContainer:
+class ZarrContainer(LocalContainer):
     """A Zarr v3 directory store."""
 
     format = "zarr"
 
-    def __init__(self, path: Path, codec: ZarrCodec) -> None:
-        self.path, self.codec = path, codec
+    def __init__(self, path: Path, codec: ZarrCodec, scratch: Scratch) -> None:
+        super().__init__(path, scratch)
+        self.codec = codec
 
     def exists(self) -> bool:
         return self.path.exists()
@@ -53,14 +56,15 @@ class ZarrContainer:
             write_atomic(self.path / split / "zarr.json", _group_json({}))
         sync(self.path)
 
-    def target(self, path: Path) -> ZarrTarget:
-        return ZarrTarget(path, self.codec)
+    def target(self, key: str) -> ZarrTarget:
+        return ZarrTarget(self.scratch.path(key), self.codec)
 
     def home(self, unit: UnitName) -> Path:
         """Where a finished unit stands, as long as it has files of its own."""
         return self.path / unit.split / unit.tile
 
-    def publish(self, unit: UnitName, work: Path) -> None:
+    def publish(self, unit: UnitName, key: str) -> None:
+        work = self.scratch.path(key)
         try:
             publish(work, self.home(unit))
         except OSError as error:
@@ -89,7 +93,7 @@ class ZarrContainer:
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
         return {name: read_array(read_node(self.home(unit) / name)) for name in names}
 
-    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
+    def _finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
         self.tidy(units)  # what lies about would become a part of the consolidated metadata
         remove(work)
         _write_group(work, self.codec, index, n_obs=None)
@@ -128,7 +132,7 @@ class ZarrTarget:
     """A unit group in a folder of its own."""
 
     def __init__(self, path: Path, codec: ZarrCodec) -> None:
-        self.path, self._codec = path, codec
+        self._path, self._codec = path, codec
         self._chunks: list[tuple[int, int]] = []
         self._file: BinaryIO | None = None
         self._end = self._n_obs = 0
@@ -148,7 +152,7 @@ class ZarrTarget:
             self._end_shard()
 
     def _shard(self, chunk: int) -> Path:
-        return self.path / "image" / "c" / str(chunk // _SHARD_CHUNKS) / "0" / "0" / "0"
+        return self._path / "image" / "c" / str(chunk // _SHARD_CHUNKS) / "0" / "0" / "0"
 
     def _end_shard(self) -> None:
         """Write the index and let another thread wait for the disk."""
@@ -172,10 +176,13 @@ class ZarrTarget:
     def finish(self, group: Content) -> None:
         if self._file is not None:
             self._end_shard()
-        _write_group(self.path, self._codec, group, n_obs=self._n_obs)
+        _write_group(self._path, self._codec, group, n_obs=self._n_obs)
         for future in self._syncing:
             future.result()
-        sync_tree(self.path)
+        sync_tree(self._path)
+
+    def files(self) -> tuple[UnitFile, ...]:
+        return files_of(self._path)
 
     def close(self) -> None:
         self._syncer.shutdown()

@@ -8,11 +8,12 @@ import numpy as np
 import plain
 import pytest
 
+from s2ct_convert.source.samples import Series
 from s2ct_convert.store import unit_writer
 from s2ct_convert.store.digest import ImageDigests
-from s2ct_convert.store.unit_writer import Rows, UnitWriter
+from s2ct_convert.store.unit_writer import UnitWriter, work_keys
 
-from .units import NO_DAY, container, expected, rows, table, unit_table, write
+from .units import NO_DAY, UNIT, container, expected, rows, table, unit_table, work, write, write_work
 
 WINDOW = 64  # observations in a window of the second pass, two chunks
 
@@ -144,7 +145,7 @@ def test_images_may_lie_in_memory_in_any_way(store, tmp_path, rng, order):
         "read-only": lambda a: np.frombuffer(a.tobytes(), "<u2").reshape(a.shape),
     }[order]
     source = table(rng, [(1, range(40)), (2, range(100))])
-    changed = [Rows(**{**vars(one), "images": tuple(change(image) for image in one.images)}) for one in rows(source)]
+    changed = [Series(**{**vars(one), "images": tuple(change(image) for image in one.images)}) for one in rows(source)]
     content = write(store, tmp_path / "unit", source, given=changed)
     plain.assert_same(plain.arrays(content.path), expected(source))
 
@@ -185,11 +186,12 @@ def test_one_core_is_used_by_the_calling_thread_alone_and_more_by_threads(store,
 
 
 @pytest.mark.parametrize("groups", [[(1, range(40))], [(2, range(20)), (1, range(20))]], ids=["one pass", "two passes"])
-def test_only_the_finished_unit_is_left_beside_the_work_path(store, tmp_path, rng, groups):
-    work = tmp_path / "work" / "unit"
-    work.parent.mkdir()
-    content = write(store, work, table(rng, groups))
-    assert list(work.parent.iterdir()) == [content.path]
+def test_only_the_finished_unit_is_left_under_work(store, tmp_path, rng, groups):
+    content = write_work(store, table(rng, groups))
+    assert list(tmp_path.iterdir()) == [work(store, content)]
+    for key in work_keys(UNIT):
+        store.discard(key)
+    assert not list(tmp_path.iterdir())
 
 
 class Broken(Exception):
@@ -218,7 +220,7 @@ def test_an_error_at_work_reaches_the_caller_and_close_lets_go_of_everything(
 ):
     monkeypatch.setattr(type(store.codec), broken, fail)
     source = table(rng, [(2, range(40)), (1, range(40))])
-    with closing(UnitWriter(store, tmp_path / "unit", cores)) as writer, pytest.raises(Broken):
+    with closing(UnitWriter(store, UNIT, cores)) as writer, pytest.raises(Broken):
         for one in rows(source):
             writer.append(one)
         writer.finish(unit_table(source), {})
