@@ -95,7 +95,7 @@ class Bucket:
 
     def publish(self, unit, key: str) -> None:
         self.drop(unit)
-        for name, data in self.work.pop(key).objects.items():
+        for name, data in self.work[key].objects.items():
             self.put(f"{unit}/{name}", data)
 
     def place(self, unit) -> str:
