@@ -15,6 +15,7 @@ from ..engines.worker import make_unit
 from ..errors import DuplicateUnit, S2ctError, SourceError, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..names import printable
+from ..store.container import Container
 from ..units.claim import alone, claim
 from ..units.entries import UnitEntry
 from ..units.events import UnitDone, UnitFailed
@@ -71,6 +72,7 @@ def init_batch(
                 todo="finish that one, give --overwrite to start anew, or choose another destination",
             )
         tally = Tally(lambda event: on_event(event) if isinstance(event, Message) else None)
+        overwrites -= _made_of_plan(plan, container, ledger)
         todo = sort_out(plan, container, ledger, overwrites, "auto", tally)
         if tally.failures:
             raise _refused(plan.store, tally.failures)
@@ -78,6 +80,12 @@ def init_batch(
             begin(container, ledger, plan.options, plan.units, printable(command))
         write_plan(plan, ledger.plan_path, overwrites)
         on_event(Message(f"{len(todo)} unit{'' if len(todo) == 1 else 's'} to make, {len(tally.skipped)} done before"))
+
+
+def _made_of_plan(plan: Plan, container: Container, ledger: Ledger) -> frozenset[str]:
+    """Units that are done and of the planned source: tasks leave them as they are."""
+    done = [(file, done_entry(container, ledger, file.source.unit)) for file in plan.files]
+    return frozenset(entry.unit for file, entry in done if entry and _is_of_plan(entry, file))
 
 
 def _refused(store: Path, failures: Sequence[UnitFailed]) -> DuplicateUnit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -15,8 +16,16 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
 
-from ..errors import EXIT_MACHINE, DuplicateUnit, Incomplete, S2ctError, from_os_error
-from ..events import OnEvent
+from ..errors import (
+    EXIT_MACHINE,
+    ArchiveDamaged,
+    DuplicateUnit,
+    Incomplete,
+    S2ctError,
+    TFRecordDamaged,
+    from_os_error,
+)
+from ..events import Message, OnEvent
 from ..processes import peak_memory
 from ..units.entries import Failure
 from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
@@ -48,7 +57,7 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         return failure
 
     try:
-        done = convert_unit(task, on_bytes, on_event)
+        done = _convert_any(task, on_bytes, on_event)
     except Incomplete as error:  # somebody else is making it: no failure of the unit
         return UnitFailed(unit, source, error.exit_code, str(error))
     except DuplicateUnit as error:  # the unit is there
@@ -65,6 +74,17 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         return failed(1, f"{source}: {type(error).__name__}: {error}\n  to do:    {todo}", bug=True)
     on_event(UnitProgress(unit, read))
     return done
+
+
+def _convert_any(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent) -> UnitDone:
+    """Make a unit of its source or, where that is damaged, of one of its copies."""
+    for copy in task.source.copies:
+        try:
+            return convert_unit(task, on_bytes, on_event)
+        except (ArchiveDamaged, TFRecordDamaged) as error:
+            on_event(Message(f"{task.source.path}: {error.what}; its copy {copy.path} is read instead"))
+            task = dataclasses.replace(task, source=copy)
+    return convert_unit(task, on_bytes, on_event)
 
 
 def note_failure(task: UnitTask, failure: UnitFailed, peak: int | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ _TEXTS = (
     *(".doc", ".docx", ".xls", ".xlsx", ".ipynb", ".py", ".sh", ".md5", ".sha256", ".proto", ".cfg", ".ini", ".toml"),
     *(".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".geojson", ".kml", ".shp", ".dbf", ".prj", ".shx", ".bib"),
 )
+_LITTER = (".ds_store", "thumbs.db", "desktop.ini", "icon\r")
 _PACKED = re.compile(r"\.(?:7z|zip|rar|tar|tgz|tbz2?|txz|xz|zst|bz2)(?:\.\d{3})?$", re.IGNORECASE)
 
 
@@ -53,7 +55,7 @@ def look_inside(path: Path) -> Inside:
 def _is_litter(name: str) -> bool:
     """Whether an operating system put it there beside the files that were packed."""
     *folders, base = re.split(r"[/\\]", name)
-    return "__MACOSX" in folders or base.startswith(".") or base.lower() in ("thumbs.db", "desktop.ini", "icon\r")
+    return "__MACOSX" in folders or base.startswith("._") or base.lower() in _LITTER
 
 
 class _Look:
@@ -74,10 +76,22 @@ class _Look:
             records = self._records(texts)
         if not named and not records:
             raise self._nothing()
+        self._check_names([*named, *records])
         self._add(named, records)
         self._tell_packed(named)
         self._tell_passed_over([*named, *records])
         return self._inside
+
+    def _check_names(self, taken: Sequence[str]) -> None:
+        """Refuse two TFRecords of one name: no unpacker can be asked for one of them alone."""
+        counts = Counter(member.name for member in self._members)
+        if twice := [name for name in taken if counts[name] > 1]:
+            raise NotATFRecord(
+                "several files in this archive have one name",
+                where=self._path.name,
+                found=twice[0],
+                todo="unpack it with 7zz x -aou, which renames them, then give what comes out",
+            )
 
     def _is_sure(self, name: str) -> bool:
         """Whether the name alone makes it a source; one packed once more is looked into."""

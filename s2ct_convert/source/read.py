@@ -12,7 +12,7 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from ..archives.checksum import content_of, content_of_member
+from ..archives.checksum import Content, Summed, content_of, content_of_member
 from ..archives.file_kind import is_archive, is_packing, read_head
 from ..archives.stream import Prefixed, Readable, SourceReader
 from ..archives.unpackers import PYTHON, Unpacker
@@ -57,6 +57,14 @@ class SourceExamples:
     def md5(self) -> str | None:
         """MD5 of the archive, hex. None for a bare TFRecord and for shards, for which nobody publishes one."""
         return None if self._source.more else self._opened.file.md5()
+
+    def content(self) -> Content | None:
+        """Size and CRC-32 of the TFRecord as it lies there, once all is read; None for shards."""
+        if self._source.more:
+            return None
+        if isinstance(self._opened.stream, Summed):
+            return self._opened.stream.content
+        return content_of_member(self._source.path, str(self._source.member))
 
 
 class _OpenPart(NamedTuple):
@@ -107,7 +115,7 @@ def open_source(
             with_md5 = part.member is not None and not source.more
             file = current.enter_context(SourceReader(part.path, with_md5=with_md5, on_bytes=on_bytes))
             if part.member is None:
-                return _OpenPart(file, file, None)
+                return _OpenPart(file, Summed(file), None)
             from ..archives.archive import open_member  # slow to import, and only archives need it
 
             stream = current.enter_context(open_member(file, part.member, threads=threads, unpacker=unpacker))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 from ..errors import BadName, DuplicateUnit, S2ctError, SourceError, WrongUsage, from_os_error
@@ -74,15 +75,15 @@ def _one_source(unit: UnitName, of_unit: list[tuple[SourceName, FoundTFRecord]],
     for size in sizes:
         shards = [(n, c) for n, c in of_unit if n.shard and n.shard[1] == size]
         sources += _joined(unit, size, shards, found)
-    kept: list[Source] = []
-    for source in sources:
-        if not kept or not _is_duplicate(kept[0], source, found):
-            kept.append(source)
-    return kept
+    if not sources:
+        return []
+    first, *others = sources
+    copies = tuple(source for source in others if _is_copy(first, source, found))
+    return [dataclasses.replace(first, copies=copies)]
 
 
-def _is_duplicate(kept: Source, source: Source, found: Found) -> bool:
-    """Note or refuse a second source of a unit; always True."""
+def _is_copy(kept: Source, source: Source, found: Found) -> bool:
+    """Whether a second source of a unit has the same content, which is noted; other content is refused."""
     try:
         if _same_content(kept, source):
             found.notes.append(f"{_place(source)}: the same content as {_place(kept)}, which is read")
@@ -93,7 +94,7 @@ def _is_duplicate(kept: Source, source: Source, found: Found) -> bool:
     except OSError as failed:
         error = from_os_error(failed, str(source.path))
     found.unusable.append(Unusable(source.path, None, error, source.unit))
-    return True
+    return False
 
 
 def _same_content(a: Source, b: Source) -> bool:
@@ -126,7 +127,7 @@ def _joined(
         if number in by_number:
             first = by_number[number][1].part
             one, other = (Source(unit, None, p.path, p.member) for p in (first, tfrecord.part))
-            _is_duplicate(one, other, found)
+            _is_copy(one, other, found)
         else:
             by_number[number] = (name, tfrecord)
     numbers = sorted(by_number)

@@ -52,6 +52,7 @@ def finished(store: Path) -> dict[str, Any] | None:
     """Root attributes of a store that is finished as it is, complete or partial."""
     try:
         with open_store(store, allow_incomplete=True) as opened:
+            _ = opened.samples  # the index, and with it the root: whether they are what was written
             return opened.attributes if opened.finished else None
     except (Incomplete, NotAStore, StoreDamaged):  # it is finalised anew
         return None

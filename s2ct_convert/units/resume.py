@@ -69,7 +69,8 @@ class Candidate:
 def kin(entry: UnitEntry, candidate: Candidate) -> Kin:
     """What a source is to the unit that ``entry`` is of."""
     named = (entry.source_file, entry.source_member) == (candidate.file, candidate.member)
-    if named and entry.source_bytes == candidate.bytes and _of_same_time(entry, candidate):
+    unmoved = _in_same_place(entry, candidate) or entry.content_crc32 is None  # only an older version leaves that out
+    if named and unmoved and entry.source_bytes == candidate.bytes and _of_same_time(entry, candidate):
         return Kin.SAME
     if _is_equal(entry, candidate):
         return Kin.SAME if named else Kin.EQUAL
@@ -162,9 +163,11 @@ class Verdict:
 
 
 def judge(entry: UnitEntry | None, candidate: Candidate, where: str, *, overwrite: bool = False) -> Verdict:
-    """Decide on a source whose unit has this entry; ``overwrite``: it may replace one of another source."""
+    """Decide on a source whose unit has this entry; ``overwrite``: the unit is made of it in any case."""
     if entry is None:
         return Verdict()
+    if overwrite:
+        return Verdict(replaces=entry, note=f"{entry.unit}: {where} takes the place of {source_of(entry)}")
     match kin(entry, candidate):
         case Kin.SAME:
             return Verdict(done=entry)
@@ -172,8 +175,6 @@ def judge(entry: UnitEntry | None, candidate: Candidate, where: str, *, overwrit
             return Verdict(done=entry, note=equal_note(entry, candidate.file))
         case Kin.CHANGED:
             return Verdict(replaces=entry, note=changed_note(entry))
-    if overwrite:
-        return Verdict(replaces=entry, note=f"{entry.unit}: {where} takes the place of {source_of(entry)}")
     return Verdict(refused=duplicate(entry, where))
 
 

@@ -17,7 +17,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..archives.checksum import content_of_member
 from ..archives.unpackers import find_unpacker
 from ..errors import SourceError
 from ..events import OnEvent, ignore
@@ -145,12 +144,10 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
             unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published)
             attributes = unit_attributes(source, md5, size, table)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
-        whole = source.member is not None and not source.more
-        inside = content_of_member(source.path, str(source.member)) if whole else None
+        packed, crc32 = examples.content() or (None, None)
         put_in_place(container, ledger, source.unit, content.key, before=before, lease=lease)
         seconds = time.monotonic() - began
         entry = _entry(task, md5, size, mtime_ns, table, content, seconds)
-        packed, crc32 = inside or (None, None)
         entry = dataclasses.replace(
             entry,
             unpacker=examples.unpacker,

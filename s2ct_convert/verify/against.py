@@ -82,7 +82,7 @@ def verify_against(
             raise unusable.error
         on_remark(f"not compared: {str(unusable.error).splitlines()[0]}")
     compared = []
-    for source in found.sources:
+    for source in (source for one in found.sources for source in (one, *one.copies)):
         if str(source.unit) in store.units:
             compared.append(source)
         elif str(source.unit) in lacking:
@@ -130,8 +130,8 @@ def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None)
         label_side=unit.form.label_side,
     )
     differences += table_differences(unit, rows, table)
-    if md5 and md5 != unit.attributes["source_md5"]:
-        made_from = unit.attributes["source_md5"]
+    made_from = unit.attributes["source_md5"] if source.path.name == unit.attributes["source_file"] else ""
+    if md5 and made_from and md5 != made_from:
         differences.append(
             Finding(f"made from a file with md5 {made_from}, this has {md5}", name, file=str(source.path))
         )

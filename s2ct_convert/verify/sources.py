@@ -91,8 +91,9 @@ def verify_sources(
         If a path does not exist, or nothing is found.
     """
     chosen, found = find_unpacker(unpacker), _find(paths, unit)
+    sources = [source for one in found.sources for source in (one, *one.copies)]  # a header proves no content
     if on_total:
-        on_total(sum(source.size() for source in found.sources))
+        on_total(sum(source.size() for source in sources))
     tell = on_source or (lambda report: None)
 
     def one(source: Source) -> SourceReport:
@@ -102,7 +103,7 @@ def verify_sources(
 
     with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
         try:
-            reports = list(pool.map(one, found.sources))
+            reports = list(pool.map(one, sources))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -88,7 +88,8 @@ class TestDuplicates:
         copy = put(tmp_path / "train_50SMG_1 (1)", records[0])
         path = put(tmp_path / "train_50SMG_1", records[0])
         found = find_sources([tmp_path])
-        assert (found.sources, found.unusable) == ([Source(SMG, 1, path)], [])
+        (source,) = found.sources
+        assert (source.path, [one.path for one in source.copies], found.unusable) == (path, [copy], [])
         assert found.notes == [f"{copy}: the same content as {path}, which is read"]
 
     def test_other_content_is_refused_by_name_and_the_unit_does_not_fail(self, tmp_path, records):
