@@ -64,7 +64,7 @@ class Intake:
         if not found:
             self._report_no_unit(file)
         if not any(verdict.refused for verdict in verdicts):
-            self._keeping.is_not_needed(file)
+            self._keeping.drop(file)
         return True
 
     def begin(self, files: Sequence[RecordFile]) -> None:

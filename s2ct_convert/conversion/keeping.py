@@ -27,8 +27,8 @@ class Keeping:
         self._kept: deque[RecordFile] = deque()  # those that have had their turn, the oldest first
         self.stopped = False  # by a fault of the machine: all that is here stays
 
-    def is_not_needed(self, file: RecordFile) -> None:
-        """A file that need not come holds nothing that the store lacks."""
+    def drop(self, file: RecordFile) -> None:
+        """Delete a file that need not come: the store lacks nothing of it."""
         if not self._all:
             remove(self.folder / file.key)
 
