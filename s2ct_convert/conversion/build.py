@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..archives.unpackers import find_unpacker
+from ..dataset import DATASET, Dataset
 from ..durable import beside
 from ..errors import WrongUsage
 from ..names import UnitName, printable
@@ -75,6 +76,7 @@ def build(
     base_url: str | None = None,
     user_agent: str | None = None,
     policy: RetryPolicy | None = None,
+    dataset: Dataset = DATASET,
     on_event: OnEvent = lambda event: None,
     on_file_event: OnFileEvent = lambda event: None,
     command: str = "",
@@ -95,7 +97,7 @@ def build(
         Delete none, and let there be any number.
     keep_failed : int
         Archives of units that failed that stay when their turn is over, besides those; older ones are deleted.
-    format, codec, linked, jobs, memory, overwrite, overwrite_units, unpacker, strict, accept_count
+    format, codec, linked, jobs, memory, overwrite, overwrite_units, unpacker, strict, accept_count, dataset
         As for :func:`s2ct_convert.convert`.
     on_event, on_file_event : callable
         Told of what happens to units (:mod:`s2ct_convert.units.events`) and, from another thread, to files
@@ -121,7 +123,7 @@ def build(
     >>> summary = s2ct_convert.build("clouds.zarr", tiles=["50SMG"], jobs=4)  # doctest: +SKIP
     """
     began, store, policy = time.monotonic(), check_readable(store), policy or RetryPolicy()
-    options, folder = store_options(store, format, codec, linked), archives_folder(store)
+    options, folder = store_options(store, format, codec, linked, dataset), archives_folder(store)
     selection, command = Selection.of(tiles, splits, files), command or shlex.join(["s2ct", "build", store.name])
     overwrite_units = list(overwrite_units)
     if archives < 1:

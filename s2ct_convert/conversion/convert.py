@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from ..archives.unpackers import find_unpacker
+from ..dataset import DATASET, Dataset
 from ..engines.dask_cluster import WORKERS_TIMEOUT, Cluster, find_cluster
 from ..engines.local import run_here, run_processes
 from ..errors import DuplicateUnit, WrongUsage
@@ -53,6 +54,7 @@ def convert(
     accept_count: bool = False,
     on_event: OnEvent = lambda event: None,
     unit: str | None = None,
+    dataset: Dataset = DATASET,
     command: str = "",
 ) -> Summary:
     """Convert archives or TFRecord files to a Zarr or HDF5 store, or go on with a conversion that was stopped.
@@ -101,6 +103,8 @@ def convert(
         Told of everything that happens, see :mod:`s2ct_convert.units.events`.
     unit : str, optional
         Unit of the one source whose name says nothing, such as ``train/50SMG``.
+    dataset : Dataset
+        The data set that the sources are of. A store is of one data set.
     command : str
         For the ``history`` of the store; by default made up from the arguments.
 
@@ -129,6 +133,7 @@ def convert(
         splits=tuple(splits),
         demands=Demands(strict, accept_count),
         unit=unit,
+        dataset=dataset,
     )
     command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
     return convert_plan(
@@ -232,7 +237,7 @@ def sort_out(
         if verdict.refused:
             tally(refusal(source.unit, source.path, verdict.refused))
         elif verdict.done:
-            plan.demands.refuse(verdict.done.notes, source.where)  # it was made without --strict
+            plan.demands.refuse(verdict.done.notes, source.where, plan.options.dataset)  # it was made without --strict
             tally.skipped.append(verdict.done)
         else:
             task = UnitTask(plan.store, plan.options, source, 1, plan.hash, unpacker, replaces=verdict.replaces)
@@ -243,7 +248,9 @@ def sort_out(
 def begin(container: Container, ledger: Ledger, options: Options, units: list[UnitName], command: str) -> None:
     """Note what is planned, then make the store say that it is not complete."""
     ledger.begin(options, units)
-    attributes = root_attributes(state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="")
+    attributes = root_attributes(
+        state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="", dataset=container.dataset
+    )
     container.begin(ledger.planned(), attributes)
 
 

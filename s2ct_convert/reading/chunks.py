@@ -23,7 +23,6 @@ from numcodecs.fletcher32 import Fletcher32
 from ..errors import NotAStore, StoreDamaged, from_os_error
 from ..store.codecs import BLOSC_FILTER, unblosc, zarr_decode
 from ..store.hdf5_file import reading
-from ..store.layout import OBS_SHAPE
 from ..store.zarr_files import ArrayNode
 
 Pixels = npt.NDArray[np.uint16]
@@ -47,6 +46,7 @@ class Chunks(Protocol):
     """The chunks of one ``image`` array, numbered from 0 along the observations."""
 
     chunk_obs: int
+    obs_shape: tuple[int, ...]  # of one patch: bands, height, width
     codec: str  # how they are packed, in words
 
     def place(self, number: int) -> Place:
@@ -76,7 +76,7 @@ class Chunks(Protocol):
         """
 
     def decode(self, data: Bytes, out: Pixels) -> None:
-        """Decode a chunk into ``out``, (chunk_obs, 4, 42, 42), C order.
+        """Decode a chunk into ``out``, (chunk_obs, bands, height, width), C order.
 
         Raises
         ------
@@ -107,12 +107,13 @@ class ZarrChunks:
                 "end",
             )
             sizes = tuple(inner["chunk_shape"])
-            known = known and sizes[1:] == OBS_SHAPE and sizes[0] > 0 and not node.chunk[0] % sizes[0]
+            known = known and sizes[1:] == node.shape[1:] and sizes[0] > 0 and not node.chunk[0] % sizes[0]
         except (KeyError, TypeError, ValueError, IndexError):
             known = False
         if not known:
             raise _rewritten(node.folder)
         self.chunk_obs: int = sizes[0]
+        self.obs_shape: tuple[int, ...] = sizes[1:]
         self.codec = " + ".join(_told(codec) for codec in inner["codecs"][1:])
         self._per_shard: int = node.chunk[0] // self.chunk_obs
         self._shards = -(-node.shape[0] // node.chunk[0])
@@ -176,9 +177,10 @@ class Hdf5Chunks:
     def _read_map(self, dataset: h5py.Dataset) -> None:
         plist = dataset.id.get_create_plist()
         filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-        if dataset.chunks is None or dataset.chunks[1:] != OBS_SHAPE:
+        if dataset.chunks is None or dataset.chunks[1:] != dataset.shape[1:]:
             raise _rewritten(Path(self._file))
         self.chunk_obs: int = dataset.chunks[0]
+        self.obs_shape: tuple[int, ...] = dataset.chunks[1:]
         self.codec = " + ".join(_FILTERS.get(number, str(number)) for number in filters)
         unpackers: dict[tuple[int, ...], Callable[[Any, Pixels], None]] = {
             (_SHUFFLE, _DEFLATE, _FLETCHER32): _inflate,

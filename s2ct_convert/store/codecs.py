@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import google_crc32c
@@ -18,15 +18,17 @@ from isal import isal_zlib
 from numcodecs.blosc import Blosc
 from numcodecs.fletcher32 import Fletcher32
 
+from ..dataset import DATASET, Dataset
 from ..errors import MachineError, WrongUsage
-from .layout import CHUNK_OBS, OBS_BYTES
+from .layout import CHUNK_OBS
 
-CHUNK_BYTES = CHUNK_OBS * OBS_BYTES
+CHUNK_BYTES = CHUNK_OBS * DATASET.obs_bytes  # of the default data set
 BLOSC_FILTER = 32001  # registered HDF5 filter number
 
 SHUFFLES = {"noshuffle": Blosc.NOSHUFFLE, "shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}
 
 Chunk = npt.NDArray[np.uint16]
+ObsShape = tuple[int, int, int]  # of one patch: bands, height, width
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,20 @@ class BloscParameters:
         """The numcodecs codec."""
         return Blosc(self.cname, self.clevel, SHUFFLES[self.shuffle], self.blocksize)
 
+    def fit(self, dataset: Dataset) -> BloscParameters:
+        """The same for the chunks of a data set: one Blosc block a chunk."""
+        return replace(self, blocksize=CHUNK_OBS * dataset.obs_bytes)
+
 
 @dataclass(frozen=True)
 class Deflate:
     """Shuffle and deflate as every HDF5 build has them; the level is ISA-L's."""
 
     level: int
+
+    def fit(self, dataset: Dataset) -> Deflate:
+        """The same for the chunks of a data set: deflate knows no size of a chunk."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ Encode = Callable[[Chunk], bytes]
 Decode = Callable[[bytes], Chunk]
 
 
-def zarr_chunk_codec(parameters: BloscParameters) -> tuple[Encode, Decode]:
+def zarr_chunk_codec(parameters: BloscParameters, shape: ObsShape = DATASET.obs_shape) -> tuple[Encode, Decode]:
     """Inner chunk of a shard: ``bytes -> blosc -> crc32c``."""
     blosc = parameters.numcodec()
 
@@ -105,12 +115,14 @@ def zarr_chunk_codec(parameters: BloscParameters) -> tuple[Encode, Decode]:
         packed, stored = data[:-4], data[-4:]
         if struct.pack("<I", google_crc32c.value(packed)) != stored:
             raise MachineError("a chunk reads back other than it was written", todo="check the disk")
-        return _chunk(blosc.decode(packed))
+        return _chunk(blosc.decode(packed), shape)
 
     return encode, decode
 
 
-def hdf5_chunk_codec(parameters: BloscParameters | Deflate) -> tuple[Encode, Decode]:
+def hdf5_chunk_codec(
+    parameters: BloscParameters | Deflate, shape: ObsShape = DATASET.obs_shape
+) -> tuple[Encode, Decode]:
     """HDF5 chunk: ``shuffle -> deflate -> fletcher32`` or ``blosc -> fletcher32``."""
     fletcher = Fletcher32()
     if isinstance(parameters, Deflate):
@@ -135,13 +147,13 @@ def hdf5_chunk_codec(parameters: BloscParameters | Deflate) -> tuple[Encode, Dec
         return bytes(fletcher.encode(pack(chunk)))
 
     def decode(data: bytes) -> Chunk:
-        return _chunk(unpack(fletcher.decode(data)))
+        return _chunk(unpack(fletcher.decode(data)), shape)
 
     return encode, decode
 
 
-def _chunk(data: Any) -> Chunk:
-    return np.frombuffer(data, "<u2").reshape(CHUNK_OBS, 4, 42, 42)
+def _chunk(data: Any, shape: ObsShape) -> Chunk:
+    return np.frombuffer(data, "<u2").reshape(CHUNK_OBS, *shape)
 
 
 _CRC_OF_ALL = 0x48674BC7  # CRC-32C of any bytes followed by their own CRC-32C, little-endian

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import Dataset
 from ..names import UnitName
 from .codecs import Codec, Decode, Encode
 from .groups import Content
@@ -37,10 +38,11 @@ class UnitTarget(Protocol):
 
 
 class Container(Protocol):
-    """A store of one format at one path."""
+    """A store of one format at one path, of one data set."""
 
     format: str
     path: Path
+    dataset: Dataset
     codec: Codec
     encode: Encode
     decode: Decode

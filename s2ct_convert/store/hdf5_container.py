@@ -15,10 +15,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import DATASET, Dataset
 from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree
 from ..errors import NotAStore, StoreDamaged
 from ..names import UnitName
-from .codecs import Codec, hdf5_chunk_codec
+from .codecs import BloscParameters, Codec, Deflate, hdf5_chunk_codec
 from .groups import Content
 from .hdf5_file import (
     append_chunk,
@@ -41,10 +42,11 @@ class Hdf5Container:
 
     format = "hdf5"
 
-    def __init__(self, path: Path, codec: Codec, *, linked: bool = False) -> None:
-        self.path, self.codec, self.linked = path, codec, linked
+    def __init__(self, path: Path, codec: Codec, *, linked: bool = False, dataset: Dataset = DATASET) -> None:
+        self.path, self.codec, self.linked, self.dataset = path, codec, linked, dataset
         self.units = beside(path, ".units")
-        self.encode, self.decode = hdf5_chunk_codec(codec.parameters)
+        self._parameters = codec.parameters.fit(dataset)
+        self.encode, self.decode = hdf5_chunk_codec(self._parameters, dataset.obs_shape)
         if codec.name == "blosc":
             need_blosc(writing=True)
 
@@ -62,7 +64,7 @@ class Hdf5Container:
         self.units.mkdir(exist_ok=True)
 
     def target(self, path: Path) -> Hdf5Target:
-        return Hdf5Target(path, self.codec)
+        return Hdf5Target(path, self._parameters, self.dataset)
 
     def home(self, unit: UnitName) -> Path:
         """Where a finished unit stands, as long as it has files of its own."""
@@ -140,15 +142,15 @@ class Hdf5Container:
         """Copy a unit from its file, else from the store as it was, chunks as they are."""
         with self._group(unit) as source:
             images = source[IMAGE.name]
-            copy = create_images(group, self.codec.parameters)
+            copy = create_images(group, self._parameters, self.dataset)
             for row in range(0, len(images), CHUNK_OBS):
                 with reading(source.file.filename, IMAGE.name):
                     _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
                 append_chunk(copy, chunk, min(CHUNK_OBS, len(images) - row))
                 behind.grew(len(chunk))
             with reading(source.file.filename, str(unit)):
-                content = read_unit_group(source)
-            write_group(group, content)
+                content = read_unit_group(source, self.dataset)
+            write_group(group, content, self.dataset)
 
     def destroy(self) -> None:
         remove(self.path)
@@ -158,11 +160,11 @@ class Hdf5Container:
 class Hdf5Target:
     """A unit in a file of its own. ``image`` grows as chunks come: their number is known only at the end."""
 
-    def __init__(self, path: Path, codec: Codec) -> None:
-        self.path = path
+    def __init__(self, path: Path, parameters: BloscParameters | Deflate, dataset: Dataset) -> None:
+        self.path, self._dataset = path, dataset
         with disk_errors(path):
             self._file = open_new(path)
-            self._images = create_images(self._file, codec.parameters)
+            self._images = create_images(self._file, parameters, dataset)
         self._behind = WriteBehind(path)
 
     def append(self, chunk: bytes, rows: int) -> None:
@@ -176,7 +178,7 @@ class Hdf5Target:
 
     def finish(self, group: Content) -> None:
         with disk_errors(self.path):
-            write_group(self._file, group)
+            write_group(self._file, group, self._dataset)
             self._file.close()
         self._behind.finish()
         sync_tree(self.path)

@@ -24,7 +24,7 @@ from ..durable import remove, size_of
 from ..missing import NO_DAY
 from ..published import PublishedFeature
 from ..threads import OrderedPool
-from .codecs import CHUNK_BYTES, Chunk, Encode
+from .codecs import Chunk, Encode, ObsShape
 from .container import Container, UnitTarget
 from .digest import (
     NO_IMAGES,
@@ -37,18 +37,9 @@ from .digest import (
     tables_digest,
 )
 from .groups import make_content, published_groups, tables_of
-from .layout import (
-    BAND_DATA,
-    CHUNK_OBS,
-    IMAGE,
-    LABELS,
-    OBS_SHAPE,
-    UNIT_ATTRIBUTES,
-    UnitForm,
-    unit_arrays,
-)
+from .layout import CHUNK_OBS, UNIT_ATTRIBUTES, UnitForm, band_data, image_array, unit_arrays
 
-WINDOW_OBS = 2048  # 28.9 MB of images in the second pass
+WINDOW_OBS = 2048  # in the second pass; 28.9 MB of images of the default data set
 
 
 @dataclass(frozen=True)
@@ -90,7 +81,7 @@ class UnitTable:
 
 @dataclass(frozen=True)
 class UnitContent:
-    """What a finished unit holds. ``label_count`` counts the labels of each class of the layout."""
+    """What a finished unit holds. ``label_count`` counts the labels of each class of the data set."""
 
     path: Path
     bytes: int
@@ -112,6 +103,7 @@ class UnitWriter:
 
     def __init__(self, container: Container, work: Path, cores: int) -> None:
         self._container, self._work, self._threads = container, work, cores if cores > 1 else 0
+        self._dataset = container.dataset
         self._writing = _Writing(container, work, self._threads)
         self._columns: dict[str, list[npt.NDArray[Any]]] = {"example": [], "position": [], "image_crc32c": []}
         self._example_of: dict[Any, int] = {}  # any example of each sample
@@ -157,7 +149,8 @@ class UnitWriter:
             images = {int(table.sample[self._example_of[sample]]): one for sample, one in images.items()}
         digest = _digest(table, columns, images)
         self._write_tables(table, columns, {**UNIT_ATTRIBUTES, **attributes, "content_digest": digest})
-        return _content(self._writing.target.path, columns, digest, 1 if in_order else 2)
+        classes = len(self._dataset.classes)
+        return _content(self._writing.target.path, columns, digest, passes=1 if in_order else 2, classes=classes)
 
     def _place(self, table: UnitTable) -> dict[str, npt.NDArray[Any]]:
         """Columns of the observations in the order they were written."""
@@ -170,12 +163,14 @@ class UnitWriter:
     def _write_tables(
         self, table: UnitTable, columns: Mapping[str, npt.NDArray[Any]], attributes: dict[str, Any]
     ) -> None:
-        label = columns["label"]
-        form = UnitForm(label.shape[1] if label.ndim > 1 else 1, bool((columns["time"] == NO_DAY).any()))
+        label, dataset = columns["label"], self._dataset
+        side, undated = label.shape[1] if label.ndim > 1 else 1, bool((columns["time"] == NO_DAY).any())
+        specs = unit_arrays(UnitForm(side, undated, dataset=dataset))
         groups = published_groups(table.published)
-        group = make_content(unit_arrays(form), {**columns, **BAND_DATA}, attributes, groups)
-        image = Table(IMAGE.name, IMAGE.dtype, IMAGE.dims, (len(label), *OBS_SHAPE), IMAGE.attributes, None)
-        attributes[TABLES_DIGEST] = tables_digest(attributes, [image, *tables_of(group)])
+        group = make_content(specs, {**columns, **band_data(dataset)}, attributes, groups)
+        image, shape = image_array(dataset), (len(label), *dataset.obs_shape)
+        pixels = Table(image.name, image.dtype, image.dims, shape, image.attributes, None)
+        attributes[TABLES_DIGEST] = tables_digest(attributes, [pixels, *tables_of(group)])
         self._writing.target.finish(group)
 
     def _second_pass(
@@ -199,7 +194,7 @@ class UnitWriter:
 
     def _gather(self, target: UnitTarget, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
         """Images of these rows as written; each chunk that has any of them is read and decoded once."""
-        out = np.empty((len(rows), *OBS_SHAPE), "<u2")
+        out = np.empty((len(rows), *self._dataset.obs_shape), "<u2")
         if not len(rows):
             return out
         by_row = np.argsort(rows, kind="stable")
@@ -212,7 +207,7 @@ class UnitWriter:
         pool = OrderedPool[tuple[npt.NDArray[np.int64], Chunk]](self._threads, place)
         try:
             for number, where in zip(chunks.tolist(), np.split(by_row, first[1:]), strict=True):
-                pool.submit(CHUNK_BYTES, self._load, target, number, where)
+                pool.submit(CHUNK_OBS * self._dataset.obs_bytes, self._load, target, number, where)
             pool.finish()
         finally:
             pool.close()
@@ -235,7 +230,7 @@ class _Writing:
         self.target = container.target(path)
         self._digest = ImageDigests()
         self._digests = OrderedPool[None](min(1, threads), lambda _: None)  # one: it is told in order
-        self._images = _ImageStream(self.target, container.encode, threads)
+        self._images = _ImageStream(self.target, container.encode, threads, container.dataset.obs_shape)
         self._ended: str | None = None
 
     def sample(self, sample: Any) -> None:
@@ -262,8 +257,8 @@ class _Writing:
 class _ImageStream:
     """Cuts images into chunks, encodes them in threads and appends them to a target in order."""
 
-    def __init__(self, target: UnitTarget, encode: Encode, threads: int) -> None:
-        self._encode = encode
+    def __init__(self, target: UnitTarget, encode: Encode, threads: int, shape: ObsShape) -> None:
+        self._encode, self._shape = encode, shape
         self._pool = OrderedPool[tuple[bytes, int]](threads, lambda encoded: target.append(*encoded))
         self._chunk = np.empty((0,), "<u2")
         self._filled = 0
@@ -277,7 +272,7 @@ class _ImageStream:
                 at += CHUNK_OBS
                 continue
             if not self._filled:
-                self._chunk = np.empty((CHUNK_OBS, *OBS_SHAPE), "<u2")
+                self._chunk = np.empty((CHUNK_OBS, *self._shape), "<u2")
             n = min(CHUNK_OBS - self._filled, len(image) - at)
             self._chunk[self._filled : self._filled + n] = image[at : at + n]
             self._filled, at = self._filled + n, at + n
@@ -324,7 +319,9 @@ def _digest(table: UnitTable, columns: Mapping[str, npt.NDArray[Any]], images: M
     return digest.hexdigest()
 
 
-def _content(path: Path, columns: Mapping[str, npt.NDArray[Any]], digest: str, passes: int) -> UnitContent:
+def _content(
+    path: Path, columns: Mapping[str, npt.NDArray[Any]], digest: str, *, passes: int, classes: int
+) -> UnitContent:
     label = columns["label"]
     dated = columns["time"][columns["time"] != NO_DAY]
     return UnitContent(
@@ -334,7 +331,7 @@ def _content(path: Path, columns: Mapping[str, npt.NDArray[Any]], digest: str, p
         observations=len(label),
         time_first=int(dated.min()) if len(dated) else None,
         time_last=int(dated.max()) if len(dated) else None,
-        label_count=tuple(int(np.count_nonzero(label == k)) for k in range(len(LABELS))),
+        label_count=tuple(int(np.count_nonzero(label == k)) for k in range(classes)),
         digest=digest,
         passes=passes,
     )

@@ -24,11 +24,12 @@ import zarr
 import zarr.abc.codec
 from zarr.codecs import BloscCodec, Crc32cCodec
 
+from ..dataset import DATASET, Dataset
 from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, write_atomic
 from ..names import UnitName, is_split
 from .codecs import BloscParameters, Codec, zarr_chunk_codec
 from .groups import Content
-from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE
+from .layout import CHUNK_OBS, SHARD_OBS, STATE_INCOMPLETE, image_array
 from .zarr_files import METADATA, parse_node, read_array, read_node, read_stamped
 
 _SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
@@ -40,11 +41,11 @@ class ZarrContainer:
 
     format = "zarr"
 
-    def __init__(self, path: Path, codec: Codec) -> None:
-        self.path, self.codec = path, codec
+    def __init__(self, path: Path, codec: Codec, *, dataset: Dataset = DATASET) -> None:
+        self.path, self.codec, self.dataset = path, codec, dataset
         assert isinstance(codec.parameters, BloscParameters)
-        self._parameters = codec.parameters
-        self.encode, self.decode = zarr_chunk_codec(codec.parameters)
+        self._parameters = codec.parameters.fit(dataset)
+        self.encode, self.decode = zarr_chunk_codec(self._parameters, dataset.obs_shape)
 
     def exists(self) -> bool:
         return self.path.exists()
@@ -59,7 +60,7 @@ class ZarrContainer:
         sync(self.path)
 
     def target(self, path: Path) -> ZarrTarget:
-        return ZarrTarget(path, self._parameters)
+        return ZarrTarget(path, self._parameters, self.dataset)
 
     def home(self, unit: UnitName) -> Path:
         """Where a finished unit stands, as long as it has files of its own."""
@@ -97,7 +98,7 @@ class ZarrContainer:
     def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
         self.tidy(units)  # what lies about would become a part of the consolidated metadata
         remove(work)
-        _write_group(work, self._parameters, index, n_obs=None)
+        _write_group(work, self._parameters, index)
         sync_tree(work)
         remove(self.path / "index")
         publish(work, self.path / "index")
@@ -132,8 +133,8 @@ class ZarrContainer:
 class ZarrTarget:
     """A unit group in a folder of its own."""
 
-    def __init__(self, path: Path, parameters: BloscParameters) -> None:
-        self.path, self._parameters = path, parameters
+    def __init__(self, path: Path, parameters: BloscParameters, dataset: Dataset) -> None:
+        self.path, self._parameters, self._dataset = path, parameters, dataset
         self._chunks: list[tuple[int, int]] = []
         self._file: BinaryIO | None = None
         self._end = self._n_obs = 0
@@ -177,7 +178,8 @@ class ZarrTarget:
     def finish(self, group: Content) -> None:
         if self._file is not None:
             self._end_shard()
-        _write_group(self.path, self._parameters, group, n_obs=self._n_obs)
+        made = _write_group(self.path, self._parameters, group)
+        _create_images(made, self._parameters, self._n_obs, self._dataset)
         for future in self._syncing:
             future.result()
         sync_tree(self.path)
@@ -193,11 +195,9 @@ def _sync_and_close(file: BinaryIO) -> None:
         os.fsync(file.fileno())
 
 
-def _write_group(path: Path, parameters: BloscParameters, content: Content, *, n_obs: int | None) -> None:
-    """A group with its small arrays; with ``n_obs`` also the metadata of ``image``, whose shards are there already."""
+def _write_group(path: Path, parameters: BloscParameters, content: Content) -> zarr.Group:
+    """A group with its small arrays and the groups inside."""
     group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(content.attributes))
-    if n_obs is not None:
-        _create_images(group, parameters, n_obs)
     for spec, data in content.arrays:
         array = group.create_array(
             spec.name,
@@ -216,20 +216,23 @@ def _write_group(path: Path, parameters: BloscParameters, content: Content, *, n
             for row in range(0, len(data), spec.chunk):
                 array[row : row + spec.chunk] = data[row : row + spec.chunk]
     for name, inner in content.groups.items():
-        _write_group(path / name, parameters, inner, n_obs=None)
+        _write_group(path / name, parameters, inner)
+    return group
 
 
-def _create_images(group: zarr.Group, parameters: BloscParameters, n_obs: int) -> None:
+def _create_images(group: zarr.Group, parameters: BloscParameters, n_obs: int, dataset: Dataset) -> None:
+    """The metadata of ``image``, whose shards are there already."""
+    image = image_array(dataset)
     group.create_array(
-        IMAGE.name,
-        shape=(n_obs, *OBS_SHAPE),
-        dtype=IMAGE.dtype,
-        chunks=(CHUNK_OBS, *OBS_SHAPE),
-        shards=(SHARD_OBS, *OBS_SHAPE),
-        compressors=_codecs(parameters, np.dtype(IMAGE.dtype), parameters.blocksize),
+        image.name,
+        shape=(n_obs, *dataset.obs_shape),
+        dtype=image.dtype,
+        chunks=(CHUNK_OBS, *dataset.obs_shape),
+        shards=(SHARD_OBS, *dataset.obs_shape),
+        compressors=_codecs(parameters, np.dtype(image.dtype), parameters.blocksize),
         fill_value=0,
-        dimension_names=IMAGE.dims,
-        attributes=_json_attributes(IMAGE.attributes),
+        dimension_names=image.dims,
+        attributes=_json_attributes(image.attributes),
         config={"write_empty_chunks": True},
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataset import DATASET, Dataset
 from ..errors import WrongUsage
 from ..names import UnitName, fold_split, fold_tile
 from ..paths import check_readable
@@ -65,7 +66,7 @@ def plan_hash(options: Options, files: Sequence[SourceFile], demands: Demands) -
         )
         for f in files
     )
-    content = json.dumps([__version__, dataclasses.asdict(options), dataclasses.asdict(demands), units])
+    content = json.dumps([__version__, options.values(), dataclasses.asdict(demands), units])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -80,6 +81,7 @@ def make_plan(
     splits: tuple[str, ...],
     demands: Demands = NO_DEMANDS,
     unit: str | None = None,
+    dataset: Dataset = DATASET,
 ) -> Plan:
     """Look at the sources and settle the options. ``unit`` is that of the one source whose name says nothing.
 
@@ -89,7 +91,7 @@ def make_plan(
         If the arguments do not make sense, or there is nothing to convert.
     """
     check_readable(store)
-    options = store_options(store, format, codec, linked)
+    options = store_options(store, format, codec, linked, dataset)
     named = UnitName.from_user(unit) if unit else None
     found = find_sources(paths, unit=named)
     wanted = _Wanted(set(map(fold_tile, tiles)), set(map(fold_split, splits)))
@@ -143,7 +145,9 @@ class _Wanted:
                 )
 
 
-def store_options(store: Path, format: str | None, codec: str | None, linked: bool) -> Options:
+def store_options(
+    store: Path, format: str | None, codec: str | None, linked: bool, dataset: Dataset = DATASET
+) -> Options:
     """What a store is to be made as, where not all of it is said.
 
     Raises
@@ -162,4 +166,4 @@ def store_options(store: Path, format: str | None, codec: str | None, linked: bo
         raise WrongUsage(f"there is no format {format!r}", expected="zarr or hdf5")
     if linked and format != "hdf5":
         raise WrongUsage("--linked is for HDF5: a Zarr store is a folder of units already")
-    return Options(format, find_codec(format, codec).name, linked)
+    return Options(format, find_codec(format, codec).name, linked, dataset=dataset)

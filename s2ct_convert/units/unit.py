@@ -66,14 +66,14 @@ class UnitTask:
 
 def open_container(store: Path, options: Options) -> Container:
     """The container that these options ask for."""
-    codec = find_codec(options.format, options.codec)
+    codec, dataset = find_codec(options.format, options.codec), options.dataset
     if options.format == "zarr":
         from ..store.zarr_container import ZarrContainer  # slow to import, and HDF5 does without it
 
-        return ZarrContainer(store, codec)
+        return ZarrContainer(store, codec, dataset=dataset)
     from ..store.hdf5_container import Hdf5Container
 
-    return Hdf5Container(store, codec, linked=options.linked)
+    return Hdf5Container(store, codec, linked=options.linked, dataset=dataset)
 
 
 def done_record(container: Container, ledger: Ledger, unit: UnitName) -> UnitRecord | None:
@@ -131,25 +131,27 @@ def _found_done(task: UnitTask) -> UnitRecord | None:
 def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> UnitRecord:
     began = time.monotonic()
     container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
+    dataset = task.options.dataset
     before = ledger.record(source.unit)
     work = ledger.work_path(source.unit.key)
     size, mtime_ns = source.size(), source.mtime_ns()
-    builder = TableBuilder(work.parent)
+    builder = TableBuilder(work.parent, dataset)
+    unpacker = find_unpacker(task.unpacker)
     try:
         with (
             closing(UnitWriter(container, work, task.threads)) as writer,
-            open_source(source, on_bytes, threads=task.threads, unpacker=find_unpacker(task.unpacker)) as examples,
+            open_source(source, on_bytes, threads=task.threads, unpacker=unpacker, dataset=dataset) as examples,
         ):
-            for series in join_series(builder.watch(examples)):
+            for series in join_series(builder.watch(examples), dataset):
                 writer.append(Rows(series.sample, series.images, series.example, series.position))
             md5 = examples.md5()
             _check_md5(task, md5)
-            table = understand(builder, source, md5)
+            table = understand(builder, source, md5, dataset)
             if not task.demands.accept_count:
                 source.check_count(table.examples, len(table.localid), table.images)
-            task.demands.refuse(table.notes, source.where)
+            task.demands.refuse(table.notes, source.where, dataset)
             unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published)
-            attributes = unit_attributes(source, md5, size, table)
+            attributes = unit_attributes(source, md5, size, table, dataset)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
         files = checksums(content.path)
         whole = source.member is not None and not source.more

@@ -112,8 +112,8 @@ def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None)
     if broken := rows.broken(unit):  # which rows are whose cannot be told
         return Comparison(name, n_examples, unit.observations, "", tuple(broken))
     differences = rows.disorder(unit)
-    builder, seen = TableBuilder(), 0
-    with open_source(source, on_bytes) as examples:
+    builder, seen = TableBuilder(dataset=unit.dataset), 0
+    with open_source(source, on_bytes, dataset=unit.dataset) as examples:
         for example in builder.watch(examples):
             own = rows.of_example(example.number)
             seen += len(own)

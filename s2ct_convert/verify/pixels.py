@@ -15,7 +15,7 @@ from ..errors import MachineError, S2ctError
 from ..reading import threads
 from ..reading.unit import Unit
 from ..store.digest import UnitDigest, digest_columns, digest_sample
-from ..store.layout import CHUNK_OBS, OBS_BYTES
+from ..store.layout import CHUNK_OBS
 from .findings import Finding
 
 BLOCK_OBS = 1024  # observations looked at together, 14.5 MB
@@ -71,7 +71,7 @@ def check_pixels(
             n = block.rows.stop - block.rows.start
             seen += n
             if on_bytes:
-                on_bytes(n * OBS_BYTES)
+                on_bytes(n * unit.dataset.obs_bytes)
 
         try:
             for block in blocks:

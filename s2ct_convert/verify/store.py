@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import Dataset
 from ..durable import beside
 from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage
 from ..missing import NO_DAY
@@ -21,17 +22,15 @@ from ..reading.store import Store
 from ..reading.unit import Unit
 from ..store.digest import store_digest
 from ..store.layout import (
-    BAND_DATA,
-    BANDS,
     IMAGE,
-    LABELS,
-    OBS_SHAPE,
     PUBLISHED,
     STATE_COMPLETE,
     STATE_INCOMPLETE,
     STATE_PARTIAL,
     ArraySpec,
     UnitForm,
+    band_data,
+    image_array,
     index_arrays,
     published_arrays,
     unit_arrays,
@@ -45,7 +44,6 @@ from .traces import has_traces
 from .zarr_tree import check_zarr_tree
 
 _SPLITS_OF_LAYOUT_1 = ("train", "val")  # numbered so whether there are units of both or not
-_DIMS = dict(zip(IMAGE.dims[1:], OBS_SHAPE, strict=True)) | {"class": len(LABELS)}
 
 
 @dataclass
@@ -150,7 +148,7 @@ def verify_store(
             return report
         report.opened = True
         if on_total:
-            on_total(round(fraction * report.observations) * int(np.prod(OBS_SHAPE)) * 2)
+            on_total(round(fraction * report.observations) * store.dataset.obs_bytes)
         _Check(store, report, fraction, np.random.default_rng(seed), on_bytes).run(units)
     return report
 
@@ -171,7 +169,7 @@ class _Check:
         groups: dict[str, Sequence[ArraySpec]] = {str(unit.name): _specs(unit) for unit in units}
         for unit in units:
             groups |= _published_specs(unit)
-        groups["index"] = index_arrays(*self._flags(units), layout=self.store.layout)
+        groups["index"] = index_arrays(*self._flags(units), layout=self.store.layout, dataset=self.store.dataset)
         self._guarded("", lambda: self._tree(groups))
         digests: dict[str, str] = {}
         for unit in units:
@@ -206,16 +204,15 @@ class _Check:
             "obs": _count(unit),
             "sample": len(unit.localid),
             "sample_bound": len(unit.row_start),
-            "band": len(BANDS),
             "label_y": unit.form.label_side,
             "label_x": unit.form.label_side,
         }
-        yield from check_tables(tables, specs, {**_DIMS, **lengths}, unit.attributes, name)
+        yield from check_tables(tables, specs, {**_dims(unit.dataset), **lengths}, unit.attributes, name)
         if UnitName(str(unit.attributes.get("split")), str(unit.attributes.get("tile"))) != unit.name:
             yield Finding("it says that it is another unit", name)
-        for array, data in BAND_DATA.items():
+        for array, data in band_data(unit.dataset).items():
             if not np.array_equal(np.asarray(unit[array][...]), data):
-                yield Finding(f"{array} is not that of Sentinel-2", name)
+                yield Finding(f"{array} is not that of {unit.dataset.mission}", name)
         rows = Rows.of(unit)
         if broken := rows.broken(unit):
             yield from broken
@@ -235,12 +232,13 @@ class _Check:
         if not self.store.finished:
             return
         splits, tiles = self._flags(units)
-        expected = _expected_index(units, splits, tiles)
+        dataset = self.store.dataset
+        expected = _expected_index(units, splits, tiles, dataset)
         undated = bool((expected["time_first"] == NO_DAY).any())
-        specs = index_arrays(splits, tiles, undated=undated, layout=self.store.layout)
+        specs = index_arrays(splits, tiles, undated=undated, layout=self.store.layout, dataset=dataset)
         group = self.store.tree.group("index")
         tables = read_tables(group, [spec.name for spec in specs])
-        lengths = {**_DIMS, "sample": sum(len(unit.localid) for unit in units)}
+        lengths = {**_dims(dataset), "sample": sum(len(unit.localid) for unit in units)}
         yield from check_tables(tables, specs, lengths, self.store.attributes, "index")
         for table in tables:
             if table.data is None or not np.array_equal(table.data, expected[table.name]):
@@ -276,8 +274,13 @@ def _specs(unit: Unit) -> tuple[ArraySpec, ...]:
     try:
         form = unit.form
     except Exception:  # an array is missing or broken, which is found where it is read
-        form = UnitForm(layout=unit.layout)
-    return (IMAGE, *unit_arrays(form))
+        form = UnitForm(layout=unit.layout, dataset=unit.dataset)
+    return (image_array(unit.dataset), *unit_arrays(form))
+
+
+def _dims(dataset: Dataset) -> dict[str, int]:
+    """Lengths of the dimensions that every unit of a data set has alike."""
+    return dict(zip(IMAGE.dims[1:], dataset.obs_shape, strict=True)) | {"class": len(dataset.classes)}
 
 
 def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
@@ -292,7 +295,7 @@ def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
 
 
 def _expected_index(
-    units: Sequence[Unit], splits: tuple[str, ...], tiles: tuple[str, ...]
+    units: Sequence[Unit], splits: tuple[str, ...], tiles: tuple[str, ...], dataset: Dataset
 ) -> dict[str, npt.NDArray[Any]]:
     """The index as it follows from the units, counted sample by sample."""
     rows: dict[str, list[Any]] = {spec.name: [] for spec in index_arrays((), ())}
@@ -310,8 +313,8 @@ def _expected_index(
             none = 0 if unit.layout == 1 else NO_DAY
             rows["time_first"].append(int(time[0]) if len(time) else none)
             rows["time_last"].append(int(time[-1]) if len(time) else none)
-            rows["label_count"].append([np.count_nonzero(label == k) for k in range(len(LABELS))])
-    shape = {"label_count": (-1, len(LABELS))}
+            rows["label_count"].append([np.count_nonzero(label == k) for k in range(len(dataset.classes))])
+    shape = {"label_count": (-1, len(dataset.classes))}
     return {name: np.array(values).reshape(shape.get(name, (-1,))) for name, values in rows.items()}
 
 
