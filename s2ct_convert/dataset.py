@@ -177,6 +177,10 @@ class Dataset:
         """Bytes of one patch."""
         return len(self.bands) * self.height * self.width * PIXEL_BYTES
 
+    def cap(self, most: int) -> int:
+        """So many observations, or fewer where they would take more memory than ``most`` of the default data set."""
+        return max(1, min(most, most * DATASET.obs_bytes // self.obs_bytes))
+
     def values(self) -> dict[str, Any]:
         """As JSON takes it: the inverse of ``from_values``."""
         days = {name: getattr(self, name).isoformat() for name in _DAYS}

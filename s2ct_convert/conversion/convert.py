@@ -17,7 +17,8 @@ from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName, printable
 from ..source.find import Unusable
 from ..store.container import Container
-from ..store.layout import STATE_INCOMPLETE, root_attributes
+from ..store.layout import STATE_INCOMPLETE
+from ..store.root import root_attributes
 from ..units.claim import alone, claim
 from ..units.demands import Demands
 from ..units.events import Note, OnEvent, Started, UnitFailed

@@ -24,7 +24,7 @@ from ..reading.unit import Unit
 from ..source.example import Kind, encode_example
 from ..source.tfrecord import masked_crc32c
 
-BLOCK_OBS = 1024  # images read at once, 14.5 MB
+BLOCK_OBS = 1024  # images read at once; 14.5 MB of the default data set
 
 
 @dataclass(frozen=True)
@@ -175,9 +175,9 @@ class _Features:
 
     def blocks(self) -> Iterator[tuple[int, int]]:
         """Ranges of examples whose images are read at once."""
-        first, n = 0, len(self._starts) - 1
+        first, n, most = 0, len(self._starts) - 1, self._unit.dataset.cap(BLOCK_OBS)
         while first < n:
-            last = int(np.searchsorted(self._starts, self._starts[first] + BLOCK_OBS, side="right")) - 1
+            last = int(np.searchsorted(self._starts, self._starts[first] + most, side="right")) - 1
             last = min(max(last, first + 1), n)
             yield first, last
             first = last

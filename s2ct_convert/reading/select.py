@@ -90,6 +90,7 @@ class Selection:
 
     def _blocks(self) -> Iterator[tuple[Unit, list[int], list[npt.NDArray[np.int64]]]]:
         """Samples of one unit with their selected rows, as many as are read at once."""
+        most = self.store.dataset.cap(BLOCK_OBS)
         for unit in self.store.units.values():
             mine = (self.table["split"] == unit.name.split) & (self.table["tile"] == unit.name.tile)
             block: list[tuple[int, npt.NDArray[np.int64]]] = []
@@ -101,7 +102,7 @@ class Selection:
                 rows = rows if keep is None else rows[keep[rows]]
                 if not len(rows):
                     continue
-                if block and waiting + len(rows) > BLOCK_OBS:
+                if block and waiting + len(rows) > most:
                     yield unit, [localid for localid, _ in block], [own for _, own in block]
                     block, waiting = [], 0
                 block.append((int(row["localid"]), rows))

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from ..dataset import Dataset
 from ..errors import Incomplete
 from ..store.digest import Table
-from ..store.layout import STATE_COMPLETE, STATE_PARTIAL, read_dataset
+from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
+from ..store.root import read_dataset
 from .groups import Tree, check_digest, check_units, read_all
 from .select import Selection
 from .table import Dates, Labels, Names, Numbers, Samples, flag_meanings, make_samples

@@ -1,14 +1,11 @@
 """The layout of a store as data: every array of a unit and of the index, with dtype, dimensions and attributes.
 
 One tree in both containers (docs/design.md section 3). Writers and readers walk over these tables; nothing
-else in the package knows the name of an attribute.
+else in the package knows the name of an attribute, but for root.py with those of the root.
 """
 
 from __future__ import annotations
 
-import datetime
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dataset import DATASET, Dataset
-from ..errors import StoreDamaged
 from ..missing import NO_DATE, NO_DAY, NO_LABEL
 from ..published import STATES
 
@@ -269,63 +265,3 @@ def index_arrays(
             {"long_name": "number of labels of each class", "classes": " ".join(dataset.classes)},
         ),
     )
-
-
-# The root attribute that has the data set as JSON. A store without it is of the default data set.
-DATASET_ATTRIBUTE = "s2ct_dataset"
-
-
-def root_attributes(
-    *, state: str, version: str, command: str, units: int, digest: str, dataset: Dataset = DATASET
-) -> dict[str, Any]:
-    """Attributes of the root group (CF-1.11, ACDD-1.3). ``digest`` is empty until the store is complete."""
-    now = _now()
-    attributes = {
-        "Conventions": "CF-1.11, ACDD-1.3",
-        "title": dataset.title,
-        "summary": (
-            f"{dataset.summary} Format conversion of the published TFRecords; values unchanged. One group per unit "
-            "(split/tile), each a CF contiguous ragged array; /index has one row per sample."
-        ),
-        "license": f"that of the source record, stated at {dataset.doi}",
-        "creators": dataset.creators,
-        "creator_institution": dataset.creator_institution,
-        "source": dataset.sensor,
-        "doi": dataset.doi,
-        "citation": dataset.citation,
-        "references": f"{dataset.doi} {dataset.paper}".strip(),
-        "date_created": now,
-        "history": f"{now} s2ct {version}: {command}",
-        "s2ct_version": version,
-        "s2ct_layout_version": LAYOUT_VERSION,
-        "state": state,
-        "number_of_units": units,  # not "units": CF readers would give that to every array without units
-        "content_digest": digest,
-    }
-    if dataset != DATASET:
-        attributes[DATASET_ATTRIBUTE] = json.dumps(dataset.values(), sort_keys=True)
-    return attributes
-
-
-def read_dataset(attributes: Attributes, where: str) -> Dataset:
-    """The data set of a store, by the attributes of its root.
-
-    Raises
-    ------
-    StoreDamaged
-        If they name one that is none.
-    """
-    text = attributes.get(DATASET_ATTRIBUTE)
-    if text is None:
-        return DATASET
-    try:
-        return Dataset.from_values(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StoreDamaged(f"the attribute {DATASET_ATTRIBUTE} is no data set", where=where, found=str(error)) from None
-
-
-def _now() -> str:
-    """UTC time of this run; SOURCE_DATE_EPOCH (reproducible-builds.org) fixes it."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    now = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC) if epoch else datetime.datetime.now(datetime.UTC)
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -183,10 +183,11 @@ class UnitWriter:
         self._writing.finish_images()
         with closing(self._writing) as first:
             self._writing = _Writing(self._container, self._work.with_name(self._work.name + ".sorted"), self._threads)
-            for low in range(0, len(order), WINDOW_OBS):
+            most = self._dataset.cap(WINDOW_OBS)
+            for low in range(0, len(order), most):
                 on_window()
-                window = self._gather(first.target, order[low : low + WINDOW_OBS])
-                samples, begins = np.unique(owner[low : low + WINDOW_OBS], return_index=True)
+                window = self._gather(first.target, order[low : low + most])
+                samples, begins = np.unique(owner[low : low + most], return_index=True)
                 for sample, images in zip(samples.tolist(), np.split(window, begins[1:]), strict=True):
                     self._writing.sample(sample)
                     self._writing.image(images)

@@ -18,7 +18,8 @@ from ..reading.opening import open_store
 from ..store.container import Container
 from ..store.digest import TABLES_DIGEST, store_digest, tables_digest
 from ..store.groups import Content, make_content, tables_of
-from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays, root_attributes
+from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays
+from ..store.root import root_attributes
 from ..version import __version__
 from .events import Finalising, OnEvent
 from .ledger import Ledger

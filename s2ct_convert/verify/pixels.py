@@ -18,7 +18,7 @@ from ..store.digest import UnitDigest, digest_columns, digest_sample
 from ..store.layout import CHUNK_OBS
 from .findings import Finding
 
-BLOCK_OBS = 1024  # observations looked at together, 14.5 MB
+BLOCK_OBS = 1024  # observations looked at together; 14.5 MB of the default data set
 
 
 class Checked(NamedTuple):
@@ -90,9 +90,9 @@ def check_pixels(
 
 def _blocks(unit: Unit) -> Iterator[_Block]:
     """Neighbouring samples, as many as ``BLOCK_OBS`` allows."""
-    first, n = 0, len(unit.localid)
+    first, n, most = 0, len(unit.localid), unit.dataset.cap(BLOCK_OBS)
     while first < n:
-        last = int(np.searchsorted(unit.row_start, unit.row_start[first] + BLOCK_OBS, side="right")) - 1
+        last = int(np.searchsorted(unit.row_start, unit.row_start[first] + most, side="right")) - 1
         last = min(max(last, first + 1), n)
         yield _Block(range(first, last), slice(int(unit.row_start[first]), int(unit.row_start[last])))
         first = last

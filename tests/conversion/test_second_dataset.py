@@ -294,6 +294,12 @@ def test_options_and_the_data_set_in_them_come_back_from_json():
         assert ("dataset" in values) == (dataset is MADE_UP)
 
 
+def test_what_is_read_at_once_shrinks_as_patches_grow():
+    large = replace(MADE_UP, height=420, width=420)  # 75 times as many bytes as the default data set
+    assert [one.cap(1024) for one in (DATASET, MADE_UP, large)] == [1024, 1024, 13]
+    assert large.cap(10) == 1
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

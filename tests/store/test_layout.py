@@ -14,9 +14,9 @@ from s2ct_convert.store.layout import (
     band_data,
     index_arrays,
     published_arrays,
-    root_attributes,
     unit_arrays,
 )
+from s2ct_convert.store.root import root_attributes
 
 # docs/design.md section 3, written out once more: name -> dtype, dimensions.
 UNIT = {
