@@ -15,7 +15,7 @@ from .errors import StoreDamaged as StoreDamaged
 from .export.tfrecord import Exported as Exported
 from .export.tfrecord import export_tfrecord as export_tfrecord
 from .pictures.preview import preview as preview
-from .reading.epoch import Shard as Shard
+from .reading.epoch import EpochShare as EpochShare
 from .reading.epoch import read_epoch as read_epoch
 from .reading.opening import open_store as open_store
 from .reading.select import Selection as Selection

@@ -78,7 +78,7 @@ class Features:
         return frozenset(self.dtypes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Facts of a data set. Two data sets of the same kind differ in these and in nothing else.
 
@@ -166,6 +166,9 @@ class Dataset:
         ):
             if not right:
                 raise ValueError(wrong)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.doi}>"
 
     @cached_property
     def obs_shape(self) -> tuple[int, int, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from isal import isal_zlib
 
-from ..durable import naming, sync
+from ..durable import whole_file
 from ..errors import DestinationExists, NotATFRecord, SourceError
 from ..paths import check_path, check_readable
 from .archive import Member, open_member, read_archive
@@ -137,20 +136,11 @@ def _extract(
     archive: Path, member: Member, target: Path, on_bytes: Callable[[int], None], *, threads: int, unpacker: Unpacker
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    try:
-        with (
-            SourceReader(archive, with_md5=False) as source,
-            open_member(source, member.name, threads=threads, unpacker=unpacker) as stream,
-            naming(target),  # errors of reading have names, or are not of the system
-            open(part, "wb") as out,
-        ):
-            while piece := stream.read(PIECE_BYTES):
-                out.write(piece)
-                on_bytes(len(piece))
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-    sync(target.parent)
+    with (
+        whole_file(target) as out,  # outermost: the file gets its name after every check of the archive
+        SourceReader(archive, with_md5=False) as source,
+        open_member(source, member.name, threads=threads, unpacker=unpacker) as stream,
+    ):
+        while piece := stream.read(PIECE_BYTES):
+            out.write(piece)
+            on_bytes(len(piece))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,19 +55,17 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
     s2ct build clouds.h5 --split val --keep-archives
     """
     from ..conversion.build import build as run
-    from ..show import lanes, progress
-    from ..show.bar import bar_or_none
+    from ..show.progress import show_progress
     from ..show.summary import check_complete, print_summary
     from ..units.summary import UnitsFailed
 
     try:
-        with bar_or_none(quiet=quiet) as bar:
+        with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
             summary = run(
                 store,
                 jobs=jobs or options.available_cores(),
-                on_event=progress.listener(bar, quiet=quiet, verbose=verbose, debug=options.debug()),
-                on_file_event=lanes.listener(bar, quiet=quiet, verbose=verbose),
-                command=shlex.join(["s2ct", *sys.argv[1:]]),
+                on_event=on_event,
+                command=options.command_line(),
                 **choices,
             )
     except UnitsFailed as failed:

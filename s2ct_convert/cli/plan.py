@@ -40,7 +40,7 @@ def plan(
     from ..show.plan import plan_report, print_plan
     from ..show.tables import print_json
 
-    made = plan_of(paths, None, **choices)
+    made = plan_of(paths, None, choices)
     found = estimate(made, jobs or options.available_cores(), memory=memory)
     if output is not None:
         write_plan(made, output)

@@ -68,19 +68,16 @@ def planned(command: Command) -> Command:
     return command
 
 
-def _option(name: str) -> str:
-    """The option that sets a parameter, as on the command line."""
-    return "--as" if name == "unit" else f"--{name.removesuffix('s').replace('_', '-')}"
-
-
-def plan_of(paths: tuple[Path, ...], plan_file: Path | None, **choices: Any) -> Plan:
+def plan_of(paths: tuple[Path, ...], plan_file: Path | None, choices: dict[str, Any]) -> Plan:
     """The plan that a command line asks for: what was found at the sources, or a plan file."""
     from ..conversion.plan_file import read_plan
-    from ..units.demands import Demands
+    from ..units.options import PlanOptions, take
     from ..units.plan import make_plan
 
+    given = ["--as"] if (unit := choices.pop("unit")) else []
+    given += [_flag(name) for name in PlanOptions.__annotations__ if choices.get(name)]
+    wanted = take(PlanOptions, choices)
     if plan_file is not None:
-        given = [_option(name) for name, value in choices.items() if value]
         if paths or given:
             raise click.UsageError(f"--plan says all that {', '.join(given) or 'SOURCE... STORE'} would: give one.")
         return read_plan(plan_file)
@@ -88,5 +85,9 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, **choices: Any) -> 
         missing = "SOURCE... STORE" if not paths else "STORE"
         raise click.UsageError(f"Missing argument '{missing}'.")
     *sources, store = paths
-    demands = Demands(choices.pop("strict"), choices.pop("accept_count"))
-    return make_plan(sources, store, demands=demands, **choices)
+    return make_plan(sources, store, wanted, unit=unit)
+
+
+def _flag(name: str) -> str:
+    """The flag that sets an option, as on the command line."""
+    return f"--{name.removesuffix('s').replace('_', '-')}"

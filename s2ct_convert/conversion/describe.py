@@ -25,8 +25,8 @@ from ..source.read import open_source
 from ..source.table import TableBuilder
 from ..store.codecs import Deflate, find_codec
 from ..store.hdf5_file import is_hdf5
+from ..units.entries import StoreOptions, UnitEntry
 from ..units.ledger import Ledger
-from ..units.records import Options, UnitRecord
 from ..units.understand import name_counts, understand
 
 Document = dict[str, Any]
@@ -141,33 +141,33 @@ def _read(unit: Unit) -> Document:
 
 def _unfinished(path: Path, ledger: Ledger) -> Document:
     """A store whose conversion has not finished, from its ledger: works whatever state its files are in."""
-    records = [(unit, ledger.record(unit)) for unit in sorted(ledger.planned())]
+    entries = [(unit, ledger.entry(unit)) for unit in sorted(ledger.planned())]
     options = ledger.options()
     dataset = options.dataset if options else DATASET
-    units = [_recorded(unit, record, dataset) for unit, record in records if record]
+    units = [_of_entry(unit, entry, dataset) for unit, entry in entries if entry]
     return {
         "format": options.format if options else None,
         "path": str(path),
         "state": "incomplete",
         "codec": _planned_codec(options) if options else None,
-        "bytes": sum(record.bytes for _, record in records if record),
+        "bytes": sum(entry.bytes for _, entry in entries if entry),
         "units": units,
-        "missing": [str(unit) for unit, record in records if not record],
+        "missing": [str(unit) for unit, entry in entries if not entry],
         **_totals(units),
         "digest": None,
         **_about(dataset),
     }
 
 
-_RECORDED = (
+_FROM_ENTRY = (
     *("samples", "observations", "time_first", "time_last", "label_count", "digest"),
     *("source_file", "source_md5", "date_encoding", "name_count", "name_counts"),
 )
 
 
-def _recorded(unit: UnitName, record: UnitRecord, dataset: Dataset) -> Document:
-    told = {name: getattr(record, name) for name in _RECORDED}
-    return {"split": unit.split, "tile": unit.tile, **told, "notes": [note.line(dataset) for note in record.notes]}
+def _of_entry(unit: UnitName, entry: UnitEntry, dataset: Dataset) -> Document:
+    told = {name: getattr(entry, name) for name in _FROM_ENTRY}
+    return {"split": unit.split, "tile": unit.tile, **told, "notes": [note.line(dataset) for note in entry.notes]}
 
 
 def _totals(units: list[Document]) -> Document:
@@ -179,7 +179,7 @@ def _codec(store: Store) -> str:
     return next(iter(store.units.values())).chunks.codec
 
 
-def _planned_codec(options: Options) -> str:
+def _planned_codec(options: StoreOptions) -> str:
     """The same words before there is an image to look at."""
     parameters = find_codec(options.format, options.codec).parameters
     if isinstance(parameters, Deflate):

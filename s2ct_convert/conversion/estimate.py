@@ -163,7 +163,7 @@ def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, thread
 
 
 def _files_besides(plan: Plan) -> int:
-    """Files and folders that are of no unit: root, splits and index, and the ledger with a record for each unit."""
+    """Files and folders that are of no unit: root, splits and index, and the ledger with an entry for each unit."""
     ledger = 6 + len(plan.files)
     if plan.options.format == "hdf5":
         return 2 + ledger  # the file, and the folder in which its units are

@@ -12,8 +12,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,21 +20,19 @@ from typing import Any
 import numpy as np
 
 from ..dataset import check_default
-from ..durable import beside, naming, publish, remove, sync_tree
+from ..durable import beside, whole
 from ..errors import DestinationExists
+from ..hashing import file_digests
 from ..paths import check_path
-from ..reading import threads
 from ..reading.hdf5_groups import Hdf5Group
 from ..reading.opening import open_store
 from ..reading.store import Store
 from ..store.layout import LABELS, UnitForm, unit_arrays
 from .terms import CONTEXT, FACTS, array_records, fields, inline_records
 
-_BLOCK = 1 << 20
-
 
 @dataclass(frozen=True)
-class Described:
+class CroissantFolder:
     """What was written, and how much of the store it covers."""
 
     folder: Path
@@ -49,8 +46,8 @@ def write_croissant(
     folder: str | os.PathLike[str] | None = None,
     *,
     overwrite: bool = False,
-    on_bytes: Callable[[int], None] | None = None,
-) -> Described:
+    on_bytes: Callable[[int], None] = lambda n: None,
+) -> CroissantFolder:
     """Write ``croissant.json``, ``samples.csv``, ``files.sha256`` and ``CITATION.cff`` for a store.
 
     Parameters
@@ -80,7 +77,7 @@ def write_croissant(
         if target.exists() and not overwrite:
             raise DestinationExists("this exists already", where=str(target), todo="add --overwrite, or choose another")
         files = list(store_files(store))
-        sums = _sha256s(files, on_bytes)
+        sums = list(file_digests("sha256", files, on_bytes))
         samples = samples_csv(store)
         listing = "".join(
             f"{digest}  {os.path.relpath(file, target)}\n" for file, digest in zip(files, sums, strict=True)
@@ -90,26 +87,14 @@ def write_croissant(
             "files.sha256": listing.encode(),
             "CITATION.cff": citation(store).encode(),
         }
-        document = describe(store, target, dict(zip(files, sums, strict=True)), written)
+        document = croissant_document(store, target, dict(zip(files, sums, strict=True)), written)
         n_samples = len(store.samples)
     written["croissant.json"] = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-    _publish(target, written)
-    return Described(target, len(files), sum(file.stat().st_size for file in files), n_samples)
-
-
-def _publish(target: Path, written: dict[str, bytes]) -> None:
-    work = target.with_name(f".{target.name}.{os.getpid()}")
-    remove(work)
-    try:
+    with whole(target) as work:
         work.mkdir(parents=True)
         for name, data in written.items():
-            with naming(target / name):
-                (work / name).write_bytes(data)
-        sync_tree(work)
-        remove(target)
-        publish(work, target)
-    finally:
-        remove(work)
+            (work / name).write_bytes(data)
+    return CroissantFolder(target, len(files), sum(file.stat().st_size for file in files), n_samples)
 
 
 def store_files(store: Store) -> Iterator[Path]:
@@ -120,24 +105,6 @@ def store_files(store: Store) -> Iterator[Path]:
     yield store.path
     own = {Path(unit.group.file) for unit in store.units.values() if isinstance(unit.group, Hdf5Group)}
     yield from sorted(own - {store.path})
-
-
-def _sha256s(files: Sequence[Path], on_bytes: Callable[[int], None] | None) -> list[str]:
-    def one(file: Path) -> str:
-        digest = hashlib.sha256()
-        with open(file, "rb") as opened:
-            while data := opened.read(_BLOCK):
-                digest.update(data)
-                if on_bytes:
-                    on_bytes(len(data))
-        return digest.hexdigest()
-
-    with ThreadPoolExecutor(threads.cores()) as pool:
-        try:
-            return list(pool.map(one, files))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 SAMPLE_COLUMNS = (
@@ -159,7 +126,7 @@ def samples_csv(store: Store) -> str:
     return out.getvalue()
 
 
-def describe(store: Store, folder: Path, sums: dict[Path, str], written: dict[str, bytes]) -> dict[str, Any]:
+def croissant_document(store: Store, folder: Path, sums: dict[Path, str], written: dict[str, bytes]) -> dict[str, Any]:
     """The Croissant document, for a reader in ``folder``."""
     attributes = store.attributes
     counts = store.samples["label_count"].sum(axis=0).tolist()

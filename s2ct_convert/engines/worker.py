@@ -1,4 +1,4 @@
-"""Making one unit where any engine wants it: what happens is told as events, what goes wrong as a value."""
+"""Making one unit where any engine wants it: what happens is reported as events, a failure is a value."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from types import FrameType
 from typing import Any
 
 from ..errors import EXIT_MACHINE, DuplicateUnit, Incomplete, S2ctError, from_os_error
+from ..events import OnEvent
 from ..processes import peak_memory
-from ..units.events import Note, OnEvent, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..units.entries import Failure
+from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
-from ..units.records import Failure
 from ..units.resume import refusal
 from ..units.unit import UnitTask, convert_unit
 
@@ -37,9 +38,9 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         check()
         with lock:  # several threads may unpack
             read += n
-            told, read = (read, 0) if read >= PROGRESS_BYTES else (0, read)
-        if told:
-            on_event(UnitProgress(unit, told))
+            due, read = (read, 0) if read >= PROGRESS_BYTES else (0, read)
+        if due:
+            on_event(UnitProgress(unit, due))
 
     def failed(exit_code: int, message: str, *, bug: bool = False) -> UnitFailed:
         failure = UnitFailed(unit, source, exit_code, message, bug, traceback.format_exc())
@@ -47,7 +48,7 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         return failure
 
     try:
-        done = convert_unit(task, on_bytes, lambda text: on_event(Note(text)))
+        done = convert_unit(task, on_bytes, on_event)
     except Incomplete as error:  # somebody else is making it: no failure of the unit
         return UnitFailed(unit, source, error.exit_code, str(error))
     except DuplicateUnit as error:  # the unit is there
@@ -69,7 +70,7 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
 def note_failure(task: UnitTask, failure: UnitFailed, peak: int | None) -> None:
     """Write a failure into the ledger."""
     noted = Failure(failure.unit, failure.source, failure.exit_code, failure.message, socket.gethostname(), peak)
-    with suppress(OSError):  # a full disk, say: that is what is being told
+    with suppress(OSError):  # a full disk, say: that is what is reported
         Ledger(task.store).write_failure(noted)
 
 
@@ -84,7 +85,7 @@ def work(
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGTERM, _stop)
-    os.dup2(log.fileno(), 2)  # warnings and whatever libraries print: the parent tells it with the unit's name
+    os.dup2(log.fileno(), 2)  # warnings and whatever libraries print: the parent passes it on with the unit's name
     log.close()
     threading.Thread(target=_end_with_the_parent, name="s2ct-parent", daemon=True).start()
     sender.send(make_unit(task, sender.send))

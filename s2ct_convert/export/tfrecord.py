@@ -6,9 +6,11 @@ order features as it likes.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,7 +18,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import naming, sweep, sync, temporary_path
+from ..durable import whole_file
 from ..errors import DestinationExists, WrongUsage
 from ..published import ABSENT
 from ..reading.store import Store
@@ -122,31 +124,30 @@ def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> l
 def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[int], None]) -> Exported:
     n_examples = int(unit.attributes["source_examples"])
     path = folder / f"{unit.name.key}_{n_examples}"
-    sweep(folder, f"{path.name}.")  # of a run that was killed
-    work = temporary_path(path)
-    try:
-        with naming(path), open(work, "wb") as file:
-            for payload, pixels in example_payloads(unit):
-                write_record(file, payload)
-                on_bytes(pixels)
-            size = file.tell()
-        was_there = path.exists() and _same_bytes(path, work)
-        if not was_there:
-            if path.exists() and not overwrite:
-                raise DestinationExists(
-                    f"a file is there that is not unit {unit.name} of this store",
-                    where=str(path),
-                    todo="choose another folder, or give --overwrite to replace it",
-                )
-            sync(work)
-            os.replace(work, path)
-            sync(folder)
-    finally:
-        work.unlink(missing_ok=True)
+    was_there = False
+    with suppress(_Equal), whole_file(path) as file:
+        for payload, pixels in example_payloads(unit):
+            write_raw_record(file, payload)
+            on_bytes(pixels)
+        file.flush()
+        size = file.tell()
+        was_there = path.exists() and filecmp.cmp(path, file.name, shallow=False)
+        if was_there:
+            raise _Equal
+        if path.exists() and not overwrite:
+            raise DestinationExists(
+                f"a file is there that is not unit {unit.name} of this store",
+                where=str(path),
+                todo="choose another folder, or give --overwrite to replace it",
+            )
     return Exported(str(unit.name), path, n_examples, size, was_there)
 
 
-def write_record(file: IO[bytes], payload: bytes) -> None:
+class _Equal(Exception):
+    """The file that is there has these very bytes, and stays."""
+
+
+def write_raw_record(file: IO[bytes], payload: bytes) -> None:
     """One TFRecord record: length and data, each with its masked CRC-32C."""
     head = struct.pack("<Q", len(payload))
     file.write(head + struct.pack("<I", masked_crc32c(head)))
@@ -216,13 +217,3 @@ class _Features:
         }
         out = {name: (Kind.BYTES, array.tobytes()) for name, array in features.items()}
         return {names.localid: (Kind.INT64, localid.tobytes()), **out} if len(rows) else out
-
-
-def _same_bytes(one: Path, other: Path) -> bool:
-    if one.stat().st_size != other.stat().st_size:
-        return False
-    with open(one, "rb") as a, open(other, "rb") as b:
-        while piece := a.read(1 << 20):
-            if piece != b.read(1 << 20):
-                return False
-    return True

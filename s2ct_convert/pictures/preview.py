@@ -17,9 +17,9 @@ from ..reading.store import Store
 from ..reading.unit import Sample, Unit
 from .choose import choose_sample
 from .contact_sheet import draw_contact_sheet
+from .overview import read_overview
+from .overview_sheet import draw_overview
 from .sheet import SUFFIXES, need_matplotlib
-from .store_sheet import draw_store_sheet
-from .store_summary import summarise
 
 LIMIT = 48  # observations on a contact sheet
 
@@ -39,7 +39,7 @@ class Preview:
     samples, observations : int
         Of the sample or of the whole store.
     shown : int
-        Observations on a contact sheet, or in the histograms of a summary.
+        Observations on a contact sheet, or in the histograms of an overview.
     time_first, time_last : int or None
         Days since 1970-01-01; None where no observation has a date.
     """
@@ -74,7 +74,7 @@ def preview(
     summary: bool = False,
     overwrite: bool = False,
 ) -> Preview:
-    """Draw the time series of one sample, or a summary of the whole store, as PNG or PDF.
+    """Draw the time series of one sample, or an overview of the whole store, as PNG or PDF.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def preview(
     random : bool
         Any sample instead.
     seed : int
-        For ``random``, and for the observations in the histograms of a summary of a big store.
+        For ``random``, and for the observations in the histograms of an overview of a big store.
     limit : int
         Most observations on a contact sheet.
     summary : bool
@@ -112,8 +112,8 @@ def preview(
         check_default(opened.dataset, "preview", str(store))
         if summary:
             path = _place(output, opened, "summary", overwrite)
-            numbers = summarise(opened, seed=seed)
-            data = draw_store_sheet(numbers, suffix=path.suffix)
+            numbers = read_overview(opened, seed=seed)
+            data = draw_overview(numbers, suffix=path.suffix)
             made = Preview(
                 path, "store", len(data), None, None, None, samples=numbers.samples,
                 observations=numbers.observations, shown=numbers.brightness.observations,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import StoreDamaged, from_os_error
-from . import threads
+from ..threads import cores, for_each
 from .chunks import Bytes, Chunks, Pixels, Place
 
 READ_BYTES = 1 << 20  # of a file at once, by one thread: some 3 chunks
@@ -71,7 +71,7 @@ class Images:
             If what is stored is missing or does not fit its checksums.
         """
         outs, tasks = self.plan(ranges)
-        threads.run(call, tasks)
+        for_each(call, tasks)
         return outs
 
     def plan(self, ranges: Sequence[slice], new: New | None = None) -> tuple[list[Pixels], list[Task]]:
@@ -105,7 +105,7 @@ class Images:
 
     def _reads(self, numbers: list[int]) -> Iterator[_Read]:
         """Chunks next to each other together, but a part for every core."""
-        most = max(1, -(-len(numbers) // threads.cores()))
+        most = max(1, -(-len(numbers) // cores()))
         read: _Read | None = None
         for number in numbers:
             place = self._chunks.place(number)

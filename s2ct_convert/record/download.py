@@ -17,17 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MachineError, S2ctError, SomeFailed, from_os_error
+from ..events import OnEvent, ignore, in_turn
 from .api import record_id
 from .budget import Budget
-from .events import FileDone, FileFailed, FileIdle, FileStarted, OnEvent, Planned
-from .fetch import STOPPED, Fetch, Lanes, Stopped
+from .choice import FileChoice
+from .events import FileDone, FileFailed, FileIdle, FilesPlanned, FileStarted
+from .fetch import STOPPED, Fetch, FetchRun, Stopped
 from .live import fetch_manifest, settle_manifest
 from .local import Local, State, check_folder, survey
 from .manifest import DEFAULT_RECORD, Manifest, RecordFile, read_lock
 from .partial import Partial
 from .policy import RetryPolicy
 from .receipts import write_receipt
-from .selection import Selection
 from .service import USER_AGENT, Service, service_url, token_from_environment
 from .watch import Watch
 
@@ -77,7 +78,7 @@ def download(
     user_agent: str | None = None,
     policy: RetryPolicy | None = None,
     budget: Budget | None = None,
-    on_event: OnEvent = lambda event: None,
+    on_event: OnEvent = ignore,
 ) -> Report:
     """Bring files of a record to a folder, or go on with that.
 
@@ -121,22 +122,22 @@ def download(
     """
     began, folder, record = time.monotonic(), Path(folder), record_id(record)
     policy, budget = policy or RetryPolicy(), budget or Budget()
-    selection, tell = Selection.of(tiles, splits, files), in_turn(on_event)
+    choice, tell = FileChoice.of(tiles, splits, files), in_turn(on_event)
     check_folder(folder)
     with open_lanes(
         record, base_url=base_url, user_agent=user_agent, policy=policy, budget=budget, on_event=tell
-    ) as shared:
+    ) as run:
         lock = read_lock(folder, record)
-        wanted = selection.of_manifest(lock or ask_manifest(folder, shared))
+        wanted = choice.of_manifest(lock or ask_manifest(folder, run))
         found = survey(folder, wanted, paranoid=paranoid, on_event=tell)
         todo = [one for one in found if one.state is not State.OK]
         if todo and lock:
-            ask_manifest(folder, shared)
+            ask_manifest(folder, run)
         before = tuple(one.file.key for one in found if one.state is State.OK)
         total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
         check_space(folder, total - have)
-        tell(Planned(len(todo), total, have, len(before)))
-        done, failed = _run_lanes(folder, shared, todo, lanes)
+        tell(FilesPlanned(len(todo), total, have, len(before)))
+        done, failed = _run_lanes(folder, run, todo, lanes)
     settled = {one.key for one in done} | {one.key for one in failed}
     left = tuple(one.file.key for one in todo if one.file.key not in settled)
     report = Report(folder, record, tuple(done), before, tuple(failed), left, time.monotonic() - began)
@@ -154,7 +155,7 @@ def open_lanes(
     policy: RetryPolicy,
     budget: Budget,
     on_event: OnEvent,
-) -> Iterator[Lanes]:
+) -> Iterator[FetchRun]:
     """What it takes to fetch files of a record: connections, a budget of requests, a watch on both."""
     with (
         Service(
@@ -166,24 +167,13 @@ def open_lanes(
         ) as service,
         Watch(policy, lambda transfer, idle: on_event(FileIdle(transfer.key, idle, transfer.have()))) as watch,
     ):
-        yield Lanes(service, record, policy, budget, watch, threading.Event(), on_event)
+        yield FetchRun(service, record, policy, budget, watch, threading.Event(), on_event)
 
 
-def ask_manifest(folder: Path, shared: Lanes) -> Manifest:
+def ask_manifest(folder: Path, run: FetchRun) -> Manifest:
     """What the service says of the record, compared with the lock in the folder or kept as that."""
-    live = fetch_manifest(shared.service, shared.record, shared.policy, shared.budget, shared.on_event)
-    return settle_manifest(folder, live, shared.on_event)
-
-
-def in_turn(on_event: OnEvent) -> OnEvent:
-    """One call at a time, whatever thread it comes from."""
-    lock = threading.Lock()
-
-    def tell(event: object) -> None:
-        with lock:
-            on_event(event)  # type: ignore[arg-type]
-
-    return tell
+    live = fetch_manifest(run.service, run.record, run.policy, run.budget, run.on_event)
+    return settle_manifest(folder, live, run.on_event)
 
 
 def check_space(folder: Path, need: int) -> None:
@@ -206,7 +196,7 @@ def check_space(folder: Path, need: int) -> None:
 
 
 def _run_lanes(
-    folder: Path, shared: Lanes, todo: Sequence[Local], lanes: int
+    folder: Path, run: FetchRun, todo: Sequence[Local], lanes: int
 ) -> tuple[list[FileDone], list[FileFailed]]:
     """Threads that take files one after another: those begun before first, then the largest."""
     waiting: queue.SimpleQueue[RecordFile] = queue.SimpleQueue()
@@ -219,22 +209,22 @@ def _run_lanes(
 
     def lane() -> None:
         try:
-            while not shared.stop.is_set():
+            while not run.stop.is_set():
                 try:
                     file = waiting.get_nowait()
                 except queue.Empty:
                     return
-                outcome = fetch_file(folder, shared, file)
+                outcome = fetch_file(folder, run, file)
                 if isinstance(outcome, FileDone):
                     done.append(outcome)
                 elif outcome is not None:
                     failed.append(outcome)
                     if outcome.exit_code == MachineError.exit_code:
-                        shared.stop.set()  # a full disk would meet every other file too
+                        run.stop.set()  # a full disk would meet every other file too
         except BaseException as error:  # a thread's own end would be seen by nobody
             bugs.append(error)
-            shared.stop.set()
-            shared.watch.cut_all(STOPPED)
+            run.stop.set()
+            run.watch.cut_all(STOPPED)
         finally:
             ended.release()
 
@@ -249,8 +239,8 @@ def _run_lanes(
         if bugs:  # a lane that dies must not look like one that has nothing to do
             raise bugs[0]
     except BaseException:
-        shared.stop.set()
-        shared.watch.cut_all(STOPPED)
+        run.stop.set()
+        run.watch.cut_all(STOPPED)
         deadline = time.monotonic() + STOP_SECONDS
         for thread in filter(threading.Thread.is_alive, threads):  # a signal may come before all are started
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -258,14 +248,14 @@ def _run_lanes(
     return done, failed
 
 
-def fetch_file(folder: Path, shared: Lanes, file: RecordFile) -> FileDone | FileFailed | None:
+def fetch_file(folder: Path, run: FetchRun, file: RecordFile) -> FileDone | FileFailed | None:
     """One file; None if the run is being stopped."""
     began = time.monotonic()
     try:
-        partial = Partial(folder / file.key, file, shared.stop.is_set)
+        partial = Partial(folder / file.key, file, run.stop.is_set)
         try:
-            shared.on_event(FileStarted(file.key, partial.size, partial.have))
-            fetch = Fetch(shared, file, partial)
+            run.on_event(FileStarted(file.key, partial.size, partial.have))
+            fetch = Fetch(run, file, partial)
             fetch.run()
         finally:
             partial.close()
@@ -278,5 +268,5 @@ def fetch_file(folder: Path, shared: Lanes, file: RecordFile) -> FileDone | File
     except OSError as error:
         known = from_os_error(error, str(folder / file.key))
         outcome = FileFailed(file.key, known.exit_code, str(known))
-    shared.on_event(outcome)
+    run.on_event(outcome)
     return outcome

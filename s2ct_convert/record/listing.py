@@ -10,11 +10,11 @@ from ..errors import WrongUsage
 from ..paths import check_path
 from .api import record_id
 from .budget import Budget
+from .choice import FileChoice
 from .live import check_published, fetch_manifest
 from .local import Local, check_folder, look
 from .manifest import DEFAULT_RECORD, Manifest, read_lock
 from .policy import RetryPolicy
-from .selection import Selection
 from .service import USER_AGENT, Service, service_url, token_from_environment
 from .urls import FORMATS
 
@@ -79,7 +79,7 @@ def list_files(
     manifest = find_manifest(folder, record, offline=offline, base_url=base_url, user_agent=user_agent)
     if manifest is None:
         raise WrongUsage("there is no lock of this record here", where=str(folder), todo="ask the service")
-    return [look(folder, file) for file in Selection.of(tiles, splits, files).of_manifest(manifest)]
+    return [look(folder, file) for file in FileChoice.of(tiles, splits, files).of_manifest(manifest)]
 
 
 def list_urls(
@@ -128,5 +128,5 @@ def list_urls(
     assert manifest is not None
     if read_lock(Path(folder), record) is None:
         check_published(manifest)  # nothing that was changed is handed on in silence
-    wanted = Selection.of(tiles, splits, files).of_manifest(manifest)
+    wanted = FileChoice.of(tiles, splits, files).of_manifest(manifest)
     return [FORMATS[format](root, record, file) for file in wanted]

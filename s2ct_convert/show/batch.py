@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..conversion.batch import BatchStatus, UnitState, UnitStatus
+from ..conversion.batch_status import BatchStatus, UnitState, UnitStatus
 from ..lease import Owner
 from ..words import seconds, size
 from .tables import print_facts, print_table
@@ -20,7 +20,7 @@ def print_status(status: BatchStatus) -> None:
                 str(one.number or "-"),
                 one.unit,
                 one.state,
-                seconds(one.record.seconds) if one.record else "-",
+                seconds(one.entry.seconds) if one.entry else "-",
                 _memory(one),
                 _remarks(one),
             ]
@@ -41,7 +41,7 @@ def print_status(status: BatchStatus) -> None:
 
 
 def _memory(one: UnitStatus) -> str:
-    noted = one.record or one.failure
+    noted = one.entry or one.failure
     return size(noted.peak_memory) if noted and noted.peak_memory else "-"
 
 
@@ -67,7 +67,7 @@ def status_document(status: BatchStatus) -> dict[str, Any]:
                 "unit": one.unit,
                 "state": str(one.state),
                 "owner": _owner(one.owner),
-                "record": dataclasses.asdict(one.record) if one.record else None,
+                "record": dataclasses.asdict(one.entry) if one.entry else None,
                 "failure": dataclasses.asdict(one.failure) if one.failure else None,
             }
             for one in status.units

@@ -27,8 +27,8 @@ def print_summary(summary: Summary, json_: bool) -> None:
     facts = [
         ("store", f"{summary.store} ({summary.format}, {summary.codec})"),
         ("units", ", ".join(counts)),
-        ("samples", f"{sum(record.samples for record in done):,}"),
-        ("observations", f"{sum(record.observations for record in done):,}"),
+        ("samples", f"{sum(entry.samples for entry in done):,}"),
+        ("observations", f"{sum(entry.observations for entry in done):,}"),
     ]
     if summary.converted:
         rate = summary.bytes_raw / summary.seconds
@@ -90,16 +90,16 @@ def _document(summary: Summary) -> dict[str, Any]:
         "refused_sources": list(summary.refused),
         "not_units": list(summary.not_units),
         "digest": summary.digest,
-        "converted": [dataclasses.asdict(record) for record in summary.converted],
-        "skipped": [dataclasses.asdict(record) for record in summary.skipped],
+        "converted": [dataclasses.asdict(entry) for entry in summary.converted],
+        "skipped": [dataclasses.asdict(entry) for entry in summary.skipped],
         "failed": [
             {"unit": f.unit, "source": f.source, "exit_code": f.exit_code, "message": f.message, "refused": f.refused}
             for f in summary.failures
         ],
         "notes": sum_documents(done, summary.dataset),
         "units": len(done),
-        "samples": sum(record.samples for record in done),
-        "observations": sum(record.observations for record in done),
+        "samples": sum(entry.samples for entry in done),
+        "observations": sum(entry.observations for entry in done),
         "bytes_in": summary.bytes_in,
         "bytes_out": summary.bytes_out,
         "bytes_pixels": summary.bytes_raw,

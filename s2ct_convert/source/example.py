@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 from ..dataset import DATASET, Dataset, Features
 from ..errors import ExampleError
 from ..missing import NO_LOCALID
-from .tfrecord import Record
+from .tfrecord import RawRecord
 from .wire import has_repeats, locate, pack_floats, unpack_floats
 
 _NO_BYTES = b""
@@ -162,7 +162,7 @@ class Example:
             raise ExampleError(self.refusal, where=f"{where}: example {self.number}, byte {self.offset:,}")
 
 
-def decode_example(record: Record, dataset: Dataset = DATASET) -> Example:
+def decode_example(record: RawRecord, dataset: Dataset = DATASET) -> Example:
     """Decode one record of a data set, whatever it holds."""
     features = dataset.features
     values: Mapping[str, Any] | None = locate(record.payload, features.bytes_names, features.localid)

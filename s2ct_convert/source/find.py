@@ -17,7 +17,7 @@ from ..archives.volumes import first_volume
 from ..errors import NotAnArchive, S2ctError, WrongUsage, from_os_error
 from ..names import UnitName, try_name
 from ..paths import check_readable, special_kind
-from .found import Candidate, Found, Part, Source, Unusable, some
+from .found import Found, FoundTFRecord, Part, Source, Unusable, some
 from .kind import foreign_kind, is_tfrecord
 from .tfrecord import is_wrapped, unwrap
 from .unfinished import is_unfinished, unfinished
@@ -46,15 +46,15 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Foun
     search = _Search()
     for path in paths:
         search.look(path)
-    return settle(search.candidates, search.found, unit)
+    return settle(search.tfrecords, search.found, unit)
 
 
 class _Search:
-    """Candidates, and what is no candidate, from several paths."""
+    """TFRecords, and what is none, from several paths."""
 
     def __init__(self) -> None:
         self.found = Found()
-        self.candidates: list[Candidate] = []
+        self.tfrecords: list[FoundTFRecord] = []
         self._seen: set[Path] = set()
 
     def look(self, path: Path) -> None:
@@ -136,7 +136,7 @@ class _Search:
             stream.seek(0)
             # Also what is not recognised: with a published name its damage is told when it is read.
             if (said is not None and said.sure and kind is None) or is_tfrecord(stream):
-                self.candidates.append(Candidate(Part(file), said))
+                self.tfrecords.append(FoundTFRecord(Part(file), said))
             elif named or (is_packing(kind) and said is not None and said.tells):
                 raise _no_source(file, head, kind)
             else:
@@ -149,7 +149,7 @@ class _Search:
         from .inside import look_inside  # slow to import, and only archives need it
 
         inside = look_inside(file)
-        self.candidates += inside.candidates
+        self.tfrecords += inside.tfrecords
         self.found.notes += inside.notes
         for error in inside.problems:
             self.found.unusable.append(Unusable(file, None, error))

@@ -26,7 +26,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class FoundTFRecord:
     """A TFRecord, and what its own name or that of its archive says, if they say anything."""
 
     part: Part

@@ -12,7 +12,7 @@ from ..archives.archive import Member, read_archive, read_heads
 from ..archives.file_kind import is_archive, is_packing
 from ..errors import BadName, NotATFRecord, S2ctError
 from ..names import FORM, SourceName, try_name
-from .found import Candidate, Part, some
+from .found import FoundTFRecord, Part, some
 from .kind import foreign_kind, is_tfrecord
 
 # Files that describe others: not looked into as long as there is something else.
@@ -28,7 +28,7 @@ _PACKED = re.compile(r"\.(?:7z|zip|rar|tar|tgz|tbz2?|txz|xz|zst|bz2)(?:\.\d{3})?
 class Inside:
     """What an archive holds: TFRecords, notes, and what in it should be a source and is none."""
 
-    candidates: list[Candidate] = field(default_factory=list)
+    tfrecords: list[FoundTFRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[S2ctError] = field(default_factory=list)
 
@@ -94,20 +94,20 @@ class _Look:
     def _add(self, named: Sequence[str], records: Sequence[str]) -> None:
         outside = try_name(self._path.name)
         for name in named:
-            self._inside.candidates.append(self._candidate(name, self._names[name], outside))
+            self._inside.tfrecords.append(self._tfrecord(name, self._names[name], outside))
         only = not named and len(records) == 1
         for name in records:
             said = self._names[name]
             if only and outside is not None and not (said and said.tells) and (outside.tells or not said):
                 note = f"{self._path.name}: {name!r} inside is taken for {outside.unit} by the archive's name"
                 self._inside.notes.append(note)
-                self._inside.candidates.append(Candidate(Part(self._path, name), outside))
+                self._inside.tfrecords.append(FoundTFRecord(Part(self._path, name), outside))
             elif said is not None or only:
-                self._inside.candidates.append(self._candidate(name, said, outside))
+                self._inside.tfrecords.append(self._tfrecord(name, said, outside))
             else:
                 self._inside.problems.append(self._nameless(name, records))
 
-    def _candidate(self, name: str, said: SourceName | None, outside: SourceName | None) -> Candidate:
+    def _tfrecord(self, name: str, said: SourceName | None, outside: SourceName | None) -> FoundTFRecord:
         """A member that its own name tells; the archive's name may add the number and the shard."""
         if said is not None and outside is not None:
             if said.unit == outside.unit:
@@ -122,7 +122,7 @@ class _Look:
                 self._inside.notes.append(
                     f"{self._path.name}: {name!r} inside is {said.unit}, not {outside.unit}; the name inside counts"
                 )
-        return Candidate(Part(self._path, name), said)
+        return FoundTFRecord(Part(self._path, name), said)
 
     def _nothing(self) -> S2ctError:
         packed = self._packed()

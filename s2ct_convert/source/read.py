@@ -21,7 +21,7 @@ from ..errors import NotATFRecord, TFRecordDamaged, WrongUsage
 from .example import Example, decode_example
 from .find import Part, Source, find_sources
 from .kind import foreign_kind
-from .tfrecord import HEADER_BYTES, Record, read_records, unwrap
+from .tfrecord import HEADER_BYTES, RawRecord, read_raw_records, unwrap
 
 
 class SourceExamples:
@@ -45,10 +45,10 @@ class SourceExamples:
                 yield decode_example(dataclasses.replace(record, number=number), self._dataset)
                 number += 1
 
-    def _records(self, part: Part) -> Iterator[Record]:
+    def _records(self, part: Part) -> Iterator[RawRecord]:
         stream = _checked(self._opened.stream, part.where)
         try:
-            yield from read_records(unwrap(stream, where=part.where), where=part.where)
+            yield from read_raw_records(unwrap(stream, where=part.where), where=part.where)
         except (TFRecordDamaged, NotATFRecord) as error:
             if part.member is None or content_of_member(part.path, part.member) is None:
                 raise

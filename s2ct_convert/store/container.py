@@ -77,7 +77,7 @@ class Container(Protocol):
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
         """Arrays of a published unit, whole."""
 
-    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
+    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
         """Write the index and the root; the store is complete when this returns. Can be run again at any time."""
 
     def tidy(self, units: Sequence[UnitName]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dataset import DATASET, Dataset
-from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree
+from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree, whole
 from ..errors import NotAStore, StoreDamaged
 from ..names import UnitName
 from .codecs import BloscParameters, Codec, Deflate, hdf5_chunk_codec
@@ -115,9 +115,13 @@ class Hdf5Container:
                     file = file[str(unit)]
             yield file
 
-    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
-        remove(work)
-        with disk_errors(work), open_new(work) as file, closing(WriteBehind(work)) as behind:
+    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
+        with (
+            whole(self.path) as work,
+            disk_errors(work),
+            open_new(work) as file,
+            closing(WriteBehind(work)) as behind,
+        ):
             for unit in units:
                 split = file.require_group(unit.split)  # one made on the way to the unit would store its time
                 if self.linked and self.home(unit).exists():
@@ -127,8 +131,6 @@ class Hdf5Container:
             write_group(file.create_group("index"), index)
             set_attributes(file, attributes)
             behind.finish()
-        sync_tree(work)
-        publish(work, self.path)
 
     def tidy(self, units: Sequence[UnitName]) -> None:
         """Delete the files of units that were copied."""

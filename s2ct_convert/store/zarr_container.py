@@ -25,7 +25,7 @@ import zarr.abc.codec
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from ..dataset import DATASET, Dataset
-from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, write_atomic
+from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, whole, write_atomic
 from ..names import UnitName, is_split
 from .codecs import BloscParameters, Codec, zarr_chunk_codec
 from .groups import Content
@@ -95,13 +95,10 @@ class ZarrContainer:
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
         return {name: read_array(read_node(self.home(unit) / name)) for name in names}
 
-    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
+    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
         self.tidy(units)  # what lies about would become a part of the consolidated metadata
-        remove(work)
-        _write_group(work, self._parameters, index)
-        sync_tree(work)
-        remove(self.path / "index")
-        publish(work, self.path / "index")
+        with whole(self.path / "index") as work:
+            _write_group(work, self._parameters, index)
         for folder in self._splits():
             if not any(unit.split == folder.name for unit in units):
                 remove(folder)

@@ -10,7 +10,7 @@ import torch
 import torch.distributed
 from torch.utils.data import IterableDataset, get_worker_info
 
-from ..reading.epoch import BLOCK_OBS, MIXED_BLOCKS, Shard, count_samples, read_epoch
+from ..reading.epoch import BLOCK_OBS, MIXED_BLOCKS, EpochShare, count_samples, read_epoch
 from ..reading.table import Dates, Labels, Names, Numbers
 from .samples import SampleDataset, make_item
 
@@ -69,19 +69,19 @@ class ShuffledDataset(IterableDataset[Any]):
 
     def __len__(self) -> int:
         """Number of samples of this rank in this epoch."""
-        shard = Shard(self.rank, self.ranks)
+        share = EpochShare(self.rank, self.ranks)
         epoch = int(self._epoch)
-        return count_samples(self._samples.samples, shard, self.block_obs, seed=self.seed, epoch=epoch)
+        return count_samples(self._samples.samples, share, self.block_obs, seed=self.seed, epoch=epoch)
 
     def __iter__(self) -> Iterator[Any]:
         worker = get_worker_info()
-        shard = Shard(self.rank, self.ranks, worker.id if worker else 0, worker.num_workers if worker else 1)
+        share = EpochShare(self.rank, self.ranks, worker.id if worker else 0, worker.num_workers if worker else 1)
         for item in read_epoch(
             self._samples.store,
             self._samples.samples,
             seed=self.seed,
             epoch=int(self._epoch),
-            shard=shard,
+            share=share,
             block_obs=self.block_obs,
             mixed_blocks=self.mixed_blocks,
         ):

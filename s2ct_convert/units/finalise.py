@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import remove
 from ..errors import Incomplete, NotAStore, StoreDamaged, from_os_error
+from ..events import OnEvent
 from ..missing import NO_DAY
 from ..names import UnitName, printable
 from ..reading.opening import open_store
@@ -21,7 +21,7 @@ from ..store.groups import Content, make_content, tables_of
 from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays
 from ..store.root import root_attributes
 from ..version import __version__
-from .events import Finalising, OnEvent
+from .events import Finalising
 from .ledger import Ledger
 
 
@@ -105,7 +105,7 @@ def finalise(
         _check(container, ledger, unit)
     reopen(container, ledger)
     for unit in set(ledger.planned()) - set(units):
-        ledger.set_aside(unit, container.home(unit))  # one without a record would be no part of the index
+        ledger.set_aside(unit, container.home(unit))  # one without an entry would be no part of the index
     digest, told = expected_digest(ledger, units), _completeness(ledger, units, refused)
     attributes = root_attributes(
         state=told.pop("state"), version=__version__, command=command, units=len(units), digest=digest,
@@ -114,18 +114,14 @@ def finalise(
     attributes |= told
     index = _index(container, units)
     attributes[TABLES_DIGEST] = tables_digest(attributes, tables_of(index))
-    work = ledger.work_path("final")
-    try:
-        container.finalise(units, index, attributes, work)
-    finally:
-        remove(work)
+    container.finalise(units, index, attributes)
     return digest
 
 
 def _check(container: Container, ledger: Ledger, unit: UnitName) -> None:
-    """See that what stands in the place of a unit is what its record is of, whoever may have worked on it."""
-    record = ledger.record(unit)
-    if record is None or container.digest(unit) != record.digest:
+    """See that what stands in the place of a unit is what its entry is of, whoever may have worked on it."""
+    entry = ledger.entry(unit)
+    if entry is None or container.digest(unit) != entry.digest:
         ledger.forget(unit)
         raise Incomplete(
             "what stands in the place of the unit is not what the ledger notes",
@@ -135,10 +131,10 @@ def _check(container: Container, ledger: Ledger, unit: UnitName) -> None:
 
 
 def expected_digest(ledger: Ledger, units: Sequence[UnitName]) -> str:
-    """Content digest of a store of these units, each of which has its record."""
-    records = [record for unit in units if (record := ledger.record(unit))]
-    assert len(records) == len(units), "a store is made of units that have their records"
-    return store_digest({record.unit: record.digest for record in records})
+    """Content digest of a store of these units, each of which has its entry."""
+    entries = [entry for unit in units if (entry := ledger.entry(unit))]
+    assert len(entries) == len(units), "a store is made of units that have their entries"
+    return store_digest({entry.unit: entry.digest for entry in entries})
 
 
 def _index(container: Container, units: list[UnitName]) -> Content:

@@ -2,15 +2,15 @@
 
     store.json           what the store is made as, and every unit it is to have
     plan.json            the plan of `s2ct batch`, with the numbers of units
-    units/<unit>.json    a finished unit, written only after the unit stands in its place
+    units/<unit>.json    the entry of a finished unit, written once the unit stands in its place
     failed/<unit>.json   a unit that could not be made when it was last tried
     leases/<unit>.lease  a unit that is being made; leases/run.lease: a run on the whole store
     files/<md5>.json     which units were found in a file of the record, by `s2ct build`
     refused.json         sources that the last run was given and that are not in the store
-    unrecorded/<unit>    a unit that stood in the store without a record
+    unrecorded/<unit>    a unit that stood in the store without an entry
     work/                what is not finished
 
-Each file is replaced as a whole and synced. A unit without a record is not done, whatever lies in its place: it is
+Each file is replaced as a whole and synced. A unit without an entry is not done, whatever lies in its place: it is
 made anew, never patched.
 """
 
@@ -30,7 +30,7 @@ from ..errors import DestinationExists
 from ..lease import Lease, Owner
 from ..names import UnitName
 from ..processes import may_be_alive, owner_tag
-from .records import Failure, Options, UnitRecord, to_json
+from .entries import Failure, StoreOptions, UnitEntry, to_json
 
 _RUN = "run.lease"
 
@@ -54,7 +54,7 @@ class Ledger:
     def exists(self) -> bool:
         return self._store.exists()
 
-    def begin(self, options: Options, units: list[UnitName]) -> None:
+    def begin(self, options: StoreOptions, units: list[UnitName]) -> None:
         """Note what the store is made as and which units it is to have, besides those noted before."""
         for folder in (self._units, self._failed, self._leases, self._work):
             folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ class Ledger:
             units = [str(one) for one in content[1] if one != unit]
             write_atomic(self._store, to_json({**content[0].values(), "units": units}))
 
-    def options(self) -> Options | None:
+    def options(self) -> StoreOptions | None:
         """What the store was begun as."""
         content = self._read_store()
         return content[0] if content else None
@@ -80,12 +80,12 @@ class Ledger:
         content = self._read_store()
         return content[1] if content else []
 
-    def _read_store(self) -> tuple[Options, list[UnitName]] | None:
+    def _read_store(self) -> tuple[StoreOptions, list[UnitName]] | None:
         if not self._store.exists():
             return None
         try:
             content = json.loads(self._store.read_bytes())
-            options = Options.from_values(content)
+            options = StoreOptions.from_values(content)
             if not isinstance(content["units"], list):
                 raise TypeError("units is no list")
             return options, [UnitName.from_path(unit) for unit in content["units"]]
@@ -97,23 +97,23 @@ class Ledger:
                 todo="restore this file from a copy, or choose another destination",
             ) from error
 
-    def record(self, unit: UnitName) -> UnitRecord | None:
-        """The record of a finished unit; None if there is none that can be read: such a unit is not done."""
+    def entry(self, unit: UnitName) -> UnitEntry | None:
+        """The entry of a finished unit; None if there is none that can be read: such a unit is not done."""
         try:
-            record = UnitRecord.from_values(json.loads((self._units / f"{unit.key}.json").read_bytes()))
+            entry = UnitEntry.from_values(json.loads((self._units / f"{unit.key}.json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
-        return record if record.unit == str(unit) else None
+        return entry if entry.unit == str(unit) else None
 
-    def write(self, record: UnitRecord) -> None:
+    def write(self, entry: UnitEntry) -> None:
         """Make a unit done."""
-        key = UnitName.from_path(record.unit).key
-        write_atomic(self._units / f"{key}.json", to_json(record))
+        key = UnitName.from_path(entry.unit).key
+        write_atomic(self._units / f"{key}.json", to_json(entry))
         remove(self._failed / f"{key}.json")
         remove(self._unrecorded / key)
 
     def set_aside(self, unit: UnitName, home: Path) -> None:
-        """Move a unit that has no record out of the store, until it is made anew."""
+        """Move a unit that has no entry out of the store, until it is made anew."""
         if home.exists():
             self._unrecorded.mkdir(exist_ok=True)
             remove(self._unrecorded / unit.key)
@@ -199,7 +199,7 @@ class Ledger:
         for lease in self._unit_leases():  # of a unit that is done nobody takes it again
             lease.bury()
 
-    def check_options(self, options: Options, store: Path) -> None:
+    def check_options(self, options: StoreOptions, store: Path) -> None:
         """Refuse to go on with other options than the store was begun with.
 
         Raises
@@ -223,7 +223,7 @@ class Ledger:
                 remove(path)
 
 
-def _told(options: Options, other: Options) -> str:
+def _told(options: StoreOptions, other: StoreOptions) -> str:
     layout = f", layout {options.layout}" if options.layout != other.layout else ""
     return options.flags().strip() + layout + _told_dataset(options.dataset, other.dataset)
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import MachineError, S2ctError
-from ..reading import threads
 from ..reading.unit import Unit
 from ..store.digest import UnitDigest, digest_columns, digest_sample
 from ..store.layout import CHUNK_OBS
+from ..threads import cores
 from .findings import Finding
 
 BLOCK_OBS = 1024  # observations looked at together; 14.5 MB of the default data set
@@ -57,7 +57,7 @@ def check_pixels(
         blocks = [blocks[i] for i in sorted(rng.choice(len(blocks), n, replace=False))]
     crcs = np.asarray(unit["image_crc32c"][...])
     digest, findings, seen = UnitDigest(), list[Finding](), 0
-    with ThreadPoolExecutor(threads.cores(), thread_name_prefix="s2ct-verify") as pool:
+    with ThreadPoolExecutor(cores(), thread_name_prefix="s2ct-verify") as pool:
         waiting: deque[tuple[_Block, Future[tuple[list[bytes] | None, list[Finding]]]]] = deque()
 
         def finish_first() -> None:
@@ -76,7 +76,7 @@ def check_pixels(
         try:
             for block in blocks:
                 waiting.append((block, pool.submit(_check, unit, block, crcs[block.rows])))
-                if len(waiting) > threads.cores() + 1:
+                if len(waiting) > cores() + 1:
                     finish_first()
             while waiting:
                 finish_first()

@@ -11,9 +11,11 @@ import pytest
 from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
 from s2ct_convert.errors import EXIT_INCOMPLETE, DuplicateUnit, Incomplete, WrongUsage
-from s2ct_convert.units.events import Note, UnitDone
+from s2ct_convert.events import Message
+from s2ct_convert.units.events import UnitDone
 from s2ct_convert.units.plan import make_plan
 
 UNIT = "train/50SMG"
@@ -55,7 +57,7 @@ def test_a_second_source_is_refused_and_the_rest_goes_on(two, other, store):
     assert (failure.unit, failure.source, failure.exit_code, failure.refused) == (UNIT, str(two[1]), 5, True)
     for word in ("train_50SMG_2.7z", "was made of ", "train_50SMG_1.7z", f"--overwrite-unit {UNIT}"):
         assert word in failure.message
-    assert [record.unit for record in summary.converted] == ["val/50SMG"]
+    assert [entry.unit for entry in summary.converted] == ["val/50SMG"]
     root = plain.attributes(store)
     assert (root["state"], root["refused_sources"]) == ("partial", "train_50SMG_2.7z")
     assert "missing_units" not in root
@@ -70,7 +72,7 @@ def test_it_takes_the_place_where_that_is_asked_for(two, store):
     s2ct_convert.convert(two[0], store)
     refused(lambda: s2ct_convert.convert(two[1], store))
     summary = s2ct_convert.convert(two[1], store, overwrite_units=[UNIT])
-    assert [record.source_file for record in summary.converted] == ["train_50SMG_2.7z"]
+    assert [entry.source_file for entry in summary.converted] == ["train_50SMG_2.7z"]
     assert plain.attributes(store)["state"] == "complete"
     assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_2.7z"
     assert s2ct_convert.convert(two[1], store, overwrite_units=["train/T50SMG"]).converted == ()
@@ -119,7 +121,7 @@ def test_equal_content_is_one_source_and_a_note(tmp_path, rng, first, second):
     before = plain.file_bytes(store)
     summary = s2ct_convert.convert(made[second], store, on_event=events.append)
     assert (len(summary.converted), len(summary.skipped), summary.digest) == (0, 1, right)
-    (note,) = (event for event in events if isinstance(event, Note))
+    (note,) = (event for event in events if isinstance(event, Message))
     assert note.text == f"{made[second].name}: the same content as {made[first].name}, of which {UNIT} is made"
     assert plain.file_bytes(store) == before
 
@@ -138,8 +140,8 @@ def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_not
     changed.unlink()
     write_archive(changed, {two[0].stem: tfrecord_bytes([random_group(rng, 8, 1)])})
     summary = s2ct_convert.convert(changed, store, on_event=events.append)
-    assert [record.unit for record in summary.converted] == [UNIT]
-    (note,) = (event for event in events if isinstance(event, Note))
+    assert [entry.unit for entry in summary.converted] == [UNIT]
+    (note,) = (event for event in events if isinstance(event, Message))
     assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made: it is converted anew"
 
 
@@ -157,7 +159,7 @@ def test_a_file_of_the_same_name_in_another_folder_is_another_source(two, store,
 
 class TestBatch:
     def plan(self, sources: list[Path], store: Path):
-        return make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=())
+        return make_plan(sources, store)
 
     def test_init_refuses_it_before_anything_is_begun(self, two, other, store):
         s2ct_convert.convert(two[0], store)

@@ -21,7 +21,7 @@ from s2ct_convert.conversion.describe import describe
 from s2ct_convert.dataset import DATASET, Band, Dataset, Features
 from s2ct_convert.errors import DestinationExists, NotAsDescribed, StoreDamaged, WrongUsage
 from s2ct_convert.show.info import print_info
-from s2ct_convert.units.records import Options
+from s2ct_convert.units.entries import StoreOptions
 
 MADE_UP = Dataset(
     record="",
@@ -196,6 +196,11 @@ def test_verification_finds_nothing(store, sources):
     ]
 
 
+def test_sources_are_verified_as_what_they_are(sources):
+    reports = s2ct_convert.verify_sources(sources, dataset=MADE_UP)
+    assert [(one.state, one.samples, one.observations) for one in reports] == [("ok", 3, 77), ("ok", 3, 35)]
+
+
 def test_a_flipped_bit_of_the_pixels_is_found(stores, tmp_path):
     for kind in ("zarr", "hdf5"):
         with s2ct_convert.open_store(stores[kind]) as opened:
@@ -288,9 +293,9 @@ def test_pictures_and_croissant_refuse_it(stores, tmp_path):
 
 def test_options_and_the_data_set_in_them_come_back_from_json():
     for dataset in (DATASET, MADE_UP):
-        options = Options("zarr", "fast", dataset=dataset)
+        options = StoreOptions("zarr", "fast", dataset=dataset)
         values = json.loads(json.dumps(options.values()))
-        assert Options.from_values({**values, "units": []}) == options
+        assert StoreOptions.from_values({**values, "units": []}) == options
         assert ("dataset" in values) == (dataset is MADE_UP)
 
 

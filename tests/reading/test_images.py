@@ -15,8 +15,8 @@ import pytest
 
 import s2ct_convert
 from s2ct_convert.errors import NotAStore, StoreDamaged
-from s2ct_convert.reading import threads
 from s2ct_convert.reading.opening import open_store, open_to_verify
+from s2ct_convert.threads import for_each
 
 KINDS = ("zarr", "h5", "blosc", "linked")
 
@@ -231,5 +231,5 @@ def test_every_item_is_done_before_an_error_is_told():
         done.append(n)
 
     with pytest.raises(ValueError, match="the first"):
-        threads.run(work, range(20))
+        for_each(work, range(20))
     assert sorted(done) == list(range(1, 20))

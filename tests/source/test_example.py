@@ -13,7 +13,7 @@ from makers import Group, example_bytes, random_group
 from s2ct_convert.dataset import DATASET
 from s2ct_convert.errors import EXIT_SOURCE, ExampleError
 from s2ct_convert.source.example import Example, Kept, Kind, decode_example
-from s2ct_convert.source.tfrecord import Record
+from s2ct_convert.source.tfrecord import RawRecord
 
 KNOWN, OBS_BYTES = DATASET.features.names, DATASET.obs_bytes
 FLOATS = field(2, b"\x0d\x00\x00\x80\x3f")  # a Feature of the second kind with 1.0 in it
@@ -21,7 +21,7 @@ NO_KIND = b""
 
 
 def decode(payload: bytes) -> Example:
-    return decode_example(Record(7, 12_345, payload))
+    return decode_example(RawRecord(7, 12_345, payload))
 
 
 def kept(payload: bytes) -> dict[str, tuple[Kind, bytes | None]]:
@@ -267,10 +267,10 @@ for package in ("tensorflow", "s2ct"):
     pool.Add(file)
     assert pool.FindMessageTypeByName(package + ".Example").fields_by_name["mine"]
 {last}
-example = decode_example(Record(0, 0, bytes.fromhex("0a120a100a076c6f63616c696412051a030a010d")))
+example = decode_example(RawRecord(0, 0, bytes.fromhex("0a120a100a076c6f63616c696412051a030a010d")))
 assert example.localid == 13
 """
-OURS = "from s2ct_convert.source.example import decode_example; from s2ct_convert.source.tfrecord import Record"
+OURS = "from s2ct_convert.source.example import decode_example; from s2ct_convert.source.tfrecord import RawRecord"
 
 
 @pytest.mark.parametrize(("first", "last"), [(OURS, ""), ("", OURS)], ids=["ours first", "ours last"])

@@ -12,21 +12,21 @@ import pytest
 from s2ct_convert.errors import DestinationExists
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.notes import Note
+from s2ct_convert.units.entries import StoreOptions, UnitEntry, UnitFile
 from s2ct_convert.units.ledger import Ledger
-from s2ct_convert.units.records import Options, UnitFile, UnitRecord
 
 SMG, RGN = UnitName("train", "50SMG"), UnitName("val", "49RGN")
-OPTIONS = Options("zarr", "balanced")
+OPTIONS = StoreOptions("zarr", "balanced")
 
 
-def record(unit: UnitName = SMG) -> UnitRecord:
+def entry(unit: UnitName = SMG) -> UnitEntry:
     values = {
         field.name: {"int": 1, "float": 0.5, "str": "x", "list[int]": [1, 2]}.get(str(field.type))
-        for field in dataclasses.fields(UnitRecord)
+        for field in dataclasses.fields(UnitEntry)
     }
     files = (UnitFile("image/c/0", 7, "0123abcd"), UnitFile("", 0, "0"))
     notes = (Note("dates_missing", 3, "example 1: 0"),)
-    return UnitRecord(**{**values, "unit": str(unit), "files": files, "notes": notes})
+    return UnitEntry(**{**values, "unit": str(unit), "files": files, "notes": notes})
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def test_it_stands_beside_the_store(tmp_path, ledger):
 
 
 def test_a_record_comes_back_as_it_was_written(ledger):
-    assert ledger.record(SMG) is None
-    ledger.write(record())
-    assert ledger.record(SMG) == record()
+    assert ledger.entry(SMG) is None
+    ledger.write(entry())
+    assert ledger.entry(SMG) == entry()
     ledger.forget(SMG)
-    assert ledger.record(SMG) is None
+    assert ledger.entry(SMG) is None
     ledger.forget(SMG)  # again: nothing to forget
 
 
@@ -61,14 +61,14 @@ def test_what_was_planned_once_stays_planned(ledger):
     "content", ["", "{", "[]", "null", '{"unit": "train/50SMG"}', '{"unit": 1, "of": "a later version"}', "\x00" * 80]
 )
 def test_a_record_that_cannot_be_read_is_none(ledger, content):
-    ledger.write(record())
+    ledger.write(entry())
     (path,) = (ledger.path / "units").iterdir()
     path.write_text(content)
-    assert ledger.record(SMG) is None
+    assert ledger.entry(SMG) is None
 
 
 @pytest.mark.parametrize(
-    "other", [Options("hdf5", "gzip"), Options("zarr", "fast"), Options("zarr", "balanced", layout=1)]
+    "other", [StoreOptions("hdf5", "gzip"), StoreOptions("zarr", "fast"), StoreOptions("zarr", "balanced", layout=1)]
 )
 def test_other_options_are_refused_and_both_are_told(ledger, other, tmp_path):
     ledger.check_options(OPTIONS, tmp_path)

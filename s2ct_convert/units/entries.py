@@ -18,7 +18,7 @@ from ..store.layout import LAYOUT_VERSION
 
 
 @dataclass(frozen=True)
-class Options:
+class StoreOptions:
     """What makes two conversions give the same store."""
 
     format: str
@@ -33,7 +33,7 @@ class Options:
         return own if self.dataset == DATASET else {**own, "dataset": self.dataset.values()}
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Options:
+    def from_values(cls, values: Mapping[str, Any]) -> StoreOptions:
         """Options that were made plain values, which may stand among others.
 
         Raises
@@ -62,7 +62,7 @@ class UnitFile:
 
 
 @dataclass(frozen=True)
-class UnitRecord:
+class UnitEntry:
     """A finished unit: what it was made from and what it holds.
 
     Times are days since 1970-01-01. ``plan`` is the hash of the plan it was made by, ``peak_memory`` the most bytes of
@@ -104,8 +104,8 @@ class UnitRecord:
     source_path: str | None = None
 
     @classmethod
-    def from_values(cls, values: dict[str, Any]) -> UnitRecord:
-        """A record that was made plain values.
+    def from_values(cls, values: dict[str, Any]) -> UnitEntry:
+        """An entry that was made plain values.
 
         Raises
         ------
