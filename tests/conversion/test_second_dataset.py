@@ -17,11 +17,16 @@ import records
 from makers import Group, example_bytes, feature_bytes, flip, record_bytes
 
 import s2ct_convert
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
 from s2ct_convert.conversion.describe import describe
+from s2ct_convert.conversion.plan_file import read_plan, write_plan
 from s2ct_convert.dataset import DATASET, Band, Dataset, Features
 from s2ct_convert.errors import DestinationExists, NotAsDescribed, StoreDamaged, WrongUsage
 from s2ct_convert.show.info import print_info
 from s2ct_convert.units.entries import StoreOptions
+from s2ct_convert.units.options import PlanOptions
+from s2ct_convert.units.plan import make_plan
 
 MADE_UP = Dataset(
     record="",
@@ -236,6 +241,36 @@ def test_a_store_is_not_continued_with_another_data_set(tmp_path, sources, suffi
     summary = s2ct_convert.convert(sources, path, dataset=MADE_UP)
     assert ([one.unit for one in summary.skipped], summary.state) == (["train/50SMG"], "complete")
     assert summary.bytes_raw == 35 * 1536
+
+
+def test_a_plan_file_and_the_batch_made_of_it_keep_it(tmp_path, sources, stores):
+    plan = make_plan(sources, tmp_path / "x.zarr", PlanOptions(dataset=MADE_UP))
+    write_plan(plan, tmp_path / "plan.json")
+    again = read_plan(tmp_path / "plan.json")
+    assert again.hash == plan.hash != make_plan(sources, tmp_path / "x.zarr").hash
+    init_batch(again, command="s2ct batch init")
+    run_units(tmp_path / "x.zarr", [1, 2])
+    digest, missing = finalise_batch(tmp_path / "x.zarr", command="s2ct batch finalise")
+    with s2ct_convert.open_store(stores["zarr"]) as opened:
+        assert (digest, missing) == (opened.digest, ())
+
+
+def test_days_before_those_of_the_default_data_set_are_put_in_order_at_once(tmp_path):
+    one = group(np.random.default_rng(8), 1, 40)
+    one.dates = one.dates[::-1]
+    source = write(tmp_path / "train_50SMG_1", [payload(one)])
+    (entry,) = s2ct_convert.convert(source, tmp_path / "x.zarr", dataset=MADE_UP).converted
+    assert (entry.passes, entry.time_first) == (1, SINCE_1970)
+
+
+def test_chunks_are_packed_in_one_block_of_their_own_size(stores):
+    (sharding,) = json.loads((stores["zarr"] / "train/50SMG/image/zarr.json").read_bytes())["codecs"]
+    (blosc,) = (one for one in sharding["configuration"]["codecs"] if one["name"] == "blosc")
+    assert blosc["configuration"]["blocksize"] == 32 * 1536
+    with plain.opened(stores["linked"]) as root:
+        image = root["train/50SMG/image"]
+        _, _, values, _ = image.id.get_create_plist().get_filter(0)
+        assert (image.chunks, values[3]) == ((32, *SHAPE), 32 * 1536)
 
 
 def test_sources_of_it_are_not_taken_for_the_default_data_set(tmp_path, sources):
