@@ -318,6 +318,12 @@ def test_info_names_its_classes(store, capsys):
     assert MADE_UP.doi in told and "water" in told and "haze" not in told
 
 
+def test_the_default_record_is_not_built_as_another_data_set(tmp_path):
+    with pytest.raises(WrongUsage, match="this record is not of that data set"):
+        s2ct_convert.build(tmp_path / "x.zarr", dataset=MADE_UP)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_pictures_and_croissant_refuse_it(stores, tmp_path):
     with pytest.raises(WrongUsage, match="Croissant description is made for one data set"):
         s2ct_convert.write_croissant(stores["zarr"], tmp_path / "c")
