@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from . import options, record_options
-from .planned import CODECS, kind
+from .planned import Converting, kind
 
 
-@click.command(short_help="From the record to a store in one go, with bounded disk.", epilog=CODECS)
+@click.command(cls=Converting, short_help="From the record to a store in one go, with bounded disk.")
 @click.argument("store", type=options.DATA_PATH)
 @record_options.which_files
 @click.option(

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from . import options
-from .planned import CODECS, plan_of, planned
+from .planned import Converting, plan_of, planned
 
 
-@click.command(short_help="Convert archives or TFRecords to a store.", epilog=CODECS)
+@click.command(cls=Converting, short_help="Convert archives or TFRecords to a store.")
 @planned
 @options.plan_file
 @options.unpacker

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from . import options
-from .planned import CODECS, plan_of, planned
+from .planned import Converting, plan_of, planned
 
 
-@click.command(short_help="Say what a conversion will take; nothing is written.", epilog=CODECS)
+@click.command(cls=Converting, short_help="Say what a conversion will take; nothing is written.")
 @planned
 @options.jobs
 @options.memory

@@ -23,7 +23,7 @@ from ..reading.unit import Unit
 from ..source.find import Source, find_sources
 from ..source.read import open_source
 from ..source.table import TableBuilder
-from ..store.codecs import Deflate, find_codec
+from ..store.codecs import find_codec
 from ..store.hdf5_file import is_hdf5
 from ..units.entries import StoreOptions, UnitEntry
 from ..units.ledger import Ledger
@@ -176,17 +176,12 @@ def _totals(units: list[Document]) -> Document:
 
 def _codec(store: Store) -> str:
     """Filters of the images, in the words of the container."""
-    return next(iter(store.units.values())).chunks.codec
+    return next(iter(store.units.values())).chunks.codec.in_words()
 
 
 def _planned_codec(options: StoreOptions) -> str:
     """The same words before there is an image to look at."""
-    parameters = find_codec(options.format, options.codec).parameters
-    if isinstance(parameters, Deflate):
-        return "shuffle + deflate + fletcher32"
-    if options.format == "hdf5":
-        return "blosc + fletcher32"
-    return f"blosc({parameters.cname} {parameters.clevel}, {parameters.shuffle}) + crc32c"
+    return find_codec(options.format, options.codec).in_words()
 
 
 def _archive(path: Path, unit: str | None) -> Document:

@@ -212,7 +212,7 @@ def _try(sources: Sequence[Source], container: Container) -> Speed | None:
             chunk[: len(part)] = part
             digest.image(part)
             google_crc32c.value(part.tobytes())
-            packed += len(container.encode(chunk))
+            packed += len(container.codec.encode(chunk))
         make = time.perf_counter() - began
         return Speed(source.where, n, read / n, make / n, packed / pixels.nbytes)
     return None

@@ -16,7 +16,7 @@ from ..record.events import FileFailed
 from ..record.manifest import RecordFile
 from ..source.find import Found, Source, find_sources
 from ..store.container import Container
-from ..units.entries import UnitEntry, checksums
+from ..units.entries import UnitEntry
 from ..units.events import UnitDone, UnitFailed
 from ..units.ledger import Ledger
 from ..units.options import PlanOptions, RunOptions
@@ -47,7 +47,7 @@ class Intake:
         command: str,
     ) -> None:
         self._container, self._ledger, self._tally, self._keeping = container, ledger, tally, keeping
-        self._options, self._demands = store_options(container.path, plan), plan.demands
+        self._options, self._demands = store_options(ledger.store, plan), plan.demands
         self._run, self._overwrites, self._command = run, overwrites, command
         self._named: Counter[UnitName] = Counter()  # units by the names of files that were not looked into yet
 
@@ -148,7 +148,7 @@ class Intake:
 
     def _task(self, file: RecordFile, source: Source) -> UnitTask:
         return UnitTask(
-            self._container.path,
+            self._ledger.store,
             self._options,
             source,
             unpacker=self._run.unpacker,
@@ -181,11 +181,11 @@ class Intake:
     def _check(self, entry: UnitEntry) -> None:
         """Read back what was written, before its archive is deleted."""
         unit = UnitName.from_path(entry.unit)
-        if checksums(self._container.home(unit)) != entry.files:
+        if self._container.files(unit) != entry.files:
             self._ledger.forget(unit)
             raise StoreDamaged(
                 "what is read back is not what was written",
-                where=str(self._container.home(unit)),
+                where=self._container.place(unit),
                 todo="look after the disk; the archive is kept, run the same command again",
             )
 

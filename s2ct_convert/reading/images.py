@@ -142,7 +142,7 @@ class Images:
             target = spare if direct is None else direct.out[direct.at : direct.at + size]
             assert target is not None
             try:
-                self._chunks.decode(data[begin : begin + place.size], target)
+                self._chunks.codec.decode_into(data[begin : begin + place.size], target)
             except ValueError as error:
                 rows = f"rows {number * size} to {min((number + 1) * size, self._observations) - 1}"
                 raise StoreDamaged(

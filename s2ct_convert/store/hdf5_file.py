@@ -18,8 +18,8 @@ import h5py
 import numpy as np
 
 from ..dataset import DATASET, Dataset
-from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage, from_os_error
-from .codecs import BLOSC_FILTER, SHUFFLES, BloscParameters, Deflate
+from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, from_os_error
+from .codec import Hdf5Codec
 from .groups import Content, unit_form
 from .layout import (
     CHUNK_OBS,
@@ -144,7 +144,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise OSError(code, os.strerror(code), str(path)) from error
 
 
-def create_images(group: h5py.Group, parameters: BloscParameters | Deflate, dataset: Dataset = DATASET) -> h5py.Dataset:
+def create_images(group: h5py.Group, codec: Hdf5Codec, dataset: Dataset = DATASET) -> h5py.Dataset:
     """An empty ``image`` dataset that grows with :func:`append_chunk`.
 
     Its first dimension has no limit: while a unit is written its length is not known, and HDF5 refuses a limit below
@@ -154,17 +154,10 @@ def create_images(group: h5py.Group, parameters: BloscParameters | Deflate, data
     dcpl.set_obj_track_times(False)  # two runs give the same bytes
     shape = dataset.obs_shape
     dcpl.set_chunk((CHUNK_OBS, *shape))
-    if isinstance(parameters, Deflate):
-        dcpl.set_shuffle()
-        dcpl.set_deflate(parameters.level)
-    else:
-        need_blosc(writing=True)
-        # What the HDF5 Blosc filter stores: its revision, Blosc format, type size, chunk size, level, shuffle, codec.
-        codes = {"blosclz": 0, "lz4": 1, "zstd": 5}
-        shuffle = SHUFFLES[parameters.shuffle]
-        values = (2, 2, 2, CHUNK_OBS * dataset.obs_bytes, parameters.clevel, shuffle, codes[parameters.cname])
-        dcpl.set_filter(BLOSC_FILTER, h5py.h5z.FLAG_MANDATORY, values)
-    dcpl.set_fletcher32()
+    codec.prepare(writing=True)
+    for one in codec.filters(np.dtype(IMAGE.dtype).itemsize, CHUNK_OBS * dataset.obs_bytes):
+        flag = h5py.h5z.FLAG_OPTIONAL if one.optional else h5py.h5z.FLAG_MANDATORY
+        dcpl.set_filter(one.number, flag, one.values)
     space = h5py.h5s.create_simple((0, *shape), (h5py.h5s.UNLIMITED, *shape))
     dtype = h5py.h5t.py_create(np.dtype("<u2"))
     return h5py.Dataset(h5py.h5d.create(group.id, IMAGE.name.encode(), dtype, space, dcpl))
@@ -253,28 +246,3 @@ def get_attributes(target: h5py.Group | h5py.Dataset, *, but: Collection[str] = 
     """Attributes as plain Python values; those named in ``but`` are not read."""
     values = {name: target.attrs[name] for name in target.attrs if name not in but}
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
-
-
-def need_blosc(*, writing: bool = False) -> None:
-    """Register the Blosc filter.
-
-    Raises
-    ------
-    WrongUsage
-        If the filter is not there and hdf5plugin, which brings it, is not installed.
-    """
-    available = h5py.h5z.filter_avail(BLOSC_FILTER)
-    if available and not writing:
-        return
-    try:
-        import hdf5plugin
-    except ImportError:
-        if available:
-            return
-        raise WrongUsage(
-            "this needs the HDF5 Blosc filter",
-            todo="pip install 's2ct-convert[hdf5plugin]', or use --codec gzip, which every HDF5 can read",
-        ) from None
-    if writing and hdf5plugin.get_config().registered_filters.get("blosc") == "unknown":
-        # One from elsewhere: that of netCDF4-python says that it can write, and fails in h5py's HDF5.
-        hdf5plugin.register("blosc", force=True)

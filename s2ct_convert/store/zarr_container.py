@@ -21,31 +21,29 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 import zarr
-import zarr.abc.codec
-from zarr.codecs import BloscCodec, Crc32cCodec
 
 from ..dataset import DATASET, Dataset
 from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, whole, write_atomic
 from ..names import UnitName, is_split
-from .codecs import BloscParameters, Codec, zarr_chunk_codec
+from .codec import ZarrCodec
+from .container import UnitFile
 from .groups import Content
 from .layout import CHUNK_OBS, SHARD_OBS, STATE_INCOMPLETE, image_array
+from .local import LocalContainer, Scratch, files_of
 from .zarr_files import METADATA, parse_node, read_array, read_node, read_stamped
 
 _SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
 _ABSENT = 2**64 - 1  # offset and size of a chunk that is not there
 
 
-class ZarrContainer:
+class ZarrContainer(LocalContainer):
     """A Zarr v3 directory store."""
 
     format = "zarr"
 
-    def __init__(self, path: Path, codec: Codec, *, dataset: Dataset = DATASET) -> None:
-        self.path, self.codec, self.dataset = path, codec, dataset
-        assert isinstance(codec.parameters, BloscParameters)
-        self._parameters = codec.parameters.fit(dataset)
-        self.encode, self.decode = zarr_chunk_codec(self._parameters, dataset.obs_shape)
+    def __init__(self, path: Path, codec: ZarrCodec, scratch: Scratch, *, dataset: Dataset = DATASET) -> None:
+        super().__init__(path, scratch, dataset)
+        self.codec = codec
 
     def exists(self) -> bool:
         return self.path.exists()
@@ -59,14 +57,15 @@ class ZarrContainer:
             write_atomic(self.path / split / "zarr.json", _group_json({}))
         sync(self.path)
 
-    def target(self, path: Path) -> ZarrTarget:
-        return ZarrTarget(path, self._parameters, self.dataset)
+    def target(self, key: str) -> ZarrTarget:
+        return ZarrTarget(self.scratch.path(key), self.codec, self.dataset)
 
     def home(self, unit: UnitName) -> Path:
         """Where a finished unit stands, as long as it has files of its own."""
         return self.path / unit.split / unit.tile
 
-    def publish(self, unit: UnitName, work: Path) -> None:
+    def publish(self, unit: UnitName, key: str) -> None:
+        work = self.scratch.path(key)
         try:
             publish(work, self.home(unit))
         except OSError as error:
@@ -98,7 +97,7 @@ class ZarrContainer:
     def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
         self.tidy(units)  # what lies about would become a part of the consolidated metadata
         with whole(self.path / "index") as work:
-            _write_group(work, self._parameters, index)
+            _write_group(work, self.codec, index)
         for folder in self._splits():
             if not any(unit.split == folder.name for unit in units):
                 remove(folder)
@@ -130,8 +129,8 @@ class ZarrContainer:
 class ZarrTarget:
     """A unit group in a folder of its own."""
 
-    def __init__(self, path: Path, parameters: BloscParameters, dataset: Dataset) -> None:
-        self.path, self._parameters, self._dataset = path, parameters, dataset
+    def __init__(self, path: Path, codec: ZarrCodec, dataset: Dataset) -> None:
+        self._path, self._codec, self._dataset = path, codec, dataset
         self._chunks: list[tuple[int, int]] = []
         self._file: BinaryIO | None = None
         self._end = self._n_obs = 0
@@ -151,7 +150,7 @@ class ZarrTarget:
             self._end_shard()
 
     def _shard(self, chunk: int) -> Path:
-        return self.path / "image" / "c" / str(chunk // _SHARD_CHUNKS) / "0" / "0" / "0"
+        return self._path / "image" / "c" / str(chunk // _SHARD_CHUNKS) / "0" / "0" / "0"
 
     def _end_shard(self) -> None:
         """Write the index and let another thread wait for the disk."""
@@ -175,11 +174,14 @@ class ZarrTarget:
     def finish(self, group: Content) -> None:
         if self._file is not None:
             self._end_shard()
-        made = _write_group(self.path, self._parameters, group)
-        _create_images(made, self._parameters, self._n_obs, self._dataset)
+        made = _write_group(self._path, self._codec, group)
+        _create_images(made, self._codec, self._n_obs, self._dataset)
         for future in self._syncing:
             future.result()
-        sync_tree(self.path)
+        sync_tree(self._path)
+
+    def files(self) -> tuple[UnitFile, ...]:
+        return files_of(self._path)
 
     def close(self) -> None:
         self._syncer.shutdown()
@@ -192,7 +194,7 @@ def _sync_and_close(file: BinaryIO) -> None:
         os.fsync(file.fileno())
 
 
-def _write_group(path: Path, parameters: BloscParameters, content: Content) -> zarr.Group:
+def _write_group(path: Path, codec: ZarrCodec, content: Content) -> zarr.Group:
     """A group with its small arrays and the groups inside."""
     group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(content.attributes))
     for spec, data in content.arrays:
@@ -201,7 +203,7 @@ def _write_group(path: Path, parameters: BloscParameters, content: Content) -> z
             shape=data.shape,
             dtype=spec.dtype,
             chunks=spec.chunks(data.shape),
-            compressors=_codecs(parameters, np.dtype(spec.dtype), 0),
+            compressors=codec.compressors(np.dtype(spec.dtype).itemsize),
             fill_value=0,
             dimension_names=spec.dims,
             attributes=_json_attributes(spec.attributes),
@@ -213,11 +215,11 @@ def _write_group(path: Path, parameters: BloscParameters, content: Content) -> z
             for row in range(0, len(data), spec.chunk):
                 array[row : row + spec.chunk] = data[row : row + spec.chunk]
     for name, inner in content.groups.items():
-        _write_group(path / name, parameters, inner)
+        _write_group(path / name, codec, inner)
     return group
 
 
-def _create_images(group: zarr.Group, parameters: BloscParameters, n_obs: int, dataset: Dataset) -> None:
+def _create_images(group: zarr.Group, codec: ZarrCodec, n_obs: int, dataset: Dataset) -> None:
     """The metadata of ``image``, whose shards are there already."""
     image = image_array(dataset)
     group.create_array(
@@ -226,23 +228,12 @@ def _create_images(group: zarr.Group, parameters: BloscParameters, n_obs: int, d
         dtype=image.dtype,
         chunks=(CHUNK_OBS, *dataset.obs_shape),
         shards=(SHARD_OBS, *dataset.obs_shape),
-        compressors=_codecs(parameters, np.dtype(image.dtype), parameters.blocksize),
+        compressors=codec.compressors(np.dtype(image.dtype).itemsize, CHUNK_OBS * dataset.obs_bytes),
         fill_value=0,
         dimension_names=image.dims,
         attributes=_json_attributes(image.attributes),
         config={"write_empty_chunks": True},
     )
-
-
-def _codecs(parameters: BloscParameters, dtype: np.dtype[Any], blocksize: int) -> list[zarr.abc.codec.BytesBytesCodec]:
-    blosc = BloscCodec(
-        typesize=dtype.itemsize,
-        cname=parameters.cname,  # type: ignore[arg-type]
-        clevel=parameters.clevel,
-        shuffle=parameters.shuffle,  # type: ignore[arg-type]
-        blocksize=blocksize,
-    )
-    return [blosc, Crc32cCodec()]
 
 
 def _json_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:

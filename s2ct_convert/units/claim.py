@@ -27,9 +27,9 @@ def claim(container: Container, ledger: Ledger, options: StoreOptions, *, overwr
     MachineError
         If what is there cannot be looked into: nothing is deleted then, whatever was asked for.
     """
-    store = container.path
-    for path in (store, ledger.path):
-        sweep(path.parent, path.name)
+    store = ledger.store
+    container.sweep()
+    sweep(ledger.path.parent, ledger.path.name)
     if overwrite:
         ours = _may_be_deleted(store)
         if container.exists() and not (ledger.exists() or ours):

@@ -6,14 +6,11 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from isal import isal_zlib
-
-from ..archives.stream import PIECE_BYTES
 from ..dataset import DATASET, Dataset
 from ..source.notes import Note
+from ..store.container import UnitFile
 from ..store.layout import LAYOUT_VERSION
 
 
@@ -47,18 +44,6 @@ class StoreOptions:
     def flags(self) -> str:
         """As on the command line."""
         return f" --format {self.format} --codec {self.codec}{' --linked' if self.linked else ''}"
-
-
-@dataclass(frozen=True)
-class UnitFile:
-    """One file of a finished unit: its path in the unit, its size, the CRC-32 of its bytes in hex.
-
-    Not CRC-32C: chunks of Zarr end in their own, which makes that of the whole file the same for all of them.
-    """
-
-    name: str
-    bytes: int
-    crc32: str
 
 
 @dataclass(frozen=True)
@@ -127,22 +112,6 @@ class Failure:
     message: str
     host: str
     peak_memory: int | None
-
-
-def checksums(unit: Path) -> tuple[UnitFile, ...]:
-    """The files of a unit (a folder, or one file) as they are on disk; one file has no name of its own."""
-    if unit.is_file():
-        return (_checksum(unit, ""),)
-    names = sorted(path.relative_to(unit).as_posix() for path in unit.rglob("*") if path.is_file())
-    return tuple(_checksum(unit / name, name) for name in names)
-
-
-def _checksum(path: Path, name: str) -> UnitFile:
-    crc, size = 0, 0
-    with open(path, "rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            crc, size = isal_zlib.crc32(piece, crc), size + len(piece)
-    return UnitFile(name, size, f"{crc:08x}")
 
 
 def to_json(content: Any) -> bytes:

@@ -40,13 +40,13 @@ def complete(
     try:
         digest = expected_digest(ledger, units)
         wanted = {"content_digest": digest, **_completeness(ledger, units, refused)}
-        if container.has_unmerged(units) or _told(finished(container.path)) != wanted:
+        if container.has_unmerged(units) or _told(finished(ledger.store)) != wanted:
             on_event(Finalising())
             digest = finalise(container, ledger, command, units, refused)
         container.tidy(units)
         return digest
     except OSError as error:
-        raise from_os_error(error, str(container.path)) from error
+        raise from_os_error(error, container.where) from error
 
 
 def finished(store: Path) -> dict[str, Any] | None:
@@ -63,7 +63,7 @@ def reopen(container: Container, ledger: Ledger) -> None:
 
     An HDF5 file stays as it is until another takes its place, but for one of links, whose units change behind it.
     """
-    if finished(container.path) is not None:
+    if finished(ledger.store) is not None:
         attributes = root_attributes(
             state=STATE_INCOMPLETE, version=__version__, command="", units=0, digest="", dataset=container.dataset
         )
@@ -105,7 +105,7 @@ def finalise(
         _check(container, ledger, unit)
     reopen(container, ledger)
     for unit in set(ledger.planned()) - set(units):
-        ledger.set_aside(unit, container.home(unit))  # one without an entry would be no part of the index
+        container.set_aside(unit)  # one without an entry would be no part of the index
     digest, told = expected_digest(ledger, units), _completeness(ledger, units, refused)
     attributes = root_attributes(
         state=told.pop("state"), version=__version__, command=command, units=len(units), digest=digest,
@@ -125,7 +125,7 @@ def _check(container: Container, ledger: Ledger, unit: UnitName) -> None:
         ledger.forget(unit)
         raise Incomplete(
             "what stands in the place of the unit is not what the ledger notes",
-            where=f"{container.path}: {unit}",
+            where=f"{container.where}: {unit}",
             todo="run the same command again: it is made anew",
         )
 

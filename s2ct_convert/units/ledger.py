@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,7 +28,8 @@ from ..durable import beside, remove, sweep, sync, write_atomic
 from ..errors import DestinationExists
 from ..lease import Lease, Owner
 from ..names import UnitName
-from ..processes import may_be_alive, owner_tag
+from ..processes import may_be_alive
+from ..store.local import Scratch
 from .entries import Failure, StoreOptions, UnitEntry, to_json
 
 _RUN = "run.lease"
@@ -40,19 +40,19 @@ class Ledger:
 
     def __init__(self, store: Path) -> None:
         self.path = beside(store, ".s2ct")
-        self._named = store
+        self.store = store
         self._units = self.path / "units"
         self._failed = self.path / "failed"
         self._leases = self.path / "leases"
         self._work = self.path / "work"
-        self._store = self.path / "store.json"
+        self._begun = self.path / "store.json"
         self._unrecorded = self.path / "unrecorded"
         self._refused = self.path / "refused.json"
         self.files = self.path / "files"
         self.plan_path = self.path / "plan.json"
 
     def exists(self) -> bool:
-        return self._store.exists()
+        return self._begun.exists()
 
     def begin(self, options: StoreOptions, units: list[UnitName]) -> None:
         """Note what the store is made as and which units it is to have, besides those noted before."""
@@ -61,14 +61,14 @@ class Ledger:
         sync(self.path.parent)
         planned = sorted({str(unit) for unit in units} | {str(unit) for unit in self.planned()})
         content = {**options.values(), "units": planned}
-        write_atomic(self._store, to_json(content))
+        write_atomic(self._begun, to_json(content))
         self.clean()
 
     def unplan(self, unit: UnitName) -> None:
         """Take back that the store is to have a unit: the file that was named so is another."""
         if content := self._read_store():
             units = [str(one) for one in content[1] if one != unit]
-            write_atomic(self._store, to_json({**content[0].values(), "units": units}))
+            write_atomic(self._begun, to_json({**content[0].values(), "units": units}))
 
     def options(self) -> StoreOptions | None:
         """What the store was begun as."""
@@ -81,10 +81,10 @@ class Ledger:
         return content[1] if content else []
 
     def _read_store(self) -> tuple[StoreOptions, list[UnitName]] | None:
-        if not self._store.exists():
+        if not self._begun.exists():
             return None
         try:
-            content = json.loads(self._store.read_bytes())
+            content = json.loads(self._begun.read_bytes())
             options = StoreOptions.from_values(content)
             if not isinstance(content["units"], list):
                 raise TypeError("units is no list")
@@ -92,7 +92,7 @@ class Ledger:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DestinationExists(
                 "the ledger of the store cannot be read",
-                where=str(self._store),
+                where=str(self._begun),
                 found=repr(error),
                 todo="restore this file from a copy, or choose another destination",
             ) from error
@@ -111,14 +111,6 @@ class Ledger:
         write_atomic(self._units / f"{key}.json", to_json(entry))
         remove(self._failed / f"{key}.json")
         remove(self._unrecorded / key)
-
-    def set_aside(self, unit: UnitName, home: Path) -> None:
-        """Move a unit that has no entry out of the store, until it is made anew."""
-        if home.exists():
-            self._unrecorded.mkdir(exist_ok=True)
-            remove(self._unrecorded / unit.key)
-            os.rename(home, self._unrecorded / unit.key)
-            sync(home.parent)
 
     def forget(self, unit: UnitName) -> None:
         """Make a unit not done, before it is touched."""
@@ -149,11 +141,11 @@ class Ledger:
 
     def run_lease(self) -> Lease:
         """Of a run on the whole store."""
-        return Lease(self._leases / _RUN, self._named, "another run is at work on this store", beats=True)
+        return Lease(self._leases / _RUN, self.store, "another run is at work on this store", beats=True)
 
     def unit_lease(self, unit: UnitName) -> Lease:
         """Of the process that makes a unit."""
-        return Lease(self._leases / f"{unit.key}.lease", self._named, f"another process is making {unit}", beats=True)
+        return Lease(self._leases / f"{unit.key}.lease", self.store, f"another process is making {unit}", beats=True)
 
     def held_units(self) -> list[tuple[Lease, Owner | str]]:
         """Leases of units that somebody living holds."""
@@ -179,9 +171,10 @@ class Ledger:
                 with suppress(OSError):  # not empty: somebody else is at work
                     folder.rmdir()
 
-    def work_path(self, name: str) -> Path:
-        """A path for something unfinished that only this process writes."""
-        return self._work / f"{name}.{owner_tag()}"
+    @property
+    def scratch(self) -> Scratch:
+        """Folders for what is not a part of the store: work, and units without a record until they are made anew."""
+        return Scratch(self._work, self._unrecorded)
 
     def clean(self, *, everything: bool = False) -> None:
         """Delete what processes of this machine left unfinished when they died.

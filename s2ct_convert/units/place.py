@@ -7,8 +7,6 @@ in between leaves a unit without an entry, which is made anew, in a store that d
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ..lease import Lease
 from ..names import UnitName
 from ..store.container import Container
@@ -18,7 +16,7 @@ from .ledger import Ledger
 
 
 def put_in_place(
-    container: Container, ledger: Ledger, unit: UnitName, work: Path, *, before: UnitEntry | None, lease: Lease
+    container: Container, ledger: Ledger, unit: UnitName, key: str, *, before: UnitEntry | None, lease: Lease
 ) -> None:
     """Give a finished unit its place. Its entry is to be written next.
 
@@ -29,8 +27,8 @@ def put_in_place(
 
     Parameters
     ----------
-    work : Path
-        The unit, synced.
+    key : str
+        Of the finished unit under work.
     before : UnitEntry or None
         The entry that was there when the lease was taken.
     lease : Lease
@@ -45,4 +43,4 @@ def put_in_place(
     reopen(container, ledger)
     if before is not None and ledger.entry(unit) == before:
         ledger.forget(unit)
-    container.publish(unit, work)
+    container.publish(unit, key)

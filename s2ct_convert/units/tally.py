@@ -50,8 +50,8 @@ class Tally:
         if not done or any(failure.stops_the_run for failure in self.failures):
             return End(absent, refused, None)
         unrecorded = [unit for unit in missing if container.has(unit)]
-        nothing_new = not self.failures and not self.converted and finished(container.path) is not None
-        if unrecorded and (nothing_new or not all(container.home(unit).exists() for unit in unrecorded)):
+        nothing_new = not self.failures and not self.converted and finished(ledger.store) is not None
+        if unrecorded and (nothing_new or not all(map(container.stands_alone, unrecorded))):
             return End(absent, refused, None)
         ledger.note_refused(refused)
         return End(absent, refused, complete(container, ledger, command, done, self.on_event, refused))

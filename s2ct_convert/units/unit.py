@@ -19,7 +19,6 @@ from pathlib import Path
 
 from ..archives.checksum import content_of_member
 from ..archives.unpackers import find_unpacker
-from ..durable import remove
 from ..errors import SourceError
 from ..events import OnEvent, ignore
 from ..lease import Lease
@@ -31,10 +30,11 @@ from ..source.samples import join_series
 from ..source.table import SourceTable, TableBuilder
 from ..store.codecs import find_codec
 from ..store.container import Container
-from ..store.unit_writer import Rows, UnitContent, UnitTable, UnitWriter
+from ..store.containers import make_container
+from ..store.unit_writer import UnitContent, UnitTable, UnitWriter, work_keys
 from ..version import __version__
 from .demands import NO_DEMANDS, Demands
-from .entries import StoreOptions, UnitEntry, UnitFile, checksums
+from .entries import StoreOptions, UnitEntry
 from .events import UnitDone
 from .ledger import Ledger
 from .place import put_in_place
@@ -67,14 +67,8 @@ class UnitTask:
 
 def open_container(store: Path, options: StoreOptions) -> Container:
     """The container that these options ask for."""
-    codec, dataset = find_codec(options.format, options.codec), options.dataset
-    if options.format == "zarr":
-        from ..store.zarr_container import ZarrContainer  # slow to import, and HDF5 does without it
-
-        return ZarrContainer(store, codec, dataset=dataset)
-    from ..store.hdf5_container import Hdf5Container
-
-    return Hdf5Container(store, codec, linked=options.linked, dataset=dataset)
+    codec = find_codec(options.format, options.codec)
+    return make_container(store, codec, Ledger(store).scratch, linked=options.linked, dataset=options.dataset)
 
 
 def done_entry(container: Container, ledger: Ledger, unit: UnitName) -> UnitEntry | None:
@@ -134,17 +128,16 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
     container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
     dataset = task.options.dataset
     before = ledger.entry(source.unit)
-    work = ledger.work_path(source.unit.key)
     size, mtime_ns = source.size(), source.mtime_ns()
-    builder = TableBuilder(work.parent, dataset)
+    builder = TableBuilder(ledger.scratch.work, dataset)
     unpacker = find_unpacker(task.unpacker)
     try:
         with (
-            closing(UnitWriter(container, work, task.threads)) as writer,
+            closing(UnitWriter(container, source.unit, task.threads)) as writer,
             open_source(source, on_bytes, threads=task.threads, unpacker=unpacker, dataset=dataset) as examples,
         ):
             for series in join_series(builder.watch(examples), dataset):
-                writer.append(Rows(series.sample, series.images, series.example, series.position))
+                writer.append(series)
             md5 = examples.md5()
             _check_md5(task, md5)
             table = understand(builder, source, md5, dataset)
@@ -154,12 +147,11 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
             unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published)
             attributes = unit_attributes(source, md5, size, table, dataset)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
-        files = checksums(content.path)
         whole = source.member is not None and not source.more
         inside = content_of_member(source.path, str(source.member)) if whole else None
-        put_in_place(container, ledger, source.unit, content.path, before=before, lease=lease)
+        put_in_place(container, ledger, source.unit, content.key, before=before, lease=lease)
         seconds = time.monotonic() - began
-        entry = _entry(task, md5, size, mtime_ns, table, content, files, seconds)
+        entry = _entry(task, md5, size, mtime_ns, table, content, seconds)
         packed, crc32 = inside or (None, None)
         entry = dataclasses.replace(
             entry,
@@ -171,8 +163,8 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
         ledger.write(entry)
         return entry
     finally:
-        for left_over in (work, work.with_name(work.name + ".sorted")):
-            remove(left_over)
+        for key in work_keys(source.unit):
+            container.discard(key)
 
 
 def _check_md5(task: UnitTask, md5: str | None) -> None:
@@ -193,7 +185,6 @@ def _entry(
     mtime_ns: int,
     table: SourceTable,
     content: UnitContent,
-    files: tuple[UnitFile, ...],
     seconds: float,
 ) -> UnitEntry:
     source = task.source
@@ -219,7 +210,7 @@ def _entry(
         label_count=list(content.label_count),
         digest=content.digest,
         bytes=content.bytes,
-        files=files,
+        files=content.files,
         passes=content.passes,
         seconds=round(seconds, 3),
         peak_memory=peak_memory(),

@@ -11,7 +11,7 @@ from ..archives.unpackers import Unpacker, find_unpacker
 from ..dataset import DATASET, Dataset
 from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, WrongUsage, from_os_error
 from ..names import UnitName
-from ..source.find import Source, find_sources
+from ..source.find import Found, Source, find_sources
 from ..source.read import open_source
 from ..source.samples import sample_of
 
@@ -93,21 +93,14 @@ def verify_sources(
     WrongUsage
         If a path does not exist, or nothing is found.
     """
-    chosen = find_unpacker(unpacker)
-    found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
-    if not found.sources and not found.unusable:
-        raise WrongUsage(
-            "there is no archive and no TFRecord here",
-            where=", ".join(map(str, paths)),
-            found="\n            ".join(found.notes),
-        )
+    chosen, found = find_unpacker(unpacker), _find(paths, unit)
     if on_total:
         on_total(sum(source.size() for source in found.sources))
+    tell = on_source or (lambda report: None)
 
     def one(source: Source) -> SourceReport:
         report = _verify(source, chosen, dataset, on_bytes)
-        if on_source:
-            on_source(report)
+        tell(report)
         return report
 
     with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
@@ -117,11 +110,20 @@ def verify_sources(
             pool.shutdown(cancel_futures=True)
             raise
     for unusable in found.unusable:
-        report = SourceReport(unusable.path, None, "", error=unusable.error)
-        if on_source:
-            on_source(report)
-        reports.append(report)
+        reports.append(SourceReport(unusable.path, None, "", error=unusable.error))
+        tell(reports[-1])
     return reports
+
+
+def _find(paths: Sequence[Path], unit: str | None) -> Found:
+    found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
+    if not found.sources and not found.unusable:
+        raise WrongUsage(
+            "there is no archive and no TFRecord here",
+            where=", ".join(map(str, paths)),
+            found="\n            ".join(found.notes),
+        )
+    return found
 
 
 def _verify(

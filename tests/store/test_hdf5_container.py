@@ -20,7 +20,7 @@ from s2ct_convert.errors import EXIT_MACHINE
 from s2ct_convert.names import UnitName
 
 from .conftest import empty_group
-from .units import container, expected, table, write
+from .units import container, expected, table, work, write, write_work
 
 SHUFFLE, DEFLATE, FLETCHER32, BLOSC = (
     h5py.h5z.FILTER_SHUFFLE,
@@ -261,10 +261,11 @@ def test_a_unit_is_published_found_and_dropped(tmp_path, rng):
     assert not store.exists()
     store.begin([name], {})
     assert store.exists() and not store.path.exists()
-    content = write(store, tmp_path / "unit", source)
-    assert not store.has(name)
-    store.publish(name, content.path)
-    assert store.has(name) and not content.path.exists()
+    content = write_work(store, source)
+    assert not store.has(name) and not store.stands_alone(name)
+    store.publish(name, content.key)
+    assert store.has(name) and store.stands_alone(name) and not work(store, content).exists()
+    assert store.files(name) == content.files
     columns = store.columns(name, ("time", "localid"))
     plain.assert_same(columns, {key: expected(source)[key] for key in columns})
     store.drop(name)

@@ -12,7 +12,8 @@ import pytest
 from s2ct_convert.errors import DestinationExists
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.notes import Note
-from s2ct_convert.units.entries import StoreOptions, UnitEntry, UnitFile
+from s2ct_convert.store.container import UnitFile
+from s2ct_convert.units.entries import StoreOptions, UnitEntry
 from s2ct_convert.units.ledger import Ledger
 
 SMG, RGN = UnitName("train", "50SMG"), UnitName("val", "49RGN")
@@ -93,13 +94,13 @@ class TestClean:
         return path
 
     def test_work_of_dead_processes_of_this_machine_is_deleted(self, ledger, dead):
-        host = ledger.work_path("x").name.split(".")[1]
+        host = ledger.scratch.path("x").name.split(".")[1]
         left = [self.work(ledger, f"train_50SMG.{host}.{dead}{suffix}") for suffix in ("", ".sorted")]
         ledger.clean()
         assert not any(path.exists() for path in left)
 
     def test_work_of_living_processes_and_of_other_machines_stays(self, ledger, dead):
-        host = ledger.work_path("x").name.split(".")[1]
+        host = ledger.scratch.path("x").name.split(".")[1]
         kept = [
             self.work(ledger, f"train_50SMG.{host}.{os.getpid()}"),
             self.work(ledger, f"train_50SMG.{host}.{os.getppid()}.sorted"),
@@ -127,6 +128,6 @@ class TestClean:
             assert sorted(path.name for path in leases.iterdir()) == ["run.lease", "val_49RGN.lease"]
 
     def test_two_processes_never_work_at_the_same_path(self, ledger):
-        mine = ledger.work_path("train_50SMG")
+        mine = ledger.scratch.path("train_50SMG")
         assert mine.name.endswith(f".{os.getpid()}")
         assert socket.gethostname().split(".")[0] in mine.name
