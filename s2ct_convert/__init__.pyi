@@ -5,6 +5,10 @@ from .archives.extract import extract_archive as extract_archive
 from .conversion.build import build as build
 from .conversion.convert import convert as convert
 from .croissant.write import write_croissant as write_croissant
+from .dataset import DATASET as DATASET
+from .dataset import Band as Band
+from .dataset import Dataset as Dataset
+from .dataset import Features as Features
 from .errors import PartialStoreWarning as PartialStoreWarning
 from .errors import S2ctError as S2ctError
 from .errors import StoreDamaged as StoreDamaged

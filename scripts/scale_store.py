@@ -17,7 +17,8 @@ from make_sample import Example, record
 
 import s2ct_convert
 from s2ct_convert.names import UnitName
-from s2ct_convert.store.layout import STATE_INCOMPLETE, root_attributes
+from s2ct_convert.store.layout import STATE_INCOMPLETE
+from s2ct_convert.store.root import root_attributes
 from s2ct_convert.units.entries import StoreOptions
 from s2ct_convert.units.ledger import Ledger
 from s2ct_convert.units.unit import open_container

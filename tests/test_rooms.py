@@ -12,6 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "s2ct_convert"
 LEVELS = (
     {
+        "dataset",
         "names",
         "errors",
         "events",

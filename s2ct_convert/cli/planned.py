@@ -97,7 +97,7 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, choices: dict[str, 
     from ..units.plan import make_plan
 
     given = ["--as"] if (unit := choices.pop("unit")) else []
-    given += [_flag(name) for name in PlanOptions.__annotations__ if choices[name]]
+    given += [_flag(name) for name in PlanOptions.__annotations__ if choices.get(name)]
     wanted = take(PlanOptions, choices)
     if plan_file is not None:
         if paths or given:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Unpack
 
 from ..archives.unpackers import find_unpacker
+from ..dataset import DATASET
 from ..durable import beside
 from ..errors import WrongUsage
 from ..events import Message, OnEvent, ignore, in_turn
@@ -110,6 +111,14 @@ def _build(
     choice = FileChoice.of(plan.tiles, plan.splits, fetch.files)
     if fetch.archives < 1:
         raise WrongUsage("at least one archive must be on the disk to be converted", found=str(fetch.archives))
+    if plan.dataset != DATASET and record_id(fetch.record) == DATASET.record:
+        raise WrongUsage(
+            "this record is not of that data set",
+            where=f"record {fetch.record}",
+            expected=plan.dataset.doi,
+            found=DATASET.doi,
+            todo="name the record of the data set: record=...",
+        )
     find_unpacker(run.unpacker)  # or say at once that there is none
     check_folder(folder)
     tally = Tally(on_event)

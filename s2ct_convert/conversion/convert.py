@@ -17,7 +17,8 @@ from ..events import Message, OnEvent, ignore
 from ..names import UnitName, printable
 from ..source.find import Unusable
 from ..store.container import Container
-from ..store.layout import STATE_INCOMPLETE, root_attributes
+from ..store.layout import STATE_INCOMPLETE
+from ..store.root import root_attributes
 from ..units.claim import alone, claim
 from ..units.entries import StoreOptions
 from ..units.events import UnitFailed, UnitsPlanned
@@ -176,7 +177,8 @@ def sort_out(
         if verdict.refused:
             tally(refusal(source.unit, source.path, verdict.refused))
         elif verdict.done:
-            plan.demands.refuse(verdict.done.notes, source.where)  # it was made without --strict
+            # It was made without --strict.
+            plan.demands.refuse(verdict.done.notes, source.where, plan.options.dataset)
             tally.skipped.append(verdict.done)
         else:
             tasks.append(
@@ -191,7 +193,9 @@ def sort_out(
 def begin(container: Container, ledger: Ledger, options: StoreOptions, units: list[UnitName], command: str) -> None:
     """Note what is planned, then make the store say that it is not complete."""
     ledger.begin(options, units)
-    attributes = root_attributes(state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="")
+    attributes = root_attributes(
+        state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="", dataset=container.dataset
+    )
     container.begin(ledger.planned(), attributes)
 
 

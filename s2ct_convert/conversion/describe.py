@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..archives.archive import count_lzma2_blocks, read_archive
 from ..archives.unpackers import SIGNATURE
+from ..dataset import DATASET, Dataset
 from ..durable import beside, size_of
 from ..errors import NotAStore, S2ctError
 from ..missing import NO_DAY
@@ -24,7 +25,6 @@ from ..source.read import open_source
 from ..source.table import TableBuilder
 from ..store.codecs import find_codec
 from ..store.hdf5_file import is_hdf5
-from ..store.layout import LABELS
 from ..units.entries import StoreOptions, UnitEntry
 from ..units.ledger import Ledger
 from ..units.understand import name_counts, understand
@@ -75,7 +75,13 @@ def _store(path: Path, ledger: Ledger) -> Document:
             "refused_sources": str(store.attributes.get("refused_sources", "")),
             **_totals(units),
             "digest": store.digest or None,
+            **_about(store.dataset),
         }
+
+
+def _about(dataset: Dataset) -> Document:
+    """What the counts of labels are of, where the data set is not the default one."""
+    return {} if dataset == DATASET else {"dataset": dataset.doi, "classes": list(dataset.classes)}
 
 
 def _linked_bytes(path: Path) -> int:
@@ -129,7 +135,7 @@ def _read(unit: Unit) -> Document:
         "observations": unit.observations,
         "time_first": int(time.min()) if len(time) else None,
         "time_last": int(time.max()) if len(time) else None,
-        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(LABELS))],
+        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(unit.dataset.classes))],
     }
 
 
@@ -137,7 +143,8 @@ def _unfinished(path: Path, ledger: Ledger) -> Document:
     """A store whose conversion has not finished, from its ledger: works whatever state its files are in."""
     entries = [(unit, ledger.entry(unit)) for unit in sorted(ledger.planned())]
     options = ledger.options()
-    units = [_of_entry(unit, entry) for unit, entry in entries if entry]
+    dataset = options.dataset if options else DATASET
+    units = [_of_entry(unit, entry, dataset) for unit, entry in entries if entry]
     return {
         "format": options.format if options else None,
         "path": str(path),
@@ -148,6 +155,7 @@ def _unfinished(path: Path, ledger: Ledger) -> Document:
         "missing": [str(unit) for unit, entry in entries if not entry],
         **_totals(units),
         "digest": None,
+        **_about(dataset),
     }
 
 
@@ -157,9 +165,9 @@ _FROM_ENTRY = (
 )
 
 
-def _of_entry(unit: UnitName, entry: UnitEntry) -> Document:
+def _of_entry(unit: UnitName, entry: UnitEntry, dataset: Dataset) -> Document:
     told = {name: getattr(entry, name) for name in _FROM_ENTRY}
-    return {"split": unit.split, "tile": unit.tile, **told, "notes": [note.line() for note in entry.notes]}
+    return {"split": unit.split, "tile": unit.tile, **told, "notes": [note.line(dataset) for note in entry.notes]}
 
 
 def _totals(units: list[Document]) -> Document:
@@ -252,7 +260,7 @@ def _tfrecord(path: Path, unit: str | None) -> Document:
         "observations": table.images,
         "time_first": min(days, default=None),
         "time_last": max(days, default=None),
-        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(LABELS))],
+        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(DATASET.classes))],
         "label_side": table.label_side,
         "date_encoding": table.encoding,
         "notes": [note.document() for note in table.notes],

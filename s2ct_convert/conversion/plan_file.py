@@ -26,7 +26,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "s2ct_plan": VERSION,
         "hash": plan.hash,
         "store": str(plan.store.absolute()),
-        **dataclasses.asdict(plan.options),
+        **plan.options.values(),
         **dataclasses.asdict(plan.demands),
         "units": [
             {
@@ -94,7 +94,7 @@ def _read(path: Path) -> Plan:
         content = json.loads(path.read_bytes())
         if content["s2ct_plan"] != VERSION:
             raise ValueError(f"version {content['s2ct_plan']}")
-        options = StoreOptions(**{field.name: content[field.name] for field in dataclasses.fields(StoreOptions)})
+        options = StoreOptions.from_values(content)
         demands = Demands(**{field.name: bool(content[field.name]) for field in dataclasses.fields(Demands)})
         files = tuple(_file(unit) for unit in content["units"])
         store, stated = Path(content["store"]), content["hash"]

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dataset import check_default
 from ..durable import beside, whole
 from ..errors import DestinationExists
 from ..hashing import file_digests
@@ -64,12 +65,15 @@ def write_croissant(
     ------
     NotAStore, Incomplete
         As ``open_store``.
+    WrongUsage
+        If the store is of another data set than the default one.
     DestinationExists
         If there is something under that name.
     """
     path = Path(path)
     target = check_path(folder) if folder is not None else beside(path, ".croissant")
     with open_store(path) as store:
+        check_default(store.dataset, "a Croissant description", str(path))
         if target.exists() and not overwrite:
             raise DestinationExists("this exists already", where=str(target), todo="add --overwrite, or choose another")
         files = list(store_files(store))

@@ -23,10 +23,10 @@ from ..errors import DestinationExists, WrongUsage
 from ..published import ABSENT
 from ..reading.store import Store
 from ..reading.unit import Unit
-from ..source.example import DATES, IMAGE, LABELS, LOCALID, WEIGHTS, Kind, encode_example
+from ..source.example import Kind, encode_example
 from ..source.tfrecord import masked_crc32c
 
-BLOCK_OBS = 1024  # images read at once, 14.5 MB
+BLOCK_OBS = 1024  # images read at once; 14.5 MB of the default data set
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,9 @@ class _Features:
 
     def blocks(self) -> Iterator[tuple[int, int]]:
         """Ranges of examples whose images are read at once."""
-        first, n = 0, len(self._starts) - 1
+        first, n, most = 0, len(self._starts) - 1, self._unit.dataset.cap(BLOCK_OBS)
         while first < n:
-            last = int(np.searchsorted(self._starts, self._starts[first] + BLOCK_OBS, side="right")) - 1
+            last = int(np.searchsorted(self._starts, self._starts[first] + most, side="right")) - 1
             last = min(max(last, first + 1), n)
             yield first, last
             first = last
@@ -189,7 +189,7 @@ class _Features:
         rows = self._rows[starts[0] : starts[-1]]
         runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if len(rows) else []
         parts = self._unit.images([slice(int(run[0]), int(run[-1]) + 1) for run in runs])
-        images = np.concatenate(parts) if parts else np.empty((0, 4, 42, 42), np.uint16)
+        images = np.concatenate(parts) if parts else np.empty((0, *self._unit.dataset.obs_shape), np.uint16)
         return np.split(images, (starts[1:-1] - starts[0]).tolist())
 
     def record(self, number: int, image: npt.NDArray[np.uint16]) -> bytes:
@@ -206,14 +206,14 @@ class _Features:
         return encode_example(features)
 
     def _from_arrays(self, number: int, image: npt.NDArray[np.uint16]) -> dict[str, tuple[Kind, bytes]]:
-        unit = self._unit
+        unit, names = self._unit, self._unit.dataset.features
         rows = self._rows[self._starts[number] : self._starts[number + 1]]
         localid = unit.localid[self._owner[rows[:1]]].astype("<i8")
         features: Mapping[str, npt.NDArray[np.generic]] = {
-            IMAGE: image.astype("<u2", copy=False),
-            LABELS: unit.label[rows],
-            DATES: unit.date[rows].astype("<i8", copy=False),
-            WEIGHTS: unit.weight[rows].astype("<f4", copy=False),
+            names.image: image.astype("<u2", copy=False),
+            names.labels: unit.label[rows],
+            names.dates: unit.date[rows].astype("<i8", copy=False),
+            names.weights: unit.weight[rows].astype("<f4", copy=False),
         }
         out = {name: (Kind.BYTES, array.tobytes()) for name, array in features.items()}
-        return {LOCALID: (Kind.INT64, localid.tobytes()), **out} if len(rows) else out
+        return {names.localid: (Kind.INT64, localid.tobytes()), **out} if len(rows) else out

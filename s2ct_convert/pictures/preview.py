@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..dataset import check_default
 from ..durable import write_atomic
 from ..errors import DestinationExists, WrongUsage
 from ..missing import NO_DAY
@@ -97,7 +98,8 @@ def preview(
     Raises
     ------
     WrongUsage
-        If there is no such sample, nothing to draw, another suffix, or no matplotlib.
+        If there is no such sample, nothing to draw, another suffix, no matplotlib, or the store is of another data
+        set than the default one.
     DestinationExists
         If the file is there.
     Incomplete
@@ -107,6 +109,7 @@ def preview(
     if output is not None:
         _check(Path(output), overwrite)
     with open_store(store) as opened:
+        check_default(opened.dataset, "preview", str(store))
         if summary:
             path = _place(output, opened, "summary", overwrite)
             numbers = read_overview(opened, seed=seed)

@@ -22,7 +22,6 @@ from ..errors import NotAStore, StoreDamaged, from_os_error
 from ..store.codec import Codec
 from ..store.codecs import recognise_hdf5, recognise_zarr
 from ..store.hdf5_file import reading
-from ..store.layout import OBS_SHAPE
 from ..store.zarr_files import ArrayNode
 
 Pixels = npt.NDArray[np.uint16]
@@ -44,10 +43,11 @@ class Chunks(Protocol):
     """The chunks of one ``image`` array, numbered from 0 along the observations."""
 
     chunk_obs: int
+    obs_shape: tuple[int, ...]  # of one patch: bands, height, width
 
     @property
     def codec(self) -> Codec:
-        """Unpacks a chunk, shape (chunk_obs, 4, 42, 42)."""
+        """Unpacks a chunk, shape (chunk_obs, bands, height, width)."""
 
     def place(self, number: int) -> Place:
         """Where a chunk lies.
@@ -94,12 +94,13 @@ class ZarrChunks:
             index_names = [one["name"] for one in inner["index_codecs"]]
             known = (index_names, inner["index_location"]) == (["bytes", "crc32c"], "end")
             sizes = tuple(inner["chunk_shape"])
-            known = known and sizes[1:] == OBS_SHAPE and sizes[0] > 0 and not node.chunk[0] % sizes[0]
+            known = known and sizes[1:] == node.shape[1:] and sizes[0] > 0 and not node.chunk[0] % sizes[0]
         except (KeyError, TypeError, ValueError, IndexError):
             known = False
         if not known or codec is None:
             raise _rewritten(node.folder)
         self.chunk_obs: int = sizes[0]
+        self.obs_shape: tuple[int, ...] = sizes[1:]
         self.codec = codec
         self._per_shard: int = node.chunk[0] // self.chunk_obs
         self._shards = -(-node.shape[0] // node.chunk[0])
@@ -160,10 +161,11 @@ class Hdf5Chunks:
     def _read_map(self, dataset: h5py.Dataset) -> None:
         plist = dataset.id.get_create_plist()
         codec = recognise_hdf5([plist.get_filter(i)[0] for i in range(plist.get_nfilters())])
-        if codec is None or dataset.chunks is None or dataset.chunks[1:] != OBS_SHAPE:
+        if codec is None or dataset.chunks is None or dataset.chunks[1:] != dataset.shape[1:]:
             raise _rewritten(Path(self._file))
         self.codec = codec
         self.chunk_obs: int = dataset.chunks[0]
+        self.obs_shape: tuple[int, ...] = dataset.chunks[1:]
         self._offsets = np.full(-(-len(dataset) // self.chunk_obs), -1, np.int64)
         self._sizes = np.zeros(len(self._offsets), np.int64)
         dataset.id.chunk_iter(self._add)

@@ -23,7 +23,7 @@ from .store import Store
 from .table import Samples
 from .unit import Sample
 
-BLOCK_OBS = 1024  # observations of a block, 14.5 MB
+BLOCK_OBS = 1024  # observations of a block; 14.5 MB of the default data set
 MIXED_BLOCKS = 8  # blocks that are mixed in memory
 
 
@@ -75,7 +75,8 @@ def read_epoch(
     block_obs : int
         Observations that are read at once.
     mixed_blocks : int
-        Blocks whose samples are mixed. Up to ``block_obs * mixed_blocks`` observations of 14,112 bytes are in memory.
+        Blocks whose samples are mixed. Up to ``block_obs * mixed_blocks`` observations are in memory, of 14,112 bytes
+        each in the default data set.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def read_epoch(
     blocks = _of_rank(blocks, share)[share.worker :: share.workers]
     # A generator of its own: what this share mixes must not depend on how many others there are.
     mixing = np.random.default_rng((seed, epoch, share.rank, share.worker))
-    buffers = _Buffers(block_obs)
+    buffers = _Buffers(block_obs, store.dataset.obs_shape)
     for first in range(0, len(blocks), mixed_blocks):
         yield from _mixed(store, blocks[first : first + mixed_blocks], buffers, mixing if shuffle else None)
 
@@ -147,19 +148,19 @@ def _of_rank(blocks: list[npt.NDArray[Any]], share: EpochShare) -> list[npt.NDAr
 class _Buffers:
     """Memory for pixels, used again once nobody refers to what was in it: fresh pages cost a tenth of the time."""
 
-    def __init__(self, block_obs: int) -> None:
-        self._block_obs = block_obs
+    def __init__(self, block_obs: int, obs_shape: tuple[int, ...]) -> None:
+        self._block_obs, self._obs_shape = block_obs, obs_shape
         self._arrays: list[Pixels] = []
 
     def new(self, n: int) -> Pixels:
         """An array for ``n`` observations."""
         if n > self._block_obs:  # one long sample
-            return new_images(n)
+            return new_images(n, self._obs_shape)
         for array in self._arrays:
             # Referred to by the list, the name and the call itself, and by every array that is a part of it.
             if sys.getrefcount(array) == 3:
                 return array[:n]
-        self._arrays.append(new_images(self._block_obs))
+        self._arrays.append(new_images(self._block_obs, self._obs_shape))
         return self._arrays[-1][:n]
 
 

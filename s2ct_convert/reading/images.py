@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import StoreDamaged, from_os_error
-from ..store.layout import OBS_SHAPE
 from ..threads import cores, for_each
 from .chunks import Bytes, Chunks, Pixels, Place
 
@@ -23,9 +22,9 @@ Task = Callable[[], None]
 New = Callable[[int], Pixels]
 
 
-def new_images(n: int) -> Pixels:
+def new_images(n: int, obs_shape: tuple[int, ...]) -> Pixels:
     """An array for ``n`` observations."""
-    return np.empty((n, *OBS_SHAPE), np.uint16)
+    return np.empty((n, *obs_shape), np.uint16)
 
 
 def call(task: Task) -> None:
@@ -62,7 +61,7 @@ class Images:
         self._chunks, self._observations = chunks, observations
 
     def read(self, ranges: Sequence[slice]) -> list[Pixels]:
-        """Rows of each range, shape (n, 4, 42, 42), each array on its own.
+        """Rows of each range, shape (n, bands, height, width), each array on its own.
 
         Raises
         ------
@@ -91,8 +90,8 @@ class Images:
         for rows in ranges:
             if not 0 <= rows.start <= rows.stop <= self._observations:
                 raise IndexError(f"rows {rows.start} to {rows.stop} of {self._observations}")
-        new = new or new_images
-        outs = [new(rows.stop - rows.start) for rows in ranges]
+        sizes = [rows.stop - rows.start for rows in ranges]
+        outs = [new(n) if new else new_images(n, self._chunks.obs_shape) for n in sizes]
         pieces: dict[int, list[_Piece]] = {}
         size = self._chunks.chunk_obs
         for rows, out in zip(ranges, outs, strict=True):
@@ -139,7 +138,7 @@ class Images:
             wanted = pieces[number]
             direct = next((piece for piece in wanted if piece.rows == size), None)  # decoded where it is wanted
             if direct is None and spare is None:
-                spare = new_images(size)
+                spare = new_images(size, self._chunks.obs_shape)
             target = spare if direct is None else direct.out[direct.at : direct.at + size]
             assert target is not None
             try:

@@ -38,7 +38,7 @@ def print_summary(summary: Summary, json_: bool) -> None:
             ("time", f"{seconds(summary.seconds)}, {size(rate)}/s of pixels"),
         ]
         facts += [("unpacked by", "; ".join(summary.unpackers))] if summary.unpackers else []
-    facts += [("note", line) for line in note_lines(done)]
+    facts += [("note", line) for line in note_lines(done, summary.dataset)]
     facts += [("no unit in", ", ".join(summary.not_units))] if summary.not_units else []
     facts += [("state", _state(summary))] if summary.state != STATE_COMPLETE else []
     facts += [("digest", summary.digest)] if summary.digest else []
@@ -96,7 +96,7 @@ def _document(summary: Summary) -> dict[str, Any]:
             {"unit": f.unit, "source": f.source, "exit_code": f.exit_code, "message": f.message, "refused": f.refused}
             for f in summary.failures
         ],
-        "notes": sum_documents(done),
+        "notes": sum_documents(done, summary.dataset),
         "units": len(done),
         "samples": sum(entry.samples for entry in done),
         "observations": sum(entry.observations for entry in done),

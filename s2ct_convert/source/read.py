@@ -16,6 +16,7 @@ from ..archives.checksum import Content, Summed, content_of, content_of_member
 from ..archives.file_kind import is_archive, is_packing, read_head
 from ..archives.stream import Prefixed, Readable, SourceReader
 from ..archives.unpackers import PYTHON, Unpacker
+from ..dataset import DATASET, Dataset
 from ..errors import NotATFRecord, TFRecordDamaged, WrongUsage
 from .example import Example, decode_example
 from .find import Part, Source, find_sources
@@ -29,8 +30,10 @@ class SourceExamples:
     ``unpacker`` is what unpacks them, the first shard where there are several; None for a bare TFRecord.
     """
 
-    def __init__(self, source: Source, opened: _OpenPart, open_next: Callable[[Part], _OpenPart]) -> None:
-        self._source, self._opened, self._open_next = source, opened, open_next
+    def __init__(
+        self, source: Source, opened: _OpenPart, open_next: Callable[[Part], _OpenPart], dataset: Dataset
+    ) -> None:
+        self._source, self._opened, self._open_next, self._dataset = source, opened, open_next, dataset
         self.unpacker = opened.unpacker
 
     def __iter__(self) -> Iterator[Example]:
@@ -39,7 +42,7 @@ class SourceExamples:
             if i:
                 self._opened = self._open_next(part)
             for record in self._records(part):
-                yield decode_example(dataclasses.replace(record, number=number))
+                yield decode_example(dataclasses.replace(record, number=number), self._dataset)
                 number += 1
 
     def _records(self, part: Part) -> Iterator[RawRecord]:
@@ -94,7 +97,12 @@ def _checked(stream: Readable, where: str) -> Readable:
 
 @contextmanager
 def open_source(
-    source: Source, on_bytes: Callable[[int], None] | None = None, *, threads: int = 1, unpacker: Unpacker = PYTHON
+    source: Source,
+    on_bytes: Callable[[int], None] | None = None,
+    *,
+    threads: int = 1,
+    unpacker: Unpacker = PYTHON,
+    dataset: Dataset = DATASET,
 ) -> Iterator[SourceExamples]:
     """Open an archive's member or a bare TFRecord, gzip- or zlib-wrapped or not; shards are read one after another.
 
@@ -107,6 +115,8 @@ def open_source(
         That unpack an archive, where it can be unpacked by several.
     unpacker : Unpacker
         What unpacks an archive.
+    dataset : Dataset
+        That of the examples.
     """
     with ExitStack() as current:
 
@@ -121,7 +131,7 @@ def open_source(
             stream = current.enter_context(open_member(file, part.member, threads=threads, unpacker=unpacker))
             return _OpenPart(file, stream, stream.unpacker)
 
-        yield SourceExamples(source, open_next(source.parts[0]), open_next)
+        yield SourceExamples(source, open_next(source.parts[0]), open_next, dataset)
 
 
 class ExampleDict(TypedDict):

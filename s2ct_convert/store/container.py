@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import Dataset
 from ..names import UnitName
 from .codec import Codec
 from .groups import Content
@@ -55,13 +56,17 @@ class UnitTarget(Protocol):
 
 
 class Container(Protocol):
-    """A store of one format at one place."""
+    """A store of one format at one place, of one data set."""
 
     format: str
 
     @property
     def where(self) -> str:
         """The place of the store, for messages."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """What its units are of."""
 
     @property
     def codec(self) -> Codec:

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import DATASET, Dataset
 from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree, whole
 from ..errors import NotAStore, StoreDamaged
 from ..names import UnitName
@@ -42,8 +43,10 @@ class Hdf5Container(LocalContainer):
 
     format = "hdf5"
 
-    def __init__(self, path: Path, codec: Hdf5Codec, scratch: Scratch, *, linked: bool = False) -> None:
-        super().__init__(path, scratch)
+    def __init__(
+        self, path: Path, codec: Hdf5Codec, scratch: Scratch, *, linked: bool = False, dataset: Dataset = DATASET
+    ) -> None:
+        super().__init__(path, scratch, dataset)
         self.codec, self.linked = codec, linked
         self.units = beside(path, ".units")
         codec.prepare(writing=True)
@@ -62,7 +65,7 @@ class Hdf5Container(LocalContainer):
         self.units.mkdir(exist_ok=True)
 
     def target(self, key: str) -> Hdf5Target:
-        return Hdf5Target(self.scratch.path(key), self.codec)
+        return Hdf5Target(self.scratch.path(key), self.codec, self.dataset)
 
     def home(self, unit: UnitName) -> Path:
         """Where a finished unit stands, as long as it has files of its own."""
@@ -142,15 +145,15 @@ class Hdf5Container(LocalContainer):
         """Copy a unit from its file, else from the store as it was, chunks as they are."""
         with self._group(unit) as source:
             images = source[IMAGE.name]
-            copy = create_images(group, self.codec)
+            copy = create_images(group, self.codec, self.dataset)
             for row in range(0, len(images), CHUNK_OBS):
                 with reading(source.file.filename, IMAGE.name):
                     _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
                 append_chunk(copy, chunk, min(CHUNK_OBS, len(images) - row))
                 behind.grew(len(chunk))
             with reading(source.file.filename, str(unit)):
-                content = read_unit_group(source)
-            write_group(group, content)
+                content = read_unit_group(source, self.dataset)
+            write_group(group, content, self.dataset)
 
     def destroy(self) -> None:
         remove(self.path)
@@ -160,11 +163,11 @@ class Hdf5Container(LocalContainer):
 class Hdf5Target:
     """A unit in a file of its own. ``image`` grows as chunks come: their number is known only at the end."""
 
-    def __init__(self, path: Path, codec: Hdf5Codec) -> None:
-        self._path = path
+    def __init__(self, path: Path, codec: Hdf5Codec, dataset: Dataset) -> None:
+        self._path, self._dataset = path, dataset
         with disk_errors(path):
             self._file = open_new(path)
-            self._images = create_images(self._file, codec)
+            self._images = create_images(self._file, codec, dataset)
         self._behind = WriteBehind(path)
 
     def append(self, chunk: bytes, rows: int) -> None:
@@ -178,7 +181,7 @@ class Hdf5Target:
 
     def finish(self, group: Content) -> None:
         with disk_errors(self._path):
-            write_group(self._file, group)
+            write_group(self._file, group, self._dataset)
             self._file.close()
         self._behind.finish()
         sync_tree(self._path)

@@ -15,9 +15,10 @@ from ..threads import OrderedPool
 from .codec import Codec
 from .container import Container, UnitTarget
 from .digest import ImageDigests
-from .layout import CHUNK_OBS, OBS_SHAPE
+from .layout import CHUNK_OBS
 
 Chunk = npt.NDArray[np.uint16]
+ObsShape = tuple[int, int, int]  # of one patch: bands, height, width
 
 
 class SampleImages(Protocol):
@@ -29,7 +30,7 @@ class SampleImages(Protocol):
 
     @property
     def images(self) -> tuple[npt.NDArray[np.uint16], ...]:
-        """Shapes (k, 4, 42, 42), n images together."""
+        """Shapes (k, bands, height, width), n images together."""
 
     @property
     def example(self) -> npt.NDArray[np.int32]:
@@ -47,7 +48,7 @@ class ImagePass:
         self.target = container.target(key)
         self._digest = ImageDigests()
         self._digests = OrderedPool[None](min(1, threads), lambda _: None)  # one: it is told in order
-        self._images = _ImageStream(self.target, container.codec, threads)
+        self._images = _ImageStream(self.target, container.codec, threads, container.dataset.obs_shape)
         self._ended: str | None = None
 
     def sample(self, sample: Any) -> None:
@@ -74,8 +75,8 @@ class ImagePass:
 class _ImageStream:
     """Cuts images into chunks, encodes them in threads and appends them to a target in order."""
 
-    def __init__(self, target: UnitTarget, codec: Codec, threads: int) -> None:
-        self._codec = codec
+    def __init__(self, target: UnitTarget, codec: Codec, threads: int, shape: ObsShape) -> None:
+        self._codec, self._shape = codec, shape
         self._pool = OrderedPool[tuple[bytes, int]](threads, lambda encoded: target.append(*encoded))
         self._chunk = np.empty((0,), "<u2")
         self._filled = 0
@@ -89,7 +90,7 @@ class _ImageStream:
                 at += CHUNK_OBS
                 continue
             if not self._filled:
-                self._chunk = np.empty((CHUNK_OBS, *OBS_SHAPE), "<u2")
+                self._chunk = np.empty((CHUNK_OBS, *self._shape), "<u2")
             n = min(CHUNK_OBS - self._filled, len(image) - at)
             self._chunk[self._filled : self._filled + n] = image[at : at + n]
             self._filled, at = self._filled + n, at + n
@@ -121,7 +122,7 @@ def image_crc32c(images: Iterable[npt.NDArray[np.uint16]]) -> npt.NDArray[np.uin
     return np.array(crcs, np.uint32)
 
 
-def read_chunk(codec: Codec, target: UnitTarget, number: int) -> Chunk:
+def read_chunk(codec: Codec, target: UnitTarget, number: int, shape: ObsShape) -> Chunk:
     """Chunk ``number`` of a unit that is being written.
 
     Raises
@@ -129,7 +130,7 @@ def read_chunk(codec: Codec, target: UnitTarget, number: int) -> Chunk:
     MachineError
         If it is not what was written.
     """
-    chunk = np.empty((CHUNK_OBS, *OBS_SHAPE), "<u2")
+    chunk = np.empty((CHUNK_OBS, *shape), "<u2")
     try:
         codec.decode_into(target.read(number), chunk)
     except ValueError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from isal import isal_zlib
 
+from ..dataset import Dataset
 from ..durable import remove, sweep, sync
 from ..names import UnitName
 from ..processes import owner_tag
@@ -44,8 +45,8 @@ class Scratch:
 class LocalContainer(ABC):
     """A store at a path."""
 
-    def __init__(self, path: Path, scratch: Scratch) -> None:
-        self.path, self.scratch = path, scratch
+    def __init__(self, path: Path, scratch: Scratch, dataset: Dataset) -> None:
+        self.path, self.scratch, self.dataset = path, scratch, dataset
 
     @property
     def where(self) -> str:

@@ -33,19 +33,9 @@ from .digest import (
 )
 from .groups import make_content, published_groups, tables_of
 from .images import Chunk, ImagePass, SampleImages, image_crc32c, read_chunk
-from .layout import (
-    BAND_DATA,
-    CHUNK_OBS,
-    IMAGE,
-    LABELS,
-    OBS_BYTES,
-    OBS_SHAPE,
-    UNIT_ATTRIBUTES,
-    UnitForm,
-    unit_arrays,
-)
+from .layout import CHUNK_OBS, UNIT_ATTRIBUTES, UnitForm, band_data, image_array, unit_arrays
 
-WINDOW_OBS = 2048  # 28.9 MB of images in the second pass
+WINDOW_OBS = 2048  # in the second pass; 28.9 MB of images of the default data set
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ class UnitTable:
 class UnitContent:
     """What a finished unit holds, and the key of the work that it is.
 
-    ``label_count`` counts the labels of each class of the layout.
+    ``label_count`` counts the labels of each class of the data set.
     """
 
     key: str
@@ -104,6 +94,7 @@ class UnitWriter:
 
     def __init__(self, container: Container, unit: UnitName, cores: int) -> None:
         self._container, self._threads = container, cores if cores > 1 else 0
+        self._dataset = container.dataset
         self._key, self._sorted = work_keys(unit)
         self._writing = ImagePass(container, self._key, self._threads)
         self._columns: dict[str, list[npt.NDArray[Any]]] = {"example": [], "position": [], "image_crc32c": []}
@@ -163,12 +154,14 @@ class UnitWriter:
     def _write_tables(
         self, table: UnitTable, columns: Mapping[str, npt.NDArray[Any]], attributes: dict[str, Any]
     ) -> None:
-        label = columns["label"]
-        form = UnitForm(label.shape[1] if label.ndim > 1 else 1, bool((columns["time"] == NO_DAY).any()))
+        label, dataset = columns["label"], self._dataset
+        side, undated = label.shape[1] if label.ndim > 1 else 1, bool((columns["time"] == NO_DAY).any())
+        specs = unit_arrays(UnitForm(side, undated, dataset=dataset))
         groups = published_groups(table.published)
-        group = make_content(unit_arrays(form), {**columns, **BAND_DATA}, attributes, groups)
-        image = Table(IMAGE.name, IMAGE.dtype, IMAGE.dims, (len(label), *OBS_SHAPE), IMAGE.attributes, None)
-        attributes[TABLES_DIGEST] = tables_digest(attributes, [image, *tables_of(group)])
+        group = make_content(specs, {**columns, **band_data(dataset)}, attributes, groups)
+        image, shape = image_array(dataset), (len(label), *dataset.obs_shape)
+        pixels = Table(image.name, image.dtype, image.dims, shape, image.attributes, None)
+        attributes[TABLES_DIGEST] = tables_digest(attributes, [pixels, *tables_of(group)])
         self._writing.target.finish(group)
 
     def _second_pass(
@@ -181,10 +174,11 @@ class UnitWriter:
         self._writing.finish_images()
         with closing(self._writing) as first:
             self._writing = ImagePass(self._container, self._sorted, self._threads)
-            for low in range(0, len(order), WINDOW_OBS):
+            most = self._dataset.cap(WINDOW_OBS)
+            for low in range(0, len(order), most):
                 on_window()
-                window = self._gather(first.target, order[low : low + WINDOW_OBS])
-                samples, begins = np.unique(owner[low : low + WINDOW_OBS], return_index=True)
+                window = self._gather(first.target, order[low : low + most])
+                samples, begins = np.unique(owner[low : low + most], return_index=True)
                 for sample, images in zip(samples.tolist(), np.split(window, begins[1:]), strict=True):
                     self._writing.sample(sample)
                     self._writing.image(images)
@@ -192,7 +186,7 @@ class UnitWriter:
 
     def _gather(self, target: UnitTarget, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
         """Images of these rows as written; each chunk that has any of them is read and decoded once."""
-        out = np.empty((len(rows), *OBS_SHAPE), "<u2")
+        out = np.empty((len(rows), *self._dataset.obs_shape), "<u2")
         if not len(rows):
             return out
         by_row = np.argsort(rows, kind="stable")
@@ -205,7 +199,7 @@ class UnitWriter:
         pool = OrderedPool[tuple[npt.NDArray[np.int64], Chunk]](self._threads, place)
         try:
             for number, where in zip(chunks.tolist(), np.split(by_row, first[1:]), strict=True):
-                pool.submit(CHUNK_OBS * OBS_BYTES, self._load, target, number, where)
+                pool.submit(CHUNK_OBS * self._dataset.obs_bytes, self._load, target, number, where)
             pool.finish()
         finally:
             pool.close()
@@ -214,7 +208,7 @@ class UnitWriter:
     def _load(
         self, target: UnitTarget, number: int, where: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], Chunk]:
-        return where, read_chunk(self._container.codec, target, number)
+        return where, read_chunk(self._container.codec, target, number, self._dataset.obs_shape)
 
     def _content(self, columns: Mapping[str, npt.NDArray[Any]], digest: str, *, in_order: bool) -> UnitContent:
         label = columns["label"]
@@ -226,7 +220,7 @@ class UnitWriter:
             observations=len(label),
             time_first=int(dated.min()) if len(dated) else None,
             time_last=int(dated.max()) if len(dated) else None,
-            label_count=tuple(int(np.count_nonzero(label == k)) for k in range(len(LABELS))),
+            label_count=tuple(int(np.count_nonzero(label == k)) for k in range(len(self._dataset.classes))),
             digest=digest,
             passes=1 if in_order else 2,
         )

@@ -22,12 +22,13 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from ..dataset import DATASET, Dataset
 from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, whole, write_atomic
 from ..names import UnitName, is_split
 from .codec import ZarrCodec
 from .container import UnitFile
 from .groups import Content
-from .layout import CHUNK_OBS, IMAGE, OBS_BYTES, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE
+from .layout import CHUNK_OBS, SHARD_OBS, STATE_INCOMPLETE, image_array
 from .local import LocalContainer, Scratch, files_of
 from .zarr_files import METADATA, parse_node, read_array, read_node, read_stamped
 
@@ -40,8 +41,8 @@ class ZarrContainer(LocalContainer):
 
     format = "zarr"
 
-    def __init__(self, path: Path, codec: ZarrCodec, scratch: Scratch) -> None:
-        super().__init__(path, scratch)
+    def __init__(self, path: Path, codec: ZarrCodec, scratch: Scratch, *, dataset: Dataset = DATASET) -> None:
+        super().__init__(path, scratch, dataset)
         self.codec = codec
 
     def exists(self) -> bool:
@@ -57,7 +58,7 @@ class ZarrContainer(LocalContainer):
         sync(self.path)
 
     def target(self, key: str) -> ZarrTarget:
-        return ZarrTarget(self.scratch.path(key), self.codec)
+        return ZarrTarget(self.scratch.path(key), self.codec, self.dataset)
 
     def home(self, unit: UnitName) -> Path:
         """Where a finished unit stands, as long as it has files of its own."""
@@ -96,7 +97,7 @@ class ZarrContainer(LocalContainer):
     def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
         self.tidy(units)  # what lies about would become a part of the consolidated metadata
         with whole(self.path / "index") as work:
-            _write_group(work, self.codec, index, n_obs=None)
+            _write_group(work, self.codec, index)
         for folder in self._splits():
             if not any(unit.split == folder.name for unit in units):
                 remove(folder)
@@ -128,8 +129,8 @@ class ZarrContainer(LocalContainer):
 class ZarrTarget:
     """A unit group in a folder of its own."""
 
-    def __init__(self, path: Path, codec: ZarrCodec) -> None:
-        self._path, self._codec = path, codec
+    def __init__(self, path: Path, codec: ZarrCodec, dataset: Dataset) -> None:
+        self._path, self._codec, self._dataset = path, codec, dataset
         self._chunks: list[tuple[int, int]] = []
         self._file: BinaryIO | None = None
         self._end = self._n_obs = 0
@@ -173,7 +174,8 @@ class ZarrTarget:
     def finish(self, group: Content) -> None:
         if self._file is not None:
             self._end_shard()
-        _write_group(self._path, self._codec, group, n_obs=self._n_obs)
+        made = _write_group(self._path, self._codec, group)
+        _create_images(made, self._codec, self._n_obs, self._dataset)
         for future in self._syncing:
             future.result()
         sync_tree(self._path)
@@ -192,11 +194,9 @@ def _sync_and_close(file: BinaryIO) -> None:
         os.fsync(file.fileno())
 
 
-def _write_group(path: Path, codec: ZarrCodec, content: Content, *, n_obs: int | None) -> None:
-    """A group with its small arrays; with ``n_obs`` also the metadata of ``image``, whose shards are there already."""
+def _write_group(path: Path, codec: ZarrCodec, content: Content) -> zarr.Group:
+    """A group with its small arrays and the groups inside."""
     group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(content.attributes))
-    if n_obs is not None:
-        _create_images(group, codec, n_obs)
     for spec, data in content.arrays:
         array = group.create_array(
             spec.name,
@@ -215,20 +215,23 @@ def _write_group(path: Path, codec: ZarrCodec, content: Content, *, n_obs: int |
             for row in range(0, len(data), spec.chunk):
                 array[row : row + spec.chunk] = data[row : row + spec.chunk]
     for name, inner in content.groups.items():
-        _write_group(path / name, codec, inner, n_obs=None)
+        _write_group(path / name, codec, inner)
+    return group
 
 
-def _create_images(group: zarr.Group, codec: ZarrCodec, n_obs: int) -> None:
+def _create_images(group: zarr.Group, codec: ZarrCodec, n_obs: int, dataset: Dataset) -> None:
+    """The metadata of ``image``, whose shards are there already."""
+    image = image_array(dataset)
     group.create_array(
-        IMAGE.name,
-        shape=(n_obs, *OBS_SHAPE),
-        dtype=IMAGE.dtype,
-        chunks=(CHUNK_OBS, *OBS_SHAPE),
-        shards=(SHARD_OBS, *OBS_SHAPE),
-        compressors=codec.compressors(np.dtype(IMAGE.dtype).itemsize, CHUNK_OBS * OBS_BYTES),
+        image.name,
+        shape=(n_obs, *dataset.obs_shape),
+        dtype=image.dtype,
+        chunks=(CHUNK_OBS, *dataset.obs_shape),
+        shards=(SHARD_OBS, *dataset.obs_shape),
+        compressors=codec.compressors(np.dtype(image.dtype).itemsize, CHUNK_OBS * dataset.obs_bytes),
         fill_value=0,
-        dimension_names=IMAGE.dims,
-        attributes=_json_attributes(IMAGE.attributes),
+        dimension_names=image.dims,
+        attributes=_json_attributes(image.attributes),
         config={"write_empty_chunks": True},
     )
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..dataset import DATASET, Dataset
 from ..source.notes import Note
 from ..store.container import UnitFile
 from ..store.layout import LAYOUT_VERSION
@@ -20,6 +22,24 @@ class StoreOptions:
     codec: str
     linked: bool = False
     layout: int = LAYOUT_VERSION
+    dataset: Dataset = DATASET
+
+    def values(self) -> dict[str, Any]:
+        """As JSON takes them; of the data set nothing where it is the default one."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "dataset"}
+        return own if self.dataset == DATASET else {**own, "dataset": self.dataset.values()}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> StoreOptions:
+        """Options that were made plain values, which may stand among others.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError, AttributeError
+            If there are none.
+        """
+        own = {field.name: values[field.name] for field in dataclasses.fields(cls) if field.name != "dataset"}
+        return cls(**own, dataset=Dataset.from_values(values["dataset"]) if "dataset" in values else DATASET)
 
     def flags(self) -> str:
         """As on the command line."""

@@ -18,7 +18,8 @@ from ..reading.opening import open_store
 from ..store.container import Container
 from ..store.digest import TABLES_DIGEST, store_digest, tables_digest
 from ..store.groups import Content, make_content, tables_of
-from ..store.layout import LABELS, STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays, root_attributes
+from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays
+from ..store.root import root_attributes
 from ..version import __version__
 from .events import Finalising
 from .ledger import Ledger
@@ -64,7 +65,9 @@ def reopen(container: Container, ledger: Ledger) -> None:
     An HDF5 file stays as it is until another takes its place, but for one of links, whose units change behind it.
     """
     if finished(ledger.store) is not None:
-        attributes = root_attributes(state=STATE_INCOMPLETE, version=__version__, command="", units=0, digest="")
+        attributes = root_attributes(
+            state=STATE_INCOMPLETE, version=__version__, command="", units=0, digest="", dataset=container.dataset
+        )
         container.begin(ledger.planned(), attributes)
 
 
@@ -106,8 +109,9 @@ def finalise(
         container.set_aside(unit)  # one without an entry would be no part of the index
     digest, told = expected_digest(ledger, units), _completeness(ledger, units, refused)
     attributes = root_attributes(
-        state=told.pop("state"), version=__version__, command=command, units=len(units), digest=digest
-    )
+        state=told.pop("state"), version=__version__, command=command, units=len(units), digest=digest,
+        dataset=container.dataset,
+    )  # fmt: skip
     attributes |= told
     index = _index(container, units)
     attributes[TABLES_DIGEST] = tables_digest(attributes, tables_of(index))
@@ -138,7 +142,8 @@ def _index(container: Container, units: list[UnitName]) -> Content:
     """The index; units come sorted by split and tile, samples in a unit by localid."""
     parts: list[dict[str, npt.NDArray[np.generic]]] = []
     splits, tiles = (tuple(sorted(set(names))) for names in zip(*((u.split, u.tile) for u in units), strict=True))
-    arrays = index_arrays(splits, tiles)
+    dataset = container.dataset
+    arrays = index_arrays(splits, tiles, dataset=dataset)
     dtype = {spec.name: spec.dtype for spec in arrays}
     split, tile = ({name: i for i, name in enumerate(names)} for names in (splits, tiles))
     for unit in units:
@@ -154,12 +159,12 @@ def _index(container: Container, units: list[UnitName]) -> Content:
                 "row_size": columns["row_size"],
                 "time_first": first,
                 "time_last": last,
-                "label_count": _label_count(columns["label"], columns["row_start"]),
+                "label_count": _label_count(columns["label"], columns["row_start"], len(dataset.classes)),
             }
         )
     index = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     undated = bool((index["time_first"] == NO_DAY).any())
-    return make_content(index_arrays(splits, tiles, undated=undated), index, {}, {})
+    return make_content(index_arrays(splits, tiles, undated=undated, dataset=dataset), index, {}, {})
 
 
 def _first_last(
@@ -175,11 +180,13 @@ def _first_last(
     return first.astype(np.int32), last.astype(np.int32)
 
 
-def _label_count(label: npt.NDArray[np.generic], row_start: npt.NDArray[np.generic]) -> npt.NDArray[np.int32]:
+def _label_count(
+    label: npt.NDArray[np.generic], row_start: npt.NDArray[np.generic], classes: int
+) -> npt.NDArray[np.int32]:
     """Labels of each class per sample, shape (samples, classes)."""
     flat = label.reshape(len(label), math.prod(label.shape[1:]))
-    per_obs = np.stack([np.count_nonzero(flat == k, axis=1) for k in range(len(LABELS))], axis=1)
-    running = np.vstack([np.zeros((1, len(LABELS)), np.int64), np.cumsum(per_obs, axis=0)])
+    per_obs = np.stack([np.count_nonzero(flat == k, axis=1) for k in range(classes)], axis=1)
+    running = np.vstack([np.zeros((1, classes), np.int64), np.cumsum(per_obs, axis=0)])
     bounds = row_start.astype(np.int64)
     counts: npt.NDArray[np.int32] = (running[bounds[1:]] - running[bounds[:-1]]).astype(np.int32)
     return counts

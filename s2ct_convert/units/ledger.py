@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..dataset import Dataset
 from ..durable import beside, remove, sweep, sync, write_atomic
 from ..errors import DestinationExists
 from ..lease import Lease, Owner
@@ -59,7 +60,7 @@ class Ledger:
             folder.mkdir(parents=True, exist_ok=True)
         sync(self.path.parent)
         planned = sorted({str(unit) for unit in units} | {str(unit) for unit in self.planned()})
-        content = {**dataclasses.asdict(options), "units": planned}
+        content = {**options.values(), "units": planned}
         write_atomic(self._begun, to_json(content))
         self.clean()
 
@@ -67,7 +68,7 @@ class Ledger:
         """Take back that the store is to have a unit: the file that was named so is another."""
         if content := self._read_store():
             units = [str(one) for one in content[1] if one != unit]
-            write_atomic(self._begun, to_json({**dataclasses.asdict(content[0]), "units": units}))
+            write_atomic(self._begun, to_json({**content[0].values(), "units": units}))
 
     def options(self) -> StoreOptions | None:
         """What the store was begun as."""
@@ -84,7 +85,7 @@ class Ledger:
             return None
         try:
             content = json.loads(self._begun.read_bytes())
-            options = StoreOptions(**{f.name: content[f.name] for f in dataclasses.fields(StoreOptions)})
+            options = StoreOptions.from_values(content)
             if not isinstance(content["units"], list):
                 raise TypeError("units is no list")
             return options, [UnitName.from_path(unit) for unit in content["units"]]
@@ -217,4 +218,16 @@ class Ledger:
 
 def _told(options: StoreOptions, other: StoreOptions) -> str:
     layout = f", layout {options.layout}" if options.layout != other.layout else ""
-    return options.flags().strip() + layout
+    return options.flags().strip() + layout + _told_dataset(options.dataset, other.dataset)
+
+
+def _told_dataset(dataset: Dataset, other: Dataset) -> str:
+    """The data set where two differ: by its DOI or, where they have one, by what is not the same."""
+    if dataset == other:
+        return ""
+    if dataset.doi != other.doi:
+        return f", data set {dataset.doi}"
+    names = [field.name for field in dataclasses.fields(dataset)]
+    return "".join(
+        f", {name} {getattr(dataset, name)}" for name in names if getattr(dataset, name) != getattr(other, name)
+    )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict, TypeVar
 
+from ..dataset import DATASET, Dataset
 from .demands import Demands
 
 WORKERS_TIMEOUT = 60.0  # seconds
@@ -47,6 +48,8 @@ class PlanOptions:
         Refuse a source that is not as its record describes it, rather than store it with a note.
     accept_count : bool
         Take a bare TFRecord that has fewer examples, samples and images than the number in its name.
+    dataset : Dataset
+        The data set that the sources are of. A store is of one data set.
     """
 
     format: str | None = None
@@ -56,6 +59,7 @@ class PlanOptions:
     splits: Iterable[str] = ()
     strict: bool = False
     accept_count: bool = False
+    dataset: Dataset = DATASET
 
     def __post_init__(self) -> None:
         _keep(self, tiles=tuple(self.tiles), splits=tuple(self.splits))
@@ -138,6 +142,7 @@ class PlanKeywords(TypedDict, total=False):
     splits: Iterable[str]
     strict: bool
     accept_count: bool
+    dataset: Dataset
 
 
 class RunKeywords(TypedDict, total=False):

@@ -66,7 +66,7 @@ def plan_hash(options: StoreOptions, files: Sequence[SourceFile], demands: Deman
         )
         for f in files
     )
-    content = json.dumps([__version__, dataclasses.asdict(options), dataclasses.asdict(demands), units])
+    content = json.dumps([__version__, options.values(), dataclasses.asdict(demands), units])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -152,4 +152,4 @@ def store_options(store: Path, wanted: PlanOptions) -> StoreOptions:
         raise WrongUsage(f"there is no format {format!r}", expected="zarr or hdf5")
     if wanted.linked and format != "hdf5":
         raise WrongUsage("--linked is for HDF5: a Zarr store is a folder of units already")
-    return StoreOptions(format, find_codec(format, wanted.codec).name, wanted.linked)
+    return StoreOptions(format, find_codec(format, wanted.codec).name, wanted.linked, dataset=wanted.dataset)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataset import DATASET, Dataset
 from ..errors import EXIT_MACHINE, SomeFailed
-from ..store.layout import OBS_BYTES, STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
+from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
 from ..words import plural
 from .entries import UnitEntry
 from .events import UnitFailed
@@ -33,6 +34,7 @@ class Summary:
     seconds: float
     refused: tuple[str, ...] = ()
     not_units: tuple[str, ...] = ()
+    dataset: Dataset = DATASET
 
     @property
     def state(self) -> str:
@@ -52,7 +54,7 @@ class Summary:
     @property
     def bytes_raw(self) -> int:
         """Bytes of the pixels."""
-        return sum(entry.observations for entry in self.converted) * OBS_BYTES
+        return sum(entry.observations for entry in self.converted) * self.dataset.obs_bytes
 
     @property
     def unpackers(self) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ class Tally:
             seconds=seconds,
             refused=end.refused,
             not_units=tuple(self.not_units),
+            dataset=options.dataset,
         )
 
 

@@ -67,7 +67,7 @@ class UnitTask:
 def open_container(store: Path, options: StoreOptions) -> Container:
     """The container that these options ask for."""
     codec = find_codec(options.format, options.codec)
-    return make_container(store, codec, Ledger(store).scratch, linked=options.linked)
+    return make_container(store, codec, Ledger(store).scratch, linked=options.linked, dataset=options.dataset)
 
 
 def done_entry(container: Container, ledger: Ledger, unit: UnitName) -> UnitEntry | None:
@@ -125,24 +125,26 @@ def _found_done(task: UnitTask) -> UnitEntry | None:
 def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> UnitEntry:
     began = time.monotonic()
     container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
+    dataset = task.options.dataset
     before = ledger.entry(source.unit)
     size, mtime_ns = source.size(), source.mtime_ns()
-    builder = TableBuilder(ledger.scratch.work)
+    builder = TableBuilder(ledger.scratch.work, dataset)
+    unpacker = find_unpacker(task.unpacker)
     try:
         with (
             closing(UnitWriter(container, source.unit, task.threads)) as writer,
-            open_source(source, on_bytes, threads=task.threads, unpacker=find_unpacker(task.unpacker)) as examples,
+            open_source(source, on_bytes, threads=task.threads, unpacker=unpacker, dataset=dataset) as examples,
         ):
-            for series in join_series(builder.watch(examples)):
+            for series in join_series(builder.watch(examples), dataset):
                 writer.append(series)
             md5 = examples.md5()
             _check_md5(task, md5)
-            table = understand(builder, source, md5)
+            table = understand(builder, source, md5, dataset)
             if not task.demands.accept_count:
                 source.check_count(table.examples, len(table.localid), table.images)
-            task.demands.refuse(table.notes, source.where)
+            task.demands.refuse(table.notes, source.where, dataset)
             unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published)
-            attributes = unit_attributes(source, md5, size, table)
+            attributes = unit_attributes(source, md5, size, table, dataset)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
         packed, crc32 = examples.content() or (None, None)
         put_in_place(container, ledger, source.unit, content.key, before=before, lease=lease)

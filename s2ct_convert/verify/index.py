@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import Dataset
 from ..missing import NO_DAY
 from ..reading.store import Store
 from ..reading.unit import Unit
-from ..store.layout import LABELS, index_arrays
+from ..store.layout import index_arrays
 from .findings import Finding
 from .tables import check_tables, read_tables
 
@@ -23,11 +24,12 @@ def check_index(store: Store, units: Sequence[Unit]) -> Iterator[Finding]:
     if not store.finished:
         return
     splits, tiles = numbered_names(store, units)
-    expected = _expected(units, splits, tiles)
+    dataset = store.dataset
+    expected = _expected(units, splits, tiles, dataset)
     undated = bool((expected["time_first"] == NO_DAY).any())
-    specs = index_arrays(splits, tiles, undated=undated, layout=store.layout)
+    specs = index_arrays(splits, tiles, undated=undated, layout=store.layout, dataset=dataset)
     tables = read_tables(store.tree.group("index"), [spec.name for spec in specs])
-    lengths = {"class": len(LABELS), "sample": sum(len(unit.localid) for unit in units)}
+    lengths = {"class": len(dataset.classes), "sample": sum(len(unit.localid) for unit in units)}
     yield from check_tables(tables, specs, lengths, store.attributes, "index")
     for table in tables:
         if table.data is None or not np.array_equal(table.data, expected[table.name]):
@@ -49,7 +51,9 @@ def _recorded_splits(store: Store) -> tuple[str, ...]:
         return ()
 
 
-def _expected(units: Sequence[Unit], splits: tuple[str, ...], tiles: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+def _expected(
+    units: Sequence[Unit], splits: tuple[str, ...], tiles: tuple[str, ...], dataset: Dataset
+) -> dict[str, npt.NDArray[Any]]:
     """The index as it follows from the units, counted sample by sample."""
     rows: dict[str, list[Any]] = {spec.name: [] for spec in index_arrays((), ())}
     number = {tile: i for i, tile in enumerate(tiles)}
@@ -66,6 +70,6 @@ def _expected(units: Sequence[Unit], splits: tuple[str, ...], tiles: tuple[str, 
             none = 0 if unit.layout == 1 else NO_DAY
             rows["time_first"].append(int(time[0]) if len(time) else none)
             rows["time_last"].append(int(time[-1]) if len(time) else none)
-            rows["label_count"].append([np.count_nonzero(label == k) for k in range(len(LABELS))])
-    shape = {"label_count": (-1, len(LABELS))}
+            rows["label_count"].append([np.count_nonzero(label == k) for k in range(len(dataset.classes))])
+    shape = {"label_count": (-1, len(dataset.classes))}
     return {name: np.array(values).reshape(shape.get(name, (-1,))) for name, values in rows.items()}

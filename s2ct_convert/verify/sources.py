@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..archives.unpackers import Unpacker, find_unpacker
+from ..dataset import DATASET, Dataset
 from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, WrongUsage, from_os_error
 from ..names import UnitName
 from ..source.find import Found, Source, find_sources
@@ -56,6 +57,7 @@ def verify_sources(
     jobs: int = 1,
     unit: str | None = None,
     unpacker: str = "auto",
+    dataset: Dataset = DATASET,
     on_total: Callable[[int], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
     on_source: Callable[[SourceReport], None] | None = None,
@@ -74,6 +76,7 @@ def verify_sources(
     unit : str, optional
         Unit of the one source whose name says nothing, such as ``train/50SMG``.
     unpacker : {"auto", "python", "7zz"}
+    dataset : Dataset
         As for :func:`s2ct_convert.convert`.
     on_total, on_bytes : callable, optional
         Told how many bytes there are to read, and how many were since the last call.
@@ -97,7 +100,7 @@ def verify_sources(
     tell = on_source or (lambda report: None)
 
     def one(source: Source) -> SourceReport:
-        report = _verify(source, chosen, on_bytes)
+        report = _verify(source, chosen, dataset, on_bytes)
         tell(report)
         return report
 
@@ -124,12 +127,14 @@ def _find(paths: Sequence[Path], unit: str | None) -> Found:
     return found
 
 
-def _verify(source: Source, unpacker: Unpacker, on_bytes: Callable[[int], None] | None) -> SourceReport:
+def _verify(
+    source: Source, unpacker: Unpacker, dataset: Dataset, on_bytes: Callable[[int], None] | None
+) -> SourceReport:
     unit = str(source.unit)
     try:
         samples: set[tuple[int, int]] = set()
         n_examples = observations = 0
-        with open_source(source, on_bytes, unpacker=unpacker) as examples:
+        with open_source(source, on_bytes, unpacker=unpacker, dataset=dataset) as examples:
             for example in examples:
                 n_examples += 1
                 samples.add(sample_of(example))

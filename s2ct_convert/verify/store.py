@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..dataset import Dataset
 from ..durable import beside
 from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage
 from ..names import UnitName
@@ -18,16 +19,15 @@ from ..reading.store import Store
 from ..reading.unit import Unit
 from ..store.digest import store_digest
 from ..store.layout import (
-    BAND_DATA,
-    BANDS,
     IMAGE,
-    OBS_SHAPE,
     PUBLISHED,
     STATE_COMPLETE,
     STATE_INCOMPLETE,
     STATE_PARTIAL,
     ArraySpec,
     UnitForm,
+    band_data,
+    image_array,
     index_arrays,
     published_arrays,
     unit_arrays,
@@ -40,8 +40,6 @@ from .rows import Rows
 from .tables import check_published, check_tables, read_published, read_tables
 from .traces import has_traces
 from .zarr_tree import check_zarr_tree
-
-_DIMS = dict(zip(IMAGE.dims[1:], OBS_SHAPE, strict=True))
 
 
 @dataclass
@@ -139,7 +137,7 @@ def verify_store(
         if not report.opened:
             return report
         if on_total:
-            on_total(round(fraction * report.observations) * int(np.prod(OBS_SHAPE)) * 2)
+            on_total(round(fraction * report.observations) * store.dataset.obs_bytes)
         _Check(store, report, fraction, np.random.default_rng(seed), on_bytes).run(units)
     return report
 
@@ -175,7 +173,8 @@ class _Check:
         groups: dict[str, Sequence[ArraySpec]] = {str(unit.name): _specs(unit) for unit in units}
         for unit in units:
             groups |= _published_specs(unit)
-        groups["index"] = index_arrays(*numbered_names(self.store, units), layout=self.store.layout)
+        names = numbered_names(self.store, units)
+        groups["index"] = index_arrays(*names, layout=self.store.layout, dataset=self.store.dataset)
         self._guarded("", lambda: self._tree(groups))
         digests: dict[str, str] = {}
         for unit in units:
@@ -210,16 +209,15 @@ class _Check:
             "obs": _count(unit),
             "sample": len(unit.localid),
             "sample_bound": len(unit.row_start),
-            "band": len(BANDS),
             "label_y": unit.form.label_side,
             "label_x": unit.form.label_side,
         }
-        yield from check_tables(tables, specs, {**_DIMS, **lengths}, unit.attributes, name)
+        yield from check_tables(tables, specs, {**_dims(unit.dataset), **lengths}, unit.attributes, name)
         if UnitName(str(unit.attributes.get("split")), str(unit.attributes.get("tile"))) != unit.name:
             yield Finding("it says that it is another unit", name)
-        for array, data in BAND_DATA.items():
+        for array, data in band_data(unit.dataset).items():
             if not np.array_equal(np.asarray(unit[array][...]), data):
-                yield Finding(f"{array} is not that of Sentinel-2", name)
+                yield Finding(f"{array} is not that of {unit.dataset.mission}", name)
         rows = Rows.of(unit)
         if broken := rows.broken(unit):
             yield from broken
@@ -251,8 +249,13 @@ def _specs(unit: Unit) -> tuple[ArraySpec, ...]:
     try:
         form = unit.form
     except Exception:  # an array is missing or broken, which is found where it is read
-        form = UnitForm(layout=unit.layout)
-    return (IMAGE, *unit_arrays(form))
+        form = UnitForm(layout=unit.layout, dataset=unit.dataset)
+    return (image_array(unit.dataset), *unit_arrays(form))
+
+
+def _dims(dataset: Dataset) -> dict[str, int]:
+    """Lengths of the dimensions that every unit of a data set has alike."""
+    return dict(zip(IMAGE.dims[1:], dataset.obs_shape, strict=True)) | {"class": len(dataset.classes)}
 
 
 def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import Group, example_bytes, random_group
 
+from s2ct_convert.dataset import DATASET
 from s2ct_convert.errors import EXIT_SOURCE, ExampleError
-from s2ct_convert.source.example import KNOWN, OBS_BYTES, Example, Kept, Kind, decode_example
+from s2ct_convert.source.example import Example, Kept, Kind, decode_example
 from s2ct_convert.source.tfrecord import RawRecord
 
+KNOWN, OBS_BYTES = DATASET.features.names, DATASET.obs_bytes
 FLOATS = field(2, b"\x0d\x00\x00\x80\x3f")  # a Feature of the second kind with 1.0 in it
 NO_KIND = b""
 

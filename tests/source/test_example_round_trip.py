@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import Group, example_bytes, random_group
 
-from s2ct_convert.source.example import KNOWN, Kind, decode_example, encode_example
+from s2ct_convert.dataset import DATASET
+from s2ct_convert.source.example import Kind, decode_example, encode_example
 from s2ct_convert.source.tfrecord import RawRecord
+
+KNOWN = DATASET.features.names
 
 
 def float_list(*bits: int, packed: bool = True) -> bytes:

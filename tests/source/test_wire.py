@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from makers import Group, example_bytes, random_group
 
+from s2ct_convert.dataset import DATASET
 from s2ct_convert.source import example as module
 from s2ct_convert.source.example import decode_example
 from s2ct_convert.source.tfrecord import RawRecord
@@ -29,7 +30,7 @@ def small() -> bytes:
 
 def by_protobuf(payload: bytes) -> dict | None:
     """The values of a record in which there is nothing else."""
-    values, kept, refusal = module._parse(payload)
+    values, kept, refusal = module._parse(payload, DATASET.features)
     return None if kept or refusal else values
 
 
