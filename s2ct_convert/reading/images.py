@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+import google_crc32c
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import StoreDamaged, from_os_error
 from ..threads import cores, for_each
@@ -55,13 +57,15 @@ class Images:
     ----------
     chunks : Chunks
     observations : int
+    crcs : ndarray of uint32, shape (obs,), optional
+        CRC-32C of each image. A chunk may be sound by its own checksum and yet belong to another place.
     """
 
-    def __init__(self, chunks: Chunks, observations: int) -> None:
-        self._chunks, self._observations = chunks, observations
+    def __init__(self, chunks: Chunks, observations: int, crcs: npt.NDArray[np.uint32] | None = None) -> None:
+        self._chunks, self._observations, self._crcs = chunks, observations, crcs
 
     def read(self, ranges: Sequence[slice]) -> list[Pixels]:
-        """Rows of each range, shape (n, bands, height, width), each array on its own.
+        """Rows of each range, shape (n, bands, height, width), each array on its own, each image checked.
 
         Raises
         ------
@@ -70,17 +74,22 @@ class Images:
         StoreDamaged
             If what is stored is missing or does not fit its checksums.
         """
-        outs, tasks = self.plan(ranges)
+        outs, tasks = self.plan(ranges, every=True)
         for_each(call, tasks)
         return outs
 
-    def plan(self, ranges: Sequence[slice], new: New | None = None) -> tuple[list[Pixels], list[Task]]:
+    def plan(
+        self, ranges: Sequence[slice], new: New | None = None, *, every: bool = False
+    ) -> tuple[list[Pixels], list[Task]]:
         """The arrays of ``read``, and what has to run, in any order and any thread, before there is anything in them.
 
         Parameters
         ----------
         new : callable, optional
             Gives the array for a number of observations, with anything in it; else a fresh one.
+        every : bool
+            Check every image, which costs a fifth of decoding it; else one of each chunk, which finds chunks that are
+            out of place.
 
         Raises
         ------
@@ -101,7 +110,7 @@ class Images:
                 n = min(size - first, rows.stop - row)
                 pieces.setdefault(number, []).append(_Piece(out, row - rows.start, first, n))
                 row += n
-        return outs, [partial(self._decode, read, pieces) for read in self._reads(sorted(pieces))]
+        return outs, [partial(self._decode, read, pieces, every) for read in self._reads(sorted(pieces))]
 
     def _reads(self, numbers: list[int]) -> Iterator[_Read]:
         """Chunks next to each other together, but a part for every core."""
@@ -129,7 +138,7 @@ class Images:
         self._chunks.unchanged()
         return data
 
-    def _decode(self, read: _Read, pieces: dict[int, list[_Piece]]) -> None:
+    def _decode(self, read: _Read, pieces: dict[int, list[_Piece]], every: bool) -> None:
         first, last = read.places[0], read.places[-1]
         data = self._bytes(first._replace(size=last.offset + last.size - first.offset))
         size, spare = self._chunks.chunk_obs, None
@@ -150,9 +159,25 @@ class Images:
                     where=place.file,
                     found=str(error),
                 ) from error
+            self._check(place.file, number * size, target, wanted if every else [wanted[0]._replace(rows=1)])
             for piece in wanted:
                 if piece is not direct:
                     piece.out[piece.at : piece.at + piece.rows] = target[piece.first : piece.first + piece.rows]
+
+    def _check(self, file: str, first: int, images: Pixels, pieces: Sequence[_Piece]) -> None:
+        """Compare rows of a chunk, whose first one is ``first``, with the checksums that were written with them."""
+        if self._crcs is None:
+            return
+        for piece in pieces:
+            for row in range(piece.first, piece.first + piece.rows):
+                if (found := google_crc32c.value(images[row].tobytes())) != self._crcs[first + row]:
+                    raise StoreDamaged(
+                        f"row {first + row} of image is not what was written",
+                        where=file,
+                        expected=f"image_crc32c {self._crcs[first + row]:#010x}",
+                        found=f"{found:#010x}",
+                        todo="s2ct verify store names all that differs",
+                    )
 
 
 def _near(places: list[Place], place: Place) -> bool:

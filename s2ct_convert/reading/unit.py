@@ -181,7 +181,8 @@ class Unit:
 
     @cached_property
     def _images(self) -> Images:
-        return Images(self.chunks, self.observations)
+        crcs = self._columns.kept("image_crc32c") if self._columns.checked else None
+        return Images(self.chunks, self.observations, crcs)
 
     def images(self, ranges: Sequence[slice]) -> list[npt.NDArray[np.uint16]]:
         """Pixels of several ranges of observations, each (n, bands, height, width).

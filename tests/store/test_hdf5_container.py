@@ -291,7 +291,7 @@ def test_the_disk_is_asked_for_units_and_the_store_while_they_grow_and_once_more
 
     monkeypatch.setattr(os, "fsync", tell)
     s2ct_convert.convert(write_tfrecord(tmp_path, [random_group(rng, 1, 70)]), tmp_path / "x.h5")
-    for name in ("train_50SMG.", "final."):
+    for name in ("train_50SMG.", ".x.h5."):
         threads = [thread for thread, file in synced if file.startswith(name)]
         assert threads[0].startswith("s2ct-fsync"), threads
         assert threads[-1] == threading.current_thread().name, threads
