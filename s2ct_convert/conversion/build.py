@@ -20,15 +20,15 @@ from ..errors import WrongUsage
 from ..names import UnitName, printable
 from ..paths import check_readable
 from ..record.api import record_id
-from ..record.budget import Budget
 from ..record.choice import FileChoice
-from ..record.download import ask_manifest, check_space, in_turn, open_lanes
+from ..record.download import check_space
 from ..record.events import OnEvent as OnFileEvent
 from ..record.events import Planned
-from ..record.fetch import FetchRun
+from ..record.live import ask_manifest
 from ..record.local import State, check_folder, survey
 from ..record.manifest import DEFAULT_RECORD, RecordFile, read_lock
 from ..record.policy import RetryPolicy
+from ..record.run import FetchRun, open_run
 from ..units.claim import alone, claim
 from ..units.demands import Demands
 from ..units.events import Note, OnEvent, Started
@@ -120,7 +120,7 @@ def build(
     >>> import s2ct_convert
     >>> summary = s2ct_convert.build("clouds.zarr", tiles=["50SMG"], jobs=4)  # doctest: +SKIP
     """
-    began, store, policy = time.monotonic(), check_readable(store), policy or RetryPolicy()
+    began, store = time.monotonic(), check_readable(store)
     options, folder = store_options(store, format, codec, linked), archives_folder(store)
     choice, command = FileChoice.of(tiles, splits, files), command or shlex.join(["s2ct", "build", store.name])
     overwrite_units = list(overwrite_units)
@@ -128,15 +128,14 @@ def build(
         raise WrongUsage("at least one archive must be on the disk to be converted", found=str(archives))
     find_unpacker(unpacker)  # or say at once that there is none
     check_folder(folder)
-    tally, tell_file = Tally(on_event), in_turn(on_file_event)
+    tally = Tally(on_event)
     container, ledger = open_container(store, options), Ledger(store)
     with (
         alone(ledger, tally),
-        open_lanes(
-            record_id(record), base_url=base_url, user_agent=user_agent, policy=policy, budget=Budget(),
-            on_event=tell_file,
+        open_run(
+            record_id(record), base_url=base_url, user_agent=user_agent, policy=policy, on_event=on_file_event
         ) as lanes,
-    ):  # fmt: skip
+    ):
         claim(container, ledger, options, overwrite=overwrite)
         lock = read_lock(folder, lanes.record)
         wanted = _wanted(choice.of_manifest(lock or ask_manifest(folder, lanes)), tally)

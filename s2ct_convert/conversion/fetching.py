@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ..record.download import STOP_SECONDS, WAKE_SECONDS, fetch_file
 from ..record.events import FileDone, FileFailed
-from ..record.fetch import STOPPED, FetchRun
 from ..record.local import Local, State
 from ..record.manifest import RecordFile
+from ..record.run import FetchRun
 
 
 class Archives:
@@ -85,7 +85,6 @@ class Archives:
 
     def stop(self) -> None:
         """End fetching; what came is kept."""
-        self._lanes.stop.set()
-        self._lanes.watch.cut_all(STOPPED)
+        self._lanes.end()
         if self._thread.ident is not None:
             self._thread.join(STOP_SECONDS)
