@@ -24,13 +24,11 @@ from ..events import Message, OnEvent, ignore, in_turn
 from ..names import UnitName, printable
 from ..paths import check_readable
 from ..record.api import record_id
-from ..record.budget import Budget
 from ..record.choice import FileChoice
-from ..record.download import ask_manifest, open_lanes
-from ..record.fetch import FetchRun
+from ..record.live import ask_manifest
 from ..record.local import check_folder
 from ..record.manifest import RecordFile, read_lock
-from ..record.policy import RetryPolicy
+from ..record.run import FetchRun, open_run
 from ..units.claim import alone, claim
 from ..units.events import UnitsPlanned
 from ..units.ledger import Ledger
@@ -158,12 +156,11 @@ def _build(
 
 def _connected(options: FetchOptions, on_event: OnEvent) -> AbstractContextManager[FetchRun]:
     """What it takes to fetch."""
-    return open_lanes(
+    return open_run(
         record_id(options.record),
         base_url=options.base_url,
         user_agent=options.user_agent,
-        policy=options.policy or RetryPolicy(),
-        budget=Budget(),
+        policy=options.policy,
         on_event=on_event,
     )
 

@@ -11,10 +11,10 @@ from typing import TypedDict
 
 from ..record.download import STOP_SECONDS, WAKE_SECONDS, check_space, fetch_file
 from ..record.events import FileDone, FileFailed, FilesPlanned
-from ..record.fetch import STOPPED, FetchRun
 from ..record.local import Local, State, survey
 from ..record.manifest import DEFAULT_RECORD, RecordFile
 from ..record.policy import RetryPolicy
+from ..record.run import FetchRun
 
 ARCHIVES = 3  # on the disk at a time
 KEEP_FAILED = 3  # archives of units that failed, besides
@@ -147,7 +147,6 @@ class Archives:
 
     def stop(self) -> None:
         """End fetching; what came is kept."""
-        self._lanes.stop.set()
-        self._lanes.watch.cut_all(STOPPED)
+        self._lanes.end()
         if self._thread.ident is not None:
             self._thread.join(STOP_SECONDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,16 @@ Names = str | Iterable[str] | None
 Numbers = int | Iterable[int] | None
 Labels = str | int | Iterable[str | int] | None
 Dates = slice | str | np.datetime64 | None
+
+
+class Where(TypedDict, total=False):
+    """What samples are asked for by; see :meth:`Samples.where`."""
+
+    tile: Names
+    split: Names
+    localid: Numbers
+    time: Dates
+    label: Labels
 
 
 @dataclass(frozen=True)

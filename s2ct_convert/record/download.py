@@ -11,26 +11,23 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from ..errors import MachineError, S2ctError, SomeFailed, from_os_error
-from ..events import OnEvent, ignore, in_turn
+from ..events import OnEvent, ignore
 from .api import record_id
-from .budget import Budget
 from .choice import FileChoice
-from .events import FileDone, FileFailed, FileIdle, FilesPlanned, FileStarted
-from .fetch import STOPPED, Fetch, FetchRun, Stopped
-from .live import fetch_manifest, settle_manifest
+from .events import FileDone, FileFailed, FilesPlanned, FileStarted
+from .fetch import Fetch
+from .live import ask_manifest
 from .local import Local, State, check_folder, survey
-from .manifest import DEFAULT_RECORD, Manifest, RecordFile, read_lock
+from .manifest import DEFAULT_RECORD, RecordFile, read_lock
 from .partial import Partial
-from .policy import RetryPolicy
 from .receipts import write_receipt
-from .service import USER_AGENT, Service, service_url, token_from_environment
-from .watch import Watch
+from .run import FetchRun, ServiceOptions, Stopped, open_run
 
 WAKE_SECONDS = 0.2
 STOP_SECONDS = 0.7  # for lanes to put their things away after Ctrl-C
@@ -74,11 +71,8 @@ def download(
     files: Iterable[str] = (),
     lanes: int = 3,
     paranoid: bool = False,
-    base_url: str | None = None,
-    user_agent: str | None = None,
-    policy: RetryPolicy | None = None,
-    budget: Budget | None = None,
     on_event: OnEvent = ignore,
+    **service: Unpack[ServiceOptions],
 ) -> Report:
     """Bring files of a record to a folder, or go on with that.
 
@@ -93,13 +87,10 @@ def download(
         Files fetched at the same time.
     paranoid : bool
         Read files again that were checked before.
-    base_url : str, optional
-        Root of the service; by default S2CT_ZENODO_URL, else https://zenodo.org.
-    user_agent : str, optional
-    policy, budget : optional
-        Waits, attempts and the number of requests.
     on_event : callable
-        Told of everything that happens, one call at a time, see :mod:`s2ct_convert.record.events`.
+        Called with every event, one call at a time, see :mod:`s2ct_convert.record.events`.
+    base_url, user_agent, policy, budget : optional
+        Root of the service (default: S2CT_ZENODO_URL, else https://zenodo.org); waits, attempts and number of requests.
 
     Returns
     -------
@@ -109,9 +100,8 @@ def download(
     ------
     FilesFailed
         If some could not be had; the others are there.
-    Difference
-        If the service describes the record otherwise than the lock.
-    NetworkError, MachineError, WrongUsage
+    Difference, NetworkError, MachineError, WrongUsage
+        Difference: the service describes the record otherwise than the lock.
 
     Examples
     --------
@@ -121,22 +111,10 @@ def download(
     ['train_50SMG_462.7z']
     """
     began, folder, record = time.monotonic(), Path(folder), record_id(record)
-    policy, budget = policy or RetryPolicy(), budget or Budget()
-    choice, tell = FileChoice.of(tiles, splits, files), in_turn(on_event)
+    choice = FileChoice.of(tiles, splits, files)
     check_folder(folder)
-    with open_lanes(
-        record, base_url=base_url, user_agent=user_agent, policy=policy, budget=budget, on_event=tell
-    ) as run:
-        lock = read_lock(folder, record)
-        wanted = choice.of_manifest(lock or ask_manifest(folder, run))
-        found = survey(folder, wanted, paranoid=paranoid, on_event=tell)
-        todo = [one for one in found if one.state is not State.OK]
-        if todo and lock:
-            ask_manifest(folder, run)
-        before = tuple(one.file.key for one in found if one.state is State.OK)
-        total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
-        check_space(folder, total - have)
-        tell(FilesPlanned(len(todo), total, have, len(before)))
+    with open_run(record, on_event=on_event, **service) as run:
+        todo, before = _look(folder, run, choice, paranoid=paranoid)
         done, failed = _run_lanes(folder, run, todo, lanes)
     settled = {one.key for one in done} | {one.key for one in failed}
     left = tuple(one.file.key for one in todo if one.file.key not in settled)
@@ -146,34 +124,19 @@ def download(
     return report
 
 
-@contextmanager
-def open_lanes(
-    record: str,
-    *,
-    base_url: str | None,
-    user_agent: str | None,
-    policy: RetryPolicy,
-    budget: Budget,
-    on_event: OnEvent,
-) -> Iterator[FetchRun]:
-    """What it takes to fetch files of a record: connections, a budget of requests, a watch on both."""
-    with (
-        Service(
-            service_url(base_url),
-            user_agent or USER_AGENT,
-            token_from_environment(),
-            connect=policy.connect,
-            read=policy.stall + policy.connect,
-        ) as service,
-        Watch(policy, lambda transfer, idle: on_event(FileIdle(transfer.key, idle, transfer.have()))) as watch,
-    ):
-        yield FetchRun(service, record, policy, budget, watch, threading.Event(), on_event)
-
-
-def ask_manifest(folder: Path, run: FetchRun) -> Manifest:
-    """What the service says of the record, compared with the lock in the folder or kept as that."""
-    live = fetch_manifest(run.service, run.record, run.policy, run.budget, run.on_event)
-    return settle_manifest(folder, live, run.on_event)
+def _look(folder: Path, run: FetchRun, choice: FileChoice, *, paranoid: bool) -> tuple[list[Local], tuple[str, ...]]:
+    """Files to fetch, and the names of those that are here."""
+    lock = read_lock(folder, run.record)
+    wanted = choice.of_manifest(lock or ask_manifest(folder, run))
+    found = survey(folder, wanted, paranoid=paranoid, on_event=run.on_event)
+    todo = [one for one in found if one.state is not State.OK]
+    if todo and lock:
+        ask_manifest(folder, run)
+    before = tuple(one.file.key for one in found if one.state is State.OK)
+    total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
+    check_space(folder, total - have)
+    run.on_event(FilesPlanned(len(todo), total, have, len(before)))
+    return todo, before
 
 
 def check_space(folder: Path, need: int) -> None:
@@ -223,8 +186,7 @@ def _run_lanes(
                         run.stop.set()  # a full disk would meet every other file too
         except BaseException as error:  # a thread's own end would be seen by nobody
             bugs.append(error)
-            run.stop.set()
-            run.watch.cut_all(STOPPED)
+            run.end()
         finally:
             ended.release()
 
@@ -239,8 +201,7 @@ def _run_lanes(
         if bugs:  # a lane that dies must not look like one that has nothing to do
             raise bugs[0]
     except BaseException:
-        run.stop.set()
-        run.watch.cut_all(STOPPED)
+        run.end()
         deadline = time.monotonic() + STOP_SECONDS
         for thread in filter(threading.Thread.is_alive, threads):  # a signal may come before all are started
             thread.join(max(0.0, deadline - time.monotonic()))

@@ -7,29 +7,25 @@ written only after the answer was seen to be of the right file at the right offs
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from ..errors import Difference, NetworkError
-from ..events import Message, OnEvent
+from ..events import Message
 from .answers import body_of, refused, told
 from .api import file_urls
-from .budget import Budget
 from .events import FileProgress, FileWaiting
 from .manifest import RecordFile
 from .partial import Partial
-from .policy import RetryPolicy, Verdict, asked_wait, content_range, etag_md5, judge, page_says, until
-from .service import Service
-from .watch import Transfer, Watch
+from .policy import Verdict, asked_wait, content_range, etag_md5, judge, page_says, until
+from .run import STOPPED, FetchRun, Stopped
+from .watch import Transfer
 
 _BLOCK = 1 << 18
 _TELL_SECONDS = 0.1  # between two events of progress
-SLOW, STOPPED = "slow", "stopped"
+SLOW = "slow"
 
 
 class WrongMd5(Difference):
@@ -40,47 +36,12 @@ class FileChanged(Difference):
     """The service has another file under this name than the manifest tells."""
 
 
-class Stopped(Exception):
-    """The run is being stopped; what is there stays."""
-
-
 class _Again(Exception):
     """This request brought nothing more. ``wait`` is what the service asked for; ``free`` counts as no failure."""
 
     def __init__(self, why: str, *, wait: float | None = None, free: bool = False) -> None:
         super().__init__(why)
         self.why, self.wait, self.free = why, wait, free
-
-
-@dataclass
-class FetchRun:
-    """What all lanes share."""
-
-    service: Service
-    record: str
-    policy: RetryPolicy
-    budget: Budget
-    watch: Watch
-    stop: threading.Event
-    on_event: OnEvent
-    clock: Callable[[], float] = time.time  # time of day, for dates in headers
-
-    def pause(self, seconds: float) -> None:
-        """Wait, unless the run is stopped.
-
-        Raises
-        ------
-        Stopped
-        """
-        if self.stop.wait(seconds):
-            raise Stopped
-
-    def turn(self) -> None:
-        """Wait for a request that the budget allows."""
-        while (seconds := self.budget.wait()) > 0:
-            self.pause(seconds)
-        if self.stop.is_set():
-            raise Stopped
 
 
 class Fetch:

@@ -9,13 +9,13 @@ from pathlib import Path
 from ..errors import WrongUsage
 from ..paths import check_path
 from .api import record_id
-from .budget import Budget
 from .choice import FileChoice
 from .live import check_published, fetch_manifest
 from .local import Local, check_folder, look
 from .manifest import DEFAULT_RECORD, Manifest, read_lock
 from .policy import RetryPolicy
-from .service import USER_AGENT, Service, service_url, token_from_environment
+from .run import open_run
+from .service import service_url
 from .urls import FORMATS
 
 
@@ -26,8 +26,8 @@ def find_manifest(
     check_folder(folder)
     if (lock := read_lock(folder, record)) or offline:
         return lock
-    with Service(service_url(base_url), user_agent or USER_AGENT, token_from_environment()) as service:
-        return fetch_manifest(service, record, RetryPolicy(attempts=4), Budget())
+    with open_run(record, base_url=base_url, user_agent=user_agent, policy=RetryPolicy(attempts=4)) as run:
+        return fetch_manifest(run)
 
 
 def list_files(

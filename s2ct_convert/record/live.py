@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 
 from urllib3.exceptions import HTTPError
 
 from ..errors import Difference, NetworkError
-from ..events import Message, OnEvent, ignore
+from ..events import Message, OnEvent
 from .answers import refused, told
 from .api import parse_record, record_url
-from .budget import Budget
 from .events import FileWaiting
-from .fetch import FetchRun
 from .manifest import Manifest, lock_path, published, read_lock, write_lock
-from .policy import RetryPolicy, Verdict, asked_wait, judge, until
-from .service import Service
-from .watch import Watch
+from .policy import Verdict, asked_wait, judge, until
+from .run import FetchRun
 
 _RECORD_BYTES = 16 << 20  # no description of a record is larger
 
 
-def fetch_manifest(
-    service: Service, record: str, policy: RetryPolicy, budget: Budget, on_event: OnEvent = ignore
-) -> Manifest:
-    """Ask the service what files the record has; ``on_event`` is told of waits.
+def fetch_manifest(run: FetchRun) -> Manifest:
+    """Ask the service what files the record has.
 
     Raises
     ------
@@ -35,7 +29,7 @@ def fetch_manifest(
     BadManifest
         If it cannot be trusted.
     """
-    run = FetchRun(service, record, policy, budget, Watch(policy), threading.Event(), on_event)
+    service, record, policy = run.service, run.record, run.policy
     url, why, failures = record_url(service.base, record), "", 0
     while failures < policy.attempts:
         wait = None
@@ -62,13 +56,18 @@ def fetch_manifest(
             if wait > policy.patience:
                 why += f"; it asks to wait {until(run.clock(), wait)}"
                 break
-            on_event(FileWaiting(f"record {record}", wait, why))
+            run.on_event(FileWaiting(f"record {record}", wait, why))
             run.pause(wait)
     raise NetworkError(
         f"the list of files cannot be had: {why}",
         where=url,
         todo="check the network and run the same command again; behind a proxy set HTTPS_PROXY",
     )
+
+
+def ask_manifest(folder: Path, run: FetchRun) -> Manifest:
+    """What the service says of the record, compared with the lock in the folder or kept as that."""
+    return settle_manifest(folder, fetch_manifest(run), run.on_event)
 
 
 def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest:

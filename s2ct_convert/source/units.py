@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from ..errors import BadName, DuplicateUnit, S2ctError, SourceError, WrongUsage, from_os_error
 from ..names import FORM, SourceName, UnitName
 from .found import Found, FoundTFRecord, Source, Unusable
+from .same import same_content
 
 
 def settle(tfrecords: Sequence[FoundTFRecord], found: Found, unit: UnitName | None) -> Found:
@@ -85,7 +86,7 @@ def _one_source(unit: UnitName, of_unit: list[tuple[SourceName, FoundTFRecord]],
 def _is_copy(kept: Source, source: Source, found: Found) -> bool:
     """Whether a second source of a unit has the same content, which is noted; other content is refused."""
     try:
-        if _same_content(kept, source):
+        if same_content(kept, source):
             found.notes.append(f"{_place(source)}: the same content as {_place(kept)}, which is read")
             return True
         error: S2ctError = duplicate(kept, source)
@@ -95,12 +96,6 @@ def _is_copy(kept: Source, source: Source, found: Found) -> bool:
         error = from_os_error(failed, str(source.path))
     found.unusable.append(Unusable(source.path, None, error, source.unit))
     return False
-
-
-def _same_content(a: Source, b: Source) -> bool:
-    from .same import same_content  # rarely needed
-
-    return same_content(a, b)
 
 
 def duplicate(kept: Source, other: Source) -> DuplicateUnit:
