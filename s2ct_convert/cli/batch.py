@@ -148,9 +148,9 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     help="Whose job script.",
 )
 @click.option("--throttle", type=click.IntRange(min=1), metavar="N", help="Tasks at a time.  [default: 8, or all]")
-@options.jobs
+@click.option("-j", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processor cores of a task.")
 @options.debugging
-def script(store: Path, scheduler: str, throttle: int | None, jobs: int | None) -> None:
+def script(store: Path, scheduler: str, throttle: int | None, jobs: int) -> None:
     """Print a complete job script for a store that was begun: an array over its units, then finalise.
 
     Memory and time are those of the plan, with room to spare; a preempted task is queued again by itself. Read it,
@@ -158,4 +158,4 @@ def script(store: Path, scheduler: str, throttle: int | None, jobs: int | None) 
     """
     from ..conversion.job_script import job_script
 
-    print(job_script(store, scheduler, throttle=throttle or 8, threads=jobs or 2), end="")
+    print(job_script(store, scheduler, throttle=throttle or 8, threads=jobs), end="")

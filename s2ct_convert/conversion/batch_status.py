@@ -14,6 +14,7 @@ from ..units.entries import Failure, UnitEntry
 from ..units.finalise import finished
 from ..units.ledger import Ledger
 from ..units.unit import done_entry, open_container
+from ..words import without
 from .plan_file import read_files
 from .ranges import to_ranges
 
@@ -41,12 +42,13 @@ class UnitStatus:
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """All units of a store, and whether it is finished."""
+    """All units of a store, whether it is finished, and what a partial store lacks, in words."""
 
     store: Path
     finished: bool
     run: Owner | str | None
     units: tuple[UnitStatus, ...]
+    lacks: str = ""
 
     def count(self, state: UnitState) -> int:
         return sum(one.state is state for one in self.units)
@@ -77,8 +79,10 @@ def batch_status(store: Path) -> BatchStatus:
     numbers = {file.source.unit: number for number, file in enumerate(files, start=1)}
     order = sorted(ledger.planned(), key=lambda unit: (numbers.get(unit, len(numbers) + 1), unit))
     units = tuple(_unit_status(container, ledger, unit, numbers.get(unit)) for unit in order)
-    finished_ = finished(store) is not None and not container.has_unmerged(order)
-    return BatchStatus(store, finished_, ledger.run_lease().owner(), units)
+    root = finished(store) or {}
+    lacks = without(str(root.get("missing_units", "")), str(root.get("refused_sources", "")))
+    done = bool(root) and not container.has_unmerged(order)
+    return BatchStatus(store, done, ledger.run_lease().owner(), units, lacks if done else "")
 
 
 def _unit_status(container: Container, ledger: Ledger, unit: UnitName, number: int | None) -> UnitStatus:

@@ -30,7 +30,11 @@ def print_status(status: BatchStatus) -> None:
     )
     print()
     counts = ", ".join(f"{status.count(state)} {state}" for state in UnitState if status.count(state))
-    facts = [("store", f"{status.store}, {'finished' if status.finished else 'not finished'}"), ("units", counts)]
+    state = "finished" if status.finished else "not finished"
+    facts = [
+        ("store", f"{status.store}, {state}{f', partial: {status.lacks}' if status.lacks else ''}"),
+        ("units", counts),
+    ]
     if status.run:
         facts.append(("run", f"{status.run} is at work on the whole store"))
     if status.missing:
@@ -58,6 +62,7 @@ def status_document(status: BatchStatus) -> dict[str, Any]:
     return {
         "store": str(status.store),
         "finished": status.finished,
+        "partial": bool(status.lacks),
         "run": _owner(status.run),
         "counts": {str(state): status.count(state) for state in UnitState},
         "missing": status.missing,

@@ -271,6 +271,8 @@ class TestFinalise:
         assert "is partial: without 2 units (train/31TCJ, val/50SMG)" in done.stdout
         attributes = plain.attributes(store)
         assert (attributes["state"], attributes["missing_units"]) == ("partial", "train/31TCJ val/50SMG")
+        told = good(run("batch", "status", store)).stdout
+        assert "finished, partial: without 2 units (train/31TCJ, val/50SMG)" in told
         assert list(state(store)) == ["train/50SMG"]
         assert states(run, store) == ["planned", "done", "planned"]
         good(run("batch", "run", store, "1,3"))
