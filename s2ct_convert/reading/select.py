@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import Dataset
 from .table import Dates, Labels, Samples, class_numbers, days
 from .unit import Unit, to_dates
-
-if TYPE_CHECKING:
-    from .store import Store
 
 BLOCK_OBS = 1024  # observations read at once; 14.5 MB of the default data set
 
@@ -48,6 +46,16 @@ class Observation(NamedTuple):
     weight: np.float32
 
 
+class Units(Protocol):
+    """What a selection needs of its store."""
+
+    @property
+    def units(self) -> Mapping[str, Unit]: ...
+
+    @property
+    def dataset(self) -> Dataset: ...
+
+
 @dataclass(frozen=True)
 class Selection:
     """What ``store.select`` found. Nothing is read before it is iterated over.
@@ -58,7 +66,7 @@ class Selection:
         Samples that may have selected observations.
     """
 
-    store: Store
+    store: Units
     table: Samples
     time: Dates = None
     label: Labels = None
