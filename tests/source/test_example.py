@@ -240,14 +240,20 @@ class TestOtherForms:
             b"\xff" * 20,
             b"\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
             example(("localid", int64_list(1))) + b"\x00",
-            field(1, field(1, field(1, b"\xff\xfe") + field(2, int64_list(1)))),
         ],
-        ids=["text", "zeros", "ones", "a varint of 11 bytes", "a zero after the end", "a key that is not UTF-8"],
+        ids=["text", "zeros", "ones", "a varint of 11 bytes", "a zero after the end"],
     )
     def test_of_bytes_that_are_no_protobuf_the_record_is_kept(self, payload):
         assert kept(payload) == {"": (Kind.RECORD, payload)}
         assert absent(decode(payload)) == set(KNOWN)
         assert refusal(payload) == "the record is not a tf.train.Example"
+
+    def test_a_feature_name_that_is_not_utf8_leaves_the_others_as_they_are(self):
+        """TensorFlow reads such a record, so it is not refused; the name cannot be stored, so the record is kept."""
+        other = field(1, field(1, field(1, b"\xff\xfe") + field(2, int64_list(1))))
+        payload = example(("localid", int64_list(5))) + other
+        assert (decode(payload).localid, decode(payload).refusal) == (5, "")
+        assert kept(payload) == {"": (Kind.RECORD, payload)}
 
     def test_a_protobuf_cut_at_any_byte(self):
         payload = example(("localid", int64_list(300)), ("labels", bytes_list(b"abc")))
