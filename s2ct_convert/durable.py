@@ -1,7 +1,8 @@
 """Files that are there after a crash: write, fsync, rename, fsync the folder.
 
 A rename is atomic, but only what was synced before it survives a power cut, and the rename itself only once its
-folder was synced. Every step that makes a result visible under its own name goes through here.
+folder was synced. Every step that makes a result visible under its own name goes through here. :func:`whole` does all
+steps, for a file or a folder that one block of code makes.
 """
 
 from __future__ import annotations
@@ -16,26 +17,12 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from .processes import may_be_alive, owner_tag
 
 BEHIND_BYTES = 32 << 20  # written before the disk is asked for them
 _TEMPORARY = ".s2ct-tmp"  # end of the names that only a process at work has, or one that was killed
-
-
-def temporary_path(path: Path) -> Path:
-    """A name beside ``path`` that only this process uses, and that tells whose it is."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}@{owner_tag()}{_TEMPORARY}")
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Errors that name no file, as those of ``write`` do, name this one."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
 
 
 def sync(path: Path) -> None:
@@ -96,32 +83,71 @@ def publish(work: Path, final: Path) -> None:
     sync(final.parent)
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file or a folder that is under the name ``path`` when it is whole, and not before.
+
+    The block makes it under the temporary name it gets, which is beside ``path`` and states the process that owns it.
+    When the block ends, what it made is synced and takes the place of what is there; a file does not replace a folder.
+    A block that fails leaves what is there. What a killed process left of an earlier try is deleted first.
+
+    Raises
+    ------
+    OSError
+        It names ``path`` where it has no name or a temporary one: ``write`` names no file.
+    """
+    sweep(path.parent, f"{path.name}.")
+    work = _temporary_path(path)
+    try:
+        yield work
+        sync_tree(work)
+        if work.is_dir():
+            remove(path)
+        publish(work, path)
+    except BaseException as error:
+        if isinstance(error, OSError):
+            _name_final(error, work, path)
+        with suppress(FileNotFoundError):
+            _delete(work)
+        raise
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """As :func:`whole`, for a file that is written from its beginning to its end."""
+    with whole(path) as work, open(work, "xb") as file:
+        yield file
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace the content of ``path`` as a whole."""
-    temporary = temporary_path(path)
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename = str(path)  # write() names no file, open() one that nobody knows
-        raise
-    sync(path.parent)
+    with whole_file(path) as file:
+        file.write(data)
+
+
+def _temporary_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}@{owner_tag()}{_TEMPORARY}")
+
+
+def _name_final(error: OSError, work: Path, path: Path) -> None:
+    name = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes | os.PathLike) else work
+    if name.is_relative_to(work):
+        error.filename = str(path / name.relative_to(work))
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def remove(path: Path) -> None:
     """Delete a file or a tree that may not be there; a tree loses its name first, so that no half is seen under it."""
-    if path.is_dir() and not path.is_symlink():
-        doomed = temporary_path(path)
-        with suppress(FileNotFoundError):  # another process was faster
-            os.rename(path, doomed)
-            shutil.rmtree(doomed)
-    else:
-        path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):  # another process was faster
+        if path.is_dir() and not path.is_symlink():
+            path = path.rename(_temporary_path(path))
+        _delete(path)
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -151,12 +177,12 @@ def has_same_files(one: Path, other: Path) -> bool:
 
 
 def sweep(folder: Path, name: str = "") -> None:
-    """Delete what a killed process left in ``folder`` while it replaced or deleted what begins with ``name``."""
+    """Delete what killed processes left in ``folder`` while they made or deleted what begins with ``name``.
+
+    What this process may not delete stays: it is in nobody's way.
+    """
     for path in folder.glob(f".{glob.escape(name)}*{_TEMPORARY}"):
         owner = re.search(rf"@([^@]+\.\d+){re.escape(_TEMPORARY)}$", path.name)
-        if owner and may_be_alive(owner[1]):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        if not owner or not may_be_alive(owner[1]):
+            with suppress(OSError):
+                _delete(path)

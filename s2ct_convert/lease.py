@@ -16,12 +16,13 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import Incomplete
+from .events import Message, OnEvent, ignore
 from .processes import boot_id, is_alive, started_at
 
 LEASE_SECONDS = 600.0  # a lease of another machine whose file has not grown for so long is of a dead process
@@ -30,8 +31,6 @@ SILENT_SECONDS = 180.0  # a lease of another machine that gives signs of life, a
 _TORN_SECONDS = 5.0  # a lease without content may be one that is being written
 _TRIES = 1000  # a hundredth of a second each where others break it: longer than one who died at it is in the way
 _LOOK_SECONDS = 0.5  # between two looks for a sign of life
-
-Tell = Callable[[str], None]
 
 _held: set[str] = set()  # leases of this process: its own pid says nothing of whether they are still held
 
@@ -77,8 +76,8 @@ class Lease:
             }
         )
 
-    def take(self, tell: Tell = lambda text: None) -> None:
-        """Become the owner. ``tell`` is told what is waited for.
+    def take(self, on_event: OnEvent = ignore) -> None:
+        """Become the owner. ``on_event`` is told what is waited for.
 
         Raises
         ------
@@ -89,7 +88,7 @@ class Lease:
             try:
                 fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             except FileExistsError:
-                owner = self.listen(tell) if self._beats else self.owner()
+                owner = self.listen(on_event) if self._beats else self.owner()
                 if owner:
                     raise self.refusal(owner) from None
                 self.bury()
@@ -119,7 +118,7 @@ class Lease:
         finally:
             busy.unlink(missing_ok=True)
 
-    def listen(self, tell: Tell = lambda text: None) -> Owner | str | None:
+    def listen(self, on_event: OnEvent = ignore) -> Owner | str | None:
         """The owner, if it is alive. One of another machine must give a sign of life, for which this waits.
 
         A job that is queued again comes back at once, and its lease is of the node that died. A sign of life is that
@@ -129,9 +128,11 @@ class Lease:
         if not isinstance(first, Owner) or first.host == socket.gethostname() or seen is None:
             return first
         end = time.monotonic() + SILENT_SECONDS - first.idle
-        tell(
-            f"{first} holds {self.path.name}: waiting up to {max(0.0, SILENT_SECONDS - first.idle):.0f} s "
-            "for a sign of life"
+        on_event(
+            Message(
+                f"{first} holds {self.path.name}: waiting up to {max(0.0, SILENT_SECONDS - first.idle):.0f} s "
+                "for a sign of life"
+            )
         )
         while time.monotonic() < end:
             time.sleep(min(_LOOK_SECONDS, max(0.0, end - time.monotonic())))
@@ -140,9 +141,9 @@ class Lease:
         self._silent = seen
         return self.owner()
 
-    def living(self, tell: Tell = lambda text: None) -> Owner | str | None:
+    def living(self, on_event: OnEvent = ignore) -> Owner | str | None:
         """The owner, if it is alive; see :meth:`listen`. A lease of a dead one is deleted."""
-        if (owner := self.listen(tell)) is None:
+        if (owner := self.listen(on_event)) is None:
             self.bury()
         return owner
 
@@ -232,8 +233,8 @@ class Lease:
         self.path.unlink(missing_ok=True)
 
     @contextmanager
-    def held(self, tell: Tell = lambda text: None) -> Iterator[Lease]:
-        """Take it, give signs of life, give it back. ``tell`` is told what is waited for.
+    def held(self, on_event: OnEvent = ignore) -> Iterator[Lease]:
+        """Take it, give signs of life, give it back. ``on_event`` is told what is waited for.
 
         Raises
         ------
@@ -243,7 +244,7 @@ class Lease:
         ended = threading.Event()
         heart = threading.Thread(target=self._beat, args=(ended,), name="s2ct-heartbeat", daemon=True)
         try:  # a signal may end us right after it was taken
-            self.take(tell)
+            self.take(on_event)
             heart.start()
             yield self
         finally:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .dataset import DATASET
 from .errors import BadName, WrongUsage
 
 INDEX = "index"  # the group of a store that is no split
 KNOWN_SPLITS = frozenset(
     ("train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval", "evaluation", "trainval")
 )
-FORM = "<split>_<tile>_<number of examples>"
+FORM = DATASET.name_form
 
 _MGRS = "[0-9]{2}[A-Z]{3}"  # zone, band and square, also those that the grid leaves out
 _PARTS = re.compile(r"([A-Za-z]+)[-_. ]+([A-Za-z0-9]+)(?:[-_. ]+([0-9]+))?(?:_[0-9]{1,2})?")
@@ -195,7 +196,7 @@ def read_name(name: str) -> SourceName:
     raise BadName(
         "the name does not say which unit this is",
         where=printable(name),
-        expected=f"{FORM}, as in train_50SMG_462",
+        expected=f"{FORM}, as in {DATASET.name_example}",
         found=printable(base),
         todo="name the unit: --as SPLIT/TILE, as in --as train/50SMG",
     )

@@ -52,6 +52,11 @@ class PublishedFeature:
         return np.asarray(self.data[low:high], np.uint8).tobytes()
 
 
+def plain_key(name: str) -> str:
+    """Name of the group of a feature, unless another one has it."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name or "record").lstrip("_-")[:80] or "feature"
+
+
 def make_keys(features: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Names of groups for (name, kind) of features: the name itself where that is plain and can be had.
 
@@ -60,7 +65,7 @@ def make_keys(features: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]
     keys: dict[tuple[str, str], str] = {}
     taken: set[str] = set()
     for name, kind in sorted(features):
-        plain = re.sub(r"[^A-Za-z0-9_-]", "_", name or "record").lstrip("_-")[:80] or "feature"
+        plain = plain_key(name)
         key, number = plain, 1
         while key.lower() in taken:  # a file system may not tell cases apart
             number += 1

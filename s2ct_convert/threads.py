@@ -1,13 +1,16 @@
-"""Threads that work on what is in flight, capped in bytes and handed on in order."""
+"""Threads: a pool that hands results on in order and caps what is in flight, and threads that the process shares."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_shared: ThreadPoolExecutor | None = None  # of for_each: made when first needed, anew in a forked process
 
 IN_FLIGHT_BYTES = 32 << 20  # input of the work under way or waiting: about 74 chunks
 
@@ -51,3 +54,34 @@ class OrderedPool(Generic[T]):
         """Drop what has not begun and wait for what has."""
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def for_each(work: Callable[[T], None], items: Iterable[T]) -> None:
+    """``work`` on each item, in as many threads as there are cores; the first error is raised once all have ended."""
+    global _shared
+    items = list(items)
+    if len(items) < 2:
+        for item in items:
+            work(item)
+        return
+    if _shared is None:
+        _shared = ThreadPoolExecutor(cores(), thread_name_prefix="s2ct-read")
+    futures = [_shared.submit(work, item) for item in items]
+    errors = [future.exception() for future in futures]  # waits: the arrays that are written to belong to the caller
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+def _forget_shared() -> None:
+    global _shared
+    _shared = None  # its threads are not in the child
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_shared)

@@ -27,10 +27,13 @@ import numpy as np
 from bench_conversion import Images, chunks
 from isal import isal_zlib
 from numcodecs import blosc
+from numcodecs.blosc import Blosc
 
-from s2ct_convert.store.codecs import CHUNK_BYTES, CODECS, BloscParameters, hdf5_chunk_codec, zarr_chunk_codec
+from s2ct_convert.store.codecs import CODECS
 from s2ct_convert.store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE
 
+CHUNK_BYTES = CHUNK_OBS * OBS_BYTES
+SHUFFLES = {"shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}
 Encode, Decode = Callable[[Images], Any], Callable[[Any], Any]
 
 
@@ -66,21 +69,26 @@ def candidates() -> list[Candidate]:
 def _offered() -> Iterator[Candidate]:
     for format, codecs in CODECS.items():
         for codec in codecs.values():
-            make: Any = zarr_chunk_codec if format == "zarr" else hdf5_chunk_codec
-            yield Candidate(codec.help, f"{format} {codec.name}", *make(codec.parameters))
+            yield Candidate(codec.title, f"{format} {codec.name}", codec.encode, partial(_decode, codec))
+
+
+def _decode(codec: Any, data: Any) -> Any:
+    out = np.empty((CHUNK_OBS, *OBS_SHAPE), "<u2")
+    codec.decode_into(data, out)
+    return out
 
 
 def _blosc() -> Iterator[Candidate]:
     for cname, level in (("lz4", 5), *(("zstd", level) for level in (1, 2, 3, 5, 7, 8, 9))):
         for shuffle in ("bitshuffle", "shuffle"):
             for blocksize, block in ((CHUNK_BYTES, "one block"), (0, "default block")):
-                codec = BloscParameters(cname, level, shuffle, blocksize).numcodec()
+                codec = Blosc(cname, level, SHUFFLES[shuffle], blocksize)
                 yield Candidate(f"blosc {cname} {level}, {shuffle}, {block}", "", codec.encode, codec.decode)
 
 
 def _chunk_sizes() -> Iterator[Candidate]:
     for obs in (1, 8, 16, 64, 128):
-        codec = BloscParameters("zstd", 2, "shuffle", obs * OBS_BYTES).numcodec()
+        codec = Blosc("zstd", 2, Blosc.SHUFFLE, obs * OBS_BYTES)
         yield Candidate(f"blosc zstd 2, shuffle, one block, {obs} observations", "", codec.encode, codec.decode, obs)
 
 
@@ -88,7 +96,7 @@ def _transposed() -> Iterator[Candidate]:
     """The transpose codec first, so that the bands of a pixel, or the dates of a pixel, are neighbours."""
     for what, order in (("bands", (0, 2, 3, 1)), ("dates", (1, 2, 3, 0))):
         for level in (2, 7):
-            codec = BloscParameters("zstd", level, "shuffle", CHUNK_BYTES).numcodec()
+            codec = Blosc("zstd", level, Blosc.SHUFFLE, CHUNK_BYTES)
             yield Candidate(
                 f"{what} together, blosc zstd {level}, shuffle, one block",
                 "",

@@ -25,12 +25,12 @@ from scale_store import KINDS, make_store
 
 _CHILD = Path(__file__).with_name("bench_child.py")
 PROGRAMS = {
-    "finalise": "from pathlib import Path; from s2ct_convert.conversion.batch import finalise_batch; "
+    "finalise": "from pathlib import Path; from s2ct_convert.conversion.batch_finalise import finalise_batch; "
     "finalise_batch(Path({store!r}), command='bench')",
     "open": "import s2ct_convert; s = s2ct_convert.open_store({store!r}); assert len(s.samples) == {n}",
     "a sample": "import s2ct_convert; s = s2ct_convert.open_store({store!r}); u = s[list(s.units)[{n} // 2]]; "
     "assert len(u.sample(u.localid[0]).image)",
-    "status": "from pathlib import Path; from s2ct_convert.conversion.batch import batch_status; "
+    "status": "from pathlib import Path; from s2ct_convert.conversion.batch_status import batch_status; "
     "assert batch_status(Path({store!r})).finished",
     "info": "import sys; from s2ct_convert.cli import main; sys.argv = ['s2ct', 'info', {store!r}]; main()",
 }

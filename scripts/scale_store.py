@@ -17,12 +17,17 @@ from make_sample import Example, record
 
 import s2ct_convert
 from s2ct_convert.names import UnitName
-from s2ct_convert.store.layout import STATE_INCOMPLETE, root_attributes
+from s2ct_convert.store.layout import STATE_INCOMPLETE
+from s2ct_convert.store.root import root_attributes
+from s2ct_convert.units.entries import StoreOptions
 from s2ct_convert.units.ledger import Ledger
-from s2ct_convert.units.records import Options
 from s2ct_convert.units.unit import open_container
 
-KINDS = {"zarr": Options("zarr", "balanced"), "hdf5": Options("hdf5", "gzip"), "linked": Options("hdf5", "gzip", True)}
+KINDS = {
+    "zarr": StoreOptions("zarr", "balanced"),
+    "hdf5": StoreOptions("hdf5", "gzip"),
+    "linked": StoreOptions("hdf5", "gzip", True),
+}
 SPLITS = ("train", "val")
 TILE = "50SMG"  # of the unit that is copied
 OBSERVATIONS = 3

@@ -39,16 +39,19 @@ def random_group(
     )
 
 
-def example_bytes(group: Group) -> bytes:
-    """The group as a serialized tf.train.Example."""
+FEATURES = ("localid", "image_raw_ldseries", "labels", "dates", "weights")
+
+
+def example_bytes(group: Group, names: Sequence[str] = FEATURES) -> bytes:
+    """The group as a serialized tf.train.Example, its features under these names."""
     features = b""
     if group.localid is not None:
-        features += _feature("localid", _tagged(3, _tagged(1, _varint(group.localid & (2**64 - 1)))))
+        features += _feature(names[0], _tagged(3, _tagged(1, _varint(group.localid & (2**64 - 1)))))
     for name, array, dtype in (
-        ("image_raw_ldseries", group.image, "<u2"),
-        ("labels", group.labels, "i1"),
-        ("dates", group.dates, "<i8"),
-        ("weights", group.weights, "<f4"),
+        (names[1], group.image, "<u2"),
+        (names[2], group.labels, "i1"),
+        (names[3], group.dates, "<i8"),
+        (names[4], group.weights, "<f4"),
     ):
         if array is not None:
             features += _feature(name, _tagged(1, _tagged(1, np.asarray(array, dtype).tobytes())))

@@ -54,7 +54,7 @@ def test_nothing_is_left_to_fill_in(document):
 
 
 # Packages that the examples of a page need beyond those of [dev].
-NEEDS = {"README.md": ["torch"], "store.md": ["tensorstore"], "croissant.md": ["mlcroissant"]}
+NEEDS = {"store.md": ["tensorstore"], "croissant.md": ["mlcroissant"]}
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +71,33 @@ def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def examples(page: str) -> list[str]:
+    return blocks((ROOT / page).read_text(encoding="utf-8"), "python")
+
+
+@pytest.mark.parametrize("number", range(len(examples("README.md"))))
+def test_each_python_block_of_the_readme_is_a_script(documented, number):
+    code = examples("README.md")[number]
+    for package in ("torch", "xarray"):
+        if re.search(rf"(import|from) {package}", code):
+            pytest.importorskip(package)
+    archive = sorted((documented / "archives").iterdir())[0].name
+    script = documented / f"readme_{number}.py"
+    script.write_text(code.replace("train_50SMG_462.7z", f"archives/{archive}"))
+    done = subprocess.run([sys.executable, script.name], cwd=documented, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("page", list(NEEDS))
 def test_the_python_of_a_page_runs(documented, page):
     document = next(path for path in DOCUMENTS if path.name == page)
     absent = [package for package in NEEDS[page] if importlib.util.find_spec(package) is None]
-    examples = blocks(document.read_text(encoding="utf-8"), "python")
-    code = "\n".join(one for one in examples if not any(re.search(rf"(import|from) {name}", one) for name in absent))
-    archive = sorted((documented / "archives").iterdir())[0].name
-    body = "".join(f"    {line}\n" for line in code.replace("train_50SMG_462.7z", f"archives/{archive}").splitlines())
+    code = "\n".join(
+        one
+        for one in blocks(document.read_text(encoding="utf-8"), "python")
+        if not any(re.search(rf"(import|from) {name}", one) for name in absent)
+    )
+    body = "".join(f"    {line}\n" for line in code.splitlines())
     script = documented / f"{document.stem}.py"
     script.write_text(f"def main():\n    pass\n{body}\nif __name__ == '__main__':\n    main()\n")
     done = subprocess.run([sys.executable, script.name], cwd=documented, capture_output=True, text=True)
@@ -110,7 +129,7 @@ def test_the_changelog_tells_users_something():
 
 def test_the_help_of_convert_has_the_figures_of_the_table_of_codecs():
     """docs/codecs.md is what was measured; what the help says is that, rounded."""
-    from s2ct_convert.cli.planned import CODECS as HELP
+    from s2ct_convert.cli.planned import codec_table
     from s2ct_convert.store.codecs import CODECS
 
     table = {}
@@ -120,7 +139,7 @@ def test_the_help_of_convert_has_the_figures_of_the_table_of_codecs():
             table[cells[1]] = [float(cell.replace(",", "")) for cell in cells[2:]]
     assert set(table) == {f"{format} {name}" for format, codecs in CODECS.items() for name in codecs}
     format = ""
-    for line in HELP.splitlines():
+    for line in codec_table():
         words = line.split()
         format = words.pop(0) if words and words[0] in CODECS else format
         if words and words[0] in CODECS.get(format, ()):

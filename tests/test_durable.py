@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -14,9 +16,21 @@ from pathlib import Path
 import pytest
 
 from s2ct_convert import durable
-from s2ct_convert.durable import WriteBehind, beside, publish, remove, size_of, sweep, sync, sync_tree, write_atomic
+from s2ct_convert.durable import (
+    WriteBehind,
+    beside,
+    publish,
+    remove,
+    size_of,
+    sweep,
+    sync,
+    sync_tree,
+    whole,
+    write_atomic,
+)
 
 LEFT_OVER = ".s2ct-tmp"
+DEAD = 2**22 + 1  # a process that cannot be: more than Linux numbers
 
 
 def left_overs(folder: Path) -> list[Path]:
@@ -50,7 +64,6 @@ def steps(monkeypatch) -> list[tuple[str, str]]:
         return call
 
     monkeypatch.setattr(os, "fsync", tell(os.fsync, "sync", lambda fd: str(Path(f"/proc/self/fd/{fd}").readlink())))
-    monkeypatch.setattr(os, "replace", tell(os.replace, "rename", lambda _, to: to))
     monkeypatch.setattr(os, "rename", tell(os.rename, "rename", lambda _, to: to))
     return told
 
@@ -116,6 +129,56 @@ class TestWriteAtomic:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert path.read_bytes() == b"old"
         assert list(tmp_path.iterdir()) == [path]
+
+
+class TestWhole:
+    def test_a_folder_is_under_its_name_only_when_it_is_whole(self, tmp_path):
+        with whole(tmp_path / "x") as work:
+            tree(work)
+            assert not (tmp_path / "x").exists()
+        assert (tmp_path / "x" / "below" / "b").read_text() == "bb"
+        assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+    def test_a_folder_takes_the_place_of_one_that_holds_something(self, tmp_path):
+        tree(tmp_path / "x", old="old")
+        with whole(tmp_path / "x") as work:
+            tree(work)
+        assert sorted(path.name for path in (tmp_path / "x").iterdir()) == ["a", "below"]
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, FileNotFoundError])
+    def test_a_block_that_fails_leaves_what_was_there(self, tmp_path, error):
+        (tmp_path / "x").write_text("old")
+        with pytest.raises(error), whole(tmp_path / "x") as work:
+            tree(work)
+            raise error
+        assert (tmp_path / "x").read_text() == "old"
+        assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+    def test_an_error_about_a_temporary_name_or_none_names_the_final_one(self, tmp_path):
+        for name, expected in ((None, "x"), ("{work}", "x"), ("{work}/below/b", "x/below/b"), ("/other", "/other")):
+            with pytest.raises(OSError) as caught, whole(tmp_path / "x") as work:
+                raise OSError(errno.EIO, "broken", name and name.format(work=work))
+            assert caught.value.filename == str(tmp_path / expected)
+
+    def test_what_a_dead_process_left_goes_and_what_a_living_one_writes_stays(self, tmp_path):
+        host = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())
+        dead, living, other = (f".x.12345678@{host}.{pid}{LEFT_OVER}" for pid in (DEAD, os.getppid(), 1))
+        other = other.replace(host, "another-host")
+        for name in (dead, living, other):
+            (tmp_path / name).write_text("half")
+        write_atomic(tmp_path / "x", b"new")
+        assert {path.name for path in tmp_path.iterdir()} == {"x", living, other}
+
+    def test_a_leftover_that_may_not_be_deleted_does_not_stop_the_work(self, tmp_path, monkeypatch):
+        left = tmp_path / f".x.1{LEFT_OVER}"
+        left.write_text("somebody's")
+
+        def refuse(*args: object, **kwargs: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(left))
+
+        monkeypatch.setattr(os, "unlink", refuse)
+        write_atomic(tmp_path / "x", b"new")
+        assert (tmp_path / "x").read_bytes() == b"new"
 
 
 class TestPublish:
@@ -225,7 +288,7 @@ class TestSweep:
     def test_a_folder_that_is_not_there_has_nothing_to_sweep(self, tmp_path):
         sweep(tmp_path / "not there", "x")
 
-    @pytest.mark.parametrize("step", ["replace", "rename", "fsync", "rmdir"])
+    @pytest.mark.parametrize("step", ["rename", "fsync", "rmdir"])
     def test_it_finds_what_a_process_leaves_that_is_killed_at_work(self, tmp_path, step):
         """Death itself, in a child: whatever is left has a name that sweep knows, or is as it was or should be."""
         tree(tmp_path / "tree")
@@ -240,7 +303,7 @@ class TestSweep:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
         sweep(tmp_path)
         assert left_overs(tmp_path) == []
-        assert (tmp_path / "file").read_bytes() == (b"new" if step in ("rename", "rmdir") else b"old")
+        assert (tmp_path / "file").read_bytes() == (b"new" if step == "rmdir" else b"old")
         assert {path.name for path in tmp_path.rglob("*")} in ({"file"}, {"file", "tree", "a", "below", "b"})
 
 

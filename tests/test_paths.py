@@ -52,9 +52,7 @@ CALLS = {
     "download": lambda url, own: s2ct_convert.download(url),
     "list_files": lambda url, own: s2ct_convert.list_files(url),
     "write_croissant": lambda url, own: s2ct_convert.write_croissant(url),
-    "a plan": lambda url, own: write_plan(
-        make_plan([own], own / "x.zarr", format=None, codec=None, linked=False, tiles=(), splits=()), Path(url)
-    ),
+    "a plan": lambda url, own: write_plan(make_plan([own], own / "x.zarr"), Path(url)),
 }
 
 

@@ -12,11 +12,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "s2ct_convert"
 LEVELS = (
     {
+        "dataset",
         "names",
         "errors",
+        "events",
         "missing",
         "published",
         "durable",
+        "hashing",
         "lease",
         "paths",
         "processes",

@@ -27,7 +27,8 @@ from ..errors import (
 )
 from .damage import AGAIN, encrypted, explained
 from .file_kind import HEAD_BYTES, name_kind, read_head
-from .lzma2 import Lzma2Stream, Packed, count_blocks, find_packed
+from .lzma2 import Lzma2Stream
+from .lzma2_chunks import Packed, count_blocks, find_packed
 from .member_stream import HeadsFactory, MemberStream, Unpacked
 from .native import NativeStream, is_alone, why_not
 from .stream import Readable, SourceReader

@@ -17,12 +17,26 @@ class Content(NamedTuple):
     crc32: int
 
 
+class Summed:
+    """A stream, and the size and CRC-32 of what was read of it."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self.content = Content(0, 0)
+
+    def read(self, n: int, /) -> bytes:
+        piece = self._stream.read(n)
+        size, crc32 = self.content
+        self.content = Content(size + len(piece), isal_zlib.crc32(piece, crc32))
+        return piece
+
+
 def content_of(stream: Readable) -> Content:
     """Of a stream, which is read to its end."""
-    size = crc = 0
-    while piece := stream.read(PIECE_BYTES):
-        size, crc = size + len(piece), isal_zlib.crc32(piece, crc)
-    return Content(size, crc)
+    summed = Summed(stream)
+    while summed.read(PIECE_BYTES):
+        pass
+    return summed.content
 
 
 def content_of_file(path: Path) -> Content:

@@ -43,13 +43,7 @@ def explained(name: str) -> Iterator[None]:
         # py7zr gives (computed, stored) for a file and (stored, computed), without a name, for a block.
         of_file = error.filename is not None
         stored, computed = (error.actual, error.expected) if of_file else (error.expected, error.actual)
-        raise ArchiveDamaged(
-            "the CRC32 of what was unpacked does not fit",
-            where=f"{name}: {error.filename}" if of_file else name,
-            expected=f"{stored:#010x}",
-            found=f"{computed:#010x}",
-            todo=AGAIN,
-        ) from error
+        raise wrong_crc32(f"{name}: {error.filename}" if of_file else name, stored, computed) from error
     except Exception as error:  # every decoder has errors of its own, and py7zr stumbles over damaged headers
         raise damaged(name, error) from error
 
@@ -65,3 +59,23 @@ def unsupported(name: str, method: str) -> ArchiveUnsupported:
 def damaged(name: str, error: Exception) -> ArchiveDamaged:
     reason = str(error) or type(error).__name__
     return ArchiveDamaged(f"the archive is damaged ({reason})", where=name, todo=AGAIN)
+
+
+def wrong_crc32(where: str, stored: int, computed: int) -> ArchiveDamaged:
+    return ArchiveDamaged(
+        "the CRC32 of what was unpacked does not fit",
+        where=where,
+        expected=f"{stored:#010x}",
+        found=f"{computed:#010x}",
+        todo=AGAIN,
+    )
+
+
+def wrong_size(where: str, missing: int) -> ArchiveDamaged:
+    """``missing`` is negative where there are too many bytes, of which the rest may not have been unpacked."""
+    return ArchiveDamaged(
+        "the file in the archive is not as long as the archive says",
+        where=where,
+        found=f"{missing:,} bytes too few" if missing > 0 else f"at least {-missing:,} bytes too many",
+        todo=AGAIN,
+    )

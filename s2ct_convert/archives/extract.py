@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from isal import isal_zlib
-
-from ..durable import naming, sync
+from ..durable import whole_file
 from ..errors import DestinationExists, NotATFRecord, SourceError
 from ..paths import check_path, check_readable
 from .archive import Member, open_member, read_archive
-from .stream import PIECE_BYTES, SourceReader, nobody
+from .checksum import content_of
+from .stream import PIECE_BYTES, SourceReader
 from .unpackers import Unpacker, find_unpacker
 
 
@@ -36,8 +34,8 @@ def extract_archive(
     overwrite: bool = False,
     jobs: int = 1,
     unpacker: str = "auto",
-    on_bytes: Callable[[int], None] | None = None,
-    on_file: Callable[[Extracted], None] | None = None,
+    on_bytes: Callable[[int], None] = lambda n: None,
+    on_file: Callable[[Extracted], None] = lambda one: None,
 ) -> list[Extracted]:
     """Extract every file of an archive below ``destination``, with the folders the archive has.
 
@@ -51,8 +49,8 @@ def extract_archive(
     unpacker : {"auto", "python", "7zz"}
         As for :func:`s2ct_convert.convert`.
     on_bytes, on_file : callable
-        Told of bytes as they are unpacked (those of a file that is there already at once), and of each file when it is
-        in its place.
+        Called with the bytes unpacked since the last call (of a file that is there already, with all of its bytes), and
+        with each file when it is in its place.
 
     Returns
     -------
@@ -75,35 +73,31 @@ def extract_archive(
     ...     [one.path.name for one in s2ct_convert.extract_archive(archive, folder)] == [archive.stem]
     True
     """
-    archive, destination = check_readable(archive), check_path(destination)
-    found, told = find_unpacker(unpacker), on_bytes or nobody
-    members = read_archive(archive).members
-    if not members:
-        raise NotATFRecord("there is no file in this archive", where=archive.name)
+    archive, chosen = check_readable(archive), find_unpacker(unpacker)
+    done = []
+    for target, member in _targets(archive, check_path(destination)).items():
+        was_there = target.exists() and not overwrite
+        if was_there:
+            _check_equal(target, member)
+            on_bytes(member.size)
+        else:
+            _extract(archive, member, target, on_bytes, threads=jobs, unpacker=chosen)
+        done.append(Extracted(target, member.size, was_there))
+        on_file(done[-1])
+    return done
+
+
+def _targets(archive: Path, destination: Path) -> dict[Path, Member]:
+    """Where each file of an archive goes."""
     targets: dict[Path, Member] = {}
-    for member in members:
+    for member in read_archive(archive).members:
         target = destination / _checked(member.name, archive)
         if target in targets:
             raise SourceError("the archive has two files for one place", where=archive.name, found=repr(member.name))
         targets[target] = member
-    done = []
-    for target, member in targets.items():
-        if target.exists() and not overwrite:
-            if not _is_equal(target, member):
-                raise DestinationExists(
-                    "another file is there",
-                    where=str(target),
-                    todo="give --overwrite to replace it, or another destination",
-                )
-            file = Extracted(target, member.size, was_there=True)
-            told(member.size)
-        else:
-            _extract(archive, member, target, told, threads=jobs, unpacker=found)
-            file = Extracted(target, member.size, was_there=False)
-        done.append(file)
-        if on_file is not None:
-            on_file(file)
-    return done
+    if not targets:
+        raise NotATFRecord("there is no file in this archive", where=archive.name)
+    return targets
 
 
 def unpacked_size(archives: Iterable[Path]) -> int:
@@ -123,34 +117,26 @@ def _checked(name: str, archive: Path) -> Path:
     return Path(*parts)
 
 
-def _is_equal(target: Path, member: Member) -> bool:
-    if not target.is_file() or target.stat().st_size != member.size or member.crc32 is None:
-        return False
-    crc = 0
-    with open(target, "rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            crc = isal_zlib.crc32(piece, crc)
-    return crc == member.crc32
+def _check_equal(target: Path, member: Member) -> None:
+    equal = target.is_file() and target.stat().st_size == member.size
+    if equal:
+        with open(target, "rb") as file:
+            equal = content_of(file) == (member.size, member.crc32)
+    if not equal:
+        raise DestinationExists(
+            "another file is there", where=str(target), todo="give --overwrite to replace it, or another destination"
+        )
 
 
 def _extract(
     archive: Path, member: Member, target: Path, on_bytes: Callable[[int], None], *, threads: int, unpacker: Unpacker
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    try:
-        with (
-            SourceReader(archive, with_md5=False) as source,
-            open_member(source, member.name, threads=threads, unpacker=unpacker) as stream,
-            naming(target),  # errors of reading have names, or are not of the system
-            open(part, "wb") as out,
-        ):
-            while piece := stream.read(PIECE_BYTES):
-                out.write(piece)
-                on_bytes(len(piece))
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-    sync(target.parent)
+    with (
+        whole_file(target) as out,  # outermost: the file gets its name after every check of the archive
+        SourceReader(archive, with_md5=False) as source,
+        open_member(source, member.name, threads=threads, unpacker=unpacker) as stream,
+    ):
+        while piece := stream.read(PIECE_BYTES):
+            out.write(piece)
+            on_bytes(len(piece))

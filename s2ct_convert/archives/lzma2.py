@@ -1,9 +1,7 @@
 """LZMA2 unpacked block by block, in threads.
 
-7-Zip cuts what it packs with several threads into blocks that know nothing of each other. Where they begin can be told
-without unpacking: chunk headers state sizes, and a block begins where a header resets the dictionary (control byte 1,
-or 0xE0 and above; Lzma2Dec.c of the LZMA SDK). Each block then goes to a decoder of its own, and what they give is
-handed on in order.
+7-Zip cuts what it packs with several threads into blocks that know nothing of each other (lzma2_chunks.py finds them).
+Each goes to a decoder of its own, and what they give is handed on in order.
 """
 
 from __future__ import annotations
@@ -12,97 +10,19 @@ import lzma
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 from isal import isal_zlib
 
 from ..errors import ArchiveDamaged
-from .damage import AGAIN
+from .damage import AGAIN, wrong_crc32, wrong_size
+from .lzma2_chunks import Packed, scan
 from .stream import PIECE_BYTES, SourceReader
 
 BUDGET_BYTES = 136 << 20  # unpacked bytes that wait for their turn: more than a block of 128 MiB
 HEAD_BYTES = 8 << 20  # of these, what the block whose turn it is may always have
 STEP_BYTES = 1 << 20  # unpacked at once
 _INPUT_BYTES = 256 << 10
-
-
-class Packed(NamedTuple):
-    """One member that is one LZMA2 stream: where it is in the archive, and what comes out of it."""
-
-    offset: int
-    size: int
-    dict_size: int
-    unpacked: int
-    crc32: int | None
-
-
-def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
-    """Where a member is, if it is alone in a folder with one plain LZMA2 coder; None if it is not.
-
-    Parameters
-    ----------
-    archive, file : py7zr.SevenZipFile, py7zr.ArchiveFile
-        Their parsed headers are looked at, which are not of the public interface.
-    crc32 : int or None
-        What the archive has for the file.
-
-    Raises
-    ------
-    AttributeError, KeyError, IndexError, TypeError, ValueError
-        If py7zr keeps its headers otherwise than it did.
-    """
-    folder, streams = file.folder, archive.header.main_streams
-    if folder is None or len(folder.files) != 1 or len(folder.coders) != 1 or folder.coders[0]["method"] != b"\x21":
-        return None
-    folders = streams.unpackinfo.folders
-    before = folders[: folders.index(folder)]
-    stream = sum(sum(coder["numinstreams"] for coder in one.coders) - len(one.bindpairs) for one in before)
-    offset = archive.afterheader + streams.packinfo.packpos + streams.packinfo.packpositions[stream]
-    (bits,) = folder.coders[0]["properties"]
-    dict_size = 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)
-    return Packed(int(offset), int(streams.packinfo.packsizes[stream]), dict_size, int(file.uncompressed), crc32)
-
-
-class _Chunk(NamedTuple):
-    offset: int  # in the stream
-    begins_block: bool
-    unpacked: int
-
-
-def scan(fd: int, packed: Packed, where: str) -> Iterator[_Chunk]:
-    """Chunks by their headers alone.
-
-    Raises
-    ------
-    ArchiveDamaged
-        If a header is none, or the stream does not end where it must.
-    """
-    at = 0
-    while at < packed.size:
-        header = os.pread(fd, 6, packed.offset + at)
-        control = header[0] if header else -1
-        if control == 0:
-            if at == packed.size - 1:
-                return
-            break
-        if control in (1, 2) and len(header) >= 3:
-            unpacked = size = (header[1] << 8 | header[2]) + 1
-            yield _Chunk(at, control == 1, unpacked)
-            at += 3 + size
-        elif control >= 0x80 and len(header) >= 5:
-            unpacked = ((control & 31) << 16 | header[1] << 8 | header[2]) + 1
-            yield _Chunk(at, control >= 0xE0, unpacked)
-            at += (6 if control >= 0xC0 else 5) + (header[3] << 8 | header[4]) + 1
-        else:
-            break
-    raise ArchiveDamaged(
-        "the archive is damaged (no LZMA2 chunk where one must be)",
-        where=where,
-        found=f"at byte {packed.offset + at:,}",
-        todo=AGAIN,
-    )
 
 
 @dataclass
@@ -142,7 +62,6 @@ class Lzma2Stream:
         self._scan_error: BaseException | None = None
         self._next = self._head = self._buffered = 0
         self._crc, self._missing = 0, packed.unpacked
-        self._progress = file.take_progress()
         self._threads = [threading.Thread(target=self._scan, name="s2ct-scan", daemon=True)]
         for k in range(max(1, threads)):
             self._threads.append(threading.Thread(target=self._work, name=f"s2ct-unpack-{k}", daemon=True))
@@ -171,7 +90,7 @@ class Lzma2Stream:
 
     def _hash_to(self, end: int) -> None:
         while self._file.tell() < end and not self._abandoned:
-            if not self._file.read(min(PIECE_BYTES, end - self._file.tell())):
+            if not self._file.read(min(PIECE_BYTES, end - self._file.tell()), report=False):
                 return
 
     def _found(self, begin: int, end: int, unpacked: int) -> None:
@@ -208,7 +127,7 @@ class Lzma2Stream:
                 if not data:
                     raise self._damaged("a block ends early")
                 at += len(data)
-                self._progress(len(data))
+                self._file.on_bytes(len(data))
             try:
                 out = decoder.decompress(data, min(STEP_BYTES, left))
             except (lzma.LZMAError, EOFError) as error:
@@ -242,20 +161,9 @@ class Lzma2Stream:
             self._crc = isal_zlib.crc32(piece, self._crc)
             return bytes(piece)
         if self._missing:
-            raise ArchiveDamaged(
-                "the file in the archive is not as long as the archive says",
-                where=self._where,
-                found=f"{abs(self._missing):,} bytes too {'few' if self._missing > 0 else 'many'}",
-                todo=AGAIN,
-            )
+            raise wrong_size(self._where, self._missing)
         if self._packed.crc32 is not None and self._crc != self._packed.crc32:
-            raise ArchiveDamaged(
-                "the CRC32 of what was unpacked does not fit",
-                where=self._where,
-                expected=f"{self._packed.crc32:#010x}",
-                found=f"{self._crc:#010x}",
-                todo=AGAIN,
-            )
+            raise wrong_crc32(self._where, self._packed.crc32, self._crc)
         return b""
 
     def _piece(self, n: int) -> memoryview:
@@ -291,9 +199,3 @@ class Lzma2Stream:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
-        self._file.give_progress(self._progress)
-
-
-def count_blocks(fd: int, packed: Packed, where: str) -> int:
-    """Number of blocks that can be unpacked at once; looks at chunk headers only."""
-    return max(1, sum(chunk.begins_block for chunk in scan(fd, packed, where)))

@@ -8,8 +8,7 @@ from collections import deque
 import py7zr
 from py7zr.io import Py7zIO, WriterFactory
 
-from ..errors import ArchiveDamaged
-from .damage import AGAIN, explained
+from .damage import explained, wrong_size
 from .unpackers import PYTHON
 
 BUFFER_BYTES = 8 << 20  # what may wait between the unpacker and the parser
@@ -37,12 +36,7 @@ class MemberStream:
             with explained(self._where):
                 archive.extract(targets=[name], factory=_Factory(self))
             if self._missing:
-                raise ArchiveDamaged(
-                    "the file in the archive is not as long as the archive says",
-                    where=f"{self._where}: {name}",
-                    found=f"{abs(self._missing):,} bytes too {'few' if self._missing > 0 else 'many'}",
-                    todo=AGAIN,
-                )
+                raise wrong_size(f"{self._where}: {name}", self._missing)
         except _Abandoned:
             pass
         except BaseException as error:  # handed to the reader, which raises it

@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from isal import isal_zlib
 
 from ..errors import ArchiveDamaged, Incomplete, MachineError, SourceError
-from .damage import AGAIN, unsupported
+from .damage import AGAIN, unsupported, wrong_crc32, wrong_size
 from .stream import PIECE_BYTES, SourceReader
 from .unpackers import Unpacker
 
@@ -185,7 +185,7 @@ class NativeStream:
         self._missing -= len(piece)
         self._news.put(self._size - self._missing)
         if self._missing < 0:
-            raise self._wrong_size()
+            raise wrong_size(self._where, self._missing)
         return piece
 
     def _finish(self) -> None:
@@ -196,15 +196,9 @@ class NativeStream:
         if code:
             raise self._failed(code)
         if self._missing:
-            raise self._wrong_size()
+            raise wrong_size(self._where, self._missing)
         if self._expected is not None and self._crc != self._expected:
-            raise ArchiveDamaged(
-                "the CRC32 of what was unpacked does not fit",
-                where=self._where,
-                expected=f"{self._expected:#010x}",
-                found=f"{self._crc:#010x}",
-                todo=AGAIN,
-            )
+            raise wrong_crc32(self._where, self._expected, self._crc)
         self._news.put(None)
         self._worker.join()
         if self._error is not None:
@@ -237,15 +231,6 @@ class NativeStream:
             found=said,
             todo="if it was killed for its memory, use fewer jobs (-j); then run the same command again, "
             "or give --unpacker python",
-        )
-
-    def _wrong_size(self) -> ArchiveDamaged:
-        more = f"at least {-self._missing:,} bytes too many"
-        return ArchiveDamaged(
-            "the file in the archive is not as long as the archive says",
-            where=self._where,
-            found=f"{self._missing:,} bytes too few" if self._missing > 0 else more,
-            todo=AGAIN,
         )
 
     def _replaced(self) -> SourceError:

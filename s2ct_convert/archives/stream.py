@@ -36,7 +36,7 @@ class SourceReader(io.RawIOBase):
         self._file: io.RawIOBase = JoinedFile(files) if self.joined else open(path, "rb", buffering=0)
         self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
         self._hashed = 0
-        self._on_bytes = on_bytes
+        self.on_bytes = on_bytes or nobody
 
     def readable(self) -> bool:
         return True
@@ -50,8 +50,11 @@ class SourceReader(io.RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
-    def read(self, n: int = -1) -> bytes:
-        """As of a file: fewer than ``n`` bytes only at the end."""
+    def read(self, n: int = -1, *, report: bool = True) -> bytes:
+        """As of a file: fewer than ``n`` bytes only at the end.
+
+        ``report`` is false for one who reads ahead, and calls ``on_bytes`` when the bytes are unpacked.
+        """
         start = self._file.tell()
         data = self._file.read(n) or b""
         if start <= self._hashed < start + len(data):
@@ -59,8 +62,8 @@ class SourceReader(io.RawIOBase):
             if self._md5 is not None:
                 self._md5.update(memoryview(data)[-fresh:])
             self._hashed += fresh
-            if self._on_bytes is not None:
-                self._on_bytes(fresh)
+            if report:
+                self.on_bytes(fresh)
         return data
 
     def size(self) -> int:
@@ -72,15 +75,6 @@ class SourceReader(io.RawIOBase):
 
     def fileno(self) -> int:
         return self._file.fileno()
-
-    def take_progress(self) -> Callable[[int], None]:
-        """Who is told of bytes read, who is not told here until ``give_progress``: somebody else knows better."""
-        on_bytes, self._on_bytes = self._on_bytes, None
-        return on_bytes or nobody
-
-    def give_progress(self, on_bytes: Callable[[int], None]) -> None:
-        """Tell ``on_bytes`` of bytes read from here on."""
-        self._on_bytes = on_bytes
 
     def md5(self) -> str | None:
         """MD5 of the whole file, hex; reads what no one has read yet. None if it was not asked for."""

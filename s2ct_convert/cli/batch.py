@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from . import options
 from .planned import plan_of, planned
 
 if TYPE_CHECKING:
-    from ..conversion.batch import BatchStatus
+    from ..conversion.batch_status import BatchStatus
 
 
 @click.group(short_help="Convert as jobs of SLURM, PBS or a shell: init, run, status, finalise.")
@@ -55,13 +54,13 @@ def init(
     from ..conversion.batch import init_batch
     from ..show.progress import show_progress
 
-    plan = plan_of(paths, plan_file, **choices)
+    plan = plan_of(paths, plan_file, choices)
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         init_batch(
             plan,
             overwrite=overwrite,
             overwrite_units=overwrite_units,
-            command=shlex.join(["s2ct", *sys.argv[1:]]),
+            command=options.command_line(),
             on_event=on_event,
         )
     print(f"{plan.store} is begun: units 1 to {len(plan.files)}")
@@ -97,11 +96,11 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
         )
     wanted = from_ranges(numbers) if numbers is not None else [number or 0]
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
-        records = run_units(store, wanted, threads=jobs or options.available_cores(), on_event=on_event)
+        entries = run_units(store, wanted, threads=jobs or options.available_cores(), on_event=on_event)
     if json_:
         import dataclasses
 
-        print_json([dataclasses.asdict(record) for record in records])
+        print_json([dataclasses.asdict(entry) for entry in entries])
 
 
 @batch.command()
@@ -110,7 +109,7 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
 @options.debugging
 def status(store: Path, json_: bool) -> None:
     """Tell which units are done, under way, failed or still to do. Works in every state."""
-    from ..conversion.batch import batch_status
+    from ..conversion.batch_status import batch_status
     from ..show.batch import print_status, status_document
     from ..show.tables import print_json
 
@@ -127,15 +126,13 @@ def status(store: Path, json_: bool) -> None:
 @options.progress
 def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     """Write the index and make STORE complete. Refused while units are missing; can be run again at any time."""
-    from ..conversion.batch import finalise_batch
+    from ..conversion.batch_finalise import finalise_batch
     from ..show.progress import show_progress
     from ..units.finalise import finished
     from ..words import without
 
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
-        digest, _ = finalise_batch(
-            store, partial=partial, command=shlex.join(["s2ct", *sys.argv[1:]]), on_event=on_event
-        )
+        digest, _ = finalise_batch(store, partial=partial, command=options.command_line(), on_event=on_event)
     attributes = finished(store) or {}
     lacks = without(attributes.get("missing_units", ""), attributes.get("refused_sources", ""))
     print(f"{store} is {f'partial: {lacks}' if lacks else 'complete'}\ndigest  {digest}")
@@ -151,9 +148,9 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     help="Whose job script.",
 )
 @click.option("--throttle", type=click.IntRange(min=1), metavar="N", help="Tasks at a time.  [default: 8, or all]")
-@options.jobs
+@click.option("-j", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processor cores of a task.")
 @options.debugging
-def script(store: Path, scheduler: str, throttle: int | None, jobs: int | None) -> None:
+def script(store: Path, scheduler: str, throttle: int | None, jobs: int) -> None:
     """Print a complete job script for a store that was begun: an array over its units, then finalise.
 
     Memory and time are those of the plan, with room to spare; a preempted task is queued again by itself. Read it,
@@ -161,4 +158,4 @@ def script(store: Path, scheduler: str, throttle: int | None, jobs: int | None) 
     """
     from ..conversion.job_script import job_script
 
-    print(job_script(store, scheduler, throttle=throttle or 8, threads=jobs or 2), end="")
+    print(job_script(store, scheduler, throttle=throttle or 8, threads=jobs), end="")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from . import options, record_options
-from .planned import CODECS, kind
+from .planned import Converting, kind
 
 
-@click.command(short_help="From the record to a store in one go, with bounded disk.", epilog=CODECS)
+@click.command(cls=Converting, short_help="From the record to a store in one go, with bounded disk.")
 @click.argument("store", type=options.DATA_PATH)
 @record_options.which_files
 @click.option(
@@ -57,19 +55,17 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
     s2ct build clouds.h5 --split val --keep-archives
     """
     from ..conversion.build import build as run
-    from ..show import lanes, progress
-    from ..show.bar import bar_or_none
+    from ..show.progress import show_progress
     from ..show.summary import check_complete, print_summary
     from ..units.summary import UnitsFailed
 
     try:
-        with bar_or_none(quiet=quiet) as bar:
+        with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
             summary = run(
                 store,
                 jobs=jobs or options.available_cores(),
-                on_event=progress.listener(bar, quiet=quiet, verbose=verbose, debug=options.debug()),
-                on_file_event=lanes.listener(bar, quiet=quiet, verbose=verbose),
-                command=shlex.join(["s2ct", *sys.argv[1:]]),
+                on_event=on_event,
+                command=options.command_line(),
                 **choices,
             )
     except UnitsFailed as failed:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from . import options
-from .planned import CODECS, plan_of, planned
+from .planned import Converting, plan_of, planned
 
 
-@click.command(short_help="Convert archives or TFRecords to a store.", epilog=CODECS)
+@click.command(cls=Converting, short_help="Convert archives or TFRecords to a store.")
 @planned
 @options.plan_file
 @options.unpacker
@@ -42,15 +40,7 @@ from .planned import CODECS, plan_of, planned
 def convert(
     paths: tuple[Path, ...],
     plan_file: Path | None,
-    unpacker: str,
     jobs: int | None,
-    memory: int | None,
-    engine: str,
-    scheduler: str | None,
-    scheduler_file: Path | None,
-    workers_timeout: float,
-    overwrite: bool,
-    overwrite_units: tuple[str, ...],
     json_: bool,
     quiet: bool,
     verbose: bool,
@@ -68,8 +58,8 @@ def convert(
     s2ct convert archives/ clouds.zarr --split train --codec small -j 8
     s2ct convert --plan plan.json
     """
-    jobs_here = (jobs or options.available_cores()) if engine == "local" else 1
-    if jobs_here > 1 and (plan_file or len(paths) > 2 or any(path.is_dir() for path in paths[:-1])):
+    local, cores = choices["engine"] == "local", jobs or options.available_cores()
+    if local and cores > 1 and (plan_file or len(paths) > 2 or any(path.is_dir() for path in paths[:-1])):
         from ..engines.server import start_server
 
         start_server()  # there may be several units; it imports what they need while this process does
@@ -78,27 +68,16 @@ def convert(
     from ..errors import WrongUsage
     from ..show.progress import show_progress
     from ..show.summary import check_complete, print_summary
+    from ..units.options import EngineOptions, RunOptions, take
     from ..units.summary import UnitsFailed
 
-    if jobs and engine == "dask":
+    if jobs and not local:
         raise WrongUsage("-j is for this machine", todo="start as many Dask workers as units are to be made at a time")
+    run, engine = take(RunOptions, {"jobs": cores, **choices}), take(EngineOptions, choices)
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
-            plan = plan_of(paths, plan_file, **choices)
-            summary = convert_plan(
-                plan,
-                jobs=jobs or options.available_cores(),
-                memory=memory,
-                overwrite=overwrite,
-                overwrite_units=overwrite_units,
-                engine=engine,
-                scheduler=scheduler,
-                scheduler_file=scheduler_file,
-                workers_timeout=workers_timeout,
-                unpacker=unpacker,
-                on_event=on_event,
-                command=shlex.join(["s2ct", *sys.argv[1:]]),
-            )
+            plan = plan_of(paths, plan_file, choices)
+            summary = convert_plan(plan, run, engine, on_event=on_event, command=options.command_line())
     except UnitsFailed as failed:
         print_summary(failed.summary, json_)
         raise

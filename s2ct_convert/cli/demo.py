@@ -39,8 +39,8 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     if wrong := [c for c in check_files(sources, manifest=read_manifest(sample_md5sums())) if c.state is not Check.OK]:
         raise Difference("the bundled archives are damaged: install s2ct-convert again", where=str(wrong[0].path))
     print(
-        f"{plural(len(sources), 'archive')} of the bundled sample, {size(sum(s.stat().st_size for s in sources))}; "
-        f"they came with the program, nothing is downloaded; md5 right"
+        f"{plural(len(sources), 'archive')} of the bundled sample, {size(sum(s.stat().st_size for s in sources))}, "
+        f"md5 correct; nothing is downloaded"
     )
     stores = (destination / "sample.zarr", destination / "sample.h5")
     for path in stores:
@@ -54,10 +54,10 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
         observations = sum(unit.observations for unit in compared)
         print(
             f"{path}: {size(summary.bytes_out)}; all {observations:,} observations of {examples} examples "
-            f"found back bit for bit"
+            f"match the archives bit for bit"
         )
     document = describe(stores[0])
-    print(f"\nboth have the content digest {document['digest']}\n")
+    print(f"\nboth stores have the content digest {document['digest']}\n")
     print_units(document["units"])
     unit, zarr = document["units"][0], str(stores[0])
     group = f"{unit['split']}/{unit['tile']}"
@@ -70,7 +70,7 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     ):
         print(f"  {_shell(command)}")
     if importlib.util.find_spec("xarray") is None:
-        print("xarray is not installed here yet: pip install 's2ct-convert[xarray]'")
+        print("xarray is not installed: pip install 's2ct-convert[xarray]'")
 
 
 def _program(name: str) -> str:

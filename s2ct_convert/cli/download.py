@@ -57,10 +57,10 @@ def download(
     """
     from ..record.download import FilesFailed
     from ..record.download import download as run
-    from ..show.lanes import show_lanes
+    from ..show.progress import show_progress
 
     failure: FilesFailed | None = None
-    with show_lanes(quiet=quiet, verbose=verbose) as on_event:
+    with show_progress(quiet=quiet, verbose=verbose) as on_event:
         try:
             report = run(
                 destination,

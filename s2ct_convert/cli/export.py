@@ -43,11 +43,10 @@ def export(
     from ..reading.opening import open_store
     from ..show.bar import file_progress
     from ..show.tables import print_json
-    from ..store.layout import OBS_BYTES
     from ..words import plural, size
 
     with open_store(store) as opened:
-        pixels = sum(unit.observations for unit in choose_units(opened, tiles, splits)) * OBS_BYTES
+        pixels = sum(unit.observations for unit in choose_units(opened, tiles, splits)) * opened.dataset.obs_bytes
         with file_progress("exporting", pixels, quiet=quiet) as progress:
 
             def tell(one: Exported) -> None:

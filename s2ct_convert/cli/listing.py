@@ -35,10 +35,10 @@ def list_(
     """
     from ..errors import WrongUsage
     from ..record.api import record_id
+    from ..record.choice import FileChoice
     from ..record.listing import find_manifest
     from ..record.local import look
     from ..record.manifest import published
-    from ..record.selection import Selection
     from ..show.tables import print_json, print_table
     from ..words import plural, size
 
@@ -53,7 +53,7 @@ def list_(
             )
         _print_published(record, published(record), json_)
         return
-    rows = [_row(look(folder, file)) for file in Selection.of(tiles, splits, files).of_manifest(manifest)]
+    rows = [_row(look(folder, file)) for file in FileChoice.of(tiles, splits, files).of_manifest(manifest)]
     total = sum(row["size"] for row in rows)
     if json_:
         print_json({"record": record, "doi": manifest.doi, "files": rows, "bytes": total})

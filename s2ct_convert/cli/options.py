@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +30,11 @@ def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 def available_cores() -> int:
     """Cores this process may use: what a batch system gave it, not what the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def command_line() -> str:
+    """The command as it was typed, for the history of a store."""
+    return shlex.join(["s2ct", *sys.argv[1:]])
 
 
 class LocalPath(click.Path):

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from . import options
-from .planned import CODECS, plan_of, planned
+from .planned import Converting, plan_of, planned
 
 
-@click.command(short_help="Say what a conversion will take; nothing is written.", epilog=CODECS)
+@click.command(cls=Converting, short_help="Say what a conversion will take; nothing is written.")
 @planned
 @options.jobs
 @options.memory
@@ -40,7 +40,7 @@ def plan(
     from ..show.plan import plan_report, print_plan
     from ..show.tables import print_json
 
-    made = plan_of(paths, None, **choices)
+    made = plan_of(paths, None, choices)
     found = estimate(made, jobs or options.available_cores(), memory=memory)
     if output is not None:
         write_plan(made, output)

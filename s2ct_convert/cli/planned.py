@@ -15,17 +15,39 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-CODECS = """\b
-Codecs: size against the raw pixels, packing and unpacking speed of one core
-(docs/codecs.md):
-  zarr  fast      blosc lz4        0.68   1,400 MB/s  2,400 MB/s
-        balanced  blosc zstd 2     0.62     450 MB/s  1,600 MB/s   [default]
-        small     blosc zstd 9     0.59       7 MB/s  1,100 MB/s
-        all three are core codecs of Zarr v3, which its readers have
-  hdf5  gzip      shuffle deflate  0.65     440 MB/s    250 MB/s   [default]
-                  every HDF5 and netCDF-4 build
-        blosc     blosc zstd 2     0.62     410 MB/s  1,300 MB/s
-                  h5py needs hdf5plugin for it; netCDF4-python has it"""
+
+class Converting(click.Command):
+    """A command that makes a store: its help ends with the codecs, which are asked only when it is shown."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        for line in codec_table():
+            formatter.write(f"{line}\n")
+
+
+def codec_table() -> list[str]:
+    """Every codec by format, with its size and speeds, as lines of 80 columns."""
+    from ..store.codecs import CODECS, DEFAULT_CODEC
+
+    lines = [
+        "Codecs: size against the raw pixels, packing and unpacking speed of one core",
+        "(docs/codecs.md):",
+    ]
+    width = max(len(codec.title) for codecs in CODECS.values() for codec in codecs.values())
+    for format, codecs in CODECS.items():
+        heading, ordered = format, list(codecs.values())
+        for codec, following in zip(ordered, [*ordered[1:], None], strict=True):
+            said = f"{codec.figures.ratio:.2f}{_speed(codec.figures.packing)}{_speed(codec.figures.unpacking)}"
+            default = "  [default]" if codec.name == DEFAULT_CODEC[format] else ""
+            lines.append(f"  {heading:6}{codec.name:10}{codec.title:{width}}  {said}{default}")
+            if codec.readers and (following is None or following.readers != codec.readers):
+                lines.append(f"          {codec.readers}")
+            heading = ""
+    return lines
+
+
+def _speed(megabytes: int) -> str:
+    return f"{megabytes:>7,} MB/s"
 
 
 def kind(command: Command) -> Command:
@@ -39,7 +61,7 @@ def kind(command: Command) -> Command:
         click.option(
             "--codec",
             metavar="NAME",
-            help="fast, balanced or small for zarr; gzip or blosc for hdf5 (s2ct convert -h).",
+            help="Codec of the pixels; s2ct convert -h ends with a table of them.",
         ),
         click.option(
             "-f",
@@ -68,19 +90,16 @@ def planned(command: Command) -> Command:
     return command
 
 
-def _option(name: str) -> str:
-    """The option that sets a parameter, as on the command line."""
-    return "--as" if name == "unit" else f"--{name.removesuffix('s').replace('_', '-')}"
-
-
-def plan_of(paths: tuple[Path, ...], plan_file: Path | None, **choices: Any) -> Plan:
+def plan_of(paths: tuple[Path, ...], plan_file: Path | None, choices: dict[str, Any]) -> Plan:
     """The plan that a command line asks for: what was found at the sources, or a plan file."""
     from ..conversion.plan_file import read_plan
-    from ..units.demands import Demands
+    from ..units.options import PlanOptions, take
     from ..units.plan import make_plan
 
+    given = ["--as"] if (unit := choices.pop("unit")) else []
+    given += [_flag(name) for name in PlanOptions.__annotations__ if choices.get(name)]
+    wanted = take(PlanOptions, choices)
     if plan_file is not None:
-        given = [_option(name) for name, value in choices.items() if value]
         if paths or given:
             raise click.UsageError(f"--plan says all that {', '.join(given) or 'SOURCE... STORE'} would: give one.")
         return read_plan(plan_file)
@@ -88,5 +107,9 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, **choices: Any) -> 
         missing = "SOURCE... STORE" if not paths else "STORE"
         raise click.UsageError(f"Missing argument '{missing}'.")
     *sources, store = paths
-    demands = Demands(choices.pop("strict"), choices.pop("accept_count"))
-    return make_plan(sources, store, demands=demands, **choices)
+    return make_plan(sources, store, wanted, unit=unit)
+
+
+def _flag(name: str) -> str:
+    """The flag that sets an option, as on the command line."""
+    return f"--{name.removesuffix('s').replace('_', '-')}"

@@ -61,19 +61,21 @@ def store(
     """Check that a store is what was written: structure and attributes, every chunk, the checksum of every image,
     offsets and order, the index, all digests. With --against, also that it is what its sources hold.
 
-    Every difference is named with unit, sample, rows and file. Exit code 4 if there is any.
+    Every difference is named with unit, sample, rows and file. Exit code 4 if there is any, 3 if a source could not be
+    compared.
 
     \b
     s2ct verify store clouds.zarr
     s2ct verify store clouds.zarr --sample 0.05
     s2ct verify store clouds.zarr --against archives/*.7z
     """
-    from ..errors import Difference
+    from ..errors import Difference, Incomplete
     from ..show.bar import file_progress
     from ..show.tables import print_json
     from ..verify.store import verify_store
     from ..words import plural
 
+    left_out: list[str] = []
     if more and not against:
         raise click.UsageError(f"Got unexpected extra arguments ({' '.join(map(str, more))})")
     against += more  # those that a shell made of archives/*.7z
@@ -83,9 +85,7 @@ def store(
         )
     findings, compared = list(report.findings), None
     if against and report.units:
-        compared, differences = _compare(
-            path, against, unit, jobs or options.available_cores(), quiet, report.remarks.append
-        )
+        compared, differences = _compare(path, against, unit, jobs or options.available_cores(), quiet, left_out.append)
         findings += differences
     if json_:
         print_json(
@@ -97,21 +97,29 @@ def store(
                 "observations_checked": report.checked,
                 "examples_compared": compared,
                 "findings": [{**one.document(), "text": str(one)} for one in findings],
-                "remarks": report.remarks,
-                "ok": not findings,
+                "remarks": [*report.remarks, *left_out],
+                "ok": not findings and not left_out,
             }
         )
     else:
         for one in findings:
             print(one)
-        for remark in report.remarks:
+        for remark in (*report.remarks, *left_out):
             print(f"remark: {remark}")
-        _print_summary(report, compared, bool(findings))
+        if report.opened:
+            _print_summary(report, compared, bool(findings or left_out))
     if findings:
         raise Difference(
             f"{plural(len(findings), 'difference')} found",
             where=str(path),
             todo=_UNFINISHED if report.unfinished else _ANEW if report.opened else _UNOPENED,
+        )
+
+    if left_out:
+        raise Incomplete(
+            f"{plural(len(left_out), 'source')} could not be compared with the store",
+            where=str(path),
+            todo="complete the store with s2ct convert, or leave these sources out",
         )
 
 

@@ -1,7 +1,7 @@
 """From a record to a store in one go with bounded disk: archives are fetched while others are converted, then deleted.
 
 At most so many archives, whole or begun, lie in ``<store>.archives`` at a time, and a few whose units failed. An
-archive goes once its units stand in the store, are recorded, and were read back with their checksums.
+archive goes once its units stand in the store, are in the ledger, and were read back with their checksums.
 Every file of the record is looked into, whatever its name (intake.py). Running it again is the resume, of fetching as
 of converting.
 """
@@ -12,39 +12,40 @@ import os
 import shlex
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Unpack
 
 from ..archives.unpackers import find_unpacker
+from ..dataset import DATASET
 from ..durable import beside
 from ..errors import WrongUsage
+from ..events import Message, OnEvent, ignore, in_turn
 from ..names import UnitName, printable
 from ..paths import check_readable
 from ..record.api import record_id
-from ..record.budget import Budget
-from ..record.download import ask_manifest, check_space, in_turn, open_lanes
-from ..record.events import OnEvent as OnFileEvent
-from ..record.events import Planned
-from ..record.fetch import Lanes
-from ..record.local import State, check_folder, survey
-from ..record.manifest import DEFAULT_RECORD, RecordFile, read_lock
-from ..record.policy import RetryPolicy
-from ..record.selection import Selection
+from ..record.choice import FileChoice
+from ..record.live import ask_manifest
+from ..record.local import check_folder
+from ..record.manifest import RecordFile, read_lock
+from ..record.run import FetchRun, open_run
 from ..units.claim import alone, claim
-from ..units.demands import Demands
-from ..units.events import Note, OnEvent, Started
+from ..units.events import UnitsPlanned
 from ..units.ledger import Ledger
+from ..units.options import PlanKeywords, PlanOptions, RunKeywords, RunOptions, sort_options, takes
 from ..units.plan import store_options
 from ..units.resume import check_overwrites
 from ..units.summary import Summary, UnitsFailed
 from ..units.tally import Tally
 from ..units.unit import open_container
-from .convert import begin
-from .fetching import Archives
-from .file_notes import read_note, unit_of
-from .intake import Intake, Keeping
+from .fetching import Archives, FetchKeywords, FetchOptions
+from .file_notes import unit_of
+from .intake import Intake
+from .keeping import Keeping
 
-ARCHIVES = 3  # on the disk at a time
-KEEP_FAILED = 3  # archives of units that failed, besides
+
+class BuildKeywords(PlanKeywords, RunKeywords, FetchKeywords, total=False):
+    """What :func:`build` takes."""
 
 
 def archives_folder(store: Path) -> Path:
@@ -52,32 +53,13 @@ def archives_folder(store: Path) -> Path:
     return beside(store, ".archives")
 
 
+@takes(PlanOptions, RunOptions, FetchOptions)
 def build(
     store: str | os.PathLike[str],
     *,
-    record: str = DEFAULT_RECORD,
-    tiles: Iterable[str] = (),
-    splits: Iterable[str] = (),
-    files: Iterable[str] = (),
-    archives: int = ARCHIVES,
-    keep_archives: bool = False,
-    keep_failed: int = KEEP_FAILED,
-    format: str | None = None,
-    codec: str | None = None,
-    linked: bool = False,
-    jobs: int = 1,
-    memory: int | None = None,
-    overwrite: bool = False,
-    overwrite_units: Iterable[str] = (),
-    unpacker: str = "auto",
-    strict: bool = False,
-    accept_count: bool = False,
-    base_url: str | None = None,
-    user_agent: str | None = None,
-    policy: RetryPolicy | None = None,
-    on_event: OnEvent = lambda event: None,
-    on_file_event: OnFileEvent = lambda event: None,
+    on_event: OnEvent = ignore,
     command: str = "",
+    **options: Unpack[BuildKeywords],
 ) -> Summary:
     """Fetch archives of a record, convert each as it comes, and delete it; or go on with that.
 
@@ -85,23 +67,12 @@ def build(
     ----------
     store : path-like
         Where the store is to be. Archives are in ``<store>.archives`` meanwhile.
-    record, base_url, user_agent, policy
-        As for :func:`s2ct_convert.download`.
-    tiles, splits, files : iterable of str
-        Only these; ``files`` are shell patterns of names.
-    archives : int
-        Archives, whole or begun, that may be on the disk at the same time.
-    keep_archives : bool
-        Delete none, and let there be any number.
-    keep_failed : int
-        Archives of units that failed that stay when their turn is over, besides those; older ones are deleted.
-    format, codec, linked, jobs, memory, overwrite, overwrite_units, unpacker, strict, accept_count
-        As for :func:`s2ct_convert.convert`.
-    on_event, on_file_event : callable
-        Told of what happens to units (:mod:`s2ct_convert.units.events`) and, from another thread, to files
-        (:mod:`s2ct_convert.record.events`).
+    on_event : callable
+        Called for everything that happens to units (:mod:`s2ct_convert.units.events`) and to files
+        (:mod:`s2ct_convert.record.events`): from several threads, one call at a time.
     command : str
-        For the ``history`` of the store.
+        For the ``history`` of the store; by default made up from the arguments.
+    {options}
 
     Returns
     -------
@@ -120,45 +91,55 @@ def build(
     >>> import s2ct_convert
     >>> summary = s2ct_convert.build("clouds.zarr", tiles=["50SMG"], jobs=4)  # doctest: +SKIP
     """
-    began, store, policy = time.monotonic(), check_readable(store), policy or RetryPolicy()
-    options, folder = store_options(store, format, codec, linked), archives_folder(store)
-    selection, command = Selection.of(tiles, splits, files), command or shlex.join(["s2ct", "build", store.name])
-    overwrite_units = list(overwrite_units)
-    if archives < 1:
-        raise WrongUsage("at least one archive must be on the disk to be converted", found=str(archives))
-    find_unpacker(unpacker)  # or say at once that there is none
+    plan, run, fetch = sort_options(options, PlanOptions, RunOptions, FetchOptions)
+    store = check_readable(store)
+    command = printable(command or shlex.join(["s2ct", "build", store.name]))
+    return _build(store, plan, run, fetch, in_turn(on_event), command)
+
+
+def _build(
+    store: Path,
+    plan: PlanOptions,
+    run: RunOptions,
+    fetch: FetchOptions,
+    on_event: OnEvent,
+    command: str,
+) -> Summary:
+    began, settled, folder = time.monotonic(), store_options(store, plan), archives_folder(store)
+    choice = FileChoice.of(plan.tiles, plan.splits, fetch.files)
+    if fetch.archives < 1:
+        raise WrongUsage("at least one archive must be on the disk to be converted", found=str(fetch.archives))
+    if plan.dataset != DATASET and record_id(fetch.record) == DATASET.record:
+        raise WrongUsage(
+            "this record is not of that data set",
+            where=f"record {fetch.record}",
+            expected=plan.dataset.doi,
+            found=DATASET.doi,
+            todo="name the record of the data set: record=...",
+        )
+    find_unpacker(run.unpacker)  # or say at once that there is none
     check_folder(folder)
-    tally, tell_file = Tally(on_event), in_turn(on_file_event)
-    container, ledger = open_container(store, options), Ledger(store)
-    with (
-        alone(ledger, tally),
-        open_lanes(
-            record_id(record), base_url=base_url, user_agent=user_agent, policy=policy, budget=Budget(),
-            on_event=tell_file,
-        ) as lanes,
-    ):  # fmt: skip
-        claim(container, ledger, options, overwrite=overwrite)
+    tally = Tally(on_event)
+    container, ledger = open_container(store, settled), Ledger(store)
+    with alone(ledger, tally), _connected(fetch, on_event) as lanes:
+        claim(container, ledger, settled, overwrite=run.overwrite)
         lock = read_lock(folder, lanes.record)
-        wanted = _wanted(selection.of_manifest(lock or ask_manifest(folder, lanes)), tally)
-        intake = Intake(
-            container, ledger, options, tally, keeping=Keeping(folder, keep_archives, keep_failed), unpacker=unpacker,
-            overwrites=_check_overwrites(overwrite_units, wanted, ledger), command=printable(command),
-            demands=Demands(strict, accept_count),
-        )  # fmt: skip
-        todo = [file for file in wanted if not intake.is_settled(file)]
-        tally(Started(sum(file.size or 0 for file in todo), len(todo), len(tally.skipped)))
+        files = _different(choice.of_manifest(lock or ask_manifest(folder, lanes)), tally)
+        archives = Archives(folder, lanes, fetch)
+        keeping = Keeping(folder, archives, fetch, tally)
+        overwrites = _check_overwrites(run.overwrite_units, files, ledger)
+        intake = Intake(container, ledger, tally, keeping, plan=plan, run=run, overwrites=overwrites, command=command)
+        todo = [file for file in files if not intake.is_settled(file)]
+        tally(UnitsPlanned(sum(file.size or 0 for file in todo), len(todo), len(tally.skipped)))
         if todo:
             if lock:
                 ask_manifest(folder, lanes)
-            units = [unit for file in todo if read_note(ledger, file) is None and (unit := unit_of(file))]
-            if units or ledger.exists():
-                begin(container, ledger, options, units, printable(command))
-            source = _archives(folder, lanes, todo, len(todo) if keep_archives else archives)
+            intake.begin(todo)
             try:
-                source.start()
-                intake.run(source, todo, jobs, memory)
+                archives.start(todo)
+                intake.make_all(archives)
             finally:
-                source.stop()
+                archives.stop()
                 ledger.clean()
         if not ledger.exists() and not tally.failures:
             raise WrongUsage(
@@ -166,20 +147,31 @@ def build(
                 where=f"record {lanes.record}",
                 found=", ".join(tally.not_units),
             )
-        end = tally.end(container, ledger, printable(command))
-    summary = tally.summary(store, options, end, time.monotonic() - began)
+        end = tally.end(container, ledger, command)
+    summary = tally.summary(store, settled, end, time.monotonic() - began)
     if summary.failures:
         raise UnitsFailed(summary, again="run the same command again: what is done stays, and what came is kept")
     return summary
 
 
-def _wanted(files: Sequence[RecordFile], on_event: OnEvent) -> list[RecordFile]:
+def _connected(options: FetchOptions, on_event: OnEvent) -> AbstractContextManager[FetchRun]:
+    """What it takes to fetch."""
+    return open_run(
+        record_id(options.record),
+        base_url=options.base_url,
+        user_agent=options.user_agent,
+        policy=options.policy,
+        on_event=on_event,
+    )
+
+
+def _different(files: Sequence[RecordFile], on_event: OnEvent) -> list[RecordFile]:
     """Files to look into; of several that are one by content and by the unit of their names, the first."""
     first: dict[tuple[str, UnitName | None], RecordFile] = {}
     for file in files:
         same = first.setdefault((file.md5, unit_of(file)), file)
         if same is not file:
-            on_event(Note(f"{file.key}: the same content as {same.key}"))
+            on_event(Message(f"{file.key}: the same content as {same.key}"))
     return list(first.values())
 
 
@@ -190,14 +182,3 @@ def _check_overwrites(units: Iterable[str], files: Sequence[RecordFile], ledger:
     if None in named:
         there += [UnitName.from_path(unit) for unit in units if unit.count("/") == 1]
     return check_overwrites(units, there)
-
-
-def _archives(folder: Path, lanes: Lanes, todo: Sequence[RecordFile], places: int) -> Archives:
-    """See what is here of the files, and that there is room for those that come first."""
-    found = survey(folder, todo, paranoid=False, on_event=lanes.on_event)
-    missing = [one for one in found if one.state is not State.OK]
-    total, have = sum(one.file.size or 0 for one in missing), sum(one.have for one in missing)
-    largest = sorted((one.file.size or 0 for one in missing), reverse=True)[:places]
-    check_space(folder, max(0, sum(largest) - have))
-    lanes.on_event(Planned(len(missing), total, have, len(found) - len(missing)))
-    return Archives(folder, lanes, found, places)

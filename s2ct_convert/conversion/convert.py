@@ -2,58 +2,55 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Unpack
 
 from ..archives.unpackers import find_unpacker
-from ..engines.dask_cluster import WORKERS_TIMEOUT, Cluster, find_cluster
-from ..engines.local import run_here, run_processes
+from ..engines.dask_cluster import Cluster, find_cluster
+from ..engines.local import run_local
 from ..errors import DuplicateUnit, WrongUsage
+from ..events import Message, OnEvent, ignore
 from ..names import UnitName, printable
 from ..source.find import Unusable
 from ..store.container import Container
-from ..store.layout import STATE_INCOMPLETE, root_attributes
+from ..store.layout import STATE_INCOMPLETE
+from ..store.root import root_attributes
 from ..units.claim import alone, claim
-from ..units.demands import Demands
-from ..units.events import Note, OnEvent, Started, UnitFailed
+from ..units.entries import StoreOptions
+from ..units.events import UnitFailed, UnitsPlanned
 from ..units.ledger import Ledger
+from ..units.options import (
+    HERE,
+    ONE_JOB,
+    ConvertKeywords,
+    EngineOptions,
+    PlanOptions,
+    RunOptions,
+    sort_options,
+    takes,
+)
 from ..units.plan import Plan, make_plan
-from ..units.records import Options
 from ..units.resume import Candidate, check_overwrites, judge, refusal
 from ..units.summary import Summary, UnitsFailed
 from ..units.tally import End, Tally
-from ..units.unit import PEAK_BYTES, UnitTask, done_record, open_container
+from ..units.unit import PEAK_BYTES, UnitTask, done_entry, open_container
 from ..version import __version__
 from .estimate import share
 
 
+@takes(PlanOptions, RunOptions, EngineOptions)
 def convert(
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     store: str | os.PathLike[str],
     *,
-    format: str | None = None,
-    codec: str | None = None,
-    tiles: Iterable[str] = (),
-    splits: Iterable[str] = (),
-    jobs: int = 1,
-    memory: int | None = None,
-    overwrite: bool = False,
-    overwrite_units: Iterable[str] = (),
-    linked: bool = False,
-    engine: str = "local",
-    scheduler: str | None = None,
-    scheduler_file: str | os.PathLike[str] | None = None,
-    workers_timeout: float = WORKERS_TIMEOUT,
-    unpacker: str = "auto",
-    strict: bool = False,
-    accept_count: bool = False,
-    on_event: OnEvent = lambda event: None,
     unit: str | None = None,
+    on_event: OnEvent = ignore,
     command: str = "",
+    **options: Unpack[ConvertKeywords],
 ) -> Summary:
     """Convert archives or TFRecord files to a Zarr or HDF5 store, or go on with a conversion that was stopped.
 
@@ -63,46 +60,13 @@ def convert(
         ``.7z`` archives, TFRecord files, or folders of them.
     store : path-like
         Where the store is to be.
-    format : {"zarr", "hdf5"}, optional
-        By default what the suffix of `store` says.
-    codec : str, optional
-        ``fast``, ``balanced`` (default) or ``small`` for Zarr; ``gzip`` (default) or ``blosc`` for HDF5.
-    tiles, splits : iterable of str
-        Convert only these.
-    jobs : int
-        Processor cores to use. With more than one and several units, units run in processes of their own; a script
-        that calls this then needs the usual ``if __name__ == "__main__":``.
-    memory : int, optional
-        Most bytes of memory to use: fewer units are made at a time if need be.
-    overwrite : bool
-        Delete a store that is there and start anew.
-    overwrite_units : iterable of str
-        Units such as ``train/50SMG`` that may be replaced by another source. Otherwise a unit that is there is kept,
-        and another source of it is refused.
-    linked : bool
-        HDF5 only: leave one file per unit in ``<store>.units/`` and make the store a file of links to them.
-    engine : {"local", "dask"}
-        Where units are made: on this machine, or on the workers of a Dask scheduler, one unit per worker at a time.
-    scheduler : str, optional
-        Address of the scheduler, such as ``tcp://host:8786``. None is ever started.
-    scheduler_file : path-like, optional
-        The file that ``dask scheduler --scheduler-file`` writes. Without this and `scheduler`, what Dask's own
-        configuration has as ``scheduler-address``.
-    workers_timeout : float
-        Seconds to wait for the scheduler and for workers.
-    unpacker : {"auto", "python", "7zz"}
-        What unpacks archives: a 7-Zip program on the PATH, our own code, or by default the program where there is one.
-        The store is the same either way.
-    strict : bool
-        Refuse a source that is not as its record describes it, rather than store it with a note.
-    accept_count : bool
-        Take a bare TFRecord that has fewer examples, samples and images than the number in its name.
-    on_event : callable
-        Told of everything that happens, see :mod:`s2ct_convert.units.events`.
     unit : str, optional
         Unit of the one source whose name says nothing, such as ``train/50SMG``.
+    on_event : callable
+        Called for everything that happens, see :mod:`s2ct_convert.units.events`.
     command : str
         For the ``history`` of the store; by default made up from the arguments.
+    {options}
 
     Returns
     -------
@@ -118,68 +82,34 @@ def convert(
         If units could not be made, or sources were refused. The others are done and make a partial store; calling again
         tries only those that are missing.
     """
+    wanted, run, engine = sort_options(options, PlanOptions, RunOptions, EngineOptions)
     paths = [Path(p) for p in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
-    plan = make_plan(
-        paths,
-        Path(store),
-        format=format,
-        codec=codec,
-        linked=linked,
-        tiles=tuple(tiles),
-        splits=tuple(splits),
-        demands=Demands(strict, accept_count),
-        unit=unit,
-    )
+    plan = make_plan(paths, Path(store), wanted, unit=unit)
     command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
-    return convert_plan(
-        plan,
-        jobs=jobs,
-        memory=memory,
-        overwrite=overwrite,
-        overwrite_units=overwrite_units,
-        engine=engine,
-        scheduler=scheduler,
-        scheduler_file=scheduler_file,
-        workers_timeout=workers_timeout,
-        unpacker=unpacker,
-        on_event=on_event,
-        command=command,
-    )
+    return convert_plan(plan, run, engine, on_event=on_event, command=command)
 
 
 def convert_plan(
     plan: Plan,
+    run: RunOptions = ONE_JOB,
+    engine: EngineOptions = HERE,
     *,
-    jobs: int = 1,
-    memory: int | None = None,
-    overwrite: bool = False,
-    overwrite_units: Iterable[str] = (),
-    engine: str = "local",
-    scheduler: str | None = None,
-    scheduler_file: str | os.PathLike[str] | None = None,
-    workers_timeout: float = WORKERS_TIMEOUT,
-    unpacker: str = "auto",
-    on_event: OnEvent = lambda event: None,
+    on_event: OnEvent = ignore,
     command: str,
 ) -> Summary:
     """Carry out a plan; see :func:`convert`."""
-    if memory is not None and memory < PEAK_BYTES:
-        raise WrongUsage(
-            "making one unit may need more memory than that",
-            expected=f"--memory of {-(-PEAK_BYTES >> 20)}M at least",
-            found=f"{memory >> 20}M",
-        )
-    began, overwrites = time.monotonic(), check_overwrites(overwrite_units, plan.units)
-    if engine == "local":
-        find_unpacker(unpacker)  # or say at once that there is none; each process finds its own
-    cluster = find_cluster(engine, scheduler, scheduler_file, workers_timeout)
+    _check_memory(run.memory)
+    began, overwrites = time.monotonic(), check_overwrites(run.overwrite_units, plan.units)
+    cluster = find_cluster(engine)
+    if cluster is None:
+        find_unpacker(run.unpacker)  # or say at once that there is none; each process finds its own
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     tally = Tally(on_event)
     for note in plan.notes:
-        tally(Note(note))
+        tally(Message(note))
     for unusable in plan.unusable:
         tally(_unusable(unusable))
-    if not plan.sources and (overwrite or not ledger.exists()):
+    if not plan.sources and (run.overwrite or not ledger.exists()):
         end = End(tuple(map(str, ledger.planned())), (), None)
     else:
         with alone(ledger, tally):
@@ -187,12 +117,12 @@ def convert_plan(
                 from ..engines.dask_engine import look_at
 
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or begun
-            claim(container, ledger, plan.options, overwrite=overwrite)
-            tasks = sort_out(plan, container, ledger, overwrites, unpacker, tally)
-            tally(Started(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))
+            claim(container, ledger, plan.options, overwrite=run.overwrite)
+            tasks = sort_out(plan, container, ledger, overwrites, run.unpacker, tally)
+            tally(UnitsPlanned(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))
             if tasks:
                 begin(container, ledger, plan.options, plan.units, command)
-                _make_units(tasks, ledger, _shared(jobs, len(tasks), memory, cluster, tally), cluster, tally)
+                _make_units(tasks, ledger, _shared(run, len(tasks), cluster, tally), cluster, tally)
             elif tally.failures:
                 ledger.begin(plan.options, plan.units)  # also what could not be used was asked for
             end = tally.end(container, ledger, command)
@@ -200,6 +130,21 @@ def convert_plan(
     if summary.failures:
         raise UnitsFailed(summary, again=_again(summary, plan, sorted(overwrites), cluster))
     return summary
+
+
+def _check_memory(allowed: int | None) -> None:
+    """See that one unit can be made with the memory that is allowed.
+
+    Raises
+    ------
+    WrongUsage
+    """
+    if allowed is not None and allowed < PEAK_BYTES:
+        raise WrongUsage(
+            "making one unit may need more memory than that",
+            expected=f"--memory of {-(-PEAK_BYTES >> 20)}M at least",
+            found=f"{allowed >> 20}M",
+        )
 
 
 def _unusable(unusable: Unusable) -> UnitFailed:
@@ -222,36 +167,43 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: C
 def sort_out(
     plan: Plan, container: Container, ledger: Ledger, overwrites: Collection[str], unpacker: str, tally: Tally
 ) -> list[UnitTask]:
-    """What is to be made. ``tally`` is told of notes and refusals, and given the records of units that are done."""
+    """What is to be made. ``tally`` gets notes and refusals as events, and the entries of units that are done."""
     tasks = []
     for source in plan.sources:
-        record, overwrite = done_record(container, ledger, source.unit), str(source.unit) in overwrites
-        verdict = judge(record, Candidate.of(source), source.where, overwrite=overwrite)
+        entry, overwrite = done_entry(container, ledger, source.unit), str(source.unit) in overwrites
+        verdict = judge(entry, Candidate.of(source), source.where, overwrite=overwrite)
         if verdict.note:
-            tally(Note(verdict.note))
+            tally(Message(verdict.note))
         if verdict.refused:
             tally(refusal(source.unit, source.path, verdict.refused))
         elif verdict.done:
-            plan.demands.refuse(verdict.done.notes, source.where)  # it was made without --strict
+            # It was made without --strict.
+            plan.demands.refuse(verdict.done.notes, source.where, plan.options.dataset)
             tally.skipped.append(verdict.done)
         else:
-            task = UnitTask(plan.store, plan.options, source, 1, plan.hash, unpacker, replaces=verdict.replaces)
-            tasks.append(dataclasses.replace(task, demands=plan.demands))
+            tasks.append(
+                UnitTask(
+                    plan.store, plan.options, source, plan=plan.hash, unpacker=unpacker, demands=plan.demands,
+                    replaces=verdict.replaces,
+                )
+            )  # fmt: skip
     return tasks
 
 
-def begin(container: Container, ledger: Ledger, options: Options, units: list[UnitName], command: str) -> None:
+def begin(container: Container, ledger: Ledger, options: StoreOptions, units: list[UnitName], command: str) -> None:
     """Note what is planned, then make the store say that it is not complete."""
     ledger.begin(options, units)
-    attributes = root_attributes(state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="")
+    attributes = root_attributes(
+        state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="", dataset=container.dataset
+    )
     container.begin(ledger.planned(), attributes)
 
 
-def _shared(jobs: int, units: int, memory: int | None, cluster: Cluster | None, on_event: OnEvent) -> tuple[int, int]:
+def _shared(run: RunOptions, units: int, cluster: Cluster | None, on_event: OnEvent) -> tuple[int, int]:
     """How many units at a time, with how many threads each."""
-    shared, wanted = share(jobs, units, memory), share(jobs, units)[0]
+    shared, wanted = share(run.jobs, units, run.memory), share(run.jobs, units)[0]
     if not cluster and shared[0] < wanted:
-        on_event(Note(f"units at a time: {shared[0]} rather than {wanted}, for the memory that is allowed"))
+        on_event(Message(f"units at a time: {shared[0]} rather than {wanted}, for the memory that is allowed"))
     return shared
 
 
@@ -259,16 +211,12 @@ def _make_units(
     tasks: list[UnitTask], ledger: Ledger, shared: tuple[int, int], cluster: Cluster | None, on_event: OnEvent
 ) -> None:
     """Make units, so many at a time with so many threads each, or on a cluster."""
-    concurrent, threads = shared
-    tasks = [dataclasses.replace(task, threads=threads) for task in tasks]
     try:
         if cluster:
             from ..engines.dask_engine import run_dask
 
             run_dask(tasks, cluster, on_event)
-        elif concurrent == 1:
-            run_here(tasks, on_event)
         else:
-            run_processes(tasks, concurrent, on_event)
+            run_local(tasks, *shared, on_event)
     finally:
         ledger.clean()

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..archives.archive import count_lzma2_blocks, read_archive
 from ..archives.unpackers import SIGNATURE
+from ..dataset import DATASET, Dataset
 from ..durable import beside, size_of
 from ..errors import NotAStore, S2ctError
 from ..missing import NO_DAY
@@ -22,11 +23,10 @@ from ..reading.unit import Unit
 from ..source.find import Source, find_sources
 from ..source.read import open_source
 from ..source.table import TableBuilder
-from ..store.codecs import Deflate, find_codec
+from ..store.codecs import find_codec
 from ..store.hdf5_file import is_hdf5
-from ..store.layout import LABELS
+from ..units.entries import StoreOptions, UnitEntry
 from ..units.ledger import Ledger
-from ..units.records import Options, UnitRecord
 from ..units.understand import name_counts, understand
 
 Document = dict[str, Any]
@@ -75,7 +75,13 @@ def _store(path: Path, ledger: Ledger) -> Document:
             "refused_sources": str(store.attributes.get("refused_sources", "")),
             **_totals(units),
             "digest": store.digest or None,
+            **_about(store.dataset),
         }
+
+
+def _about(dataset: Dataset) -> Document:
+    """What the counts of labels are of, where the data set is not the default one."""
+    return {} if dataset == DATASET else {"dataset": dataset.doi, "classes": list(dataset.classes)}
 
 
 def _linked_bytes(path: Path) -> int:
@@ -129,37 +135,39 @@ def _read(unit: Unit) -> Document:
         "observations": unit.observations,
         "time_first": int(time.min()) if len(time) else None,
         "time_last": int(time.max()) if len(time) else None,
-        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(LABELS))],
+        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(unit.dataset.classes))],
     }
 
 
 def _unfinished(path: Path, ledger: Ledger) -> Document:
     """A store whose conversion has not finished, from its ledger: works whatever state its files are in."""
-    records = [(unit, ledger.record(unit)) for unit in sorted(ledger.planned())]
+    entries = [(unit, ledger.entry(unit)) for unit in sorted(ledger.planned())]
     options = ledger.options()
-    units = [_recorded(unit, record) for unit, record in records if record]
+    dataset = options.dataset if options else DATASET
+    units = [_of_entry(unit, entry, dataset) for unit, entry in entries if entry]
     return {
         "format": options.format if options else None,
         "path": str(path),
         "state": "incomplete",
         "codec": _planned_codec(options) if options else None,
-        "bytes": sum(record.bytes for _, record in records if record),
+        "bytes": sum(entry.bytes for _, entry in entries if entry),
         "units": units,
-        "missing": [str(unit) for unit, record in records if not record],
+        "missing": [str(unit) for unit, entry in entries if not entry],
         **_totals(units),
         "digest": None,
+        **_about(dataset),
     }
 
 
-_RECORDED = (
+_FROM_ENTRY = (
     *("samples", "observations", "time_first", "time_last", "label_count", "digest"),
     *("source_file", "source_md5", "date_encoding", "name_count", "name_counts"),
 )
 
 
-def _recorded(unit: UnitName, record: UnitRecord) -> Document:
-    told = {name: getattr(record, name) for name in _RECORDED}
-    return {"split": unit.split, "tile": unit.tile, **told, "notes": [note.line() for note in record.notes]}
+def _of_entry(unit: UnitName, entry: UnitEntry, dataset: Dataset) -> Document:
+    told = {name: getattr(entry, name) for name in _FROM_ENTRY}
+    return {"split": unit.split, "tile": unit.tile, **told, "notes": [note.line(dataset) for note in entry.notes]}
 
 
 def _totals(units: list[Document]) -> Document:
@@ -168,17 +176,12 @@ def _totals(units: list[Document]) -> Document:
 
 def _codec(store: Store) -> str:
     """Filters of the images, in the words of the container."""
-    return next(iter(store.units.values())).chunks.codec
+    return next(iter(store.units.values())).chunks.codec.in_words()
 
 
-def _planned_codec(options: Options) -> str:
+def _planned_codec(options: StoreOptions) -> str:
     """The same words before there is an image to look at."""
-    parameters = find_codec(options.format, options.codec).parameters
-    if isinstance(parameters, Deflate):
-        return "shuffle + deflate + fletcher32"
-    if options.format == "hdf5":
-        return "blosc + fletcher32"
-    return f"blosc({parameters.cname} {parameters.clevel}, {parameters.shuffle}) + crc32c"
+    return find_codec(options.format, options.codec).in_words()
 
 
 def _archive(path: Path, unit: str | None) -> Document:
@@ -257,7 +260,7 @@ def _tfrecord(path: Path, unit: str | None) -> Document:
         "observations": table.images,
         "time_first": min(days, default=None),
         "time_last": max(days, default=None),
-        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(LABELS))],
+        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(DATASET.classes))],
         "label_side": table.label_side,
         "date_encoding": table.encoding,
         "notes": [note.document() for note in table.notes],

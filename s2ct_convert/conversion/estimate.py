@@ -23,7 +23,7 @@ from ..source.find import Source
 from ..source.read import open_source
 from ..store.container import Container
 from ..store.digest import ImageDigests
-from ..store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE, SHARD_OBS, UnitForm, index_arrays, unit_arrays
+from ..store.layout import CHUNK_OBS, SHARD_OBS, UnitForm, index_arrays, unit_arrays
 from ..units.plan import Plan, SourceFile
 from ..units.unit import PEAK_BYTES, open_container
 
@@ -145,7 +145,8 @@ def share(cores: int, units: int, memory: int | None = None) -> tuple[int, int]:
 
 def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, threads: int) -> UnitEstimate:
     content = _unpacked(file) - (file.source.name_count or 0) * _EXAMPLE_OVERHEAD
-    observations = max(0, round(content / (OBS_BYTES + _OBS_OVERHEAD)))
+    obs_bytes = plan.options.dataset.obs_bytes
+    observations = max(0, round(content / (obs_bytes + _OBS_OVERHEAD)))
     chunks, shards = -(-observations // CHUNK_OBS), -(-observations // SHARD_OBS)
     if plan.options.format == "zarr":
         arrays = len(unit_arrays(UnitForm()))
@@ -157,12 +158,12 @@ def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, thread
         ratio = speed.ratio
         seconds = START_SECONDS + observations * max(speed.read, (speed.read + speed.make) / threads)
     return UnitEstimate(
-        number, file, observations, chunks, shards, files, int(observations * OBS_BYTES * ratio), seconds
+        number, file, observations, chunks, shards, files, int(observations * obs_bytes * ratio), seconds
     )
 
 
 def _files_besides(plan: Plan) -> int:
-    """Files and folders that are of no unit: root, splits and index, and the ledger with a record for each unit."""
+    """Files and folders that are of no unit: root, splits and index, and the ledger with an entry for each unit."""
     ledger = 6 + len(plan.files)
     if plan.options.format == "hdf5":
         return 2 + ledger  # the file, and the folder in which its units are
@@ -185,11 +186,12 @@ def _unpacked(file: SourceFile) -> int:
 
 def _try(sources: Sequence[Source], container: Container) -> Speed | None:
     """Read and pack the beginning of the first source that can be read."""
+    dataset = container.dataset
     for source in sources:
         images = []
         n, began = 0, time.perf_counter()
         try:
-            with open_source(source) as examples:
+            with open_source(source, dataset=dataset) as examples:
                 for example in examples:
                     images.append(example.image)
                     n += len(example.image)
@@ -205,12 +207,12 @@ def _try(sources: Sequence[Source], container: Container) -> Speed | None:
         digest, packed = ImageDigests(), 0
         digest.sample(0)
         for low in range(0, n, CHUNK_OBS):
-            chunk = np.zeros((CHUNK_OBS, *OBS_SHAPE), "<u2")
+            chunk = np.zeros((CHUNK_OBS, *dataset.obs_shape), "<u2")
             part = pixels[low : low + CHUNK_OBS]
             chunk[: len(part)] = part
             digest.image(part)
             google_crc32c.value(part.tobytes())
-            packed += len(container.encode(chunk))
+            packed += len(container.codec.encode(chunk))
         make = time.perf_counter() - began
         return Speed(source.where, n, read / n, make / n, packed / pixels.nbytes)
     return None

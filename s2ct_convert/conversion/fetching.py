@@ -4,14 +4,61 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
-from ..record.download import STOP_SECONDS, WAKE_SECONDS, fetch_file
-from ..record.events import FileDone, FileFailed
-from ..record.fetch import STOPPED, Lanes
-from ..record.local import Local, State
-from ..record.manifest import RecordFile
+from ..record.download import STOP_SECONDS, WAKE_SECONDS, check_space, fetch_file
+from ..record.events import FileDone, FileFailed, FilesPlanned
+from ..record.local import Local, State, survey
+from ..record.manifest import DEFAULT_RECORD, RecordFile
+from ..record.policy import RetryPolicy
+from ..record.run import FetchRun
+
+ARCHIVES = 3  # on the disk at a time
+KEEP_FAILED = 3  # archives of units that failed, besides
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """Which files of which record, and how many of them may be on the disk.
+
+    Attributes
+    ----------
+    record, base_url, user_agent, policy
+        As for :func:`s2ct_convert.download`.
+    files : iterable of str
+        Shell patterns of names: only files that fit one.
+    archives : int
+        Archives, whole or begun, that may be on the disk at the same time.
+    keep_archives : bool
+        Delete none, and let there be any number.
+    keep_failed : int
+        Archives of units that failed that stay when their turn is over, besides those; older ones are deleted.
+    """
+
+    record: str = DEFAULT_RECORD
+    base_url: str | None = None
+    user_agent: str | None = None
+    policy: RetryPolicy | None = None
+    files: Iterable[str] = ()
+    archives: int = ARCHIVES
+    keep_archives: bool = False
+    keep_failed: int = KEEP_FAILED
+
+
+class FetchKeywords(TypedDict, total=False):
+    """The fields of :class:`FetchOptions`."""
+
+    record: str
+    base_url: str | None
+    user_agent: str | None
+    policy: RetryPolicy | None
+    files: Iterable[str]
+    archives: int
+    keep_archives: bool
+    keep_failed: int
 
 
 class Archives:
@@ -21,24 +68,39 @@ class Archives:
     ----------
     folder : Path
         Where they come.
-    lanes : Lanes
+    lanes : FetchRun
         What it takes to fetch.
-    files : sequence of Local
-        What is wanted, and what is here of it.
-    places : int
+    options : FetchOptions
         How many files, whole or begun, may be here at a time.
     """
 
-    def __init__(self, folder: Path, lanes: Lanes, files: Sequence[Local], places: int) -> None:
+    def __init__(self, folder: Path, lanes: FetchRun, options: FetchOptions) -> None:
         self._folder, self._lanes = folder, lanes
-        self._files = sorted(files, key=lambda one: (-one.have, -(one.file.size or 0)))
-        self._free = threading.Semaphore(places)
+        self._places = None if options.keep_archives else options.archives
+        self._files: list[Local] = []
+        self._free = threading.Semaphore(0)
         self._ready: queue.SimpleQueue[tuple[RecordFile, FileFailed | None] | None] = queue.SimpleQueue()
         self._bug: BaseException | None = None
         self._thread = threading.Thread(target=self._bring, name="s2ct-archives", daemon=True)
         self._ended = False
 
-    def start(self) -> None:
+    def start(self, wanted: Sequence[RecordFile]) -> None:
+        """See what is here of the files, and that there is room for those that come first; then bring them.
+
+        Raises
+        ------
+        MachineError
+            If there is not room enough.
+        """
+        found = survey(self._folder, wanted, paranoid=False, on_event=self._lanes.on_event)
+        self._files = sorted(found, key=lambda one: (-one.have, -(one.file.size or 0)))
+        places = len(found) if self._places is None else self._places
+        missing = [one for one in found if one.state is not State.OK]
+        total, have = sum(one.file.size or 0 for one in missing), sum(one.have for one in missing)
+        largest = sorted((one.file.size or 0 for one in missing), reverse=True)[:places]
+        check_space(self._folder, max(0, sum(largest) - have))
+        self._lanes.on_event(FilesPlanned(len(missing), total, have, len(found) - len(missing)))
+        self._free.release(places)
         self._thread.start()
 
     def _bring(self) -> None:
@@ -85,7 +147,6 @@ class Archives:
 
     def stop(self) -> None:
         """End fetching; what came is kept."""
-        self._lanes.stop.set()
-        self._lanes.watch.cut_all(STOPPED)
+        self._lanes.end()
         if self._thread.ident is not None:
             self._thread.join(STOP_SECONDS)

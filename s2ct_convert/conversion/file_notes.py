@@ -13,8 +13,8 @@ from ..errors import BadName
 from ..names import UnitName, parse_name
 from ..record.manifest import RecordFile
 from ..source.find import Source
+from ..units.entries import to_json
 from ..units.ledger import Ledger
-from ..units.records import to_json
 from ..units.resume import Candidate
 
 
@@ -49,16 +49,16 @@ def read_note(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
             for one in content["units"]
         )
     except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return _by_record(ledger, file)
+        return _by_entry(ledger, file)
 
 
-def _by_record(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
-    """What the record of the unit says that the file is by its name, if it is of this very file."""
+def _by_entry(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
+    """What the entry of the unit says that the file is by its name, if it is of this very file."""
     unit = unit_of(file)
-    record = ledger.record(unit) if unit else None
-    if record is None or record.source_md5 != file.md5:
+    entry = ledger.entry(unit) if unit else None
+    if entry is None or entry.source_md5 != file.md5:
         return None
-    return (FoundUnit(record.unit, record.source_member, None),)
+    return (FoundUnit(entry.unit, entry.source_member, None),)
 
 
 def write_note(ledger: Ledger, file: RecordFile, found: tuple[FoundUnit, ...]) -> None:

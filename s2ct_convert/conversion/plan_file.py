@@ -14,8 +14,8 @@ from ..names import UnitName
 from ..paths import check_path
 from ..source.find import Part, Source, Unusable
 from ..units.demands import Demands
+from ..units.entries import StoreOptions, to_json
 from ..units.plan import Plan, SourceFile, plan_hash
-from ..units.records import Options, to_json
 
 VERSION = 1
 
@@ -26,7 +26,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "s2ct_plan": VERSION,
         "hash": plan.hash,
         "store": str(plan.store.absolute()),
-        **dataclasses.asdict(plan.options),
+        **plan.options.values(),
         **dataclasses.asdict(plan.demands),
         "units": [
             {
@@ -94,7 +94,7 @@ def _read(path: Path) -> Plan:
         content = json.loads(path.read_bytes())
         if content["s2ct_plan"] != VERSION:
             raise ValueError(f"version {content['s2ct_plan']}")
-        options = Options(**{field.name: content[field.name] for field in dataclasses.fields(Options)})
+        options = StoreOptions.from_values(content)
         demands = Demands(**{field.name: bool(content[field.name]) for field in dataclasses.fields(Demands)})
         files = tuple(_file(unit) for unit in content["units"])
         store, stated = Path(content["store"]), content["hash"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..dataset import DATASET
 from ..store.layout import IMAGE, ArraySpec
 
 # As the specification of Croissant 1.1 gives it, with the vocabulary of provenance added.
@@ -53,25 +54,28 @@ CONTEXT: Mapping[str, Any] = {
     "transform": "cr:transform",
 }
 
-# What the description of the record (10.5281/zenodo.10613705, v2) and the abstract of its paper say, and no more.
+_PIXELS = f"{DATASET.height} x {DATASET.width} pixels of {DATASET.resolution_m} m"
+_BANDS = ", ".join(band.name for band in DATASET.bands)
+
+# What the description of the record (v2) and the abstract of its paper say, and no more.
 FACTS = {
     "title": 'Dataset for "Enhancing Cloud Detection in Sentinel-2 Imagery: A Spatial-Temporal Approach and Dataset"',
     "version": "2.0.0",
-    "date_published": "2024-02-04",
+    "date_published": DATASET.published.isoformat(),
     "collection": (
-        "Time series of Sentinel-2 patches of 42 x 42 pixels of 10 m (bands B2, B3, B4, B8) around points in tiles, "
+        f"Time series of {DATASET.mission} patches of {_PIXELS} (bands {_BANDS}) around points in tiles, "
         "published as TFRecords in 7z archives, one archive for each split of a tile."
     ),
     "annotation": (
-        "One cloud class for the centre 6 x 6 pixels of each timestamp, as the authors published it; how they made the "
-        "labels is told in their paper, https://doi.org/10.3390/rs16060973."
+        f"One {DATASET.label} for the centre {DATASET.centre} x {DATASET.centre} pixels of each timestamp, as the "
+        f"authors published it; how they made the labels is told in their paper, {DATASET.paper}."
     ),
-    "use": "Training and validation of cloud detection on time series of Sentinel-2 images.",
+    "use": f"Training and validation of cloud detection on time series of {DATASET.mission} images.",
     "limitations": (
         "Labels are for the centre of a patch, not for each of its pixels. The paper is a case study in China. Points "
         "have no coordinates beyond their tile."
     ),
-    "personal": "None: satellite images of 10 m resolution.",
+    "personal": f"None: satellite images of {DATASET.resolution_m} m resolution.",
 }
 
 _TYPES = {str: "sc:Text", int: "sc:Integer", float: "sc:Float"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingPackage, NetworkError, WrongUsage
+from ..units.options import EngineOptions
 
-WORKERS_TIMEOUT = 60.0  # seconds for the scheduler, and then for workers, to be there
 _LOOK_SECONDS = 0.2  # between two looks for the scheduler file
 _CLOSE_SECONDS = 5.0  # for the connection to end in order
 
@@ -25,7 +24,7 @@ class Cluster:
 
     scheduler: str | None
     scheduler_file: Path | None
-    timeout: float = WORKERS_TIMEOUT
+    timeout: float  # seconds
     found: str = ""  # the address, once it is known
 
     def flags(self) -> str:
@@ -51,33 +50,29 @@ class Cluster:
         return str(configured)
 
 
-def find_cluster(
-    engine: str,
-    scheduler: str | None = None,
-    scheduler_file: str | os.PathLike[str] | None = None,
-    workers_timeout: float = WORKERS_TIMEOUT,
-) -> Cluster | None:
-    """The cluster that the arguments of ``convert`` speak of; None if the units are to be made here.
+def find_cluster(options: EngineOptions) -> Cluster | None:
+    """The cluster that the options speak of; None if the units are to be made here.
 
     Raises
     ------
     WrongUsage
     """
+    engine, scheduler, file = options.engine, options.scheduler, options.scheduler_file
     if engine not in ("local", "dask"):
         raise WrongUsage(f"there is no engine {engine!r}", expected="local or dask")
     if engine == "local":
-        if scheduler or scheduler_file:
+        if scheduler or file:
             raise WrongUsage("a scheduler is given and not used", todo="add --engine dask")
         return None
-    if scheduler and scheduler_file:
+    if scheduler and file:
         raise WrongUsage("there are two schedulers", found="--scheduler and --scheduler-file", todo="give one of them")
-    if not workers_timeout > 0:
-        raise WrongUsage("the time to wait for workers must be positive", found=f"{workers_timeout:g} s")
+    if not options.workers_timeout > 0:
+        raise WrongUsage("the time to wait for workers must be positive", found=f"{options.workers_timeout:g} s")
     try:
         import distributed  # noqa: F401
     except ImportError as error:
         raise MissingPackage("this needs Dask", todo="pip install 's2ct-convert[dask]'") from error
-    return Cluster(scheduler, Path(scheduler_file) if scheduler_file else None, workers_timeout)
+    return Cluster(scheduler, Path(file) if file else None, options.workers_timeout)
 
 
 def _from_file(path: Path, timeout: float) -> str:

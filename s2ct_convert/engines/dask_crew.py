@@ -32,7 +32,7 @@ TICK_SECONDS = 0.5  # between two such questions
 # As text: a function that a worker cannot import ends the whole worker (distributed 2026.8) and not just its task.
 _LOOK = "from s2ct_convert.engines.dask_worker import look_around; look_around(question)"
 
-Message = dict[str, Any]
+WorkerMessage = dict[str, Any]
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Crew:
     cluster: Cluster
     question: dict[str, Any]
     workers: dict[str, Worker] = field(default_factory=dict)
-    said: SimpleQueue[Message] = field(default_factory=SimpleQueue)
+    said: SimpleQueue[WorkerMessage] = field(default_factory=SimpleQueue)
     asked: float = 0.0
 
     @property
@@ -67,7 +67,7 @@ class Crew:
         topic: str = self.question["topic"]
         return topic
 
-    def hear(self, seconds: float) -> Message | None:
+    def hear(self, seconds: float) -> WorkerMessage | None:
         """What is said next within some seconds; answers to the question are dealt with here.
 
         Raises
@@ -231,7 +231,7 @@ def _nonce(store: Path) -> Iterator[tuple[str, str]]:
         path.unlink(missing_ok=True)
 
 
-def _fault(answer: Message) -> S2ctError | None:
+def _fault(answer: WorkerMessage) -> S2ctError | None:
     here, there = versions(), answer["versions"]
     differ = [name for name in here if here[name] != there.get(name)]
     if differ:

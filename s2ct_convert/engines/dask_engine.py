@@ -1,8 +1,8 @@
 """Runs units on the workers of a Dask scheduler: a future per unit, one unit per worker at a time.
 
 The ledger on the shared file system says what is done, not the scheduler: when a worker is lost, the unit it had is
-looked up there before it is given to another. The scheduler is not told to try again by itself, since it would run a
-unit anew that was made by a worker which then went. What reaches the listener is what the other engines tell.
+looked up there before it is given to another. The scheduler does not try again by itself, since it would run a
+unit anew that was made by a worker which then went. The callback gets the same events as from the other engines.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EXIT_INCOMPLETE, NetworkError
+from ..events import Message, OnEvent
 from ..source.find import Source
-from ..units.events import Note, OnEvent, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..units.entries import UnitEntry
+from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
-from ..units.records import UnitRecord
-from ..units.unit import UnitTask, done_record, open_container
+from ..units.unit import UnitTask, done_entry, open_container
 from .dask_cluster import Cluster
-from .dask_crew import Crew, Message, Worker, gathered
-from .dask_worker import make_unit
-from .local import _stops_the_run
+from .dask_crew import Crew, Worker, WorkerMessage, gathered
+from .dask_worker import make_and_report
 
 RETRIES = 2  # of a unit whose worker died
 RELEASES = 20  # of a unit whose worker was closed in order: then its time is too short for the unit
-STOP_SECONDS = 15.0  # for running units to put their things away, when the client is told to stop
+STOP_SECONDS = 15.0  # for running units to put their things away, when the client is stopped
 
 
 def look_at(cluster: Cluster, store: Path, sources: Sequence[Source]) -> None:
@@ -98,7 +98,7 @@ class _Run:
         self._store, self._ledger = tasks[0].store, Ledger(tasks[0].store)
         self._waiting = list(reversed(tasks))
         self._running: dict[str, _Attempt] = {}
-        self._told: dict[str, int] = {}  # bytes read, by unit that was told to have started
+        self._reported: dict[str, int] = {}  # bytes reported as read, by unit reported as started
         self._died: dict[str, list[str]] = {}  # addresses of workers, by unit
         self._released: Counter[str] = Counter()
         self._refused: set[str] = set()
@@ -125,26 +125,26 @@ class _Run:
             if worker.usable and id(worker) not in busy and self._waiting:
                 task = dataclasses.replace(self._waiting.pop(), threads=max(1, worker.threads))
                 key = f"s2ct-{task.source.unit.key}-{uuid.uuid4().hex}"
-                future = self._crew.submit(key, worker.address, make_unit, task, self._crew.topic)
+                future = self._crew.submit(key, worker.address, make_and_report, task, self._crew.topic)
                 self._running[key] = _Attempt(task, worker, future)
                 future.add_done_callback(lambda _, key=key: self._crew.said.put({"kind": "over", "key": key}))
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, message: WorkerMessage) -> None:
         attempt = self._running.get(message["key"])
         if attempt is None:
             return  # of one that was given up
         match message["kind"]:
             case "started":
                 attempt.started, attempt.read = True, 0
-                if attempt.unit not in self._told:
+                if attempt.unit not in self._reported:
                     self._started(attempt)
             case "progress":
                 attempt.read += message["bytes"]
                 self._progress(attempt)
             case "note":
-                self._on_event(Note(f"{attempt.unit}: {message['text']} (on {attempt.worker.address})"))
+                self._on_event(Message(f"{attempt.unit}: {message['text']} (on {attempt.worker.address})"))
             case "done":
-                self._end(message["key"], UnitDone(UnitRecord.from_values(message["record"]), message["made"]))
+                self._end(message["key"], UnitDone(UnitEntry.from_values(message["entry"]), message["made"]))
             case "failed":
                 self._end(message["key"], UnitFailed(**message["failure"]))
             case "stopped":
@@ -153,14 +153,14 @@ class _Run:
                 self._over(message["key"], attempt)
 
     def _started(self, attempt: _Attempt) -> None:
-        self._told[attempt.unit] = 0
+        self._reported[attempt.unit] = 0
         self._on_event(UnitStarted(attempt.unit, attempt.task.source.where))
 
     def _progress(self, attempt: _Attempt) -> None:
-        """Bytes that no earlier attempt has told of."""
-        fresh = attempt.read - self._told[attempt.unit]
+        """Report bytes that no earlier attempt has read."""
+        fresh = attempt.read - self._reported[attempt.unit]
         if fresh > 0:
-            self._told[attempt.unit] += fresh
+            self._reported[attempt.unit] += fresh
             self._on_event(UnitProgress(attempt.unit, fresh))
 
     def _over(self, key: str, attempt: _Attempt) -> None:
@@ -187,15 +187,15 @@ class _Run:
             if worker.fault is not None and worker.address not in self._refused:
                 self._refused.add(worker.address)
                 text = f"{worker.address} came and is not used: {worker.fault.what} ({worker.fault.found})"
-                self._on_event(Note(text))
+                self._on_event(Message(text))
 
     def _lost(self, key: str, how: str, *, died: bool) -> None:
         """A unit will get no further where it is: it is done all the same, given to another worker, or given up."""
         attempt = self._running[key]
         task, unit = attempt.task, attempt.unit
-        record = done_record(open_container(task.store, task.options), self._ledger, task.source.unit)
-        if record is not None and record != task.replaces:  # it was written since this run began
-            self._end(key, UnitDone(record))
+        entry = done_entry(open_container(task.store, task.options), self._ledger, task.source.unit)
+        if entry is not None and entry != task.replaces:  # it was written since this run began
+            self._end(key, UnitDone(entry))
             return
         if died:
             self._ledger.unit_lease(task.source.unit).break_it()
@@ -207,7 +207,7 @@ class _Run:
             self._end(key, self._given_up(attempt))
             return
         if attempt.started or died:
-            self._on_event(Note(f"{unit}: its worker {attempt.worker.address} {how}; it is made again"))
+            self._on_event(Message(f"{unit}: its worker {attempt.worker.address} {how}; it is made again"))
         self._release(key)
         self._waiting.append(task)
 
@@ -229,14 +229,14 @@ class _Run:
 
     def _end(self, key: str, outcome: UnitDone | UnitFailed) -> None:
         attempt = self._running[key]
-        if attempt.unit not in self._told:
+        if attempt.unit not in self._reported:
             self._started(attempt)
         if isinstance(outcome, UnitDone):
-            attempt.read = outcome.record.source_bytes
+            attempt.read = outcome.entry.source_bytes
             self._progress(attempt)
         self._release(key)
         self._on_event(outcome)
-        if _stops_the_run(outcome):
+        if isinstance(outcome, UnitFailed) and outcome.stops_the_run:
             self._waiting.clear()
 
     def _release(self, key: str) -> None:
@@ -260,5 +260,5 @@ class _Run:
         except NetworkError:
             return  # workers that have no scheduler stop by themselves
         for attempt in at_work.values():
-            told = f"still at work on {attempt.worker.address}; it stops when its file system answers"
-            self._on_event(Note(f"{attempt.unit}: {told}"))
+            where = f"still at work on {attempt.worker.address}"
+            self._on_event(Message(f"{attempt.unit}: {where}; it stops when its file system answers"))

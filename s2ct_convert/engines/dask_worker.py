@@ -1,6 +1,6 @@
 """What a Dask worker does for a conversion: look whether it can take part, and make units.
 
-Everything it has to say goes to the client as events of one topic, a JSON each; the future of a unit only tells that
+Everything it has to say goes to the client as events of one topic, a JSON each; the future of a unit only says that
 it is over. So nothing has to be fetched from a worker that may be gone by then, and what is no plain number or text
 never travels. Dask's own modules are loaded by the worker; this one needs them only once it runs there.
 """
@@ -20,13 +20,14 @@ from importlib import metadata
 from typing import Any
 
 from ..errors import from_os_error
-from ..units.events import Event, Note, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..events import Event, Message
+from ..units.entries import UnitEntry
+from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
-from ..units.records import UnitRecord
 from ..units.resume import Candidate, judge
 from ..units.unit import UnitTask
 from ..version import __version__
-from .worker import make_unit as make
+from .worker import make_unit
 
 SAY_SECONDS = 0.5  # between two words about progress
 COMPARED = ("zarr", "numcodecs", "h5py", "numpy")
@@ -55,7 +56,7 @@ def look_around(question: str) -> None:
     from distributed import get_worker
 
     asked, worker = json.loads(question), get_worker()
-    unseen = [told for told in _unseen(asked) if told]
+    unseen = list(_unseen(asked))
     answer = {"kind": "looked", "worker": worker.address, "versions": versions(), "unseen": unseen}
     worker.log_event(asked["topic"], json.dumps(answer))
 
@@ -81,7 +82,7 @@ def _unseen(asked: dict[str, Any]) -> Iterator[str]:
                 yield f"{path}: {found_size:,} bytes, the client sees {size:,}"
 
 
-def make_unit(task: UnitTask, topic: str) -> None:
+def make_and_report(task: UnitTask, topic: str) -> None:
     """Make one unit as every engine does. Stops early, leaving nothing, if the client or the worker is going."""
     from distributed import get_worker
 
@@ -99,7 +100,7 @@ def make_unit(task: UnitTask, topic: str) -> None:
     try:
         check()
         with _logs_told(say):
-            outcome = make(task, reporter, check)
+            outcome = make_unit(task, reporter, check)
     except _Unwanted:
         say("stopped")
         return
@@ -107,20 +108,20 @@ def make_unit(task: UnitTask, topic: str) -> None:
         with suppress(OSError):  # other workers of this machine may be at it too
             ledger.clean()  # what one left that was killed: the client may be unable to tell that it is dead
     reporter.flush()
-    if isinstance(outcome, UnitFailed) and (record := _made_by_another(task)):
-        outcome = UnitDone(record, made=False)
+    if isinstance(outcome, UnitFailed) and (entry := _made_by_another(task)):
+        outcome = UnitDone(entry, made=False)
     if isinstance(outcome, UnitDone):
-        say("done", record=dataclasses.asdict(outcome.record), made=outcome.made)
+        say("done", entry=dataclasses.asdict(outcome.entry), made=outcome.made)
     else:
         say("failed", failure=dataclasses.asdict(outcome))
 
 
-def _made_by_another(task: UnitTask) -> UnitRecord | None:
-    """The record of a unit that two workers made, one of them given up by the scheduler though it lived."""
-    record = Ledger(task.store).record(task.source.unit)
-    if record is None or record == task.replaces:
+def _made_by_another(task: UnitTask) -> UnitEntry | None:
+    """The entry of a unit that two workers made, one of them given up by the scheduler though it lived."""
+    entry = Ledger(task.store).entry(task.source.unit)
+    if entry is None or entry == task.replaces:
         return None
-    return judge(record, Candidate.of(task.source), task.source.where).done
+    return judge(entry, Candidate.of(task.source), task.source.where).done
 
 
 def _is_wanted(worker: Any, key: str) -> bool:
@@ -142,7 +143,7 @@ class _Reporter:
     def __call__(self, event: Event) -> None:
         if isinstance(event, UnitStarted):
             self._say("started")
-        elif isinstance(event, Note):
+        elif isinstance(event, Message):
             self._say("note", text=event.text)
         elif isinstance(event, UnitProgress):
             with self._lock:

@@ -7,6 +7,7 @@ and has neither threads nor files of this process.
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -14,9 +15,10 @@ from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import wait
 
-from ..errors import EXIT_INCOMPLETE, EXIT_MACHINE
+from ..errors import EXIT_INCOMPLETE
+from ..events import Event, OnEvent
 from ..processes import peak_memory
-from ..units.events import Event, OnEvent, UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried
+from ..units.events import UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried
 from ..units.unit import UnitTask
 from .server import start_server
 from .worker import make_unit, note_failure, work
@@ -25,12 +27,21 @@ STOP_SECONDS = 5  # for a worker to put its things away before it is killed
 _LOG_BYTES = 1 << 16
 
 
+def run_local(tasks: Sequence[UnitTask], concurrent: int, threads: int, on_event: OnEvent) -> None:
+    """Make units on this machine, so many at a time with so many threads each."""
+    tasks = [dataclasses.replace(task, threads=threads) for task in tasks]
+    if concurrent == 1:
+        run_here(tasks, on_event)
+    else:
+        run_processes(tasks, concurrent, on_event)
+
+
 def run_here(tasks: Sequence[UnitTask], on_event: OnEvent) -> None:
     """Make units one after another in this process."""
     for task in tasks:
         outcome = make_unit(task, on_event)
         on_event(outcome)
-        if _stops_the_run(outcome):
+        if isinstance(outcome, UnitFailed) and outcome.stops_the_run:
             return
 
 
@@ -65,7 +76,7 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
                     on_event(UnitRetried(worker.unit, worker.cause(), jobs, worker.bytes))
                     continue
                 on_event(outcome)
-                if _stops_the_run(outcome):
+                if isinstance(outcome, UnitFailed) and outcome.stops_the_run:
                     stopped = True
                     waiting.clear()
     finally:
@@ -77,7 +88,7 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
 
 
 class _Worker:
-    """A process that makes a unit, and what it tells."""
+    """A process that makes a unit; its events and the lines it prints are passed on."""
 
     def __init__(self, task: UnitTask, on_event: OnEvent) -> None:
         self.task, self._on_event = task, on_event
@@ -99,7 +110,7 @@ class _Worker:
         return self.process.exitcode == -signal.SIGKILL
 
     def read_event(self) -> UnitDone | UnitFailed | None:
-        """Tell the next event; the outcome, if that is it or there is none any more."""
+        """Pass on the next event; return the outcome once the unit is done, has failed, or its process has died."""
         self._peak = max(self._peak, (self.process.pid and peak_memory(self.process.pid)) or 0)
         try:
             event: Event = self.events.recv()
@@ -126,7 +137,7 @@ class _Worker:
         self.log.close()
 
     def read_log(self) -> None:
-        """Tell what came on stderr, whole lines."""
+        """Pass on what came on stderr, in whole lines."""
         data = os.read(self.log.fileno(), _LOG_BYTES)
         self.may_log = bool(data)
         *lines, self._line = (self._line + data).split(b"\n")
@@ -146,8 +157,3 @@ class _Worker:
         failure = UnitFailed(self.unit, str(self.task.source.path), EXIT_INCOMPLETE, message)
         note_failure(self.task, failure, self._peak or None)
         return failure
-
-
-def _stops_the_run(event: UnitDone | UnitFailed) -> bool:
-    """A full disk or a lost permission would meet every other unit too."""
-    return isinstance(event, UnitFailed) and event.exit_code == EXIT_MACHINE

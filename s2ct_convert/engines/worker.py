@@ -1,7 +1,8 @@
-"""Making one unit where any engine wants it: what happens is told as events, what goes wrong as a value."""
+"""Making one unit where any engine wants it: what happens is reported as events, a failure is a value."""
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -15,11 +16,20 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
 
-from ..errors import EXIT_MACHINE, DuplicateUnit, Incomplete, S2ctError, from_os_error
+from ..errors import (
+    EXIT_MACHINE,
+    ArchiveDamaged,
+    DuplicateUnit,
+    Incomplete,
+    S2ctError,
+    TFRecordDamaged,
+    from_os_error,
+)
+from ..events import Message, OnEvent
 from ..processes import peak_memory
-from ..units.events import Note, OnEvent, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..units.entries import Failure
+from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
-from ..units.records import Failure
 from ..units.resume import refusal
 from ..units.unit import UnitTask, convert_unit
 
@@ -37,9 +47,9 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         check()
         with lock:  # several threads may unpack
             read += n
-            told, read = (read, 0) if read >= PROGRESS_BYTES else (0, read)
-        if told:
-            on_event(UnitProgress(unit, told))
+            due, read = (read, 0) if read >= PROGRESS_BYTES else (0, read)
+        if due:
+            on_event(UnitProgress(unit, due))
 
     def failed(exit_code: int, message: str, *, bug: bool = False) -> UnitFailed:
         failure = UnitFailed(unit, source, exit_code, message, bug, traceback.format_exc())
@@ -47,7 +57,7 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         return failure
 
     try:
-        done = convert_unit(task, on_bytes, lambda text: on_event(Note(text)))
+        done = _convert_any(task, on_bytes, on_event)
     except Incomplete as error:  # somebody else is making it: no failure of the unit
         return UnitFailed(unit, source, error.exit_code, str(error))
     except DuplicateUnit as error:  # the unit is there
@@ -66,10 +76,21 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
     return done
 
 
+def _convert_any(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent) -> UnitDone:
+    """Make a unit of its source or, where that is damaged, of one of its copies."""
+    for copy in task.source.copies:
+        try:
+            return convert_unit(task, on_bytes, on_event)
+        except (ArchiveDamaged, TFRecordDamaged) as error:
+            on_event(Message(f"{task.source.path}: {error.what}; its copy {copy.path} is read instead"))
+            task = dataclasses.replace(task, source=copy)
+    return convert_unit(task, on_bytes, on_event)
+
+
 def note_failure(task: UnitTask, failure: UnitFailed, peak: int | None) -> None:
     """Write a failure into the ledger."""
     noted = Failure(failure.unit, failure.source, failure.exit_code, failure.message, socket.gethostname(), peak)
-    with suppress(OSError):  # a full disk, say: that is what is being told
+    with suppress(OSError):  # a full disk, say: that is what is reported
         Ledger(task.store).write_failure(noted)
 
 
@@ -84,7 +105,7 @@ def work(
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGTERM, _stop)
-    os.dup2(log.fileno(), 2)  # warnings and whatever libraries print: the parent tells it with the unit's name
+    os.dup2(log.fileno(), 2)  # warnings and whatever libraries print: the parent passes it on with the unit's name
     log.close()
     threading.Thread(target=_end_with_the_parent, name="s2ct-parent", daemon=True).start()
     sender.send(make_unit(task, sender.send))

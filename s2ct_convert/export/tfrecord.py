@@ -6,9 +6,11 @@ order features as it likes.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,15 +18,15 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import naming, sweep, sync, temporary_path
+from ..durable import whole_file
 from ..errors import DestinationExists, WrongUsage
 from ..published import ABSENT
 from ..reading.store import Store
 from ..reading.unit import Unit
-from ..source.example import DATES, IMAGE, LABELS, LOCALID, WEIGHTS, Kind, encode_example
+from ..source.example import Kind, encode_example
 from ..source.tfrecord import masked_crc32c
 
-BLOCK_OBS = 1024  # images read at once, 14.5 MB
+BLOCK_OBS = 1024  # images read at once; 14.5 MB of the default data set
 
 
 @dataclass(frozen=True)
@@ -122,31 +124,30 @@ def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> l
 def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[int], None]) -> Exported:
     n_examples = int(unit.attributes["source_examples"])
     path = folder / f"{unit.name.key}_{n_examples}"
-    sweep(folder, f"{path.name}.")  # of a run that was killed
-    work = temporary_path(path)
-    try:
-        with naming(path), open(work, "wb") as file:
-            for payload, pixels in example_payloads(unit):
-                write_record(file, payload)
-                on_bytes(pixels)
-            size = file.tell()
-        was_there = path.exists() and _same_bytes(path, work)
-        if not was_there:
-            if path.exists() and not overwrite:
-                raise DestinationExists(
-                    f"a file is there that is not unit {unit.name} of this store",
-                    where=str(path),
-                    todo="choose another folder, or give --overwrite to replace it",
-                )
-            sync(work)
-            os.replace(work, path)
-            sync(folder)
-    finally:
-        work.unlink(missing_ok=True)
+    was_there = False
+    with suppress(_Equal), whole_file(path) as file:
+        for payload, pixels in example_payloads(unit):
+            write_raw_record(file, payload)
+            on_bytes(pixels)
+        file.flush()
+        size = file.tell()
+        was_there = path.exists() and filecmp.cmp(path, file.name, shallow=False)
+        if was_there:
+            raise _Equal
+        if path.exists() and not overwrite:
+            raise DestinationExists(
+                f"a file is there that is not unit {unit.name} of this store",
+                where=str(path),
+                todo="choose another folder, or give --overwrite to replace it",
+            )
     return Exported(str(unit.name), path, n_examples, size, was_there)
 
 
-def write_record(file: IO[bytes], payload: bytes) -> None:
+class _Equal(Exception):
+    """The file that is there has these very bytes, and stays."""
+
+
+def write_raw_record(file: IO[bytes], payload: bytes) -> None:
     """One TFRecord record: length and data, each with its masked CRC-32C."""
     head = struct.pack("<Q", len(payload))
     file.write(head + struct.pack("<I", masked_crc32c(head)))
@@ -175,9 +176,9 @@ class _Features:
 
     def blocks(self) -> Iterator[tuple[int, int]]:
         """Ranges of examples whose images are read at once."""
-        first, n = 0, len(self._starts) - 1
+        first, n, most = 0, len(self._starts) - 1, self._unit.dataset.cap(BLOCK_OBS)
         while first < n:
-            last = int(np.searchsorted(self._starts, self._starts[first] + BLOCK_OBS, side="right")) - 1
+            last = int(np.searchsorted(self._starts, self._starts[first] + most, side="right")) - 1
             last = min(max(last, first + 1), n)
             yield first, last
             first = last
@@ -188,7 +189,7 @@ class _Features:
         rows = self._rows[starts[0] : starts[-1]]
         runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if len(rows) else []
         parts = self._unit.images([slice(int(run[0]), int(run[-1]) + 1) for run in runs])
-        images = np.concatenate(parts) if parts else np.empty((0, 4, 42, 42), np.uint16)
+        images = np.concatenate(parts) if parts else np.empty((0, *self._unit.dataset.obs_shape), np.uint16)
         return np.split(images, (starts[1:-1] - starts[0]).tolist())
 
     def record(self, number: int, image: npt.NDArray[np.uint16]) -> bytes:
@@ -205,24 +206,14 @@ class _Features:
         return encode_example(features)
 
     def _from_arrays(self, number: int, image: npt.NDArray[np.uint16]) -> dict[str, tuple[Kind, bytes]]:
-        unit = self._unit
+        unit, names = self._unit, self._unit.dataset.features
         rows = self._rows[self._starts[number] : self._starts[number + 1]]
         localid = unit.localid[self._owner[rows[:1]]].astype("<i8")
         features: Mapping[str, npt.NDArray[np.generic]] = {
-            IMAGE: image.astype("<u2", copy=False),
-            LABELS: unit.label[rows],
-            DATES: unit.date[rows].astype("<i8", copy=False),
-            WEIGHTS: unit.weight[rows].astype("<f4", copy=False),
+            names.image: image.astype("<u2", copy=False),
+            names.labels: unit.label[rows],
+            names.dates: unit.date[rows].astype("<i8", copy=False),
+            names.weights: unit.weight[rows].astype("<f4", copy=False),
         }
         out = {name: (Kind.BYTES, array.tobytes()) for name, array in features.items()}
-        return {LOCALID: (Kind.INT64, localid.tobytes()), **out} if len(rows) else out
-
-
-def _same_bytes(one: Path, other: Path) -> bool:
-    if one.stat().st_size != other.stat().st_size:
-        return False
-    with open(one, "rb") as a, open(other, "rb") as b:
-        while piece := a.read(1 << 20):
-            if piece != b.read(1 << 20):
-                return False
-    return True
+        return {names.localid: (Kind.INT64, localid.tobytes()), **out} if len(rows) else out

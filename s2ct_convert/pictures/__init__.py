@@ -1,1 +1,1 @@
-"""Pictures of a store: the series of a sample, and a summary of everything."""
+"""Pictures of a store: the series of a sample, and an overview of everything."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +26,21 @@ class Choice:
     why: str
 
 
+class Which(TypedDict, total=False):
+    """Which sample a user asks for; see :func:`choose_sample`."""
+
+    tile: str | None
+    split: str | None
+    sample: int | None
+    random: bool
+
+
 def choose_sample(
     store: Store,
     *,
     tile: str | None = None,
     split: str | None = None,
-    localid: int | None = None,
+    sample: int | None = None,
     random: bool = False,
     seed: int = 0,
 ) -> Choice:
@@ -41,8 +51,8 @@ def choose_sample(
     store : Store
     tile, split : str, optional
         Only samples of these.
-    localid : int, optional
-        This sample. It must be one alone: two tiles may have the same localid.
+    sample : int, optional
+        The localid of the sample. It must be one alone: two tiles may have the same localid.
     random : bool
         Any, drawn with ``seed``; otherwise the first that has many classes.
     seed : int
@@ -66,8 +76,8 @@ def choose_sample(
             "the store has no samples of this", where=str(store.path), expected=", ".join(store.units),
             found=" ".join(asked), todo="choose one of these",
         )  # fmt: skip
-    if localid is not None:
-        return _asked_for(store, names, np.flatnonzero(take & (index["localid"] == localid)), localid, asked)
+    if sample is not None:
+        return _asked_for(store, names, np.flatnonzero(take & (index["localid"] == sample)), sample, asked)
     rows = np.flatnonzero(take & (index["row_size"] > 0))
     if not len(rows):
         raise WrongUsage("there is no observation to look at", where=str(store.path), found=" ".join(asked))

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import DATASET
 from ..missing import NO_DAY
 from ..reading.unit import Sample
-from ..store.layout import LABELS, OBS_SHAPE
+from ..store.layout import LABELS
 from ..words import plural, span
 from .choose import spread
 from .palette import CLASSES, NEAR_INFRARED, TRUE_COLOUR, class_of, rgb
 from .sheet import GREY, INK, MARGIN, Sheet, new_sheet, wrapped
 from .stretch import stretch_for
 
-SIDE = OBS_SHAPE[-1]  # pixels of a patch
-CENTRE, LABELLED = 18, 6  # where the pixels that the label is for begin, and how many they are each way
+SIDE = DATASET.width  # pixels of a patch
+LABELLED = DATASET.centre  # pixels each way that the label is for
+CENTRE = (SIDE - LABELLED) // 2  # where they begin
 MOST_COLUMNS, MOST_WIDTH = 12, 1500
 LEAST_WIDTH = 1080  # room for the legend
 GAP, PAIR_GAP = 12, 4  # between patches of two dates, and between the two of one

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from ..dataset import check_default
 from ..durable import write_atomic
 from ..errors import DestinationExists, WrongUsage
 from ..missing import NO_DAY
@@ -14,11 +15,11 @@ from ..names import UnitName, printable
 from ..reading.opening import open_store
 from ..reading.store import Store
 from ..reading.unit import Sample, Unit
-from .choose import choose_sample
+from .choose import Choice, Which, choose_sample
 from .contact_sheet import draw_contact_sheet
+from .overview import read_overview
+from .overview_sheet import draw_overview
 from .sheet import SUFFIXES, need_matplotlib
-from .store_sheet import draw_store_sheet
-from .store_summary import summarise
 
 LIMIT = 48  # observations on a contact sheet
 
@@ -38,7 +39,7 @@ class Preview:
     samples, observations : int
         Of the sample or of the whole store.
     shown : int
-        Observations on a contact sheet, or in the histograms of a summary.
+        Observations on a contact sheet, or in the histograms of an overview.
     time_first, time_last : int or None
         Days since 1970-01-01; None where no observation has a date.
     """
@@ -64,16 +65,13 @@ def preview(
     store: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
     *,
-    tile: str | None = None,
-    split: str | None = None,
-    sample: int | None = None,
-    random: bool = False,
     seed: int = 0,
     limit: int = LIMIT,
     summary: bool = False,
     overwrite: bool = False,
+    **which: Unpack[Which],
 ) -> Preview:
-    """Draw the time series of one sample, or a summary of the whole store, as PNG or PDF.
+    """Draw the time series of one sample, or an overview of the whole store, as PNG or PDF.
 
     Parameters
     ----------
@@ -81,23 +79,24 @@ def preview(
         A complete store.
     output : path-like, optional
         Ends in .png or .pdf; by default a PNG in this folder, named for what it shows.
-    tile, split, sample : optional
-        Which sample (``sample`` is its localid); by default the first that has many classes.
-    random : bool
-        Any sample instead.
     seed : int
-        For ``random``, and for the observations in the histograms of a summary of a big store.
+        For ``random``, and for the observations in the histograms of an overview of a big store.
     limit : int
         Most observations on a contact sheet.
     summary : bool
         Draw the store, not a sample.
     overwrite : bool
         Replace a file that is there.
+    tile, split, sample : optional
+        Which sample (``sample`` is its localid); by default the first that has many classes.
+    random : bool
+        Any sample instead.
 
     Raises
     ------
     WrongUsage
-        If there is no such sample, nothing to draw, another suffix, or no matplotlib.
+        If there is no such sample, nothing to draw, another suffix, no matplotlib, or the store is of another data
+        set than the default one.
     DestinationExists
         If the file is there.
     Incomplete
@@ -107,32 +106,41 @@ def preview(
     if output is not None:
         _check(Path(output), overwrite)
     with open_store(store) as opened:
+        check_default(opened.dataset, "preview", str(store))
         if summary:
             path = _place(output, opened, "summary", overwrite)
-            numbers = summarise(opened, seed=seed)
-            data = draw_store_sheet(numbers, suffix=path.suffix)
-            made = Preview(
-                path, "store", len(data), None, None, None, samples=numbers.samples,
-                observations=numbers.observations, shown=numbers.brightness.observations,
-                time_first=numbers.time_first, time_last=numbers.time_last,
-            )  # fmt: skip
+            data, made = _draw_store(opened, path, seed)
         else:
-            chosen = choose_sample(opened, tile=tile, split=split, localid=sample, random=random, seed=seed)
-            name = f"{UnitName.from_path(chosen.unit).key}_{chosen.localid}"
-            path = _place(output, opened, name, overwrite)
-            series = _series(opened[chosen.unit], chosen.rows)
-            data = draw_contact_sheet(
-                series, unit=chosen.unit, localid=chosen.localid, store=printable(opened.path.absolute().name),
-                why=chosen.why, limit=limit, suffix=path.suffix,
-            )  # fmt: skip
-            n, days = len(series.time), series.time[series.time != NO_DAY]
-            made = Preview(
-                path, "sample", len(data), chosen.unit, chosen.localid, chosen.why, samples=1, observations=n,
-                shown=min(n, limit), time_first=int(days[0]) if len(days) else None,
-                time_last=int(days[-1]) if len(days) else None,
-            )  # fmt: skip
+            chosen = choose_sample(opened, seed=seed, **which)
+            path = _place(output, opened, f"{UnitName.from_path(chosen.unit).key}_{chosen.localid}", overwrite)
+            data, made = _draw_sample(opened, chosen, path, limit)
     write_atomic(path, data)
     return made
+
+
+def _draw_store(store: Store, path: Path, seed: int) -> tuple[bytes, Preview]:
+    numbers = read_overview(store, seed=seed)
+    data = draw_overview(numbers, suffix=path.suffix)
+    made = Preview(
+        path, "store", len(data), None, None, None, samples=numbers.samples, observations=numbers.observations,
+        shown=numbers.brightness.observations, time_first=numbers.time_first, time_last=numbers.time_last,
+    )  # fmt: skip
+    return data, made
+
+
+def _draw_sample(store: Store, chosen: Choice, path: Path, limit: int) -> tuple[bytes, Preview]:
+    series = _series(store[chosen.unit], chosen.rows)
+    data = draw_contact_sheet(
+        series, unit=chosen.unit, localid=chosen.localid, store=printable(store.path.absolute().name),
+        why=chosen.why, limit=limit, suffix=path.suffix,
+    )  # fmt: skip
+    n, days = len(series.time), series.time[series.time != NO_DAY]
+    made = Preview(
+        path, "sample", len(data), chosen.unit, chosen.localid, chosen.why, samples=1, observations=n,
+        shown=min(n, limit), time_first=int(days[0]) if len(days) else None,
+        time_last=int(days[-1]) if len(days) else None,
+    )  # fmt: skip
+    return data, made
 
 
 def _place(output: str | os.PathLike[str] | None, store: Store, what: str, overwrite: bool) -> Path:

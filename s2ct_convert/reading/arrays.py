@@ -18,7 +18,7 @@ from ..errors import StoreDamaged
 from ..store.digest import Table, pieces
 from .groups import Group, check_digest, read_all
 
-KEPT = ("localid", "row_start", "label", "time", "weight")
+KEPT = ("localid", "row_start", "label", "time", "weight", "image_crc32c")
 
 
 class Columns:
@@ -33,7 +33,7 @@ class Columns:
     """
 
     def __init__(self, group: Group, *, checked: bool) -> None:
-        self._group, self._checked = group, checked
+        self._group, self.checked = group, checked
         self._kept: dict[str, npt.NDArray[Any]] = {}
 
     @cached_property
@@ -50,19 +50,19 @@ class Columns:
     @cached_property
     def names(self) -> list[str]:
         """All arrays of the unit, the pixels too."""
-        if self._checked:  # one that is missing is damage
+        if self.checked:  # one that is missing is damage
             _ = self._seen
         return self._group.names()
 
     def table(self, name: str) -> Table:
         """What an array is, without its values."""
-        if self._checked:
+        if self.checked:
             _ = self._seen
         return self._group.table(name, values=False)
 
     def kept(self, name: str) -> npt.NDArray[Any]:
         """One of ``KEPT``, read once."""
-        if self._checked:
+        if self.checked:
             _ = self._seen
         if name not in self._kept:
             self._kept[name] = self.read(name)
@@ -76,10 +76,10 @@ class Columns:
         StoreDamaged
             If it is missing, does not fit its checksum, or is not the one that was there at first.
         """
-        seen = self._seen if self._checked else {}
+        seen = self._seen if self.checked else {}
         data: npt.NDArray[Any] | None = self._group.table(name).data
         assert data is not None
-        if self._checked and seen.get(name) != _crc32c(data):
+        if self.checked and seen.get(name) != _crc32c(data):
             raise StoreDamaged(f"{name} has changed while the store was open", where=self._group.where)
         return data
 

@@ -17,21 +17,17 @@ import google_crc32c
 import h5py
 import numpy as np
 import numpy.typing as npt
-from isal import isal_zlib
-from numcodecs.fletcher32 import Fletcher32
 
 from ..errors import NotAStore, StoreDamaged, from_os_error
-from ..store.codecs import BLOSC_FILTER, unblosc, zarr_decode
+from ..store.codec import Codec
+from ..store.codecs import recognise_hdf5, recognise_zarr
 from ..store.hdf5_file import reading
-from ..store.layout import OBS_SHAPE
 from ..store.zarr_files import ArrayNode
 
 Pixels = npt.NDArray[np.uint16]
 Bytes = npt.NDArray[np.uint8]
 
 _ABSENT = 2**64 - 1  # offset and size of a chunk that is not in its shard (Zarr v3, sharding codec, 1.0)
-_FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", BLOSC_FILTER: "blosc"}
-_DEFLATE, _SHUFFLE, _FLETCHER32 = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
 
 
 class Place(NamedTuple):
@@ -47,7 +43,11 @@ class Chunks(Protocol):
     """The chunks of one ``image`` array, numbered from 0 along the observations."""
 
     chunk_obs: int
-    codec: str  # how they are packed, in words
+    obs_shape: tuple[int, ...]  # of one patch: bands, height, width
+
+    @property
+    def codec(self) -> Codec:
+        """Unpacks a chunk, shape (chunk_obs, bands, height, width)."""
 
     def place(self, number: int) -> Place:
         """Where a chunk lies.
@@ -75,15 +75,6 @@ class Chunks(Protocol):
             If another one has been put in its place.
         """
 
-    def decode(self, data: Bytes, out: Pixels) -> None:
-        """Decode a chunk into ``out``, (chunk_obs, 4, 42, 42), C order.
-
-        Raises
-        ------
-        ValueError
-            If it does not fit its checksum or cannot be decoded.
-        """
-
 
 class ZarrChunks:
     """Chunks in shards. The index of a shard (16 bytes a chunk) is read once and kept.
@@ -99,21 +90,18 @@ class ZarrChunks:
         try:
             (sharding,) = node.codecs
             inner = sharding["configuration"]
-            names = [codec["name"] for codec in inner["codecs"]]
-            index_names = [codec["name"] for codec in inner["index_codecs"]]
-            known = (names, index_names, inner["index_location"]) == (
-                ["bytes", "blosc", "crc32c"],
-                ["bytes", "crc32c"],
-                "end",
-            )
+            codec = recognise_zarr(inner["codecs"])
+            index_names = [one["name"] for one in inner["index_codecs"]]
+            known = (index_names, inner["index_location"]) == (["bytes", "crc32c"], "end")
             sizes = tuple(inner["chunk_shape"])
-            known = known and sizes[1:] == OBS_SHAPE and sizes[0] > 0 and not node.chunk[0] % sizes[0]
+            known = known and sizes[1:] == node.shape[1:] and sizes[0] > 0 and not node.chunk[0] % sizes[0]
         except (KeyError, TypeError, ValueError, IndexError):
             known = False
-        if not known:
+        if not known or codec is None:
             raise _rewritten(node.folder)
         self.chunk_obs: int = sizes[0]
-        self.codec = " + ".join(_told(codec) for codec in inner["codecs"][1:])
+        self.obs_shape: tuple[int, ...] = sizes[1:]
+        self.codec = codec
         self._per_shard: int = node.chunk[0] // self.chunk_obs
         self._shards = -(-node.shape[0] // node.chunk[0])
         self._folder, self.unchanged = node.folder, unchanged
@@ -158,9 +146,6 @@ class ZarrChunks:
             raise StoreDamaged("the index at the end of this shard does not fit its checksum", where=path)
         return np.frombuffer(data[:-4], "<u8").reshape(-1, 2)
 
-    def decode(self, data: Bytes, out: Pixels) -> None:
-        zarr_decode(data, out)
-
 
 class Hdf5Chunks:
     """Chunks of an HDF5 dataset. The map is read once, with one walk over the tree of chunks.
@@ -175,18 +160,12 @@ class Hdf5Chunks:
 
     def _read_map(self, dataset: h5py.Dataset) -> None:
         plist = dataset.id.get_create_plist()
-        filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-        if dataset.chunks is None or dataset.chunks[1:] != OBS_SHAPE:
+        codec = recognise_hdf5([plist.get_filter(i)[0] for i in range(plist.get_nfilters())])
+        if codec is None or dataset.chunks is None or dataset.chunks[1:] != dataset.shape[1:]:
             raise _rewritten(Path(self._file))
+        self.codec = codec
         self.chunk_obs: int = dataset.chunks[0]
-        self.codec = " + ".join(_FILTERS.get(number, str(number)) for number in filters)
-        unpackers: dict[tuple[int, ...], Callable[[Any, Pixels], None]] = {
-            (_SHUFFLE, _DEFLATE, _FLETCHER32): _inflate,
-            (BLOSC_FILTER, _FLETCHER32): unblosc,
-        }
-        if tuple(filters) not in unpackers:
-            raise _rewritten(Path(self._file))
-        self._unpack = unpackers[tuple(filters)]
+        self.obs_shape: tuple[int, ...] = dataset.chunks[1:]
         self._offsets = np.full(-(-len(dataset) // self.chunk_obs), -1, np.int64)
         self._sizes = np.zeros(len(self._offsets), np.int64)
         dataset.id.chunk_iter(self._add)
@@ -211,21 +190,6 @@ class Hdf5Chunks:
             raise StoreDamaged(f"chunk {number} of image is missing", where=self._file)
         return Place(self._file, int(self._offsets[number]), int(self._sizes[number]), self._fd)
 
-    def decode(self, data: Bytes, out: Pixels) -> None:
-        try:
-            packed = Fletcher32().decode(data)
-        except RuntimeError:
-            raise ValueError("Fletcher-32 does not fit") from None
-        self._unpack(packed, out)
-
-
-def _told(codec: dict[str, Any]) -> str:
-    """A codec of Zarr with what matters of it."""
-    given = codec.get("configuration", {})
-    if codec["name"] != "blosc":
-        return str(codec["name"])
-    return f"blosc({given.get('cname')} {given.get('clevel')}, {given.get('shuffle')})"
-
 
 def _rewritten(where: Path) -> NotAStore:
     return NotAStore(
@@ -233,18 +197,3 @@ def _rewritten(where: Path) -> NotAStore:
         where=str(where),
         todo="if another program has stored it anew, read it with zarr or h5py",
     )
-
-
-def _inflate(packed: Any, out: Pixels) -> None:
-    try:
-        planes = isal_zlib.decompress(packed, bufsize=out.nbytes)
-    except isal_zlib.error as error:  # type: ignore[misc]  # the stubs of isal give it no base
-        raise ValueError(str(error)) from None
-    if len(planes) != out.nbytes:
-        raise ValueError(f"{len(planes)} bytes come out where {out.nbytes} belong")
-    # The shuffle filter: all low bytes, then all high bytes. Thirteen times as fast as transposing them.
-    low, high = np.frombuffer(planes, np.uint8).reshape(2, -1)
-    flat = out.reshape(-1)
-    flat[:] = high
-    flat <<= 8
-    flat |= low

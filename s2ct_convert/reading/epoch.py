@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import threads
+from ..threads import for_each
 from .chunks import Pixels
 from .images import call, new_images
 from .store import Store
 from .table import Samples
 from .unit import Sample
 
-BLOCK_OBS = 1024  # observations of a block, 14.5 MB
+BLOCK_OBS = 1024  # observations of a block; 14.5 MB of the default data set
 MIXED_BLOCKS = 8  # blocks that are mixed in memory
 
 
@@ -36,7 +36,7 @@ class Item(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shard:
+class EpochShare:
     """The part of an epoch that one of several readers gets.
 
     Ranks are the processes of distributed training; each has ``workers`` readers. All ranks get the same number of
@@ -55,12 +55,12 @@ def read_epoch(
     *,
     seed: int = 0,
     epoch: int = 0,
-    shard: Shard | None = None,
+    share: EpochShare | None = None,
     shuffle: bool = True,
     block_obs: int = BLOCK_OBS,
     mixed_blocks: int = MIXED_BLOCKS,
 ) -> Iterator[Item]:
-    """Every sample once, in an order that only ``seed``, ``epoch``, ``shard`` and the two sizes determine.
+    """Every sample once, in an order that only ``seed``, ``epoch``, ``share`` and the two sizes determine.
 
     Parameters
     ----------
@@ -68,34 +68,37 @@ def read_epoch(
     samples : Samples
         ``store.samples``, or some of them.
     seed, epoch : int
-    shard : Shard, optional
+    share : EpochShare, optional
         The part to read; default: all.
     shuffle : bool
         False: sorted by split, tile and localid.
     block_obs : int
         Observations that are read at once.
     mixed_blocks : int
-        Blocks whose samples are mixed. Up to ``block_obs * mixed_blocks`` observations of 14,112 bytes are in memory.
+        Blocks whose samples are mixed. Up to ``block_obs * mixed_blocks`` observations are in memory, of 14,112 bytes
+        each in the default data set.
 
     Raises
     ------
     StoreDamaged
         If what is stored is missing or does not fit its checksums.
     """
-    shard = shard or Shard()
+    share = share or EpochShare()
     rng = np.random.default_rng((seed, epoch))
-    blocks = _blocks(samples, block_obs, shard.ranks)
+    blocks = _blocks(samples, block_obs, share.ranks)
     if shuffle:
         blocks = [blocks[i] for i in rng.permutation(len(blocks))]
-    blocks = _of_rank(blocks, shard)[shard.worker :: shard.workers]
-    # A generator of its own: what this shard mixes must not depend on how many others there are.
-    mixing = np.random.default_rng((seed, epoch, shard.rank, shard.worker))
-    buffers = _Buffers(block_obs)
+    blocks = _of_rank(blocks, share)[share.worker :: share.workers]
+    # A generator of its own: what this share mixes must not depend on how many others there are.
+    mixing = np.random.default_rng((seed, epoch, share.rank, share.worker))
+    buffers = _Buffers(block_obs, store.dataset.obs_shape)
     for first in range(0, len(blocks), mixed_blocks):
         yield from _mixed(store, blocks[first : first + mixed_blocks], buffers, mixing if shuffle else None)
 
 
-def count_samples(samples: Samples, shard: Shard, block_obs: int = BLOCK_OBS, *, seed: int = 0, epoch: int = 0) -> int:
+def count_samples(
+    samples: Samples, share: EpochShare, block_obs: int = BLOCK_OBS, *, seed: int = 0, epoch: int = 0
+) -> int:
     """How many samples each rank gets of a shuffled epoch.
 
     Raises
@@ -103,9 +106,9 @@ def count_samples(samples: Samples, shard: Shard, block_obs: int = BLOCK_OBS, *,
     ValueError
         If there are fewer samples than ranks.
     """
-    blocks = _blocks(samples, block_obs, shard.ranks)
+    blocks = _blocks(samples, block_obs, share.ranks)
     order = np.random.default_rng((seed, epoch)).permutation(len(blocks))
-    return sum(len(block) for block in _of_rank([blocks[i] for i in order], shard))
+    return sum(len(block) for block in _of_rank([blocks[i] for i in order], share))
 
 
 def _blocks(samples: Samples, block_obs: int, ranks: int) -> list[npt.NDArray[Any]]:
@@ -128,13 +131,13 @@ def _blocks(samples: Samples, block_obs: int, ranks: int) -> list[npt.NDArray[An
     return out
 
 
-def _of_rank(blocks: list[npt.NDArray[Any]], shard: Shard) -> list[npt.NDArray[Any]]:
+def _of_rank(blocks: list[npt.NDArray[Any]], share: EpochShare) -> list[npt.NDArray[Any]]:
     """The blocks of a rank, cut at the end so that all ranks have the same number of samples."""
-    left = min(sum(len(block) for block in blocks[rank :: shard.ranks]) for rank in range(shard.ranks))
+    left = min(sum(len(block) for block in blocks[rank :: share.ranks]) for rank in range(share.ranks))
     if not left and blocks:
-        raise ValueError(f"{sum(map(len, blocks))} samples are too few for {shard.ranks} ranks")
+        raise ValueError(f"{sum(map(len, blocks))} samples are too few for {share.ranks} ranks")
     own = []
-    for block in blocks[shard.rank :: shard.ranks]:
+    for block in blocks[share.rank :: share.ranks]:
         if not left:
             break
         own.append(block[:left])
@@ -145,19 +148,19 @@ def _of_rank(blocks: list[npt.NDArray[Any]], shard: Shard) -> list[npt.NDArray[A
 class _Buffers:
     """Memory for pixels, used again once nobody refers to what was in it: fresh pages cost a tenth of the time."""
 
-    def __init__(self, block_obs: int) -> None:
-        self._block_obs = block_obs
+    def __init__(self, block_obs: int, obs_shape: tuple[int, ...]) -> None:
+        self._block_obs, self._obs_shape = block_obs, obs_shape
         self._arrays: list[Pixels] = []
 
     def new(self, n: int) -> Pixels:
         """An array for ``n`` observations."""
         if n > self._block_obs:  # one long sample
-            return new_images(n)
+            return new_images(n, self._obs_shape)
         for array in self._arrays:
             # Referred to by the list, the name and the call itself, and by every array that is a part of it.
             if sys.getrefcount(array) == 3:
                 return array[:n]
-        self._arrays.append(new_images(self._block_obs))
+        self._arrays.append(new_images(self._block_obs, self._obs_shape))
         return self._arrays[-1][:n]
 
 
@@ -186,5 +189,5 @@ def _read(store: Store, blocks: list[npt.NDArray[Any]], buffers: _Buffers) -> li
                 columns = (unit.label[rows].copy(), unit.time[rows].copy(), unit.weight[rows].copy())
                 own = image[starts[k] - starts[low] : ends[k] - starts[low]]
                 items.append(Item(str(unit.name), localids[k], Sample(own, *columns)))
-    threads.run(call, tasks)
+    for_each(call, tasks)
     return items

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..errors import StoreDamaged, WrongUsage
 from ..names import UnitName, is_split, is_tile
-from ..store.codecs import BLOSC_FILTER
+from ..store.codecs import recognise_hdf5
 from ..store.digest import Table
-from ..store.hdf5_file import PURE_DIMENSION, get_attributes, need_blosc, open_file, reading
+from ..store.hdf5_file import PURE_DIMENSION, get_attributes, open_file, reading
 from ..store.layout import IMAGE
 from .chunks import Hdf5Chunks
 
@@ -189,5 +189,5 @@ def _need_filters(group: Hdf5Group) -> None:
     images = group.node.get(IMAGE.name)
     if isinstance(images, h5py.Dataset):  # else a damaged store: told where it is read
         plist = images.id.get_create_plist()
-        if any(plist.get_filter(i)[0] == BLOSC_FILTER for i in range(plist.get_nfilters())):
-            need_blosc()
+        if codec := recognise_hdf5([plist.get_filter(i)[0] for i in range(plist.get_nfilters())]):
+            codec.prepare()

@@ -161,6 +161,7 @@ def _check_known(store: Store) -> None:
             expected=f"layout version {' or '.join(map(str, READABLE_LAYOUTS))}, which this version of s2ct reads",
             todo="a newer s2ct wrote it: pip install --upgrade s2ct-convert" if _newer(version) else "",
         )
+    _ = store.dataset  # or say at once that it is damaged
 
 
 def _newer(version: Any) -> bool:

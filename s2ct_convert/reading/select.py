@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from .table import Dates, Labels, Samples, classes, days
+from ..dataset import Dataset
+from .table import Dates, Labels, Samples, class_numbers, days
 from .unit import Unit, to_dates
 
-if TYPE_CHECKING:
-    from .store import Store
-
-BLOCK_OBS = 1024  # observations read at once, 14.5 MB
+BLOCK_OBS = 1024  # observations read at once; 14.5 MB of the default data set
 
 
 class SelectedSample(NamedTuple):
@@ -34,7 +32,10 @@ class SelectedSample(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """One timestamp of one sample: ``image`` (4, 42, 42), ``label`` a number or (6, 6), ``time`` in days since 1970."""
+    """One timestamp of one sample.
+
+    ``image`` has the shape (bands, height, width), ``label`` is a number or (k, k), ``time`` in days since 1970-01-01.
+    """
 
     unit: str
     localid: int
@@ -43,6 +44,16 @@ class Observation(NamedTuple):
     label: npt.NDArray[np.int8]
     time: np.int32
     weight: np.float32
+
+
+class Units(Protocol):
+    """What a selection needs of its store."""
+
+    @property
+    def units(self) -> Mapping[str, Unit]: ...
+
+    @property
+    def dataset(self) -> Dataset: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ class Selection:
         Samples that may have selected observations.
     """
 
-    store: Store
+    store: Units
     table: Samples
     time: Dates = None
     label: Labels = None
@@ -87,6 +98,7 @@ class Selection:
 
     def _blocks(self) -> Iterator[tuple[Unit, list[int], list[npt.NDArray[np.int64]]]]:
         """Samples of one unit with their selected rows, as many as are read at once."""
+        most = self.store.dataset.cap(BLOCK_OBS)
         for unit in self.store.units.values():
             mine = (self.table["split"] == unit.name.split) & (self.table["tile"] == unit.name.tile)
             block: list[tuple[int, npt.NDArray[np.int64]]] = []
@@ -98,7 +110,7 @@ class Selection:
                 rows = rows if keep is None else rows[keep[rows]]
                 if not len(rows):
                     continue
-                if block and waiting + len(rows) > BLOCK_OBS:
+                if block and waiting + len(rows) > most:
                     yield unit, [localid for localid, _ in block], [own for _, own in block]
                     block, waiting = [], 0
                 block.append((int(row["localid"]), rows))
@@ -116,7 +128,7 @@ class Selection:
             dates = to_dates(unit.time)
             keep &= (dates >= first) & (dates <= last)
         if self.label is not None:
-            found = np.isin(unit.label, classes(self.label))
+            found = np.isin(unit.label, class_numbers(self.label, self.table.classes))
             keep &= found if found.ndim == 1 else found.any(axis=(1, 2))
         return keep
 

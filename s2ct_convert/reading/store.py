@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from ..dataset import Dataset
 from ..errors import Incomplete
 from ..store.digest import Table
 from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
+from ..store.root import read_dataset
 from .groups import Tree, check_digest, check_units, read_all
 from .select import Selection
 from .table import Dates, Labels, Names, Numbers, Samples, flag_meanings, make_samples
@@ -39,6 +41,17 @@ class Store:
     def layout(self) -> int:
         """Version of the layout."""
         return int(self.attributes["s2ct_layout_version"])
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set it is of.
+
+        Raises
+        ------
+        StoreDamaged
+            If the attribute that names it is no data set.
+        """
+        return read_dataset(self.attributes, str(self.path))
 
     @property
     def complete(self) -> bool:
@@ -75,7 +88,7 @@ class Store:
         found = {}
         for name in self.tree.units():
             group = self.tree.group(str(name))
-            found[str(name)] = Unit(name, group, layout=self.layout, checked=self._checked)
+            found[str(name)] = Unit(name, group, layout=self.layout, dataset=self.dataset, checked=self._checked)
         if self.finished and self._checked:
             check_units(str(self.path), self.attributes, found)
         return found
@@ -159,7 +172,7 @@ class Store:
         time : slice of dates, or one date, optional
             Both ends count; ``"2018-06"`` is the whole month.
         label : name or number, or several, optional
-            Observations of these classes; where a label is 6 x 6, those with at least one such pixel.
+            Observations of these classes; where a label is k x k, those with at least one such pixel.
 
         Returns
         -------

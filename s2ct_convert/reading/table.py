@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import DATASET
 from ..errors import StoreDamaged
 from ..missing import NO_DAY, NO_LABEL
 from ..store.digest import Table
-from ..store.layout import LABELS, NO_LABEL_NAME
+from ..store.layout import NO_LABEL_NAME
 
 
-def sample_dtype(splits: tuple[str, ...], tiles: tuple[str, ...]) -> np.dtype[np.void]:
+def sample_dtype(splits: tuple[str, ...], tiles: tuple[str, ...], classes: int) -> np.dtype[np.void]:
     """A row of the table, wide enough for these names (as for the record's where they are short)."""
     return np.dtype(
         [
@@ -26,7 +27,7 @@ def sample_dtype(splits: tuple[str, ...], tiles: tuple[str, ...]) -> np.dtype[np
             ("row_size", "i4"),
             ("time_first", "M8[D]"),
             ("time_last", "M8[D]"),
-            ("label_count", "i4", (len(LABELS),)),
+            ("label_count", "i4", (classes,)),
         ]
     )
 
@@ -39,6 +40,16 @@ Labels = str | int | Iterable[str | int] | None
 Dates = slice | str | np.datetime64 | None
 
 
+class Where(TypedDict, total=False):
+    """What samples are asked for by; see :meth:`Samples.where`."""
+
+    tile: Names
+    split: Names
+    localid: Numbers
+    time: Dates
+    label: Labels
+
+
 @dataclass(frozen=True)
 class Samples:
     """The samples of a store, or some of them.
@@ -48,9 +59,9 @@ class Samples:
     rows : structured ndarray
         One row a sample, sorted by split, tile and localid. Fields: ``split``, ``tile`` (text), ``localid``,
         ``row_start``, ``row_size`` (where its observations are in its unit), ``time_first``, ``time_last``
-        (datetime64[D], NaT where there is no observation), ``label_count`` (6 classes).
-    splits, tiles : tuple of str
-        All splits and tiles of the store.
+        (datetime64[D], NaT where there is no observation), ``label_count`` (one for each class).
+    splits, tiles, classes : tuple of str
+        All splits, tiles and classes of the store.
 
     Examples
     --------
@@ -61,6 +72,7 @@ class Samples:
     rows: npt.NDArray[Any]
     splits: tuple[str, ...]
     tiles: tuple[str, ...]
+    classes: tuple[str, ...] = DATASET.classes
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -111,10 +123,10 @@ class Samples:
             # NaT is neither before nor after anything.
             keep &= (rows["time_first"] <= last) & (rows["time_last"] >= first)
         if label is not None:
-            wanted = classes(label)
-            if all(0 <= one < len(LABELS) for one in wanted):  # of others the index has no counts
+            wanted = class_numbers(label, self.classes)
+            if all(0 <= one < len(self.classes) for one in wanted):  # of others the index has no counts
                 keep &= rows["label_count"][:, wanted].any(axis=1)
-        return Samples(rows[keep], self.splits, self.tiles)
+        return Samples(rows[keep], self.splits, self.tiles, self.classes)
 
 
 def make_samples(index: Mapping[str, Table]) -> Samples:
@@ -127,14 +139,17 @@ def make_samples(index: Mapping[str, Table]) -> Samples:
     """
     try:
         splits, tiles = flag_meanings(index["split"]), flag_meanings(index["tile"])
+        classes = tuple(str(index["label_count"].attributes["classes"]).split())
         data = {name: index[name].data for name in INDEX_ARRAYS}
-        return Samples(_rows(data, splits, tiles), splits, tiles)
+        return Samples(_rows(data, sample_dtype(splits, tiles, len(classes)), splits, tiles), splits, tiles, classes)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise StoreDamaged("the arrays of the index do not fit each other", found=str(error)) from error
 
 
-def _rows(index: Mapping[str, Any], splits: tuple[str, ...], tiles: tuple[str, ...]) -> npt.NDArray[Any]:
-    rows = np.zeros(len(index["localid"]), sample_dtype(splits, tiles))
+def _rows(
+    index: Mapping[str, Any], dtype: np.dtype[np.void], splits: tuple[str, ...], tiles: tuple[str, ...]
+) -> npt.NDArray[Any]:
+    rows = np.zeros(len(index["localid"]), dtype)
     rows["split"] = np.array(splits)[index["split"]] if len(rows) else ""
     rows["tile"] = np.array(tiles)[index["tile"]] if len(rows) else ""
     for name in ("localid", "row_start", "row_size", "label_count"):
@@ -163,14 +178,15 @@ def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:
     return first, last.astype("M8[D]")
 
 
-def classes(label: Labels) -> list[int]:
+def class_numbers(label: Labels, classes: tuple[str, ...]) -> list[int]:
     """Numbers of the classes with these names or numbers: any number that a label can be, ``no_label`` for -1."""
-    named = {NO_LABEL_NAME: NO_LABEL} | {name: number for number, name in enumerate(LABELS)}
+    named = {NO_LABEL_NAME: NO_LABEL} | {name: number for number, name in enumerate(classes)}
     out = []
     for one in _list(label):
         if one not in named and one not in range(-128, 128):
             raise KeyError(
-                f"there is no class {one!r}; there are {', '.join(LABELS)} (0 to 5), and {NO_LABEL_NAME} (-1)"
+                f"there is no class {one!r}; there are {', '.join(classes)} (0 to {len(classes) - 1}), "
+                f"and {NO_LABEL_NAME} (-1)"
             )
         out.append(named[one] if isinstance(one, str) else int(one))
     return out

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import DATASET, Dataset
 from ..errors import NotAStore, StoreDamaged
 from ..missing import NO_DAY
 from ..names import UnitName
@@ -26,10 +27,11 @@ class Sample(NamedTuple):
 
     Attributes
     ----------
-    image : ndarray of uint16, shape (n, 4, 42, 42)
-        Bands B2, B3, B4, B8 at 10 m, values as published.
+    image : ndarray of uint16, shape (n, bands, height, width)
+        Values as published. In the default data set 4 x 42 x 42: bands B2, B3, B4, B8 at 10 m.
     label : ndarray of int8, shape (n,) or (n, k, k)
-        0 clear, 1 opaque cloud, 2 thin cloud, 3 haze, 4 cloud shadow, 5 snow; -1 no label.
+        Number of the class; -1 no label. In the default data set 0 clear, 1 opaque cloud, 2 thin cloud, 3 haze,
+        4 cloud shadow, 5 snow.
     time : ndarray of int32, shape (n,)
         Days since 1970-01-01; -2^31 where there is no date.
     weight : ndarray of float32, shape (n,)
@@ -66,9 +68,14 @@ class Unit:
         What it is read from.
     layout : int
         Version of the layout of its store.
+    dataset : Dataset
+        That of its store.
     """
 
-    def __init__(self, name: UnitName, group: Group, *, layout: int, checked: bool = True) -> None:
+    def __init__(
+        self, name: UnitName, group: Group, *, layout: int, dataset: Dataset = DATASET, checked: bool = True
+    ) -> None:
+        self.dataset = dataset
         self.name, self.attributes, self.group, self.layout = name, group.attributes, group, layout
         self._columns = Columns(group, checked=checked)
 
@@ -139,7 +146,7 @@ class Unit:
     def form(self) -> UnitForm:
         """The size of labels and whether dates are missing."""
         label, time = self._columns.table("label"), self._columns.table("time")
-        return unit_form(label.shape, time.attributes, self.layout)
+        return unit_form(label.shape, time.attributes, self.layout, self.dataset)
 
     @cached_property
     def published(self) -> Mapping[str, PublishedFeature]:
@@ -174,10 +181,11 @@ class Unit:
 
     @cached_property
     def _images(self) -> Images:
-        return Images(self.chunks, self.observations)
+        crcs = self._columns.kept("image_crc32c") if self._columns.checked else None
+        return Images(self.chunks, self.observations, crcs)
 
     def images(self, ranges: Sequence[slice]) -> list[npt.NDArray[np.uint16]]:
-        """Pixels of several ranges of observations, each (n, 4, 42, 42).
+        """Pixels of several ranges of observations, each (n, bands, height, width).
 
         Chunks that neighbour each other are read at once, a chunk that several ranges share is decoded once, in
         threads.

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import WrongUsage
+from ..hashing import file_digests
 from ..names import try_name
 from ..paths import check_readable
-from .hashing import md5s
 from .manifest import DEFAULT_RECORD, Manifest, RecordFile, find_lock, published, read_manifest
 from .partial import partial_path
 
@@ -103,7 +103,7 @@ def check_files(
     sizes = {job.path: job.path.stat().st_size for job in jobs}
     on_total(sum(sizes.values()))
     any_of = {one.md5 for one in published(DEFAULT_RECORD)}
-    for job, md5 in zip(jobs, list(md5s([job.path for job in jobs], on_bytes)), strict=True):
+    for job, md5 in zip(jobs, list(file_digests("md5", [job.path for job in jobs], on_bytes)), strict=True):
         results.append(_result(job, md5, sizes[job.path], any_of))
     return sorted(results, key=lambda one: str(one.path))
 

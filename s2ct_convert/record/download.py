@@ -11,25 +11,23 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from ..errors import MachineError, S2ctError, SomeFailed, from_os_error
+from ..events import OnEvent, ignore
 from .api import record_id
-from .budget import Budget
-from .events import FileDone, FileFailed, FileIdle, FileStarted, OnEvent, Planned
-from .fetch import STOPPED, Fetch, Lanes, Stopped
-from .live import fetch_manifest, settle_manifest
+from .choice import FileChoice
+from .events import FileDone, FileFailed, FilesPlanned, FileStarted
+from .fetch import Fetch
+from .live import ask_manifest
 from .local import Local, State, check_folder, survey
-from .manifest import DEFAULT_RECORD, Manifest, RecordFile, read_lock
+from .manifest import DEFAULT_RECORD, RecordFile, read_lock
 from .partial import Partial
-from .policy import RetryPolicy
 from .receipts import write_receipt
-from .selection import Selection
-from .service import USER_AGENT, Service, service_url, token_from_environment
-from .watch import Watch
+from .run import FetchRun, ServiceOptions, Stopped, open_run
 
 WAKE_SECONDS = 0.2
 STOP_SECONDS = 0.7  # for lanes to put their things away after Ctrl-C
@@ -73,11 +71,8 @@ def download(
     files: Iterable[str] = (),
     lanes: int = 3,
     paranoid: bool = False,
-    base_url: str | None = None,
-    user_agent: str | None = None,
-    policy: RetryPolicy | None = None,
-    budget: Budget | None = None,
-    on_event: OnEvent = lambda event: None,
+    on_event: OnEvent = ignore,
+    **service: Unpack[ServiceOptions],
 ) -> Report:
     """Bring files of a record to a folder, or go on with that.
 
@@ -92,13 +87,10 @@ def download(
         Files fetched at the same time.
     paranoid : bool
         Read files again that were checked before.
-    base_url : str, optional
-        Root of the service; by default S2CT_ZENODO_URL, else https://zenodo.org.
-    user_agent : str, optional
-    policy, budget : optional
-        Waits, attempts and the number of requests.
     on_event : callable
-        Told of everything that happens, one call at a time, see :mod:`s2ct_convert.record.events`.
+        Called with every event, one call at a time, see :mod:`s2ct_convert.record.events`.
+    base_url, user_agent, policy, budget : optional
+        Root of the service (default: S2CT_ZENODO_URL, else https://zenodo.org); waits, attempts and number of requests.
 
     Returns
     -------
@@ -108,9 +100,8 @@ def download(
     ------
     FilesFailed
         If some could not be had; the others are there.
-    Difference
-        If the service describes the record otherwise than the lock.
-    NetworkError, MachineError, WrongUsage
+    Difference, NetworkError, MachineError, WrongUsage
+        Difference: the service describes the record otherwise than the lock.
 
     Examples
     --------
@@ -120,23 +111,11 @@ def download(
     ['train_50SMG_462.7z']
     """
     began, folder, record = time.monotonic(), Path(folder), record_id(record)
-    policy, budget = policy or RetryPolicy(), budget or Budget()
-    selection, tell = Selection.of(tiles, splits, files), in_turn(on_event)
+    choice = FileChoice.of(tiles, splits, files)
     check_folder(folder)
-    with open_lanes(
-        record, base_url=base_url, user_agent=user_agent, policy=policy, budget=budget, on_event=tell
-    ) as shared:
-        lock = read_lock(folder, record)
-        wanted = selection.of_manifest(lock or ask_manifest(folder, shared))
-        found = survey(folder, wanted, paranoid=paranoid, on_event=tell)
-        todo = [one for one in found if one.state is not State.OK]
-        if todo and lock:
-            ask_manifest(folder, shared)
-        before = tuple(one.file.key for one in found if one.state is State.OK)
-        total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
-        check_space(folder, total - have)
-        tell(Planned(len(todo), total, have, len(before)))
-        done, failed = _run_lanes(folder, shared, todo, lanes)
+    with open_run(record, on_event=on_event, **service) as run:
+        todo, before = _look(folder, run, choice, paranoid=paranoid)
+        done, failed = _run_lanes(folder, run, todo, lanes)
     settled = {one.key for one in done} | {one.key for one in failed}
     left = tuple(one.file.key for one in todo if one.file.key not in settled)
     report = Report(folder, record, tuple(done), before, tuple(failed), left, time.monotonic() - began)
@@ -145,45 +124,19 @@ def download(
     return report
 
 
-@contextmanager
-def open_lanes(
-    record: str,
-    *,
-    base_url: str | None,
-    user_agent: str | None,
-    policy: RetryPolicy,
-    budget: Budget,
-    on_event: OnEvent,
-) -> Iterator[Lanes]:
-    """What it takes to fetch files of a record: connections, a budget of requests, a watch on both."""
-    with (
-        Service(
-            service_url(base_url),
-            user_agent or USER_AGENT,
-            token_from_environment(),
-            connect=policy.connect,
-            read=policy.stall + policy.connect,
-        ) as service,
-        Watch(policy, lambda transfer, idle: on_event(FileIdle(transfer.key, idle, transfer.have()))) as watch,
-    ):
-        yield Lanes(service, record, policy, budget, watch, threading.Event(), on_event)
-
-
-def ask_manifest(folder: Path, shared: Lanes) -> Manifest:
-    """What the service says of the record, compared with the lock in the folder or kept as that."""
-    live = fetch_manifest(shared.service, shared.record, shared.policy, shared.budget, shared.on_event)
-    return settle_manifest(folder, live, shared.on_event)
-
-
-def in_turn(on_event: OnEvent) -> OnEvent:
-    """One call at a time, whatever thread it comes from."""
-    lock = threading.Lock()
-
-    def tell(event: object) -> None:
-        with lock:
-            on_event(event)  # type: ignore[arg-type]
-
-    return tell
+def _look(folder: Path, run: FetchRun, choice: FileChoice, *, paranoid: bool) -> tuple[list[Local], tuple[str, ...]]:
+    """Files to fetch, and the names of those that are here."""
+    lock = read_lock(folder, run.record)
+    wanted = choice.of_manifest(lock or ask_manifest(folder, run))
+    found = survey(folder, wanted, paranoid=paranoid, on_event=run.on_event)
+    todo = [one for one in found if one.state is not State.OK]
+    if todo and lock:
+        ask_manifest(folder, run)
+    before = tuple(one.file.key for one in found if one.state is State.OK)
+    total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
+    check_space(folder, total - have)
+    run.on_event(FilesPlanned(len(todo), total, have, len(before)))
+    return todo, before
 
 
 def check_space(folder: Path, need: int) -> None:
@@ -206,7 +159,7 @@ def check_space(folder: Path, need: int) -> None:
 
 
 def _run_lanes(
-    folder: Path, shared: Lanes, todo: Sequence[Local], lanes: int
+    folder: Path, run: FetchRun, todo: Sequence[Local], lanes: int
 ) -> tuple[list[FileDone], list[FileFailed]]:
     """Threads that take files one after another: those begun before first, then the largest."""
     waiting: queue.SimpleQueue[RecordFile] = queue.SimpleQueue()
@@ -219,22 +172,21 @@ def _run_lanes(
 
     def lane() -> None:
         try:
-            while not shared.stop.is_set():
+            while not run.stop.is_set():
                 try:
                     file = waiting.get_nowait()
                 except queue.Empty:
                     return
-                outcome = fetch_file(folder, shared, file)
+                outcome = fetch_file(folder, run, file)
                 if isinstance(outcome, FileDone):
                     done.append(outcome)
                 elif outcome is not None:
                     failed.append(outcome)
                     if outcome.exit_code == MachineError.exit_code:
-                        shared.stop.set()  # a full disk would meet every other file too
+                        run.stop.set()  # a full disk would meet every other file too
         except BaseException as error:  # a thread's own end would be seen by nobody
             bugs.append(error)
-            shared.stop.set()
-            shared.watch.cut_all(STOPPED)
+            run.end()
         finally:
             ended.release()
 
@@ -249,8 +201,7 @@ def _run_lanes(
         if bugs:  # a lane that dies must not look like one that has nothing to do
             raise bugs[0]
     except BaseException:
-        shared.stop.set()
-        shared.watch.cut_all(STOPPED)
+        run.end()
         deadline = time.monotonic() + STOP_SECONDS
         for thread in filter(threading.Thread.is_alive, threads):  # a signal may come before all are started
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -258,14 +209,14 @@ def _run_lanes(
     return done, failed
 
 
-def fetch_file(folder: Path, shared: Lanes, file: RecordFile) -> FileDone | FileFailed | None:
+def fetch_file(folder: Path, run: FetchRun, file: RecordFile) -> FileDone | FileFailed | None:
     """One file; None if the run is being stopped."""
     began = time.monotonic()
     try:
-        partial = Partial(folder / file.key, file, shared.stop.is_set)
+        partial = Partial(folder / file.key, file, run.stop.is_set)
         try:
-            shared.on_event(FileStarted(file.key, partial.size, partial.have))
-            fetch = Fetch(shared, file, partial)
+            run.on_event(FileStarted(file.key, partial.size, partial.have))
+            fetch = Fetch(run, file, partial)
             fetch.run()
         finally:
             partial.close()
@@ -278,5 +229,5 @@ def fetch_file(folder: Path, shared: Lanes, file: RecordFile) -> FileDone | File
     except OSError as error:
         known = from_os_error(error, str(folder / file.key))
         outcome = FileFailed(file.key, known.exit_code, str(known))
-    shared.on_event(outcome)
+    run.on_event(outcome)
     return outcome

@@ -1,20 +1,14 @@
-"""What happens during a download, as values: progress and tests are fed from these alone."""
+"""What happens to the files of a record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Note:
-    """Something a user should know that is no failure."""
-
-    text: str
+from ..events import Event
 
 
 @dataclass(frozen=True)
-class Checking:
+class Checking(Event):
     """Files that are there already are read to get their md5: so many bytes."""
 
     files: int
@@ -22,14 +16,14 @@ class Checking:
 
 
 @dataclass(frozen=True)
-class Checked:
+class Checked(Event):
     """Bytes read of files that are there already."""
 
     bytes: int
 
 
 @dataclass(frozen=True)
-class Planned:
+class FilesPlanned(Event):
     """What is to be fetched: files, bytes of them, bytes of these that are there already; and files done before."""
 
     files: int
@@ -39,7 +33,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class FileStarted:
+class FileStarted(Event):
     """A lane works on a file of which ``have`` of ``size`` bytes are there."""
 
     key: str
@@ -48,7 +42,7 @@ class FileStarted:
 
 
 @dataclass(frozen=True)
-class FileProgress:
+class FileProgress(Event):
     """So many bytes of a file are there now."""
 
     key: str
@@ -56,7 +50,7 @@ class FileProgress:
 
 
 @dataclass(frozen=True)
-class FileWaiting:
+class FileWaiting(Event):
     """A lane waits before it asks again, and why; ``key`` is ``record <id>`` where the list of files is asked for."""
 
     key: str
@@ -65,7 +59,7 @@ class FileWaiting:
 
 
 @dataclass(frozen=True)
-class FileIdle:
+class FileIdle(Event):
     """No byte has come for so long; ``have`` bytes of the file are there."""
 
     key: str
@@ -74,7 +68,7 @@ class FileIdle:
 
 
 @dataclass(frozen=True)
-class FileDone:
+class FileDone(Event):
     """A file is in its place, its md5 right. ``fetched`` bytes came over the network in ``seconds``."""
 
     key: str
@@ -84,15 +78,9 @@ class FileDone:
 
 
 @dataclass(frozen=True)
-class FileFailed:
+class FileFailed(Event):
     """A file that could not be had."""
 
     key: str
     exit_code: int
     message: str
-
-
-Event = (
-    Note | Checking | Checked | Planned | FileStarted | FileProgress | FileWaiting | FileIdle | FileDone | FileFailed
-)
-OnEvent = Callable[[Event], None]

@@ -7,28 +7,25 @@ written only after the answer was seen to be of the right file at the right offs
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from ..errors import Difference, NetworkError
+from ..events import Message
 from .answers import body_of, refused, told
 from .api import file_urls
-from .budget import Budget
-from .events import FileProgress, FileWaiting, Note, OnEvent
+from .events import FileProgress, FileWaiting
 from .manifest import RecordFile
 from .partial import Partial
-from .policy import RetryPolicy, Verdict, asked_wait, content_range, etag_md5, judge, page_says, until
-from .service import Service
-from .watch import Transfer, Watch
+from .policy import Verdict, asked_wait, content_range, etag_md5, judge, page_says, until
+from .run import STOPPED, FetchRun, Stopped
+from .watch import Transfer
 
 _BLOCK = 1 << 18
 _TELL_SECONDS = 0.1  # between two events of progress
-SLOW, STOPPED = "slow", "stopped"
+SLOW = "slow"
 
 
 class WrongMd5(Difference):
@@ -39,10 +36,6 @@ class FileChanged(Difference):
     """The service has another file under this name than the manifest tells."""
 
 
-class Stopped(Exception):
-    """The run is being stopped; what is there stays."""
-
-
 class _Again(Exception):
     """This request brought nothing more. ``wait`` is what the service asked for; ``free`` counts as no failure."""
 
@@ -51,48 +44,17 @@ class _Again(Exception):
         self.why, self.wait, self.free = why, wait, free
 
 
-@dataclass
-class Lanes:
-    """What all lanes share."""
-
-    service: Service
-    record: str
-    policy: RetryPolicy
-    budget: Budget
-    watch: Watch
-    stop: threading.Event
-    on_event: OnEvent
-    clock: Callable[[], float] = time.time  # time of day, for dates in headers
-
-    def pause(self, seconds: float) -> None:
-        """Wait, unless the run is stopped.
-
-        Raises
-        ------
-        Stopped
-        """
-        if self.stop.wait(seconds):
-            raise Stopped
-
-    def turn(self) -> None:
-        """Wait for a request that the budget allows."""
-        while (seconds := self.budget.wait()) > 0:
-            self.pause(seconds)
-        if self.stop.is_set():
-            raise Stopped
-
-
 class Fetch:
     """The work on one file."""
 
-    def __init__(self, lanes: Lanes, file: RecordFile, partial: Partial) -> None:
-        self._lanes, self._file, self._partial = lanes, file, partial
-        self._urls = file_urls(lanes.service.base, lanes.record, file.key)
+    def __init__(self, run: FetchRun, file: RecordFile, partial: Partial) -> None:
+        self._run, self._file, self._partial = run, file, partial
+        self._urls = file_urls(run.service.base, run.record, file.key)
         self._url = 0
         self._refused_ranges: set[int] = set()  # URLs that answer a range with something else
         self._gone: set[int] = set()
         self._other_size: set[int] = set()
-        self._redials = lanes.policy.redials
+        self._redials = run.policy.redials
         self._jitter = random.Random(file.key)
         self._last_told = 0.0
         self.fetched = 0
@@ -120,14 +82,14 @@ class Fetch:
                     found=f"md5 {self._partial.md5()}, kept as {aside.name}",
                     todo="try another network; if it stays so, the record has changed or the manifest is wrong",
                 )
-            self._lanes.on_event(
-                Note(f"{self._file.key}: whole, but its md5 is {self._partial.md5()}; it is fetched once more")
+            self._run.on_event(
+                Message(f"{self._file.key}: whole, but its md5 is {self._partial.md5()}; it is fetched once more")
             )
             self._partial.start_over()
 
     def _bring(self) -> None:
         """Ask until all bytes are there."""
-        failures, policy = 0, self._lanes.policy
+        failures, policy = 0, self._run.policy
         while self._partial.missing:
             before = self._partial.have
             try:
@@ -151,20 +113,20 @@ class Fetch:
             wait = reason.wait if reason.wait is not None else policy.wait(failures, self._jitter.random())
             if wait > policy.patience:
                 raise NetworkError(
-                    f"{reason.why}; the service asks to wait {until(self._lanes.clock(), wait)}",
+                    f"{reason.why}; the service asks to wait {until(self._run.clock(), wait)}",
                     where=self._file.key,
                     todo="run the same command again after that: it goes on from where it is",
                 )
-            self._lanes.on_event(FileWaiting(self._file.key, wait, reason.why))
-            self._lanes.pause(wait)
+            self._run.on_event(FileWaiting(self._file.key, wait, reason.why))
+            self._run.pause(wait)
 
     def _ask(self) -> None:
         """One request, and all bytes it brings."""
-        lanes, partial = self._lanes, self._partial
+        run, partial = self._run, self._partial
         ranges = len(self._refused_ranges) < len(self._urls)
         start = partial.have if ranges else 0
         try:
-            answer = lanes.service.get(self._urls[self._url], start=start, turn=lanes.turn)
+            answer = run.service.get(self._urls[self._url], start=start, turn=run.turn)
         except (HTTPError, OSError) as error:
             raise _Again(told(error)) from error
         try:
@@ -175,14 +137,14 @@ class Fetch:
 
     def _judge(self, answer: BaseHTTPResponse, start: int) -> int:
         """See whether this is the answer that was asked for; bytes at its beginning that are here already."""
-        lanes, status, headers = self._lanes, answer.status, answer.headers
-        now = lanes.clock()
-        lanes.budget.observe(headers, now)
+        run, status, headers = self._run, answer.status, answer.headers
+        now = run.clock()
+        run.budget.observe(headers, now)
         verdict = judge(status)
         if verdict is Verdict.RETRY:
             wait = asked_wait(status, headers, now)
             if status == 429:  # counts for all lanes: the limit is by address
-                lanes.budget.keep_quiet(min(wait if wait is not None else lanes.policy.backoff, lanes.policy.patience))
+                run.budget.keep_quiet(min(wait if wait is not None else run.policy.backoff, run.policy.patience))
             raise _Again(f"the service answers {status} {answer.reason or ''}".rstrip(), wait=wait)
         if verdict is Verdict.OTHER_URL:
             self._gone.add(self._url)
@@ -256,7 +218,7 @@ class Fetch:
 
     def _read(self, answer: BaseHTTPResponse, skip: int) -> None:
         """Write what comes, but the first ``skip`` bytes, until all is there or it breaks."""
-        lanes, partial = self._lanes, self._partial
+        run, partial = self._run, self._partial
         transfer = Transfer(
             self._file.key,
             answer,
@@ -264,10 +226,10 @@ class Fetch:
             may_redial=self._redials > 0 and not skip,
             have=lambda: partial.have,
         )
-        lanes.watch.begin(transfer)
+        run.watch.begin(transfer)
         try:
             while partial.missing:
-                if lanes.stop.is_set():
+                if run.stop.is_set():
                     raise Stopped
                 try:
                     block = memoryview(answer.read1(_BLOCK))
@@ -283,16 +245,16 @@ class Fetch:
                     partial.write(block)
                     self._tell_progress()
         finally:
-            lanes.watch.end(transfer)
+            run.watch.end(transfer)
 
     def _tell_progress(self) -> None:
         now = time.monotonic()
         if now - self._last_told >= _TELL_SECONDS or not self._partial.missing:
             self._last_told = now
-            self._lanes.on_event(FileProgress(self._file.key, self._partial.have))
+            self._run.on_event(FileProgress(self._file.key, self._partial.have))
 
     def _broke(self, transfer: Transfer, why: str) -> _Again | Stopped:
-        if self._lanes.stop.is_set() or transfer.cut_because == STOPPED:
+        if self._run.stop.is_set() or transfer.cut_because == STOPPED:
             return Stopped()
         if transfer.cut_because == SLOW:
             self._redials -= 1

@@ -9,13 +9,13 @@ from pathlib import Path
 from ..errors import WrongUsage
 from ..paths import check_path
 from .api import record_id
-from .budget import Budget
+from .choice import FileChoice
 from .live import check_published, fetch_manifest
 from .local import Local, check_folder, look
 from .manifest import DEFAULT_RECORD, Manifest, read_lock
 from .policy import RetryPolicy
-from .selection import Selection
-from .service import USER_AGENT, Service, service_url, token_from_environment
+from .run import open_run
+from .service import service_url
 from .urls import FORMATS
 
 
@@ -26,8 +26,8 @@ def find_manifest(
     check_folder(folder)
     if (lock := read_lock(folder, record)) or offline:
         return lock
-    with Service(service_url(base_url), user_agent or USER_AGENT, token_from_environment()) as service:
-        return fetch_manifest(service, record, RetryPolicy(attempts=4), Budget())
+    with open_run(record, base_url=base_url, user_agent=user_agent, policy=RetryPolicy(attempts=4)) as run:
+        return fetch_manifest(run)
 
 
 def list_files(
@@ -79,7 +79,7 @@ def list_files(
     manifest = find_manifest(folder, record, offline=offline, base_url=base_url, user_agent=user_agent)
     if manifest is None:
         raise WrongUsage("there is no lock of this record here", where=str(folder), todo="ask the service")
-    return [look(folder, file) for file in Selection.of(tiles, splits, files).of_manifest(manifest)]
+    return [look(folder, file) for file in FileChoice.of(tiles, splits, files).of_manifest(manifest)]
 
 
 def list_urls(
@@ -128,5 +128,5 @@ def list_urls(
     assert manifest is not None
     if read_lock(Path(folder), record) is None:
         check_published(manifest)  # nothing that was changed is handed on in silence
-    wanted = Selection.of(tiles, splits, files).of_manifest(manifest)
+    wanted = FileChoice.of(tiles, splits, files).of_manifest(manifest)
     return [FORMATS[format](root, record, file) for file in wanted]

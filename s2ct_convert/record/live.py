@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 
 from urllib3.exceptions import HTTPError
 
 from ..errors import Difference, NetworkError
+from ..events import Message, OnEvent
 from .answers import refused, told
 from .api import parse_record, record_url
-from .budget import Budget
-from .events import FileWaiting, Note, OnEvent
-from .fetch import Lanes
+from .events import FileWaiting
 from .manifest import Manifest, lock_path, published, read_lock, write_lock
-from .policy import RetryPolicy, Verdict, asked_wait, judge, until
-from .service import Service
-from .watch import Watch
+from .policy import Verdict, asked_wait, judge, until
+from .run import FetchRun
 
 _RECORD_BYTES = 16 << 20  # no description of a record is larger
 
 
-def fetch_manifest(
-    service: Service, record: str, policy: RetryPolicy, budget: Budget, on_event: OnEvent = lambda event: None
-) -> Manifest:
-    """Ask the service what files the record has; ``on_event`` is told of waits.
+def fetch_manifest(run: FetchRun) -> Manifest:
+    """Ask the service what files the record has.
 
     Raises
     ------
@@ -34,20 +29,20 @@ def fetch_manifest(
     BadManifest
         If it cannot be trusted.
     """
-    lanes = Lanes(service, record, policy, budget, Watch(policy), threading.Event(), on_event)
+    service, record, policy = run.service, run.record, run.policy
     url, why, failures = record_url(service.base, record), "", 0
     while failures < policy.attempts:
         wait = None
         try:
-            answer = service.get(url, accept="application/json", turn=lanes.turn)
+            answer = service.get(url, accept="application/json", turn=run.turn)
             try:
-                lanes.budget.observe(answer.headers, lanes.clock())
+                run.budget.observe(answer.headers, run.clock())
                 verdict = judge(answer.status)
                 if verdict is Verdict.GOOD:
                     return parse_record(record, json.loads(answer.read(_RECORD_BYTES)))
                 if verdict is not Verdict.RETRY:
                     raise refused(f"record {record}", answer, what="record")
-                wait = asked_wait(answer.status, answer.headers, lanes.clock())
+                wait = asked_wait(answer.status, answer.headers, run.clock())
                 why = f"the service answers {answer.status} {answer.reason or ''}".rstrip()
             finally:
                 answer.close()
@@ -59,15 +54,20 @@ def fetch_manifest(
         wait = wait if wait is not None else policy.wait(failures, 0.5)
         if failures < policy.attempts:
             if wait > policy.patience:
-                why += f"; it asks to wait {until(lanes.clock(), wait)}"
+                why += f"; it asks to wait {until(run.clock(), wait)}"
                 break
-            on_event(FileWaiting(f"record {record}", wait, why))
-            lanes.pause(wait)
+            run.on_event(FileWaiting(f"record {record}", wait, why))
+            run.pause(wait)
     raise NetworkError(
         f"the list of files cannot be had: {why}",
         where=url,
         todo="check the network and run the same command again; behind a proxy set HTTPS_PROXY",
     )
+
+
+def ask_manifest(folder: Path, run: FetchRun) -> Manifest:
+    """What the service says of the record, compared with the lock in the folder or kept as that."""
+    return settle_manifest(folder, fetch_manifest(run), run.on_event)
 
 
 def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest:
@@ -91,7 +91,7 @@ def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest
     check_published(live)
     folder.mkdir(parents=True, exist_ok=True)
     path = write_lock(folder, live)
-    on_event(Note(f"the list of {len(live.files)} files is kept in {path.name}"))
+    on_event(Message(f"the list of {len(live.files)} files is kept in {path.name}"))
     return live
 
 

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from ..durable import sweep
 from ..errors import WrongUsage
+from ..events import Message, OnEvent, ignore
+from ..hashing import file_digests
 from ..paths import check_path
-from .events import Checked, Checking, Note, OnEvent
-from .hashing import md5s
+from .events import Checked, Checking
 from .manifest import RecordFile
 from .partial import partial_path, set_aside
 from .receipts import FOLDER, has_receipt, write_receipt
@@ -98,7 +99,7 @@ def survey(folder: Path, files: Sequence[RecordFile], *, paranoid: bool, on_even
                 write_receipt(folder, file.key, md5, status)
                 continue
             aside = set_aside(folder / file.key, folder / file.key, md5)
-            on_event(Note(f"{file.key}: its md5 is {md5}, not {file.md5}; kept as {aside.name} and fetched anew"))
+            on_event(Message(f"{file.key}: its md5 is {md5}, not {file.md5}; kept as {aside.name} and fetched anew"))
     for one in found:
         if one.state is State.PARTIAL and (final := folder / one.file.key).exists():
             _continue(final, final, one.file, on_event)
@@ -112,12 +113,12 @@ def _adopt(folder: Path, files: Sequence[RecordFile], on_event: OnEvent) -> None
     for file in missing:
         same_size = [path for path in strangers if path.stat().st_size == file.size]
         before = [path.stat() for path in same_size]
-        for path, status, md5 in zip(same_size, before, list(_md5s(same_size, lambda event: None)), strict=True):
+        for path, status, md5 in zip(same_size, before, list(_md5s(same_size, ignore)), strict=True):
             if md5 == file.md5:
                 (folder / file.key).parent.mkdir(parents=True, exist_ok=True)
                 os.rename(path, folder / file.key)
                 write_receipt(folder, file.key, md5, status)
-                on_event(Note(f"{path.name} has the md5 of {file.key}: renamed"))
+                on_event(Message(f"{path.name} has the md5 of {file.key}: renamed"))
                 strangers.remove(path)
                 break
         else:
@@ -159,10 +160,10 @@ def _continue(path: Path, final: Path, file: RecordFile, on_event: OnEvent) -> N
         if path == final:
             kept = _free(path.with_name(f"{path.name}.left-alone"))
             os.rename(path, kept)
-            on_event(Note(f"{file.key}: what is there cannot be continued, kept as {kept.name}"))
+            on_event(Message(f"{file.key}: what is there cannot be continued, kept as {kept.name}"))
         return
     os.replace(path, part)
-    on_event(Note(f"{path.name}: {part.stat().st_size:,} of {file.size:,} bytes, continued from there"))
+    on_event(Message(f"{path.name}: {part.stat().st_size:,} of {file.size:,} bytes, continued from there"))
 
 
 def _free(path: Path) -> Path:
@@ -172,4 +173,4 @@ def _free(path: Path) -> Path:
 
 
 def _md5s(paths: Sequence[Path], on_event: OnEvent) -> Generator[str]:
-    return md5s(paths, lambda n: on_event(Checked(n)))
+    return file_digests("md5", paths, lambda n: on_event(Checked(n)))

@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files as resources
 from pathlib import Path, PurePosixPath
 
+from ..dataset import DATASET
 from ..durable import write_atomic
 from ..errors import WrongUsage
 
-DEFAULT_RECORD = "10613705"
+DEFAULT_RECORD = DATASET.record
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MD5SUM_LINE = re.compile(r"\\?([0-9a-fA-F]{32}) [ *](.+)")
 

@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from urllib3.response import BaseHTTPResponse
 
+from ..dataset import DATASET
 from ..errors import NetworkError, WrongUsage
 from ..version import __version__
 from .api import ZENODO
@@ -22,7 +23,7 @@ from .api import ZENODO
 URL_VARIABLE = "S2CT_ZENODO_URL"
 TOKEN_VARIABLES = ("S2CT_ZENODO_TOKEN", "ZENODO_TOKEN")
 # The form Zenodo asks for; it refuses those of libraries and of browsers that are none.
-USER_AGENT = f"s2ct-convert/{__version__} (+https://doi.org/10.5281/zenodo.10613705)"
+USER_AGENT = f"s2ct-convert/{__version__} (+{DATASET.doi})"
 _REDIRECTS = 5
 
 

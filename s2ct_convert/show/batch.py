@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..conversion.batch import BatchStatus, UnitState, UnitStatus
+from ..conversion.batch_status import BatchStatus, UnitState, UnitStatus
 from ..lease import Owner
 from ..words import seconds, size
 from .tables import print_facts, print_table
@@ -20,7 +20,7 @@ def print_status(status: BatchStatus) -> None:
                 str(one.number or "-"),
                 one.unit,
                 one.state,
-                seconds(one.record.seconds) if one.record else "-",
+                seconds(one.entry.seconds) if one.entry else "-",
                 _memory(one),
                 _remarks(one),
             ]
@@ -30,7 +30,11 @@ def print_status(status: BatchStatus) -> None:
     )
     print()
     counts = ", ".join(f"{status.count(state)} {state}" for state in UnitState if status.count(state))
-    facts = [("store", f"{status.store}, {'finished' if status.finished else 'not finished'}"), ("units", counts)]
+    state = "finished" if status.finished else "not finished"
+    facts = [
+        ("store", f"{status.store}, {state}{f', partial: {status.lacks}' if status.lacks else ''}"),
+        ("units", counts),
+    ]
     if status.run:
         facts.append(("run", f"{status.run} is at work on the whole store"))
     if status.missing:
@@ -41,7 +45,7 @@ def print_status(status: BatchStatus) -> None:
 
 
 def _memory(one: UnitStatus) -> str:
-    noted = one.record or one.failure
+    noted = one.entry or one.failure
     return size(noted.peak_memory) if noted and noted.peak_memory else "-"
 
 
@@ -58,6 +62,7 @@ def status_document(status: BatchStatus) -> dict[str, Any]:
     return {
         "store": str(status.store),
         "finished": status.finished,
+        "partial": bool(status.lacks),
         "run": _owner(status.run),
         "counts": {str(state): status.count(state) for state in UnitState},
         "missing": status.missing,
@@ -67,7 +72,7 @@ def status_document(status: BatchStatus) -> dict[str, Any]:
                 "unit": one.unit,
                 "state": str(one.state),
                 "owner": _owner(one.owner),
-                "record": dataclasses.asdict(one.record) if one.record else None,
+                "record": dataclasses.asdict(one.entry) if one.entry else None,
                 "failure": dataclasses.asdict(one.failure) if one.failure else None,
             }
             for one in status.units

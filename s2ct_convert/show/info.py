@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from ..dataset import DATASET
 from ..pictures.palette import CLASSES
-from ..store.layout import LABELS
 from ..words import day, plural, size
 from .tables import print_facts, print_table
 
@@ -27,9 +28,9 @@ def print_info(document: Document) -> None:
             _print_store(document)
 
 
-def print_units(units: list[Document]) -> None:
+def print_units(units: list[Document], classes: Sequence[str] = DATASET.classes) -> None:
     """One line per unit: counts, dates and how often each label occurs."""
-    header = ["unit", "samples", "observations", "first", "last", *LABELS]
+    header = ["unit", "samples", "observations", "first", "last", *classes]
     print_table(
         header,
         (
@@ -80,6 +81,7 @@ def share_widths(counts: list[int], width: int) -> list[int]:
 def _print_store(document: Document) -> None:
     facts = [
         ("store", document["path"]),
+        *((("data set", document["dataset"]),) if "dataset" in document else ()),
         ("format", f"{document['format']}, {document['codec']}"),
         ("state", document["state"]),
         ("size", size(document["bytes"])),
@@ -91,10 +93,11 @@ def _print_store(document: Document) -> None:
     print_facts(facts)
     if document["units"]:
         print()
-        print_units(document["units"])
+        print_units(document["units"], document.get("classes", DATASET.classes))
         print()
-        print_shares(document["units"])
-        print()
+        if "classes" not in document:  # letters and colours are those of the default data set
+            print_shares(document["units"])
+            print()
         print_table(
             ["unit", "content digest", "source", "md5 of the source"],
             (

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..dataset import DATASET, Dataset
 from ..source.notes import sum_notes
-from ..units.records import UnitRecord
+from ..units.entries import UnitEntry
 from ..words import plural
 
 
-def note_lines(records: Iterable[UnitRecord]) -> list[str]:
+def note_lines(entries: Iterable[UnitEntry], dataset: Dataset = DATASET) -> list[str]:
     """Each kind of note once: what it is, in how many units, and the first place."""
     lines = []
-    for one in sum_notes((record.unit, note) for record in records for note in record.notes):
+    for one in sum_notes((entry.unit, note) for entry in entries for note in entry.notes):
         within = f"in {plural(len(one.units), 'unit')}, first " if len(one.units) > 1 else ""
-        lines.append(f"{one.note} ({within}{one.note.first})")
+        lines.append(f"{one.note.text(dataset)} ({within}{one.note.first})")
     return lines
 
 
-def sum_documents(records: Iterable[UnitRecord]) -> list[dict[str, Any]]:
+def sum_documents(entries: Iterable[UnitEntry], dataset: Dataset = DATASET) -> list[dict[str, Any]]:
     """The same as JSON has it."""
-    sums = sum_notes((record.unit, note) for record in records for note in record.notes)
-    return [{**one.note.document(), "units": list(one.units)} for one in sums]
+    sums = sum_notes((entry.unit, note) for entry in entries for note in entry.notes)
+    return [{**one.note.document(dataset), "units": list(one.units)} for one in sums]

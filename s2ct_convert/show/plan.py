@@ -7,7 +7,7 @@ from typing import Any
 
 from ..conversion.estimate import Estimate
 from ..conversion.plan_file import plan_document
-from ..store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE, SHARD_OBS
+from ..store.layout import CHUNK_OBS, SHARD_OBS
 from ..units.plan import Plan
 from ..words import plural, seconds, size
 from .tables import print_facts, print_table
@@ -34,7 +34,7 @@ def print_plan(plan: Plan, found: Estimate) -> None:
         left=3,
     )
     print()
-    grid = " x ".join(map(str, (CHUNK_OBS, *OBS_SHAPE)))
+    grid = " x ".join(map(str, (CHUNK_OBS, *plan.options.dataset.obs_shape)))
     shards = f", shards of {SHARD_OBS:,} observations" if plan.options.format == "zarr" else ""
     free = f", {found.free_inodes:,} free" if found.free_inodes is not None else ""
     memory = f", {size(found.free_memory)} free" if found.free_memory is not None else ""
@@ -47,7 +47,7 @@ def print_plan(plan: Plan, found: Estimate) -> None:
         ("jobs", f"-j {found.cores}: {plural(found.jobs, 'unit')} at a time, {plural(found.threads, 'thread')} each"),
     ]
     if found.speed and found.seconds is not None:
-        rate = OBS_BYTES / (found.speed.read + found.speed.make)
+        rate = plan.options.dataset.obs_bytes / (found.speed.read + found.speed.make)
         facts.append(("time", f"about {seconds(found.seconds)}, if the disk keeps up"))
         basis = (
             f"{found.speed.observations:,} observations of {found.speed.source}: {size(rate)}/s of pixels for a core"

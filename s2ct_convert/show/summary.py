@@ -27,8 +27,8 @@ def print_summary(summary: Summary, json_: bool) -> None:
     facts = [
         ("store", f"{summary.store} ({summary.format}, {summary.codec})"),
         ("units", ", ".join(counts)),
-        ("samples", f"{sum(record.samples for record in done):,}"),
-        ("observations", f"{sum(record.observations for record in done):,}"),
+        ("samples", f"{sum(entry.samples for entry in done):,}"),
+        ("observations", f"{sum(entry.observations for entry in done):,}"),
     ]
     if summary.converted:
         rate = summary.bytes_raw / summary.seconds
@@ -38,7 +38,7 @@ def print_summary(summary: Summary, json_: bool) -> None:
             ("time", f"{seconds(summary.seconds)}, {size(rate)}/s of pixels"),
         ]
         facts += [("unpacked by", "; ".join(summary.unpackers))] if summary.unpackers else []
-    facts += [("note", line) for line in note_lines(done)]
+    facts += [("note", line) for line in note_lines(done, summary.dataset)]
     facts += [("no unit in", ", ".join(summary.not_units))] if summary.not_units else []
     facts += [("state", _state(summary))] if summary.state != STATE_COMPLETE else []
     facts += [("digest", summary.digest)] if summary.digest else []
@@ -90,16 +90,16 @@ def _document(summary: Summary) -> dict[str, Any]:
         "refused_sources": list(summary.refused),
         "not_units": list(summary.not_units),
         "digest": summary.digest,
-        "converted": [dataclasses.asdict(record) for record in summary.converted],
-        "skipped": [dataclasses.asdict(record) for record in summary.skipped],
+        "converted": [dataclasses.asdict(entry) for entry in summary.converted],
+        "skipped": [dataclasses.asdict(entry) for entry in summary.skipped],
         "failed": [
             {"unit": f.unit, "source": f.source, "exit_code": f.exit_code, "message": f.message, "refused": f.refused}
             for f in summary.failures
         ],
-        "notes": sum_documents(done),
+        "notes": sum_documents(done, summary.dataset),
         "units": len(done),
-        "samples": sum(record.samples for record in done),
-        "observations": sum(record.observations for record in done),
+        "samples": sum(entry.samples for entry in done),
+        "observations": sum(entry.observations for entry in done),
         "bytes_in": summary.bytes_in,
         "bytes_out": summary.bytes_out,
         "bytes_pixels": summary.bytes_raw,

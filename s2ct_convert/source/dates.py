@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import DATASET
 from ..missing import NO_DAY
 
 EPOCH_ORDINAL = 719_163  # datetime.date(1970, 1, 1).toordinal()
-FIRST_DAY = datetime.date(2015, 6, 23)  # launch of Sentinel-2A: no image is older
 LATEST = datetime.date(2099, 12, 31)  # nobody believes a later one
 
 # What is not a date but has a name of its own.
@@ -101,7 +101,7 @@ class PublishedDates:
     samples: npt.NDArray[np.int64]
 
 
-def find_encoding(published: PublishedDates, until: datetime.date) -> str:
+def find_encoding(published: PublishedDates, until: datetime.date, first_day: datetime.date = DATASET.first_day) -> str:
     """The form all dates are in, or what else can be said of them.
 
     Parameters
@@ -109,6 +109,8 @@ def find_encoding(published: PublishedDates, until: datetime.date) -> str:
     published : PublishedDates
     until : date
         The last day that is believed.
+    first_day : date
+        The first: that of the data set.
 
     Returns
     -------
@@ -118,7 +120,9 @@ def find_encoding(published: PublishedDates, until: datetime.date) -> str:
     total = len(published.dates)
     if not total:
         return NONE
-    fitting = {form: int(np.count_nonzero(to_days(published.dates, form, until) != NO_DAY)) for form in FORMS}
+    fitting = {
+        form: int(np.count_nonzero(to_days(published.dates, form, until, first_day) != NO_DAY)) for form in FORMS
+    }
     whole = [form for form, n in fitting.items() if n == total]
     likely = whole or [form for form, n in fitting.items() if 2 * n > total]
     if len(likely) == 1:
@@ -126,11 +130,13 @@ def find_encoding(published: PublishedDates, until: datetime.date) -> str:
     return POSITION if not likely and _are_positions(published) else UNKNOWN
 
 
-def to_days(dates: Dates, encoding: str, until: datetime.date) -> npt.NDArray[np.int32]:
-    """Days since 1970-01-01, ``NO_DAY`` where a value is no day from ``FIRST_DAY`` to ``until``."""
+def to_days(
+    dates: Dates, encoding: str, until: datetime.date, first_day: datetime.date = DATASET.first_day
+) -> npt.NDArray[np.int32]:
+    """Days since 1970-01-01, ``NO_DAY`` where a value is no day from ``first_day`` to ``until``."""
     if encoding not in FORMS:
         return np.full(len(dates), NO_DAY, np.int32)
-    first, last = (day.toordinal() - EPOCH_ORDINAL for day in (FIRST_DAY, until))
+    first, last = (day.toordinal() - EPOCH_ORDINAL for day in (first_day, until))
     # The lowest values would overflow where a form subtracts; none of them is a day in any form.
     days = FORMS[encoding](np.maximum(dates, -(10**18)))
     return np.where((days >= first) & (days <= last), days, NO_DAY).astype(np.int32)

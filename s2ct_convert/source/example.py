@@ -21,18 +21,12 @@ import numpy.typing as npt
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from ..dataset import DATASET, Dataset, Features
 from ..errors import ExampleError
 from ..missing import NO_LOCALID
-from .tfrecord import Record
+from .tfrecord import RawRecord
 from .wire import has_repeats, locate, pack_floats, unpack_floats
 
-BANDS, HEIGHT, WIDTH = 4, 42, 42
-OBS_BYTES = BANDS * HEIGHT * WIDTH * 2  # 14,112 bytes of uint16 a timestamp
-
-LOCALID, IMAGE, LABELS, DATES, WEIGHTS = "localid", "image_raw_ldseries", "labels", "dates", "weights"
-KNOWN = (LOCALID, IMAGE, LABELS, DATES, WEIGHTS)
-_DTYPES = {IMAGE: "<u2", LABELS: "i1", DATES: "<i8", WEIGHTS: "<f4"}
-_BYTES_NAMES = frozenset(_DTYPES)
 _NO_BYTES = b""
 
 
@@ -127,8 +121,8 @@ class Example:
         Number in the source from 0, and byte offset of its record.
     localid : int
         Sample id; -1 where the source has none.
-    image : ndarray of uint16, shape (n, 4, 42, 42)
-        Bands B2, B3, B4, B8 at 10 m, values as published. A view of the record, which may stand at an odd address.
+    image : ndarray of uint16, shape (n, bands, height, width)
+        Values as published. A view of the record, which may stand at an odd address.
     labels : ndarray of int8, shape (any,)
         As many as there are: n, 36 n or any other number.
     dates : ndarray of int64, shape (any,)
@@ -137,6 +131,8 @@ class Example:
         Features that are missing, of another kind, cut, or unknown. Empty for an example as the record describes it.
     refusal : str
         Why the authors' parser refuses the record; empty if it does not.
+    features : Features
+        Names of the features, those of the data set.
     """
 
     number: int
@@ -148,11 +144,12 @@ class Example:
     weights: npt.NDArray[np.float32]
     kept: tuple[Kept, ...] = ()
     refusal: str = ""
+    features: Features = DATASET.features
 
     @property
     def has_localid(self) -> bool:
         """Whether the record says which sample it is of."""
-        return not any(one.name == LOCALID for one in self.kept)
+        return not any(one.name == self.features.localid for one in self.kept)
 
     def check(self, where: str) -> None:
         """Refuse what the authors' parser refuses.
@@ -165,35 +162,41 @@ class Example:
             raise ExampleError(self.refusal, where=f"{where}: example {self.number}, byte {self.offset:,}")
 
 
-def decode_example(record: Record) -> Example:
-    """Decode one record, whatever it holds."""
-    values: Mapping[str, Any] | None = locate(record.payload, _BYTES_NAMES, LOCALID)
+def decode_example(record: RawRecord, dataset: Dataset = DATASET) -> Example:
+    """Decode one record of a data set, whatever it holds."""
+    features = dataset.features
+    values: Mapping[str, Any] | None = locate(record.payload, features.bytes_names, features.localid)
     kept: list[Kept] = []
     refusal = ""
     if values is None:
-        values, kept, refusal = _parse(record.payload)
+        values, kept, refusal = _parse(record.payload, features)
     arrays = {}
-    for name in _BYTES_NAMES:
+    for name, dtype in features.dtypes.items():
         blob = values.get(name, _NO_BYTES)
-        size = OBS_BYTES if name == IMAGE else np.dtype(_DTYPES[name]).itemsize
+        size = dataset.obs_bytes if name == features.image else np.dtype(dtype).itemsize
         if len(blob) % size:
             kept.append(Kept(name, Kind.BYTES, bytes(blob)))
             refusal = refusal or f"the {len(blob):,} bytes of {name!r} are not a multiple of {size:,}"
             blob = _NO_BYTES
-        arrays[name] = _array(name, blob)
-    if len(values) < len(KNOWN):
+        arrays[name] = _array(blob, dtype, copied=name != features.image)
+    if len(values) < len(features.names):
         there = values.keys() | {one.name for one in kept}
-        kept += [Kept(name, Kind.INT64 if name == LOCALID else Kind.BYTES, None) for name in KNOWN if name not in there]
+        kept += [
+            Kept(name, Kind.INT64 if name == features.localid else Kind.BYTES, None)
+            for name in features.names
+            if name not in there
+        ]
     return Example(
         number=record.number,
         offset=record.offset,
-        localid=values.get(LOCALID, NO_LOCALID),
-        image=arrays[IMAGE].reshape(-1, BANDS, HEIGHT, WIDTH),
-        labels=arrays[LABELS],
-        dates=arrays[DATES],
-        weights=arrays[WEIGHTS],
+        localid=values.get(features.localid, NO_LOCALID),
+        image=arrays[features.image].reshape(-1, *dataset.obs_shape),
+        labels=arrays[features.labels],
+        dates=arrays[features.dates],
+        weights=arrays[features.weights],
         kept=tuple(kept),
         refusal=refusal,
+        features=features,
     )
 
 
@@ -219,7 +222,7 @@ def encode_example(features: Mapping[str, tuple[Kind, bytes]]) -> bytes:
     return payload
 
 
-def _parse(payload: bytes) -> tuple[dict[str, Any], list[Kept], str]:
+def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept], str]:
     """Values of the known features in their usual form, all else as it is, and why the authors' parser refuses it."""
     try:
         example, whole = _Example.FromString(payload), False
@@ -232,8 +235,8 @@ def _parse(payload: bytes) -> tuple[dict[str, Any], list[Kept], str]:
     refusal = ""
     for name, feature in sorted(example.features.feature.items()):
         kind, data = _value(feature)
-        usual = Kind.INT64 if name == LOCALID else Kind.BYTES
-        if name in KNOWN and kind is usual and (kind is Kind.BYTES or len(data) == 8):
+        usual = Kind.INT64 if name == known.localid else Kind.BYTES
+        if name in known.names and kind is usual and (kind is Kind.BYTES or len(data) == 8):
             values[name] = data if kind is Kind.BYTES else int.from_bytes(data, "little", signed=True)
             continue
         if "\0" in name:  # no attribute of HDF5 holds it
@@ -241,7 +244,7 @@ def _parse(payload: bytes) -> tuple[dict[str, Any], list[Kept], str]:
             continue
         kept.append(Kept(name, kind, data))
         if (
-            name in KNOWN and feature.WhichOneof("kind") is not None
+            name in known.names and feature.WhichOneof("kind") is not None
         ):  # TensorFlow takes a feature without kind as missing
             refusal = refusal or f"feature {name!r} is not one value in a {usual}_list"
     if whole or _has_more(example, payload) or has_repeats(payload):
@@ -282,9 +285,9 @@ def _has_more(example: Any, payload: bytes) -> bool:
     return bool(bare.ByteSize() != example.ByteSize())
 
 
-def _array(name: str, blob: memoryview | bytes) -> npt.NDArray[Any]:
-    array = np.frombuffer(blob, _DTYPES[name])
-    if name != IMAGE:  # a view of a few dates would keep all pixels of the record in memory
+def _array(blob: memoryview | bytes, dtype: str, *, copied: bool) -> npt.NDArray[Any]:
+    array = np.frombuffer(blob, dtype)
+    if copied:  # a view of a few dates would keep all pixels of the record in memory
         array = array.copy()
         array.flags.writeable = False
     return array

@@ -7,7 +7,7 @@ source ends among the sources, the unusable or, with the same content as another
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..archives.file_kind import is_archive, is_packing, read_head
@@ -16,12 +16,13 @@ from ..archives.unpackers import SIGNATURE
 from ..archives.volumes import first_volume
 from ..errors import NotAnArchive, S2ctError, WrongUsage, from_os_error
 from ..names import UnitName, try_name
-from ..paths import check_readable, special_kind
-from .found import Candidate, Found, Part, Source, Unusable, some
+from ..paths import check_readable
+from .found import Found, FoundTFRecord, Part, Source, Unusable, some
 from .kind import foreign_kind, is_tfrecord
 from .tfrecord import is_wrapped, unwrap
 from .unfinished import is_unfinished, unfinished
 from .units import settle
+from .walk import Walk
 
 __all__ = ["Found", "Part", "Source", "Unusable", "find_sources"]
 
@@ -46,16 +47,16 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Foun
     search = _Search()
     for path in paths:
         search.look(path)
-    return settle(search.candidates, search.found, unit)
+    return settle(search.tfrecords, search.found, unit)
 
 
 class _Search:
-    """Candidates, and what is no candidate, from several paths."""
+    """TFRecords, and what is none, from several paths."""
 
     def __init__(self) -> None:
         self.found = Found()
-        self.candidates: list[Candidate] = []
-        self._seen: set[Path] = set()
+        self.tfrecords: list[FoundTFRecord] = []
+        self._seen: dict[tuple[Path, UnitName | None], Path] = {}  # where each file was met, by the unit of its name
 
     def look(self, path: Path) -> None:
         """Look at a file, or through a folder."""
@@ -65,46 +66,18 @@ class _Search:
         if not path.is_dir():
             self._look_at(path, named=True)
             return
-        passed_over = [file for file in self._walk(path) if not self._look_at(file, named=False)]
+        if (path / "zarr.json").exists():
+            self.found.unusable.append(Unusable(path, None, _store(path)))
+            return
+        walk = Walk(path, self._unreadable)
+        passed_over = [file for file in walk if not self._look_at(file, named=False)]
         if passed_over:
             names = some([file.relative_to(path).as_posix() for file in passed_over])
             self.found.notes.append(f"{path}: passed over {names}, neither .7z nor TFRecord")
+        self.found.notes += walk.notes
 
-    def _walk(self, folder: Path) -> Iterator[Path]:
-        """Files below a folder in sorted order, without hidden ones and without what belongs to a store."""
-
-        def unreadable(error: OSError) -> None:
-            self.found.unusable.append(Unusable(Path(os.fsdecode(error.filename)), None, from_os_error(error)))
-
-        visited: set[Path] = set()  # links are followed, which may lead round in a circle
-        left: dict[str, list[str]] = {"unfinished downloads": [], "no files": []}
-        for root, folders, files in os.walk(folder, followlinks=True, onerror=unreadable):
-            if "zarr.json" in files or (real := Path(root).resolve()) in visited:
-                folders.clear()
-                continue
-            visited.add(real)
-            left["unfinished downloads"] += [f for f in folders if is_unfinished(Path(root, f))]
-            folders[:] = sorted(
-                f
-                for f in folders
-                if not f.startswith(".")
-                and not f.endswith((".s2ct", ".units"))
-                and f != "__MACOSX"
-                and not is_unfinished(Path(root, f))
-            )
-            for name in sorted(files):
-                path = Path(root, name)
-                if name.startswith("."):
-                    continue
-                if kind := special_kind(path):
-                    left["no files"].append(f"{path.relative_to(folder).as_posix()} ({kind})")
-                elif is_unfinished(path):
-                    left["unfinished downloads"].append(path.relative_to(folder).as_posix())
-                else:  # a broken link is told as such
-                    yield path
-        for kind, names in left.items():
-            if names:
-                self.found.notes.append(f"{folder}: passed over {some(sorted(names))}, {kind}")
+    def _unreadable(self, error: OSError) -> None:
+        self.found.unusable.append(Unusable(Path(os.fsdecode(error.filename)), None, from_os_error(error)))
 
     def _look_at(self, file: Path, *, named: bool) -> bool:
         """Add what ``file`` holds; False if it is no source and need not be one."""
@@ -112,9 +85,13 @@ class _Search:
         if first and first.is_file():
             file = first  # later volumes are a part of it
         real = (first or file).resolve()  # of later volumes without their first, one is told
-        if real in self._seen:
+        said = try_name(file.name)
+        place = (real, said.unit if said else None)  # a link under the name of another unit is another source
+        if place in self._seen:
+            if os.path.abspath(self._seen[place]) != os.path.abspath(file):  # noqa: PTH100  # links are not followed
+                self.found.notes.append(f"{file}: the same file as {self._seen[place]}")
             return True
-        self._seen.add(real)
+        self._seen[place] = file
         try:
             if named and is_unfinished(file):
                 raise unfinished(file)
@@ -136,7 +113,7 @@ class _Search:
             stream.seek(0)
             # Also what is not recognised: with a published name its damage is told when it is read.
             if (said is not None and said.sure and kind is None) or is_tfrecord(stream):
-                self.candidates.append(Candidate(Part(file), said))
+                self.tfrecords.append(FoundTFRecord(Part(file), said))
             elif named or (is_packing(kind) and said is not None and said.tells):
                 raise _no_source(file, head, kind)
             else:
@@ -149,7 +126,7 @@ class _Search:
         from .inside import look_inside  # slow to import, and only archives need it
 
         inside = look_inside(file)
-        self.candidates += inside.candidates
+        self.tfrecords += inside.tfrecords
         self.found.notes += inside.notes
         for error in inside.problems:
             self.found.unusable.append(Unusable(file, None, error))
@@ -168,6 +145,15 @@ def _kind(stream: SourceReader, head: bytes) -> str | None:
         return foreign_kind(read_head(unwrap(stream, where="")))
     except S2ctError:  # damaged: told when it is read
         return None
+
+
+def _store(folder: Path) -> NotAnArchive:
+    return NotAnArchive(
+        "this is a Zarr store, and no source",
+        where=str(folder),
+        found="zarr.json in it",
+        todo="give the archives or TFRecords themselves, or a folder of them",
+    )
 
 
 def _volume_without_first(file: Path) -> NotAnArchive:

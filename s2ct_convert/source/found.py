@@ -26,7 +26,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class FoundTFRecord:
     """A TFRecord, and what its own name or that of its archive says, if they say anything."""
 
     part: Part
@@ -48,6 +48,8 @@ class Source:
         Name inside the archive; None for a bare file.
     more : tuple of Part
         The shards after the first, in order; examples are numbered through.
+    copies : tuple of Source
+        Other files that say they have the same content, by the checksums in their headers.
     """
 
     unit: UnitName
@@ -55,6 +57,7 @@ class Source:
     path: Path
     member: str | None = None
     more: tuple[Part, ...] = ()
+    copies: tuple[Source, ...] = ()
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from ..archives.archive import Member, read_archive, read_heads
 from ..archives.file_kind import is_archive, is_packing
 from ..errors import BadName, NotATFRecord, S2ctError
 from ..names import FORM, SourceName, try_name
-from .found import Candidate, Part, some
+from .found import FoundTFRecord, Part, some
 from .kind import foreign_kind, is_tfrecord
 
 # Files that describe others: not looked into as long as there is something else.
@@ -21,6 +22,7 @@ _TEXTS = (
     *(".doc", ".docx", ".xls", ".xlsx", ".ipynb", ".py", ".sh", ".md5", ".sha256", ".proto", ".cfg", ".ini", ".toml"),
     *(".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".geojson", ".kml", ".shp", ".dbf", ".prj", ".shx", ".bib"),
 )
+_LITTER = (".ds_store", "thumbs.db", "desktop.ini", "icon\r")
 _PACKED = re.compile(r"\.(?:7z|zip|rar|tar|tgz|tbz2?|txz|xz|zst|bz2)(?:\.\d{3})?$", re.IGNORECASE)
 
 
@@ -28,7 +30,7 @@ _PACKED = re.compile(r"\.(?:7z|zip|rar|tar|tgz|tbz2?|txz|xz|zst|bz2)(?:\.\d{3})?
 class Inside:
     """What an archive holds: TFRecords, notes, and what in it should be a source and is none."""
 
-    candidates: list[Candidate] = field(default_factory=list)
+    tfrecords: list[FoundTFRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[S2ctError] = field(default_factory=list)
 
@@ -53,7 +55,7 @@ def look_inside(path: Path) -> Inside:
 def _is_litter(name: str) -> bool:
     """Whether an operating system put it there beside the files that were packed."""
     *folders, base = re.split(r"[/\\]", name)
-    return "__MACOSX" in folders or base.startswith(".") or base.lower() in ("thumbs.db", "desktop.ini", "icon\r")
+    return "__MACOSX" in folders or base.startswith("._") or base.lower() in _LITTER
 
 
 class _Look:
@@ -74,10 +76,22 @@ class _Look:
             records = self._records(texts)
         if not named and not records:
             raise self._nothing()
+        self._check_names([*named, *records])
         self._add(named, records)
         self._tell_packed(named)
         self._tell_passed_over([*named, *records])
         return self._inside
+
+    def _check_names(self, taken: Sequence[str]) -> None:
+        """Refuse two TFRecords of one name: no unpacker can be asked for one of them alone."""
+        counts = Counter(member.name for member in self._members)
+        if twice := [name for name in taken if counts[name] > 1]:
+            raise NotATFRecord(
+                "several files in this archive have one name",
+                where=self._path.name,
+                found=twice[0],
+                todo="unpack it with 7zz x -aou, which renames them, then give what comes out",
+            )
 
     def _is_sure(self, name: str) -> bool:
         """Whether the name alone makes it a source; one packed once more is looked into."""
@@ -94,20 +108,20 @@ class _Look:
     def _add(self, named: Sequence[str], records: Sequence[str]) -> None:
         outside = try_name(self._path.name)
         for name in named:
-            self._inside.candidates.append(self._candidate(name, self._names[name], outside))
+            self._inside.tfrecords.append(self._tfrecord(name, self._names[name], outside))
         only = not named and len(records) == 1
         for name in records:
             said = self._names[name]
             if only and outside is not None and not (said and said.tells) and (outside.tells or not said):
                 note = f"{self._path.name}: {name!r} inside is taken for {outside.unit} by the archive's name"
                 self._inside.notes.append(note)
-                self._inside.candidates.append(Candidate(Part(self._path, name), outside))
+                self._inside.tfrecords.append(FoundTFRecord(Part(self._path, name), outside))
             elif said is not None or only:
-                self._inside.candidates.append(self._candidate(name, said, outside))
+                self._inside.tfrecords.append(self._tfrecord(name, said, outside))
             else:
                 self._inside.problems.append(self._nameless(name, records))
 
-    def _candidate(self, name: str, said: SourceName | None, outside: SourceName | None) -> Candidate:
+    def _tfrecord(self, name: str, said: SourceName | None, outside: SourceName | None) -> FoundTFRecord:
         """A member that its own name tells; the archive's name may add the number and the shard."""
         if said is not None and outside is not None:
             if said.unit == outside.unit:
@@ -122,7 +136,7 @@ class _Look:
                 self._inside.notes.append(
                     f"{self._path.name}: {name!r} inside is {said.unit}, not {outside.unit}; the name inside counts"
                 )
-        return Candidate(Part(self._path, name), said)
+        return FoundTFRecord(Part(self._path, name), said)
 
     def _nothing(self) -> S2ctError:
         packed = self._packed()

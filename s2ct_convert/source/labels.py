@@ -12,9 +12,6 @@ import numpy.typing as npt
 
 from ..missing import NO_LABEL
 
-CLASSES = 6
-USUAL_SIDES = (1, 6)  # a label per image, or one per pixel of the centre 6 x 6
-
 Given = npt.NDArray[np.int8] | None  # the labels of an example; None if there are none of the usual type
 
 

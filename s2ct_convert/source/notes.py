@@ -9,7 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-# kind -> what is found, for one and for many. {n} is the count of the note.
+from ..dataset import DATASET, Dataset
+from ..published import plain_key
+
+# kind -> what is found, for one and for many. {n} is the count of the note, the other words are those of the data set.
 _TEXTS = {
     "number_counts_samples": ("the number in the name counts samples, not examples",) * 2,
     "number_counts_observations": ("the number in the name counts images, not examples",) * 2,
@@ -23,8 +26,8 @@ _TEXTS = {
         "{n} dates are positions of images, not days: their `time` is missing",
     ),
     "dates_missing": (
-        "{n} date is not a day of the Sentinel-2 mission: its value is in `date`, its `time` is missing",
-        "{n} dates are not days of the Sentinel-2 mission: their values are in `date`, their `time` is missing",
+        "{n} date is not a day of the {mission} mission: its value is in `date`, its `time` is missing",
+        "{n} dates are not days of the {mission} mission: their values are in `date`, their `time` is missing",
     ),
     "dates_with_time": (
         "{n} date has a time of day: `time` has the day, `date` the published value",
@@ -36,42 +39,41 @@ _TEXTS = {
     ),
     "dates_none": ("{n} example has no dates: `time` is missing", "{n} examples have no dates: `time` is missing"),
     "dates_other_form": (
-        "{n} example does not have one date per image: its dates are kept in `published/dates`",
-        "{n} examples do not have one date per image: their dates are kept in `published/dates`",
+        "{n} example does not have one date per image: its dates are kept in `published/{dates}`",
+        "{n} examples do not have one date per image: their dates are kept in `published/{dates}`",
     ),
     "labels_missing": (
         "{n} example has no labels: they are -1 (no_label)",
         "{n} examples have no labels: they are -1 (no_label)",
     ),
     "labels_other_form": (
-        "{n} example has labels in another form than most: they are -1 (no_label), and kept in `published/labels`",
-        "{n} examples have labels in another form than most: they are -1 (no_label), and kept in `published/labels`",
+        "{n} example has labels in another form than most: they are -1 (no_label), and kept in `published/{labels}`",
+        "{n} examples have labels in another form than most: they are -1 (no_label), and kept in `published/{labels}`",
     ),
     "labels_other_size": (
-        "{n} example has labels that are neither one nor 6 x 6 per image",
-        "{n} examples have labels that are neither one nor 6 x 6 per image",
+        "{n} example has labels that are neither one nor {centre} x {centre} per image",
+        "{n} examples have labels that are neither one nor {centre} x {centre} per image",
     ),
     "labels_other_class": (
-        "{n} label is none of the classes 0 to 5: it is stored as it is",
-        "{n} labels are none of the classes 0 to 5: they are stored as they are",
+        "{n} label is none of the classes 0 to {last_class}: it is stored as it is",
+        "{n} labels are none of the classes 0 to {last_class}: they are stored as they are",
     ),
     "weights_other_form": (
-        "{n} example does not have one weight per image: its weights are kept in `published/weights`",
-        "{n} examples do not have one weight per image: their weights are kept in `published/weights`",
+        "{n} example does not have one weight per image: its weights are kept in `published/{weights}`",
+        "{n} examples do not have one weight per image: their weights are kept in `published/{weights}`",
     ),
     "localid_missing": (
         "{n} example has no localid: it is a sample of its own with localid -1",
         "{n} examples have no localid: each is a sample of its own with localid -1",
     ),
     "localid_other_form": (
-        "{n} example has a localid that is not one int64: it is a sample of its own, kept in `published/localid`",
-        "{n} examples have a localid that is not one int64: each is a sample of its own, kept in `published/localid`",
+        "{n} example has a localid that is not one int64: it is a sample of its own, kept in `published/{localid}`",
+        "{n} examples have a localid that is not one int64: each is a sample of its own, kept in `published/{localid}`",
     ),
     "images_missing": ("{n} example has no images", "{n} examples have no images"),
     "images_other_form": (
-        "{n} example has images that are not 4 x 42 x 42 uint16: its bytes are kept in `published/image_raw_ldseries`",
-        "{n} examples have images that are not 4 x 42 x 42 uint16: their bytes are kept in "
-        "`published/image_raw_ldseries`",
+        "{n} example has images that are not {shape} uint16: its bytes are kept in `published/{image}`",
+        "{n} examples have images that are not {shape} uint16: their bytes are kept in `published/{image}`",
     ),
     "features_unknown": (
         "{n} example has features that the description does not name: they are kept in `published`",
@@ -103,17 +105,29 @@ class Note:
     count: int
     first: str
 
-    def line(self) -> str:
+    def line(self, dataset: Dataset = DATASET) -> str:
         """As the attribute ``notes`` of a unit has it."""
-        return f"{self.kind}: {self} ({self.first})"
+        return f"{self.kind}: {self.text(dataset)} ({self.first})"
 
-    def document(self) -> dict[str, Any]:
+    def document(self, dataset: Dataset = DATASET) -> dict[str, Any]:
         """As JSON has it."""
-        return {"kind": self.kind, "count": self.count, "text": str(self), "first": self.first}
+        return {"kind": self.kind, "count": self.count, "text": self.text(dataset), "first": self.first}
+
+    def text(self, dataset: Dataset) -> str:
+        """What is found, in the words of a data set."""
+        one, many = _TEXTS[self.kind]
+        return (one if self.count == 1 else many).format(n=f"{self.count:,}", **_words(dataset))
 
     def __str__(self) -> str:
-        one, many = _TEXTS[self.kind]
-        return (one if self.count == 1 else many).format(n=f"{self.count:,}")
+        return self.text(DATASET)
+
+
+def _words(dataset: Dataset) -> dict[str, Any]:
+    """What the texts of notes name of a data set."""
+    keys = {name: plain_key(feature) for name, feature in vars(dataset.features).items() if isinstance(feature, str)}
+    shape = " x ".join(map(str, dataset.obs_shape))
+    about = {"mission": dataset.mission, "centre": dataset.centre, "last_class": len(dataset.classes) - 1}
+    return {**keys, **about, "shape": shape}
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,16 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from ..archives.checksum import content_of, content_of_member
+from ..archives.checksum import Content, Summed, content_of, content_of_member
 from ..archives.file_kind import is_archive, is_packing, read_head
 from ..archives.stream import Prefixed, Readable, SourceReader
 from ..archives.unpackers import PYTHON, Unpacker
+from ..dataset import DATASET, Dataset
 from ..errors import NotATFRecord, TFRecordDamaged, WrongUsage
 from .example import Example, decode_example
 from .find import Part, Source, find_sources
 from .kind import foreign_kind
-from .tfrecord import HEADER_BYTES, Record, read_records, unwrap
+from .tfrecord import HEADER_BYTES, RawRecord, read_raw_records, unwrap
 
 
 class SourceExamples:
@@ -29,8 +30,10 @@ class SourceExamples:
     ``unpacker`` is what unpacks them, the first shard where there are several; None for a bare TFRecord.
     """
 
-    def __init__(self, source: Source, opened: _OpenPart, open_next: Callable[[Part], _OpenPart]) -> None:
-        self._source, self._opened, self._open_next = source, opened, open_next
+    def __init__(
+        self, source: Source, opened: _OpenPart, open_next: Callable[[Part], _OpenPart], dataset: Dataset
+    ) -> None:
+        self._source, self._opened, self._open_next, self._dataset = source, opened, open_next, dataset
         self.unpacker = opened.unpacker
 
     def __iter__(self) -> Iterator[Example]:
@@ -39,13 +42,13 @@ class SourceExamples:
             if i:
                 self._opened = self._open_next(part)
             for record in self._records(part):
-                yield decode_example(dataclasses.replace(record, number=number))
+                yield decode_example(dataclasses.replace(record, number=number), self._dataset)
                 number += 1
 
-    def _records(self, part: Part) -> Iterator[Record]:
+    def _records(self, part: Part) -> Iterator[RawRecord]:
         stream = _checked(self._opened.stream, part.where)
         try:
-            yield from read_records(unwrap(stream, where=part.where), where=part.where)
+            yield from read_raw_records(unwrap(stream, where=part.where), where=part.where)
         except (TFRecordDamaged, NotATFRecord) as error:
             if part.member is None or content_of_member(part.path, part.member) is None:
                 raise
@@ -57,6 +60,14 @@ class SourceExamples:
     def md5(self) -> str | None:
         """MD5 of the archive, hex. None for a bare TFRecord and for shards, for which nobody publishes one."""
         return None if self._source.more else self._opened.file.md5()
+
+    def content(self) -> Content | None:
+        """Size and CRC-32 of the TFRecord as it lies there, once all is read; None for shards."""
+        if self._source.more:
+            return None
+        if isinstance(self._opened.stream, Summed):
+            return self._opened.stream.content
+        return content_of_member(self._source.path, str(self._source.member))
 
 
 class _OpenPart(NamedTuple):
@@ -86,7 +97,12 @@ def _checked(stream: Readable, where: str) -> Readable:
 
 @contextmanager
 def open_source(
-    source: Source, on_bytes: Callable[[int], None] | None = None, *, threads: int = 1, unpacker: Unpacker = PYTHON
+    source: Source,
+    on_bytes: Callable[[int], None] | None = None,
+    *,
+    threads: int = 1,
+    unpacker: Unpacker = PYTHON,
+    dataset: Dataset = DATASET,
 ) -> Iterator[SourceExamples]:
     """Open an archive's member or a bare TFRecord, gzip- or zlib-wrapped or not; shards are read one after another.
 
@@ -99,6 +115,8 @@ def open_source(
         That unpack an archive, where it can be unpacked by several.
     unpacker : Unpacker
         What unpacks an archive.
+    dataset : Dataset
+        That of the examples.
     """
     with ExitStack() as current:
 
@@ -107,13 +125,13 @@ def open_source(
             with_md5 = part.member is not None and not source.more
             file = current.enter_context(SourceReader(part.path, with_md5=with_md5, on_bytes=on_bytes))
             if part.member is None:
-                return _OpenPart(file, file, None)
+                return _OpenPart(file, Summed(file), None)
             from ..archives.archive import open_member  # slow to import, and only archives need it
 
             stream = current.enter_context(open_member(file, part.member, threads=threads, unpacker=unpacker))
             return _OpenPart(file, stream, stream.unpacker)
 
-        yield SourceExamples(source, open_next(source.parts[0]), open_next)
+        yield SourceExamples(source, open_next(source.parts[0]), open_next, dataset)
 
 
 class ExampleDict(TypedDict):

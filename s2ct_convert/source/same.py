@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -57,6 +56,6 @@ def _contents_of_file(path: Path, mtime_ns: int) -> set[Content]:
         return contents
 
 
-def _md5(path: Path) -> str:
-    with SourceReader(path, with_md5=False) as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def _md5(path: Path) -> str | None:
+    with SourceReader(path) as file:
+        return file.md5()

@@ -17,11 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import DATASET, Dataset
 from ..missing import NO_DAY
 from .dates import FORMS, LATEST, to_days
 from .example import Example
 
-PENDING_BYTES = 32 << 20  # 2,377 timestamps; ten years at every overpass of two satellites are about 1,460
+PENDING_BYTES = (
+    32 << 20
+)  # 2,377 timestamps of the default data set; ten years at every overpass of two satellites are about 1,460
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Series:
     ----------
     sample : tuple of int
         The localid; then the number of the example where it has no localid and is a sample of its own, else -1.
-    images : tuple of ndarray of uint16, shapes (k, 4, 42, 42)
+    images : tuple of ndarray of uint16, shapes (k, bands, height, width)
         One after another they are the n images; joining them would copy every pixel once more.
     example, position : ndarray of int32, shape (n,)
         Where each image stands in the source.
@@ -59,15 +62,15 @@ def sample_of(example: Example) -> tuple[int, int]:
     return example.localid, -1 if example.has_localid else example.number
 
 
-def join_series(examples: Iterable[Example]) -> Iterator[Series]:
+def join_series(examples: Iterable[Example], dataset: Dataset = DATASET) -> Iterator[Series]:
     """Join neighbours. A sample longer than ``PENDING_BYTES`` comes in several series."""
     encoding: str | None = None
     pending: list[_Part] = []
     pending_bytes = 0
     for example in examples:
         if encoding is None and len(example.dates):
-            encoding = _guess(example.dates)
-        one = _part(example, encoding or "")
+            encoding = _guess(example.dates, dataset)
+        one = _part(example, encoding or "", dataset)
         if pending and (pending_bytes + one.images.nbytes > PENDING_BYTES or one.sample != pending[0].sample):
             yield _join(pending)
             pending, pending_bytes = [], 0
@@ -77,14 +80,15 @@ def join_series(examples: Iterable[Example]) -> Iterator[Series]:
         yield _join(pending)
 
 
-def _guess(dates: npt.NDArray[np.int64]) -> str:
+def _guess(dates: npt.NDArray[np.int64], dataset: Dataset) -> str:
     """The form of the first date; empty if it is in none."""
-    return next((form for form in FORMS if to_days(dates[:1], form, LATEST)[0] != NO_DAY), "")
+    return next((form for form in FORMS if to_days(dates[:1], form, LATEST, dataset.first_day)[0] != NO_DAY), "")
 
 
-def _part(example: Example, encoding: str) -> _Part:
+def _part(example: Example, encoding: str, dataset: Dataset) -> _Part:
     n = len(example.image)
-    day = to_days(example.dates, encoding, LATEST) if len(example.dates) == n else np.full(n, NO_DAY, np.int32)
+    dated = len(example.dates) == n
+    day = to_days(example.dates, encoding, LATEST, dataset.first_day) if dated else np.full(n, NO_DAY, np.int32)
     return _Part(sample_of(example), example.image, day, example.number)
 
 

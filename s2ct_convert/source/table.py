@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import DATASET, Dataset
 from ..missing import NO_DATE, NO_DAY
 from ..published import PublishedFeature
 from .dates import FORMS, LATEST, PublishedDates, find_encoding, has_time, to_days
-from .example import DATES, IMAGE, KNOWN, LABELS, LOCALID, WEIGHTS, Example, Kept, Kind
+from .example import Example, Kept, Kind
 from .kept import KeptBytes
-from .labels import CLASSES, USUAL_SIDES, Labels, fit_labels
+from .labels import Labels, fit_labels
 from .notes import Note
 from .samples import sample_of
 
@@ -87,9 +88,12 @@ class TableBuilder:
     ----------
     spool : Path, optional
         A folder for kept bytes that are too many for memory.
+    dataset : Dataset
+        That of the examples.
     """
 
-    def __init__(self, spool: Path | None = None) -> None:
+    def __init__(self, spool: Path | None = None, dataset: Dataset = DATASET) -> None:
+        self._dataset, self._features = dataset, dataset.features
         self.examples = self.images = 0
         self._sizes: list[int] = []
         self._samples: list[tuple[int, int]] = []
@@ -107,20 +111,20 @@ class TableBuilder:
 
     def add(self, example: Example) -> None:
         """Take the next example."""
-        n, number = len(example.image), self.examples
+        n, number, known = len(example.image), self.examples, self._features
         kept = {one.name: one for one in example.kept}
         for one in example.kept:
             self._kept.add(number, one)
-        if not n and LOCALID not in kept:  # no image says whose it is
+        if not n and known.localid not in kept:  # no image says whose it is
             localid = example.localid.to_bytes(8, "little", signed=True)
-            self._kept.add(number, Kept(LOCALID, Kind.INT64, localid))
-        for name, array in ((DATES, example.dates), (WEIGHTS, example.weights)):
+            self._kept.add(number, Kept(known.localid, Kind.INT64, localid))
+        for name, array in ((known.dates, example.dates), (known.weights, example.weights)):
             if len(array) != n and name not in kept:
                 self._kept.add(number, Kept(name, Kind.BYTES, array.tobytes()))
         self._sizes.append(n)
         self._samples.append(sample_of(example))
         self._dates.append(example.dates)
-        self._labels.append(None if LABELS in kept else example.labels)
+        self._labels.append(None if known.labels in kept else example.labels)
         self._weights.append(example.weights)
         self._note(example, n, kept)
         self.examples += 1
@@ -128,29 +132,30 @@ class TableBuilder:
 
     def _note(self, example: Example, n: int, kept: Mapping[str, Kept]) -> None:
         """Note what can be told of one example alone."""
-        place = f"example {example.number}"
+        place, known = f"example {example.number}", self._features
         if any(one.kind is Kind.RECORD for one in example.kept):
             self._notes.add("records_unknown", place)
-            if all(name in kept for name in KNOWN):
+            if all(name in kept for name in known.names):
                 return
-        if len(kept) == len(KNOWN) and all(name in KNOWN and one.data is None for name, one in kept.items()):
+        known_names = set(known.names)
+        if kept.keys() == known_names and all(one.data is None for one in kept.values()):
             self._notes.add("records_empty", place)
             return
-        if unknown := sorted({one.name for one in example.kept if one.kind is not Kind.RECORD} - set(KNOWN)):
+        if unknown := sorted({one.name for one in example.kept if one.kind is not Kind.RECORD} - known_names):
             names = ", ".join(name if name and name.isprintable() else repr(name) for name in unknown)
             self._notes.add("features_unknown", f"{place}: {names[:200]}")
-        if LOCALID in kept:
-            absent = kept[LOCALID].data is None
+        if known.localid in kept:
+            absent = kept[known.localid].data is None
             self._notes.add("localid_missing" if absent else "localid_other_form", place)
-        if n and LABELS in kept:
-            absent = kept[LABELS].data is None
+        if n and known.labels in kept:
+            absent = kept[known.labels].data is None
             self._notes.add("labels_missing" if absent else "labels_other_form", place)
         if not n:
-            absent = IMAGE not in kept or kept[IMAGE].data is None
+            absent = known.image not in kept or kept[known.image].data is None
             self._notes.add("images_missing" if absent else "images_other_form", place)
-        if _has_other(len(example.weights), n, kept.get(WEIGHTS)):
+        if _has_other(len(example.weights), n, kept.get(known.weights)):
             self._notes.add("weights_other_form", f"{place}: {len(example.weights)} for {n} images")
-        if _has_other(len(example.dates), n, kept.get(DATES)):
+        if _has_other(len(example.dates), n, kept.get(known.dates)):
             self._notes.add("dates_other_form", f"{place}: {len(example.dates)} for {n} images")
         elif n and not len(example.dates):
             self._notes.add("dates_none", place)
@@ -167,14 +172,14 @@ class TableBuilder:
         encoding, label_side : optional
             What was found before, to be used instead of looking again.
         """
-        sizes = np.array(self._sizes, np.int64)
+        sizes, first_day = np.array(self._sizes, np.int64), self._dataset.first_day
         localid, sample = _samples(self._samples)
         date, dated = _column(self._dates, self._sizes, NO_DATE, np.int64)
         weight, _ = _column(self._weights, self._sizes, np.nan, np.float32)
         if encoding is None:
             rows = np.repeat(dated, sizes)
-            encoding = find_encoding(PublishedDates(date[rows], sizes[dated], sample[dated]), until)
-        time = to_days(date, encoding, until)
+            encoding = find_encoding(PublishedDates(date[rows], sizes[dated], sample[dated]), until, first_day)
+        time = to_days(date, encoding, until, first_day)
         places = _Places(sizes, date)
         self._note_missing(encoding, np.flatnonzero(np.repeat(dated, sizes) & (time == NO_DAY)), places)
         self._note_repeated(np.repeat(sample, sizes), date, np.flatnonzero(time != NO_DAY), places)
@@ -188,7 +193,7 @@ class TableBuilder:
             sample=sample,
             columns={"date": date, "time": time, "label": labels.column, "weight": weight},
             encoding=encoding,
-            until=until if (to_days(date, encoding, LATEST) != time).any() else None,
+            until=until if (to_days(date, encoding, LATEST, first_day) != time).any() else None,
             dates_with_time=len(with_time),
             label_side=labels.side,
             published=self._kept.features(len(sizes)),
@@ -215,17 +220,16 @@ class TableBuilder:
             given, n = self._labels[number], self._sizes[number]
             if given is None or not (n or len(given)):
                 continue
-            self._kept.add(number, Kept(LABELS, Kind.BYTES, given.tobytes()))
+            self._kept.add(number, Kept(self._features.labels, Kind.BYTES, given.tobytes()))
             kind = "labels_other_form" if len(given) else "labels_missing"
             self._notes.add(kind, f"example {number}: {len(given)} for {n} images")
-        if labels.side not in USUAL_SIDES:
+        if labels.side not in (1, self._dataset.centre):
             self._notes.add("labels_other_size", f"{labels.side} x {labels.side}", int(labels.fits.sum()))
         fitting = np.repeat(labels.fits, self._sizes)
-        outside = ((labels.column < 0) | (labels.column >= CLASSES)) & fitting.reshape(
-            -1, *(1,) * (labels.column.ndim - 1)
-        )
+        column, classes = labels.column, len(self._dataset.classes)
+        outside = ((column < 0) | (column >= classes)) & fitting.reshape(-1, *(1,) * (column.ndim - 1))
         if outside.any():
-            self._notes.add("labels_other_class", str(int(labels.column[outside][0])), int(np.count_nonzero(outside)))
+            self._notes.add("labels_other_class", str(int(column[outside][0])), int(np.count_nonzero(outside)))
         return labels
 
 

@@ -23,7 +23,7 @@ _READ_BYTES = 16 << 20  # a wrong length costs at most this much memory before t
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RawRecord:
     """One record: its number from 0, the offset of its header in the (unwrapped) file, and its payload."""
 
     number: int
@@ -66,7 +66,7 @@ def unwrap(stream: Readable, *, where: str) -> Readable:
     return rest
 
 
-def read_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
+def read_raw_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[RawRecord]:
     """Records of a TFRecord stream, in order, each with both checksums checked.
 
     Parameters
@@ -115,7 +115,7 @@ def read_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECORD_BY
                 found=f"{computed:#010x} over {length:,} bytes",
                 todo="the file is damaged: check it against its md5 and fetch it again",
             )
-        yield Record(number, offset, payload)
+        yield RawRecord(number, offset, payload)
         number += 1
         offset += HEADER_BYTES + length + 4
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 from ..errors import BadName, DuplicateUnit, S2ctError, SourceError, WrongUsage, from_os_error
 from ..names import FORM, SourceName, UnitName
-from .found import Candidate, Found, Source, Unusable
+from .found import Found, FoundTFRecord, Source, Unusable
+from .same import same_content
 
 
-def settle(candidates: Sequence[Candidate], found: Found, unit: UnitName | None) -> Found:
-    """Complete ``found`` with the sources that the candidates are; ``unit`` is what ``--as`` says.
+def settle(tfrecords: Sequence[FoundTFRecord], found: Found, unit: UnitName | None) -> Found:
+    """Complete ``found`` with the sources that the TFRecords make; ``unit`` is what ``--as`` says.
 
     Raises
     ------
@@ -18,13 +20,13 @@ def settle(candidates: Sequence[Candidate], found: Found, unit: UnitName | None)
         If ``unit`` could be that of several sources, or of none.
     """
     if unit is not None:
-        candidates = _name_one(candidates, unit)
-    named: dict[UnitName, list[tuple[SourceName, Candidate]]] = {}
-    for candidate in candidates:
-        if candidate.name is None:
-            found.unusable.append(Unusable(candidate.part.path, None, _nameless(candidate)))
+        tfrecords = _name_one(tfrecords, unit)
+    named: dict[UnitName, list[tuple[SourceName, FoundTFRecord]]] = {}
+    for tfrecord in tfrecords:
+        if tfrecord.name is None:
+            found.unusable.append(Unusable(tfrecord.part.path, None, _nameless(tfrecord)))
         else:
-            named.setdefault(candidate.name.unit, []).append((candidate.name, candidate))
+            named.setdefault(tfrecord.name.unit, []).append((tfrecord.name, tfrecord))
     for name, of_unit in sorted(named.items()):
         found.sources += _one_source(name, of_unit, found)
     there = {source.unit for source in found.sources}
@@ -34,9 +36,9 @@ def settle(candidates: Sequence[Candidate], found: Found, unit: UnitName | None)
     return found
 
 
-def _name_one(candidates: Sequence[Candidate], unit: UnitName) -> list[Candidate]:
-    nameless = [one for one in candidates if one.name is None]
-    chosen = nameless or list(candidates)
+def _name_one(tfrecords: Sequence[FoundTFRecord], unit: UnitName) -> list[FoundTFRecord]:
+    nameless = [one for one in tfrecords if one.name is None]
+    chosen = nameless or list(tfrecords)
     if len(chosen) != 1:
         raise WrongUsage(
             "--as names one source",
@@ -45,46 +47,46 @@ def _name_one(candidates: Sequence[Candidate], unit: UnitName) -> list[Candidate
             todo="give the sources one by one, each with its own --as SPLIT/TILE",
         )
     count = chosen[0].name.count if chosen[0].name else None
-    named = Candidate(chosen[0].part, SourceName(unit, count))
-    return [named if one is chosen[0] else one for one in candidates]
+    named = FoundTFRecord(chosen[0].part, SourceName(unit, count))
+    return [named if one is chosen[0] else one for one in tfrecords]
 
 
-def _nameless(candidate: Candidate) -> BadName:
+def _nameless(tfrecord: FoundTFRecord) -> BadName:
     inside = (
-        "neither the archive nor the file in it says" if candidate.part.member is not None else "the name does not say"
+        "neither the archive nor the file in it says" if tfrecord.part.member is not None else "the name does not say"
     )
     return BadName(
         f"not understood: {inside} which unit this is",
-        where=str(candidate.part.path),
+        where=str(tfrecord.part.path),
         expected=FORM,
-        found=f"a TFRecord named {candidate.part.member or candidate.part.path.name!r}",
+        found=f"a TFRecord named {tfrecord.part.member or tfrecord.part.path.name!r}",
         todo="name the unit: --as SPLIT/TILE, as in --as train/50SMG",
     )
 
 
-def _one_source(unit: UnitName, of_unit: list[tuple[SourceName, Candidate]], found: Found) -> list[Source]:
+def _one_source(unit: UnitName, of_unit: list[tuple[SourceName, FoundTFRecord]], found: Found) -> list[Source]:
     """The source of a unit, if there is one that is whole; the others are noted or unusable."""
     of_unit.sort(key=lambda one: (one[0].copy, str(one[1].part.path), one[1].part.member or ""))
     sources = [
-        Source(unit, name.count, candidate.part.path, candidate.part.member)
-        for name, candidate in of_unit
+        Source(unit, name.count, tfrecord.part.path, tfrecord.part.member)
+        for name, tfrecord in of_unit
         if name.shard is None
     ]
     sizes = sorted({name.shard[1] for name, _ in of_unit if name.shard})
     for size in sizes:
         shards = [(n, c) for n, c in of_unit if n.shard and n.shard[1] == size]
         sources += _joined(unit, size, shards, found)
-    kept: list[Source] = []
-    for source in sources:
-        if not kept or not _is_duplicate(kept[0], source, found):
-            kept.append(source)
-    return kept
+    if not sources:
+        return []
+    first, *others = sources
+    copies = tuple(source for source in others if _is_copy(first, source, found))
+    return [dataclasses.replace(first, copies=copies)]
 
 
-def _is_duplicate(kept: Source, source: Source, found: Found) -> bool:
-    """Note or refuse a second source of a unit; always True."""
+def _is_copy(kept: Source, source: Source, found: Found) -> bool:
+    """Whether a second source of a unit has the same content, which is noted; other content is refused."""
     try:
-        if _same_content(kept, source):
+        if same_content(kept, source):
             found.notes.append(f"{_place(source)}: the same content as {_place(kept)}, which is read")
             return True
         error: S2ctError = duplicate(kept, source)
@@ -93,13 +95,7 @@ def _is_duplicate(kept: Source, source: Source, found: Found) -> bool:
     except OSError as failed:
         error = from_os_error(failed, str(source.path))
     found.unusable.append(Unusable(source.path, None, error, source.unit))
-    return True
-
-
-def _same_content(a: Source, b: Source) -> bool:
-    from .same import same_content  # rarely needed
-
-    return same_content(a, b)
+    return False
 
 
 def duplicate(kept: Source, other: Source) -> DuplicateUnit:
@@ -116,17 +112,19 @@ def _place(source: Source) -> str:
     return f"{source.path}: {source.member}" if source.member else str(source.path)
 
 
-def _joined(unit: UnitName, size: int, shards: Iterable[tuple[SourceName, Candidate]], found: Found) -> list[Source]:
+def _joined(
+    unit: UnitName, size: int, shards: Iterable[tuple[SourceName, FoundTFRecord]], found: Found
+) -> list[Source]:
     """One source of the shards of a TFRecord; none if one is missing."""
-    by_number: dict[int, tuple[SourceName, Candidate]] = {}
-    for name, candidate in shards:
+    by_number: dict[int, tuple[SourceName, FoundTFRecord]] = {}
+    for name, tfrecord in shards:
         number = name.shard[0] if name.shard else 0
         if number in by_number:
             first = by_number[number][1].part
-            one, other = (Source(unit, None, p.path, p.member) for p in (first, candidate.part))
-            _is_duplicate(one, other, found)
+            one, other = (Source(unit, None, p.path, p.member) for p in (first, tfrecord.part))
+            _is_copy(one, other, found)
         else:
-            by_number[number] = (name, candidate)
+            by_number[number] = (name, tfrecord)
     numbers = sorted(by_number)
     base = 1 if numbers[0] == 1 and numbers[-1] == size else 0  # TensorFlow counts shards from 0
     missing = sorted(set(range(base, size + base)) - set(numbers))
@@ -148,4 +146,4 @@ def _joined(unit: UnitName, size: int, shards: Iterable[tuple[SourceName, Candid
     if size > 1:
         more = f"{size - 1} more shard{'' if size == 2 else 's'}"
         found.notes.append(f"{first.where}: joined with {more} to {unit}")
-    return [Source(unit, total, first.path, first.member, tuple(candidate.part for _, candidate in ordered[1:]))]
+    return [Source(unit, total, first.path, first.member, tuple(tfrecord.part for _, tfrecord in ordered[1:]))]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..dataset import DATASET, Dataset
 from ..published import PublishedFeature
 from .digest import Table
 from .layout import PUBLISHED, ArraySpec, Attributes, UnitForm, published_arrays
@@ -48,6 +49,6 @@ def tables_of(group: Content, prefix: str = "") -> list[Table]:
     return tables
 
 
-def unit_form(label_shape: Sequence[int], time: Attributes, layout: int) -> UnitForm:
+def unit_form(label_shape: Sequence[int], time: Attributes, layout: int, dataset: Dataset = DATASET) -> UnitForm:
     """What arrays a unit has, by the shape of its labels and the attributes of its time."""
-    return UnitForm(label_shape[1] if len(label_shape) > 1 else 1, "_FillValue" in time, layout)
+    return UnitForm(label_shape[1] if len(label_shape) > 1 else 1, "_FillValue" in time, layout, dataset)

@@ -15,17 +15,18 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree
+from ..dataset import DATASET, Dataset
+from ..durable import WriteBehind, beside, has_files, publish, remove, sync_tree, whole
 from ..errors import NotAStore, StoreDamaged
 from ..names import UnitName
-from .codecs import Codec, hdf5_chunk_codec
+from .codec import Hdf5Codec
+from .container import UnitFile
 from .groups import Content
 from .hdf5_file import (
     append_chunk,
     create_images,
     disk_errors,
     get_attributes,
-    need_blosc,
     open_file,
     open_new,
     read_unit_group,
@@ -34,19 +35,21 @@ from .hdf5_file import (
     write_group,
 )
 from .layout import CHUNK_OBS, IMAGE
+from .local import LocalContainer, Scratch, files_of
 
 
-class Hdf5Container:
+class Hdf5Container(LocalContainer):
     """An HDF5 file, and the unit files it is made of."""
 
     format = "hdf5"
 
-    def __init__(self, path: Path, codec: Codec, *, linked: bool = False) -> None:
-        self.path, self.codec, self.linked = path, codec, linked
+    def __init__(
+        self, path: Path, codec: Hdf5Codec, scratch: Scratch, *, linked: bool = False, dataset: Dataset = DATASET
+    ) -> None:
+        super().__init__(path, scratch, dataset)
+        self.codec, self.linked = codec, linked
         self.units = beside(path, ".units")
-        self.encode, self.decode = hdf5_chunk_codec(codec.parameters)
-        if codec.name == "blosc":
-            need_blosc(writing=True)
+        codec.prepare(writing=True)
 
     def exists(self) -> bool:
         return self.path.exists() or self.units.exists()
@@ -61,15 +64,15 @@ class Hdf5Container:
             remove(self.path)
         self.units.mkdir(exist_ok=True)
 
-    def target(self, path: Path) -> Hdf5Target:
-        return Hdf5Target(path, self.codec)
+    def target(self, key: str) -> Hdf5Target:
+        return Hdf5Target(self.scratch.path(key), self.codec, self.dataset)
 
     def home(self, unit: UnitName) -> Path:
         """Where a finished unit stands, as long as it has files of its own."""
         return self.units / f"{unit.key}.h5"
 
-    def publish(self, unit: UnitName, work: Path) -> None:
-        publish(work, self.home(unit))
+    def publish(self, unit: UnitName, key: str) -> None:
+        publish(self.scratch.path(key), self.home(unit))
 
     def has(self, unit: UnitName, files: Mapping[str, int] | None = None) -> bool:
         if self.home(unit).exists():
@@ -113,9 +116,13 @@ class Hdf5Container:
                     file = file[str(unit)]
             yield file
 
-    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
-        remove(work)
-        with disk_errors(work), open_new(work) as file, closing(WriteBehind(work)) as behind:
+    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
+        with (
+            whole(self.path) as work,
+            disk_errors(work),
+            open_new(work) as file,
+            closing(WriteBehind(work)) as behind,
+        ):
             for unit in units:
                 split = file.require_group(unit.split)  # one made on the way to the unit would store its time
                 if self.linked and self.home(unit).exists():
@@ -125,8 +132,6 @@ class Hdf5Container:
             write_group(file.create_group("index"), index)
             set_attributes(file, attributes)
             behind.finish()
-        sync_tree(work)
-        publish(work, self.path)
 
     def tidy(self, units: Sequence[UnitName]) -> None:
         """Delete the files of units that were copied."""
@@ -140,15 +145,15 @@ class Hdf5Container:
         """Copy a unit from its file, else from the store as it was, chunks as they are."""
         with self._group(unit) as source:
             images = source[IMAGE.name]
-            copy = create_images(group, self.codec.parameters)
+            copy = create_images(group, self.codec, self.dataset)
             for row in range(0, len(images), CHUNK_OBS):
                 with reading(source.file.filename, IMAGE.name):
                     _, chunk = images.id.read_direct_chunk((row, 0, 0, 0))
                 append_chunk(copy, chunk, min(CHUNK_OBS, len(images) - row))
                 behind.grew(len(chunk))
             with reading(source.file.filename, str(unit)):
-                content = read_unit_group(source)
-            write_group(group, content)
+                content = read_unit_group(source, self.dataset)
+            write_group(group, content, self.dataset)
 
     def destroy(self) -> None:
         remove(self.path)
@@ -158,15 +163,15 @@ class Hdf5Container:
 class Hdf5Target:
     """A unit in a file of its own. ``image`` grows as chunks come: their number is known only at the end."""
 
-    def __init__(self, path: Path, codec: Codec) -> None:
-        self.path = path
+    def __init__(self, path: Path, codec: Hdf5Codec, dataset: Dataset) -> None:
+        self._path, self._dataset = path, dataset
         with disk_errors(path):
             self._file = open_new(path)
-            self._images = create_images(self._file, codec.parameters)
+            self._images = create_images(self._file, codec, dataset)
         self._behind = WriteBehind(path)
 
     def append(self, chunk: bytes, rows: int) -> None:
-        with disk_errors(self.path):
+        with disk_errors(self._path):
             append_chunk(self._images, chunk, rows)
         self._behind.grew(len(chunk))
 
@@ -175,13 +180,16 @@ class Hdf5Target:
         return bytes(chunk)
 
     def finish(self, group: Content) -> None:
-        with disk_errors(self.path):
-            write_group(self._file, group)
+        with disk_errors(self._path):
+            write_group(self._file, group, self._dataset)
             self._file.close()
         self._behind.finish()
-        sync_tree(self.path)
+        sync_tree(self._path)
+
+    def files(self) -> tuple[UnitFile, ...]:
+        return files_of(self._path)
 
     def close(self) -> None:
         self._behind.close()
-        with disk_errors(self.path):
+        with disk_errors(self._path):
             self._file.close()

@@ -17,15 +17,16 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage, from_os_error
-from .codecs import BLOSC_FILTER, CHUNK_BYTES, SHUFFLES, BloscParameters, Deflate
+from ..dataset import DATASET, Dataset
+from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, from_os_error
+from .codec import Hdf5Codec
 from .groups import Content, unit_form
 from .layout import (
     CHUNK_OBS,
     IMAGE,
-    OBS_SHAPE,
     PUBLISHED,
     ArraySpec,
+    image_array,
     published_arrays,
     unit_arrays,
 )
@@ -143,7 +144,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise OSError(code, os.strerror(code), str(path)) from error
 
 
-def create_images(group: h5py.Group, parameters: BloscParameters | Deflate) -> h5py.Dataset:
+def create_images(group: h5py.Group, codec: Hdf5Codec, dataset: Dataset = DATASET) -> h5py.Dataset:
     """An empty ``image`` dataset that grows with :func:`append_chunk`.
 
     Its first dimension has no limit: while a unit is written its length is not known, and HDF5 refuses a limit below
@@ -151,19 +152,13 @@ def create_images(group: h5py.Group, parameters: BloscParameters | Deflate) -> h
     """
     dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     dcpl.set_obj_track_times(False)  # two runs give the same bytes
-    dcpl.set_chunk((CHUNK_OBS, *OBS_SHAPE))
-    if isinstance(parameters, Deflate):
-        dcpl.set_shuffle()
-        dcpl.set_deflate(parameters.level)
-    else:
-        need_blosc(writing=True)
-        # What the HDF5 Blosc filter stores: its revision, Blosc format, type size, chunk size, level, shuffle, codec.
-        codes = {"blosclz": 0, "lz4": 1, "zstd": 5}
-        shuffle = SHUFFLES[parameters.shuffle]
-        values = (2, 2, 2, CHUNK_BYTES, parameters.clevel, shuffle, codes[parameters.cname])
-        dcpl.set_filter(BLOSC_FILTER, h5py.h5z.FLAG_MANDATORY, values)
-    dcpl.set_fletcher32()
-    space = h5py.h5s.create_simple((0, *OBS_SHAPE), (h5py.h5s.UNLIMITED, *OBS_SHAPE))
+    shape = dataset.obs_shape
+    dcpl.set_chunk((CHUNK_OBS, *shape))
+    codec.prepare(writing=True)
+    for one in codec.filters(np.dtype(IMAGE.dtype).itemsize, CHUNK_OBS * dataset.obs_bytes):
+        flag = h5py.h5z.FLAG_OPTIONAL if one.optional else h5py.h5z.FLAG_MANDATORY
+        dcpl.set_filter(one.number, flag, one.values)
+    space = h5py.h5s.create_simple((0, *shape), (h5py.h5s.UNLIMITED, *shape))
     dtype = h5py.h5t.py_create(np.dtype("<u2"))
     return h5py.Dataset(h5py.h5d.create(group.id, IMAGE.name.encode(), dtype, space, dcpl))
 
@@ -173,26 +168,26 @@ def append_chunk(images: h5py.Dataset, chunk: bytes, rows: int) -> None:
 
     It grows by the rows in use: shrinking later would make HDF5 decode the last chunk and encode it anew.
     """
-    n_obs = images.id.shape[0]  # of h5py's low level, as set_extent: len and resize take as long as packing a chunk
-    images.id.set_extent((n_obs + rows, *OBS_SHAPE))
+    n_obs, *shape = images.id.shape  # of h5py's low level, as set_extent: len and resize take as long as packing
+    images.id.set_extent((n_obs + rows, *shape))
     images.id.write_direct_chunk((n_obs, 0, 0, 0), chunk)
 
 
-def write_group(group: h5py.Group, content: Content) -> None:
+def write_group(group: h5py.Group, content: Content, dataset: Dataset = DATASET) -> None:
     """Small arrays, attributes and inner groups, and a dimension scale on every axis of every dataset."""
     specs = {spec.name: spec for spec, _ in content.arrays}
     for spec, data in content.arrays:
         _write_array(group, spec, data)
     if IMAGE.name in group:
-        specs[IMAGE.name] = IMAGE
-        set_attributes(group[IMAGE.name], IMAGE.attributes)
+        specs[IMAGE.name] = image_array(dataset)
+        set_attributes(group[IMAGE.name], specs[IMAGE.name].attributes)
     for spec in specs.values():
         for axis, dim in enumerate(spec.dims):
             _scale(group, dim, group[spec.name].shape[axis])
             if dim != spec.name:
                 group[spec.name].dims[axis].attach_scale(group[dim])
     for name, inner in content.groups.items():
-        write_group(group.create_group(name), inner)
+        write_group(group.create_group(name), inner, dataset)
     set_attributes(group, content.attributes)
 
 
@@ -209,10 +204,10 @@ def _write_array(group: h5py.Group, spec: ArraySpec, data: Any) -> None:
     set_attributes(dataset, spec.attributes)
 
 
-def read_unit_group(group: h5py.Group) -> Content:
+def read_unit_group(group: h5py.Group, dataset: Dataset = DATASET) -> Content:
     """A unit but its images, to be written elsewhere."""
     layout = 2 if "date" in group else 1
-    specs = unit_arrays(unit_form(group["label"].shape, group["time"].attrs, layout))
+    specs = unit_arrays(unit_form(group["label"].shape, group["time"].attrs, layout, dataset))
     inner = {key: _read_published(one) for key, one in group[PUBLISHED].items()} if PUBLISHED in group else {}
     return Content(
         tuple((spec, group[spec.name][...]) for spec in specs),
@@ -251,28 +246,3 @@ def get_attributes(target: h5py.Group | h5py.Dataset, *, but: Collection[str] = 
     """Attributes as plain Python values; those named in ``but`` are not read."""
     values = {name: target.attrs[name] for name in target.attrs if name not in but}
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
-
-
-def need_blosc(*, writing: bool = False) -> None:
-    """Register the Blosc filter.
-
-    Raises
-    ------
-    WrongUsage
-        If the filter is not there and hdf5plugin, which brings it, is not installed.
-    """
-    available = h5py.h5z.filter_avail(BLOSC_FILTER)
-    if available and not writing:
-        return
-    try:
-        import hdf5plugin
-    except ImportError:
-        if available:
-            return
-        raise WrongUsage(
-            "this needs the HDF5 Blosc filter",
-            todo="pip install 's2ct-convert[hdf5plugin]', or use --codec gzip, which every HDF5 can read",
-        ) from None
-    if writing and hdf5plugin.get_config().registered_filters.get("blosc") == "unknown":
-        # One from elsewhere: that of netCDF4-python says that it can write, and fails in h5py's HDF5.
-        hdf5plugin.register("blosc", force=True)

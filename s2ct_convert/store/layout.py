@@ -1,13 +1,11 @@
 """The layout of a store as data: every array of a unit and of the index, with dtype, dimensions and attributes.
 
 One tree in both containers (docs/design.md section 3). Writers and readers walk over these tables; nothing
-else in the package knows the name of an attribute.
+else in the package knows the name of an attribute, but for root.py with those of the root.
 """
 
 from __future__ import annotations
 
-import datetime
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,21 +13,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import DATASET, Dataset
 from ..missing import NO_DATE, NO_DAY, NO_LABEL
 from ..published import STATES
 
 LAYOUT_VERSION = 2
 READABLE_LAYOUTS = (1, 2)
-CHUNK_OBS = 32  # observations in an inner chunk, 451,584 bytes
-SHARD_OBS = 4096  # observations in a shard, 57.8 MB before compression
-OBS_SHAPE = (4, 42, 42)
-OBS_BYTES = 4 * 42 * 42 * 2
-
-BANDS = ("B2", "B3", "B4", "B8")
-# Central wavelengths of Sentinel-2A in nm: Sentinel-2 MSI technical guide, spectral resolution, ESA.
-WAVELENGTHS_NM = (492.4, 559.8, 664.6, 832.8)
+CHUNK_OBS = 32  # observations in an inner chunk; 451,584 bytes of the default data set
+SHARD_OBS = 4096  # observations in a shard; 57.8 MB of the default data set before compression
 NO_LABEL_NAME = "no_label"
-LABELS = ("clear", "opaque_cloud", "thin_cloud", "haze", "cloud_shadow", "snow")
+
+# Of the default data set alone, for what is made for it: pictures, Croissant, benchmarks.
+OBS_SHAPE = DATASET.obs_shape
+OBS_BYTES = DATASET.obs_bytes
+BANDS = tuple(band.name for band in DATASET.bands)
+WAVELENGTHS_NM = tuple(band.wavelength_nm for band in DATASET.bands)
+LABELS = DATASET.classes
 
 STATE_INCOMPLETE = "incomplete"
 STATE_COMPLETE = "complete"
@@ -63,22 +62,24 @@ def _flags(meanings: tuple[str, ...], dtype: str) -> Attributes:
 
 _TIME = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian", "units_metadata": "leap_seconds: none"}
 
-IMAGE = ArraySpec(
-    "image",
-    "uint16",
-    ("obs", "band", "y", "x"),
-    {
-        "long_name": "Sentinel-2 patch, values as published",
-        "units": "1",
-        "ancillary_variables": "label weight image_crc32c",
-        "coordinates": "time",
-        "resolution_m": 10,
-    },
-)
-_LABEL_FLAGS = {
-    "flag_values": np.arange(NO_LABEL, len(LABELS), dtype="int8"),
-    "flag_meanings": " ".join((NO_LABEL_NAME, *LABELS)),
-}
+
+def image_array(dataset: Dataset) -> ArraySpec:
+    """The pixels."""
+    return ArraySpec(
+        "image",
+        "uint16",
+        ("obs", "band", "y", "x"),
+        {
+            "long_name": f"{dataset.mission} patch, values as published",
+            "units": "1",
+            "ancillary_variables": "label weight image_crc32c",
+            "coordinates": "time",
+            "resolution_m": dataset.resolution_m,
+        },
+    )
+
+
+IMAGE = image_array(DATASET)  # name, dtype and dimensions are those of every data set
 _DATE = ArraySpec(
     "date",
     "int64",
@@ -90,9 +91,6 @@ _WEIGHT = ArraySpec(
 )
 _SAMPLE_INDEX = ArraySpec(
     "sample_index", "int32", ("obs",), {"long_name": "row of the sample dimension this observation belongs to"}
-)
-_IMAGE_CRC32C = ArraySpec(
-    "image_crc32c", "uint32", ("obs",), {"long_name": "CRC-32C of the 14112 little-endian bytes of the image"}
 )
 _EXAMPLE = ArraySpec("example", "int32", ("obs",), {"long_name": "number of the example in the source, from 0"})
 
@@ -108,20 +106,30 @@ class UnitForm:
     undated : bool
         Whether some observations have no `time`.
     layout : int
+    dataset : Dataset
+        That of the store.
     """
 
     label_side: int = 1
     undated: bool = False
     layout: int = LAYOUT_VERSION
+    dataset: Dataset = DATASET
 
 
 def _label(form: UnitForm) -> ArraySpec:
-    flags = _LABEL_FLAGS if form.layout > 1 else _flags(LABELS, "int8")
-    side = form.label_side
+    classes, side = form.dataset.classes, form.label_side
+    centre = f"the centre {form.dataset.centre} x {form.dataset.centre} pixels"
+    flags = _flags(classes, "int8")
+    if form.layout > 1:
+        flags = {
+            "flag_values": np.arange(NO_LABEL, len(classes), dtype="int8"),
+            "flag_meanings": " ".join((NO_LABEL_NAME, *classes)),
+        }
     if side == 1:
-        return ArraySpec("label", "int8", ("obs",), {"long_name": "cloud class of the centre 6 x 6 pixels", **flags})
-    of = "each of the centre 6 x 6 pixels" if side == 6 else f"each of {side} x {side} parts, as published"
-    return ArraySpec("label", "int8", ("obs", "label_y", "label_x"), {"long_name": f"cloud class of {of}", **flags})
+        return ArraySpec("label", "int8", ("obs",), {"long_name": f"{form.dataset.label} of {centre}", **flags})
+    of = f"each of {centre}" if side == form.dataset.centre else f"each of {side} x {side} parts, as published"
+    long_name = f"{form.dataset.label} of {of}"
+    return ArraySpec("label", "int8", ("obs", "label_y", "label_x"), {"long_name": long_name, **flags})
 
 
 def _time(name: str, dim: str, long_name: str, standard_name: str | None, undated: bool) -> ArraySpec:
@@ -139,13 +147,14 @@ def _obs_arrays(form: UnitForm) -> tuple[ArraySpec, ...]:
     position = ArraySpec(
         "position", "int32" if new else "int16", ("obs",), {"long_name": "position inside that example, from 0"}
     )
+    checksum = f"CRC-32C of the {form.dataset.obs_bytes} little-endian bytes of the image"
     return (
         _label(form),
         *((_DATE,) if new else ()),
         _time("time", "obs", "date of acquisition", "time", form.undated),
         _WEIGHT,
         _SAMPLE_INDEX,
-        _IMAGE_CRC32C,
+        ArraySpec("image_crc32c", "uint32", ("obs",), {"long_name": checksum}),
         _EXAMPLE,
         position,
     )
@@ -165,22 +174,31 @@ SAMPLE_ARRAYS = (
         "row_start", "int64", ("sample_bound",), {"long_name": "first observation of each sample; last is their number"}
     ),
 )
-BAND_ARRAYS = (
-    ArraySpec("band", "int8", ("band",), {"long_name": "Sentinel-2 band", **_flags(BANDS, "int8")}),
-    ArraySpec(
-        "wavelength", "float32", ("band",),
-        {"standard_name": "radiation_wavelength", "long_name": "central wavelength of Sentinel-2A", "units": "nm"},
-    ),
-)  # fmt: skip
-BAND_DATA: Mapping[str, npt.NDArray[Any]] = {
-    "band": np.arange(len(BANDS), dtype=np.int8),
-    "wavelength": np.array(WAVELENGTHS_NM, np.float32),
-}
+
+
+def _band_arrays(dataset: Dataset) -> tuple[ArraySpec, ...]:
+    flags = _flags(tuple(band.name for band in dataset.bands), "int8")
+    wavelength = f"central wavelength of {dataset.platform}"
+    return (
+        ArraySpec("band", "int8", ("band",), {"long_name": f"{dataset.mission} band", **flags}),
+        ArraySpec(
+            "wavelength", "float32", ("band",),
+            {"standard_name": "radiation_wavelength", "long_name": wavelength, "units": "nm"},
+        ),
+    )  # fmt: skip
+
+
+def band_data(dataset: Dataset) -> Mapping[str, npt.NDArray[Any]]:
+    """Values of the arrays along the bands, the same in every unit."""
+    return {
+        "band": np.arange(len(dataset.bands), dtype=np.int8),
+        "wavelength": np.array([band.wavelength_nm for band in dataset.bands], np.float32),
+    }
 
 
 def unit_arrays(form: UnitForm) -> tuple[ArraySpec, ...]:
     """All arrays of a unit but ``image`` and those of published features."""
-    return _obs_arrays(form) + SAMPLE_ARRAYS + BAND_ARRAYS
+    return _obs_arrays(form) + SAMPLE_ARRAYS + _band_arrays(form.dataset)
 
 
 PUBLISHED = "published"  # group of features that the arrays of a unit do not give back
@@ -213,7 +231,12 @@ UNIT_ATTRIBUTES: Attributes = {"Conventions": "CF-1.11", "featureType": "timeSer
 
 
 def index_arrays(
-    splits: tuple[str, ...], tiles: tuple[str, ...], *, undated: bool = False, layout: int = LAYOUT_VERSION
+    splits: tuple[str, ...],
+    tiles: tuple[str, ...],
+    *,
+    undated: bool = False,
+    layout: int = LAYOUT_VERSION,
+    dataset: Dataset = DATASET,
 ) -> tuple[ArraySpec, ...]:
     """Arrays of the index, one row per sample of the whole store, sorted by split, tile and localid.
 
@@ -239,49 +262,6 @@ def index_arrays(
             "label_count",
             "int32",
             ("sample", "class"),
-            {"long_name": "number of labels of each class", "classes": " ".join(LABELS)},
+            {"long_name": "number of labels of each class", "classes": " ".join(dataset.classes)},
         ),
     )
-
-
-DOI = "https://doi.org/10.5281/zenodo.10613705"
-CITATION = (
-    "Gong, C.; Yin, R.; Long, T.; Jiao, W.; He, G.; Wang, G. Spatial-Temporal Approach and Dataset for Enhancing Cloud "
-    "Detection in Sentinel-2 Imagery: A Case Study in China. Remote Sensing 2024, 16(6), 973. "
-    f"https://doi.org/10.3390/rs16060973. Data: {DOI}"
-)
-
-
-def root_attributes(*, state: str, version: str, command: str, units: int, digest: str) -> dict[str, Any]:
-    """Attributes of the root group (CF-1.11, ACDD-1.3). ``digest`` is empty until the store is complete."""
-    now = _now()
-    return {
-        "Conventions": "CF-1.11, ACDD-1.3",
-        "title": "Labelled Sentinel-2 time series for cloud detection",
-        "summary": (
-            "Time series of 42 x 42 pixel patches of bands B2, B3, B4 and B8 at 10 m with a cloud class, date and "
-            "weight per timestamp. Format conversion of the published TFRecords; values unchanged. One group per unit "
-            "(split/tile), each a CF contiguous ragged array; /index has one row per sample."
-        ),
-        "license": f"that of the source record, stated at {DOI}",
-        "creators": "Ranyu Yin (corresponding author) and co-authors",
-        "creator_institution": "Aerospace Information Research Institute, Chinese Academy of Sciences",
-        "source": "Sentinel-2 MSI",
-        "doi": DOI,
-        "citation": CITATION,
-        "references": f"{DOI} https://doi.org/10.3390/rs16060973",
-        "date_created": now,
-        "history": f"{now} s2ct {version}: {command}",
-        "s2ct_version": version,
-        "s2ct_layout_version": LAYOUT_VERSION,
-        "state": state,
-        "number_of_units": units,  # not "units": CF readers would give that to every array without units
-        "content_digest": digest,
-    }
-
-
-def _now() -> str:
-    """UTC time of this run; SOURCE_DATE_EPOCH (reproducible-builds.org) fixes it."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    now = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC) if epoch else datetime.datetime.now(datetime.UTC)
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,27 +9,22 @@ either way, and memory holds one window and what is in flight. What the second p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import remove, size_of
 from ..missing import NO_DAY
+from ..names import UnitName
 from ..published import PublishedFeature
 from ..threads import OrderedPool
-from .codecs import CHUNK_BYTES, Chunk, Encode
-from .container import Container, UnitTarget
+from .container import Container, UnitFile, UnitTarget
 from .digest import (
     NO_IMAGES,
     TABLES_DIGEST,
-    ImageDigests,
     Table,
     UnitDigest,
     digest_columns,
@@ -37,31 +32,10 @@ from .digest import (
     tables_digest,
 )
 from .groups import make_content, published_groups, tables_of
-from .layout import (
-    BAND_DATA,
-    CHUNK_OBS,
-    IMAGE,
-    LABELS,
-    OBS_SHAPE,
-    UNIT_ATTRIBUTES,
-    UnitForm,
-    unit_arrays,
-)
+from .images import Chunk, ImagePass, SampleImages, image_crc32c, read_chunk
+from .layout import CHUNK_OBS, UNIT_ATTRIBUTES, UnitForm, band_data, image_array, unit_arrays
 
-WINDOW_OBS = 2048  # 28.9 MB of images in the second pass
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Images of one sample, one after another, and where they stand in the source: (n,) int32 each.
-
-    ``sample`` is anything that tells samples apart.
-    """
-
-    sample: Any
-    images: tuple[npt.NDArray[np.uint16], ...]
-    example: npt.NDArray[np.int32]
-    position: npt.NDArray[np.int32]
+WINDOW_OBS = 2048  # in the second pass; 28.9 MB of images of the default data set
 
 
 @dataclass(frozen=True)
@@ -90,10 +64,13 @@ class UnitTable:
 
 @dataclass(frozen=True)
 class UnitContent:
-    """What a finished unit holds. ``label_count`` counts the labels of each class of the layout."""
+    """What a finished unit holds, and the key of the work that it is.
 
-    path: Path
-    bytes: int
+    ``label_count`` counts the labels of each class of the data set.
+    """
+
+    key: str
+    files: tuple[UnitFile, ...]
     samples: int
     observations: int
     time_first: int | None
@@ -102,29 +79,36 @@ class UnitContent:
     digest: str
     passes: int
 
+    @property
+    def bytes(self) -> int:
+        """Of all its files."""
+        return sum(file.bytes for file in self.files)
+
 
 class UnitWriter:
-    """Appends rows, then finishes. ``work`` is a path of its own; a second pass uses ``work`` + ``.sorted``.
+    """Appends images, then finishes. Its work is under the key of the unit, that of a second pass under one more.
 
     ``cores`` of more than one are used by as many threads that encode and one that computes the digest; on one core
     threads would take turns, and the calling thread does all.
     """
 
-    def __init__(self, container: Container, work: Path, cores: int) -> None:
-        self._container, self._work, self._threads = container, work, cores if cores > 1 else 0
-        self._writing = _Writing(container, work, self._threads)
+    def __init__(self, container: Container, unit: UnitName, cores: int) -> None:
+        self._container, self._threads = container, cores if cores > 1 else 0
+        self._dataset = container.dataset
+        self._key, self._sorted = work_keys(unit)
+        self._writing = ImagePass(container, self._key, self._threads)
         self._columns: dict[str, list[npt.NDArray[Any]]] = {"example": [], "position": [], "image_crc32c": []}
         self._example_of: dict[Any, int] = {}  # any example of each sample
 
-    def append(self, rows: Rows) -> None:
+    def append(self, some: SampleImages) -> None:
         """Write the images of one sample, or some of them."""
-        self._columns["example"].append(rows.example)
-        self._columns["position"].append(rows.position)
-        self._columns["image_crc32c"].append(_image_crc32c(rows.images))
-        if len(rows.example):
-            self._example_of.setdefault(rows.sample, int(rows.example[0]))
-            self._writing.sample(rows.sample)
-        for image in rows.images:
+        self._columns["example"].append(some.example)
+        self._columns["position"].append(some.position)
+        self._columns["image_crc32c"].append(image_crc32c(some.images))
+        if len(some.example):
+            self._example_of.setdefault(some.sample, int(some.example[0]))
+            self._writing.sample(some.sample)
+        for image in some.images:
             self._writing.image(image)
 
     def finish(
@@ -157,7 +141,7 @@ class UnitWriter:
             images = {int(table.sample[self._example_of[sample]]): one for sample, one in images.items()}
         digest = _digest(table, columns, images)
         self._write_tables(table, columns, {**UNIT_ATTRIBUTES, **attributes, "content_digest": digest})
-        return _content(self._writing.target.path, columns, digest, 1 if in_order else 2)
+        return self._content(columns, digest, in_order=in_order)
 
     def _place(self, table: UnitTable) -> dict[str, npt.NDArray[Any]]:
         """Columns of the observations in the order they were written."""
@@ -170,12 +154,14 @@ class UnitWriter:
     def _write_tables(
         self, table: UnitTable, columns: Mapping[str, npt.NDArray[Any]], attributes: dict[str, Any]
     ) -> None:
-        label = columns["label"]
-        form = UnitForm(label.shape[1] if label.ndim > 1 else 1, bool((columns["time"] == NO_DAY).any()))
+        label, dataset = columns["label"], self._dataset
+        side, undated = label.shape[1] if label.ndim > 1 else 1, bool((columns["time"] == NO_DAY).any())
+        specs = unit_arrays(UnitForm(side, undated, dataset=dataset))
         groups = published_groups(table.published)
-        group = make_content(unit_arrays(form), {**columns, **BAND_DATA}, attributes, groups)
-        image = Table(IMAGE.name, IMAGE.dtype, IMAGE.dims, (len(label), *OBS_SHAPE), IMAGE.attributes, None)
-        attributes[TABLES_DIGEST] = tables_digest(attributes, [image, *tables_of(group)])
+        group = make_content(specs, {**columns, **band_data(dataset)}, attributes, groups)
+        image, shape = image_array(dataset), (len(label), *dataset.obs_shape)
+        pixels = Table(image.name, image.dtype, image.dims, shape, image.attributes, None)
+        attributes[TABLES_DIGEST] = tables_digest(attributes, [pixels, *tables_of(group)])
         self._writing.target.finish(group)
 
     def _second_pass(
@@ -187,19 +173,20 @@ class UnitWriter:
         """
         self._writing.finish_images()
         with closing(self._writing) as first:
-            self._writing = _Writing(self._container, self._work.with_name(self._work.name + ".sorted"), self._threads)
-            for low in range(0, len(order), WINDOW_OBS):
+            self._writing = ImagePass(self._container, self._sorted, self._threads)
+            most = self._dataset.cap(WINDOW_OBS)
+            for low in range(0, len(order), most):
                 on_window()
-                window = self._gather(first.target, order[low : low + WINDOW_OBS])
-                samples, begins = np.unique(owner[low : low + WINDOW_OBS], return_index=True)
+                window = self._gather(first.target, order[low : low + most])
+                samples, begins = np.unique(owner[low : low + most], return_index=True)
                 for sample, images in zip(samples.tolist(), np.split(window, begins[1:]), strict=True):
                     self._writing.sample(sample)
                     self._writing.image(images)
-        remove(first.target.path)
+        self._container.discard(self._key)
 
     def _gather(self, target: UnitTarget, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
         """Images of these rows as written; each chunk that has any of them is read and decoded once."""
-        out = np.empty((len(rows), *OBS_SHAPE), "<u2")
+        out = np.empty((len(rows), *self._dataset.obs_shape), "<u2")
         if not len(rows):
             return out
         by_row = np.argsort(rows, kind="stable")
@@ -212,7 +199,7 @@ class UnitWriter:
         pool = OrderedPool[tuple[npt.NDArray[np.int64], Chunk]](self._threads, place)
         try:
             for number, where in zip(chunks.tolist(), np.split(by_row, first[1:]), strict=True):
-                pool.submit(CHUNK_BYTES, self._load, target, number, where)
+                pool.submit(CHUNK_OBS * self._dataset.obs_bytes, self._load, target, number, where)
             pool.finish()
         finally:
             pool.close()
@@ -221,92 +208,31 @@ class UnitWriter:
     def _load(
         self, target: UnitTarget, number: int, where: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], Chunk]:
-        return where, self._container.decode(target.read(number))
+        return where, read_chunk(self._container.codec, target, number, self._dataset.obs_shape)
+
+    def _content(self, columns: Mapping[str, npt.NDArray[Any]], digest: str, *, in_order: bool) -> UnitContent:
+        label = columns["label"]
+        dated = columns["time"][columns["time"] != NO_DAY]
+        return UnitContent(
+            key=self._key if in_order else self._sorted,
+            files=self._writing.target.files(),
+            samples=len(columns["localid"]),
+            observations=len(label),
+            time_first=int(dated.min()) if len(dated) else None,
+            time_last=int(dated.max()) if len(dated) else None,
+            label_count=tuple(int(np.count_nonzero(label == k)) for k in range(len(self._dataset.classes))),
+            digest=digest,
+            passes=1 if in_order else 2,
+        )
 
     def close(self) -> None:
         """Let go of threads and files; what is not finished stays provisional."""
         self._writing.close()
 
 
-class _Writing:
-    """One pass over a unit: its target, the threads that encode chunks and the one that computes the digest."""
-
-    def __init__(self, container: Container, path: Path, threads: int) -> None:
-        self.target = container.target(path)
-        self._digest = ImageDigests()
-        self._digests = OrderedPool[None](min(1, threads), lambda _: None)  # one: it is told in order
-        self._images = _ImageStream(self.target, container.encode, threads)
-        self._ended: str | None = None
-
-    def sample(self, sample: Any) -> None:
-        """Images of this sample follow."""
-        self._digests.submit(0, self._digest.sample, sample)
-
-    def image(self, image: npt.NDArray[np.uint16]) -> None:
-        if len(image):
-            self._digests.submit(image.nbytes, self._digest.image, image)
-            self._images.append(image)
-
-    def finish_images(self) -> dict[Any, bytes]:
-        """Write what is in flight; the sha256 of the images of each sample that had any."""
-        self._images.finish()
-        self._digests.finish()
-        return self._digest.finish()
-
-    def close(self) -> None:
-        self._images.close()
-        self._digests.close()
-        self.target.close()
-
-
-class _ImageStream:
-    """Cuts images into chunks, encodes them in threads and appends them to a target in order."""
-
-    def __init__(self, target: UnitTarget, encode: Encode, threads: int) -> None:
-        self._encode = encode
-        self._pool = OrderedPool[tuple[bytes, int]](threads, lambda encoded: target.append(*encoded))
-        self._chunk = np.empty((0,), "<u2")
-        self._filled = 0
-
-    def append(self, image: npt.NDArray[np.uint16]) -> None:
-        """The next images; they must not be changed afterwards."""
-        at = 0
-        while at < len(image):
-            if not self._filled and len(image) - at >= CHUNK_OBS:
-                self._submit(np.ascontiguousarray(image[at : at + CHUNK_OBS], "<u2"), CHUNK_OBS)
-                at += CHUNK_OBS
-                continue
-            if not self._filled:
-                self._chunk = np.empty((CHUNK_OBS, *OBS_SHAPE), "<u2")
-            n = min(CHUNK_OBS - self._filled, len(image) - at)
-            self._chunk[self._filled : self._filled + n] = image[at : at + n]
-            self._filled, at = self._filled + n, at + n
-            if self._filled == CHUNK_OBS:
-                self._submit(self._chunk, CHUNK_OBS)
-                self._filled = 0
-
-    def _submit(self, chunk: Chunk, rows: int) -> None:
-        self._pool.submit(chunk.nbytes, partial(_encode_rows, self._encode), chunk, rows)
-
-    def finish(self) -> None:
-        if self._filled:
-            self._chunk[self._filled :] = 0
-            self._submit(self._chunk, self._filled)
-            self._filled = 0
-        self._pool.finish()
-
-    def close(self) -> None:
-        self._pool.close()
-
-
-def _encode_rows(encode: Callable[[Chunk], bytes], chunk: Chunk, rows: int) -> tuple[bytes, int]:
-    return encode(chunk), rows
-
-
-def _image_crc32c(images: Iterable[npt.NDArray[np.uint16]]) -> npt.NDArray[np.uint32]:
-    """CRC-32C of each observation's little-endian bytes."""
-    crcs = [google_crc32c.value(obs.tobytes()) for image in images for obs in np.ascontiguousarray(image, "<u2")]
-    return np.array(crcs, np.uint32)
+def work_keys(unit: UnitName) -> tuple[str, str]:
+    """Keys of all that a writer of a unit may have under work."""
+    return unit.key, f"{unit.key}.sorted"
 
 
 _DTYPES = {"example": np.int32, "position": np.int32, "image_crc32c": np.uint32}
@@ -322,19 +248,3 @@ def _digest(table: UnitTable, columns: Mapping[str, npt.NDArray[Any]], images: M
         digest.add(localid, sample_digest(localid, own, images.get(i, NO_IMAGES)))
     digest.publish(table.published)
     return digest.hexdigest()
-
-
-def _content(path: Path, columns: Mapping[str, npt.NDArray[Any]], digest: str, passes: int) -> UnitContent:
-    label = columns["label"]
-    dated = columns["time"][columns["time"] != NO_DAY]
-    return UnitContent(
-        path=path,
-        bytes=size_of(path),
-        samples=len(columns["localid"]),
-        observations=len(label),
-        time_first=int(dated.min()) if len(dated) else None,
-        time_last=int(dated.max()) if len(dated) else None,
-        label_count=tuple(int(np.count_nonzero(label == k)) for k in range(len(LABELS))),
-        digest=digest,
-        passes=passes,
-    )

@@ -21,30 +21,29 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 import zarr
-import zarr.abc.codec
-from zarr.codecs import BloscCodec, Crc32cCodec
 
-from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, write_atomic
+from ..dataset import DATASET, Dataset
+from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, whole, write_atomic
 from ..names import UnitName, is_split
-from .codecs import BloscParameters, Codec, zarr_chunk_codec
+from .codec import ZarrCodec
+from .container import UnitFile
 from .groups import Content
-from .layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, STATE_INCOMPLETE
+from .layout import CHUNK_OBS, SHARD_OBS, STATE_INCOMPLETE, image_array
+from .local import LocalContainer, Scratch, files_of
 from .zarr_files import METADATA, parse_node, read_array, read_node, read_stamped
 
 _SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
 _ABSENT = 2**64 - 1  # offset and size of a chunk that is not there
 
 
-class ZarrContainer:
+class ZarrContainer(LocalContainer):
     """A Zarr v3 directory store."""
 
     format = "zarr"
 
-    def __init__(self, path: Path, codec: Codec) -> None:
-        self.path, self.codec = path, codec
-        assert isinstance(codec.parameters, BloscParameters)
-        self._parameters = codec.parameters
-        self.encode, self.decode = zarr_chunk_codec(codec.parameters)
+    def __init__(self, path: Path, codec: ZarrCodec, scratch: Scratch, *, dataset: Dataset = DATASET) -> None:
+        super().__init__(path, scratch, dataset)
+        self.codec = codec
 
     def exists(self) -> bool:
         return self.path.exists()
@@ -58,14 +57,15 @@ class ZarrContainer:
             write_atomic(self.path / split / "zarr.json", _group_json({}))
         sync(self.path)
 
-    def target(self, path: Path) -> ZarrTarget:
-        return ZarrTarget(path, self._parameters)
+    def target(self, key: str) -> ZarrTarget:
+        return ZarrTarget(self.scratch.path(key), self.codec, self.dataset)
 
     def home(self, unit: UnitName) -> Path:
         """Where a finished unit stands, as long as it has files of its own."""
         return self.path / unit.split / unit.tile
 
-    def publish(self, unit: UnitName, work: Path) -> None:
+    def publish(self, unit: UnitName, key: str) -> None:
+        work = self.scratch.path(key)
         try:
             publish(work, self.home(unit))
         except OSError as error:
@@ -94,13 +94,10 @@ class ZarrContainer:
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
         return {name: read_array(read_node(self.home(unit) / name)) for name in names}
 
-    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any], work: Path) -> None:
+    def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
         self.tidy(units)  # what lies about would become a part of the consolidated metadata
-        remove(work)
-        _write_group(work, self._parameters, index, n_obs=None)
-        sync_tree(work)
-        remove(self.path / "index")
-        publish(work, self.path / "index")
+        with whole(self.path / "index") as work:
+            _write_group(work, self.codec, index)
         for folder in self._splits():
             if not any(unit.split == folder.name for unit in units):
                 remove(folder)
@@ -132,8 +129,8 @@ class ZarrContainer:
 class ZarrTarget:
     """A unit group in a folder of its own."""
 
-    def __init__(self, path: Path, parameters: BloscParameters) -> None:
-        self.path, self._parameters = path, parameters
+    def __init__(self, path: Path, codec: ZarrCodec, dataset: Dataset) -> None:
+        self._path, self._codec, self._dataset = path, codec, dataset
         self._chunks: list[tuple[int, int]] = []
         self._file: BinaryIO | None = None
         self._end = self._n_obs = 0
@@ -153,7 +150,7 @@ class ZarrTarget:
             self._end_shard()
 
     def _shard(self, chunk: int) -> Path:
-        return self.path / "image" / "c" / str(chunk // _SHARD_CHUNKS) / "0" / "0" / "0"
+        return self._path / "image" / "c" / str(chunk // _SHARD_CHUNKS) / "0" / "0" / "0"
 
     def _end_shard(self) -> None:
         """Write the index and let another thread wait for the disk."""
@@ -177,10 +174,14 @@ class ZarrTarget:
     def finish(self, group: Content) -> None:
         if self._file is not None:
             self._end_shard()
-        _write_group(self.path, self._parameters, group, n_obs=self._n_obs)
+        made = _write_group(self._path, self._codec, group)
+        _create_images(made, self._codec, self._n_obs, self._dataset)
         for future in self._syncing:
             future.result()
-        sync_tree(self.path)
+        sync_tree(self._path)
+
+    def files(self) -> tuple[UnitFile, ...]:
+        return files_of(self._path)
 
     def close(self) -> None:
         self._syncer.shutdown()
@@ -193,18 +194,16 @@ def _sync_and_close(file: BinaryIO) -> None:
         os.fsync(file.fileno())
 
 
-def _write_group(path: Path, parameters: BloscParameters, content: Content, *, n_obs: int | None) -> None:
-    """A group with its small arrays; with ``n_obs`` also the metadata of ``image``, whose shards are there already."""
+def _write_group(path: Path, codec: ZarrCodec, content: Content) -> zarr.Group:
+    """A group with its small arrays and the groups inside."""
     group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(content.attributes))
-    if n_obs is not None:
-        _create_images(group, parameters, n_obs)
     for spec, data in content.arrays:
         array = group.create_array(
             spec.name,
             shape=data.shape,
             dtype=spec.dtype,
             chunks=spec.chunks(data.shape),
-            compressors=_codecs(parameters, np.dtype(spec.dtype), 0),
+            compressors=codec.compressors(np.dtype(spec.dtype).itemsize),
             fill_value=0,
             dimension_names=spec.dims,
             attributes=_json_attributes(spec.attributes),
@@ -216,33 +215,25 @@ def _write_group(path: Path, parameters: BloscParameters, content: Content, *, n
             for row in range(0, len(data), spec.chunk):
                 array[row : row + spec.chunk] = data[row : row + spec.chunk]
     for name, inner in content.groups.items():
-        _write_group(path / name, parameters, inner, n_obs=None)
+        _write_group(path / name, codec, inner)
+    return group
 
 
-def _create_images(group: zarr.Group, parameters: BloscParameters, n_obs: int) -> None:
+def _create_images(group: zarr.Group, codec: ZarrCodec, n_obs: int, dataset: Dataset) -> None:
+    """The metadata of ``image``, whose shards are there already."""
+    image = image_array(dataset)
     group.create_array(
-        IMAGE.name,
-        shape=(n_obs, *OBS_SHAPE),
-        dtype=IMAGE.dtype,
-        chunks=(CHUNK_OBS, *OBS_SHAPE),
-        shards=(SHARD_OBS, *OBS_SHAPE),
-        compressors=_codecs(parameters, np.dtype(IMAGE.dtype), parameters.blocksize),
+        image.name,
+        shape=(n_obs, *dataset.obs_shape),
+        dtype=image.dtype,
+        chunks=(CHUNK_OBS, *dataset.obs_shape),
+        shards=(SHARD_OBS, *dataset.obs_shape),
+        compressors=codec.compressors(np.dtype(image.dtype).itemsize, CHUNK_OBS * dataset.obs_bytes),
         fill_value=0,
-        dimension_names=IMAGE.dims,
-        attributes=_json_attributes(IMAGE.attributes),
+        dimension_names=image.dims,
+        attributes=_json_attributes(image.attributes),
         config={"write_empty_chunks": True},
     )
-
-
-def _codecs(parameters: BloscParameters, dtype: np.dtype[Any], blocksize: int) -> list[zarr.abc.codec.BytesBytesCodec]:
-    blosc = BloscCodec(
-        typesize=dtype.itemsize,
-        cname=parameters.cname,  # type: ignore[arg-type]
-        clevel=parameters.clevel,
-        shuffle=parameters.shuffle,  # type: ignore[arg-type]
-        blocksize=blocksize,
-    )
-    return [blosc, Crc32cCodec()]
 
 
 def _json_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:

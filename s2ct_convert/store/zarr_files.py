@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import NotAStore, StoreDamaged, from_os_error
-from .codecs import zarr_decode
+from .codec import ZarrCodec
+from .codecs import recognise_zarr
 
 METADATA = "zarr.json"
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ESTALE)
@@ -125,28 +126,29 @@ def read_array(node: ArrayNode) -> npt.NDArray[Any]:
     NotAStore
         If another program has stored it anew with other codecs.
     """
-    try:
-        names = [codec["name"] for codec in node.codecs]
-    except (TypeError, KeyError):
-        names = []
-    if names != ["bytes", "blosc", "crc32c"]:
-        raise NotAStore(
-            "this array is not stored the way s2ct convert stores it",
-            where=str(node.folder),
-            todo="if another program has stored it anew, read it with zarr",
-        )
+    codec = _codec_of(node)
     dtype = node.dtype.newbyteorder("<")
     grid = [-(-n // size) for n, size in zip(node.shape, node.chunk, strict=True)]
     if node.chunk == node.shape and 0 not in node.shape:
-        return _read_chunk(node, dtype, [0] * len(grid))
+        return _read_chunk(node, codec, dtype, [0] * len(grid))
     out = _empty(node.shape, dtype, node.folder / METADATA)
     for number in np.ndindex(*grid):
-        values = _read_chunk(node, dtype, number)
+        values = _read_chunk(node, codec, dtype, number)
         begin = [i * size for i, size in zip(number, node.chunk, strict=True)]
         part = tuple(slice(low, low + size) for low, size in zip(begin, node.chunk, strict=True))
         own = out[part]
         own[...] = values[tuple(slice(0, n) for n in own.shape)]
     return out
+
+
+def _codec_of(node: ArrayNode) -> ZarrCodec:
+    if codec := recognise_zarr(node.codecs):
+        return codec
+    raise NotAStore(
+        "this array is not stored the way s2ct convert stores it",
+        where=str(node.folder),
+        todo="if another program has stored it anew, read it with zarr",
+    )
 
 
 def is_long(node: ArrayNode) -> bool:
@@ -163,7 +165,7 @@ class LongArray:
     ndim = 1
 
     def __init__(self, node: ArrayNode, check: Callable[[], None]) -> None:
-        self._node, self._check = node, check
+        self._node, self._check, self._codec = node, check, _codec_of(node)
         self.shape, self.dtype = node.shape, node.dtype
 
     @property
@@ -178,19 +180,19 @@ class LongArray:
         dtype, chunk = self._node.dtype.newbyteorder("<"), self._node.chunk[0]
         out = np.empty(len(rows), dtype)
         for number in range(rows.start // chunk, -(-rows.stop // chunk) if len(rows) else 0):
-            values = _read_chunk(self._node, dtype, [number])
+            values = _read_chunk(self._node, self._codec, dtype, [number])
             self._check()
             low, high = max(rows.start, number * chunk), min(rows.stop, (number + 1) * chunk)
             out[low - rows.start : high - rows.start] = values[low - number * chunk : high - number * chunk]
         return out
 
 
-def _read_chunk(node: ArrayNode, dtype: np.dtype[Any], number: Sequence[int]) -> npt.NDArray[Any]:
+def _read_chunk(node: ArrayNode, codec: ZarrCodec, dtype: np.dtype[Any], number: Sequence[int]) -> npt.NDArray[Any]:
     path = node.folder.joinpath("c", *map(str, number))
     data, _ = read_stamped(path)
     values = _empty(node.chunk, dtype, node.folder / METADATA)
     try:
-        zarr_decode(data, values)
+        codec.decode_into(data, values)
     except ValueError as error:
         raise StoreDamaged("this chunk is damaged", where=str(path), found=str(error)) from None
     return values

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from ..reading.opening import open_same, open_store
 from ..reading.store import Store
-from ..reading.table import Dates, Labels, Names, Numbers, Samples
+from ..reading.table import Samples, Where
 from ..reading.unit import Sample
 
 Item = dict[str, Any]
@@ -27,10 +27,10 @@ class SampleDataset:
     ----------
     path : path-like
         A Zarr or HDF5 store.
-    tile, split, localid, time, label : optional
-        Which samples, as ``Samples.where`` takes them. A sample comes with its whole series.
     transform : callable, optional
         What to do with each item.
+    tile, split, localid, time, label : optional
+        Which samples, as ``Samples.where`` takes them. A sample comes with its whole series.
 
     Raises
     ------
@@ -49,17 +49,13 @@ class SampleDataset:
         self,
         path: str | os.PathLike[str],
         *,
-        tile: Names = None,
-        split: Names = None,
-        localid: Numbers = None,
-        time: Dates = None,
-        label: Labels = None,
         transform: Callable[[Item], Any] | None = None,
+        **where: Unpack[Where],
     ) -> None:
         self.path, self.transform = Path(path).absolute(), transform
         with open_store(path) as store:
             self._digest = store.digest
-            self.samples: Samples = store.samples.where(tile=tile, split=split, localid=localid, time=time, label=label)
+            self.samples: Samples = store.samples.where(**where)
         self._store: Store | None = None
         self._opened_in = 0
 

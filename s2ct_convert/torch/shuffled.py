@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 import torch.distributed
 from torch.utils.data import IterableDataset, get_worker_info
 
-from ..reading.epoch import BLOCK_OBS, MIXED_BLOCKS, Shard, count_samples, read_epoch
-from ..reading.table import Dates, Labels, Names, Numbers
+from ..reading.epoch import BLOCK_OBS, MIXED_BLOCKS, EpochShare, count_samples, read_epoch
+from ..reading.table import Where
 from .samples import SampleDataset, make_item
 
 
@@ -25,8 +25,6 @@ class ShuffledDataset(IterableDataset[Any]):
     ----------
     path : path-like
         A Zarr or HDF5 store.
-    tile, split, localid, time, label : optional
-        Which samples, as ``Samples.where`` takes them.
     seed : int
     rank, ranks : int, optional
         Which part of how many; default: those of ``torch.distributed`` where it is initialised, else all.
@@ -34,25 +32,23 @@ class ShuffledDataset(IterableDataset[Any]):
         As for ``read_epoch``: they bound the memory of each worker.
     transform : callable, optional
         What to do with each item, a dict as ``SampleDataset`` gives it.
+    tile, split, localid, time, label : optional
+        Which samples, as ``Samples.where`` takes them.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        tile: Names = None,
-        split: Names = None,
-        localid: Numbers = None,
-        time: Dates = None,
-        label: Labels = None,
         seed: int = 0,
         rank: int | None = None,
         ranks: int | None = None,
         block_obs: int = BLOCK_OBS,
         mixed_blocks: int = MIXED_BLOCKS,
         transform: Callable[[dict[str, Any]], Any] | None = None,
+        **where: Unpack[Where],
     ) -> None:
-        self._samples = SampleDataset(path, tile=tile, split=split, localid=localid, time=time, label=label)
+        self._samples = SampleDataset(path, **where)
         ready = torch.distributed.is_available() and torch.distributed.is_initialized()
         self.rank = rank if rank is not None else torch.distributed.get_rank() if ready else 0
         self.ranks = ranks if ranks is not None else torch.distributed.get_world_size() if ready else 1
@@ -69,19 +65,19 @@ class ShuffledDataset(IterableDataset[Any]):
 
     def __len__(self) -> int:
         """Number of samples of this rank in this epoch."""
-        shard = Shard(self.rank, self.ranks)
+        share = EpochShare(self.rank, self.ranks)
         epoch = int(self._epoch)
-        return count_samples(self._samples.samples, shard, self.block_obs, seed=self.seed, epoch=epoch)
+        return count_samples(self._samples.samples, share, self.block_obs, seed=self.seed, epoch=epoch)
 
     def __iter__(self) -> Iterator[Any]:
         worker = get_worker_info()
-        shard = Shard(self.rank, self.ranks, worker.id if worker else 0, worker.num_workers if worker else 1)
+        share = EpochShare(self.rank, self.ranks, worker.id if worker else 0, worker.num_workers if worker else 1)
         for item in read_epoch(
             self._samples.store,
             self._samples.samples,
             seed=self.seed,
             epoch=int(self._epoch),
-            shard=shard,
+            share=share,
             block_obs=self.block_obs,
             mixed_blocks=self.mixed_blocks,
         ):

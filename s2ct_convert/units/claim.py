@@ -9,16 +9,16 @@ from pathlib import Path
 
 from ..durable import sweep
 from ..errors import DestinationExists, StoreDamaged
+from ..events import Message, OnEvent
 from ..reading.opening import is_ours
 from ..store.container import Container
-from .events import Note, OnEvent
+from .entries import StoreOptions
 from .ledger import Ledger
-from .records import Options
 
 ORPHAN_SECONDS = 10.0  # a worker whose parent is gone has ended by then
 
 
-def claim(container: Container, ledger: Ledger, options: Options, *, overwrite: bool) -> None:
+def claim(container: Container, ledger: Ledger, options: StoreOptions, *, overwrite: bool) -> None:
     """See that the destination is free, ours to go on with, or ours to delete; with ``overwrite`` delete it.
 
     Raises
@@ -27,9 +27,9 @@ def claim(container: Container, ledger: Ledger, options: Options, *, overwrite: 
     MachineError
         If what is there cannot be looked into: nothing is deleted then, whatever was asked for.
     """
-    store = container.path
-    for path in (store, ledger.path):
-        sweep(path.parent, path.name)
+    store = ledger.store
+    container.sweep()
+    sweep(ledger.path.parent, ledger.path.name)
     if overwrite:
         ours = _may_be_deleted(store)
         if container.exists() and not (ledger.exists() or ours):
@@ -63,7 +63,7 @@ def alone(ledger: Ledger, on_event: OnEvent) -> Iterator[None]:
     """
     ledger.make_leases()
     try:
-        with ledger.run_lease().held(lambda text: on_event(Note(text))):
+        with ledger.run_lease().held(on_event):
             _wait_for_makers(ledger, on_event)
             yield
     finally:
@@ -73,16 +73,16 @@ def alone(ledger: Ledger, on_event: OnEvent) -> Iterator[None]:
 def _wait_for_makers(ledger: Ledger, on_event: OnEvent) -> None:
     """Workers of a run that was killed end by themselves; those of a batch job do not."""
     until = time.monotonic() + ORPHAN_SECONDS
-    told = False
+    reported = False
     while held := ledger.held_units():
         lease, owner = held[0]
         if time.monotonic() > until:
-            if alive := lease.living(lambda text: on_event(Note(text))):
+            if alive := lease.living(on_event):
                 raise lease.refusal(alive)
             continue
-        if not told:
-            on_event(Note(f"{owner} is at work on a unit of this store: waiting for it to end"))
-            told = True
+        if not reported:
+            on_event(Message(f"{owner} is at work on a unit of this store: waiting for it to end"))
+            reported = True
         time.sleep(0.1)
 
 

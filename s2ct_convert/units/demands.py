@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..dataset import DATASET, Dataset
 from ..errors import NotAsDescribed
 from ..source.notes import Note
 
@@ -28,7 +29,7 @@ class Demands:
         """As on the command line."""
         return f"{' --strict' if self.strict else ''}{' --accept-count' if self.accept_count else ''}"
 
-    def refuse(self, notes: Sequence[Note], where: str) -> None:
+    def refuse(self, notes: Sequence[Note], where: str, dataset: Dataset = DATASET) -> None:
         """Refuse a source with notes, if only sources without any are wanted.
 
         Raises
@@ -39,7 +40,7 @@ class Demands:
             raise NotAsDescribed(
                 "the source is not as its record describes it",
                 where=where,
-                found="\n            ".join(f"{note} ({note.first})" for note in notes),
+                found="\n            ".join(f"{note.text(dataset)} ({note.first})" for note in notes),
                 todo="leave out --strict to store it with these notes",
             )
 

@@ -1,22 +1,16 @@
-"""What happens during a conversion, as values: progress bars, log lines and tests are fed from these alone."""
+"""What happens to the units of a store."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from .records import UnitRecord
+from ..errors import EXIT_MACHINE
+from ..events import Event
+from .entries import UnitEntry
 
 
 @dataclass(frozen=True)
-class Note:
-    """Something a user should know that is no failure."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Started:
+class UnitsPlanned(Event):
     """The run begins: bytes of source files to read, units to make and units that are done already."""
 
     bytes: int
@@ -25,7 +19,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class UnitStarted:
+class UnitStarted(Event):
     """A unit is being made from this source."""
 
     unit: str
@@ -33,7 +27,7 @@ class UnitStarted:
 
 
 @dataclass(frozen=True)
-class UnitProgress:
+class UnitProgress(Event):
     """Bytes of the source file read since the last event."""
 
     unit: str
@@ -41,15 +35,15 @@ class UnitProgress:
 
 
 @dataclass(frozen=True)
-class UnitDone:
-    """A unit is in its place and recorded. ``made``: by this run; else it was found so when its turn came."""
+class UnitDone(Event):
+    """A unit is in its place and in the ledger. ``made``: by this run; else it was found so when its turn came."""
 
-    record: UnitRecord
+    entry: UnitEntry
     made: bool = True
 
 
 @dataclass(frozen=True)
-class UnitFailed:
+class UnitFailed(Event):
     """A unit (or a source that is no unit) that could not be made.
 
     ``bug``: it is our fault, not that of the source. ``refused``: the source is another one of a unit that is there.
@@ -63,9 +57,14 @@ class UnitFailed:
     traceback: str = ""
     refused: bool = False
 
+    @property
+    def stops_the_run(self) -> bool:
+        """Whether every other unit would fail too: the disk is full, or a permission is missing."""
+        return self.exit_code == EXIT_MACHINE
+
 
 @dataclass(frozen=True)
-class UnitLog:
+class UnitLog(Event):
     """A line that the process making a unit wrote on its stderr."""
 
     unit: str
@@ -73,8 +72,8 @@ class UnitLog:
 
 
 @dataclass(frozen=True)
-class UnitRetried:
-    """The process making a unit was killed; it will be tried once more. ``bytes`` of progress were told in vain."""
+class UnitRetried(Event):
+    """The process making a unit was killed; it will be tried once more. ``bytes`` of progress no longer count."""
 
     unit: str
     cause: str
@@ -83,9 +82,5 @@ class UnitRetried:
 
 
 @dataclass(frozen=True)
-class Finalising:
+class Finalising(Event):
     """All units are done; the index and the root are being written."""
-
-
-Event = Note | Started | UnitStarted | UnitProgress | UnitDone | UnitFailed | UnitLog | UnitRetried | Finalising
-OnEvent = Callable[[Event], None]

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..durable import remove
 from ..errors import Incomplete, NotAStore, StoreDamaged, from_os_error
+from ..events import OnEvent
 from ..missing import NO_DAY
 from ..names import UnitName, printable
 from ..reading.opening import open_store
 from ..store.container import Container
 from ..store.digest import TABLES_DIGEST, store_digest, tables_digest
 from ..store.groups import Content, make_content, tables_of
-from ..store.layout import LABELS, STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays, root_attributes
+from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays
+from ..store.root import root_attributes
 from ..version import __version__
-from .events import Finalising, OnEvent
+from .events import Finalising
 from .ledger import Ledger
 
 
@@ -39,19 +40,20 @@ def complete(
     try:
         digest = expected_digest(ledger, units)
         wanted = {"content_digest": digest, **_completeness(ledger, units, refused)}
-        if container.has_unmerged(units) or _told(finished(container.path)) != wanted:
+        if container.has_unmerged(units) or _told(finished(ledger.store)) != wanted:
             on_event(Finalising())
             digest = finalise(container, ledger, command, units, refused)
         container.tidy(units)
         return digest
     except OSError as error:
-        raise from_os_error(error, str(container.path)) from error
+        raise from_os_error(error, container.where) from error
 
 
 def finished(store: Path) -> dict[str, Any] | None:
     """Root attributes of a store that is finished as it is, complete or partial."""
     try:
         with open_store(store, allow_incomplete=True) as opened:
+            _ = opened.samples  # the index, and with it the root: whether they are what was written
             return opened.attributes if opened.finished else None
     except (Incomplete, NotAStore, StoreDamaged):  # it is finalised anew
         return None
@@ -62,8 +64,10 @@ def reopen(container: Container, ledger: Ledger) -> None:
 
     An HDF5 file stays as it is until another takes its place, but for one of links, whose units change behind it.
     """
-    if finished(container.path) is not None:
-        attributes = root_attributes(state=STATE_INCOMPLETE, version=__version__, command="", units=0, digest="")
+    if finished(ledger.store) is not None:
+        attributes = root_attributes(
+            state=STATE_INCOMPLETE, version=__version__, command="", units=0, digest="", dataset=container.dataset
+        )
         container.begin(ledger.planned(), attributes)
 
 
@@ -102,46 +106,44 @@ def finalise(
         _check(container, ledger, unit)
     reopen(container, ledger)
     for unit in set(ledger.planned()) - set(units):
-        ledger.set_aside(unit, container.home(unit))  # one without a record would be no part of the index
+        container.set_aside(unit)  # one without an entry would be no part of the index
     digest, told = expected_digest(ledger, units), _completeness(ledger, units, refused)
     attributes = root_attributes(
-        state=told.pop("state"), version=__version__, command=command, units=len(units), digest=digest
-    )
+        state=told.pop("state"), version=__version__, command=command, units=len(units), digest=digest,
+        dataset=container.dataset,
+    )  # fmt: skip
     attributes |= told
     index = _index(container, units)
     attributes[TABLES_DIGEST] = tables_digest(attributes, tables_of(index))
-    work = ledger.work_path("final")
-    try:
-        container.finalise(units, index, attributes, work)
-    finally:
-        remove(work)
+    container.finalise(units, index, attributes)
     return digest
 
 
 def _check(container: Container, ledger: Ledger, unit: UnitName) -> None:
-    """See that what stands in the place of a unit is what its record is of, whoever may have worked on it."""
-    record = ledger.record(unit)
-    if record is None or container.digest(unit) != record.digest:
+    """See that what stands in the place of a unit is what its entry is of, whoever may have worked on it."""
+    entry = ledger.entry(unit)
+    if entry is None or container.digest(unit) != entry.digest:
         ledger.forget(unit)
         raise Incomplete(
             "what stands in the place of the unit is not what the ledger notes",
-            where=f"{container.path}: {unit}",
+            where=f"{container.where}: {unit}",
             todo="run the same command again: it is made anew",
         )
 
 
 def expected_digest(ledger: Ledger, units: Sequence[UnitName]) -> str:
-    """Content digest of a store of these units, each of which has its record."""
-    records = [record for unit in units if (record := ledger.record(unit))]
-    assert len(records) == len(units), "a store is made of units that have their records"
-    return store_digest({record.unit: record.digest for record in records})
+    """Content digest of a store of these units, each of which has its entry."""
+    entries = [entry for unit in units if (entry := ledger.entry(unit))]
+    assert len(entries) == len(units), "a store is made of units that have their entries"
+    return store_digest({entry.unit: entry.digest for entry in entries})
 
 
 def _index(container: Container, units: list[UnitName]) -> Content:
     """The index; units come sorted by split and tile, samples in a unit by localid."""
     parts: list[dict[str, npt.NDArray[np.generic]]] = []
     splits, tiles = (tuple(sorted(set(names))) for names in zip(*((u.split, u.tile) for u in units), strict=True))
-    arrays = index_arrays(splits, tiles)
+    dataset = container.dataset
+    arrays = index_arrays(splits, tiles, dataset=dataset)
     dtype = {spec.name: spec.dtype for spec in arrays}
     split, tile = ({name: i for i, name in enumerate(names)} for names in (splits, tiles))
     for unit in units:
@@ -157,12 +159,12 @@ def _index(container: Container, units: list[UnitName]) -> Content:
                 "row_size": columns["row_size"],
                 "time_first": first,
                 "time_last": last,
-                "label_count": _label_count(columns["label"], columns["row_start"]),
+                "label_count": _label_count(columns["label"], columns["row_start"], len(dataset.classes)),
             }
         )
     index = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     undated = bool((index["time_first"] == NO_DAY).any())
-    return make_content(index_arrays(splits, tiles, undated=undated), index, {}, {})
+    return make_content(index_arrays(splits, tiles, undated=undated, dataset=dataset), index, {}, {})
 
 
 def _first_last(
@@ -178,11 +180,13 @@ def _first_last(
     return first.astype(np.int32), last.astype(np.int32)
 
 
-def _label_count(label: npt.NDArray[np.generic], row_start: npt.NDArray[np.generic]) -> npt.NDArray[np.int32]:
+def _label_count(
+    label: npt.NDArray[np.generic], row_start: npt.NDArray[np.generic], classes: int
+) -> npt.NDArray[np.int32]:
     """Labels of each class per sample, shape (samples, classes)."""
     flat = label.reshape(len(label), math.prod(label.shape[1:]))
-    per_obs = np.stack([np.count_nonzero(flat == k, axis=1) for k in range(len(LABELS))], axis=1)
-    running = np.vstack([np.zeros((1, len(LABELS)), np.int64), np.cumsum(per_obs, axis=0)])
+    per_obs = np.stack([np.count_nonzero(flat == k, axis=1) for k in range(classes)], axis=1)
+    running = np.vstack([np.zeros((1, classes), np.int64), np.cumsum(per_obs, axis=0)])
     bounds = row_start.astype(np.int64)
     counts: npt.NDArray[np.int32] = (running[bounds[1:]] - running[bounds[:-1]]).astype(np.int32)
     return counts

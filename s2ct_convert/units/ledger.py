@@ -2,15 +2,15 @@
 
     store.json           what the store is made as, and every unit it is to have
     plan.json            the plan of `s2ct batch`, with the numbers of units
-    units/<unit>.json    a finished unit, written only after the unit stands in its place
+    units/<unit>.json    the entry of a finished unit, written once the unit stands in its place
     failed/<unit>.json   a unit that could not be made when it was last tried
     leases/<unit>.lease  a unit that is being made; leases/run.lease: a run on the whole store
     files/<md5>.json     which units were found in a file of the record, by `s2ct build`
     refused.json         sources that the last run was given and that are not in the store
-    unrecorded/<unit>    a unit that stood in the store without a record
+    unrecorded/<unit>    a unit that stood in the store without an entry
     work/                what is not finished
 
-Each file is replaced as a whole and synced. A unit without a record is not done, whatever lies in its place: it is
+Each file is replaced as a whole and synced. A unit without an entry is not done, whatever lies in its place: it is
 made anew, never patched.
 """
 
@@ -18,18 +18,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..dataset import Dataset
 from ..durable import beside, remove, sweep, sync, write_atomic
 from ..errors import DestinationExists
 from ..lease import Lease, Owner
 from ..names import UnitName
-from ..processes import may_be_alive, owner_tag
-from .records import Failure, Options, UnitRecord, to_json
+from ..processes import may_be_alive
+from ..store.local import Scratch
+from .entries import Failure, StoreOptions, UnitEntry, to_json
 
 _RUN = "run.lease"
 
@@ -39,37 +40,37 @@ class Ledger:
 
     def __init__(self, store: Path) -> None:
         self.path = beside(store, ".s2ct")
-        self._named = store
+        self.store = store
         self._units = self.path / "units"
         self._failed = self.path / "failed"
         self._leases = self.path / "leases"
         self._work = self.path / "work"
-        self._store = self.path / "store.json"
+        self._begun = self.path / "store.json"
         self._unrecorded = self.path / "unrecorded"
         self._refused = self.path / "refused.json"
         self.files = self.path / "files"
         self.plan_path = self.path / "plan.json"
 
     def exists(self) -> bool:
-        return self._store.exists()
+        return self._begun.exists()
 
-    def begin(self, options: Options, units: list[UnitName]) -> None:
+    def begin(self, options: StoreOptions, units: list[UnitName]) -> None:
         """Note what the store is made as and which units it is to have, besides those noted before."""
         for folder in (self._units, self._failed, self._leases, self._work):
             folder.mkdir(parents=True, exist_ok=True)
         sync(self.path.parent)
         planned = sorted({str(unit) for unit in units} | {str(unit) for unit in self.planned()})
-        content = {**dataclasses.asdict(options), "units": planned}
-        write_atomic(self._store, to_json(content))
+        content = {**options.values(), "units": planned}
+        write_atomic(self._begun, to_json(content))
         self.clean()
 
     def unplan(self, unit: UnitName) -> None:
         """Take back that the store is to have a unit: the file that was named so is another."""
         if content := self._read_store():
             units = [str(one) for one in content[1] if one != unit]
-            write_atomic(self._store, to_json({**dataclasses.asdict(content[0]), "units": units}))
+            write_atomic(self._begun, to_json({**content[0].values(), "units": units}))
 
-    def options(self) -> Options | None:
+    def options(self) -> StoreOptions | None:
         """What the store was begun as."""
         content = self._read_store()
         return content[0] if content else None
@@ -79,45 +80,37 @@ class Ledger:
         content = self._read_store()
         return content[1] if content else []
 
-    def _read_store(self) -> tuple[Options, list[UnitName]] | None:
-        if not self._store.exists():
+    def _read_store(self) -> tuple[StoreOptions, list[UnitName]] | None:
+        if not self._begun.exists():
             return None
         try:
-            content = json.loads(self._store.read_bytes())
-            options = Options(**{f.name: content[f.name] for f in dataclasses.fields(Options)})
+            content = json.loads(self._begun.read_bytes())
+            options = StoreOptions.from_values(content)
             if not isinstance(content["units"], list):
                 raise TypeError("units is no list")
             return options, [UnitName.from_path(unit) for unit in content["units"]]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DestinationExists(
                 "the ledger of the store cannot be read",
-                where=str(self._store),
+                where=str(self._begun),
                 found=repr(error),
                 todo="restore this file from a copy, or choose another destination",
             ) from error
 
-    def record(self, unit: UnitName) -> UnitRecord | None:
-        """The record of a finished unit; None if there is none that can be read: such a unit is not done."""
+    def entry(self, unit: UnitName) -> UnitEntry | None:
+        """The entry of a finished unit; None if there is none that can be read: such a unit is not done."""
         try:
-            record = UnitRecord.from_values(json.loads((self._units / f"{unit.key}.json").read_bytes()))
+            entry = UnitEntry.from_values(json.loads((self._units / f"{unit.key}.json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
-        return record if record.unit == str(unit) else None
+        return entry if entry.unit == str(unit) else None
 
-    def write(self, record: UnitRecord) -> None:
+    def write(self, entry: UnitEntry) -> None:
         """Make a unit done."""
-        key = UnitName.from_path(record.unit).key
-        write_atomic(self._units / f"{key}.json", to_json(record))
+        key = UnitName.from_path(entry.unit).key
+        write_atomic(self._units / f"{key}.json", to_json(entry))
         remove(self._failed / f"{key}.json")
         remove(self._unrecorded / key)
-
-    def set_aside(self, unit: UnitName, home: Path) -> None:
-        """Move a unit that has no record out of the store, until it is made anew."""
-        if home.exists():
-            self._unrecorded.mkdir(exist_ok=True)
-            remove(self._unrecorded / unit.key)
-            os.rename(home, self._unrecorded / unit.key)
-            sync(home.parent)
 
     def forget(self, unit: UnitName) -> None:
         """Make a unit not done, before it is touched."""
@@ -148,11 +141,11 @@ class Ledger:
 
     def run_lease(self) -> Lease:
         """Of a run on the whole store."""
-        return Lease(self._leases / _RUN, self._named, "another run is at work on this store", beats=True)
+        return Lease(self._leases / _RUN, self.store, "another run is at work on this store", beats=True)
 
     def unit_lease(self, unit: UnitName) -> Lease:
         """Of the process that makes a unit."""
-        return Lease(self._leases / f"{unit.key}.lease", self._named, f"another process is making {unit}", beats=True)
+        return Lease(self._leases / f"{unit.key}.lease", self.store, f"another process is making {unit}", beats=True)
 
     def held_units(self) -> list[tuple[Lease, Owner | str]]:
         """Leases of units that somebody living holds."""
@@ -178,9 +171,10 @@ class Ledger:
                 with suppress(OSError):  # not empty: somebody else is at work
                     folder.rmdir()
 
-    def work_path(self, name: str) -> Path:
-        """A path for something unfinished that only this process writes."""
-        return self._work / f"{name}.{owner_tag()}"
+    @property
+    def scratch(self) -> Scratch:
+        """Folders for what is not a part of the store: work, and units without a record until they are made anew."""
+        return Scratch(self._work, self._unrecorded)
 
     def clean(self, *, everything: bool = False) -> None:
         """Delete what processes of this machine left unfinished when they died.
@@ -198,7 +192,7 @@ class Ledger:
         for lease in self._unit_leases():  # of a unit that is done nobody takes it again
             lease.bury()
 
-    def check_options(self, options: Options, store: Path) -> None:
+    def check_options(self, options: StoreOptions, store: Path) -> None:
         """Refuse to go on with other options than the store was begun with.
 
         Raises
@@ -222,6 +216,18 @@ class Ledger:
                 remove(path)
 
 
-def _told(options: Options, other: Options) -> str:
+def _told(options: StoreOptions, other: StoreOptions) -> str:
     layout = f", layout {options.layout}" if options.layout != other.layout else ""
-    return options.flags().strip() + layout
+    return options.flags().strip() + layout + _told_dataset(options.dataset, other.dataset)
+
+
+def _told_dataset(dataset: Dataset, other: Dataset) -> str:
+    """The data set where two differ: by its DOI or, where they have one, by what is not the same."""
+    if dataset == other:
+        return ""
+    if dataset.doi != other.doi:
+        return f", data set {dataset.doi}"
+    names = [field.name for field in dataclasses.fields(dataset)]
+    return "".join(
+        f", {name} {getattr(dataset, name)}" for name in names if getattr(dataset, name) != getattr(other, name)
+    )

@@ -16,7 +16,8 @@ from ..source.find import Source, Unusable, find_sources
 from ..store.codecs import find_codec
 from ..version import __version__
 from .demands import NO_DEMANDS, Demands
-from .records import Options
+from .entries import StoreOptions
+from .options import NO_OPTIONS, PlanOptions
 
 _SUFFIXES = {".zarr": "zarr", ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".nc": "hdf5", ".nc4": "hdf5"}
 
@@ -38,7 +39,7 @@ class Plan:
     """
 
     store: Path
-    options: Options
+    options: StoreOptions
     files: tuple[SourceFile, ...]
     unusable: tuple[Unusable, ...]
     notes: tuple[str, ...]
@@ -56,7 +57,7 @@ class Plan:
         return [s.unit for s in self.sources] + [u.unit for u in self.unusable if u.unit]
 
 
-def plan_hash(options: Options, files: Sequence[SourceFile], demands: Demands) -> str:
+def plan_hash(options: StoreOptions, files: Sequence[SourceFile], demands: Demands) -> str:
     """Of all that determines the store: the program, options, the file of each unit. Not of where things are."""
     units = sorted(
         (
@@ -65,22 +66,11 @@ def plan_hash(options: Options, files: Sequence[SourceFile], demands: Demands) -
         )
         for f in files
     )
-    content = json.dumps([__version__, dataclasses.asdict(options), dataclasses.asdict(demands), units])
+    content = json.dumps([__version__, options.values(), dataclasses.asdict(demands), units])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def make_plan(
-    paths: Sequence[Path],
-    store: Path,
-    *,
-    format: str | None,
-    codec: str | None,
-    linked: bool,
-    tiles: tuple[str, ...],
-    splits: tuple[str, ...],
-    demands: Demands = NO_DEMANDS,
-    unit: str | None = None,
-) -> Plan:
+def make_plan(paths: Sequence[Path], store: Path, wanted: PlanOptions = NO_OPTIONS, *, unit: str | None = None) -> Plan:
     """Look at the sources and settle the options. ``unit`` is that of the one source whose name says nothing.
 
     Raises
@@ -89,27 +79,27 @@ def make_plan(
         If the arguments do not make sense, or there is nothing to convert.
     """
     check_readable(store)
-    options = store_options(store, format, codec, linked)
+    options = store_options(store, wanted)
     named = UnitName.from_user(unit) if unit else None
     found = find_sources(paths, unit=named)
-    wanted = _Wanted(set(map(fold_tile, tiles)), set(map(fold_split, splits)))
-    sources = [source for source in found.sources if wanted(source.unit)]
-    unusable = [one for one in found.unusable if (unit_of := one.unit or one.also_of) is None or wanted(unit_of)]
+    filters = _Filters(set(map(fold_tile, wanted.tiles)), set(map(fold_split, wanted.splits)))
+    sources = [source for source in found.sources if filters(source.unit)]
+    unusable = [one for one in found.unusable if (unit_of := one.unit or one.also_of) is None or filters(unit_of)]
     if not sources and not unusable:
         raise WrongUsage(
             "there is nothing to convert" + (" of what was asked for" if found.sources else ""),
             where=", ".join(map(str, paths)),
-            expected=str(wanted),
+            expected=str(filters),
             found=", ".join(str(source.unit) for source in found.sources)
             or "\n            ".join(["no archive, no TFRecord", *found.notes]),
         )
-    wanted.check([s.unit for s in found.sources] + [u.unit for u in found.unusable if u.unit])
+    filters.check([s.unit for s in found.sources] + [u.unit for u in found.unusable if u.unit])
     for path in paths:
         if path.resolve().is_relative_to(store.resolve()):
             raise WrongUsage("a source lies inside the destination", where=str(path), todo="choose another destination")
     files = tuple(sorted(map(_file, sources), key=lambda file: file.bytes, reverse=True))
-    hash = plan_hash(options, files, demands)
-    return Plan(store, options, files, tuple(unusable), tuple(found.notes), hash, demands, named)
+    hash = plan_hash(options, files, wanted.demands)
+    return Plan(store, options, files, tuple(unusable), tuple(found.notes), hash, wanted.demands, named)
 
 
 def _file(source: Source) -> SourceFile:
@@ -117,7 +107,7 @@ def _file(source: Source) -> SourceFile:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _Filters:
     """What --tile and --split let through."""
 
     tiles: set[str]
@@ -143,14 +133,14 @@ class _Wanted:
                 )
 
 
-def store_options(store: Path, format: str | None, codec: str | None, linked: bool) -> Options:
+def store_options(store: Path, wanted: PlanOptions) -> StoreOptions:
     """What a store is to be made as, where not all of it is said.
 
     Raises
     ------
     WrongUsage
     """
-    format = format or _SUFFIXES.get(store.suffix.lower())
+    format = wanted.format or _SUFFIXES.get(store.suffix.lower())
     if format is None:
         raise WrongUsage(
             "the format cannot be told from the name of the store",
@@ -160,6 +150,6 @@ def store_options(store: Path, format: str | None, codec: str | None, linked: bo
         )
     if format not in ("zarr", "hdf5"):
         raise WrongUsage(f"there is no format {format!r}", expected="zarr or hdf5")
-    if linked and format != "hdf5":
+    if wanted.linked and format != "hdf5":
         raise WrongUsage("--linked is for HDF5: a Zarr store is a folder of units already")
-    return Options(format, find_codec(format, codec).name, linked)
+    return StoreOptions(format, find_codec(format, wanted.codec).name, wanted.linked, dataset=wanted.dataset)

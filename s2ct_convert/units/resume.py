@@ -19,8 +19,8 @@ from ..archives.stream import SourceReader
 from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName
 from ..source.find import Source
+from .entries import UnitEntry
 from .events import UnitFailed
-from .records import UnitRecord
 
 
 class Kin(Enum):
@@ -52,7 +52,7 @@ class Candidate:
 
     @cached_property
     def md5(self) -> str | None:
-        """MD5 of an archive; None of a bare TFRecord, whose record has none to compare with."""
+        """MD5 of an archive; None of a bare TFRecord, whose entry has none to compare with."""
         if self.known_md5 or self.path is None or self.member is None:
             return self.known_md5
         with SourceReader(self.path) as file:  # all its volumes
@@ -66,119 +66,120 @@ class Candidate:
         return content_of_file(self.path) if self.member is None else content_of_member(self.path, self.member)
 
 
-def kin(record: UnitRecord, candidate: Candidate) -> Kin:
-    """What a source is to the unit that ``record`` is of."""
-    named = (record.source_file, record.source_member) == (candidate.file, candidate.member)
-    if named and record.source_bytes == candidate.bytes and _of_same_time(record, candidate):
+def kin(entry: UnitEntry, candidate: Candidate) -> Kin:
+    """What a source is to the unit that ``entry`` is of."""
+    named = (entry.source_file, entry.source_member) == (candidate.file, candidate.member)
+    unmoved = _in_same_place(entry, candidate) or entry.content_crc32 is None  # only an older version leaves that out
+    if named and unmoved and entry.source_bytes == candidate.bytes and _of_same_time(entry, candidate):
         return Kin.SAME
-    if _is_equal(record, candidate):
+    if _is_equal(entry, candidate):
         return Kin.SAME if named else Kin.EQUAL
-    return Kin.CHANGED if named and _in_same_place(record, candidate) else Kin.OTHER
+    return Kin.CHANGED if named and _in_same_place(entry, candidate) else Kin.OTHER
 
 
-def _in_same_place(record: UnitRecord, candidate: Candidate) -> bool:
+def _in_same_place(entry: UnitEntry, candidate: Candidate) -> bool:
     """Whether a source lies where that of a unit lay; a file of the same name in another folder is another source."""
-    if record.source_path is None or candidate.path is None:
+    if entry.source_path is None or candidate.path is None:
         return True
-    return record.source_path == os.path.abspath(candidate.path)  # noqa: PTH100
+    return entry.source_path == os.path.abspath(candidate.path)  # noqa: PTH100
 
 
-def _of_same_time(record: UnitRecord, candidate: Candidate) -> bool:
+def _of_same_time(entry: UnitEntry, candidate: Candidate) -> bool:
     """Of a file of a record that is not here no time is known; where it has an MD5, that decides."""
     if candidate.mtime_ns is None:
-        return record.source_md5 is None
-    return record.source_mtime_ns == candidate.mtime_ns
+        return entry.source_md5 is None
+    return entry.source_mtime_ns == candidate.mtime_ns
 
 
-def _is_equal(record: UnitRecord, candidate: Candidate) -> bool:
-    of_same_size = (record.source_bytes, record.source_member) == (candidate.bytes, candidate.member)
-    if of_same_size and record.source_md5 and record.source_md5 == candidate.md5:
+def _is_equal(entry: UnitEntry, candidate: Candidate) -> bool:
+    of_same_size = (entry.source_bytes, entry.source_member) == (candidate.bytes, candidate.member)
+    if of_same_size and entry.source_md5 and entry.source_md5 == candidate.md5:
         return True
-    size = record.source_bytes if record.source_member is None else record.content_bytes
+    size = entry.source_bytes if entry.source_member is None else entry.content_bytes
     if candidate.member is None and candidate.bytes != size:
         return False
-    there, given = _content_of(record, candidate, size), candidate.content
+    there, given = _content_of(entry, candidate, size), candidate.content
     return there is not None and there == given
 
 
-def _content_of(record: UnitRecord, candidate: Candidate, size: int | None) -> Content | None:
+def _content_of(entry: UnitEntry, candidate: Candidate, size: int | None) -> Content | None:
     """Content that a unit was made of. A bare TFRecord is read again, if it still lies where it was."""
-    if record.content_bytes is not None and record.content_crc32 is not None:
-        return Content(record.content_bytes, record.content_crc32)
-    if record.source_member is not None or candidate.path is None:
+    if entry.content_bytes is not None and entry.content_crc32 is not None:
+        return Content(entry.content_bytes, entry.content_crc32)
+    if entry.source_member is not None or candidate.path is None:
         return None
-    there = Path(record.source_path) if record.source_path else candidate.path.with_name(record.source_file)
+    there = Path(entry.source_path) if entry.source_path else candidate.path.with_name(entry.source_file)
     if there == candidate.path or (candidate.content and candidate.content.bytes != size):
         return None
     try:
         status = there.stat()
-        if (status.st_size, status.st_mtime_ns) != (record.source_bytes, record.source_mtime_ns):
+        if (status.st_size, status.st_mtime_ns) != (entry.source_bytes, entry.source_mtime_ns):
             return None
         return content_of_file(there)
     except FileNotFoundError:
         return None
 
 
-def equal_note(record: UnitRecord, file: str) -> str:
-    """What is told of a second source of the same content."""
-    return f"{file}: the same content as {record.source_file}, of which {record.unit} is made"
+def equal_note(entry: UnitEntry, file: str) -> str:
+    """The message about a second source of the same content."""
+    return f"{file}: the same content as {entry.source_file}, of which {entry.unit} is made"
 
 
-def changed_note(record: UnitRecord) -> str:
-    """What is told of a source that is not what it was."""
-    return f"{record.source_file} has changed since {record.unit} was made: it is converted anew"
+def changed_note(entry: UnitEntry) -> str:
+    """The message about a source that is not what it was."""
+    return f"{entry.source_file} has changed since {entry.unit} was made: it is converted anew"
 
 
-def duplicate(record: UnitRecord, where: str) -> DuplicateUnit:
+def duplicate(entry: UnitEntry, where: str) -> DuplicateUnit:
     """The error that refuses another source of a unit that is there."""
     return DuplicateUnit(
-        f"the store has {record.unit} from another source",
+        f"the store has {entry.unit} from another source",
         where=where,
-        found=f"{record.unit} was made of {record.source_path or told(record)}",
-        todo=f"leave this source out; or replace the unit by it: --overwrite-unit {record.unit}",
+        found=f"{entry.unit} was made of {entry.source_path or source_of(entry)}",
+        todo=f"leave this source out; or replace the unit by it: --overwrite-unit {entry.unit}",
     )
 
 
-def told(record: UnitRecord) -> str:
+def source_of(entry: UnitEntry) -> str:
     """The source of a unit as messages name it."""
-    member = record.source_member
-    if member is None or member == record.source_file.removesuffix(".7z"):
-        return record.source_file
-    return f"{record.source_file}: {member}"
+    member = entry.source_member
+    if member is None or member == entry.source_file.removesuffix(".7z"):
+        return entry.source_file
+    return f"{entry.source_file}: {member}"
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What is to be done with a source.
 
-    ``done``: the record of its unit, which is there. ``replaces``: the record of what it is to take the place of.
+    ``done``: the entry of its unit, which is there. ``replaces``: the entry of what it is to take the place of.
     ``refused``: why it is not converted. ``note``: what a user should know.
     """
 
-    done: UnitRecord | None = None
-    replaces: UnitRecord | None = None
+    done: UnitEntry | None = None
+    replaces: UnitEntry | None = None
     refused: DuplicateUnit | None = None
     note: str | None = None
 
 
-def judge(record: UnitRecord | None, candidate: Candidate, where: str, *, overwrite: bool = False) -> Verdict:
-    """Decide on a source whose unit has this record; ``overwrite``: it may replace one of another source."""
-    if record is None:
+def judge(entry: UnitEntry | None, candidate: Candidate, where: str, *, overwrite: bool = False) -> Verdict:
+    """Decide on a source whose unit has this entry; ``overwrite``: the unit is made of it in any case."""
+    if entry is None:
         return Verdict()
-    match kin(record, candidate):
-        case Kin.SAME:
-            return Verdict(done=record)
-        case Kin.EQUAL:
-            return Verdict(done=record, note=equal_note(record, candidate.file))
-        case Kin.CHANGED:
-            return Verdict(replaces=record, note=changed_note(record))
     if overwrite:
-        return Verdict(replaces=record, note=f"{record.unit}: {where} takes the place of {told(record)}")
-    return Verdict(refused=duplicate(record, where))
+        return Verdict(replaces=entry, note=f"{entry.unit}: {where} takes the place of {source_of(entry)}")
+    match kin(entry, candidate):
+        case Kin.SAME:
+            return Verdict(done=entry)
+        case Kin.EQUAL:
+            return Verdict(done=entry, note=equal_note(entry, candidate.file))
+        case Kin.CHANGED:
+            return Verdict(replaces=entry, note=changed_note(entry))
+    return Verdict(refused=duplicate(entry, where))
 
 
 def refusal(unit: UnitName, source: Path | str, error: DuplicateUnit) -> UnitFailed:
-    """The event that tells of a source which is refused."""
+    """The event of a source that is refused."""
     return UnitFailed(str(unit), str(source), error.exit_code, str(error), refused=True)
 
 

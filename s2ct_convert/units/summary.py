@@ -1,15 +1,16 @@
-"""What a conversion did, and the error that tells that some of it failed."""
+"""What a conversion did, and the error of a conversion of which some failed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataset import DATASET, Dataset
 from ..errors import EXIT_MACHINE, SomeFailed
-from ..store.layout import OBS_BYTES, STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
+from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
 from ..words import plural
+from .entries import UnitEntry
 from .events import UnitFailed
-from .records import UnitRecord
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,15 @@ class Summary:
     store: Path
     format: str
     codec: str
-    converted: tuple[UnitRecord, ...]
-    skipped: tuple[UnitRecord, ...]
+    converted: tuple[UnitEntry, ...]
+    skipped: tuple[UnitEntry, ...]
     failures: tuple[UnitFailed, ...]
     missing: tuple[str, ...]
     digest: str | None
     seconds: float
     refused: tuple[str, ...] = ()
     not_units: tuple[str, ...] = ()
+    dataset: Dataset = DATASET
 
     @property
     def state(self) -> str:
@@ -43,25 +45,25 @@ class Summary:
 
     @property
     def bytes_in(self) -> int:
-        return sum(record.source_bytes for record in self.converted)
+        return sum(entry.source_bytes for entry in self.converted)
 
     @property
     def bytes_out(self) -> int:
-        return sum(record.bytes for record in self.converted)
+        return sum(entry.bytes for entry in self.converted)
 
     @property
     def bytes_raw(self) -> int:
         """Bytes of the pixels."""
-        return sum(record.observations for record in self.converted) * OBS_BYTES
+        return sum(entry.observations for entry in self.converted) * self.dataset.obs_bytes
 
     @property
     def unpackers(self) -> tuple[str, ...]:
         """What unpacked the archives that were converted now."""
-        return tuple(sorted({record.unpacker for record in self.converted if record.unpacker is not None}))
+        return tuple(sorted({entry.unpacker for entry in self.converted if entry.unpacker is not None}))
 
 
 class UnitsFailed(SomeFailed):
-    """Some units could not be made, or sources were refused; the others are done. ``summary`` tells both."""
+    """Some units could not be made, or sources were refused; the others are done. ``summary`` has both."""
 
     def __init__(self, summary: Summary, again: str) -> None:
         self.summary = summary

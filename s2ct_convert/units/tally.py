@@ -6,30 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import EXIT_MACHINE
+from ..events import Event, OnEvent
 from ..names import UnitName
 from ..store.container import Container
-from .events import Event, OnEvent, UnitDone, UnitFailed
+from .entries import StoreOptions, UnitEntry
+from .events import UnitDone, UnitFailed
 from .finalise import complete, finished
 from .ledger import Ledger
-from .records import Options, UnitRecord
 from .summary import Summary
-from .unit import done_record
+from .unit import done_entry
 
 
 @dataclass
 class Tally:
-    """Listens to the events of a run and keeps what the summary needs."""
+    """Keeps what the summary needs of the events of a run, and passes them on."""
 
     on_event: OnEvent
-    converted: list[UnitRecord] = field(default_factory=list)
-    skipped: list[UnitRecord] = field(default_factory=list)
+    converted: list[UnitEntry] = field(default_factory=list)
+    skipped: list[UnitEntry] = field(default_factory=list)
     failures: list[UnitFailed] = field(default_factory=list)
     not_units: list[str] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, UnitDone):
-            (self.converted if event.made else self.skipped).append(event.record)
+            (self.converted if event.made else self.skipped).append(event.entry)
         elif isinstance(event, UnitFailed):
             self.failures.append(event)
         self.on_event(event)
@@ -43,20 +43,20 @@ class Tally:
     def end(self, container: Container, ledger: Ledger, command: str) -> End:
         """Make a store of what is done, unless a fault of the machine would meet that too.
 
-        Nor where that would take a unit out of a finished store for nothing but that its record is lost.
+        Nor where that would take a unit out of a finished store for nothing but that its entry is lost.
         """
         done, missing = done_units(container, ledger)
         refused, absent = self.refused(missing), tuple(map(str, missing))
-        if not done or any(failure.exit_code == EXIT_MACHINE for failure in self.failures):
+        if not done or any(failure.stops_the_run for failure in self.failures):
             return End(absent, refused, None)
         unrecorded = [unit for unit in missing if container.has(unit)]
-        nothing_new = not self.failures and not self.converted and finished(container.path) is not None
-        if unrecorded and (nothing_new or not all(container.home(unit).exists() for unit in unrecorded)):
+        nothing_new = not self.failures and not self.converted and finished(ledger.store) is not None
+        if unrecorded and (nothing_new or not all(map(container.stands_alone, unrecorded))):
             return End(absent, refused, None)
         ledger.note_refused(refused)
         return End(absent, refused, complete(container, ledger, command, done, self.on_event, refused))
 
-    def summary(self, store: Path, options: Options, end: End, seconds: float) -> Summary:
+    def summary(self, store: Path, options: StoreOptions, end: End, seconds: float) -> Summary:
         """What the run did, with what it did not have to do."""
         return Summary(
             store=store,
@@ -70,6 +70,7 @@ class Tally:
             seconds=seconds,
             refused=end.refused,
             not_units=tuple(self.not_units),
+            dataset=options.dataset,
         )
 
 
@@ -87,5 +88,5 @@ def done_units(container: Container, ledger: Ledger) -> tuple[list[UnitName], li
     done: list[UnitName] = []
     missing: list[UnitName] = []
     for unit in ledger.planned():
-        (done if done_record(container, ledger, unit) else missing).append(unit)
+        (done if done_entry(container, ledger, unit) else missing).append(unit)
     return done, missing

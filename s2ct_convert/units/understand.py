@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
+from ..dataset import DATASET, Dataset
 from ..names import printable
-from ..record.manifest import DEFAULT_RECORD, published
+from ..record.manifest import published
 from ..source.find import Source
 from ..source.notes import Note
 from ..source.table import SourceTable, TableBuilder
 
-PUBLICATION = datetime.date(2024, 2, 4)  # of record 10613705, by its page: no image in it is younger
 
-
-def understand(builder: TableBuilder, source: Source, md5: str | None) -> SourceTable:
+def understand(builder: TableBuilder, source: Source, md5: str | None, dataset: Dataset = DATASET) -> SourceTable:
     """The table of a source that was read to its end. ``md5`` is that of its archive."""
-    ours = md5 is not None and any(one.md5 == md5 for one in published(DEFAULT_RECORD))
-    table = builder.finish(PUBLICATION if ours else datetime.datetime.now(datetime.UTC).date())
+    of_record = md5 is not None and any(one.md5 == md5 for one in published(dataset.record))
+    table = builder.finish(dataset.published if of_record else datetime.datetime.now(datetime.UTC).date())
     if (counts := name_counts(source, table)) in ("", "examples"):
         return table
     examples = f"{table.examples:,} example{'' if table.examples == 1 else 's'}"
@@ -31,7 +30,9 @@ def name_counts(source: Source, table: SourceTable) -> str:
     return "" if source.name_count is None else table.counts(source.name_count)
 
 
-def unit_attributes(source: Source, md5: str | None, size: int, table: SourceTable) -> dict[str, str | int]:
+def unit_attributes(
+    source: Source, md5: str | None, size: int, table: SourceTable, dataset: Dataset = DATASET
+) -> dict[str, str | int]:
     """Attributes of the unit's group; nothing here depends on when or where it was made."""
     attributes: dict[str, str | int] = {
         "split": source.unit.split,
@@ -49,5 +50,5 @@ def unit_attributes(source: Source, md5: str | None, size: int, table: SourceTab
     if table.until is not None:
         attributes["dates_until"] = table.until.isoformat()
     if table.notes:
-        attributes["notes"] = "\n".join(note.line() for note in table.notes)
+        attributes["notes"] = "\n".join(note.line(dataset) for note in table.notes)
     return attributes

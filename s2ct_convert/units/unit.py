@@ -1,10 +1,10 @@
 """One unit, from its source to its place in the store. Every engine calls :func:`convert_unit`.
 
 The order of steps makes it safe to die anywhere: the unit is written under a temporary name and synced, the source is
-read to its end with all checksums, the counts are checked; then the record of a unit that is replaced goes, the unit
-gets its name, and its record is written (place.py). Nothing is promised about work under way: it is lost.
+read to its end with all checksums, the counts are checked; then the ledger entry of a unit that is replaced goes, the
+unit gets its name, and its own entry is written (place.py). Nothing is promised about work under way: it is lost.
 
-A lease tells others that the unit is being made. Once it is held, a process looks again whether the unit is done.
+A lease says that the unit is being made. Once it is held, a process looks again whether the unit is done.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..archives.checksum import content_of_member
 from ..archives.unpackers import find_unpacker
-from ..durable import remove
 from ..errors import SourceError
-from ..lease import Lease, Tell
+from ..events import OnEvent, ignore
+from ..lease import Lease
 from ..names import UnitName
 from ..processes import peak_memory
 from ..source.find import Source
@@ -30,13 +29,14 @@ from ..source.samples import join_series
 from ..source.table import SourceTable, TableBuilder
 from ..store.codecs import find_codec
 from ..store.container import Container
-from ..store.unit_writer import Rows, UnitContent, UnitTable, UnitWriter
+from ..store.containers import make_container
+from ..store.unit_writer import UnitContent, UnitTable, UnitWriter, work_keys
 from ..version import __version__
 from .demands import NO_DEMANDS, Demands
+from .entries import StoreOptions, UnitEntry
 from .events import UnitDone
 from .ledger import Ledger
 from .place import put_in_place
-from .records import Options, UnitFile, UnitRecord, checksums
 from .resume import Candidate, judge
 from .understand import name_counts, understand, unit_attributes
 
@@ -48,44 +48,38 @@ PEAK_BYTES = 400 << 20
 class UnitTask:
     """All that a worker needs to make one unit.
 
-    ``replaces``: the record of the unit that this one may take the place of. ``in_batch``: made by a job of its own, so
-    that the lease of the run is of somebody else.
+    ``replaces``: the entry of the unit that this one may take the place of. ``in_batch``: made by a job of its own, so
+    that the lease of the run is of another process.
     """
 
     store: Path
-    options: Options
+    options: StoreOptions
     source: Source
-    threads: int
+    threads: int = 1
     plan: str = ""  # its hash
     unpacker: str = "auto"
     md5: str | None = None  # that the source file must have
     demands: Demands = NO_DEMANDS
-    replaces: UnitRecord | None = None
+    replaces: UnitEntry | None = None
     in_batch: bool = False
 
 
-def open_container(store: Path, options: Options) -> Container:
+def open_container(store: Path, options: StoreOptions) -> Container:
     """The container that these options ask for."""
     codec = find_codec(options.format, options.codec)
-    if options.format == "zarr":
-        from ..store.zarr_container import ZarrContainer  # slow to import, and HDF5 does without it
-
-        return ZarrContainer(store, codec)
-    from ..store.hdf5_container import Hdf5Container
-
-    return Hdf5Container(store, codec, linked=options.linked)
+    return make_container(store, codec, Ledger(store).scratch, linked=options.linked, dataset=options.dataset)
 
 
-def done_record(container: Container, ledger: Ledger, unit: UnitName) -> UnitRecord | None:
-    """The record of a unit that is done: noted, and in its place with all its files."""
-    record = ledger.record(unit)
-    if record and container.has(unit, {file.name: file.bytes for file in record.files}):
-        return record
+def done_entry(container: Container, ledger: Ledger, unit: UnitName) -> UnitEntry | None:
+    """The entry of a unit that is done: in the ledger, and in its place with all its files."""
+    entry = ledger.entry(unit)
+    if entry and container.has(unit, {file.name: file.bytes for file in entry.files}):
+        return entry
     return None
 
 
-def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], tell: Tell = lambda text: None) -> UnitDone:
-    """Make one unit and record it, unless it is found done once its lease is held.
+def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent = ignore) -> UnitDone:
+    """Make one unit and enter it in the ledger, unless it is found done once its lease is held.
 
     Parameters
     ----------
@@ -93,7 +87,7 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], tell: Tell = l
     on_bytes : callable
         Told how many bytes of the source file were read since the last call; 0 where the unit is written anew in
         order. What it raises ends the unit.
-    tell : callable, optional
+    on_event : callable, optional
         Told what is waited for.
 
     Raises
@@ -101,13 +95,13 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], tell: Tell = l
     S2ctError, OSError
         What this call made is then not in the store; a unit that was there before still is.
     """
-    with Ledger(task.store).unit_lease(task.source.unit).held(tell) as lease:
-        record = _found_done(task)
-        return UnitDone(record, made=False) if record else UnitDone(_convert(task, on_bytes, lease))
+    with Ledger(task.store).unit_lease(task.source.unit).held(on_event) as lease:
+        entry = _found_done(task)
+        return UnitDone(entry, made=False) if entry else UnitDone(_convert(task, on_bytes, lease))
 
 
-def _found_done(task: UnitTask) -> UnitRecord | None:
-    """The record of a unit that another process has made since it was looked at.
+def _found_done(task: UnitTask) -> UnitEntry | None:
+    """The entry of a unit that another process has made since it was looked at.
 
     Raises
     ------
@@ -119,57 +113,55 @@ def _found_done(task: UnitTask) -> UnitRecord | None:
     ledger, unit = Ledger(task.store), task.source.unit
     if task.in_batch and (owner := ledger.run_lease().owner()):
         raise ledger.run_lease().refusal(owner)
-    record = done_record(open_container(task.store, task.options), ledger, unit)
-    if record is None or record == task.replaces:
+    entry = done_entry(open_container(task.store, task.options), ledger, unit)
+    if entry is None or entry == task.replaces:
         return None
-    verdict = judge(record, Candidate.of(task.source, task.md5), task.source.where)
+    verdict = judge(entry, Candidate.of(task.source, task.md5), task.source.where)
     if verdict.refused:
         raise verdict.refused
     return verdict.done
 
 
-def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> UnitRecord:
+def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> UnitEntry:
     began = time.monotonic()
     container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
-    before = ledger.record(source.unit)
-    work = ledger.work_path(source.unit.key)
+    dataset = task.options.dataset
+    before = ledger.entry(source.unit)
     size, mtime_ns = source.size(), source.mtime_ns()
-    builder = TableBuilder(work.parent)
+    builder = TableBuilder(ledger.scratch.work, dataset)
+    unpacker = find_unpacker(task.unpacker)
     try:
         with (
-            closing(UnitWriter(container, work, task.threads)) as writer,
-            open_source(source, on_bytes, threads=task.threads, unpacker=find_unpacker(task.unpacker)) as examples,
+            closing(UnitWriter(container, source.unit, task.threads)) as writer,
+            open_source(source, on_bytes, threads=task.threads, unpacker=unpacker, dataset=dataset) as examples,
         ):
-            for series in join_series(builder.watch(examples)):
-                writer.append(Rows(series.sample, series.images, series.example, series.position))
+            for series in join_series(builder.watch(examples), dataset):
+                writer.append(series)
             md5 = examples.md5()
             _check_md5(task, md5)
-            table = understand(builder, source, md5)
+            table = understand(builder, source, md5, dataset)
             if not task.demands.accept_count:
                 source.check_count(table.examples, len(table.localid), table.images)
-            task.demands.refuse(table.notes, source.where)
+            task.demands.refuse(table.notes, source.where, dataset)
             unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published)
-            attributes = unit_attributes(source, md5, size, table)
+            attributes = unit_attributes(source, md5, size, table, dataset)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
-        files = checksums(content.path)
-        whole = source.member is not None and not source.more
-        inside = content_of_member(source.path, str(source.member)) if whole else None
-        put_in_place(container, ledger, source.unit, content.path, before=before, lease=lease)
+        packed, crc32 = examples.content() or (None, None)
+        put_in_place(container, ledger, source.unit, content.key, before=before, lease=lease)
         seconds = time.monotonic() - began
-        record = _record(task, md5, size, mtime_ns, table, content, files, seconds)
-        packed, crc32 = inside or (None, None)
-        record = dataclasses.replace(
-            record,
+        entry = _entry(task, md5, size, mtime_ns, table, content, seconds)
+        entry = dataclasses.replace(
+            entry,
             unpacker=examples.unpacker,
             content_bytes=packed,
             content_crc32=crc32,
             source_path=os.path.abspath(source.path),  # noqa: PTH100  # resolve() would follow links
         )
-        ledger.write(record)
-        return record
+        ledger.write(entry)
+        return entry
     finally:
-        for left_over in (work, work.with_name(work.name + ".sorted")):
-            remove(left_over)
+        for key in work_keys(source.unit):
+            container.discard(key)
 
 
 def _check_md5(task: UnitTask, md5: str | None) -> None:
@@ -183,18 +175,17 @@ def _check_md5(task: UnitTask, md5: str | None) -> None:
         )
 
 
-def _record(
+def _entry(
     task: UnitTask,
     md5: str | None,
     size: int,
     mtime_ns: int,
     table: SourceTable,
     content: UnitContent,
-    files: tuple[UnitFile, ...],
     seconds: float,
-) -> UnitRecord:
+) -> UnitEntry:
     source = task.source
-    return UnitRecord(
+    return UnitEntry(
         unit=str(source.unit),
         plan=task.plan,
         source_file=source.path.name,
@@ -216,7 +207,7 @@ def _record(
         label_count=list(content.label_count),
         digest=content.digest,
         bytes=content.bytes,
-        files=files,
+        files=content.files,
         passes=content.passes,
         seconds=round(seconds, 3),
         peak_memory=peak_memory(),

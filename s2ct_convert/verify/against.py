@@ -27,7 +27,7 @@ from .columns import table_differences
 from .findings import UNREADABLE, Finding
 from .rows import Rows
 
-_DIGEST_OBS = 1024  # observations read at a time when a digest is computed anew, 14.5 MB
+_DIGEST_OBS = 1024  # observations read at a time when a digest is computed anew; 14.5 MB of the default data set
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def verify_against(
             raise unusable.error
         on_remark(f"not compared: {str(unusable.error).splitlines()[0]}")
     compared = []
-    for source in found.sources:
+    for source in (source for one in found.sources for source in (one, *one.copies)):
         if str(source.unit) in store.units:
             compared.append(source)
         elif str(source.unit) in lacking:
@@ -112,8 +112,8 @@ def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None)
     if broken := rows.broken(unit):  # which rows are whose cannot be told
         return Comparison(name, n_examples, unit.observations, "", tuple(broken))
     differences = rows.disorder(unit)
-    builder, seen = TableBuilder(), 0
-    with open_source(source, on_bytes) as examples:
+    builder, seen = TableBuilder(dataset=unit.dataset), 0
+    with open_source(source, on_bytes, dataset=unit.dataset) as examples:
         for example in builder.watch(examples):
             own = rows.of_example(example.number)
             seen += len(own)
@@ -130,8 +130,8 @@ def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None)
         label_side=unit.form.label_side,
     )
     differences += table_differences(unit, rows, table)
-    if md5 and md5 != unit.attributes["source_md5"]:
-        made_from = unit.attributes["source_md5"]
+    made_from = unit.attributes["source_md5"] if source.path.name == unit.attributes["source_file"] else ""
+    if md5 and made_from and md5 != made_from:
         differences.append(
             Finding(f"made from a file with md5 {made_from}, this has {md5}", name, file=str(source.path))
         )
@@ -176,13 +176,11 @@ def _image_differences(unit: Unit, rows: Rows, example: Example, own: npt.NDArra
 def compute_digest(unit: Unit) -> str:
     """Content digest of a unit from what is in it."""
     digest, names = UnitDigest(), digest_columns(unit.layout)
-    columns = {name: np.asarray(unit[name][...]) for name in names}
+    columns, most = {name: np.asarray(unit[name][...]) for name in names}, unit.dataset.cap(_DIGEST_OBS)
     for i, localid in enumerate(unit.localid.tolist()):
         low, high = int(unit.row_start[i]), int(unit.row_start[i + 1])
         own = {name: column[low:high] for name, column in columns.items()}
-        images = (
-            np.asarray(unit["image"][row : min(row + _DIGEST_OBS, high)]) for row in range(low, high, _DIGEST_OBS)
-        )
+        images = (np.asarray(unit["image"][row : min(row + most, high)]) for row in range(low, high, most))
         digest.add(localid, digest_sample(localid, own, images, unit.layout))
     digest.publish(list(unit.published.values()))
     return digest.hexdigest()

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import MachineError, S2ctError
-from ..reading import threads
 from ..reading.unit import Unit
 from ..store.digest import UnitDigest, digest_columns, digest_sample
-from ..store.layout import CHUNK_OBS, OBS_BYTES
+from ..store.layout import CHUNK_OBS
+from ..threads import cores
 from .findings import Finding
 
-BLOCK_OBS = 1024  # observations looked at together, 14.5 MB
+BLOCK_OBS = 1024  # observations looked at together; 14.5 MB of the default data set
 
 
 class Checked(NamedTuple):
@@ -57,7 +57,7 @@ def check_pixels(
         blocks = [blocks[i] for i in sorted(rng.choice(len(blocks), n, replace=False))]
     crcs = np.asarray(unit["image_crc32c"][...])
     digest, findings, seen = UnitDigest(), list[Finding](), 0
-    with ThreadPoolExecutor(threads.cores(), thread_name_prefix="s2ct-verify") as pool:
+    with ThreadPoolExecutor(cores(), thread_name_prefix="s2ct-verify") as pool:
         waiting: deque[tuple[_Block, Future[tuple[list[bytes] | None, list[Finding]]]]] = deque()
 
         def finish_first() -> None:
@@ -71,12 +71,12 @@ def check_pixels(
             n = block.rows.stop - block.rows.start
             seen += n
             if on_bytes:
-                on_bytes(n * OBS_BYTES)
+                on_bytes(n * unit.dataset.obs_bytes)
 
         try:
             for block in blocks:
                 waiting.append((block, pool.submit(_check, unit, block, crcs[block.rows])))
-                if len(waiting) > threads.cores() + 1:
+                if len(waiting) > cores() + 1:
                     finish_first()
             while waiting:
                 finish_first()
@@ -90,9 +90,9 @@ def check_pixels(
 
 def _blocks(unit: Unit) -> Iterator[_Block]:
     """Neighbouring samples, as many as ``BLOCK_OBS`` allows."""
-    first, n = 0, len(unit.localid)
+    first, n, most = 0, len(unit.localid), unit.dataset.cap(BLOCK_OBS)
     while first < n:
-        last = int(np.searchsorted(unit.row_start, unit.row_start[first] + BLOCK_OBS, side="right")) - 1
+        last = int(np.searchsorted(unit.row_start, unit.row_start[first] + most, side="right")) - 1
         last = min(max(last, first + 1), n)
         yield _Block(range(first, last), slice(int(unit.row_start[first]), int(unit.row_start[last])))
         first = last

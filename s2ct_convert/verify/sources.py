@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..archives.unpackers import Unpacker, find_unpacker
+from ..dataset import DATASET, Dataset
 from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, WrongUsage, from_os_error
 from ..names import UnitName
-from ..source.find import Source, find_sources
+from ..source.find import Found, Source, find_sources
 from ..source.read import open_source
 from ..source.samples import sample_of
 
@@ -56,6 +57,7 @@ def verify_sources(
     jobs: int = 1,
     unit: str | None = None,
     unpacker: str = "auto",
+    dataset: Dataset = DATASET,
     on_total: Callable[[int], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
     on_source: Callable[[SourceReport], None] | None = None,
@@ -74,6 +76,7 @@ def verify_sources(
     unit : str, optional
         Unit of the one source whose name says nothing, such as ``train/50SMG``.
     unpacker : {"auto", "python", "7zz"}
+    dataset : Dataset
         As for :func:`s2ct_convert.convert`.
     on_total, on_bytes : callable, optional
         Told how many bytes there are to read, and how many were since the last call.
@@ -90,7 +93,30 @@ def verify_sources(
     WrongUsage
         If a path does not exist, or nothing is found.
     """
-    chosen = find_unpacker(unpacker)
+    chosen, found = find_unpacker(unpacker), _find(paths, unit)
+    sources = [source for one in found.sources for source in (one, *one.copies)]  # a header proves no content
+    if on_total:
+        on_total(sum(source.size() for source in sources))
+    tell = on_source or (lambda report: None)
+
+    def one(source: Source) -> SourceReport:
+        report = _verify(source, chosen, dataset, on_bytes)
+        tell(report)
+        return report
+
+    with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
+        try:
+            reports = list(pool.map(one, sources))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for unusable in found.unusable:
+        reports.append(SourceReport(unusable.path, None, "", error=unusable.error))
+        tell(reports[-1])
+    return reports
+
+
+def _find(paths: Sequence[Path], unit: str | None) -> Found:
     found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
     if not found.sources and not found.unusable:
         raise WrongUsage(
@@ -98,35 +124,17 @@ def verify_sources(
             where=", ".join(map(str, paths)),
             found="\n            ".join(found.notes),
         )
-    if on_total:
-        on_total(sum(source.size() for source in found.sources))
-
-    def one(source: Source) -> SourceReport:
-        report = _verify(source, chosen, on_bytes)
-        if on_source:
-            on_source(report)
-        return report
-
-    with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
-        try:
-            reports = list(pool.map(one, found.sources))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    for unusable in found.unusable:
-        report = SourceReport(unusable.path, None, "", error=unusable.error)
-        if on_source:
-            on_source(report)
-        reports.append(report)
-    return reports
+    return found
 
 
-def _verify(source: Source, unpacker: Unpacker, on_bytes: Callable[[int], None] | None) -> SourceReport:
+def _verify(
+    source: Source, unpacker: Unpacker, dataset: Dataset, on_bytes: Callable[[int], None] | None
+) -> SourceReport:
     unit = str(source.unit)
     try:
         samples: set[tuple[int, int]] = set()
         n_examples = observations = 0
-        with open_source(source, on_bytes, unpacker=unpacker) as examples:
+        with open_source(source, on_bytes, unpacker=unpacker, dataset=dataset) as examples:
             for example in examples:
                 n_examples += 1
                 samples.add(sample_of(example))

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..dataset import Dataset
 from ..durable import beside
 from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage
-from ..missing import NO_DAY
 from ..names import UnitName
 from ..paths import check_readable
 from ..reading.hdf5_groups import Hdf5Tree
@@ -21,31 +19,27 @@ from ..reading.store import Store
 from ..reading.unit import Unit
 from ..store.digest import store_digest
 from ..store.layout import (
-    BAND_DATA,
-    BANDS,
     IMAGE,
-    LABELS,
-    OBS_SHAPE,
     PUBLISHED,
     STATE_COMPLETE,
     STATE_INCOMPLETE,
     STATE_PARTIAL,
     ArraySpec,
     UnitForm,
+    band_data,
+    image_array,
     index_arrays,
     published_arrays,
     unit_arrays,
 )
 from .findings import Finding
 from .hdf5_tree import check_hdf5_tree
+from .index import check_index, numbered_names
 from .pixels import check_pixels
 from .rows import Rows
 from .tables import check_published, check_tables, read_published, read_tables
 from .traces import has_traces
 from .zarr_tree import check_zarr_tree
-
-_SPLITS_OF_LAYOUT_1 = ("train", "val")  # numbered so whether there are units of both or not
-_DIMS = dict(zip(IMAGE.dims[1:], OBS_SHAPE, strict=True)) | {"class": len(LABELS)}
 
 
 @dataclass
@@ -139,20 +133,28 @@ def verify_store(
             report.remarks.append(f"the store is partial: {store.lacks}")
         if not store.finished:
             return report.not_finished()
-        try:
-            units = list(store.units.values())
-            report.units, report.samples = len(units), sum(len(unit.localid) for unit in units)
-            report.observations = sum(_count(unit) for unit in units)
-        except MachineError:
-            raise
-        except Exception as error:
-            report.findings.append(Finding(f"its units cannot be opened: {_told(error)}", file=str(path)))
+        units = _open_units(store, report)
+        if not report.opened:
             return report
-        report.opened = True
         if on_total:
-            on_total(round(fraction * report.observations) * int(np.prod(OBS_SHAPE)) * 2)
+            on_total(round(fraction * report.observations) * store.dataset.obs_bytes)
         _Check(store, report, fraction, np.random.default_rng(seed), on_bytes).run(units)
     return report
+
+
+def _open_units(store: Store, report: StoreReport) -> list[Unit]:
+    """The units, counted in the report, which says whether all could be opened."""
+    try:
+        units = list(store.units.values())
+        report.units, report.samples = len(units), sum(len(unit.localid) for unit in units)
+        report.observations = sum(_count(unit) for unit in units)
+    except MachineError:
+        raise
+    except Exception as error:
+        report.findings.append(Finding(f"its units cannot be opened: {_told(error)}", file=str(report.path)))
+        return []
+    report.opened = True
+    return units
 
 
 def _count(unit: Unit) -> int:
@@ -171,7 +173,8 @@ class _Check:
         groups: dict[str, Sequence[ArraySpec]] = {str(unit.name): _specs(unit) for unit in units}
         for unit in units:
             groups |= _published_specs(unit)
-        groups["index"] = index_arrays(*self._flags(units), layout=self.store.layout)
+        names = numbered_names(self.store, units)
+        groups["index"] = index_arrays(*names, layout=self.store.layout, dataset=self.store.dataset)
         self._guarded("", lambda: self._tree(groups))
         digests: dict[str, str] = {}
         for unit in units:
@@ -180,7 +183,7 @@ class _Check:
             self._guarded(name, lambda unit=unit: self._unit(unit, digests))  # type: ignore[misc]
             if len(self.report.findings) == before and name not in digests:
                 digests[name] = unit.digest  # not all of it was looked at
-        self._guarded("index", lambda: self._index(units))
+        self._guarded("index", lambda: check_index(self.store, units))
         self._guarded("", lambda: self._root(units, digests))
 
     def _guarded(self, unit: str, check: Callable[[], Iterator[Finding]]) -> None:
@@ -206,16 +209,15 @@ class _Check:
             "obs": _count(unit),
             "sample": len(unit.localid),
             "sample_bound": len(unit.row_start),
-            "band": len(BANDS),
             "label_y": unit.form.label_side,
             "label_x": unit.form.label_side,
         }
-        yield from check_tables(tables, specs, {**_DIMS, **lengths}, unit.attributes, name)
+        yield from check_tables(tables, specs, {**_dims(unit.dataset), **lengths}, unit.attributes, name)
         if UnitName(str(unit.attributes.get("split")), str(unit.attributes.get("tile"))) != unit.name:
             yield Finding("it says that it is another unit", name)
-        for array, data in BAND_DATA.items():
+        for array, data in band_data(unit.dataset).items():
             if not np.array_equal(np.asarray(unit[array][...]), data):
-                yield Finding(f"{array} is not that of Sentinel-2", name)
+                yield Finding(f"{array} is not that of {unit.dataset.mission}", name)
         rows = Rows.of(unit)
         if broken := rows.broken(unit):
             yield from broken
@@ -231,28 +233,6 @@ class _Check:
             if checked.digest != unit.digest:
                 yield Finding(f"the content has {checked.digest}, recorded is {unit.digest}", name)
 
-    def _index(self, units: Sequence[Unit]) -> Iterator[Finding]:
-        if not self.store.finished:
-            return
-        splits, tiles = self._flags(units)
-        expected = _expected_index(units, splits, tiles)
-        undated = bool((expected["time_first"] == NO_DAY).any())
-        specs = index_arrays(splits, tiles, undated=undated, layout=self.store.layout)
-        group = self.store.tree.group("index")
-        tables = read_tables(group, [spec.name for spec in specs])
-        lengths = {**_DIMS, "sample": sum(len(unit.localid) for unit in units)}
-        yield from check_tables(tables, specs, lengths, self.store.attributes, "index")
-        for table in tables:
-            if table.data is None or not np.array_equal(table.data, expected[table.name]):
-                yield Finding(f"{table.name} is not what the units have", "index")
-
-    def _flags(self, units: Sequence[Unit]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Splits and tiles that the index numbers."""
-        splits, tiles = (tuple(sorted(set(n))) for n in ([u.name.split for u in units], [u.name.tile for u in units]))
-        if set(splits) < set(_SPLITS_OF_LAYOUT_1) and _recorded_splits(self.store) == _SPLITS_OF_LAYOUT_1:
-            splits = _SPLITS_OF_LAYOUT_1
-        return splits, tiles
-
     def _root(self, units: Sequence[Unit], digests: Mapping[str, str]) -> Iterator[Finding]:
         attributes = self.store.attributes
         if attributes.get("state") not in (STATE_COMPLETE, STATE_PARTIAL, STATE_INCOMPLETE):
@@ -265,19 +245,17 @@ class _Check:
             yield Finding(f"the content of the store has {digest}, recorded is {self.store.digest}")
 
 
-def _recorded_splits(store: Store) -> tuple[str, ...]:
-    try:
-        return store.splits
-    except Exception:  # no index, or a damaged one, which is found where it is read
-        return ()
-
-
 def _specs(unit: Unit) -> tuple[ArraySpec, ...]:
     try:
         form = unit.form
     except Exception:  # an array is missing or broken, which is found where it is read
-        form = UnitForm(layout=unit.layout)
-    return (IMAGE, *unit_arrays(form))
+        form = UnitForm(layout=unit.layout, dataset=unit.dataset)
+    return (image_array(unit.dataset), *unit_arrays(form))
+
+
+def _dims(dataset: Dataset) -> dict[str, int]:
+    """Lengths of the dimensions that every unit of a data set has alike."""
+    return dict(zip(IMAGE.dims[1:], dataset.obs_shape, strict=True)) | {"class": len(dataset.classes)}
 
 
 def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
@@ -289,30 +267,6 @@ def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
     place = f"{unit.name}/{PUBLISHED}"
     inner = {f"{place}/{key}": published_arrays(one.name, one.kind) for key, one in features.items()}
     return {place: (), **inner} if inner else {}
-
-
-def _expected_index(
-    units: Sequence[Unit], splits: tuple[str, ...], tiles: tuple[str, ...]
-) -> dict[str, npt.NDArray[Any]]:
-    """The index as it follows from the units, counted sample by sample."""
-    rows: dict[str, list[Any]] = {spec.name: [] for spec in index_arrays((), ())}
-    number = {tile: i for i, tile in enumerate(tiles)}
-    for unit in units:
-        for i, localid in enumerate(unit.localid.tolist()):
-            low, high = unit.row_start[i : i + 2].tolist()
-            time, label = unit.time[low:high], unit.label[low:high]
-            time = time[time != NO_DAY]
-            rows["split"].append(splits.index(unit.name.split))
-            rows["tile"].append(number[unit.name.tile])
-            rows["localid"].append(localid)
-            rows["row_start"].append(low)
-            rows["row_size"].append(high - low)
-            none = 0 if unit.layout == 1 else NO_DAY
-            rows["time_first"].append(int(time[0]) if len(time) else none)
-            rows["time_last"].append(int(time[-1]) if len(time) else none)
-            rows["label_count"].append([np.count_nonzero(label == k) for k in range(len(LABELS))])
-    shape = {"label_count": (-1, len(LABELS))}
-    return {name: np.array(values).reshape(shape.get(name, (-1,))) for name, values in rows.items()}
 
 
 def _told(error: Exception) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..reading.store import Store
-from ..store.layout import CHUNK_OBS, IMAGE, OBS_SHAPE, SHARD_OBS, ArraySpec
+from ..store.codecs import recognise_zarr
+from ..store.layout import CHUNK_OBS, IMAGE, SHARD_OBS, ArraySpec
 from .findings import Finding
 
 _CONSOLIDATED = {"kind": "inline", "must_understand": False}
@@ -52,7 +53,7 @@ def check_zarr_tree(store: Store, groups: Mapping[str, Sequence[ArraySpec]]) -> 
             yield Finding("this is not the group that was written", file=str(there[group]))
         for spec in specs:
             node = nodes.get(f"{group}/{spec.name}")
-            if node and (wrong := _wrong_keys(node, spec)):
+            if node and (wrong := _wrong_keys(node, spec, store.dataset.obs_shape)):
                 told = f"{', '.join(wrong)} not as the layout has it"
                 yield Finding(told, group, file=str(there[f"{group}/{spec.name}"]))
 
@@ -87,16 +88,14 @@ def _check_root(store: Store, root: Any, nodes: dict[str, Any]) -> Iterator[Find
             yield Finding(f"the consolidated metadata of {name} differ from its own", file=file)
 
 
-def _wrong_keys(node: dict[str, Any], spec: ArraySpec) -> list[str]:
+def _wrong_keys(node: dict[str, Any], spec: ArraySpec, obs_shape: Sequence[int]) -> list[str]:
     """Keys of an array's metadata that are not what the writer writes. Attributes are left to the digest."""
-    first = _BYTES if np.dtype(spec.dtype).itemsize > 1 else {"name": "bytes"}  # single bytes have no order
-    codecs = [first, "blosc", {"name": "crc32c"}]
     shape = node.get("shape")
     if not isinstance(shape, list):
         return ["shape"]
     chunk: Sequence[int] = spec.chunks([n if isinstance(n, int) else 0 for n in shape])
-    if spec is IMAGE:
-        chunk = [SHARD_OBS, *OBS_SHAPE]
+    if spec.name == IMAGE.name:
+        chunk = [SHARD_OBS, *obs_shape]
     expected = {
         "data_type": spec.dtype,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(chunk)}},
@@ -109,20 +108,21 @@ def _wrong_keys(node: dict[str, Any], spec: ArraySpec) -> list[str]:
     }
     wrong = [name for name, value in expected.items() if node.get(name) != value]
     given = node.get("codecs")
-    if spec is IMAGE:
-        given = _inner(given)
-    if not _same_codecs(given, codecs):
+    if spec.name == IMAGE.name:
+        given = _inner(given, obs_shape)
+    codec = recognise_zarr(given)
+    if codec is None or not codec.is_as_written(given, np.dtype(spec.dtype).itemsize):
         wrong.append("codecs")
     return wrong + sorted(node.keys() - expected.keys() - {"shape", "codecs", "attributes"})
 
 
-def _inner(codecs: Any) -> Any:
+def _inner(codecs: Any, obs_shape: Sequence[int]) -> Any:
     """The codecs inside the shards, where the sharding is ours."""
     try:
         (sharding,) = codecs
         given = sharding["configuration"]
         ours = {
-            "chunk_shape": [CHUNK_OBS, *OBS_SHAPE],
+            "chunk_shape": [CHUNK_OBS, *obs_shape],
             "codecs": given["codecs"],
             "index_codecs": [_BYTES, {"name": "crc32c"}],
             "index_location": "end",
@@ -130,10 +130,3 @@ def _inner(codecs: Any) -> Any:
     except (KeyError, TypeError, ValueError):
         return None
     return given["codecs"] if given == ours and sharding["name"] == "sharding_indexed" else None
-
-
-def _same_codecs(given: Any, expected: list[Any]) -> bool:
-    """Equal but for the parameters of Blosc, which every frame carries itself."""
-    if not isinstance(given, list) or not all(isinstance(codec, dict) for codec in given):
-        return False
-    return [codec["name"] if codec.get("name") == "blosc" else codec for codec in given] == expected

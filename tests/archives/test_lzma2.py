@@ -19,7 +19,8 @@ from twins import first_quick
 from s2ct_convert.archives import archive as archive_module
 from s2ct_convert.archives import lzma2
 from s2ct_convert.archives.archive import open_member
-from s2ct_convert.archives.lzma2 import Lzma2Stream, find_packed, scan
+from s2ct_convert.archives.lzma2 import Lzma2Stream
+from s2ct_convert.archives.lzma2_chunks import count_blocks, find_packed, scan
 from s2ct_convert.archives.stream import SourceReader
 from s2ct_convert.errors import ArchiveDamaged, SourceError
 
@@ -72,7 +73,7 @@ def blocks(path: Path) -> int:
     with SourceReader(path, with_md5=False) as file, py7zr.SevenZipFile(file) as opened:
         packed = find_packed(opened, opened.files[0], None)
         assert packed is not None
-        return lzma2.count_blocks(file.fileno(), packed, "x")
+        return count_blocks(file.fileno(), packed, "x")
 
 
 @pytest.mark.parametrize("kind", ["py7zr", "one block", "blocks", "large dictionary"])

@@ -12,10 +12,12 @@ import plain
 import pytest
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
 from s2ct_convert.conversion.convert import convert_plan
 from s2ct_convert.conversion.ranges import ARRAY_VARIABLES, from_ranges, to_ranges
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, EXIT_USAGE, WrongUsage
+from s2ct_convert.units.options import RunOptions
 from s2ct_convert.units.plan import make_plan
 
 from .helpers import Done, assert_says, assert_tidy, right_source, state, tree
@@ -78,10 +80,13 @@ def times(store: Path) -> dict[str, tuple[int, int]]:
 def test_units_one_by_one_give_the_bytes_of_one_conversion(sources, tmp_path, suffix):
     """With one job and with two. The name of the command is in the history of a store, so all have the same here."""
     stores = [tmp_path / folder / f"x.{suffix}" for folder in ("one", "two", "batch")]
-    plans = [make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=()) for store in stores]
+    plans = [make_plan(sources, store) for store in stores]
     for store in stores:
         store.parent.mkdir()
-    digests = [convert_plan(plan, jobs=jobs, command="s2ct").digest for jobs, plan in ((1, plans[0]), (2, plans[1]))]
+    digests = [
+        convert_plan(plan, RunOptions(jobs=jobs), command="s2ct").digest
+        for jobs, plan in ((1, plans[0]), (2, plans[1]))
+    ]
     init_batch(plans[2], command="s2ct")
     for number in (2, 3, 1):
         run_units(stores[2], [number], threads=2)
@@ -150,7 +155,7 @@ class TestRun:
         before = times(store)
         done = good(run("batch", "run", store, 1, "--json"))
         assert "val/50SMG is done" in done.stderr
-        assert [record["unit"] for record in json.loads(done.stdout)] == ["val/50SMG"]
+        assert [entry["unit"] for entry in json.loads(done.stdout)] == ["val/50SMG"]
         assert times(store) == before
 
     def test_its_source_may_be_deleted_then(self, run, tmp_path, sources):
@@ -235,15 +240,15 @@ class TestStatus:
 
     def test_records_tell_all_that_was_asked_of_the_ledger(self, run, zarr):
         good(run("batch", "run", zarr, 3))
-        record = status_of(run, zarr)["units"][2]["record"]
+        entry = status_of(run, zarr)["units"][2]["record"]
         plan = json.loads((zarr.with_name("x.zarr.s2ct") / "plan.json").read_text())
-        assert record["plan"] == plan["hash"]
-        assert record["s2ct_version"] == s2ct_convert.__version__
-        assert record["peak_memory"] > 10 << 20
-        assert record["seconds"] > 0
-        assert record["source_bytes"] == plan["units"][2]["bytes"]
+        assert entry["plan"] == plan["hash"]
+        assert entry["s2ct_version"] == s2ct_convert.__version__
+        assert entry["peak_memory"] > 10 << 20
+        assert entry["seconds"] > 0
+        assert entry["source_bytes"] == plan["units"][2]["bytes"]
         files = {path.relative_to(zarr / "train/31TCJ").as_posix(): path for path in (zarr / "train/31TCJ").rglob("*")}
-        assert {file["name"]: file["bytes"] for file in record["files"]} == {
+        assert {file["name"]: file["bytes"] for file in entry["files"]} == {
             name: path.stat().st_size for name, path in files.items() if path.is_file()
         }
 
@@ -266,6 +271,8 @@ class TestFinalise:
         assert "is partial: without 2 units (train/31TCJ, val/50SMG)" in done.stdout
         attributes = plain.attributes(store)
         assert (attributes["state"], attributes["missing_units"]) == ("partial", "train/31TCJ val/50SMG")
+        told = good(run("batch", "status", store)).stdout
+        assert "finished, partial: without 2 units (train/31TCJ, val/50SMG)" in told
         assert list(state(store)) == ["train/50SMG"]
         assert states(run, store) == ["planned", "done", "planned"]
         good(run("batch", "run", store, "1,3"))

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import plain
@@ -17,6 +18,9 @@ from twins import first_quick
 
 import s2ct_convert
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, EXIT_USAGE
+from s2ct_convert.events import Event
+from s2ct_convert.record.events import FileStarted
+from s2ct_convert.units.events import UnitDone
 
 from .helpers import assert_says
 
@@ -161,6 +165,25 @@ def test_an_archive_that_changes_between_check_and_use_is_not_converted(zenodo, 
     assert failed.value.exit_code == EXIT_SOURCE
     assert not list((tmp_path / "x.zarr.s2ct" / "units").iterdir())
     assert (folder / KEYS[0]).exists()
+
+
+def test_one_callback_gets_events_of_files_and_units_one_at_a_time(zenodo, tmp_path):
+    """The second file is begun while the first is converted: that its event is still looked at keeps others waiting."""
+    events, inside, met = [], threading.Lock(), threading.Event()
+
+    def on_event(event: Event) -> None:
+        if not inside.acquire(blocking=False):
+            met.set()
+            return
+        events.append(event)
+        if isinstance(event, FileStarted) and sum(isinstance(one, FileStarted) for one in events) == 2:
+            met.wait(2.0)
+        inside.release()
+
+    s2ct_convert.build(tmp_path / "x.zarr", record=RECORD, files=["*.7z"], base_url=zenodo.url, on_event=on_event)
+    assert not met.is_set()
+    assert {event.key for event in events if isinstance(event, FileStarted)} == set(KEYS)
+    assert sorted(event.entry.source_file for event in events if isinstance(event, UnitDone)) == sorted(KEYS)
 
 
 def test_wrong_usage_begins_nothing(run, zenodo, tmp_path):

@@ -59,21 +59,21 @@ def test_the_json_document_agrees_with_the_sources_and_the_store(run, tmp_path, 
     assert (document["samples"], document["observations"]) == (7, 14)
     assert document["bytes_pixels"] == 14 * 4 * 42 * 42 * 2
     assert document["bytes_in"] == sum(path.stat().st_size for path in folder.iterdir())
-    assert document["bytes_out"] == sum(record["bytes"] for record in document["converted"])
+    assert document["bytes_out"] == sum(entry["bytes"] for entry in document["converted"])
     assert document["ratio"] == pytest.approx(document["bytes_out"] / document["bytes_pixels"])
     assert document["seconds"] >= 0
     assert document["mb_per_second"] > 0
     assert document["digest"] == plain.store_digest(store)
-    records = {record["unit"]: record for record in document["converted"]}
-    assert sorted(records) == UNITS
-    for unit, record in records.items():
+    entries = {entry["unit"]: entry for entry in document["converted"]}
+    assert sorted(entries) == UNITS
+    for unit, entry in entries.items():
         arrays = plain.arrays(store, unit)
-        assert record["samples"] == len(arrays["localid"])
-        assert record["observations"] == len(arrays["time"])
-        assert record["label_count"] == [int((arrays["label"] == k).sum()) for k in range(6)]
-        assert record["time_first"] == FIRST_DAY - 719_163
-        assert record["time_last"] == FIRST_DAY - 719_163 + 5
-        assert record["digest"] == plain.unit_digest(arrays)
+        assert entry["samples"] == len(arrays["localid"])
+        assert entry["observations"] == len(arrays["time"])
+        assert entry["label_count"] == [int((arrays["label"] == k).sum()) for k in range(6)]
+        assert entry["time_first"] == FIRST_DAY - 719_163
+        assert entry["time_last"] == FIRST_DAY - 719_163 + 5
+        assert entry["digest"] == plain.unit_digest(arrays)
 
 
 def test_the_summary_has_a_line_for_each_thing_with_its_unit(run, tmp_path, folder):

@@ -13,9 +13,9 @@ def test_the_demo_makes_both_stores_checks_them_and_shows_what_came_out_twice(ru
     for _ in range(2):
         done = run("demo", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert "nothing is downloaded; md5 right" in done.stdout
-        assert done.stdout.count("all 309 observations of 14 examples found back bit for bit") == 2
-        assert "both have the content digest sha256:" in done.stdout
+        assert "md5 correct; nothing is downloaded" in done.stdout
+        assert done.stdout.count("all 309 observations of 14 examples match the archives bit for bit") == 2
+        assert "both stores have the content digest sha256:" in done.stdout
         assert "31TCJ" in done.stdout
     digests = set()
     for name in ("sample.zarr", "sample.h5"):
@@ -23,6 +23,8 @@ def test_the_demo_makes_both_stores_checks_them_and_shows_what_came_out_twice(ru
             assert store.complete
             digests.add(store.digest)
     assert len(digests) == 1
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"both stores have the content digest {digests.pop()}\n" in readme
 
 
 def test_the_commands_it_shows_at_the_end_work(run, tmp_path):

@@ -179,8 +179,8 @@ def test_a_disk_that_runs_full_keeps_what_is_finished_and_the_same_command_goes_
     assert done.returncode == 0, done.stderr
     assert f"{3 - len(finished)} converted" in done.stdout
     assert sorted(state(store)) == ["train/31TCJ", "train/50SMG", "val/50SMG"]
-    for stem, record in finished.items():
-        assert (folder / f"{store.name}.s2ct" / "units" / f"{stem}.json").read_bytes() == record
+    for stem, entry in finished.items():
+        assert (folder / f"{store.name}.s2ct" / "units" / f"{stem}.json").read_bytes() == entry
     assert_tidy(store)
 
 

@@ -56,7 +56,7 @@ def test_without_a_terminal_there_is_a_line_per_event(run, zenodo, tmp_path):
     ]
     for key in FILES:
         expected.append(rf"{re.escape(key)}: started, 1\.0 MB")
-        expected.append(rf"{re.escape(key)}: done, 1\.0 MB, md5 right, [\d.]+ s, [\d.]+ .?B/s")
+        expected.append(rf"{re.escape(key)}: done, 1\.0 MB, md5 correct, [\d.]+ s, [\d.]+ .?B/s")
     said = lines(done)
     assert len(said) == len(expected), done.stderr
     for line, pattern in zip(said, expected, strict=True):
@@ -78,7 +78,7 @@ def test_what_goes_wrong_on_the_way_is_told_as_it_happens(hasty, zenodo, tmp_pat
         rf"{ONE}: the connection .*; asks again in 0\.0 s",
         rf"{ONE}: the service answers 503 .*; asks again in 0\.0 s",
         rf"note: {ONE}: whole, but its md5 is .*; it is fetched once more",
-        rf"{ONE}: done, 1\.0 MB, md5 right, .*",
+        rf"{ONE}: done, 1\.0 MB, md5 correct, .*",
     ]
     found = [next((i for i, line in enumerate(said) if re.fullmatch(pattern, line)), None) for pattern in patterns]
     assert None not in found, (found, said)
@@ -172,7 +172,7 @@ def test_a_terminal_has_a_line_per_lane_and_a_total_with_rate_and_time_left(zeno
     assert [f"{key}: started" in terminal.text for key in FILES] == [False] * 3, "the bar shows that"
     assert "/?" not in terminal.text, "no total before it is known"
     for key, data in FILES.items():
-        assert f"{key}: done, 1.0 MB, md5 right" in terminal.text
+        assert f"{key}: done, 1.0 MB, md5 correct" in terminal.text
         assert (tmp_path / key).read_bytes() == data
     assert terminal.raw.count("\x1b[?25h") == terminal.raw.count("\x1b[?25l") > 0, "the cursor is there again"
 

@@ -152,12 +152,12 @@ PAUSED = """
 import signal, sys
 import s2ct_convert.export.tfrecord as export
 from s2ct_convert.cli import main
-write = export.write_record
+write = export.write_raw_record
 def pause(file, payload):
     write(file, payload)
     print("one record", flush=True)
     signal.pause()
-export.write_record = pause
+export.write_raw_record = pause
 sys.argv[0] = "s2ct"
 main()
 """

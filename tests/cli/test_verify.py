@@ -97,6 +97,21 @@ def test_wrong_usage(s2ct, tmp_path, arguments, code, told):
     assert "Traceback" not in done.stderr
 
 
+def test_a_source_whose_unit_is_missing_from_a_partial_store_is_incomplete(s2ct, stores, tmp_path):
+    sources = sorted((stores / "archives").iterdir())
+    cut = tmp_path / "cut" / sources[0].name
+    cut.parent.mkdir()
+    cut.write_bytes(sources[0].read_bytes()[:-9])
+    assert s2ct("convert", cut, sources[1], tmp_path / "x.zarr").returncode == 3
+    done = s2ct("verify", "store", tmp_path / "x.zarr", "--against", *sources[:2])
+    assert done.returncode == 3
+    assert f"remark: not compared: {sources[0]}" in done.stdout
+    assert "all as it should be" not in done.stdout
+    assert "1 source could not be compared" in done.stderr
+    assert not json.loads(s2ct("verify", "store", tmp_path / "x.zarr", "--against", sources[0], "--json").stdout)["ok"]
+    assert s2ct("verify", "store", tmp_path / "x.zarr", "--against", sources[1]).returncode == 0
+
+
 def test_a_store_without_its_root_is_damaged_and_a_folder_without_one_is_no_store(s2ct, stores, tmp_path):
     own = tmp_path / "own.zarr"
     shutil.copytree(stores / "s.zarr", own)

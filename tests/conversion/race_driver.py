@@ -1,8 +1,8 @@
 """``python race_driver.py MOMENT HOST ARGUMENTS``: ``s2ct`` that comes to a stand at one moment, on a host so named.
 
 At the moment ``looked`` (whether the unit is done), ``made`` (before the lease is looked at last) or ``publishing``
-(after that) it says so and stops itself with SIGSTOP, heartbeat and all. At ``rename`` and ``record`` it dies instead,
-before the unit gets its name or its record. It waits a second for a sign of life, not minutes. HOST ``-`` is this one.
+(after that) it says so and stops itself with SIGSTOP, heartbeat and all. At ``rename`` and ``entry`` it dies instead,
+before the unit gets its name or its entry. It waits a second for a sign of life, not minutes. HOST ``-`` is this one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOMENTS = {
     "made": ("s2ct_convert.lease", "Lease.check"),
     "publishing": ("s2ct_convert.store.zarr_container", "ZarrContainer.publish"),
     "rename": ("s2ct_convert.store.zarr_container", "publish"),
-    "record": ("s2ct_convert.units.ledger", "Ledger.write"),
+    "entry": ("s2ct_convert.units.ledger", "Ledger.write"),
 }
 
 
@@ -33,7 +33,7 @@ def stand_still_before(moment: str) -> None:
 
     def late(*args: Any, **kwargs: Any) -> Any:
         print(f"at {moment}", flush=True)
-        os.kill(os.getpid(), signal.SIGKILL if moment in ("rename", "record") else signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGKILL if moment in ("rename", "entry") else signal.SIGSTOP)
         return real(*args, **kwargs)
 
     setattr(target, name, late)

@@ -124,7 +124,7 @@ def test_a_failure_in_the_middle_of_a_run_leaves_the_finished_unit_as_it_is(tmp_
         s2ct_convert.convert(sources, store, on_event=stop_at_the_second)
     before = plain.file_bytes(store / "train")
     summary = s2ct_convert.convert(sources, store)
-    assert [record.unit for record in summary.skipped] == ["train/50SMG"]
+    assert [entry.unit for entry in summary.skipped] == ["train/50SMG"]
     assert {name: data for name, data in plain.file_bytes(store / "train").items() if name != "zarr.json"} == {
         name: data for name, data in before.items() if name != "zarr.json"
     }

@@ -57,19 +57,19 @@ def test_death_while_a_store_is_replaced_costs_no_more_than_the_work_since(
 DIE_BEFORE_THE_RECORD = """
 import os, signal, sys
 import s2ct_convert
-real = os.replace
+real = os.rename
 def replace(old, new):
     if os.path.basename(new) == "train_50SMG.json":
         os.kill(os.getpid(), signal.SIGKILL)
     real(old, new)
-os.replace = replace
+os.rename = replace
 s2ct_convert.convert(sys.argv[2:], sys.argv[1], linked=sys.argv[1].endswith(".h5"))
 """
 
 
 @pytest.mark.parametrize("name", ["x.zarr", "x.h5"])
 def test_a_new_unit_whose_record_was_not_written_is_not_taken_for_the_old_one(tmp_path, sources, name):
-    """The old record must be gone before the old unit is: or it speaks for the new one once the old source is back."""
+    """The old entry must be gone before the old unit is: or it speaks for the new one once the old source is back."""
     old = Path(shutil.copy2(sources[0], tmp_path))
     _, new, other = sources
     store, linked = tmp_path / name, name.endswith(".h5")
@@ -80,5 +80,5 @@ def test_a_new_unit_whose_record_was_not_written_is_not_taken_for_the_old_one(tm
     assert died.returncode == -9, died.stderr
     shutil.copy2(sources[0], old)
     summary = s2ct_convert.convert([old, other], store, linked=linked)
-    assert [record.unit for record in summary.converted] == ["train/50SMG"]
+    assert [entry.unit for entry in summary.converted] == ["train/50SMG"]
     assert summary.digest == right == plain.store_digest(store)

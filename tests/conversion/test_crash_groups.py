@@ -100,7 +100,7 @@ def test_after_each_death_of_the_group_the_same_command_goes_on_and_at_last_all_
             s2ct_convert.open_store(store)
     recorded = {path.stem for path in store.parent.glob("*.s2ct/units/*.json")}
     summary = s2ct_convert.convert(sources, store, linked=linked == "linked", command=COMMAND)
-    assert {record.unit.replace("/", "_") for record in summary.skipped} == recorded
+    assert {entry.unit.replace("/", "_") for entry in summary.skipped} == recorded
     assert without_ledger(store) == right
     beside = {f"x.{suffix}", f"x.{suffix}.s2ct", *([f"x.{suffix}.units"] if linked == "linked" else [])}
     assert {path.name for path in store.parent.iterdir()} == beside

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import plain
 import pytest
-from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
+from makers import flip, random_group, tfrecord_bytes, write_archive, write_tfrecord
 from twins import SUFFIXES
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
 from s2ct_convert.errors import EXIT_INCOMPLETE, DuplicateUnit, Incomplete, WrongUsage
-from s2ct_convert.units.events import Note, UnitDone
+from s2ct_convert.events import Message
+from s2ct_convert.units.events import UnitDone
 from s2ct_convert.units.plan import make_plan
+from s2ct_convert.verify.sources import verify_sources
+from s2ct_convert.verify.store import verify_store
 
 UNIT = "train/50SMG"
 
@@ -61,7 +67,7 @@ def test_a_second_source_is_refused_and_the_rest_goes_on(two, other, store):
     assert (failure.unit, failure.source, failure.exit_code, failure.refused) == (UNIT, str(two[1]), 5, True)
     for word in ("train_50SMG_2.7z", "was made of ", "train_50SMG_1.7z", f"--overwrite-unit {UNIT}"):
         assert word in failure.message
-    assert [record.unit for record in summary.converted] == ["val/50SMG"]
+    assert [entry.unit for entry in summary.converted] == ["val/50SMG"]
     root = plain.attributes(store)
     assert (root["state"], root["refused_sources"]) == ("partial", "train_50SMG_2.7z")
     assert "missing_units" not in root
@@ -76,10 +82,11 @@ def test_it_takes_the_place_where_that_is_asked_for(two, store):
     s2ct_convert.convert(two[0], store)
     refused(lambda: s2ct_convert.convert(two[1], store))
     summary = s2ct_convert.convert(two[1], store, overwrite_units=[UNIT])
-    assert [record.source_file for record in summary.converted] == ["train_50SMG_2.7z"]
+    assert [entry.source_file for entry in summary.converted] == ["train_50SMG_2.7z"]
     assert plain.attributes(store)["state"] == "complete"
     assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_2.7z"
-    assert s2ct_convert.convert(two[1], store, overwrite_units=["train/T50SMG"]).converted == ()
+    again = s2ct_convert.convert(two[1], store, overwrite_units=["train/T50SMG"])  # the way to mend a damaged unit
+    assert [entry.source_file for entry in again.converted] == ["train_50SMG_2.7z"]
 
 
 def test_a_unit_that_no_source_is_of_cannot_be_overwritten(two, store):
@@ -125,17 +132,66 @@ def test_equal_content_is_one_source_and_a_note(tmp_path, rng, first, second):
     before = plain.file_bytes(store)
     summary = s2ct_convert.convert(made[second], store, on_event=events.append)
     assert (len(summary.converted), len(summary.skipped), summary.digest) == (0, 1, right)
-    (note,) = (event for event in events if isinstance(event, Note))
+    (note,) = (event for event in events if isinstance(event, Message))
     assert note.text == f"{made[second].name}: the same content as {made[first].name}, of which {UNIT} is made"
     assert plain.file_bytes(store) == before
 
 
-def test_a_copy_of_a_bare_file_that_is_gone_cannot_be_compared_and_is_refused(tmp_path, rng):
+def test_a_copy_of_a_bare_file_that_is_gone_is_known_by_its_checksum(tmp_path, rng):
     data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
     made, store = forms(tmp_path, data), tmp_path / "x.zarr"
     s2ct_convert.convert(made["bare"], store)
     made["bare"].unlink()
+    assert s2ct_convert.convert(made["copy of the bare one"], store).converted == ()
+    made["copy of the bare one"].write_bytes(tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)]))
     refused(lambda: s2ct_convert.convert(made["copy of the bare one"], store))
+
+
+def test_a_file_of_the_same_name_size_and_time_elsewhere_is_compared(tmp_path, rng, store):
+    paths = [tmp_path / folder / "train_50SMG_2" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)]))
+        os.utime(path, ns=(10**18, 10**18))
+    s2ct_convert.convert(paths[0], store)
+    refused(lambda: s2ct_convert.convert(paths[1], store))
+    paths[0].rename(tmp_path / paths[0].name)  # and the source itself may be moved
+    assert s2ct_convert.convert(tmp_path / paths[0].name, store).converted == ()
+
+
+def test_a_damaged_unit_is_mended_by_making_it_again(two, store):
+    s2ct_convert.convert(two[0], store)
+    path, offset, _ = plain.chunk_place(store, UNIT, 0)
+    flip(path, offset + 20)
+    assert not verify_store(store).ok
+    s2ct_convert.convert(two[0], store, overwrite_units=[UNIT])
+    assert verify_store(store).ok
+
+
+def test_a_lost_index_is_written_again(two, store):
+    s2ct_convert.convert(two[0], store)
+    if store.is_dir():
+        shutil.rmtree(store / "index")
+    else:
+        with h5py.File(store, "r+") as file:
+            del file["index"]
+    s2ct_convert.convert(two[0], store)
+    assert verify_store(store).ok
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_copy_is_read_where_the_first_source_is_damaged(tmp_path, rng, store, jobs):
+    data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
+    bad = write_archive(tmp_path / "train_50SMG_2.7z", {"train_50SMG_2": data})
+    good = Path(shutil.copy(bad, tmp_path / "train_50SMG_2 (1).7z"))
+    write_archive(tmp_path / "val_50SMG_2.7z", {"val_50SMG_2": data})  # a second unit, for a second job
+    flip(bad, 60)
+    reports = verify_sources([tmp_path])
+    assert [(one.path, one.state) for one in reports if one.state != "ok"] == [(bad, "damaged")]
+    events: list[object] = []
+    summary = s2ct_convert.convert(tmp_path, store, jobs=jobs, on_event=events.append)
+    assert {entry.source_file for entry in summary.converted} == {good.name, "val_50SMG_2.7z"}
+    assert any(f"its copy {good} is read instead" in str(event) for event in events)
 
 
 def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_note(two, store, tmp_path, rng):
@@ -144,8 +200,8 @@ def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_not
     changed.unlink()
     write_archive(changed, {two[0].stem: tfrecord_bytes([random_group(rng, 8, 1)])})
     summary = s2ct_convert.convert(changed, store, on_event=events.append)
-    assert [record.unit for record in summary.converted] == [UNIT]
-    (note,) = (event for event in events if isinstance(event, Note))
+    assert [entry.unit for entry in summary.converted] == [UNIT]
+    (note,) = (event for event in events if isinstance(event, Message))
     assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made: it is converted anew"
 
 
@@ -163,7 +219,7 @@ def test_a_file_of_the_same_name_in_another_folder_is_another_source(two, store,
 
 class TestBatch:
     def plan(self, sources: list[Path], store: Path):
-        return make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=())
+        return make_plan(sources, store)
 
     def test_init_refuses_it_before_anything_is_begun(self, two, other, store):
         s2ct_convert.convert(two[0], store)

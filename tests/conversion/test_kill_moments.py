@@ -78,7 +78,7 @@ class Run:
 
 
 def content(store: Path) -> dict[str, bytes]:
-    """Every file of the store and beside it, but for records: these have times."""
+    """Every file of the store and beside it, but for entries: these have times."""
     files = [path for path in store.parent.rglob("*") if path.is_file()]
     return {
         path.relative_to(store.parent).as_posix(): b"" if path.match("*.s2ct/units/*.json") else path.read_bytes()
@@ -86,8 +86,8 @@ def content(store: Path) -> dict[str, bytes]:
     }
 
 
-def records(store: Path) -> dict[str, tuple[int, int]]:
-    """Which file each record is: one that is written anew is another."""
+def entries(store: Path) -> dict[str, tuple[int, int]]:
+    """Which file each entry is: one that is written anew is another."""
     folder = store.with_name(f"{store.name}.s2ct") / "units"
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.json")}
 
@@ -127,7 +127,7 @@ def test_all_processes_are_killed_again_and_again_and_nothing_that_was_committed
             kills -= 1
         code = run.end()
         assert code in (0, -signal.SIGKILL), run.told
-        found = records(store)
+        found = entries(store)
         assert committed.items() <= found.items()
         committed = found
         if code == 0:
@@ -161,10 +161,10 @@ def test_finalise_is_killed_and_the_next_run_completes(tmp_path, sources, undist
         run.kill()
         kills -= 1
         run.end()
-        committed = records(store)
+        committed = entries(store)
         assert len(committed) == len(UNITS)
         last = Run(sources, store)
         assert last.end() == 0, last.told
-        assert records(store) == committed
+        assert entries(store) == committed
         assert content(store) == wanted
         store = next(places)

@@ -17,6 +17,7 @@ import pytest
 
 from s2ct_convert import lease as lease_module
 from s2ct_convert.errors import EXIT_INCOMPLETE, Incomplete
+from s2ct_convert.events import Event, Message
 from s2ct_convert.lease import SILENT_SECONDS, Lease, Owner
 from s2ct_convert.processes import boot_id, started_at
 
@@ -24,6 +25,7 @@ HERE = socket.gethostname()
 TAKER = """
 import sys
 from pathlib import Path
+from s2ct_convert.events import Event, Message
 from s2ct_convert.errors import Incomplete
 from s2ct_convert.lease import Lease
 kept = []
@@ -259,20 +261,20 @@ class TestClocks:
         told = []
         with lease_at(path).held(told.append):
             assert json.loads(path.read_text())["host"] == HERE
-        assert told == ["process 7 on another holds run.lease: waiting up to 0 s for a sign of life"]
+        assert told == [Message("process 7 on another holds run.lease: waiting up to 0 s for a sign of life")]
 
     def test_one_that_gives_a_sign_keeps_it(self, path, monkeypatch):
         monkeypatch.setattr(lease_module, "SILENT_SECONDS", 60.0)
         of_another_machine(path, -3600)
         told = []
 
-        def tell(text: str) -> None:
-            told.append(text)
+        def tell(event: Event) -> None:
+            told.append(event)
             of_another_machine(path, -3630)  # its next heartbeat
 
         with pytest.raises(Incomplete, match="process 7 on another"), lease_at(path).held(tell):
             pass
-        assert told == ["process 7 on another holds run.lease: waiting up to 60 s for a sign of life"]
+        assert told == [Message("process 7 on another holds run.lease: waiting up to 60 s for a sign of life")]
 
 
 def test_one_whose_lease_another_has_taken_is_told_so(path):

@@ -18,7 +18,8 @@ import s2ct_convert
 from s2ct_convert.cli.options import _bytes
 from s2ct_convert.conversion.estimate import PEAK_BYTES, share
 from s2ct_convert.errors import WrongUsage
-from s2ct_convert.units.events import Note, UnitStarted
+from s2ct_convert.events import Message
+from s2ct_convert.units.events import UnitStarted
 
 UNITS = ("train_31TCJ", "train_34VFN", "val_50SMG")
 
@@ -53,7 +54,7 @@ class Listener:
         self.alive: list[int] = []
 
     def __call__(self, event: object) -> None:
-        if isinstance(event, Note):
+        if isinstance(event, Message):
             self.notes.append(event.text)
         if isinstance(event, UnitStarted):
             self.alive.append(len(multiprocessing.active_children()))
@@ -79,7 +80,7 @@ def test_less_memory_than_one_unit_takes_is_refused_before_anything_is_made(tmp_
 def test_a_unit_takes_less_memory_than_is_reckoned_with(tmp_path, sources):
     """In processes of their own; this one has loaded much."""
     summary = s2ct_convert.convert(sources, tmp_path / "x.zarr", jobs=2)
-    assert all(10 << 20 < record.peak_memory < PEAK_BYTES for record in summary.converted)
+    assert all(10 << 20 < entry.peak_memory < PEAK_BYTES for entry in summary.converted)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from makers import flip, random_group, write_tfrecord
 from twins import first_quick
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
+from s2ct_convert.units.options import PlanOptions
 from s2ct_convert.units.plan import make_plan
 
 UNITS = ("train_31TCJ", "train_50SMG", "val_50SMG")
@@ -78,7 +80,7 @@ def test_the_next_run_completes_it_with_the_bytes_of_an_undisturbed_one(partial,
 def test_convert_and_batch_finalise_make_the_same_partial_store(partial, tmp_path, sources, kind):
     batch = tmp_path / "batch" / partial.name
     batch.parent.mkdir()
-    plan = make_plan(sources, batch, format=None, codec=None, linked=KINDS[kind][1], tiles=(), splits=())
+    plan = make_plan(sources, batch, PlanOptions(linked=KINDS[kind][1]))
     init_batch(plan, command="s2ct")
     numbers = [n for n, file in enumerate(plan.files, start=1) if str(file.source.unit) != "train/50SMG"]
     run_units(batch, numbers)

@@ -16,7 +16,8 @@ from makers import random_group, write_tfrecord
 from twins import first_quick, slow
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import finalise_batch, init_batch, run_units
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
 from s2ct_convert.errors import EXIT_INCOMPLETE
 from s2ct_convert.units.plan import make_plan
 
@@ -81,7 +82,7 @@ def store(tmp_path, sources) -> Path:
 
 
 def begin(sources: list[Path], store: Path, **options: object) -> None:
-    plan = make_plan(sources, store, format=None, codec=None, linked=False, tiles=(), splits=())
+    plan = make_plan(sources, store)
     init_batch(plan, command="s2ct", **options)  # type: ignore[arg-type]
 
 
@@ -124,7 +125,7 @@ def test_three_tasks_at_once_make_it_once(task, sources, tmp_path):
         assert {code for code, _ in told} <= {0, EXIT_INCOMPLETE}
 
 
-@pytest.mark.parametrize("moment", ["rename", "record"])
+@pytest.mark.parametrize("moment", ["rename", "entry"])
 def test_a_task_that_dies_while_it_replaces_a_unit_leaves_no_store_that_says_complete(task, tmp_path, rng, moment):
     """The store is complete, the source has changed since."""
     source, store = write_tfrecord(tmp_path / "in", [random_group(rng, 1, 3)]), tmp_path / "x.zarr"
@@ -132,7 +133,7 @@ def test_a_task_that_dies_while_it_replaces_a_unit_leaves_no_store_that_says_com
     run_units(store, [1])
     finalise_batch(store, command="s2ct")
     write_tfrecord(tmp_path / "in", [random_group(rng, 2, 3)])
-    plan = make_plan([source], store, format=None, codec=None, linked=False, tiles=(), splits=())
+    plan = make_plan([source], store)
     (store.with_name("x.zarr.s2ct") / "plan.json").unlink()
     init_batch(plan, command="s2ct")
     assert task(store, moment).end()[0] == -signal.SIGKILL
@@ -167,13 +168,13 @@ def test_a_holder_that_was_stopped_on_another_host_does_not_publish_what_another
     if finished:
         run_units(store, [2])
         finalise_batch(store, command="s2ct")
-    before, record = units_of(store) if finished else {}, record_of(store)
+    before, entry = units_of(store) if finished else {}, entry_of(store)
     stopped.go_on()
     told.append(stopped.end())
     assert told[1][0] == EXIT_INCOMPLETE
     assert "this process has lost its lease" in told[1][1]
     assert len(lines(told)) == 1
-    assert record_of(store) == record
+    assert entry_of(store) == entry
     assert list((store.with_name("x.zarr.s2ct") / "work").iterdir()) == []
     if finished:
         assert plain.attributes(store)["state"] == "complete"
@@ -195,5 +196,5 @@ def test_one_that_is_stopped_after_its_last_look_leaves_a_finished_unit_where_it
     assert (digest, missing) == (plain.store_digest(store), ())
 
 
-def record_of(store: Path) -> dict[str, object]:
+def entry_of(store: Path) -> dict[str, object]:
     return json.loads((store.with_name("x.zarr.s2ct") / "units" / "train_50SMG.json").read_text())

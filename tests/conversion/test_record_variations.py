@@ -18,7 +18,7 @@ from variations import TILES, VARIATIONS, write_variation
 import s2ct_convert
 from s2ct_convert.errors import EXIT_SOURCE
 from s2ct_convert.reading.opening import open_store
-from s2ct_convert.units.records import UnitRecord
+from s2ct_convert.units.entries import UnitEntry
 from s2ct_convert.verify.against import verify_against
 from s2ct_convert.verify.store import verify_store
 
@@ -75,7 +75,7 @@ class Made:
         sources = [write_variation(folder / "sources", name) for name in part.names]
         self.path = folder / f"x.{part.suffix}"
         summary = s2ct_convert.convert(sources, self.path, jobs=1)
-        self.records: dict[str, UnitRecord] = {record.unit: record for record in summary.converted}
+        self.records: dict[str, UnitEntry] = {record.unit: record for record in summary.converted}
         with open_store(self.path) as store:
             self.attributes = {name: unit.attributes for name, unit in store.units.items()}
             self.localid = {name: unit.localid.tolist() for name, unit in store.units.items()}

@@ -13,7 +13,8 @@ from makers import Group, random_group, tfrecord_bytes, write_archive, write_tfr
 
 import s2ct_convert
 from s2ct_convert.errors import DestinationExists, WrongUsage
-from s2ct_convert.units.events import Finalising, Note, Started, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from s2ct_convert.events import Message
+from s2ct_convert.units.events import Finalising, UnitDone, UnitFailed, UnitProgress, UnitsPlanned, UnitStarted
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def sources(tmp_path_factory) -> list[Path]:
 @pytest.mark.parametrize("kind", [str, Path, lambda path: [str(path)], lambda path: (path,)])
 def test_sources_may_be_given_as_one_path_or_as_many(tmp_path, sources, kind):
     summary = s2ct_convert.convert(kind(sources[0]), str(tmp_path / "x.zarr"))
-    assert [record.unit for record in summary.converted] == ["train/50SMG"]
+    assert [entry.unit for entry in summary.converted] == ["train/50SMG"]
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])
@@ -40,14 +41,14 @@ def test_the_summary_is_what_is_in_the_store(tmp_path, sources, suffix):
     assert summary.bytes_in == sum(source.stat().st_size for source in sources)
     assert summary.bytes_raw == (70 + 35 + 33) * 14_112
     assert summary.failures == summary.skipped == summary.missing == ()
-    for record in summary.converted:
-        unit = plain.arrays(summary.store, record.unit)
-        assert (record.samples, record.observations) == (len(unit["localid"]), len(unit["time"]))
-        assert (record.time_first, record.time_last) == (unit["time"].min(), unit["time"].max())
-        assert record.label_count == np.bincount(unit["label"], minlength=6).tolist()
-        assert record.digest == plain.unit_digest(unit)
-        assert record.seconds > 0
-    assert {record.unit: record.passes for record in summary.converted} == {
+    for entry in summary.converted:
+        unit = plain.arrays(summary.store, entry.unit)
+        assert (entry.samples, entry.observations) == (len(unit["localid"]), len(unit["time"]))
+        assert (entry.time_first, entry.time_last) == (unit["time"].min(), unit["time"].max())
+        assert entry.label_count == np.bincount(unit["label"], minlength=6).tolist()
+        assert entry.digest == plain.unit_digest(unit)
+        assert entry.seconds > 0
+    assert {entry.unit: entry.passes for entry in summary.converted} == {
         "train/49RGN": 1,
         "train/50SMG": 2,
         "val/50SMG": 1,
@@ -75,8 +76,8 @@ class TestEvents:
         events = []
         s2ct_convert.convert(sources, tmp_path / "x.zarr", on_event=events.append)
         kinds = [type(event) for event in events if not isinstance(event, UnitProgress)]
-        assert kinds == [Started, *[UnitStarted, UnitDone] * 3, Finalising]
-        assert events[0] == Started(sum(source.stat().st_size for source in sources), 3, 0)
+        assert kinds == [UnitsPlanned, *[UnitStarted, UnitDone] * 3, Finalising]
+        assert events[0] == UnitsPlanned(sum(source.stat().st_size for source in sources), 3, 0)
         for source, unit in zip(sources, ("train/50SMG", "val/50SMG", "train/49RGN"), strict=True):
             read = sum(event.bytes for event in events if isinstance(event, UnitProgress) and event.unit == unit)
             assert read >= source.stat().st_size
@@ -94,7 +95,7 @@ class TestEvents:
         (folder / "readme.txt").write_text("hello")
         events = []
         s2ct_convert.convert(folder, tmp_path / "x.zarr", on_event=events.append)
-        (note,) = (event for event in events if isinstance(event, Note))
+        (note,) = (event for event in events if isinstance(event, Message))
         assert "readme.txt" in note.text
 
     def test_a_failure_is_an_event_and_the_rest_goes_on(self, tmp_path, sources):
@@ -105,12 +106,12 @@ class TestEvents:
         (failed,) = (event for event in events if isinstance(event, UnitFailed))
         assert (failed.unit, failed.exit_code) == ("train/50SMG", 5)
         summary = caught.value.summary
-        assert {record.unit for record in summary.converted} == {"train/49RGN", "val/50SMG"}
+        assert {entry.unit for entry in summary.converted} == {"train/49RGN", "val/50SMG"}
         assert summary.failures == (failed,)
         assert summary.missing == ("train/50SMG",)
         assert (summary.state, summary.digest) == ("partial", plain.store_digest(tmp_path / "x.zarr"))
         again = s2ct_convert.convert(sources, tmp_path / "x.zarr")
-        assert [record.unit for record in again.converted] == ["train/50SMG"]
+        assert [entry.unit for entry in again.converted] == ["train/50SMG"]
 
 
 class TestAgain:
@@ -131,7 +132,7 @@ class TestAgain:
         digest = s2ct_convert.convert(sources, store).digest
         shutil.rmtree(store / "val" / "50SMG")
         summary = s2ct_convert.convert(sources, store)
-        assert [record.unit for record in summary.converted] == ["val/50SMG"]
+        assert [entry.unit for entry in summary.converted] == ["val/50SMG"]
         assert summary.digest == digest
 
     def test_a_store_whose_ledger_is_gone_is_not_written_into(self, store, sources):
@@ -143,8 +144,8 @@ class TestAgain:
         assert len(s2ct_convert.convert(sources, store, overwrite=True).converted) == 3
 
     def test_a_broken_record_is_a_unit_that_is_not_done(self, store, sources, suffix):
-        record = store.with_name(f"{store.name}.s2ct") / "units" / "val_50SMG.json"
-        record.write_text(record.read_text()[:50])
+        entry = store.with_name(f"{store.name}.s2ct") / "units" / "val_50SMG.json"
+        entry.write_text(entry.read_text()[:50])
         summary = s2ct_convert.convert(sources, store)
         assert [one.unit for one in summary.converted] == ["val/50SMG"]
 

@@ -14,7 +14,7 @@ from twins import first_quick
 
 import s2ct_convert
 from s2ct_convert.errors import DestinationExists, WrongUsage
-from s2ct_convert.units.events import Finalising, Started, UnitDone, UnitFailed, UnitStarted
+from s2ct_convert.units.events import Finalising, UnitDone, UnitFailed, UnitsPlanned, UnitStarted
 
 KINDS = {"zarr": ("x.zarr", False), "hdf5": ("x.h5", False), "linked": ("x.h5", True)}
 UNITS = ("train_31TCJ", "train_50SMG", "val_50SMG")
@@ -43,7 +43,7 @@ def convert(store, kind):
 
     def run(sources: object, **options: object) -> tuple[list[str], list[str]]:
         summary = s2ct_convert.convert(sources, store, linked=KINDS[kind][1], command="s2ct convert", **options)
-        return tuple([record.unit for record in records] for records in (summary.converted, summary.skipped))
+        return tuple([entry.unit for entry in entries] for entries in (summary.converted, summary.skipped))
 
     return run
 
@@ -58,7 +58,7 @@ def test_when_all_is_done_nothing_is_written(sources, store, convert):
     before = tree(store.parent)
     events = []
     assert convert(sources, on_event=events.append) == ([], ["train/31TCJ", "train/50SMG", "val/50SMG"])
-    assert events == [Started(0, 0, 3)]
+    assert events == [UnitsPlanned(0, 0, 3)]
     assert tree(store.parent) == before
 
 

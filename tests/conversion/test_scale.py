@@ -17,7 +17,8 @@ SLACK = (50_000, 50_000, 100, 100, 0)  # bytes read and written, reads and write
 COUNT = """
 import sys
 from pathlib import Path
-from s2ct_convert.conversion.batch import batch_status, finalise_batch
+from s2ct_convert.conversion.batch_finalise import finalise_batch
+from s2ct_convert.conversion.batch_status import batch_status
 from s2ct_convert.conversion.describe import describe
 
 calls = 0

@@ -14,6 +14,7 @@ from s2ct_convert.conversion.convert import convert_plan
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import Source
 from s2ct_convert.units.demands import NO_DEMANDS
+from s2ct_convert.units.options import NO_OPTIONS
 from s2ct_convert.units.plan import Plan, SourceFile, plan_hash, store_options
 from s2ct_convert.verify.store import verify_store
 
@@ -26,7 +27,7 @@ def store(request, tmp_path, rng) -> Path:
     for i, unit in enumerate(UNITS):
         source = write_tfrecord(tmp_path / str(i), [random_group(rng, 7 + i, 3)])
         files.append(SourceFile(Source(unit, 1, source), source.stat().st_size, source.stat().st_mtime_ns))
-    options = store_options(path, None, None, False)
+    options = store_options(path, NO_OPTIONS)
     convert_plan(Plan(path, options, tuple(files), (), (), plan_hash(options, files, NO_DEMANDS)), command="")
     return path
 

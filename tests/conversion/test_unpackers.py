@@ -59,8 +59,8 @@ def test_the_store_has_the_same_bytes_whatever_unpacks(tmp_path, suffix, jobs, m
         summary = s2ct_convert.convert(sources, store, unpacker=unpacker, jobs=jobs, command="c")
         by = "python" if unpacker == "python" else PROGRAM.name
         assert summary.unpackers == (by,)
-        records = [Ledger(store).record(UnitName.from_path(record.unit)) for record in summary.converted]
-        assert [record.unpacker for record in records] == [by] * len(sources)
+        entries = [Ledger(store).entry(UnitName.from_path(entry.unit)) for entry in summary.converted]
+        assert [entry.unpacker for entry in entries] == [by] * len(sources)
         stores[unpacker] = plain.file_bytes(store)
     assert stores["python"] == stores["7zz"] == stores["auto"]
 
@@ -68,8 +68,8 @@ def test_the_store_has_the_same_bytes_whatever_unpacks(tmp_path, suffix, jobs, m
 @needs_7zip
 def test_a_member_that_cannot_be_asked_for_is_noted(tmp_path, data):
     path = write_archive(tmp_path / f"{UNIT}.7z", {f"Wälder/{UNIT}": data, "notes": b"text"})
-    (record,) = s2ct_convert.convert(path, tmp_path / "x.zarr").converted
-    assert record.unpacker == "python, because its name is not plain"
+    (entry,) = s2ct_convert.convert(path, tmp_path / "x.zarr").converted
+    assert entry.unpacker == "python, because its name is not plain"
     with pytest.raises(s2ct_convert.UnitsFailed, match="1 of 1") as failed:
         s2ct_convert.convert(path, tmp_path / "y.zarr", unpacker="7zz")
     assert "give --unpacker auto or python" in failed.value.summary.failures[0].message
@@ -84,9 +84,9 @@ def test_a_record_from_before_there_was_a_choice_is_still_one(tmp_path, archive)
     store = tmp_path / "x.zarr"
     s2ct_convert.convert(archive, store)
     (path,) = (tmp_path / "x.zarr.s2ct" / "units").iterdir()
-    record = json.loads(path.read_text())
-    del record["unpacker"]
-    path.write_text(json.dumps(record))
+    entry = json.loads(path.read_text())
+    del entry["unpacker"]
+    path.write_text(json.dumps(entry))
     assert [old.unpacker for old in s2ct_convert.convert(archive, store).skipped] == [None]
 
 

@@ -14,7 +14,8 @@ import s2ct_convert
 from s2ct_convert.engines import dask_engine
 from s2ct_convert.engines.dask_crew import PEAK_BYTES
 from s2ct_convert.errors import EXIT_SOURCE, MachineError, NetworkError, WrongUsage
-from s2ct_convert.units.events import Note, UnitDone, UnitFailed, UnitProgress, UnitStarted
+from s2ct_convert.events import Message
+from s2ct_convert.units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 
 pytest.importorskip("distributed")
 
@@ -41,11 +42,11 @@ def test_a_store_has_the_bytes_of_one_made_here(crew, tmp_path, suffix, dated):
     assert second.digest == first.digest == plain.store_digest(there)
     assert plain.file_bytes(there) == plain.file_bytes(here)
     units = sorted(event.unit for event in events if isinstance(event, UnitStarted))
-    assert units == sorted(event.record.unit for event in events if isinstance(event, UnitDone))
+    assert units == sorted(event.entry.unit for event in events if isinstance(event, UnitDone))
     for event in (event for event in events if isinstance(event, UnitDone)):
-        read = [one.bytes for one in events if isinstance(one, UnitProgress) and one.unit == event.record.unit]
-        assert sum(read) == event.record.source_bytes
-    assert not [event for event in events if isinstance(event, Note)]
+        read = [one.bytes for one in events if isinstance(one, UnitProgress) and one.unit == event.entry.unit]
+        assert sum(read) == event.entry.source_bytes
+    assert not [event for event in events if isinstance(event, Message)]
     assert list((Path(f"{there}.s2ct") / "work").iterdir()) == []
     assert [path.name for path in there.parent.iterdir() if path.name.startswith(".")] == []
 
@@ -121,7 +122,7 @@ def test_what_a_worker_warns_of_is_told_here_with_the_unit_and_the_worker(dask, 
     )
     dask.start_workers(1, "--preload", str(preload))
     _, events = convert(dask, SAMPLE[:1], tmp_path / "x.zarr", unpacker="python")
-    (note,) = (event.text for event in events if isinstance(event, Note))
+    (note,) = (event.text for event in events if isinstance(event, Message))
     (address,) = dask.addresses().values()
     assert note.startswith("train/31TCJ: ")
     assert "unpacking by one thread" in note
@@ -145,7 +146,7 @@ def test_a_worker_that_comes_later_gets_units_too(dask, tmp_path, long_sources, 
         if isinstance(event, UnitStarted) and not done and event.unit == "train/31TCJ":
             dask.start_worker(nanny=True)
         if isinstance(event, UnitDone | UnitFailed):
-            done.append(event.record.unit if isinstance(event, UnitDone) else event.unit)
+            done.append(event.entry.unit if isinstance(event, UnitDone) else event.unit)
             if len(done) == 3:
                 os.close(os.open(stuck, os.O_WRONLY))
 

@@ -17,7 +17,8 @@ from twins import SUFFIXES, first_quick, slow
 import s2ct_convert
 from s2ct_convert.engines import dask_engine
 from s2ct_convert.errors import Incomplete
-from s2ct_convert.units.events import Note, UnitDone, UnitFailed, UnitStarted
+from s2ct_convert.events import Message
+from s2ct_convert.units.events import UnitDone, UnitFailed, UnitStarted
 
 pytest.importorskip("distributed")
 
@@ -92,7 +93,7 @@ def test_a_unit_whose_worker_is_killed_is_made_by_another(dask, tmp_path, long_s
 
     listener = Listener(store, kill)
     convert(dask, long_sources, listener, store)
-    (note,) = listener.of(Note)
+    (note,) = listener.of(Message)
     assert f"its worker {killed[0]} was lost; it is made again" in note.text
     assert len(listener.of(UnitDone)) == len(listener.of(UnitStarted)) == 4
     assert no_work_left(store)
@@ -106,14 +107,14 @@ def test_a_unit_whose_worker_dies_between_its_record_and_its_word_is_done(dask, 
         "import os, signal\n"
         "from s2ct_convert.units.ledger import Ledger\n"
         "write = Ledger.write\n"
-        "def write_and_die(self, record):\n    write(self, record)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def write_and_die(self, entry):\n    write(self, entry)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
         "def dask_setup(worker):\n    Ledger.write = write_and_die\n"
     )
     store = tmp_path / undisturbed.name
     dask.start_workers(2, "--preload", str(preload), nanny=True)
     listener = Listener(store)
     convert(dask, long_sources, listener, store)
-    assert listener.of(Note) == []
+    assert listener.of(Message) == []
     assert len(listener.of(UnitDone)) == len(listener.of(UnitStarted)) == 4
     assert_equal(store, undisturbed)
 
@@ -126,7 +127,7 @@ def test_what_a_killed_worker_left_on_a_machine_of_another_name_is_cleaned_up_th
     dask.start_workers(2, prefix=["unshare", "-u", "sh", "-c", 'hostname node2 && exec "$@"', "sh"])
     listener = Listener(store, lambda pid: os.kill(pid, signal.SIGKILL))
     convert(dask, long_sources, listener, store)
-    assert len(listener.of(Note)) == 1
+    assert len(listener.of(Message)) == 1
     assert no_work_left(store)
 
 
@@ -227,7 +228,7 @@ def resume(dask, sources: Path, store: Path, undisturbed: Path, before: int) -> 
     assert_equal(store, undisturbed)
 
 
-def records(store: Path) -> int:
+def entries(store: Path) -> int:
     return len(list((Path(f"{store}.s2ct") / "units").glob("*.json")))
 
 
@@ -253,7 +254,7 @@ def test_a_client_that_is_stopped_stops_the_workers_and_the_same_command_goes_on
     assert "FAILED" not in stderr
     assert "note: " not in stderr
     assert stdout == ""
-    resume(dask, long_sources, store, undisturbed, records(store))
+    resume(dask, long_sources, store, undisturbed, entries(store))
 
 
 def test_a_client_that_is_killed_leaves_no_worker_at_work(dask, tmp_path, long_sources, undisturbed):
@@ -266,8 +267,8 @@ def test_a_client_that_is_killed_leaves_no_worker_at_work(dask, tmp_path, long_s
     end = time.monotonic() + 20
     while not no_work_left(store):
         assert time.monotonic() < end
-    assert records(store) < 4
-    resume(dask, long_sources, store, undisturbed, records(store))
+    assert entries(store) < 4
+    resume(dask, long_sources, store, undisturbed, entries(store))
 
 
 def test_a_scheduler_that_is_lost_ends_client_and_workers_and_the_ledger_knows_what_is_done(
@@ -276,7 +277,7 @@ def test_a_scheduler_that_is_lost_ends_client_and_workers_and_the_ledger_knows_w
     store = tmp_path / undisturbed.name
     workers = dask.start_workers(2)
     process = start(dask, long_sources, store)
-    while not records(store):
+    while not entries(store):
         assert process.poll() is None
     at_work(store)
     dask.scheduler.kill()
@@ -292,6 +293,6 @@ def test_a_scheduler_that_is_lost_ends_client_and_workers_and_the_ledger_knows_w
     another = DaskProcesses(tmp_path_factory.mktemp("another"))
     try:
         another.start_workers(1)
-        resume(another, long_sources, store, undisturbed, records(store))
+        resume(another, long_sources, store, undisturbed, entries(store))
     finally:
         another.close()

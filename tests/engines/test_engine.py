@@ -12,12 +12,12 @@ from makers import random_group, write_tfrecord
 from s2ct_convert.engines.local import run_here, run_processes
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import find_sources
+from s2ct_convert.units.entries import StoreOptions
 from s2ct_convert.units.events import UnitDone, UnitFailed, UnitStarted
 from s2ct_convert.units.ledger import Ledger
-from s2ct_convert.units.records import Options
 from s2ct_convert.units.unit import UnitTask, convert_unit, open_container
 
-OPTIONS = Options("zarr", "balanced")
+OPTIONS = StoreOptions("zarr", "balanced")
 UNITS = ("train_31TCJ", "train_34VFN", "train_50SMG")
 
 
@@ -49,7 +49,7 @@ both = pytest.mark.parametrize("engine", ["here", "processes"])
 def test_every_unit_is_started_and_done(tasks, engine):
     events = run(engine, tasks)
     started = [event.unit for event in events if isinstance(event, UnitStarted)]
-    done = [event.record.unit for event in events if isinstance(event, UnitDone)]
+    done = [event.entry.unit for event in events if isinstance(event, UnitDone)]
     assert sorted(started) == sorted(done) == ["train/31TCJ", "train/34VFN", "train/50SMG"]
     if engine == "here":
         assert started == done
@@ -122,7 +122,7 @@ def test_what_is_told_of_bytes_may_end_a_unit_and_nothing_of_it_is_left(tmp_path
     with pytest.raises(Stop):
         convert_unit(UnitTask(store, OPTIONS, source, 1), on_bytes)
     assert list((ledger.path / "work").iterdir()) == []
-    assert ledger.record(source.unit) is None
+    assert ledger.entry(source.unit) is None
 
 
 def test_an_exception_of_the_listener_ends_the_workers(tasks):

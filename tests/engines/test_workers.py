@@ -21,12 +21,12 @@ from twins import first_quick
 
 from s2ct_convert.engines.local import run_here, run_processes
 from s2ct_convert.source.find import find_sources
+from s2ct_convert.units.entries import StoreOptions
 from s2ct_convert.units.events import UnitDone, UnitFailed, UnitProgress, UnitRetried, UnitStarted
 from s2ct_convert.units.ledger import Ledger
-from s2ct_convert.units.records import Options
 from s2ct_convert.units.unit import UnitTask, open_container
 
-OPTIONS = Options("zarr", "balanced")
+OPTIONS = StoreOptions("zarr", "balanced")
 UNITS = ("train_31TCJ", "train_34VFN", "train_50SMG", "val_50SMG")
 NAMES = [unit.replace("_", "/") for unit in UNITS]
 
@@ -147,11 +147,11 @@ def test_a_worker_that_dies_takes_only_its_own_unit_with_it(tasks, by, told):
     assert re.search(r", [1-9][\d,]* MB of memory at most\)", failed.message)
     assert ledger_failure(tasks[1]) == (3, failed.message)
     assert "run the same command again" in failed.message
-    assert [event.record.unit for event in listener.of(UnitDone)] == [NAMES[0], *NAMES[2:]]
+    assert [event.entry.unit for event in listener.of(UnitDone)] == [NAMES[0], *NAMES[2:]]
     ledger = Ledger(tasks[0].store)
     ledger.clean()
     assert list((ledger.path / "work").iterdir()) == []
-    assert ledger.record(tasks[1].source.unit) is None
+    assert ledger.entry(tasks[1].source.unit) is None
 
 
 def ledger_failure(task: UnitTask) -> tuple[int, str]:
@@ -179,7 +179,7 @@ def test_a_worker_that_is_killed_once_is_tried_once_more_with_fewer_beside_it(ta
     assert again.cause.startswith("the worker process died (SIGKILL")
     assert listener.of(UnitFailed) == []
     assert [event.unit for event in listener.of(UnitStarted)][-1] == NAMES[0]
-    assert {event.record.unit for event in listener.of(UnitDone)} == set(NAMES)
+    assert {event.entry.unit for event in listener.of(UnitDone)} == set(NAMES)
     assert Ledger(tasks[0].store).failure(tasks[0].source.unit) is None
 
 
@@ -291,7 +291,7 @@ def test_with_no_task_there_is_nothing_to_do():
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
 def test_leaving_early_ends_all_workers_and_they_put_their_work_away(tasks, error):
     """At a moment when there is work to put away: the file of a unit is made before its source is opened."""
-    tasks = [dataclasses.replace(task, options=Options("hdf5", "gzip")) for task in tasks]
+    tasks = [dataclasses.replace(task, options=StoreOptions("hdf5", "gzip")) for task in tasks]
     wait_for_ever(tasks[0])
     work = Ledger(tasks[0].store).path / "work"
 

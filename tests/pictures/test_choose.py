@@ -52,9 +52,9 @@ def chosen(store: Store, **how: object) -> tuple[str, int]:
         ({"tile": "T31TCJ"}, ("train/31TCJ", 5), "the first with 3 classes"),
         ({"split": "val"}, ("val/50SMG", 3), "the first with 1 classes"),
         ({"tile": "50SMG", "split": "train"}, ("train/50SMG", 3), "the first with 5"),
-        ({"localid": 8}, ("train/31TCJ", 8), "asked for"),
-        ({"localid": 3, "tile": "31TCJ"}, ("train/31TCJ", 3), "asked for"),
-        ({"localid": 3, "split": "val"}, ("val/50SMG", 3), "asked for"),
+        ({"sample": 8}, ("train/31TCJ", 8), "asked for"),
+        ({"sample": 3, "tile": "31TCJ"}, ("train/31TCJ", 3), "asked for"),
+        ({"sample": 3, "split": "val"}, ("val/50SMG", 3), "asked for"),
     ],
 )
 def test_the_sample_is_the_one_described(store, how, expected, why):
@@ -67,10 +67,10 @@ def test_the_sample_is_the_one_described(store, how, expected, why):
     [
         ({"tile": "33UUU"}, ("--tile 33UUU", "train/31TCJ, train/50SMG, val/50SMG")),
         ({"tile": "31TCJ", "split": "val"}, ("--tile 31TCJ --split val", "train/31TCJ")),
-        ({"localid": 77}, ("no sample 77", "3, 5, 8, 9, 3, 4, 3")),
-        ({"localid": 8, "tile": "50SMG"}, ("no sample 8 with --tile 50SMG", "3, 4, 3")),
-        ({"localid": 3}, ("in more than one unit", "train/31TCJ, train/50SMG, val/50SMG", "--tile and --split")),
-        ({"localid": 9}, ("sample 9 of train/31TCJ has no observations",)),
+        ({"sample": 77}, ("no sample 77", "3, 5, 8, 9, 3, 4, 3")),
+        ({"sample": 8, "tile": "50SMG"}, ("no sample 8 with --tile 50SMG", "3, 4, 3")),
+        ({"sample": 3}, ("in more than one unit", "train/31TCJ, train/50SMG, val/50SMG", "--tile and --split")),
+        ({"sample": 9}, ("sample 9 of train/31TCJ has no observations",)),
     ],
 )
 def test_a_sample_that_is_not_there_is_told_with_those_that_are(store, how, parts):
@@ -115,7 +115,7 @@ def test_samples_without_localid_are_told_apart_by_their_rows(tmp_path):
     path = make(tmp_path, train_50SMG=groups)
     with s2ct_convert.open_store(path) as opened:
         assert opened["train/50SMG"].localid.tolist() == [-1, -1, -1, 4]
-        best, first = choose_sample(opened), choose_sample(opened, localid=-1)
+        best, first = choose_sample(opened), choose_sample(opened, sample=-1)
         assert (best.localid, best.rows) == (-1, slice(1, 6))
         assert (first.rows, first.why) == (slice(0, 1), "the first of 3 without localid")
     s2ct_convert.preview(path, tmp_path / "x.png", sample=-1)

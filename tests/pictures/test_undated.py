@@ -13,7 +13,7 @@ from variations import group
 
 import s2ct_convert
 from s2ct_convert.conversion.describe import describe
-from s2ct_convert.pictures import contact_sheet, store_summary
+from s2ct_convert.pictures import contact_sheet, overview
 from s2ct_convert.pictures.preview import preview
 
 pytest.importorskip("matplotlib")
@@ -117,7 +117,7 @@ def test_labels_of_any_size_are_drawn_and_counted(tmp_path, side):
     labels = np.tile(np.repeat(np.arange(side) * 6 // side, side), 4).astype(np.int8)
     path = store(tmp_path, "h5", *(group(i, labels=labels) for i in range(2)))
     with s2ct_convert.open_store(path) as opened:
-        found = store_summary.summarise(opened)
+        found = overview.read_overview(opened)
     assert found.brightness.counts.sum() == 8 * 4 * 36
     assert found.brightness.by_class.sum() == pytest.approx(8)
     assert sum(counts.sum() for counts in found.tiles.values()) == pytest.approx(8)
@@ -139,7 +139,7 @@ def test_sheets_show_labels_of_any_size(tmp_path, side, monkeypatch):
 )
 def test_labels_lie_over_the_pixels_that_they_are_for(side, centre):
     rows = np.repeat(np.arange(side), side).reshape(1, side, side) if side > 1 else np.zeros(1, np.int64)
-    found = store_summary._of_pixels(rows)
+    found = overview._of_pixels(rows)
     assert found.reshape(6, 6).tolist() == [[row] * 6 for row in centre]
 
 

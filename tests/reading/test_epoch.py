@@ -10,7 +10,7 @@ import pytest
 from makers import random_group, write_tfrecord
 
 import s2ct_convert
-from s2ct_convert.reading.epoch import Shard, count_samples, read_epoch
+from s2ct_convert.reading.epoch import EpochShare, count_samples, read_epoch
 from s2ct_convert.reading.opening import open_store
 from s2ct_convert.reading.store import Store
 
@@ -74,7 +74,7 @@ def test_samples_are_mixed_beyond_their_block(store):
 def test_parts_do_not_meet_and_ranks_have_equal_shares(store, ranks, workers):
     parts = {
         (rank, worker): names(
-            read_epoch(store, store.samples, seed=3, shard=Shard(rank, ranks, worker, workers), **SMALL)
+            read_epoch(store, store.samples, seed=3, share=EpochShare(rank, ranks, worker, workers), **SMALL)
         )
         for rank in range(ranks)
         for worker in range(workers)
@@ -83,7 +83,7 @@ def test_parts_do_not_meet_and_ranks_have_equal_shares(store, ranks, workers):
     assert set(counts.values()) == {1}
     sizes = {rank: sum(len(parts[rank, worker]) for worker in range(workers)) for rank in range(ranks)}
     assert len(set(sizes.values())) == 1
-    assert sizes[0] == count_samples(store.samples, Shard(0, ranks), 64, seed=3)
+    assert sizes[0] == count_samples(store.samples, EpochShare(0, ranks), 64, seed=3)
     if ranks == 1:
         assert len(counts) == 75
     assert len(counts) >= 60
@@ -93,14 +93,14 @@ def test_what_one_rank_leaves_out_comes_in_another_epoch(store):
     seen = set()
     for epoch in range(4):
         for rank in range(3):
-            seen |= set(names(read_epoch(store, store.samples, epoch=epoch, shard=Shard(rank, 3), **SMALL)))
+            seen |= set(names(read_epoch(store, store.samples, epoch=epoch, share=EpochShare(rank, 3), **SMALL)))
     assert seen == set(all_of(store))
 
 
 def test_fewer_samples_than_ranks_is_an_error_and_not_an_empty_epoch(store):
     few = store.samples.where(split="val", localid=[1, 2])
     with pytest.raises(ValueError, match="2 samples are too few for 3 ranks"):
-        list(read_epoch(store, few, shard=Shard(0, 3)))
+        list(read_epoch(store, few, share=EpochShare(0, 3)))
 
 
 def test_some_samples_only(store):

@@ -15,8 +15,10 @@ import pytest
 
 import s2ct_convert
 from s2ct_convert.errors import NotAStore, StoreDamaged
-from s2ct_convert.reading import threads
+from s2ct_convert.export.tfrecord import export_tfrecord
+from s2ct_convert.reading.epoch import read_epoch
 from s2ct_convert.reading.opening import open_store, open_to_verify
+from s2ct_convert.threads import for_each
 
 KINDS = ("zarr", "h5", "blosc", "linked")
 
@@ -231,5 +233,37 @@ def test_every_item_is_done_before_an_error_is_told():
         done.append(n)
 
     with pytest.raises(ValueError, match="the first"):
-        threads.run(work, range(20))
+        for_each(work, range(20))
     assert sorted(done) == list(range(1, 20))
+
+
+class TestSoundButNotTheseImages:
+    """What no checksum of a chunk can show: it is whole, and belongs elsewhere."""
+
+    def test_a_chunk_of_another_unit_is_damage(self, made, tmp_path):
+        own = Path(shutil.copytree(made["zarr"], tmp_path / "own.zarr"))
+        one, other = (own / unit / "image/c/0/0/0/0" for unit in ("train/49RGN", "val/50SMG"))
+        one.rename(tmp_path / "shard")
+        other.rename(one)
+        (tmp_path / "shard").rename(other)
+        with open_store(own) as store:
+            unit = store["val/50SMG"]
+            for read in (
+                lambda: unit.sample(1),
+                lambda: unit["image"][3:4],
+                lambda: list(store.select(split="val")),
+                lambda: list(read_epoch(store, store.samples.where(split="val"))),
+                lambda: export_tfrecord(store, tmp_path / "back"),
+            ):
+                with pytest.raises(StoreDamaged, match="of image is not what was written"):
+                    read()
+
+    def test_one_image_written_by_another_program_is_damage(self, made, tmp_path):
+        own = Path(shutil.copy(made["h5"], tmp_path / "own.h5"))
+        with h5py.File(own, "r+") as file:
+            file["train/50SMG/image"][7, 0, 0, 0] ^= 1
+        with open_store(own) as store:
+            unit = store["train/50SMG"]
+            assert unit["image"][6].shape == (4, 42, 42)
+            with pytest.raises(StoreDamaged, match="row 7 of image is not what was written"):
+                _ = unit["image"][5:9]

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from servers.zenodo import RECORD, StandIn, serving
 
+from s2ct_convert.events import Message
 from s2ct_convert.record.budget import Budget
 from s2ct_convert.record.download import download
-from s2ct_convert.record.events import Checked, Note
+from s2ct_convert.record.events import Checked
 from s2ct_convert.record.manifest import RecordFile
 from s2ct_convert.record.partial import partial_path
 
@@ -68,7 +69,7 @@ def test_a_right_md5_under_an_odd_name_is_taken_and_not_read_again(zenodo, tmp_p
     assert zenodo.asked(KEY) == []
     assert left(tmp_path) == {KEY}
     assert (tmp_path / KEY).stat().st_ino == inode
-    assert any(isinstance(event, Note) and name in event.text and KEY in event.text for event in told)
+    assert any(isinstance(event, Message) and name in event.text and KEY in event.text for event in told)
     assert not any(isinstance(event, Checked) for event in fetch(zenodo, tmp_path))
 
 
@@ -135,7 +136,7 @@ def test_what_another_program_began_is_continued(zenodo, tmp_path, name):
     told = fetch(zenodo, tmp_path)
     assert zenodo.asked(KEY) == [123_456]
     assert left(tmp_path) == {KEY}
-    assert any(isinstance(event, Note) and "123,456 of 700,000 bytes" in event.text for event in told)
+    assert any(isinstance(event, Message) and "123,456 of 700,000 bytes" in event.text for event in told)
 
 
 @pytest.mark.parametrize("name", BEGUN)

@@ -7,8 +7,9 @@ import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Unpack, get_args, get_origin, get_type_hints
 
 import pytest
 from makers import random_group, tfrecord_bytes, write_archive
@@ -115,13 +116,21 @@ def test_offline_without_a_lock_is_an_error(zenodo, tmp_path):
     assert zenodo.requests == []
 
 
+def parameters(function: Callable[..., object]) -> set[str]:
+    """Names of all parameters, also of those that are typed by ``**x: Unpack[SomeTypedDict]``."""
+    names = set(inspect.signature(function).parameters)
+    for name, hint in get_type_hints(function).items():
+        if get_origin(hint) is Unpack:
+            names = names - {name} | set(get_args(hint)[0].__annotations__)
+    return names
+
+
 @pytest.mark.parametrize("name", s2ct_convert.__all__)
 def test_every_name_is_there_and_documented(name):
     value = getattr(s2ct_convert, name)
     if inspect.isfunction(value):
         assert value.__doc__
-        parameters = set(inspect.signature(value).parameters)
-        assert {one for one in parameters if one not in value.__doc__} == set()
+        assert {one for one in parameters(value) if one not in value.__doc__} == set()
 
 
 @pytest.mark.parametrize("name", ["download", "check_files", "list_files", "list_urls", "extract_archive"])

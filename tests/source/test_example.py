@@ -10,16 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import Group, example_bytes, random_group
 
+from s2ct_convert.dataset import DATASET
 from s2ct_convert.errors import EXIT_SOURCE, ExampleError
-from s2ct_convert.source.example import KNOWN, OBS_BYTES, Example, Kept, Kind, decode_example
-from s2ct_convert.source.tfrecord import Record
+from s2ct_convert.source.example import Example, Kept, Kind, decode_example
+from s2ct_convert.source.tfrecord import RawRecord
 
+KNOWN, OBS_BYTES = DATASET.features.names, DATASET.obs_bytes
 FLOATS = field(2, b"\x0d\x00\x00\x80\x3f")  # a Feature of the second kind with 1.0 in it
 NO_KIND = b""
 
 
 def decode(payload: bytes) -> Example:
-    return decode_example(Record(7, 12_345, payload))
+    return decode_example(RawRecord(7, 12_345, payload))
 
 
 def kept(payload: bytes) -> dict[str, tuple[Kind, bytes | None]]:
@@ -238,14 +240,20 @@ class TestOtherForms:
             b"\xff" * 20,
             b"\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
             example(("localid", int64_list(1))) + b"\x00",
-            field(1, field(1, field(1, b"\xff\xfe") + field(2, int64_list(1)))),
         ],
-        ids=["text", "zeros", "ones", "a varint of 11 bytes", "a zero after the end", "a key that is not UTF-8"],
+        ids=["text", "zeros", "ones", "a varint of 11 bytes", "a zero after the end"],
     )
     def test_of_bytes_that_are_no_protobuf_the_record_is_kept(self, payload):
         assert kept(payload) == {"": (Kind.RECORD, payload)}
         assert absent(decode(payload)) == set(KNOWN)
         assert refusal(payload) == "the record is not a tf.train.Example"
+
+    def test_a_feature_name_that_is_not_utf8_leaves_the_others_as_they_are(self):
+        """TensorFlow reads such a record, so it is not refused; the name cannot be stored, so the record is kept."""
+        other = field(1, field(1, field(1, b"\xff\xfe") + field(2, int64_list(1))))
+        payload = example(("localid", int64_list(5))) + other
+        assert (decode(payload).localid, decode(payload).refusal) == (5, "")
+        assert kept(payload) == {"": (Kind.RECORD, payload)}
 
     def test_a_protobuf_cut_at_any_byte(self):
         payload = example(("localid", int64_list(300)), ("labels", bytes_list(b"abc")))
@@ -265,10 +273,10 @@ for package in ("tensorflow", "s2ct"):
     pool.Add(file)
     assert pool.FindMessageTypeByName(package + ".Example").fields_by_name["mine"]
 {last}
-example = decode_example(Record(0, 0, bytes.fromhex("0a120a100a076c6f63616c696412051a030a010d")))
+example = decode_example(RawRecord(0, 0, bytes.fromhex("0a120a100a076c6f63616c696412051a030a010d")))
 assert example.localid == 13
 """
-OURS = "from s2ct_convert.source.example import decode_example; from s2ct_convert.source.tfrecord import Record"
+OURS = "from s2ct_convert.source.example import decode_example; from s2ct_convert.source.tfrecord import RawRecord"
 
 
 @pytest.mark.parametrize(("first", "last"), [(OURS, ""), ("", OURS)], ids=["ours first", "ours last"])

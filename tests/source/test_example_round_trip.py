@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import Group, example_bytes, random_group
 
-from s2ct_convert.source.example import KNOWN, Kind, decode_example, encode_example
-from s2ct_convert.source.tfrecord import Record
+from s2ct_convert.dataset import DATASET
+from s2ct_convert.source.example import Kind, decode_example, encode_example
+from s2ct_convert.source.tfrecord import RawRecord
+
+KNOWN = DATASET.features.names
 
 
 def float_list(*bits: int, packed: bool = True) -> bytes:
@@ -24,7 +27,7 @@ def float_list(*bits: int, packed: bool = True) -> bytes:
 
 def again(payload: bytes) -> bytes:
     """Decode, then encode what was found."""
-    got = decode_example(Record(0, 0, payload))
+    got = decode_example(RawRecord(0, 0, payload))
     arrays = {"image_raw_ldseries": got.image, "labels": got.labels, "dates": got.dates, "weights": got.weights}
     features = {name: (Kind.BYTES, array.tobytes()) for name, array in arrays.items()}
     features["localid"] = (Kind.INT64, got.localid.to_bytes(8, "little", signed=True))

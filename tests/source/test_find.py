@@ -187,21 +187,50 @@ class TestFolders:
         assert [str(source.unit) for source in found.sources] == ["train/01CAA", "train/50SMG", "val/49RGN"]
         assert (found.notes, found.unusable) == ([], [])
 
-    def test_hidden_files_and_folders_are_left_alone(self, tmp_path, record):
+    def test_hidden_sources_and_folders_are_left_out_with_a_note(self, tmp_path, record):
         put(tmp_path / ".train_50SMG_1", record)
         put(tmp_path / ".train_50SMG_1.7z.part", b"half")
         put(tmp_path / ".cache/train_50SMG_1", record)
+        put(tmp_path / ".notes", b"no source")
         put(tmp_path / "val_49RGN_1", record)
-        assert find_sources([tmp_path]) == Found([Source(RGN, 1, tmp_path / "val_49RGN_1")])
+        found = find_sources([tmp_path])
+        assert (found.sources, found.unusable) == ([Source(RGN, 1, tmp_path / "val_49RGN_1")], [])
+        assert found.notes == [
+            f"{tmp_path}: passed over .train_50SMG_1.7z.part, unfinished downloads",
+            f"{tmp_path}: passed over .cache, .train_50SMG_1, hidden",
+        ]
 
-    def test_stores_and_their_ledgers_inside_a_folder_are_skipped(self, tmp_path, rng):
+    def test_folders_that_only_look_like_parts_of_a_store_are_searched(self, tmp_path, record):
+        paths = [put(tmp_path / f"{name}/train_{tile}_1", record) for tile, name in
+                 (("50SMG", "tile.units"), ("51SMG", "x.s2ct"), ("52SMG", "__MACOSX"))]  # fmt: skip
+        assert sorted(source.path for source in find_sources([tmp_path]).sources) == sorted(paths)
+
+    def test_a_zarr_store_given_by_name_is_not_a_source(self, tmp_path, record):
+        put(tmp_path / "zarr.json", b"{}")
+        put(tmp_path / "train_50SMG_1", record)
+        (unusable,) = find_sources([tmp_path]).unusable
+        assert "this is a Zarr store" in str(unusable.error)
+
+    def test_a_link_under_the_name_of_another_unit_is_another_source(self, tmp_path, record):
+        path, link, again = put(tmp_path / "train_50SMG_1", record), tmp_path / "val_50SMG_1", tmp_path / "train_50SMG"
+        link.symlink_to(path)
+        again.symlink_to(path)
+        found = find_sources([tmp_path])
+        assert [source.path for source in found.sources] == [again, link]
+        assert found.notes == [f"{path}: the same file as {again}"]
+
+    def test_stores_are_left_out_with_a_note_and_ledgers_without(self, tmp_path, rng):
         path = write_tfrecord(tmp_path, [random_group(rng, 1, 2)])
         for store in ("mine.zarr", "a store without suffix"):
             s2ct_convert.convert([path], tmp_path / store, format="zarr")
         put(tmp_path / "mine.zarr.s2ct/train_51SMG_1", b"ours")
         put(tmp_path / "mine.h5.units/train_51SMG_1.h5", b"ours")
         put(tmp_path / "mine.zarr/train/train_51SMG_1", b"ours")
-        assert find_sources([tmp_path]) == Found([Source(SMG, 1, path)])
+        put(tmp_path / "mine.h5", b"a store")
+        found = find_sources([tmp_path])
+        assert (found.sources, found.unusable) == ([Source(SMG, 1, path)], [])
+        assert f"{tmp_path}: passed over a store without suffix, mine.zarr, Zarr stores" in found.notes
+        assert not any("s2ct" in note or "units" in note for note in found.notes)
 
     def test_an_hdf5_store_is_passed_over_as_any_other_file(self, tmp_path, rng):
         path = write_tfrecord(tmp_path, [random_group(rng, 1, 2)])

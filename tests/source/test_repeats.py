@@ -9,7 +9,7 @@ from makers import example_bytes, feature_bytes, random_group, record_bytes
 
 import s2ct_convert
 from s2ct_convert.source.example import Kind, decode_example
-from s2ct_convert.source.tfrecord import Record
+from s2ct_convert.source.tfrecord import RawRecord
 from s2ct_convert.source.wire import has_repeats
 
 BYTES, INT64 = bytes.fromhex("0a030a0178"), bytes.fromhex("1a030a0105")
@@ -30,7 +30,7 @@ REPEATS = {
 def test_the_whole_record_is_kept_and_noted(tmp_path, rng, case):
     payload = REPEATS[case](rng)
     assert has_repeats(payload)
-    kept = decode_example(Record(0, 0, payload)).kept
+    kept = decode_example(RawRecord(0, 0, payload)).kept
     assert [one.data for one in kept if one.kind is Kind.RECORD] == [payload]
     source = tmp_path / "train_50SMG_1"
     source.write_bytes(record_bytes(payload))

@@ -8,7 +8,7 @@ from makers import FIRST_DAY, Group, example_bytes, random_group
 
 from s2ct_convert.source.example import Example, Kept, Kind, decode_example
 from s2ct_convert.source.samples import PENDING_BYTES, Series, join_series, sample_of
-from s2ct_convert.source.tfrecord import Record
+from s2ct_convert.source.tfrecord import RawRecord
 
 
 def make(rng, number, localid, dates) -> Example:
@@ -19,7 +19,7 @@ def make(rng, number, localid, dates) -> Example:
 
 def decode(number: int, group: Group, dates) -> Example:
     group.dates = None if dates is None else np.array(dates, np.int64)
-    return decode_example(Record(number, 1_000 * number, example_bytes(group)))
+    return decode_example(RawRecord(number, 1_000 * number, example_bytes(group)))
 
 
 def change(example: Example, **changes) -> Example:

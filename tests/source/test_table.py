@@ -16,7 +16,7 @@ from s2ct_convert.source.example import decode_example
 from s2ct_convert.source.find import Source
 from s2ct_convert.source.notes import _TEXTS, Note, sum_notes
 from s2ct_convert.source.table import SourceTable, TableBuilder
-from s2ct_convert.source.tfrecord import Record
+from s2ct_convert.source.tfrecord import RawRecord
 from s2ct_convert.units.understand import understand
 
 UNTIL = datetime.date(2024, 2, 4)
@@ -52,7 +52,7 @@ def builder_of(examples: Sequence[Group | bytes]) -> TableBuilder:
     builder = TableBuilder()
     for number, one in enumerate(examples):
         payload = one if isinstance(one, bytes) else example_bytes(one)
-        builder.add(decode_example(Record(number, 0, payload)))
+        builder.add(decode_example(RawRecord(number, 0, payload)))
     return builder
 
 
@@ -283,7 +283,7 @@ def test_a_table_is_the_same_when_its_form_is_given():
 
 def test_examples_are_handed_on_as_they_are_taken():
     builder = TableBuilder()
-    watched = builder.watch(decode_example(Record(i, 0, example_bytes(PLAIN))) for i in range(3))
+    watched = builder.watch(decode_example(RawRecord(i, 0, example_bytes(PLAIN))) for i in range(3))
     assert (next(watched).number, builder.examples, builder.images) == (0, 1, 2)
     assert [one.number for one in watched] == [1, 2]
     assert (builder.examples, builder.images) == (3, 6)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from makers import masked_crc, record_bytes
 
 from s2ct_convert.errors import EXIT_SOURCE, NotATFRecord, TFRecordDamaged
-from s2ct_convert.source.tfrecord import MAX_RECORD_BYTES, is_header, masked_crc32c, read_records
+from s2ct_convert.source.tfrecord import MAX_RECORD_BYTES, is_header, masked_crc32c, read_raw_records
 
 PAYLOADS = [b"first", b"", b"x" * 1100, b"the last one"]
 FILE = b"".join(map(record_bytes, PAYLOADS))
@@ -22,7 +22,7 @@ def read(data: bytes, piece: int = 1 << 30, **options):
     """Payloads before the end or the error, and the error."""
     payloads = []
     try:
-        for record in read_records(Trickle(data, piece), where="file", **options):
+        for record in read_raw_records(Trickle(data, piece), where="file", **options):
             payloads.append(record.payload)
     except (NotATFRecord, TFRecordDamaged) as error:
         return payloads, error
@@ -37,7 +37,7 @@ class TestReading:
     @settings(derandomize=True, deadline=None, database=None, max_examples=200)
     @given(payloads=st.lists(st.binary(max_size=80), max_size=8), piece=st.integers(1, 40))
     def test_what_was_written_is_read_with_numbers_and_offsets(self, payloads, piece):
-        records = list(read_records(Trickle(b"".join(map(record_bytes, payloads)), piece), where="file"))
+        records = list(read_raw_records(Trickle(b"".join(map(record_bytes, payloads)), piece), where="file"))
         assert [record.payload for record in records] == payloads
         assert [record.number for record in records] == list(range(len(payloads)))
         assert [record.offset for record in records] == [
@@ -52,7 +52,7 @@ class TestReading:
         assert read(b"") == ([], None)
 
     def test_records_come_before_what_follows_them_was_read(self):
-        records = read_records(Trickle(FILE[: OFFSETS[1] + 3]), where="file")
+        records = read_raw_records(Trickle(FILE[: OFFSETS[1] + 3]), where="file")
         assert next(records).payload == b"first"
 
     def test_bytes_written_by_tensorflow_are_read(self):
@@ -164,7 +164,7 @@ class TestLength:
     def test_a_length_no_example_has_is_refused_before_anything_of_it_is_read(self, length, before):
         head = struct.pack("<Q", length)
         stream = Trickle(b"".join(map(record_bytes, before)) + head + masked_crc(head) + bytes(100))
-        records = read_records(stream, where="file")
+        records = read_raw_records(stream, where="file")
         assert [next(records).payload for _ in before] == before
         with pytest.raises(TFRecordDamaged, match="too long to be an example") as caught:
             next(records)
@@ -180,7 +180,7 @@ class TestLength:
         head = struct.pack("<Q", MAX_RECORD_BYTES)
         stream = Trickle(FILE + head + bytes(4) + bytes(100))
         with pytest.raises(TFRecordDamaged, match="length does not fit"):
-            list(read_records(stream, where="file"))
+            list(read_raw_records(stream, where="file"))
         assert stream.most_asked <= 1100
 
     def test_a_long_record_that_is_cut_costs_no_more_memory_than_is_there(self):
@@ -189,7 +189,7 @@ class TestLength:
         tracemalloc.start()
         try:
             with pytest.raises(TFRecordDamaged, match="ends inside the data"):
-                list(read_records(stream, where="file"))
+                list(read_raw_records(stream, where="file"))
             assert tracemalloc.get_traced_memory()[1] < 8 << 20
         finally:
             tracemalloc.stop()
@@ -198,4 +198,4 @@ class TestLength:
     def test_a_record_longer_than_one_read_comes_whole(self, rng):
         payload = rng.bytes(17 << 20)
         stream = Trickle(record_bytes(payload), 5 << 20)
-        assert [record.payload for record in read_records(stream, where="file")] == [payload]
+        assert [record.payload for record in read_raw_records(stream, where="file")] == [payload]

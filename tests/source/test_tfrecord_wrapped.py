@@ -10,7 +10,7 @@ from archives.streams import Trickle, drain
 from makers import record_bytes
 
 from s2ct_convert.errors import S2ctError, TFRecordDamaged
-from s2ct_convert.source.tfrecord import is_wrapped, read_records, unwrap
+from s2ct_convert.source.tfrecord import is_wrapped, read_raw_records, unwrap
 from s2ct_convert.source.wrapped import Gunzip, Inflate
 
 PAYLOADS = [b"first", b"x" * 1100, b"the last one"]
@@ -24,7 +24,7 @@ def packed_gzip(data: bytes) -> bytes:
 def read(data: bytes, piece: int = 1 << 30):
     payloads = []
     try:
-        for record in read_records(unwrap(Trickle(data, piece), where="file"), where="file"):
+        for record in read_raw_records(unwrap(Trickle(data, piece), where="file"), where="file"):
             payloads.append(record.payload)
     except S2ctError as error:
         return payloads, error

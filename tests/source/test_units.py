@@ -17,7 +17,8 @@ from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import Part, Source, find_sources
 from s2ct_convert.source.read import open_source, read_examples
 from s2ct_convert.source.same import same_content
-from s2ct_convert.units.plan import make_plan
+from s2ct_convert.units.options import PlanOptions
+from s2ct_convert.units.plan import make_plan, plan_hash
 
 SMG = UnitName("train", "50SMG")
 
@@ -87,7 +88,8 @@ class TestDuplicates:
         copy = put(tmp_path / "train_50SMG_1 (1)", records[0])
         path = put(tmp_path / "train_50SMG_1", records[0])
         found = find_sources([tmp_path])
-        assert (found.sources, found.unusable) == ([Source(SMG, 1, path)], [])
+        (source,) = found.sources
+        assert (source.path, [one.path for one in source.copies], found.unusable) == (path, [copy], [])
         assert found.notes == [f"{copy}: the same content as {path}, which is read"]
 
     def test_other_content_is_refused_by_name_and_the_unit_does_not_fail(self, tmp_path, records):
@@ -159,9 +161,7 @@ class TestShards:
         assert find_sources([tmp_path]).sources[0].name_count == 3
 
     def test_a_plan_keeps_them(self, shards, tmp_path):
-        plan = make_plan(
-            [shards[0].parent], tmp_path / "x.zarr", format=None, codec=None, linked=False, tiles=(), splits=()
-        )
+        plan = make_plan([shards[0].parent], tmp_path / "x.zarr")
         write_plan(plan, tmp_path / "plan.json")
         again = read_plan(tmp_path / "plan.json")
         assert again.files == plan.files
@@ -171,13 +171,9 @@ class TestShards:
         assert "has changed since the plan was made" in str(changed.error)
 
     def test_another_order_of_them_is_another_plan(self, shards, tmp_path):
-        plan = make_plan(
-            [shards[0].parent], tmp_path / "x.zarr", format=None, codec=None, linked=False, tiles=(), splits=()
-        )
+        plan = make_plan([shards[0].parent], tmp_path / "x.zarr")
         (file,) = plan.files
         other = dataclasses.replace(file.source, more=file.source.more[::-1])
-        from s2ct_convert.units.plan import plan_hash
-
         assert plan_hash(plan.options, [dataclasses.replace(file, source=other)], plan.demands) != plan.hash
 
 
@@ -186,5 +182,5 @@ def test_what_is_refused_of_a_unit_that_is_not_asked_for_is_not_told(tmp_path, r
         put(tmp_path / folder / "train_50SMG_1", record)
     put(tmp_path / "val_49RGN_1", records[2])
     for tiles, refused in (((), 1), (("49RGN",), 0), (("T50SMG",), 1)):
-        plan = make_plan([tmp_path], tmp_path / "x.zarr", format=None, codec=None, linked=False, tiles=tiles, splits=())
+        plan = make_plan([tmp_path], tmp_path / "x.zarr", PlanOptions(tiles=tiles))
         assert len(plan.unusable) == refused

@@ -8,9 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from makers import Group, example_bytes, random_group
 
+from s2ct_convert.dataset import DATASET
 from s2ct_convert.source import example as module
 from s2ct_convert.source.example import decode_example
-from s2ct_convert.source.tfrecord import Record
+from s2ct_convert.source.tfrecord import RawRecord
 from s2ct_convert.source.wire import locate
 
 NAMES = frozenset({"image_raw_ldseries", "labels", "dates", "weights"})
@@ -29,7 +30,7 @@ def small() -> bytes:
 
 def by_protobuf(payload: bytes) -> dict | None:
     """The values of a record in which there is nothing else."""
-    values, kept, refusal = module._parse(payload)
+    values, kept, refusal = module._parse(payload, DATASET.features)
     return None if kept or refusal else values
 
 
@@ -95,9 +96,9 @@ def test_a_feature_of_another_name_is_left_to_protobuf():
 
 def test_both_ways_give_the_same_example(monkeypatch):
     payloads = [plain(7, 3), plain(-1, 1), example_bytes(Group(None, *(None,) * 3)), small()]
-    looked_up = [decode_example(Record(0, 0, payload)) for payload in payloads]
+    looked_up = [decode_example(RawRecord(0, 0, payload)) for payload in payloads]
     monkeypatch.setattr(module, "locate", lambda *_: None)
-    parsed = [decode_example(Record(0, 0, payload)) for payload in payloads]
+    parsed = [decode_example(RawRecord(0, 0, payload)) for payload in payloads]
     for one, other in zip(looked_up, parsed, strict=True):
         assert (one.localid, one.kept, one.refusal) == (other.localid, other.kept, other.refusal)
         for name in ("image", "labels", "dates", "weights"):
@@ -108,7 +109,7 @@ def test_both_ways_give_the_same_example(monkeypatch):
 
 
 def test_the_small_arrays_do_not_keep_the_pixels_in_memory():
-    one = decode_example(Record(0, 0, plain(1, 3)))
+    one = decode_example(RawRecord(0, 0, plain(1, 3)))
     assert one.image.base is not None
     for name in ("labels", "dates", "weights"):
         assert getattr(one, name).base is None

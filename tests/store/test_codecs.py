@@ -5,8 +5,8 @@ import hdf5plugin  # noqa: F401  # registers the Blosc filter
 import numpy as np
 import pytest
 
-from s2ct_convert.errors import S2ctError, WrongUsage
-from s2ct_convert.store.codecs import CODECS, find_codec, hdf5_chunk_codec, zarr_chunk_codec
+from s2ct_convert.errors import WrongUsage
+from s2ct_convert.store.codecs import CODECS, find_codec, recognise_hdf5, recognise_zarr
 from s2ct_convert.store.hdf5_file import append_chunk, create_images
 
 SHAPE = (32, 4, 42, 42)
@@ -37,29 +37,25 @@ def full(rng):
 CONTENTS = pytest.mark.parametrize("content", [noise, smooth, ramp, zeros, full])
 
 
-def chunk_codec(format, name):
-    parameters = find_codec(format, name).parameters
-    return zarr_chunk_codec(parameters) if format == "zarr" else hdf5_chunk_codec(parameters)
+def decoded(codec, data):
+    out = np.empty(SHAPE, "<u2")
+    codec.decode_into(data, out)
+    return out
 
 
 @CONTENTS
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
 def test_a_chunk_comes_back_bit_for_bit(format, name, content, rng):
-    encode, decode = chunk_codec(format, name)
-    chunk = content(rng)
-    back = decode(encode(chunk))
-    assert (back.dtype, back.shape) == (np.dtype("<u2"), SHAPE)
-    assert np.array_equal(back, chunk)
+    codec, chunk = find_codec(format, name), content(rng)
+    assert np.array_equal(decoded(codec, codec.encode(chunk)), chunk)
 
 
 @CONTENTS
 @pytest.mark.parametrize("name", HDF5_CODECS)
 def test_hdf5_itself_decodes_what_is_encoded_here(name, content, rng, tmp_path):
-    parameters = find_codec("hdf5", name).parameters
-    encode, _ = hdf5_chunk_codec(parameters)
-    chunk = content(rng)
+    codec, chunk = find_codec("hdf5", name), content(rng)
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        append_chunk(create_images(file, parameters), encode(chunk), 32)
+        append_chunk(create_images(file, codec), codec.encode(chunk), 32)
         assert np.array_equal(file["image"][...], chunk)
 
 
@@ -67,39 +63,71 @@ def test_hdf5_itself_decodes_what_is_encoded_here(name, content, rng, tmp_path):
 @pytest.mark.parametrize("content", [smooth, ramp, zeros, full])
 @pytest.mark.parametrize("name", HDF5_CODECS)
 def test_what_hdf5_itself_encodes_is_decoded_here(name, content, rng, tmp_path):
-    parameters = find_codec("hdf5", name).parameters
-    _, decode = hdf5_chunk_codec(parameters)
-    chunk = content(rng)
+    codec, chunk = find_codec("hdf5", name), content(rng)
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        images = create_images(file, parameters)
+        images = create_images(file, codec)
         images.resize(32, axis=0)
         images[...] = chunk
         file.flush()
         _, data = images.id.read_direct_chunk((0, 0, 0, 0))
-        assert np.array_equal(decode(bytes(data)), chunk)
+        assert np.array_equal(decoded(codec, bytes(data)), chunk)
 
 
 @pytest.mark.parametrize("place", [0, 0.5, 0.999], ids=["head", "middle", "checksum"])
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
 def test_a_chunk_with_one_bit_changed_is_refused(format, name, place, rng):
-    encode, decode = chunk_codec(format, name)
-    data = bytearray(encode(smooth(rng)))
+    codec = find_codec(format, name)
+    data = bytearray(codec.encode(smooth(rng)))
+    codec.verify(bytes(data))
     data[-1 if place == 0.999 else int(len(data) * place) + 20] ^= 1
-    with pytest.raises((RuntimeError, ValueError, OSError, S2ctError)):
-        decode(bytes(data))
+    for refuse in (codec.verify, lambda damaged: decoded(codec, damaged)):
+        with pytest.raises(ValueError, match="does not fit"):
+            refuse(bytes(data))
+
+
+@pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
+def test_a_chunk_of_another_size_is_refused(format, name, rng):
+    codec = find_codec(format, name)
+    data = codec.encode(smooth(rng))
+    for n in (31, 33):
+        out = np.zeros((n, *SHAPE[1:]), "<u2")
+        with pytest.raises(ValueError):  # each packer has its own words
+            codec.decode_into(data, out)
+
+
+@pytest.mark.parametrize("name", CODECS["zarr"])
+def test_a_zarr_codec_is_found_again_in_the_metadata_it_writes(name):
+    codec = find_codec("zarr", name)
+    codecs = [{"name": "bytes", "configuration": {"endian": "little"}}, *codec.compressors(2, 451_584)]
+    found = recognise_zarr(codecs)
+    assert (type(found), found.in_words()) == (type(codec), codec.in_words())
+    assert found.compressors(2, 451_584) == codecs[1:]
+    assert codec.is_as_written(codecs, 2)
+    assert not codec.is_as_written(codecs, 1)
+    for wrong in (codecs[1:], codecs[:-1], [*codecs, codecs[-1]], [], None, [None, None, None], 7):
+        assert recognise_zarr(wrong) is None
+
+
+@pytest.mark.parametrize("name", HDF5_CODECS)
+def test_an_hdf5_codec_is_found_again_by_the_filters_it_sets(name):
+    codec = find_codec("hdf5", name)
+    numbers = [one.number for one in codec.filters(2, 451_584)]
+    found = recognise_hdf5(numbers)
+    assert (type(found), found.in_words()) == (type(codec), codec.in_words())
+    for wrong in (numbers[1:], numbers[:-1], [*numbers, 3], []):
+        assert recognise_hdf5(wrong) is None
 
 
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
 def test_the_same_chunk_gives_the_same_bytes(format, name, rng):
     chunk = smooth(rng)
-    (first, _), (second, _) = chunk_codec(format, name), chunk_codec(format, name)
-    assert first(chunk) == second(chunk.copy())
+    codec = find_codec(format, name)
+    assert codec.encode(chunk) == codec.encode(chunk.copy())
 
 
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
 def test_every_codec_makes_smooth_pixels_smaller(format, name, rng):
-    encode, _ = chunk_codec(format, name)
-    assert len(encode(smooth(rng))) < 0.6 * 2 * np.prod(SHAPE)
+    assert len(find_codec(format, name).encode(smooth(rng))) < 0.6 * 2 * np.prod(SHAPE)
 
 
 @pytest.mark.parametrize(("format", "default"), [("zarr", "balanced"), ("hdf5", "gzip")])

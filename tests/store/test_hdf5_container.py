@@ -20,7 +20,7 @@ from s2ct_convert.errors import EXIT_MACHINE
 from s2ct_convert.names import UnitName
 
 from .conftest import empty_group
-from .units import container, expected, table, write
+from .units import container, expected, table, work, write, write_work
 
 SHUFFLE, DEFLATE, FLETCHER32, BLOSC = (
     h5py.h5z.FILTER_SHUFFLE,
@@ -261,10 +261,11 @@ def test_a_unit_is_published_found_and_dropped(tmp_path, rng):
     assert not store.exists()
     store.begin([name], {})
     assert store.exists() and not store.path.exists()
-    content = write(store, tmp_path / "unit", source)
-    assert not store.has(name)
-    store.publish(name, content.path)
-    assert store.has(name) and not content.path.exists()
+    content = write_work(store, source)
+    assert not store.has(name) and not store.stands_alone(name)
+    store.publish(name, content.key)
+    assert store.has(name) and store.stands_alone(name) and not work(store, content).exists()
+    assert store.files(name) == content.files
     columns = store.columns(name, ("time", "localid"))
     plain.assert_same(columns, {key: expected(source)[key] for key in columns})
     store.drop(name)
@@ -290,7 +291,7 @@ def test_the_disk_is_asked_for_units_and_the_store_while_they_grow_and_once_more
 
     monkeypatch.setattr(os, "fsync", tell)
     s2ct_convert.convert(write_tfrecord(tmp_path, [random_group(rng, 1, 70)]), tmp_path / "x.h5")
-    for name in ("train_50SMG.", "final."):
+    for name in ("train_50SMG.", ".x.h5."):
         threads = [thread for thread, file in synced if file.startswith(name)]
         assert threads[0].startswith("s2ct-fsync"), threads
         assert threads[-1] == threading.current_thread().name, threads

@@ -6,16 +6,17 @@ import re
 import numpy as np
 import pytest
 
+from s2ct_convert.dataset import DATASET
 from s2ct_convert.store import layout
 from s2ct_convert.store.layout import (
-    BAND_DATA,
     IMAGE,
     UnitForm,
+    band_data,
     index_arrays,
     published_arrays,
-    root_attributes,
     unit_arrays,
 )
+from s2ct_convert.store.root import root_attributes
 
 # docs/design.md section 3, written out once more: name -> dtype, dimensions.
 UNIT = {
@@ -152,10 +153,11 @@ def test_the_root_has_no_attribute_that_cf_readers_would_give_to_its_arrays():
 
 def test_bands_come_with_their_wavelengths_in_nm():
     assert by_name(ONE, "wavelength").attributes["units"] == "nm"
-    assert {name: array.dtype for name, array in BAND_DATA.items()} == {"band": np.int8, "wavelength": np.float32}
-    assert BAND_DATA["band"].tolist() == [0, 1, 2, 3]
+    values = band_data(DATASET)
+    assert {name: array.dtype for name, array in values.items()} == {"band": np.int8, "wavelength": np.float32}
+    assert values["band"].tolist() == [0, 1, 2, 3]
     # Sentinel-2A by ESA: blue, green and red are 490, 560 and 665 nm wide bands, B8 (not 8A) is at 833 nm.
-    assert np.abs(BAND_DATA["wavelength"] - [492.4, 559.8, 664.6, 832.8]).max() < 0.01
+    assert np.abs(values["wavelength"] - [492.4, 559.8, 664.6, 832.8]).max() < 0.01
 
 
 def root(**changed):

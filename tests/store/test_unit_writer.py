@@ -8,11 +8,12 @@ import numpy as np
 import plain
 import pytest
 
+from s2ct_convert.source.samples import Series
 from s2ct_convert.store import unit_writer
 from s2ct_convert.store.digest import ImageDigests
-from s2ct_convert.store.unit_writer import Rows, UnitWriter
+from s2ct_convert.store.unit_writer import UnitWriter, work_keys
 
-from .units import NO_DAY, container, expected, rows, table, unit_table, write
+from .units import NO_DAY, UNIT, container, expected, rows, table, unit_table, work, write, write_work
 
 WINDOW = 64  # observations in a window of the second pass, two chunks
 
@@ -144,7 +145,7 @@ def test_images_may_lie_in_memory_in_any_way(store, tmp_path, rng, order):
         "read-only": lambda a: np.frombuffer(a.tobytes(), "<u2").reshape(a.shape),
     }[order]
     source = table(rng, [(1, range(40)), (2, range(100))])
-    changed = [Rows(**{**vars(one), "images": tuple(change(image) for image in one.images)}) for one in rows(source)]
+    changed = [Series(**{**vars(one), "images": tuple(change(image) for image in one.images)}) for one in rows(source)]
     content = write(store, tmp_path / "unit", source, given=changed)
     plain.assert_same(plain.arrays(content.path), expected(source))
 
@@ -167,7 +168,7 @@ def test_any_number_of_cores_gives_the_same_files(format, codec, tmp_path, rng, 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_one_core_is_used_by_the_calling_thread_alone_and_more_by_threads(store, tmp_path, rng, cores, monkeypatch):
     here, at_work = threading.get_ident(), set()
-    encode, decode, image = store.encode, store.decode, ImageDigests.image
+    kind = type(store.codec)
 
     def told(work):
         def call(*args):
@@ -176,20 +177,21 @@ def test_one_core_is_used_by_the_calling_thread_alone_and_more_by_threads(store,
 
         return call
 
-    monkeypatch.setattr(store, "encode", told(encode))
-    monkeypatch.setattr(store, "decode", told(decode))
-    monkeypatch.setattr(ImageDigests, "image", told(image))
+    monkeypatch.setattr(kind, "encode", told(kind.encode))
+    monkeypatch.setattr(kind, "decode_into", told(kind.decode_into))
+    monkeypatch.setattr(ImageDigests, "image", told(ImageDigests.image))
     write(store, tmp_path / "unit", table(rng, [(2, range(400)), (1, range(400))]), cores=cores)
     assert at_work == {here} if cores == 1 else len(at_work - {here}) > 1
     assert (here in at_work) == (cores == 1)
 
 
 @pytest.mark.parametrize("groups", [[(1, range(40))], [(2, range(20)), (1, range(20))]], ids=["one pass", "two passes"])
-def test_only_the_finished_unit_is_left_beside_the_work_path(store, tmp_path, rng, groups):
-    work = tmp_path / "work" / "unit"
-    work.parent.mkdir()
-    content = write(store, work, table(rng, groups))
-    assert list(work.parent.iterdir()) == [content.path]
+def test_only_the_finished_unit_is_left_under_work(store, tmp_path, rng, groups):
+    content = write_work(store, table(rng, groups))
+    assert list(tmp_path.iterdir()) == [work(store, content)]
+    for key in work_keys(UNIT):
+        store.discard(key)
+    assert not list(tmp_path.iterdir())
 
 
 class Broken(Exception):
@@ -212,11 +214,13 @@ def open_below(folder):
 
 
 @pytest.mark.parametrize("cores", [1, 2])
-@pytest.mark.parametrize("broken", ["encode", "decode"])
-def test_an_error_at_work_reaches_the_caller_and_close_lets_go_of_everything(store, tmp_path, rng, broken, cores):
-    setattr(store, broken, fail)
+@pytest.mark.parametrize("broken", ["encode", "decode_into"])
+def test_an_error_at_work_reaches_the_caller_and_close_lets_go_of_everything(
+    store, tmp_path, rng, monkeypatch, broken, cores
+):
+    monkeypatch.setattr(type(store.codec), broken, fail)
     source = table(rng, [(2, range(40)), (1, range(40))])
-    with closing(UnitWriter(store, tmp_path / "unit", cores)) as writer, pytest.raises(Broken):
+    with closing(UnitWriter(store, UNIT, cores)) as writer, pytest.raises(Broken):
         for one in rows(source):
             writer.append(one)
         writer.finish(unit_table(source), {})

@@ -19,22 +19,25 @@ from pathlib import Path
 
 import numpy as np
 
+from s2ct_convert.names import UnitName
+from s2ct_convert.source.samples import Series
 from s2ct_convert.store.codecs import find_codec
-from s2ct_convert.store.hdf5_container import Hdf5Container
-from s2ct_convert.store.unit_writer import Rows, UnitTable, UnitWriter
-from s2ct_convert.store.zarr_container import ZarrContainer
+from s2ct_convert.store.containers import make_container
+from s2ct_convert.store.local import Scratch
+from s2ct_convert.store.unit_writer import UnitTable, UnitWriter
 
 format, order, folder, n, size = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
 rng = np.random.default_rng(1)
-container = (ZarrContainer if format == "zarr" else Hdf5Container)(Path(folder, "store"), find_codec(format, None))
+scratch = Scratch(Path(folder), Path(folder))
+container = make_container(Path(folder, "store"), find_codec(format, None), scratch)
 localids = np.arange(n // size)
 if order == "shuffled":
     rng.shuffle(localids)
-with closing(UnitWriter(container, Path(folder, "unit"), 2)) as writer:
+with closing(UnitWriter(container, UnitName("train", "50SMG"), 2)) as writer:
     for example, localid in enumerate(localids.tolist()):
         image = rng.integers(0, 4000, (size, 4, 42, 42), np.uint16)
         numbers = np.full(size, example, np.int32)
-        writer.append(Rows(localid, (image,), numbers, np.arange(size, dtype=np.int32)))
+        writer.append(Series(localid, (image,), numbers, np.arange(size, dtype=np.int32)))
     days = np.tile(np.arange(size, dtype=np.int32), n // size)
     columns = {"date": days.astype(np.int64), "time": days, "label": days.astype(np.int8), "weight": np.ones(n, "f4")}
     sizes = np.full(n // size, size, np.int64)

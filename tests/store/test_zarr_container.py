@@ -12,7 +12,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 import s2ct_convert
 from s2ct_convert.names import UnitName
 
-from .units import container, expected, table, write
+from .units import container, expected, table, work, write, write_work
 
 CHUNK, SHARD, OBS = 32, 4096, (4, 42, 42)
 BLOSC = {  # of image, by the name on the command line; docs/design.md section 3 has that of balanced
@@ -222,7 +222,7 @@ def test_one_byte_changed_in_a_small_array_makes_zarr_python_raise(unit, name):
 
 
 def test_what_was_written_can_be_read_back_while_the_shard_is_open(tmp_path):
-    target = container("zarr", tmp_path / "store").target(tmp_path / "unit")
+    target = container("zarr", tmp_path / "store").target("unit")
     chunks = [bytes([number]) * (number + 1) for number in range(130)]
     for number, chunk in enumerate(chunks):
         target.append(chunk, 32)
@@ -237,11 +237,16 @@ def test_a_unit_is_published_found_and_dropped(tmp_path, rng):
     assert not store.exists()
     store.begin([name], {"state": "complete"})
     assert plain.strict_json(store.path / "zarr.json")["attributes"]["state"] == "incomplete"
-    content = write(store, tmp_path / "unit", source)
-    assert not store.has(name)
-    store.publish(name, content.path)
-    assert store.has(name) and not content.path.exists()
+    content = write_work(store, source)
+    assert not store.has(name) and not store.stands_alone(name)
+    store.publish(name, content.key)
+    assert store.has(name) and store.stands_alone(name) and not work(store, content).exists()
+    assert store.files(name) == content.files
     plain.assert_same(plain.arrays(store.path, str(name)), expected(source))
+    store.set_aside(name)
+    assert not store.has(name)
+    plain.assert_same(plain.arrays(store.scratch.aside / name.key), expected(source))
+    store.publish(name, write_work(store, source).key)
     store.drop(name)
     assert not store.has(name)
     store.destroy()

@@ -11,13 +11,16 @@ import google_crc32c
 import numpy as np
 from plain import Arrays
 
+from s2ct_convert.names import UnitName
 from s2ct_convert.published import PublishedFeature
+from s2ct_convert.source.samples import Series
 from s2ct_convert.store.codecs import find_codec
 from s2ct_convert.store.container import Container
-from s2ct_convert.store.hdf5_container import Hdf5Container
-from s2ct_convert.store.unit_writer import Rows, UnitContent, UnitTable, UnitWriter
-from s2ct_convert.store.zarr_container import ZarrContainer
+from s2ct_convert.store.containers import make_container
+from s2ct_convert.store.local import Scratch
+from s2ct_convert.store.unit_writer import UnitContent, UnitTable, UnitWriter
 
+UNIT = UnitName("train", "50SMG")
 DAY = 17_533  # 2018-01-02 in days since 1970-01-01
 NO_DAY = -(2**31)
 # localid (None: the source has none) and the days of each example (None: no date), in source order
@@ -65,7 +68,7 @@ def sparse_images(n: int) -> np.ndarray:
     return image
 
 
-def rows(source: Table) -> list[Rows]:
+def rows(source: Table) -> list[Series]:
     """One for each example, its observations in time order as the reader of sources gives them."""
     ends = np.cumsum(source.sizes)
     made = []
@@ -75,7 +78,7 @@ def rows(source: Table) -> list[Rows]:
         )
         order = np.lexsort((position, time, time == NO_DAY))
         image, third = image[order], size // 3
-        made.append(Rows(sample, (image[:third], image[third:]), example[order], position[order]))
+        made.append(Series(sample, (image[:third], image[third:]), example[order], position[order]))
     return made
 
 
@@ -111,16 +114,37 @@ def expected(source: Table) -> Arrays:
 
 
 def container(format: str, path: Path, codec: str | None = None, *, linked: bool = False) -> Container:
-    if format == "zarr":
-        return ZarrContainer(path, find_codec("zarr", codec))
-    return Hdf5Container(path, find_codec("hdf5", codec), linked=linked)
+    """One whose work is beside it."""
+    scratch = Scratch(path.parent, path.parent / "aside")
+    return make_container(path, find_codec(format, codec), scratch, linked=linked)
+
+
+@dataclass(frozen=True)
+class Written(UnitContent):
+    """A finished unit that was given a path of its own."""
+
+    path: Path
 
 
 def write(
-    store: Container, work: Path, source: Table, *, given: Sequence[Rows] | None = None, cores: int = 2
+    store: Container, path: Path, source: Table, *, given: Sequence[Series] | None = None, cores: int = 2
+) -> Written:
+    """Write a unit to ``path``; ``given`` in place of the images of its examples."""
+    content = write_work(store, source, given=given, cores=cores)
+    work(store, content).rename(path)
+    return Written(**vars(content), path=path)
+
+
+def work(store: Container, content: UnitContent) -> Path:
+    """Where a finished unit is that was not published yet."""
+    return store.scratch.path(content.key)
+
+
+def write_work(
+    store: Container, source: Table, *, given: Sequence[Series] | None = None, cores: int = 2
 ) -> UnitContent:
-    """Write a unit at ``work``; ``given`` in place of the rows of its examples."""
-    with closing(UnitWriter(store, work, cores)) as writer:
+    """Write a unit and leave it where it is."""
+    with closing(UnitWriter(store, UNIT, cores)) as writer:
         for one in rows(source) if given is None else given:
             writer.append(one)
         return writer.finish(unit_table(source), {"tile": "50SMG"})

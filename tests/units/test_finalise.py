@@ -163,13 +163,13 @@ def test_a_unit_that_is_not_the_one_of_its_record_is_refused_and_made_anew(store
     ledger = Ledger(store)
     right, before = again(store), content(store)
     for unit in ledger.planned():
-        record = ledger.record(unit)
-        ledger.write(dataclasses.replace(record, digest="sha256:" + "0" * 64))
+        entry = ledger.entry(unit)
+        ledger.write(dataclasses.replace(entry, digest="sha256:" + "0" * 64))
         with pytest.raises(Incomplete, match=str(unit)):
             again(store)
         assert content(store) == before
-        assert ledger.record(unit) is None  # not done
-        ledger.write(record)
+        assert ledger.entry(unit) is None  # not done
+        ledger.write(entry)
     assert again(store) == right
 
 

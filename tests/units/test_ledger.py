@@ -12,21 +12,22 @@ import pytest
 from s2ct_convert.errors import DestinationExists
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.notes import Note
+from s2ct_convert.store.container import UnitFile
+from s2ct_convert.units.entries import StoreOptions, UnitEntry
 from s2ct_convert.units.ledger import Ledger
-from s2ct_convert.units.records import Options, UnitFile, UnitRecord
 
 SMG, RGN = UnitName("train", "50SMG"), UnitName("val", "49RGN")
-OPTIONS = Options("zarr", "balanced")
+OPTIONS = StoreOptions("zarr", "balanced")
 
 
-def record(unit: UnitName = SMG) -> UnitRecord:
+def entry(unit: UnitName = SMG) -> UnitEntry:
     values = {
         field.name: {"int": 1, "float": 0.5, "str": "x", "list[int]": [1, 2]}.get(str(field.type))
-        for field in dataclasses.fields(UnitRecord)
+        for field in dataclasses.fields(UnitEntry)
     }
     files = (UnitFile("image/c/0", 7, "0123abcd"), UnitFile("", 0, "0"))
     notes = (Note("dates_missing", 3, "example 1: 0"),)
-    return UnitRecord(**{**values, "unit": str(unit), "files": files, "notes": notes})
+    return UnitEntry(**{**values, "unit": str(unit), "files": files, "notes": notes})
 
 
 @pytest.fixture
@@ -43,11 +44,11 @@ def test_it_stands_beside_the_store(tmp_path, ledger):
 
 
 def test_a_record_comes_back_as_it_was_written(ledger):
-    assert ledger.record(SMG) is None
-    ledger.write(record())
-    assert ledger.record(SMG) == record()
+    assert ledger.entry(SMG) is None
+    ledger.write(entry())
+    assert ledger.entry(SMG) == entry()
     ledger.forget(SMG)
-    assert ledger.record(SMG) is None
+    assert ledger.entry(SMG) is None
     ledger.forget(SMG)  # again: nothing to forget
 
 
@@ -61,14 +62,14 @@ def test_what_was_planned_once_stays_planned(ledger):
     "content", ["", "{", "[]", "null", '{"unit": "train/50SMG"}', '{"unit": 1, "of": "a later version"}', "\x00" * 80]
 )
 def test_a_record_that_cannot_be_read_is_none(ledger, content):
-    ledger.write(record())
+    ledger.write(entry())
     (path,) = (ledger.path / "units").iterdir()
     path.write_text(content)
-    assert ledger.record(SMG) is None
+    assert ledger.entry(SMG) is None
 
 
 @pytest.mark.parametrize(
-    "other", [Options("hdf5", "gzip"), Options("zarr", "fast"), Options("zarr", "balanced", layout=1)]
+    "other", [StoreOptions("hdf5", "gzip"), StoreOptions("zarr", "fast"), StoreOptions("zarr", "balanced", layout=1)]
 )
 def test_other_options_are_refused_and_both_are_told(ledger, other, tmp_path):
     ledger.check_options(OPTIONS, tmp_path)
@@ -93,13 +94,13 @@ class TestClean:
         return path
 
     def test_work_of_dead_processes_of_this_machine_is_deleted(self, ledger, dead):
-        host = ledger.work_path("x").name.split(".")[1]
+        host = ledger.scratch.path("x").name.split(".")[1]
         left = [self.work(ledger, f"train_50SMG.{host}.{dead}{suffix}") for suffix in ("", ".sorted")]
         ledger.clean()
         assert not any(path.exists() for path in left)
 
     def test_work_of_living_processes_and_of_other_machines_stays(self, ledger, dead):
-        host = ledger.work_path("x").name.split(".")[1]
+        host = ledger.scratch.path("x").name.split(".")[1]
         kept = [
             self.work(ledger, f"train_50SMG.{host}.{os.getpid()}"),
             self.work(ledger, f"train_50SMG.{host}.{os.getppid()}.sorted"),
@@ -127,6 +128,6 @@ class TestClean:
             assert sorted(path.name for path in leases.iterdir()) == ["run.lease", "val_49RGN.lease"]
 
     def test_two_processes_never_work_at_the_same_path(self, ledger):
-        mine = ledger.work_path("train_50SMG")
+        mine = ledger.scratch.path("train_50SMG")
         assert mine.name.endswith(f".{os.getpid()}")
         assert socket.gethostname().split(".")[0] in mine.name

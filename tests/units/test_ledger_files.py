@@ -18,11 +18,11 @@ import s2ct_convert
 from s2ct_convert.errors import DestinationExists
 from s2ct_convert.names import UnitName
 from s2ct_convert.processes import owner_tag
+from s2ct_convert.units.entries import StoreOptions, UnitEntry
 from s2ct_convert.units.ledger import Ledger
-from s2ct_convert.units.records import Options, UnitRecord
 
 SMG, OTHER = UnitName("train", "50SMG"), UnitName("val", "50SMG")
-OPTIONS = Options("zarr", "balanced")
+OPTIONS = StoreOptions("zarr", "balanced")
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +53,16 @@ def test_the_files_are_those_of_the_design(ledger):
 
 
 def test_a_record_is_plain_json_of_what_was_made_and_from_what(ledger, sources):
-    record = json.loads(unit_file(ledger, SMG).read_text())
-    assert record.keys() == {field.name for field in dataclasses.fields(UnitRecord)}
-    assert (record["unit"], record["source_file"]) == ("train/50SMG", sources[0].name)
-    assert (record["source_bytes"], record["observations"], record["samples"]) == (sources[0].stat().st_size, 3, 1)
+    entry = json.loads(unit_file(ledger, SMG).read_text())
+    assert entry.keys() == {field.name for field in dataclasses.fields(UnitEntry)}
+    assert (entry["unit"], entry["source_file"]) == ("train/50SMG", sources[0].name)
+    assert (entry["source_bytes"], entry["observations"], entry["samples"]) == (sources[0].stat().st_size, 3, 1)
 
 
 def test_the_record_of_another_unit_makes_no_unit_done(ledger):
-    """Copied by hand: a folder of records is put together from two, and a file gets the wrong name."""
+    """Copied by hand: a folder of entries is put together from two, and a file gets the wrong name."""
     unit_file(ledger, SMG).write_bytes(unit_file(ledger, OTHER).read_bytes())
-    assert ledger.record(SMG) is None
+    assert ledger.entry(SMG) is None
 
 
 def test_a_store_with_the_record_of_another_unit_never_says_a_wrong_digest(ledger, sources):
@@ -76,8 +76,8 @@ def test_a_store_with_the_record_of_another_unit_never_says_a_wrong_digest(ledge
 
 
 def test_a_record_of_a_later_version_is_a_unit_that_is_not_done(ledger, sources):
-    record = json.loads(unit_file(ledger, SMG).read_text())
-    unit_file(ledger, SMG).write_text(json.dumps({**record, "of a later version": 1}))
+    entry = json.loads(unit_file(ledger, SMG).read_text())
+    unit_file(ledger, SMG).write_text(json.dumps({**entry, "of a later version": 1}))
     summary = s2ct_convert.convert(sources, ledger.path.with_suffix(""))
     assert [one.unit for one in summary.converted] == ["train/50SMG"]
     assert [one.unit for one in summary.skipped] == ["val/50SMG"]
@@ -133,18 +133,18 @@ class TestCleaningWhileOthersWork:
 import os, signal, sys
 from pathlib import Path
 from s2ct_convert.durable import write_atomic
-real = os.replace
+real = os.rename
 def replace(*args):
     print("written", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
     real(*args)
-os.replace = replace
-write_atomic(Path(sys.argv[1]), b"the record")
+os.rename = replace
+write_atomic(Path(sys.argv[1]), b"the entry")
 """
 
     @pytest.fixture
     def writer(self, begun):
-        """A process that is stopped between writing a record and giving it its name."""
+        """A process that is stopped between writing an entry and giving it its name."""
         command = [sys.executable, "-c", self.WRITE, str(unit_file(begun, SMG))]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "written\n"
@@ -159,7 +159,7 @@ write_atomic(Path(sys.argv[1]), b"the record")
         os.kill(process.pid, signal.SIGCONT)
         _, told = process.communicate(timeout=60)
         assert process.returncode == 0, told
-        assert unit_file(ledger, SMG).read_text() == "the record"
+        assert unit_file(ledger, SMG).read_text() == "the entry"
 
     def test_what_a_dead_process_was_writing_is_deleted(self, writer):
         ledger, process = writer

@@ -1,4 +1,4 @@
-"""The numbers of a summary are those of the arrays, and the sheet shows them."""
+"""The numbers of an overview are those of the arrays, and the sheet shows them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from twins import first_quick
 
 import s2ct_convert
 from s2ct_convert.errors import WrongUsage
-from s2ct_convert.pictures import store_summary
+from s2ct_convert.pictures import overview
+from s2ct_convert.pictures.overview import StoreOverview, read_overview
+from s2ct_convert.pictures.overview_sheet import draw_overview
 from s2ct_convert.pictures.palette import CLASSES
-from s2ct_convert.pictures.store_sheet import draw_store_sheet
-from s2ct_convert.pictures.store_summary import StoreSummary, summarise
 
 from .pictures import find, hex_rgb, read
 
@@ -27,13 +27,13 @@ def store(folder: Path, **units: list[Group]) -> Path:
     return folder / "x.zarr"
 
 
-def summary_of(path: Path, **how: int) -> StoreSummary:
+def overview_of(path: Path, **how: int) -> StoreOverview:
     with s2ct_convert.open_store(path) as opened:
-        return summarise(opened, **how)
+        return read_overview(opened, **how)
 
 
 def test_counts_of_the_bundled_sample_are_those_of_its_arrays(sample_stores, suffix):
-    found = summary_of(sample_stores[suffix])
+    found = overview_of(sample_stores[suffix])
     tiles = {tile: np.zeros((2, 7)) for tile in ("31TCJ", "34VFN")}
     months: dict[str, np.ndarray] = {}
     values: list[list[np.ndarray]] = [[] for _ in range(6)]
@@ -70,7 +70,7 @@ def test_each_of_36_labels_counts_for_its_pixel_and_1_36_of_an_observation(tmp_p
     labels[:, 0] = 5
     labels[1, 5, 5] = 77
     group.labels = labels
-    found = summary_of(store(tmp_path, train_50SMG=[group]))
+    found = overview_of(store(tmp_path, train_50SMG=[group]))
     expected = np.array([59 / 36, 0, 0, 0, 0, 12 / 36, 1 / 36])
     assert found.months[0] == pytest.approx(expected)
     assert found.tiles["50SMG"][0] == pytest.approx(expected)
@@ -79,7 +79,7 @@ def test_each_of_36_labels_counts_for_its_pixel_and_1_36_of_an_observation(tmp_p
     for band in range(4):
         assert found.brightness.counts[band, 5, bright] == found.brightness.counts[band, 5].sum() == 12
         assert found.brightness.counts[band, 0, dark] == found.brightness.counts[band, 0].sum() == 59
-    draw_store_sheet(found, suffix=".png")
+    draw_overview(found, suffix=".png")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pixels_far_brighter_than_the_rest_are_in_the_last_bin(tmp_path, rng):
     group = random_group(rng, 7, 20)
     group.image[0, 0, 20, 20] = 60_000
-    found = summary_of(store(tmp_path, train_50SMG=[group])).brightness
+    found = overview_of(store(tmp_path, train_50SMG=[group])).brightness
     assert found.edges[-1] < 10_000
     assert found.counts.sum() == 20 * 4 * 36
     assert found.counts[0, :, -1].sum() >= 1
@@ -103,23 +103,23 @@ class TestPart:
 
     @pytest.fixture(autouse=True)
     def most(self, monkeypatch):
-        monkeypatch.setattr(store_summary, "HISTOGRAM_OBS", 64)
+        monkeypatch.setattr(overview, "HISTOGRAM_OBS", 64)
 
     def test_it_is_bounded_and_the_rest_is_still_counted(self, big):
-        found = summary_of(big)
+        found = overview_of(big)
         assert found.brightness.observations <= 64
         assert found.brightness.counts.sum() == found.brightness.observations * 4 * 36
         assert found.months.sum() == 500
 
     def test_the_seed_decides_which(self, big):
-        draws = [summary_of(big, seed=seed).brightness.counts.tobytes() for seed in (1, 1, 2, 3, 4)]
+        draws = [overview_of(big, seed=seed).brightness.counts.tobytes() for seed in (1, 1, 2, 3, 4)]
         assert draws[0] == draws[1]
         assert len(set(draws)) > 2
 
     def test_the_sheet_says_so(self, big, monkeypatch):
         said = []
         monkeypatch.setattr("s2ct_convert.pictures.sheet.Sheet.paragraph", lambda self, y, words: said.append(words))
-        draw_store_sheet(summary_of(big, seed=3), suffix=".png")
+        draw_overview(overview_of(big, seed=3), suffix=".png")
         assert "64 of 500 observations, drawn in chunks with seed 3" in said[0]
 
 
@@ -128,7 +128,7 @@ class TestSheet:
         labels = [0] * 5 + [1] * 3 + [5] * 2
         group = random_group(rng, 7, 10)
         group.labels = np.array(labels, np.int8)
-        picture = read(draw_store_sheet(summary_of(store(tmp_path, train_50SMG=[group])), suffix=".png"))
+        picture = read(draw_overview(overview_of(store(tmp_path, train_50SMG=[group])), suffix=".png"))
         row = picture[206 + 3]  # through the bar, above its words
         lengths = [len(find(row[None], hex_rgb(CLASSES[k].color))) for k in range(6)]
         whole = sum(lengths)
@@ -141,9 +141,7 @@ class TestSheet:
     def test_it_grows_with_the_tiles_and_nothing_is_cut_off(self, tmp_path, rng, tiles):
         names = [f"train_{10 + i}SMG" for i in range(tiles)]
         picture = read(
-            draw_store_sheet(
-                summary_of(store(tmp_path, **{n: [random_group(rng, 1, 3)] for n in names})), suffix=".png"
-            )
+            draw_overview(overview_of(store(tmp_path, **{n: [random_group(rng, 1, 3)] for n in names})), suffix=".png")
         )
         ink = np.argwhere((picture != 255).any(-1))
         assert ink.min() >= 20
@@ -155,16 +153,16 @@ class TestSheet:
         group = random_group(rng, 7, len(days))
         first = datetime.date(2018, 1, 2).toordinal()
         group.dates = np.array([first + day for day in days])
-        found = summary_of(store(tmp_path, val_50SMG=[group]))
+        found = overview_of(store(tmp_path, val_50SMG=[group]))
         assert found.months.sum() == len(days)
-        assert draw_store_sheet(found, suffix=".png") == draw_store_sheet(found, suffix=".png")
+        assert draw_overview(found, suffix=".png") == draw_overview(found, suffix=".png")
 
 
 def test_a_store_without_observations_says_so(tmp_path):
     with pytest.raises(WrongUsage, match="no observation to look at"):
-        summary_of(store(tmp_path, train_50SMG=[empty_group(1)]))
+        overview_of(store(tmp_path, train_50SMG=[empty_group(1)]))
 
 
 def test_a_unit_without_observations_is_passed_over(tmp_path, rng):
-    found = summary_of(store(tmp_path, train_50SMG=[empty_group(1)], val_31TCJ=[random_group(rng, 1, 2)]))
+    found = overview_of(store(tmp_path, train_50SMG=[empty_group(1)], val_31TCJ=[random_group(rng, 1, 2)]))
     assert (list(found.tiles), found.samples, found.observations) == (["31TCJ"], 2, 2)

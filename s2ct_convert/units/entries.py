@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from isal import isal_zlib
-
-from ..archives.stream import PIECE_BYTES
+from ..dataset import DATASET, Dataset
 from ..source.notes import Note
+from ..store.container import UnitFile
 from ..store.layout import LAYOUT_VERSION
 
 
 @dataclass(frozen=True)
-class Options:
+class StoreOptions:
     """What makes two conversions give the same store."""
 
     format: str
     codec: str
     linked: bool = False
     layout: int = LAYOUT_VERSION
+    dataset: Dataset = DATASET
+
+    def values(self) -> dict[str, Any]:
+        """As JSON takes them; of the data set nothing where it is the default one."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "dataset"}
+        return own if self.dataset == DATASET else {**own, "dataset": self.dataset.values()}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> StoreOptions:
+        """Options that were made plain values, which may stand among others.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError, AttributeError
+            If there are none.
+        """
+        own = {field.name: values[field.name] for field in dataclasses.fields(cls) if field.name != "dataset"}
+        return cls(**own, dataset=Dataset.from_values(values["dataset"]) if "dataset" in values else DATASET)
 
     def flags(self) -> str:
         """As on the command line."""
@@ -30,19 +47,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class UnitFile:
-    """One file of a finished unit: its path in the unit, its size, the CRC-32 of its bytes in hex.
-
-    Not CRC-32C: chunks of Zarr end in their own, which makes that of the whole file the same for all of them.
-    """
-
-    name: str
-    bytes: int
-    crc32: str
-
-
-@dataclass(frozen=True)
-class UnitRecord:
+class UnitEntry:
     """A finished unit: what it was made from and what it holds.
 
     Times are days since 1970-01-01. ``plan`` is the hash of the plan it was made by, ``peak_memory`` the most bytes of
@@ -84,8 +89,8 @@ class UnitRecord:
     source_path: str | None = None
 
     @classmethod
-    def from_values(cls, values: dict[str, Any]) -> UnitRecord:
-        """A record that was made plain values.
+    def from_values(cls, values: dict[str, Any]) -> UnitEntry:
+        """An entry that was made plain values.
 
         Raises
         ------
@@ -107,22 +112,6 @@ class Failure:
     message: str
     host: str
     peak_memory: int | None
-
-
-def checksums(unit: Path) -> tuple[UnitFile, ...]:
-    """The files of a unit (a folder, or one file) as they are on disk; one file has no name of its own."""
-    if unit.is_file():
-        return (_checksum(unit, ""),)
-    names = sorted(path.relative_to(unit).as_posix() for path in unit.rglob("*") if path.is_file())
-    return tuple(_checksum(unit / name, name) for name in names)
-
-
-def _checksum(path: Path, name: str) -> UnitFile:
-    crc, size = 0, 0
-    with open(path, "rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            crc, size = isal_zlib.crc32(piece, crc), size + len(piece)
-    return UnitFile(name, size, f"{crc:08x}")
 
 
 def to_json(content: Any) -> bytes:

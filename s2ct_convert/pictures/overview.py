@@ -1,4 +1,4 @@
-"""The numbers of a summary sheet: labels by tile and month from all observations, brightness from a bounded part."""
+"""The numbers of a overview sheet: labels by tile and month from all observations, brightness from a bounded part."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Brightness:
 
 
 @dataclass(frozen=True)
-class StoreSummary:
+class StoreOverview:
     """A store at a glance.
 
     Attributes
@@ -75,8 +75,8 @@ class StoreSummary:
     seed: int
 
 
-def summarise(store: Store, *, seed: int = 0) -> StoreSummary:
-    """Read what a summary sheet shows.
+def read_overview(store: Store, *, seed: int = 0) -> StoreOverview:
+    """Read what a overview sheet shows.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def summarise(store: Store, *, seed: int = 0) -> StoreSummary:
     months = np.zeros((max(by_month, default=-1) - first_month + 1, CLASSES))
     for one, counts in by_month.items():
         months[one - first_month] = counts
-    return StoreSummary(
+    return StoreOverview(
         name=printable(store.path.absolute().name),
         samples=sum(len(unit.localid) for unit in store.units.values()),
         observations=sum(unit.observations for unit in units),

@@ -8,9 +8,9 @@ import numpy as np
 
 from ..store.layout import BANDS, LABELS, WAVELENGTHS_NM
 from ..words import plural, span
+from .overview import Brightness, Counts, StoreOverview
 from .palette import CLASSES, Class, class_of
 from .sheet import GREY, INK, LINE, MARGIN, Sheet, new_sheet, points
-from .store_summary import Brightness, Counts, StoreSummary
 
 WIDTH = 1400
 TOP = 206  # of the bars
@@ -22,12 +22,12 @@ _COLOURS = {"B2": "blue", "B3": "green", "B4": "red", "B8": "near infrared"}
 _OUTSIDE = Class("other label", "#ffffff", "?", "?")
 
 
-def draw_store_sheet(summary: StoreSummary, *, suffix: str) -> bytes:
+def draw_overview(overview: StoreOverview, *, suffix: str) -> bytes:
     """Draw the sheet.
 
     Parameters
     ----------
-    summary : StoreSummary
+    overview : StoreOverview
     suffix : {".png", ".pdf"}
 
     Returns
@@ -35,22 +35,22 @@ def draw_store_sheet(summary: StoreSummary, *, suffix: str) -> bytes:
     bytes
         The file.
     """
-    counts = _counts(summary)
+    counts = _counts(overview)
     shown = [k for k in range(len(LABELS) + 1) if k < len(LABELS) or counts[k]]
-    bars = TOP + ROW * len(summary.tiles)
+    bars = TOP + ROW * len(overview.tiles)
     months = bars + 56 + MONTHS_HEIGHT
     histograms = months + 84 + len(shown) * (CELL + CELL_GAP)
     with new_sheet(WIDTH, histograms + 104) as sheet:
-        _title(sheet, summary, shown)
+        _title(sheet, overview, shown)
         _heading(sheet, TOP - 16, "Labels of each tile")
-        _draw_tiles(sheet, TOP, summary)
+        _draw_tiles(sheet, TOP, overview)
         _heading(sheet, bars + 40, "Observations of each month")
-        _draw_months(sheet, bars + 56, summary)
+        _draw_months(sheet, bars + 56, overview)
         _heading(sheet, months + 68, "Brightness of the 6 x 6 pixels that a label is for, by band and class")
-        _draw_brightness(sheet, months + 106, summary.brightness, shown)
-        used = summary.brightness.observations
-        of = "all" if used == summary.observations else f"{used:,} of {summary.observations:,}"
-        drawn = "" if used == summary.observations else f", drawn in chunks with seed {summary.seed}"
+        _draw_brightness(sheet, months + 106, overview.brightness, shown)
+        used = overview.brightness.observations
+        of = "all" if used == overview.observations else f"{used:,} of {overview.observations:,}"
+        drawn = "" if used == overview.observations else f", drawn in chunks with seed {overview.seed}"
         sheet.paragraph(
             histograms + 72,
             "Bars are stacked in the order of the legend. "
@@ -63,34 +63,34 @@ def _heading(sheet: Sheet, y: float, words: str) -> None:
     sheet.text(MARGIN, y, words, size=16, weight="bold")
 
 
-def _title(sheet: Sheet, summary: StoreSummary, shown: list[int]) -> None:
-    sheet.text(MARGIN, 56, summary.name, size=26, weight="bold")
-    counts = (plural(len(summary.tiles), "tile"), plural(summary.samples, "sample"))
-    words = f"{', '.join(counts)}, {plural(summary.observations, 'observation')}"
-    sheet.text(MARGIN, 82, f"{words}, {span(summary.time_first, summary.time_last)}", size=16, color=GREY)
+def _title(sheet: Sheet, overview: StoreOverview, shown: list[int]) -> None:
+    sheet.text(MARGIN, 56, overview.name, size=26, weight="bold")
+    counts = (plural(len(overview.tiles), "tile"), plural(overview.samples, "sample"))
+    words = f"{', '.join(counts)}, {plural(overview.observations, 'observation')}"
+    sheet.text(MARGIN, 82, f"{words}, {span(overview.time_first, overview.time_last)}", size=16, color=GREY)
     width = (WIDTH - 2 * MARGIN - 8 * (len(shown) - 1)) / len(shown)
     for column, k in enumerate(shown):
-        one, count = _class(k), _counts(summary)[k]
+        one, count = _class(k), _counts(overview)[k]
         x = MARGIN + column * (width + 8)
         sheet.pill(x, 100, width, 42, one, "", size=14)
         sheet.text(x + 26, 117, one.name, size=14, color=one.ink)
-        words = f"{count:,.0f}  ({count / summary.observations:.1%})".replace("%", " %")
+        words = f"{count:,.0f}  ({count / overview.observations:.1%})".replace("%", " %")
         sheet.text(x + 26, 135, words, size=13, color=one.ink)
 
 
-def _counts(summary: StoreSummary) -> Counts:
+def _counts(overview: StoreOverview) -> Counts:
     """Observations of each class, those without a date too."""
-    return sum((counts.sum(0) for counts in summary.tiles.values()), np.zeros(len(LABELS) + 1))
+    return sum((counts.sum(0) for counts in overview.tiles.values()), np.zeros(len(LABELS) + 1))
 
 
 def _class(k: int) -> Class:
     return class_of(k) if k < len(CLASSES) else _OUTSIDE
 
 
-def _draw_tiles(sheet: Sheet, y: float, summary: StoreSummary) -> None:
-    tiles = summary.tiles
+def _draw_tiles(sheet: Sheet, y: float, overview: StoreOverview) -> None:
+    tiles = overview.tiles
     splits = {
-        tile: "   ".join(f"{split} {n:,.0f}" for split, n in zip(summary.splits, counts.sum(1), strict=True) if n)
+        tile: "   ".join(f"{split} {n:,.0f}" for split, n in zip(overview.splits, counts.sum(1), strict=True) if n)
         for tile, counts in tiles.items()
     }
     whole = WIDTH - 2 * MARGIN - NAMES - 24 - 7.6 * max(map(len, splits.values()))
@@ -118,15 +118,15 @@ def _told(one: Class, share: float, width: float) -> str:
     return ""
 
 
-def _draw_months(sheet: Sheet, y: float, summary: StoreSummary) -> None:
-    n = len(summary.months)
+def _draw_months(sheet: Sheet, y: float, overview: StoreOverview) -> None:
+    n = len(overview.months)
     if not n:
         sheet.text(MARGIN + NAMES, y + MONTHS_HEIGHT / 2, "no observation has a date", size=14, color=GREY)
         return
     axes = sheet.axes(MARGIN + NAMES, y, WIDTH - 2 * MARGIN - NAMES, MONTHS_HEIGHT)
-    x = summary.first_month + np.arange(n)
+    x = overview.first_month + np.arange(n)
     below = np.zeros(n)
-    for k, counts in enumerate(summary.months.T):
+    for k, counts in enumerate(overview.months.T):
         if counts.any():
             one = _class(k)
             axes.bar(

@@ -12,7 +12,7 @@ from .manifest import Manifest, RecordFile
 
 
 @dataclass(frozen=True)
-class Selection:
+class FileChoice:
     """Which files of a record are wanted; empty means all."""
 
     tiles: frozenset[str] = frozenset()
@@ -20,7 +20,7 @@ class Selection:
     globs: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, tiles: Iterable[str] = (), splits: Iterable[str] = (), globs: Iterable[str] = ()) -> Selection:
+    def of(cls, tiles: Iterable[str] = (), splits: Iterable[str] = (), globs: Iterable[str] = ()) -> FileChoice:
         return cls(frozenset(map(fold_tile, tiles)), frozenset(map(fold_split, splits)), tuple(globs))
 
     def __call__(self, key: str) -> bool:

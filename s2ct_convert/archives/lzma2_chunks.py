@@ -1,0 +1,98 @@
+"""Where the chunks and the blocks of an LZMA2 stream are, told without unpacking.
+
+Chunk headers state sizes, and a block, which knows nothing of those before it, begins where a header resets the
+dictionary (control byte 1, or 0xE0 and above; Lzma2Dec.c of the LZMA SDK).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ..errors import ArchiveDamaged
+from .damage import AGAIN
+
+
+class Packed(NamedTuple):
+    """One member that is one LZMA2 stream: where it is in the archive, and what comes out of it."""
+
+    offset: int
+    size: int
+    dict_size: int
+    unpacked: int
+    crc32: int | None
+
+
+def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
+    """Where a member is, if it is alone in a folder with one plain LZMA2 coder; None if it is not.
+
+    Parameters
+    ----------
+    archive, file : py7zr.SevenZipFile, py7zr.ArchiveFile
+        Their parsed headers are looked at, which are not of the public interface.
+    crc32 : int or None
+        What the archive has for the file.
+
+    Raises
+    ------
+    AttributeError, KeyError, IndexError, TypeError, ValueError
+        If py7zr keeps its headers otherwise than it did.
+    """
+    folder, streams = file.folder, archive.header.main_streams
+    if folder is None or len(folder.files) != 1 or len(folder.coders) != 1 or folder.coders[0]["method"] != b"\x21":
+        return None
+    folders = streams.unpackinfo.folders
+    before = folders[: folders.index(folder)]
+    stream = sum(sum(coder["numinstreams"] for coder in one.coders) - len(one.bindpairs) for one in before)
+    offset = archive.afterheader + streams.packinfo.packpos + streams.packinfo.packpositions[stream]
+    (bits,) = folder.coders[0]["properties"]
+    dict_size = 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)
+    return Packed(int(offset), int(streams.packinfo.packsizes[stream]), dict_size, int(file.uncompressed), crc32)
+
+
+class Chunk(NamedTuple):
+    """A chunk by its header: ``unpacked`` is the bytes that come out of it."""
+
+    offset: int  # in the stream
+    begins_block: bool
+    unpacked: int
+
+
+def scan(fd: int, packed: Packed, where: str) -> Iterator[Chunk]:
+    """Chunks by their headers alone.
+
+    Raises
+    ------
+    ArchiveDamaged
+        If a header is none, or the stream does not end where it must.
+    """
+    at = 0
+    while at < packed.size:
+        header = os.pread(fd, 6, packed.offset + at)
+        control = header[0] if header else -1
+        if control == 0:
+            if at == packed.size - 1:
+                return
+            break
+        if control in (1, 2) and len(header) >= 3:
+            unpacked = size = (header[1] << 8 | header[2]) + 1
+            yield Chunk(at, control == 1, unpacked)
+            at += 3 + size
+        elif control >= 0x80 and len(header) >= 5:
+            unpacked = ((control & 31) << 16 | header[1] << 8 | header[2]) + 1
+            yield Chunk(at, control >= 0xE0, unpacked)
+            at += (6 if control >= 0xC0 else 5) + (header[3] << 8 | header[4]) + 1
+        else:
+            break
+    raise ArchiveDamaged(
+        "the archive is damaged (no LZMA2 chunk where one must be)",
+        where=where,
+        found=f"at byte {packed.offset + at:,}",
+        todo=AGAIN,
+    )
+
+
+def count_blocks(fd: int, packed: Packed, where: str) -> int:
+    """Number of blocks that can be unpacked at once; looks at chunk headers only."""
+    return max(1, sum(chunk.begins_block for chunk in scan(fd, packed, where)))

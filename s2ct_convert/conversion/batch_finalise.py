@@ -1,0 +1,97 @@
+"""The last job of a batch: a store of the units that are done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import Incomplete, WrongUsage, from_os_error
+from ..events import OnEvent, ignore
+from ..names import UnitName, printable
+from ..units.claim import alone
+from ..units.entries import UnitEntry
+from ..units.finalise import complete
+from ..units.ledger import Ledger
+from ..units.plan import SourceFile
+from ..units.resume import Candidate, Kin, kin
+from ..units.tally import done_units
+from ..units.unit import open_container
+from .batch_status import batch_status
+from .plan_file import read_files
+
+
+def finalise_batch(
+    store: Path, *, partial: bool = False, command: str, on_event: OnEvent = ignore
+) -> tuple[str, tuple[UnitName, ...]]:
+    """Write index and root of a store whose units are done. Can be run again at any time.
+
+    Parameters
+    ----------
+    partial : bool
+        Also if units are missing or sources were refused: the store then says so, and which.
+
+    Returns
+    -------
+    digest : str
+        Content digest of the store.
+    missing : tuple of UnitName
+
+    Raises
+    ------
+    Incomplete
+        If units or sources are missing, or others are at work.
+    """
+    ledger = Ledger(store)
+    options = ledger.options()
+    if options is None:
+        raise WrongUsage("no conversion was begun here", where=str(store), todo="check the path")
+    container = open_container(store, options)
+    with alone(ledger, on_event):
+        done, missing = done_units(container, ledger)
+        refused = _refused_sources(ledger)
+        if not done or ((missing or refused) and not partial):
+            raise _not_all(store, ledger, done, missing, refused)
+        try:
+            ledger.clean(everything=True)
+        except OSError as error:
+            raise from_os_error(error, str(store)) from error
+        return complete(container, ledger, printable(command), done, on_event, refused), tuple(missing)
+
+
+def _refused_sources(ledger: Ledger) -> tuple[str, ...]:
+    """Sources that are not in the store: refused by the last run on it, or planned and not what their unit is of."""
+    refused = set(ledger.refused())
+    for file in read_files(ledger.plan_path) if ledger.plan_path.exists() else ():
+        entry = ledger.entry(file.source.unit)
+        if entry and _is_other(entry, file):
+            refused.add(file.source.path.name)
+    return tuple(sorted(refused))
+
+
+def _is_other(entry: UnitEntry, file: SourceFile) -> bool:
+    """Whether a unit is of another source than the planned one, by name and by content."""
+    source = file.source
+    if (entry.source_file, entry.source_member) == (source.path.name, source.member):
+        return False
+    return not source.path.exists() or kin(entry, Candidate.of(source)) is not Kin.EQUAL
+
+
+def _not_all(
+    store: Path, ledger: Ledger, done: Sequence[UnitName], missing: Sequence[UnitName], refused: Sequence[str]
+) -> Incomplete:
+    """The error of a store that would not be complete."""
+    anyway = "; or finalise without them: --partial" if done else ""
+    if not missing and done:
+        return Incomplete(
+            "sources that were given are not in the store",
+            where=str(store),
+            found=", ".join(refused),
+            todo="run the command that gave them again, without them or with --overwrite-unit SPLIT/TILE" + anyway,
+        )
+    again = batch_status(store).missing or " ".join(map(str, missing))
+    return Incomplete(
+        f"{len(missing)} of {len(done) + len(missing)} units are missing",
+        where=str(store),
+        found=", ".join(map(str, missing[:8])) + (" ..." if len(missing) > 8 else ""),
+        todo=f"make them (--array={again}), then finalise again" + anyway,
+    )

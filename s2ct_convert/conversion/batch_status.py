@@ -1,0 +1,94 @@
+"""How far each unit of a store is, in every state and while others are at work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ..errors import NotAStore
+from ..lease import Owner
+from ..names import UnitName
+from ..store.container import Container
+from ..units.entries import Failure, UnitEntry
+from ..units.finalise import finished
+from ..units.ledger import Ledger
+from ..units.unit import done_entry, open_container
+from ..words import without
+from .plan_file import read_files
+from .ranges import to_ranges
+
+
+class UnitState(StrEnum):
+    """How far a unit is."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class UnitStatus:
+    """A unit of a store that is being made. ``number`` is None where no batch was begun."""
+
+    number: int | None
+    unit: str
+    state: UnitState
+    owner: Owner | str | None
+    entry: UnitEntry | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """All units of a store, whether it is finished, and what a partial store lacks, in words."""
+
+    store: Path
+    finished: bool
+    run: Owner | str | None
+    units: tuple[UnitStatus, ...]
+    lacks: str = ""
+
+    def count(self, state: UnitState) -> int:
+        return sum(one.state is state for one in self.units)
+
+    @property
+    def missing(self) -> str:
+        """Numbers of the units that nobody has made or is making, as ``--array`` takes them."""
+        todo = (UnitState.PLANNED, UnitState.FAILED)
+        return to_ranges([one.number for one in self.units if one.number and one.state in todo])
+
+
+def batch_status(store: Path) -> BatchStatus:
+    """What is done, under way, failed and still to do. Works in every state, and while others are at work.
+
+    Raises
+    ------
+    NotAStore
+        If no conversion was begun here.
+    """
+    ledger = Ledger(store)
+    options = ledger.options()
+    if options is None:
+        raise NotAStore(
+            "no conversion was begun here", where=str(store), todo="check the path, or begin with s2ct batch init"
+        )
+    container = open_container(store, options)
+    files = read_files(ledger.plan_path) if ledger.plan_path.exists() else ()
+    numbers = {file.source.unit: number for number, file in enumerate(files, start=1)}
+    order = sorted(ledger.planned(), key=lambda unit: (numbers.get(unit, len(numbers) + 1), unit))
+    units = tuple(_unit_status(container, ledger, unit, numbers.get(unit)) for unit in order)
+    root = finished(store) or {}
+    lacks = without(str(root.get("missing_units", "")), str(root.get("refused_sources", "")))
+    done = bool(root) and not container.has_unmerged(order)
+    return BatchStatus(store, done, ledger.run_lease().owner(), units, lacks if done else "")
+
+
+def _unit_status(container: Container, ledger: Ledger, unit: UnitName, number: int | None) -> UnitStatus:
+    if entry := done_entry(container, ledger, unit):
+        return UnitStatus(number, str(unit), UnitState.DONE, None, entry, None)
+    if owner := ledger.unit_lease(unit).owner():
+        return UnitStatus(number, str(unit), UnitState.RUNNING, owner, None, None)
+    failure = ledger.failure(unit)
+    return UnitStatus(number, str(unit), UnitState.FAILED if failure else UnitState.PLANNED, None, None, failure)

@@ -1,0 +1,38 @@
+"""Digests of files, several at a time, stopped at once when the user stops."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .threads import cores
+
+_BLOCK = 1 << 20
+
+
+def file_digests(algorithm: str, paths: Sequence[Path], on_bytes: Callable[[int], None]) -> Generator[str]:
+    """Digest of each file (hex), in order, as they come; ``on_bytes`` gets the bytes read, from many threads.
+
+    To be closed by whoever may stop in between, so that no thread goes on reading.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(max(1, min(len(paths), cores()))) as pool:
+        try:
+            yield from pool.map(lambda path: _digest(algorithm, path, on_bytes, stop), paths)
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _digest(algorithm: str, path: Path, on_bytes: Callable[[int], None], stop: threading.Event) -> str:
+    """Digest of a file; of its beginning, which nobody will look at, if ``stop`` is set."""
+    digest, buffer = hashlib.new(algorithm, usedforsecurity=False), memoryview(bytearray(_BLOCK))
+    with open(path, "rb", buffering=0) as file:
+        while (n := file.readinto(buffer)) and not stop.is_set():
+            digest.update(buffer[:n])
+            on_bytes(n)
+    return digest.hexdigest()

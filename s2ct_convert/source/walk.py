@@ -1,0 +1,89 @@
+"""Files below a folder that may be sources, and notes on what is left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..archives.file_kind import is_archive, read_head
+from ..archives.stream import SourceReader
+from ..paths import special_kind
+from .found import some
+from .kind import is_tfrecord
+from .unfinished import is_unfinished
+
+UNFINISHED, SPECIAL, HIDDEN, STORES = "unfinished downloads", "not files", "hidden", "Zarr stores"
+
+
+class Walk:
+    """One walk through a folder and those below it, links included, in sorted order.
+
+    ``notes`` says what was left out, once the walk has ended: unfinished downloads, pipes and devices, hidden folders,
+    hidden files that look like sources, Zarr stores. Ledgers and unit files of stores are left out without a note.
+    """
+
+    def __init__(self, folder: Path, on_error: Callable[[OSError], None]) -> None:
+        self._folder, self._on_error = folder, on_error
+        self._left: dict[str, list[str]] = {UNFINISHED: [], SPECIAL: [], HIDDEN: [], STORES: []}
+
+    def __iter__(self) -> Iterator[Path]:
+        visited: set[Path] = set()  # links may lead round in a circle
+        for root, folders, files in os.walk(self._folder, followlinks=True, onerror=self._on_error):
+            here = Path(root)
+            if (real := here.resolve()) in visited:
+                folders.clear()
+                continue
+            visited.add(real)
+            folders[:] = sorted(name for name in folders if self._enters(here / name))
+            for name in sorted(files):
+                if self._takes(here / name):
+                    yield here / name
+
+    @property
+    def notes(self) -> list[str]:
+        return [
+            f"{self._folder}: passed over {some(sorted(names))}, {kind}" for kind, names in self._left.items() if names
+        ]
+
+    def _enters(self, folder: Path) -> bool:
+        if is_unfinished(folder):
+            return self._leave(UNFINISHED, folder)
+        if (folder / "zarr.json").exists():
+            return self._leave(STORES, folder)
+        if folder.name.startswith("."):
+            return self._leave(HIDDEN, folder)
+        return not (_is_ledger(folder) or _has_units(folder))
+
+    def _takes(self, file: Path) -> bool:
+        if kind := special_kind(file):
+            return self._leave(SPECIAL, file, f" ({kind})")
+        if is_unfinished(file):
+            return self._leave(UNFINISHED, file)
+        if file.name.startswith("."):
+            return self._leave(HIDDEN, file) if _looks_like_a_source(file) else False
+        return True  # also a broken link, which is reported when it is opened
+
+    def _leave(self, kind: str, path: Path, more: str = "") -> bool:
+        self._left[kind].append(f"{path.relative_to(self._folder).as_posix()}{more}")
+        return False
+
+
+def _is_ledger(folder: Path) -> bool:
+    return folder.suffix == ".s2ct" and (folder / "store.json").exists()
+
+
+def _has_units(folder: Path) -> bool:
+    """Whether it holds the unit files of an HDF5 store beside it."""
+    return folder.suffix == ".units" and (folder.with_suffix("").is_file() or _is_ledger(folder.with_suffix(".s2ct")))
+
+
+def _looks_like_a_source(file: Path) -> bool:
+    try:
+        with SourceReader(file, with_md5=False) as stream:
+            if is_archive(read_head(stream)):
+                return True
+            stream.seek(0)
+            return is_tfrecord(stream)
+    except OSError:
+        return True  # it is named, rather than lost

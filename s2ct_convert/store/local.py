@@ -1,0 +1,96 @@
+"""What containers on a local file system have in common: work under temporary names, places given by a rename.
+
+Paths, renames and fsyncs of units are here, in zarr_container.py and in hdf5_container.py; ``Container`` has none.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+from isal import isal_zlib
+
+from ..dataset import Dataset
+from ..durable import remove, sweep, sync
+from ..names import UnitName
+from ..processes import owner_tag
+from .container import UnitFile
+
+PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Folders on the file system of a store for what is not a part of it.
+
+    Attributes
+    ----------
+    work : Path
+        For what is not finished.
+    aside : Path
+        For units that were taken out of the store.
+    """
+
+    work: Path
+    aside: Path
+
+    def path(self, key: str) -> Path:
+        """A path for something unfinished that only this process writes: ``unit.host.pid``, ``unit.host.pid.part``."""
+        name, dot, part = key.partition(".")
+        return self.work / f"{name}.{owner_tag()}{dot}{part}"
+
+
+class LocalContainer(ABC):
+    """A store at a path."""
+
+    def __init__(self, path: Path, scratch: Scratch, dataset: Dataset) -> None:
+        self.path, self.scratch, self.dataset = path, scratch, dataset
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @abstractmethod
+    def home(self, unit: UnitName) -> Path:
+        """Where a finished unit stands, as long as it has files of its own."""
+
+    def sweep(self) -> None:
+        sweep(self.path.parent, self.path.name)
+
+    def discard(self, key: str) -> None:
+        remove(self.scratch.path(key))
+
+    def place(self, unit: UnitName) -> str:
+        return str(self.home(unit))
+
+    def files(self, unit: UnitName) -> tuple[UnitFile, ...]:
+        return files_of(self.home(unit))
+
+    def stands_alone(self, unit: UnitName) -> bool:
+        return self.home(unit).exists()
+
+    def set_aside(self, unit: UnitName) -> None:
+        home, aside = self.home(unit), self.scratch.aside
+        if home.exists():
+            aside.mkdir(exist_ok=True)
+            remove(aside / unit.key)
+            os.rename(home, aside / unit.key)
+            sync(home.parent)
+
+
+def files_of(unit: Path) -> tuple[UnitFile, ...]:
+    """The files of a unit (a folder, or one file) as they are on disk; one file has no name of its own."""
+    if unit.is_file():
+        return (_checksum(unit, ""),)
+    names = sorted(path.relative_to(unit).as_posix() for path in unit.rglob("*") if path.is_file())
+    return tuple(_checksum(unit / name, name) for name in names)
+
+
+def _checksum(path: Path, name: str) -> UnitFile:
+    crc, size = 0, 0
+    with open(path, "rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            crc, size = isal_zlib.crc32(piece, crc), size + len(piece)
+    return UnitFile(name, size, f"{crc:08x}")

@@ -1,0 +1,71 @@
+"""Attributes of the root of a store: what it is, where it is from, how far it is, of which data set."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from typing import Any
+
+from ..dataset import DATASET, Dataset
+from ..errors import StoreDamaged
+from .layout import LAYOUT_VERSION, Attributes
+
+# The root attribute that has the data set as JSON. A store without it is of the default data set.
+DATASET_ATTRIBUTE = "s2ct_dataset"
+
+
+def root_attributes(
+    *, state: str, version: str, command: str, units: int, digest: str, dataset: Dataset = DATASET
+) -> dict[str, Any]:
+    """Attributes of the root group (CF-1.11, ACDD-1.3). ``digest`` is empty until the store is complete."""
+    now = _now()
+    attributes = {
+        "Conventions": "CF-1.11, ACDD-1.3",
+        "title": dataset.title,
+        "summary": (
+            f"{dataset.summary} Format conversion of the published TFRecords; values unchanged. One group per unit "
+            "(split/tile), each a CF contiguous ragged array; /index has one row per sample."
+        ),
+        "license": f"that of the source record, stated at {dataset.doi}",
+        "creators": dataset.creators,
+        "creator_institution": dataset.creator_institution,
+        "source": dataset.sensor,
+        "doi": dataset.doi,
+        "citation": dataset.citation,
+        "references": f"{dataset.doi} {dataset.paper}".strip(),
+        "date_created": now,
+        "history": f"{now} s2ct {version}: {command}",
+        "s2ct_version": version,
+        "s2ct_layout_version": LAYOUT_VERSION,
+        "state": state,
+        "number_of_units": units,  # not "units": CF readers would give that to every array without units
+        "content_digest": digest,
+    }
+    if dataset != DATASET:
+        attributes[DATASET_ATTRIBUTE] = json.dumps(dataset.values(), sort_keys=True)
+    return attributes
+
+
+def read_dataset(attributes: Attributes, where: str) -> Dataset:
+    """The data set of a store, by the attributes of its root.
+
+    Raises
+    ------
+    StoreDamaged
+        If they name one that is none.
+    """
+    text = attributes.get(DATASET_ATTRIBUTE)
+    if text is None:
+        return DATASET
+    try:
+        return Dataset.from_values(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StoreDamaged(f"the attribute {DATASET_ATTRIBUTE} is no data set", where=where, found=str(error)) from None
+
+
+def _now() -> str:
+    """UTC time of this run; SOURCE_DATE_EPOCH (reproducible-builds.org) fixes it."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    now = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC) if epoch else datetime.datetime.now(datetime.UTC)
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,220 @@
+"""What a user may ask of a conversion. Each option is declared and documented here, once.
+
+``PlanOptions`` say what a store holds: a plan file keeps them. ``RunOptions`` and ``EngineOptions`` say how a plan is
+carried out. The public functions take all of them as keywords: type checkers know these from the ``Keywords`` below,
+``help()`` from :func:`takes`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypedDict, TypeVar
+
+from ..dataset import DATASET, Dataset
+from .demands import Demands
+
+WORKERS_TIMEOUT = 60.0  # seconds
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _keep(options: object, **values: tuple[str, ...]) -> None:
+    """Set fields of a frozen value while it is made: an iterator can be read only once."""
+    for name, value in values.items():
+        object.__setattr__(options, name, value)
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What a store is to be, of which units, and what their sources must be.
+
+    Attributes
+    ----------
+    format : {"zarr", "hdf5"}, optional
+        By default what the suffix of the store says.
+    codec : str, optional
+        ``fast``, ``balanced`` (default) or ``small`` for Zarr; ``gzip`` (default) or ``blosc`` for HDF5.
+    linked : bool
+        HDF5 only: leave one file per unit in ``<store>.units/`` and make the store a file of links to them.
+    tiles, splits : iterable of str
+        Convert only these.
+    strict : bool
+        Refuse a source that is not as its record describes it, rather than store it with a note.
+    accept_count : bool
+        Take a bare TFRecord that has fewer examples, samples and images than the number in its name.
+    dataset : Dataset
+        The data set that the sources are of. A store is of one data set.
+    """
+
+    format: str | None = None
+    codec: str | None = None
+    linked: bool = False
+    tiles: Iterable[str] = ()
+    splits: Iterable[str] = ()
+    strict: bool = False
+    accept_count: bool = False
+    dataset: Dataset = DATASET
+
+    def __post_init__(self) -> None:
+        _keep(self, tiles=tuple(self.tiles), splits=tuple(self.splits))
+
+    @property
+    def demands(self) -> Demands:
+        return Demands(self.strict, self.accept_count)
+
+
+NO_OPTIONS = PlanOptions()
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run may use, and what it may replace.
+
+    Attributes
+    ----------
+    jobs : int
+        Processor cores to use. With more than one and several units, units run in processes of their own; a script
+        that calls this then needs the usual ``if __name__ == "__main__":``.
+    memory : int, optional
+        Most bytes of memory to use: fewer units are made at a time if need be.
+    unpacker : {"auto", "python", "7zz"}
+        What unpacks archives: a 7-Zip program on the PATH, our own code, or by default the program where there is one.
+        The store is the same either way.
+    overwrite : bool
+        Delete a store that is there and start anew.
+    overwrite_units : iterable of str
+        Units such as ``train/50SMG`` that may be replaced by another source. Otherwise a unit that is there is kept,
+        and another source of it is refused.
+    """
+
+    jobs: int = 1
+    memory: int | None = None
+    unpacker: str = "auto"
+    overwrite: bool = False
+    overwrite_units: Iterable[str] = ()
+
+    def __post_init__(self) -> None:
+        _keep(self, overwrite_units=tuple(self.overwrite_units))
+
+
+ONE_JOB = RunOptions()
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where units are made.
+
+    Attributes
+    ----------
+    engine : {"local", "dask"}
+        On this machine, or on the workers of a Dask scheduler, one unit per worker at a time.
+    scheduler : str, optional
+        Address of the scheduler, such as ``tcp://host:8786``. None is ever started.
+    scheduler_file : path-like, optional
+        The file that ``dask scheduler --scheduler-file`` writes. Without this and `scheduler`, what Dask's own
+        configuration has as ``scheduler-address``.
+    workers_timeout : float
+        Seconds to wait for the scheduler, and then for workers.
+    """
+
+    engine: str = "local"
+    scheduler: str | None = None
+    scheduler_file: str | os.PathLike[str] | None = None
+    workers_timeout: float = WORKERS_TIMEOUT
+
+
+HERE = EngineOptions()
+
+
+class PlanKeywords(TypedDict, total=False):
+    """The fields of :class:`PlanOptions`."""
+
+    format: str | None
+    codec: str | None
+    linked: bool
+    tiles: Iterable[str]
+    splits: Iterable[str]
+    strict: bool
+    accept_count: bool
+    dataset: Dataset
+
+
+class RunKeywords(TypedDict, total=False):
+    """The fields of :class:`RunOptions`."""
+
+    jobs: int
+    memory: int | None
+    unpacker: str
+    overwrite: bool
+    overwrite_units: Iterable[str]
+
+
+class EngineKeywords(TypedDict, total=False):
+    """The fields of :class:`EngineOptions`."""
+
+    engine: str
+    scheduler: str | None
+    scheduler_file: str | os.PathLike[str] | None
+    workers_timeout: float
+
+
+class ConvertKeywords(PlanKeywords, RunKeywords, EngineKeywords, total=False):
+    """What :func:`s2ct_convert.convert` takes."""
+
+
+def take(kind: type[A], given: dict[str, Any]) -> A:
+    """The options of one kind; ``given`` is left without them."""
+    return kind(**{name: given.pop(name) for name in _names(kind) if name in given})
+
+
+def sort_options(given: Mapping[str, object], first: type[A], second: type[B], third: type[C]) -> tuple[A, B, C]:
+    """The options of each kind.
+
+    Raises
+    ------
+    TypeError
+        If one is of no kind, as for any keyword that a function does not have.
+    """
+    left = dict(given)
+    sorted_ = take(first, left), take(second, left), take(third, left)
+    if left:
+        raise TypeError(f"there is no option {next(iter(left))!r}")
+    return sorted_
+
+
+def takes(*kinds: type) -> Callable[[Function], Function]:
+    """Show the options that a function takes as keywords in its signature, and their documentation in its own.
+
+    The documentation goes where the docstring says ``{options}``.
+    """
+
+    def show(function: Function) -> Function:
+        own = inspect.signature(function)
+        keywords = [
+            one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for kind in kinds
+            for one in inspect.signature(kind).parameters.values()
+        ]
+        named = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        function.__signature__ = own.replace(parameters=named + keywords)  # type: ignore[attr-defined]
+        if function.__doc__:  # none under python -OO
+            documented = "\n".join(_attributes(kind) for kind in kinds)
+            function.__doc__ = inspect.cleandoc(function.__doc__).replace("{options}", documented)
+        return function
+
+    return show
+
+
+def _names(kind: type) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+def _attributes(kind: type) -> str:
+    """What the docstring of a kind says of its fields."""
+    return inspect.cleandoc(kind.__doc__ or "").partition("Attributes\n----------\n")[2]
