@@ -93,6 +93,7 @@ def test_the_whole_series_of_each_sample_lies_together_in_time_order(real_source
             assert places == sorted(places)
 
 
+@pytest.mark.parametrize("real_sources", first_quick(["sample", "shared"]), indirect=True)
 def test_every_container_and_codec_has_the_same_content_digest(real_store):
     digests = {kind: plain.attributes(real_store(kind))["content_digest"] for kind in KINDS}
     assert set(digests.values()) == {plain.store_digest(real_store("zarr balanced"))}
