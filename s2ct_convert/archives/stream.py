@@ -86,7 +86,8 @@ class SourceReader(io.RawIOBase):
         return self._md5.hexdigest()
 
     def close(self) -> None:
-        self._file.close()
+        if "_file" in self.__dict__:  # or it could not be opened, and Python closes what is left of this
+            self._file.close()
         super().close()
 
 
