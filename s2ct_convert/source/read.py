@@ -17,7 +17,7 @@ from ..archives.file_kind import is_archive, is_packing, read_head
 from ..archives.stream import Prefixed, Readable, SourceReader
 from ..archives.unpackers import PYTHON, Unpacker
 from ..dataset import DATASET, Dataset
-from ..errors import NotATFRecord, TFRecordDamaged, WrongUsage
+from ..errors import ArchiveDamaged, NotATFRecord, TFRecordDamaged, WrongUsage
 from .example import Example, decode_example
 from .find import Part, Source, find_sources
 from .kind import foreign_kind
@@ -52,7 +52,13 @@ class SourceExamples:
         except (TFRecordDamaged, NotATFRecord) as error:
             if part.member is None or content_of_member(part.path, part.member) is None:
                 raise
-            content_of(self._opened.stream)  # to its end, where a damaged archive shows
+            try:
+                content_of(self._opened.stream)  # to its end, where a damaged archive shows
+            except ArchiveDamaged as damage:
+                expected, found = damage.expected, damage.found
+                raise ArchiveDamaged(
+                    damage.what, where=error.where, expected=expected, found=found, todo=damage.todo
+                ) from error
             todo = "the archive is whole, so fetching it again will not help: report this to the authors of the record"
             where, expected, found = error.where, error.expected, error.found
             raise type(error)(error.what, where=where, expected=expected, found=found, todo=todo) from None
