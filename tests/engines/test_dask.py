@@ -165,10 +165,10 @@ def test_a_worker_that_comes_later_gets_units_too(dask, tmp_path, long_sources, 
     ("options", "error", "says"),
     [
         ({"scheduler": "tcp://127.0.0.1:9", "workers_timeout": 0.5}, NetworkError, "tcp://127.0.0.1:9"),
-        ({"scheduler": "carrier-pigeon://coop:9"}, WrongUsage, "no address"),
-        ({}, WrongUsage, "s2ct starts none"),
+        ({"scheduler": "carrier-pigeon://coop:9"}, WrongUsage, "not the address of a scheduler"),
+        ({}, WrongUsage, "s2ct does not start one"),
         ({"scheduler_file": "never.json", "workers_timeout": 0.5}, NetworkError, "never.json"),
-        ({"scheduler": "tcp://127.0.0.1:9", "scheduler_file": "x.json"}, WrongUsage, "two schedulers"),
+        ({"scheduler": "tcp://127.0.0.1:9", "scheduler_file": "x.json"}, WrongUsage, "two schedulers are given"),
         ({"scheduler": "tcp://127.0.0.1:9", "workers_timeout": 0.0}, WrongUsage, "positive"),
         ({"scheduler": "tcp://127.0.0.1:9", "engine": "local"}, WrongUsage, "--engine dask"),
         ({"engine": "spark"}, WrongUsage, "local or dask"),
@@ -186,7 +186,7 @@ def test_where_there_is_no_scheduler_nothing_is_begun(tmp_path, monkeypatch, opt
     ("options", "code", "says"),
     [
         (["--engine", "dask", "-j", "2"], 2, "-j is for this machine"),
-        (["--engine", "dask"], 2, "s2ct starts none"),
+        (["--engine", "dask"], 2, "s2ct does not start one"),
         (["--scheduler", "tcp://127.0.0.1:9"], 2, "add --engine dask"),
         (["--engine", "dask", "--scheduler", "tcp://127.0.0.1:9", "--workers-timeout", "1"], 7, "does not answer"),
         (["--engine", "dask", "--scheduler-file", "never.json", "--workers-timeout", "1"], 7, "never.json"),
@@ -205,7 +205,7 @@ def test_the_command_says_why_and_ends_with_the_code_of_it(s2ct, tmp_path, optio
 def test_a_scheduler_file_that_is_not_whole_is_waited_for_like_one_that_is_not_there(tmp_path, content):
     file = tmp_path / "scheduler.json"
     file.write_text(content)
-    with pytest.raises(NetworkError, match="not all of it"):
+    with pytest.raises(NetworkError, match="not a scheduler file, or an unfinished one"):
         s2ct_convert.convert(SAMPLE, tmp_path / "x.zarr", engine="dask", scheduler_file=file, workers_timeout=0.3)
 
 
@@ -255,7 +255,7 @@ def test_a_worker_without_this_package_is_refused(dask, tmp_path):
     dask.start_workers(1, "--preload", str(preload))
     (address,) = dask.addresses().values()
     told = refused(dask, tmp_path, WrongUsage)
-    assert "s2ct cannot be used there" in told
+    assert "s2ct cannot run there" in told
     assert f"{address}: ModuleNotFoundError" in told
     assert list(dask.addresses().values()) == [address]  # and it lives
 
@@ -275,7 +275,7 @@ def test_a_worker_that_sees_other_files_is_refused(dask, tmp_path):
     dask.start_worker(prefix=hide)
     dask.admin.wait_for_workers(1, timeout=60)
     told = refused(dask, tmp_path, WrongUsage)
-    assert "the files here are not seen there" in told
+    assert "the workers do not see the files of this machine" in told
     assert "No such file" in told
 
 

@@ -93,7 +93,7 @@ def test_a_unit_whose_worker_is_killed_is_made_by_another(dask, tmp_path, long_s
     listener = Listener(store, kill)
     convert(dask, long_sources, listener, store)
     (note,) = listener.of(Message)
-    assert f"its worker {killed[0]} was lost; it is made again" in note.text
+    assert f"its worker {killed[0]} was lost; making the unit again" in note.text
     assert len(listener.of(UnitDone)) == len(listener.of(UnitStarted)) == 4
     assert no_work_left(store)
     assert_equal(store, undisturbed)
@@ -163,7 +163,7 @@ def test_a_unit_that_kills_its_worker_thrice_is_given_up_and_the_others_are_done
         convert(dask, folder, listener, store)
     (failed,) = listener.of(UnitFailed)
     assert (failed.unit, failed.exit_code, failed.bug) == ("train/31TCJ", 3, False)
-    assert f"3 workers died with it: {', '.join(killed)}" in failed.message
+    assert f"3 workers died while they made this unit: {', '.join(killed)}" in failed.message
     assert caught.value.exit_code == 3
     assert len(listener.of(UnitDone)) == 3
     assert no_work_left(store)
@@ -201,7 +201,7 @@ def test_when_all_workers_are_dead_it_waits_only_so_long_and_the_same_command_go
         convert(dask, long_sources, Listener(store, kill_all), store, timeout=2.0)
     assert time.monotonic() - began < 30
     assert caught.value.exit_code == 3
-    assert "4 units are not made" in caught.value.found
+    assert "4 units are not done" in caught.value.found
     assert "start workers and run the same command again" in caught.value.todo
     dask.start_workers(1)
     listener = Listener(store)
@@ -277,7 +277,7 @@ def test_a_scheduler_that_is_lost_ends_client_and_workers_and_the_ledger_knows_w
     dask.scheduler.kill()
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 7, stderr
-    assert "the connection to the Dask scheduler is lost" in stderr
+    assert "lost the connection to the Dask scheduler" in stderr
     assert "run the same command again" in stderr
     assert "Traceback" not in stderr
     assert stderr.count("s2ct: ") == 1

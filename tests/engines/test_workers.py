@@ -142,7 +142,7 @@ def test_a_worker_that_dies_takes_only_its_own_unit_with_it(tasks, by, told):
     assert (failed.unit, failed.exit_code, failed.bug) == (NAMES[1], 3, False)
     assert f"{UNITS[1]}_1: the worker process died" in failed.message
     assert told in failed.message
-    assert re.search(r", [1-9][\d,]* MB of memory at most\)", failed.message)
+    assert re.search(r", peak memory [1-9][\d,]* MB\)", failed.message)
     assert ledger_failure(tasks[1]) == (3, failed.message)
     assert "run the same command again" in failed.message
     assert [event.entry.unit for event in listener.of(UnitDone)] == [NAMES[0], *NAMES[2:]]
