@@ -59,7 +59,7 @@ def test_a_second_source_is_refused_and_the_rest_goes_on(two, other, store):
     summary = refused(lambda: s2ct_convert.convert([two[1], other], store))
     (failure,) = summary.failures
     assert (failure.unit, failure.source, failure.exit_code, failure.refused) == (UNIT, str(two[1]), 5, True)
-    for word in ("train_50SMG_2.7z", "was made of ", "train_50SMG_1.7z", f"--overwrite-unit {UNIT}"):
+    for word in ("train_50SMG_2.7z", "was made from ", "train_50SMG_1.7z", f"--overwrite-unit {UNIT}"):
         assert word in failure.message
     assert [entry.unit for entry in summary.converted] == ["val/50SMG"]
     root = plain.attributes(store)
@@ -127,7 +127,7 @@ def test_equal_content_is_one_source_and_a_note(tmp_path, rng, first, second):
     summary = s2ct_convert.convert(made[second], store, on_event=events.append)
     assert (len(summary.converted), len(summary.skipped), summary.digest) == (0, 1, right)
     (note,) = (event for event in events if isinstance(event, Message))
-    assert note.text == f"{made[second].name}: the same content as {made[first].name}, of which {UNIT} is made"
+    assert note.text == f"{made[second].name}: the same content as {made[first].name}, the source of {UNIT}"
     assert plain.file_bytes(store) == before
 
 
@@ -185,7 +185,7 @@ def test_a_copy_is_read_where_the_first_source_is_damaged(tmp_path, rng, store, 
     events: list[object] = []
     summary = s2ct_convert.convert(tmp_path, store, jobs=jobs, on_event=events.append)
     assert {entry.source_file for entry in summary.converted} == {good.name, "val_50SMG_2.7z"}
-    assert any(f"its copy {good} is read instead" in str(event) for event in events)
+    assert any(f"reading its copy {good} instead" in str(event) for event in events)
 
 
 def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_note(two, store, tmp_path, rng):
@@ -196,7 +196,7 @@ def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_not
     summary = s2ct_convert.convert(changed, store, on_event=events.append)
     assert [entry.unit for entry in summary.converted] == [UNIT]
     (note,) = (event for event in events if isinstance(event, Message))
-    assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made: it is converted anew"
+    assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made; converting it again"
 
 
 def test_a_file_of_the_same_name_in_another_folder_is_another_source(two, store, tmp_path, rng):

@@ -40,7 +40,7 @@ for line in sys.stdin:
 
 
 def lease_at(path: Path) -> Lease:
-    return Lease(path, Path("x.zarr"), "another run is at work on this store", beats=True)
+    return Lease(path, Path("x.zarr"), "another run is using this store", beats=True)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_refusal_says_what_is_busy_and_what_to_do(path, takers):
         lease_at(path).take()
     error = caught.value
     assert error.exit_code == EXIT_INCOMPLETE
-    assert error.what == "another run is at work on this store"
+    assert error.what == "another run is using this store"
     assert error.where == "x.zarr"
     assert error.found == f"process {takers[0].pid} on {HERE}"
     assert error.todo == "wait for it; if it is no more, delete run.lease"

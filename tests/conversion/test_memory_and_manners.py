@@ -66,14 +66,14 @@ def test_a_run_with_less_memory_has_fewer_workers_and_says_so(tmp_path, sources,
     listener = Listener()
     s2ct_convert.convert(sources, tmp_path / "x.zarr", jobs=3, memory=allowed * PEAK_BYTES, on_event=listener)
     assert max(listener.alive) == most
-    told = f"units at a time: {allowed} rather than 3, for the memory that is allowed"
-    assert listener.notes == ([] if allowed == 3 else [told])
+    note = f"making {allowed} instead of 3 units at a time, because of the memory limit"
+    assert listener.notes == ([] if allowed == 3 else [note])
 
 
 def test_less_memory_than_one_unit_takes_is_refused_before_anything_is_made(tmp_path, sources):
     with pytest.raises(WrongUsage) as caught:
         s2ct_convert.convert(sources, tmp_path / "x.zarr", memory=PEAK_BYTES - 1)
-    assert caught.value.expected == f"--memory of {PEAK_BYTES >> 20}M at least"
+    assert caught.value.expected == f"--memory of at least {PEAK_BYTES >> 20}M"
     assert list(tmp_path.iterdir()) == []
 
 

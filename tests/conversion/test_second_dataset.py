@@ -319,7 +319,7 @@ def test_info_names_its_classes(store, capsys):
 
 
 def test_the_default_record_is_not_built_as_another_data_set(tmp_path):
-    with pytest.raises(WrongUsage, match="this record is not of that data set"):
+    with pytest.raises(WrongUsage, match="this record belongs to another data set"):
         s2ct_convert.build(tmp_path / "x.zarr", dataset=MADE_UP)
     assert list(tmp_path.iterdir()) == []
 

@@ -99,7 +99,7 @@ def change(ledger: Ledger, **values: object) -> None:
 @pytest.mark.parametrize("units", [None, 7, "train/50SMG", ["train"], [7]], ids=repr)
 def test_a_ledger_whose_units_are_no_units_is_told(begun, units):
     change(begun, units=units)
-    with pytest.raises(DestinationExists, match="the ledger of the store cannot be read"):
+    with pytest.raises(DestinationExists, match="cannot read the ledger of the store"):
         begun.planned()
 
 
