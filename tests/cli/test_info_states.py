@@ -196,7 +196,7 @@ FOREIGN = {
     "an empty folder": (
         lambda path: path.mkdir(),
         EXIT_USAGE,
-        "not a store, and the folder has no archive or TFRecord",
+        "not a store, and the folder has no archive",
     ),
     "another Zarr": (lambda path: zarr.create_group(path), EXIT_USAGE, "not made by s2ct convert"),
     "a Zarr array": (lambda path: zarr.create_array(path, shape=2, dtype="i1"), EXIT_USAGE, ""),

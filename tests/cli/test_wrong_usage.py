@@ -26,11 +26,11 @@ CASES: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "an unknown format": (["in", "x.zarr", "--format", "tiff"], ("'tiff'", "zarr", "hdf5")),
     "no format at all": (
         ["in", "clouds"],
-        ("clouds: the name of the store does not give its format", ".zarr", ".h5", "--format"),
+        ("clouds: the name of the store does not give", ".zarr", ".h5", "--format"),
     ),
     "an unknown suffix": (
         ["in", "clouds.tif"],
-        ("clouds.tif: the name of the store does not give its format", "--format"),
+        ("clouds.tif: the name of the store does not give", "--format"),
     ),
     "an unknown codec": (["in", "x.zarr", "--codec", "zip"], ("'zip' for zarr", "fast", "balanced", "small")),
     "a codec of the other format": (["in", "x.h5", "--codec", "fast"], ("'fast' for hdf5", "gzip", "blosc")),
