@@ -46,9 +46,7 @@ def sources(tmp_path_factory) -> list[Path]:
         ("h5", "linked", "grown", 1),
     ],
 )
-def test_death_before_any_step_that_lasts_costs_no_more_than_the_work_since(
-    tmp_path, sources, suffix, linked, start, stride
-):
+def test_a_kill_before_any_durable_step_loses_only_unfinished_work(tmp_path, sources, suffix, linked, start, stride):
     command = [sys.executable, str(DRIVER), suffix, linked, start, str(stride), str(tmp_path), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -114,7 +112,7 @@ def wait_for_end(pid: int) -> None:
         os.close(descriptor)
 
 
-def test_a_failure_in_the_middle_of_a_run_leaves_the_finished_unit_as_it_is(tmp_path, sources):
+def test_an_interrupted_run_leaves_finished_units_unchanged(tmp_path, sources):
     """An exception of the listener stands for anything that ends this process in order."""
     store = tmp_path / "x.zarr"
 

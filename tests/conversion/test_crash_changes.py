@@ -47,9 +47,7 @@ def sources(tmp_path_factory) -> list[Path]:
         ("h5", "linked", "overwrite", 3),
     ],
 )
-def test_death_while_a_store_is_replaced_costs_no_more_than_the_work_since(
-    tmp_path, sources, suffix, linked, how, stride
-):
+def test_a_kill_while_replacing_units_loses_only_unfinished_work(tmp_path, sources, suffix, linked, how, stride):
     command = [sys.executable, str(DRIVER), suffix, linked, how, str(stride), str(tmp_path), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,7 +68,7 @@ s2ct_convert.convert(sys.argv[2:], sys.argv[1], linked=sys.argv[1].endswith(".h5
 
 
 @pytest.mark.parametrize("name", ["x.zarr", "x.h5"])
-def test_a_new_unit_whose_record_was_not_written_is_not_taken_for_the_old_one(tmp_path, sources, name):
+def test_a_new_unit_without_an_entry_is_not_taken_for_the_old_one(tmp_path, sources, name):
     """The old entry must be gone before the old unit is: or it speaks for the new one once the old source is back."""
     old = Path(shutil.copy2(sources[0], tmp_path))
     _, new, other = sources

@@ -86,7 +86,7 @@ LOTS = [
 
 
 @pytest.mark.parametrize(("suffix", "linked", "moments"), LOTS)
-def test_after_each_death_of_the_group_the_same_command_goes_on_and_at_last_all_is_as_if_nothing_had_been(
+def test_a_killed_process_group_resumes_to_the_same_bytes(
     tmp_path, sources, undisturbed, monkeypatch, suffix, linked, moments
 ):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
@@ -106,7 +106,7 @@ def test_after_each_death_of_the_group_the_same_command_goes_on_and_at_last_all_
     assert list((store.parent / f"x.{suffix}.s2ct" / "work").iterdir()) == []
 
 
-def test_death_while_the_store_is_put_together_loses_no_unit(tmp_path, sources, suffix):
+def test_a_kill_during_finalise_loses_no_unit(tmp_path, sources, suffix):
     """At the last event, when every unit is done."""
     store = tmp_path / f"x.{suffix}"
     script = tmp_path / "run.py"

@@ -54,7 +54,7 @@ def refused(work: Callable[[], object]) -> s2ct_convert.Summary:
     return caught.value.summary
 
 
-def test_a_second_source_is_refused_and_the_rest_goes_on(two, other, store):
+def test_a_second_source_is_refused_and_other_units_are_made(two, other, store):
     first = s2ct_convert.convert(two[0], store).digest
     summary = refused(lambda: s2ct_convert.convert([two[1], other], store))
     (failure,) = summary.failures
@@ -72,7 +72,7 @@ def test_a_second_source_is_refused_and_the_rest_goes_on(two, other, store):
     assert "refused_sources" not in plain.attributes(store)
 
 
-def test_it_takes_the_place_where_that_is_asked_for(two, store):
+def test_overwrite_unit_replaces_a_unit(two, store):
     s2ct_convert.convert(two[0], store)
     refused(lambda: s2ct_convert.convert(two[1], store))
     summary = s2ct_convert.convert(two[1], store, overwrite_units=[UNIT])
@@ -83,7 +83,7 @@ def test_it_takes_the_place_where_that_is_asked_for(two, store):
     assert [entry.source_file for entry in again.converted] == ["train_50SMG_2.7z"]
 
 
-def test_a_unit_that_no_source_is_of_cannot_be_overwritten(two, store):
+def test_overwrite_unit_needs_a_source_of_that_unit(two, store):
     with pytest.raises(WrongUsage, match="--overwrite-unit val/50SMG"):
         s2ct_convert.convert(two[0], store, overwrite_units=["val/50SMG"])
     assert not store.exists()
@@ -119,7 +119,7 @@ def forms(folder: Path, data: bytes) -> dict[str, Path]:
         ("bare", "copy of the bare one"),
     ],
 )
-def test_equal_content_is_one_source_and_a_note(tmp_path, rng, first, second):
+def test_equal_content_counts_as_the_same_source_with_a_note(tmp_path, rng, first, second):
     data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
     made, store, events = forms(tmp_path, data), tmp_path / "x.zarr", []
     right = s2ct_convert.convert(made[first], store).digest
@@ -131,7 +131,7 @@ def test_equal_content_is_one_source_and_a_note(tmp_path, rng, first, second):
     assert plain.file_bytes(store) == before
 
 
-def test_a_copy_of_a_bare_file_that_is_gone_is_known_by_its_checksum(tmp_path, rng):
+def test_a_copy_of_a_deleted_tfrecord_is_known_by_its_checksum(tmp_path, rng):
     data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
     made, store = forms(tmp_path, data), tmp_path / "x.zarr"
     s2ct_convert.convert(made["bare"], store)
@@ -141,7 +141,7 @@ def test_a_copy_of_a_bare_file_that_is_gone_is_known_by_its_checksum(tmp_path, r
     refused(lambda: s2ct_convert.convert(made["copy of the bare one"], store))
 
 
-def test_a_file_of_the_same_name_size_and_time_elsewhere_is_compared(tmp_path, rng, store):
+def test_content_decides_between_files_with_equal_name_size_and_time(tmp_path, rng, store):
     paths = [tmp_path / folder / "train_50SMG_2" for folder in "ab"]
     for path in paths:
         path.parent.mkdir()
@@ -153,7 +153,7 @@ def test_a_file_of_the_same_name_size_and_time_elsewhere_is_compared(tmp_path, r
     assert s2ct_convert.convert(tmp_path / paths[0].name, store).converted == ()
 
 
-def test_a_damaged_unit_is_mended_by_making_it_again(two, store):
+def test_overwrite_unit_repairs_a_damaged_unit(two, store):
     s2ct_convert.convert(two[0], store)
     path, offset, _ = plain.chunk_place(store, UNIT, 0)
     flip(path, offset + 20)
@@ -174,7 +174,7 @@ def test_a_lost_index_is_written_again(two, store):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_copy_is_read_where_the_first_source_is_damaged(tmp_path, rng, store, jobs):
+def test_a_copy_is_read_if_the_first_source_is_damaged(tmp_path, rng, store, jobs):
     data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
     bad = write_archive(tmp_path / "train_50SMG_2.7z", {"train_50SMG_2": data})
     good = Path(shutil.copy(bad, tmp_path / "train_50SMG_2 (1).7z"))
@@ -188,7 +188,7 @@ def test_a_copy_is_read_where_the_first_source_is_damaged(tmp_path, rng, store, 
     assert any(f"reading its copy {good} instead" in str(event) for event in events)
 
 
-def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_note(two, store, tmp_path, rng):
+def test_a_changed_source_is_converted_again_with_a_note(two, store, tmp_path, rng):
     s2ct_convert.convert(two[0], store)
     changed, events = two[0], []
     changed.unlink()
@@ -199,7 +199,7 @@ def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_not
     assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made; converting it again"
 
 
-def test_a_file_of_the_same_name_in_another_folder_is_another_source(two, store, tmp_path, rng):
+def test_a_file_with_the_same_name_elsewhere_is_another_source(two, store, tmp_path, rng):
     right = s2ct_convert.convert(two[0], store).digest
     elsewhere = tmp_path / "elsewhere" / two[0].name
     write_archive(elsewhere, {two[0].stem: tfrecord_bytes([random_group(rng, 8, 1)])})
@@ -215,7 +215,7 @@ class TestBatch:
     def plan(self, sources: list[Path], store: Path):
         return make_plan(sources, store)
 
-    def test_init_refuses_it_before_anything_is_begun(self, two, other, store):
+    def test_init_refuses_another_source_and_writes_nothing(self, two, other, store):
         s2ct_convert.convert(two[0], store)
         before = plain.file_bytes(store)
         with pytest.raises(DuplicateUnit, match=f"another source of {UNIT}") as caught:
@@ -224,7 +224,7 @@ class TestBatch:
         assert plain.file_bytes(store) == before
         assert plain.attributes(store)["state"] == "complete"
 
-    def test_init_is_told_that_it_may_and_the_task_replaces_it(self, two, store):
+    def test_init_with_overwrite_units_lets_a_task_replace_a_unit(self, two, store):
         s2ct_convert.convert(two[0], store)
         init_batch(self.plan([two[1]], store), overwrite_units=[UNIT], command="s2ct")
         assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_1.7z", "until the task has made the new one"
@@ -235,7 +235,7 @@ class TestBatch:
         assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_2.7z"
         assert run_units(store, [1])[0].source_file == "train_50SMG_2.7z"
 
-    def test_a_task_refuses_what_another_source_has_made_since_init(self, two, other, store):
+    def test_a_task_refuses_a_unit_made_from_another_source_since_init(self, two, other, store):
         init_batch(self.plan([two[1], other], store), command="s2ct")
         assert s2ct_convert.convert(two[0], store).missing == ("val/50SMG",)
         made = refused(lambda: run_units(store, [1, 2]))

@@ -112,9 +112,7 @@ def stores(folder: Path, name: str) -> Iterator[Path]:
 
 
 @moments(3, 100)
-def test_all_processes_are_killed_again_and_again_and_nothing_that_was_committed_is_made_twice(
-    tmp_path, sources, undisturbed, kills
-):
+def test_repeated_kills_never_repeat_finished_units(tmp_path, sources, undisturbed, kills):
     name, wanted, seconds, _ = undisturbed
     choice, places = random.Random(f"group {name}"), stores(tmp_path, name)
     store, committed = next(places), {}
@@ -137,7 +135,7 @@ def test_all_processes_are_killed_again_and_again_and_nothing_that_was_committed
 
 
 @moments(1, 30)
-def test_a_worker_is_killed_and_the_run_or_the_next_one_completes(tmp_path, sources, undisturbed, kills):
+def test_a_run_with_a_killed_worker_completes(tmp_path, sources, undisturbed, kills):
     name, wanted, seconds, _ = undisturbed
     choice, places = random.Random(f"worker {name}"), stores(tmp_path, name)
     for _ in range(kills):
@@ -150,7 +148,7 @@ def test_a_worker_is_killed_and_the_run_or_the_next_one_completes(tmp_path, sour
 
 
 @moments(1, 30)
-def test_finalise_is_killed_and_the_next_run_completes(tmp_path, sources, undisturbed, kills):
+def test_the_next_run_completes_after_a_kill_of_finalise(tmp_path, sources, undisturbed, kills):
     name, wanted, _, seconds = undisturbed
     choice, places = random.Random(f"finalise {name}"), stores(tmp_path, name)
     store = next(places)

@@ -92,7 +92,7 @@ def of_another_machine(path: Path, seconds: float, *, pid: int = 7) -> None:
     age(path, seconds)
 
 
-def test_a_lease_names_its_owner_while_it_is_held_and_is_gone_afterwards(path, takers):
+def test_a_held_lease_names_its_owner_and_is_deleted_afterwards(path, takers):
     with lease_at(path).held():
         content = json.loads(path.read_text())
         assert {name: content[name] for name in ("host", "pid", "boot", "started")} == {
@@ -106,7 +106,7 @@ def test_a_lease_names_its_owner_while_it_is_held_and_is_gone_afterwards(path, t
     assert takers[0].take(path) == "taken"
 
 
-def test_a_refusal_says_what_is_busy_and_what_to_do(path, takers):
+def test_a_refusal_names_the_owner_and_what_to_do(path, takers):
     assert takers[0].take(path) == "taken"
     with pytest.raises(Incomplete) as caught:
         lease_at(path).take()
@@ -118,7 +118,7 @@ def test_a_refusal_says_what_is_busy_and_what_to_do(path, takers):
     assert error.todo == "wait for it; if it is no more, delete run.lease"
 
 
-def test_it_is_given_back_after_an_error_too(path):
+def test_a_lease_is_released_after_an_error(path):
     with pytest.raises(ZeroDivisionError), lease_at(path).held():
         raise ZeroDivisionError
     assert not path.exists()
@@ -129,7 +129,7 @@ def test_a_second_thread_of_the_same_process_is_refused(path):
         lease_at(path).take()
 
 
-def test_a_killed_owner_loses_it_and_a_stopped_one_does_not(path, takers):
+def test_a_killed_owner_loses_its_lease_and_a_suspended_one_keeps_it(path, takers):
     first, second, third = takers
     assert first.take(path) == "taken"
     first.process.send_signal(signal.SIGSTOP)
@@ -141,7 +141,7 @@ def test_a_killed_owner_loses_it_and_a_stopped_one_does_not(path, takers):
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="when a process began is read in /proc")
-def test_a_number_that_has_gone_to_another_process_is_told_by_when_that_began(path, takers):
+def test_a_reused_process_id_is_known_by_its_start_time(path, takers):
     first, second, third = takers
     assert first.take(path) == "taken"
     content = json.loads(path.read_text())
@@ -158,14 +158,14 @@ class TestHeartbeat:
     def quick(self, monkeypatch):
         monkeypatch.setattr(lease_module, "HEARTBEAT_SECONDS", 0.01)
 
-    def test_who_holds_it_gives_signs_of_life(self, path):
+    def test_the_holder_sends_heartbeats(self, path):
         with lease_at(path).held():
             age(path, 1000)
             while time.time() - path.stat().st_mtime > 500:
                 time.sleep(0.001)  # until the next beat; the timeout of the test is the limit
         assert "s2ct-heartbeat" not in [thread.name for thread in threading.enumerate()]
 
-    def test_it_does_not_make_a_lease_anew_that_somebody_broke(self, path):
+    def test_heartbeats_do_not_restore_a_broken_lease(self, path):
         with lease_at(path).held():
             path.unlink()
             (heart,) = [thread for thread in threading.enumerate() if thread.name == "s2ct-heartbeat"]
@@ -173,7 +173,7 @@ class TestHeartbeat:
             assert heart.is_alive()
             assert not path.exists()
 
-    def test_what_another_took_meanwhile_is_left_to_it(self, path):
+    def test_a_lease_taken_by_another_process_is_not_released(self, path):
         with lease_at(path).held():
             of_another_machine(path, 0)
         assert json.loads(path.read_text())["host"] == "another"
@@ -182,13 +182,13 @@ class TestHeartbeat:
 class TestAnotherMachine:
     """Of its processes nobody here can tell; they must give signs of life."""
 
-    def test_one_that_was_silent_for_too_long_loses_it_at_once(self, path):
+    def test_a_lease_without_heartbeats_for_too_long_is_taken_at_once(self, path):
         of_another_machine(path, SILENT_SECONDS + 1)
         assert lease_at(path).owner() is None
         with lease_at(path).held():
             assert json.loads(path.read_text())["host"] == HERE
 
-    def test_one_that_gives_a_sign_of_life_while_somebody_listens_keeps_it(self, path):
+    def test_a_heartbeat_during_the_wait_keeps_the_lease(self, path):
         of_another_machine(path, SILENT_SECONDS - 30)
         owner = lease_at(path).owner()
         assert owner == Owner("another", 7, pytest.approx(SILENT_SECONDS - 30, abs=5))
@@ -199,14 +199,14 @@ class TestAnotherMachine:
         assert caught.value.found == "process 7 on another"
         beat.join()
 
-    def test_one_that_gives_none_loses_it_when_its_time_is_over(self, path):
+    def test_a_lease_without_a_heartbeat_is_taken_after_the_timeout(self, path):
         """That of a node that died a moment ago, whose task is queued again at once."""
         of_another_machine(path, SILENT_SECONDS - 1.5)
         began = time.monotonic()
         lease_at(path).take()
         assert 1.0 < time.monotonic() - began < 30
 
-    def test_one_whose_lease_goes_to_another_process_meanwhile_is_another_owner(self, path):
+    def test_a_new_owner_during_the_wait_keeps_the_lease(self, path):
         of_another_machine(path, SILENT_SECONDS - 30)
         change = threading.Timer(0.3, of_another_machine, [path, 100], {"pid": 8})
         change.start()
@@ -214,13 +214,13 @@ class TestAnotherMachine:
             lease_at(path).take()
         change.join()
 
-    def test_one_whose_clock_is_ahead_is_alive_now(self, path):
+    def test_an_owner_with_a_fast_clock_counts_as_alive(self, path):
         of_another_machine(path, -3600)
         assert lease_at(path).owner() == Owner("another", 7, 0.0)
 
 
 @pytest.mark.parametrize("left", ["nothing", "the lease of a dead process"])
-def test_of_processes_that_race_for_a_lease_exactly_one_gets_it(tmp_path, takers, left):
+def test_exactly_one_of_several_processes_gets_a_lease(tmp_path, takers, left):
     dead = Taker()
     paths = [tmp_path / f"{n}.lease" for n in range(100)]
     if left != "nothing":
@@ -239,7 +239,7 @@ def test_of_processes_that_race_for_a_lease_exactly_one_gets_it(tmp_path, takers
         }
 
 
-def test_one_who_died_while_taking_it_from_the_dead_stands_in_nobodys_way(path, takers):
+def test_a_process_that_died_while_breaking_a_lease_blocks_no_other(path, takers):
     takers[0].take(path)
     takers[0].kill()
     broken = path.with_name(f"{path.name}.breaking")
@@ -256,14 +256,14 @@ class TestClocks:
     def quick(self, monkeypatch):
         monkeypatch.setattr(lease_module, "SILENT_SECONDS", 0.5)
 
-    def test_one_that_gives_no_sign_loses_it_and_what_is_waited_for_is_told(self, path):
+    def test_an_owner_without_heartbeats_loses_its_lease_with_a_message(self, path):
         of_another_machine(path, -3600)
         told = []
         with lease_at(path).held(told.append):
             assert json.loads(path.read_text())["host"] == HERE
         assert told == [Message("process 7 on another holds run.lease: waiting up to 0 s for a sign of life")]
 
-    def test_one_that_gives_a_sign_keeps_it(self, path, monkeypatch):
+    def test_an_owner_with_heartbeats_keeps_its_lease(self, path, monkeypatch):
         monkeypatch.setattr(lease_module, "SILENT_SECONDS", 60.0)
         of_another_machine(path, -3600)
         told = []
@@ -277,7 +277,7 @@ class TestClocks:
         assert told == [Message("process 7 on another holds run.lease: waiting up to 60 s for a sign of life")]
 
 
-def test_one_whose_lease_another_has_taken_is_told_so(path):
+def test_check_raises_after_another_process_takes_the_lease(path):
     with lease_at(path).held() as lease:
         lease.check()
         of_another_machine(path, 0)

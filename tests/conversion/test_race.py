@@ -95,7 +95,7 @@ def units_of(store: Path) -> dict[str, int]:
     return {name: (store / name).stat().st_ino for name in plain.unit_names(store)}
 
 
-def test_of_three_tasks_that_found_it_missing_one_makes_the_unit(task, store):
+def test_one_of_three_tasks_that_saw_no_unit_makes_it(task, store):
     tasks = [task(store, "looked") for _ in range(3)]
     for one in tasks:
         one.stand()
@@ -114,7 +114,7 @@ def test_of_three_tasks_that_found_it_missing_one_makes_the_unit(task, store):
     assert finalise_batch(store, command="s2ct")[1] == ()
 
 
-def test_three_tasks_at_once_make_it_once(task, sources, tmp_path):
+def test_three_concurrent_tasks_make_a_unit_once(task, sources, tmp_path):
     for n in range(4):
         store = tmp_path / f"{n}.zarr"
         begin(sources, store)
@@ -124,7 +124,7 @@ def test_three_tasks_at_once_make_it_once(task, sources, tmp_path):
 
 
 @pytest.mark.parametrize("moment", ["rename", "entry"])
-def test_a_task_that_dies_while_it_replaces_a_unit_leaves_no_store_that_says_complete(task, tmp_path, rng, moment):
+def test_a_task_killed_while_replacing_leaves_an_incomplete_store(task, tmp_path, rng, moment):
     """The store is complete, the source has changed since."""
     source, store = write_tfrecord(tmp_path / "in", [random_group(rng, 1, 3)]), tmp_path / "x.zarr"
     begin([source], store)
@@ -142,7 +142,7 @@ def test_a_task_that_dies_while_it_replaces_a_unit_leaves_no_store_that_says_com
         assert opened["train/50SMG"].localid.tolist() == [2]
 
 
-def test_a_finished_unit_stays_while_a_task_that_looked_too_early_is_killed(task, store):
+def test_a_finished_unit_stays_when_a_late_task_is_killed(task, store):
     late = task(store, "looked")
     late.stand()
     run_units(store, [1, 2])
@@ -154,7 +154,7 @@ def test_a_finished_unit_stays_while_a_task_that_looked_too_early_is_killed(task
 
 
 @pytest.mark.parametrize("finished", [False, True])
-def test_a_holder_that_was_stopped_on_another_host_does_not_publish_what_another_has_made(task, store, finished):
+def test_a_suspended_holder_does_not_publish_after_losing_its_lease(task, store, finished):
     stopped = task(store, "made", "node-a")
     stopped.stand()
     lease = store.with_name("x.zarr.s2ct") / "leases" / "train_50SMG.lease"
@@ -179,7 +179,7 @@ def test_a_holder_that_was_stopped_on_another_host_does_not_publish_what_another
         assert units_of(store) == before
 
 
-def test_one_that_is_stopped_after_its_last_look_leaves_a_finished_unit_where_it_stands(task, store):
+def test_a_holder_suspended_after_its_check_keeps_a_finished_unit(task, store):
     """Between that look and the rename: both have written the same bytes, and the first of them stay."""
     stopped = task(store, "publishing", "node-a")
     stopped.stand()

@@ -52,7 +52,7 @@ def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_when_all_is_done_nothing_is_written(sources, store, convert):
+def test_a_second_run_writes_nothing(sources, store, convert):
     convert(sources)
     before = tree(store.parent)
     events = []
@@ -61,7 +61,7 @@ def test_when_all_is_done_nothing_is_written(sources, store, convert):
     assert tree(store.parent) == before
 
 
-def test_a_changed_source_is_converted_again_and_its_old_content_is_gone(sources, store, convert, rng):
+def test_a_changed_source_replaces_its_old_content(sources, store, convert, rng):
     convert(sources)
     group = random_group(rng, 7, 9)
     changed = write_tfrecord(sources[0].parent, [group, random_group(rng, 8, 1)], unit=UNITS[0])
@@ -74,13 +74,13 @@ def test_a_changed_source_is_converted_again_and_its_old_content_is_gone(sources
         assert opened.digest == plain.store_digest(store)
 
 
-def test_a_touched_tfrecord_is_converted_again_since_nothing_else_tells_whether_it_changed(sources, store, convert):
+def test_a_touched_tfrecord_is_converted_again(sources, store, convert):
     convert(sources)
     os.utime(sources[1], (1, 1))
     assert convert(sources)[0] == ["train/50SMG"]
 
 
-def test_an_archive_with_another_content_of_the_same_size_in_its_place_is_told_by_its_md5(tmp_path, rng):
+def test_the_md5_detects_an_archive_of_equal_size_with_other_content(tmp_path, rng):
     """As far as size and time go they are equal; only the time is needed to look closer."""
     paths = [
         write_archive(
@@ -99,7 +99,7 @@ def test_an_archive_with_another_content_of_the_same_size_in_its_place_is_told_b
         assert store["train/50SMG"].localid.tolist() == [1]
 
 
-def test_a_unit_that_is_gone_is_made_again(sources, store, convert, kind):
+def test_a_deleted_unit_is_made_again(sources, store, convert, kind):
     """A user deletes what looks wrong and expects the same command to bring it back."""
     if kind == "hdf5":
         pytest.skip("in one file no unit is lost alone")
@@ -112,7 +112,7 @@ def test_a_unit_that_is_gone_is_made_again(sources, store, convert, kind):
 
 
 @pytest.mark.parametrize("lost", ["store", "ledger and store"])
-def test_a_store_that_is_gone_is_made_again(sources, store, convert, kind, lost):
+def test_a_deleted_store_is_made_again(sources, store, convert, kind, lost):
     convert(sources)
     right = plain.arrays(store, "val/50SMG")
     shutil.rmtree(store) if store.is_dir() else store.unlink()
@@ -125,7 +125,7 @@ def test_a_store_that_is_gone_is_made_again(sources, store, convert, kind, lost)
     plain.assert_same(plain.arrays(store, "val/50SMG"), right)
 
 
-def test_a_source_that_turned_bad_leaves_its_unit_and_mending_it_completes_the_store(sources, store, convert):
+def test_a_damaged_source_keeps_its_unit_and_a_repair_completes_it(sources, store, convert):
     convert(sources)
     right, good = plain.store_digest(store), sources[0].read_bytes()
     flip(sources[0], -1)
@@ -143,7 +143,7 @@ def test_a_source_that_turned_bad_leaves_its_unit_and_mending_it_completes_the_s
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_bad_unit_among_good_ones_is_the_only_one_that_is_tried_again(sources, store, convert, jobs):
+def test_only_the_failed_unit_is_tried_again(sources, store, convert, jobs):
     good = sources[1].read_bytes()
     flip(sources[1], len(good) // 2)
     events = []
@@ -171,7 +171,7 @@ def test_a_bad_unit_among_good_ones_is_the_only_one_that_is_tried_again(sources,
         ({"tiles": (tile for tile in ["50SMG"]), "splits": iter(["train"])}, ["train/50SMG"]),
     ],
 )
-def test_only_the_tiles_and_splits_that_are_asked_for_are_converted(tmp_path, sources, filters, expected):
+def test_only_the_chosen_tiles_and_splits_are_converted(tmp_path, sources, filters, expected):
     s2ct_convert.convert(sources, tmp_path / "x.zarr", **filters)
     assert plain.unit_names(tmp_path / "x.zarr") == expected
     summary = s2ct_convert.convert(sources, tmp_path / "x.zarr")
@@ -182,7 +182,7 @@ def test_only_the_tiles_and_splits_that_are_asked_for_are_converted(tmp_path, so
 @pytest.mark.parametrize(
     "filters", [{"tiles": ["32UQD"]}, {"splits": ["test"]}, {"tiles": ["31TCJ"], "splits": ["val"]}]
 )
-def test_asking_for_what_is_not_there_is_wrong_usage_and_nothing_is_written(tmp_path, sources, filters):
+def test_unknown_tiles_and_splits_are_refused_and_nothing_written(tmp_path, sources, filters):
     with pytest.raises(WrongUsage):
         s2ct_convert.convert(sources, tmp_path / "out" / "x.zarr", **filters)
     assert not (tmp_path / "out").exists()
@@ -190,7 +190,7 @@ def test_asking_for_what_is_not_there_is_wrong_usage_and_nothing_is_written(tmp_
 
 @pytest.mark.parametrize("there", ["folder of files", "git", "file", "zarr group of another", "hdf5 of another"])
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_what_no_conversion_made_is_never_deleted(tmp_path, sources, there, overwrite):
+def test_foreign_files_are_never_deleted(tmp_path, sources, there, overwrite):
     """Whatever it is and whatever is asked for; `x` may be a typing error for a folder of years of work."""
     import h5py
     import zarr

@@ -70,7 +70,7 @@ def content(source: Path) -> list[records.Features | bytes]:
 
 
 @pytest.mark.parametrize(("suffix", "name"), each())
-def test_what_tensorflow_reads_is_stored_and_all_of_it_comes_back(folder_of, tmp_path, suffix, name):
+def test_stores_hold_what_tensorflow_reads_and_export_it_again(folder_of, tmp_path, suffix, name):
     case, source = CASES[name], folder_of(name)
     store = tmp_path / f"x.{suffix}"
     s2ct_convert.convert([source], store, jobs=1)

@@ -47,7 +47,7 @@ def only(tmp_path, monkeypatch):
 
 @needs_7zip
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_the_store_has_the_same_bytes_whatever_unpacks(tmp_path, suffix, jobs, monkeypatch):
+def test_the_store_has_the_same_bytes_with_every_unpacker(tmp_path, suffix, jobs, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     stores = {}
     for unpacker in ("python", "7zz", "auto"):
@@ -64,7 +64,7 @@ def test_the_store_has_the_same_bytes_whatever_unpacks(tmp_path, suffix, jobs, m
 
 
 @needs_7zip
-def test_a_member_that_cannot_be_asked_for_is_noted(tmp_path, data):
+def test_a_member_with_an_unsafe_name_is_unpacked_by_python(tmp_path, data):
     path = write_archive(tmp_path / f"{UNIT}.7z", {f"Wälder/{UNIT}": data, "notes": b"text"})
     (entry,) = s2ct_convert.convert(path, tmp_path / "x.zarr").converted
     assert entry.unpacker == "python, because its name is not plain"
@@ -73,12 +73,12 @@ def test_a_member_that_cannot_be_asked_for_is_noted(tmp_path, data):
     assert "give --unpacker auto or python" in failed.value.summary.failures[0].message
 
 
-def test_a_bare_tfrecord_is_unpacked_by_nothing(tmp_path, rng):
+def test_a_bare_tfrecord_has_no_unpacker(tmp_path, rng):
     summary = s2ct_convert.convert(write_tfrecord(tmp_path, [random_group(rng, 1, 3)]), tmp_path / "x.zarr")
     assert (summary.converted[0].unpacker, summary.unpackers) == (None, ())
 
 
-def test_a_record_from_before_there_was_a_choice_is_still_one(tmp_path, archive):
+def test_an_entry_without_an_unpacker_is_valid(tmp_path, archive):
     store = tmp_path / "x.zarr"
     s2ct_convert.convert(archive, store)
     (path,) = (tmp_path / "x.zarr.s2ct" / "units").iterdir()
@@ -99,7 +99,7 @@ def test_a_record_from_before_there_was_a_choice_is_still_one(tmp_path, archive)
         ("cat DATA; kill -9 $$", EXIT_INCOMPLETE, "SIGKILL"),
     ],
 )
-def test_what_goes_wrong_fails_the_unit_and_is_not_mended_by_other_means(
+def test_an_unpacker_failure_fails_the_unit_without_a_fallback(
     tmp_path, archive, data, only, unpacker, body, code, word
 ):
     (tmp_path / "data").write_bytes(data)
@@ -116,7 +116,7 @@ def test_what_goes_wrong_fails_the_unit_and_is_not_mended_by_other_means(
     assert s2ct_convert.convert(archive, store, unpacker="python").digest
 
 
-def test_without_a_program_nothing_is_begun(tmp_path, archive, monkeypatch):
+def test_without_a_7zip_program_nothing_is_written(tmp_path, archive, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.syspath_prepend(without_a_wheel(tmp_path))
     store = tmp_path / "x.zarr"
@@ -126,7 +126,7 @@ def test_without_a_program_nothing_is_begun(tmp_path, archive, monkeypatch):
     assert s2ct_convert.convert(archive, store).unpackers == ("python",)
 
 
-def test_the_command_tells_what_unpacked(tmp_path, archive, s2ct, data):
+def test_the_command_shows_the_unpacker(tmp_path, archive, s2ct, data):
     (tmp_path / "data").write_bytes(data)
     script(tmp_path / "bin", f"cat {tmp_path / 'data'}", version="77.01")
     with_it = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}

@@ -33,7 +33,7 @@ def dated(monkeypatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
 
 
-def test_a_store_has_the_bytes_of_one_made_here(crew, tmp_path, suffix, dated):
+def test_a_store_has_the_bytes_of_a_local_one(crew, tmp_path, suffix, dated):
     here, there = tmp_path / "here" / f"x.{suffix}", tmp_path / "there" / f"x.{suffix}"
     first = s2ct_convert.convert(SAMPLE, here, command="the same")
     second, events = convert(crew, SAMPLE, there)
@@ -49,7 +49,7 @@ def test_a_store_has_the_bytes_of_one_made_here(crew, tmp_path, suffix, dated):
     assert [path.name for path in there.parent.iterdir() if path.name.startswith(".")] == []
 
 
-def test_relative_paths_mean_those_of_the_client(crew, tmp_path, monkeypatch):
+def test_relative_paths_refer_to_the_client(crew, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / SAMPLE[0].name).write_bytes(SAMPLE[0].read_bytes())
@@ -58,7 +58,7 @@ def test_relative_paths_mean_those_of_the_client(crew, tmp_path, monkeypatch):
     assert (tmp_path / "x.zarr" / "zarr.json").exists()
 
 
-def test_what_was_done_here_is_not_done_again_there_and_the_other_way_round(crew, tmp_path):
+def test_local_and_dask_runs_skip_each_others_units(crew, tmp_path):
     store = tmp_path / "x.zarr"
     s2ct_convert.convert(SAMPLE[:1], store)
     summary, _ = convert(crew, SAMPLE, store)
@@ -66,7 +66,7 @@ def test_what_was_done_here_is_not_done_again_there_and_the_other_way_round(crew
     assert len(s2ct_convert.convert(SAMPLE, store).skipped) == len(SAMPLE)
 
 
-def test_a_damaged_source_fails_alone_and_as_here(crew, tmp_path):
+def test_a_damaged_source_fails_alone_as_in_a_local_run(crew, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for source in SAMPLE:
@@ -87,7 +87,7 @@ def test_a_damaged_source_fails_alone_and_as_here(crew, tmp_path):
     assert f"--engine dask --scheduler-file {crew.file}" in there.value.todo
 
 
-def test_a_fault_of_the_machine_begins_no_other_unit(dask, tmp_path, monkeypatch):
+def test_a_machine_fault_starts_no_other_unit(dask, tmp_path, monkeypatch):
     """The folder of the ledger's work turns into a file: nothing can be written any more."""
     store = tmp_path / "x.zarr"
     dask.start_workers(1)
@@ -110,7 +110,7 @@ def test_a_fault_of_the_machine_begins_no_other_unit(dask, tmp_path, monkeypatch
     assert len(caught.value.summary.missing) == len(SAMPLE)
 
 
-def test_what_a_worker_warns_of_is_told_here_with_the_unit_and_the_worker(dask, tmp_path):
+def test_warnings_of_a_worker_name_the_unit_and_the_worker(dask, tmp_path):
     """As where py7zr keeps its headers otherwise than expected."""
     preload = tmp_path / "preload.py"
     preload.write_text(
@@ -127,7 +127,7 @@ def test_what_a_worker_warns_of_is_told_here_with_the_unit_and_the_worker(dask, 
     assert address in note
 
 
-def test_a_worker_that_comes_later_gets_units_too(dask, tmp_path, long_sources, monkeypatch):
+def test_a_late_worker_gets_units(dask, tmp_path, long_sources, monkeypatch):
     """The first is stuck in a pipe into which nobody writes until all others are done."""
     folder = tmp_path / "in"
     folder.mkdir()
@@ -174,7 +174,7 @@ def test_a_worker_that_comes_later_gets_units_too(dask, tmp_path, long_sources, 
         ({"engine": "spark"}, WrongUsage, "local or dask"),
     ],
 )
-def test_where_there_is_no_scheduler_nothing_is_begun(tmp_path, monkeypatch, options, error, says):
+def test_without_a_scheduler_nothing_is_written(tmp_path, monkeypatch, options, error, says):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error) as caught:
         s2ct_convert.convert(SAMPLE, tmp_path / "x.zarr", **{"engine": "dask", **options})
@@ -192,7 +192,7 @@ def test_where_there_is_no_scheduler_nothing_is_begun(tmp_path, monkeypatch, opt
         (["--engine", "dask", "--scheduler-file", "never.json", "--workers-timeout", "1"], 7, "never.json"),
     ],
 )
-def test_the_command_says_why_and_ends_with_the_code_of_it(s2ct, tmp_path, options, code, says):
+def test_the_command_reports_the_error_and_its_exit_code(s2ct, tmp_path, options, code, says):
     done = s2ct("convert", SAMPLE[0], "x.zarr", *options, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert says in done.stderr
@@ -202,7 +202,7 @@ def test_the_command_says_why_and_ends_with_the_code_of_it(s2ct, tmp_path, optio
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"address": 0', '{"id": "Scheduler-1"}'])
-def test_a_scheduler_file_that_is_not_whole_is_waited_for_like_one_that_is_not_there(tmp_path, content):
+def test_an_unfinished_scheduler_file_is_waited_for(tmp_path, content):
     file = tmp_path / "scheduler.json"
     file.write_text(content)
     with pytest.raises(NetworkError, match="not a scheduler file, or an unfinished one"):
@@ -216,7 +216,7 @@ def test_the_address_may_come_from_the_configuration_of_dask(crew, tmp_path):
         assert convert(crew, SAMPLE[:1], tmp_path / "x.zarr", scheduler_file=None)[0].digest
 
 
-def test_without_a_worker_it_waits_only_so_long(dask, tmp_path):
+def test_without_workers_the_run_times_out(dask, tmp_path):
     with pytest.raises(NetworkError, match=r"no worker within 0\.5 s") as caught:
         convert(dask, SAMPLE, tmp_path / "x.zarr", workers_timeout=0.5)
     assert "--workers-timeout" in caught.value.todo
@@ -234,7 +234,7 @@ def refused(dask, tmp_path, kind: type[Exception]) -> str:
     return str(caught.value)
 
 
-def test_a_worker_of_another_version_is_refused_by_its_name(dask, tmp_path):
+def test_a_worker_with_another_version_is_refused_by_name(dask, tmp_path):
     preload = dask.folder / "preload.py"
     preload.write_text("import s2ct_convert.version\ns2ct_convert.version.__version__ = '99.0'\n")
     dask.start_workers(1)
@@ -279,7 +279,7 @@ def test_a_worker_that_sees_other_files_is_refused(dask, tmp_path):
     assert "No such file" in told
 
 
-def test_a_source_that_is_another_file_there_is_refused(dask, tmp_path):
+def test_a_source_that_differs_on_the_worker_is_refused(dask, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / SAMPLE[0].name).write_bytes(SAMPLE[0].read_bytes())

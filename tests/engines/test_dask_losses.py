@@ -81,7 +81,7 @@ def assert_equal(store: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("nanny", [False, True], ids=["alone", "with a nanny"])
-def test_a_unit_whose_worker_is_killed_is_made_by_another(dask, tmp_path, long_sources, undisturbed, nanny):
+def test_the_unit_of_a_killed_worker_is_made_by_another(dask, tmp_path, long_sources, undisturbed, nanny):
     store = tmp_path / undisturbed.name
     dask.start_workers(2, nanny=nanny)
     killed: list[str] = []
@@ -99,7 +99,7 @@ def test_a_unit_whose_worker_is_killed_is_made_by_another(dask, tmp_path, long_s
     assert_equal(store, undisturbed)
 
 
-def test_a_unit_whose_worker_dies_between_its_record_and_its_word_is_done(dask, tmp_path, long_sources, undisturbed):
+def test_a_unit_is_done_if_its_worker_dies_after_writing_the_entry(dask, tmp_path, long_sources, undisturbed):
     """The ledger knows; to make it again would be work for nothing."""
     preload = dask.folder / "preload.py"
     preload.write_text(
@@ -118,7 +118,7 @@ def test_a_unit_whose_worker_dies_between_its_record_and_its_word_is_done(dask, 
     assert_equal(store, undisturbed)
 
 
-def test_what_a_killed_worker_left_on_a_machine_of_another_name_is_cleaned_up_there(dask, tmp_path, long_sources):
+def test_leftovers_of_a_killed_worker_on_another_host_are_deleted(dask, tmp_path, long_sources):
     """The client cannot tell whether a process of another machine lives; a worker there can."""
     if os.geteuid() or subprocess.run(["unshare", "-u", "hostname", "node2"], capture_output=True).returncode:
         pytest.skip("another host name needs root, and not every container gives one")
@@ -130,7 +130,7 @@ def test_what_a_killed_worker_left_on_a_machine_of_another_name_is_cleaned_up_th
     assert no_work_left(store)
 
 
-def test_a_unit_that_kills_its_worker_thrice_is_given_up_and_the_others_are_done(dask, tmp_path, long_sources):
+def test_a_unit_fails_after_three_dead_workers_and_others_are_done(dask, tmp_path, long_sources):
     """Its source is a pipe into which nobody writes; each worker that opens it is killed, and its nanny starts anew."""
     folder, store = tmp_path / "in", tmp_path / "x.h5"
     folder.mkdir()
@@ -169,7 +169,7 @@ def test_a_unit_that_kills_its_worker_thrice_is_given_up_and_the_others_are_done
     assert no_work_left(store)
 
 
-def test_a_unit_whose_worker_is_retired_is_made_by_another(dask, tmp_path, long_sources, undisturbed):
+def test_the_unit_of_a_retired_worker_is_made_by_another(dask, tmp_path, long_sources, undisturbed):
     store = tmp_path / undisturbed.name
     workers = dask.start_workers(2)
     retired: list[subprocess.Popen[bytes]] = []
@@ -186,9 +186,7 @@ def test_a_unit_whose_worker_is_retired_is_made_by_another(dask, tmp_path, long_
     assert_equal(store, undisturbed)
 
 
-def test_when_all_workers_are_dead_it_waits_only_so_long_and_the_same_command_goes_on(
-    dask, tmp_path, long_sources, undisturbed
-):
+def test_a_run_without_workers_times_out_and_resumes(dask, tmp_path, long_sources, undisturbed):
     store = tmp_path / undisturbed.name
     workers = dask.start_workers(2)
 
@@ -230,9 +228,7 @@ def entries(store: Path) -> int:
 
 
 @pytest.mark.parametrize(("number", "code", "word"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
-def test_a_client_that_is_stopped_stops_the_workers_and_the_same_command_goes_on(
-    dask, tmp_path, long_sources, undisturbed, number, code, word
-):
+def test_a_stopped_client_stops_its_workers_and_resumes(dask, tmp_path, long_sources, undisturbed, number, code, word):
     store = tmp_path / undisturbed.name
     dask.start_workers(2)
     process = start(dask, long_sources, store)
@@ -251,7 +247,7 @@ def test_a_client_that_is_stopped_stops_the_workers_and_the_same_command_goes_on
     resume(dask, long_sources, store, undisturbed, entries(store))
 
 
-def test_a_client_that_is_killed_leaves_no_worker_at_work(dask, tmp_path, long_sources, undisturbed):
+def test_workers_stop_when_the_client_is_killed(dask, tmp_path, long_sources, undisturbed):
     store = tmp_path / undisturbed.name
     dask.start_workers(1)
     process = start(dask, long_sources, store)
@@ -265,7 +261,7 @@ def test_a_client_that_is_killed_leaves_no_worker_at_work(dask, tmp_path, long_s
     resume(dask, long_sources, store, undisturbed, entries(store))
 
 
-def test_a_scheduler_that_is_lost_ends_client_and_workers_and_the_ledger_knows_what_is_done(
+def test_a_lost_scheduler_ends_client_and_workers_and_the_run_resumes(
     dask, tmp_path, long_sources, undisturbed, tmp_path_factory
 ):
     store = tmp_path / undisturbed.name

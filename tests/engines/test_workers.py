@@ -75,7 +75,7 @@ def broken(task: UnitTask) -> UnitTask:
     return dataclasses.replace(task, threads="two")
 
 
-def test_units_start_in_the_order_of_the_tasks_and_one_job_means_one_at_a_time(tasks):
+def test_one_job_runs_tasks_in_order_one_at_a_time(tasks):
     listener = Listener()
     run_processes(tasks, 1, listener)
     kinds = [(type(event), getattr(event, "unit", None)) for event in listener.events]
@@ -128,7 +128,7 @@ def test_workers_hold_no_file_of_the_parent_open(tasks, tmp_path):
 @pytest.mark.parametrize(
     ("by", "told"), [("SIGKILL", "(SIGKILL, "), ("SIGSEGV", "(SIGSEGV, "), ("SIGTERM", "(exit code 143, ")]
 )
-def test_a_worker_that_dies_takes_only_its_own_unit_with_it(tasks, by, told):
+def test_a_dead_worker_loses_only_its_own_unit(tasks, by, told):
     wait_for_ever(tasks[1])
 
     def kill() -> None:
@@ -158,7 +158,7 @@ def ledger_failure(task: UnitTask) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(("jobs", "left"), [(4, 2), (1, 1)])
-def test_a_worker_that_is_killed_once_is_tried_once_more_with_fewer_beside_it(tasks, jobs, left):
+def test_the_unit_of_a_killed_worker_is_retried_once_with_fewer_jobs(tasks, jobs, left):
     """The system kills what takes too much memory, and the next time there may be more of it."""
     path = tasks[0].source.path
     content = path.read_bytes()
@@ -189,7 +189,7 @@ def holds_open(pid: int, path: Path) -> bool:
     return json.loads(lease.read_text())["pid"] == pid
 
 
-def test_what_a_worker_prints_is_told_with_the_name_of_its_unit(tmp_path):
+def test_output_of_a_worker_is_shown_with_its_unit(tmp_path):
     """Whole lines, the last without its end too; to quiet people as well."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
@@ -213,7 +213,7 @@ def test_what_a_worker_prints_is_told_with_the_name_of_its_unit(tmp_path):
         ]
 
 
-def test_workers_have_the_environment_of_their_parent_as_it_is_now(tasks, monkeypatch, tmp_path):
+def test_workers_have_the_current_environment_of_their_parent(tasks, monkeypatch, tmp_path):
     """Not as it was when the server was started that they are forked from: here a PATH on which a 7-Zip breaks."""
     archive = tasks[0].source.path.with_suffix(".7z")
     write_archive(archive, {tasks[0].source.path.name: tasks[0].source.path.read_bytes()})
@@ -227,7 +227,7 @@ def test_workers_have_the_environment_of_their_parent_as_it_is_now(tasks, monkey
     assert "7zz 77.01" in failed.message
 
 
-def test_a_worker_that_cannot_even_start_fails_its_own_unit_only(tasks, capfd):
+def test_a_worker_that_cannot_start_fails_only_its_unit(tasks, capfd):
     """Its task cannot be understood: it ends before its first event."""
     tasks[0] = dataclasses.replace(tasks[0], threads=_NotThere())
     listener = Listener()
@@ -246,7 +246,7 @@ class _NotThere:
 
 
 @pytest.mark.parametrize("engine", [run_here, lambda tasks, listener: run_processes(tasks, 2, listener)])
-def test_a_bug_in_one_unit_is_told_with_its_traceback_and_the_others_are_done(tasks, engine):
+def test_a_bug_in_one_unit_has_a_traceback_and_others_are_done(tasks, engine):
     listener = Listener()
     engine([broken(tasks[0]), *tasks[1:]], listener)
     (failed,) = listener.of(UnitFailed)
@@ -257,7 +257,7 @@ def test_a_bug_in_one_unit_is_told_with_its_traceback_and_the_others_are_done(ta
     assert len(listener.of(UnitDone)) == 3
 
 
-def test_a_machine_fault_begins_no_other_unit_and_waits_for_that_at_work(tasks):
+def test_a_machine_fault_starts_no_unit_and_waits_for_running_ones(tasks):
     """The folder of the split of one unit is none. The unit beside it ends only after that was told, by our hand."""
     first, second, third, bad = tasks
     (bad.store / "val" / "zarr.json").unlink()
@@ -279,7 +279,7 @@ def test_a_machine_fault_begins_no_other_unit_and_waits_for_that_at_work(tasks):
     assert {event.unit for event in events if isinstance(event, UnitStarted)} == {NAMES[0], "val/50SMG"}
 
 
-def test_with_no_task_there_is_nothing_to_do():
+def test_no_tasks_give_no_events():
     listener = Listener()
     run_here([], listener)
     run_processes([], 2, listener)
@@ -287,7 +287,7 @@ def test_with_no_task_there_is_nothing_to_do():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
-def test_leaving_early_ends_all_workers_and_they_put_their_work_away(tasks, error):
+def test_an_exception_ends_all_workers_and_they_clean_up(tasks, error):
     """At a moment when there is work to put away: the file of a unit is made before its source is opened."""
     tasks = [dataclasses.replace(task, options=StoreOptions("hdf5", "gzip")) for task in tasks]
     wait_for_ever(tasks[0])

@@ -161,7 +161,7 @@ def source(tmp_path, rng):
     return write_tfrecord(tmp_path, [random_group(rng, localid, 40) for localid in (5, 2)])  # two passes
 
 
-def test_a_unit_is_put_object_by_object_and_its_record_last(bucket, source, tmp_path):
+def test_objects_of_a_unit_are_put_before_its_entry(bucket, source, tmp_path):
     s2ct_convert.convert(source, tmp_path / "x.zarr")
     *unit, record = [step for step in bucket.steps if UNIT in step]
     assert (unit[0], unit[-1], record) == (f"{UNIT}/image/0", f"{UNIT}/attributes", f"record of {UNIT}")
@@ -171,7 +171,7 @@ def test_a_unit_is_put_object_by_object_and_its_record_last(bucket, source, tmp_
     assert json.loads(bucket.objects[ROOT])["state"] == "complete"
 
 
-def test_a_bucket_holds_what_a_folder_would(bucket, source, tmp_path, monkeypatch):
+def test_a_bucket_has_the_content_of_a_folder(bucket, source, tmp_path, monkeypatch):
     summary = s2ct_convert.convert(source, tmp_path / "x.zarr")
     monkeypatch.undo()
     assert s2ct_convert.convert(source, tmp_path / "real.zarr").digest == summary.digest
@@ -180,7 +180,7 @@ def test_a_bucket_holds_what_a_folder_would(bucket, source, tmp_path, monkeypatc
     plain.assert_same(bucket.columns(UNIT, names), {name: real[name] for name in names})
 
 
-def test_a_put_that_fails_leaves_a_unit_without_a_record_that_is_made_anew(bucket, source, tmp_path):
+def test_a_failed_put_leaves_no_entry_and_the_unit_is_made_again(bucket, source, tmp_path):
     bucket.room = 500_000
     with pytest.raises(s2ct_convert.UnitsFailed):
         s2ct_convert.convert(source, tmp_path / "x.zarr")

@@ -46,26 +46,26 @@ def unit_file(ledger: Ledger, unit: UnitName) -> Path:
     return ledger.path / "units" / f"{unit.key}.json"
 
 
-def test_the_files_are_those_of_the_design(ledger):
+def test_ledger_files_match_the_design(ledger):
     files = sorted(path.relative_to(ledger.path).as_posix() for path in ledger.path.rglob("*"))
     units = ["units", "units/train_50SMG.json", "units/val_50SMG.json"]
     assert files == ["failed", "leases", "store.json", *units, "work"]
 
 
-def test_a_record_is_plain_json_of_what_was_made_and_from_what(ledger, sources):
+def test_an_entry_is_plain_json_with_source_and_content(ledger, sources):
     entry = json.loads(unit_file(ledger, SMG).read_text())
     assert entry.keys() == {field.name for field in dataclasses.fields(UnitEntry)}
     assert (entry["unit"], entry["source_file"]) == ("train/50SMG", sources[0].name)
     assert (entry["source_bytes"], entry["observations"], entry["samples"]) == (sources[0].stat().st_size, 3, 1)
 
 
-def test_the_record_of_another_unit_makes_no_unit_done(ledger):
+def test_an_entry_of_another_unit_is_ignored(ledger):
     """Copied by hand: a folder of entries is put together from two, and a file gets the wrong name."""
     unit_file(ledger, SMG).write_bytes(unit_file(ledger, OTHER).read_bytes())
     assert ledger.entry(SMG) is None
 
 
-def test_a_store_with_the_record_of_another_unit_never_says_a_wrong_digest(ledger, sources):
+def test_an_entry_of_another_unit_never_gives_a_wrong_digest(ledger, sources):
     store = ledger.path.with_suffix("")
     right = s2ct_convert.convert(sources, store).digest
     unit_file(ledger, OTHER).write_bytes(unit_file(ledger, SMG).read_bytes())
@@ -75,7 +75,7 @@ def test_a_store_with_the_record_of_another_unit_never_says_a_wrong_digest(ledge
             assert opened.digest == right
 
 
-def test_a_record_of_a_later_version_is_a_unit_that_is_not_done(ledger, sources):
+def test_an_entry_of_a_later_version_means_not_done(ledger, sources):
     entry = json.loads(unit_file(ledger, SMG).read_text())
     unit_file(ledger, SMG).write_text(json.dumps({**entry, "of a later version": 1}))
     summary = s2ct_convert.convert(sources, ledger.path.with_suffix(""))
@@ -97,13 +97,13 @@ def change(ledger: Ledger, **values: object) -> None:
 
 
 @pytest.mark.parametrize("units", [None, 7, "train/50SMG", ["train"], [7]], ids=repr)
-def test_a_ledger_whose_units_are_no_units_is_told(begun, units):
+def test_invalid_units_in_a_ledger_are_refused(begun, units):
     change(begun, units=units)
     with pytest.raises(DestinationExists, match="cannot read the ledger of the store"):
         begun.planned()
 
 
-def test_a_ledger_of_another_layout_is_refused_with_what_differs(begun, tmp_path):
+def test_another_layout_is_refused_and_the_difference_shown(begun, tmp_path):
     """Two lines that say the same tell nobody why."""
     change(begun, layout=OPTIONS.layout + 1)
     with pytest.raises(DestinationExists) as caught:
@@ -111,7 +111,7 @@ def test_a_ledger_of_another_layout_is_refused_with_what_differs(begun, tmp_path
     assert caught.value.expected != caught.value.found
 
 
-def test_two_stores_side_by_side_have_ledgers_of_their_own(tmp_path, sources):
+def test_stores_in_one_folder_have_separate_ledgers(tmp_path, sources):
     stores = [tmp_path / name for name in ("x.zarr", "x.h5", "x.zarr.zarr", "y.zarr")]
     for store in stores:
         s2ct_convert.convert(sources[:1], store)
@@ -119,7 +119,7 @@ def test_two_stores_side_by_side_have_ledgers_of_their_own(tmp_path, sources):
         assert len(s2ct_convert.convert(sources[:1], store).skipped) == 1
 
 
-def test_a_store_that_moves_with_its_ledger_is_gone_on_with(tmp_path, sources, suffix):
+def test_a_store_moved_with_its_ledger_resumes(tmp_path, sources, suffix):
     s2ct_convert.convert(sources[:1], tmp_path / "here" / f"x.{suffix}")
     (tmp_path / "here").rename(tmp_path / "there")
     summary = s2ct_convert.convert(sources, tmp_path / "there" / f"x.{suffix}")
@@ -153,7 +153,7 @@ write_atomic(Path(sys.argv[1]), b"the entry")
         process.kill()
         process.communicate()
 
-    def test_a_record_that_a_living_process_is_writing_is_left_alone(self, writer):
+    def test_an_entry_that_a_live_process_is_writing_stays(self, writer):
         ledger, process = writer
         ledger.clean()
         os.kill(process.pid, signal.SIGCONT)
@@ -161,7 +161,7 @@ write_atomic(Path(sys.argv[1]), b"the entry")
         assert process.returncode == 0, told
         assert unit_file(ledger, SMG).read_text() == "the entry"
 
-    def test_what_a_dead_process_was_writing_is_deleted(self, writer):
+    def test_the_partial_entry_of_a_dead_process_is_deleted(self, writer):
         ledger, process = writer
         process.kill()
         process.wait()
@@ -170,7 +170,7 @@ write_atomic(Path(sys.argv[1]), b"the entry")
         assert list((ledger.path / "units").iterdir()) == []
 
 
-def test_what_somebody_who_lives_is_about_to_delete_is_left_to_him(begun):
+def test_a_folder_that_a_live_process_is_deleting_stays(begun):
     """Or he finds half of it gone, and takes it for a fault of the file system."""
     doomed = begun.path / "work" / f".train_50SMG.node1.7.1a2b3c4d@{owner_tag()}.s2ct-tmp"
     doomed.mkdir()
