@@ -1,4 +1,4 @@
-"""Another source of a unit that is there is refused, and never replaces it unasked; equal content is no other."""
+"""Another source of a finished unit is refused and replaces it only on request; equal content is the same source."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def store(tmp_path, suffix) -> Path:
 
 @pytest.fixture
 def two(tmp_path, rng) -> list[Path]:
-    """Two archives of one unit, which are not of one content."""
+    """Two archives of one unit with different content."""
     out = []
     for n in (1, 2):
         data = tfrecord_bytes([random_group(rng, localid, 3) for localid in range(n)])
@@ -79,7 +79,7 @@ def test_overwrite_unit_replaces_a_unit(two, store):
     assert [entry.source_file for entry in summary.converted] == ["train_50SMG_2.7z"]
     assert plain.attributes(store)["state"] == "complete"
     assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_2.7z"
-    again = s2ct_convert.convert(two[1], store, overwrite_units=["train/T50SMG"])  # the way to mend a damaged unit
+    again = s2ct_convert.convert(two[1], store, overwrite_units=["train/T50SMG"])  # the way to repair a damaged unit
     assert [entry.source_file for entry in again.converted] == ["train_50SMG_2.7z"]
 
 
@@ -149,7 +149,7 @@ def test_content_decides_between_files_with_equal_name_size_and_time(tmp_path, r
         os.utime(path, ns=(10**18, 10**18))
     s2ct_convert.convert(paths[0], store)
     refused(lambda: s2ct_convert.convert(paths[1], store))
-    paths[0].rename(tmp_path / paths[0].name)  # and the source itself may be moved
+    paths[0].rename(tmp_path / paths[0].name)  # the source itself may be moved
     assert s2ct_convert.convert(tmp_path / paths[0].name, store).converted == ()
 
 
@@ -208,7 +208,7 @@ def test_a_file_with_the_same_name_elsewhere_is_another_source(two, store, tmp_p
     moved = tmp_path / "moved" / two[0].name
     moved.parent.mkdir()
     two[0].rename(moved)
-    assert s2ct_convert.convert(moved, store).digest == right, "the same bytes are the same source wherever they lie"
+    assert s2ct_convert.convert(moved, store).digest == right, "the same bytes are the same source in any folder"
 
 
 class TestBatch:

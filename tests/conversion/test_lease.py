@@ -1,4 +1,4 @@
-"""Leases with a heartbeat, of a run and of a unit: who holds one, for how long, and who may take it from the dead."""
+"""Leases with a heartbeat, of runs and units: their owners, their timeout, and taking them from dead processes."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def path(tmp_path) -> Path:
 
 
 class Taker:
-    """Another process that takes leases when it is told to, and keeps them."""
+    """Another process that takes leases on request and keeps them."""
 
     def __init__(self) -> None:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen([sys.executable, "-c", TAKER], stdin=pipe, stdout=pipe, text=True)
         self.pid = self.process.pid
 
-    def tell(self, path: Path) -> None:
+    def ask(self, path: Path) -> None:
         self.process.stdin.write(f"{path}\n")
         self.process.stdin.flush()
 
@@ -64,7 +64,7 @@ class Taker:
         return self.process.stdout.readline().strip()
 
     def take(self, path: Path) -> str:
-        self.tell(path)
+        self.ask(path)
         return self.answer()
 
     def kill(self) -> None:
@@ -74,7 +74,7 @@ class Taker:
 
 @pytest.fixture
 def takers() -> Iterator[list[Taker]]:
-    """Three other processes that are ready."""
+    """Three other processes."""
     takers = [Taker() for _ in range(3)]
     yield takers
     for taker in takers:
@@ -87,7 +87,7 @@ def age(path: Path, seconds: float) -> None:
 
 
 def of_another_machine(path: Path, seconds: float, *, pid: int = 7) -> None:
-    """A lease of another machine, whose last sign of life is so long ago."""
+    """Write a lease of another host whose last heartbeat was ``seconds`` ago."""
     path.write_text(json.dumps({"host": "another", "pid": pid, "boot": "x", "started": 1, "lease": "y"}))
     age(path, seconds)
 
@@ -140,14 +140,14 @@ def test_a_killed_owner_loses_its_lease_and_a_suspended_one_keeps_it(path, taker
     assert json.loads(path.read_text())["pid"] == third.pid
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="when a process began is read in /proc")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads the start time of processes in /proc")
 def test_a_reused_process_id_is_known_by_its_start_time(path, takers):
     first, second, third = takers
     assert first.take(path) == "taken"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "started": content["started"] - 1}))
     assert lease_at(path).owner() is None
-    path.write_text(json.dumps({**content, "started": None}))  # of a system that could not tell
+    path.write_text(json.dumps({**content, "started": None}))  # of a system without start times
     assert second.take(path) == f"process {first.pid} on {HERE}"
     path.write_text(json.dumps({**content, "boot": "an earlier one"}))
     assert third.take(path) == "taken"
@@ -162,7 +162,7 @@ class TestHeartbeat:
         with lease_at(path).held():
             age(path, 1000)
             while time.time() - path.stat().st_mtime > 500:
-                time.sleep(0.001)  # until the next beat; the timeout of the test is the limit
+                time.sleep(0.001)  # until the next heartbeat; the timeout of the test is the limit
         assert "s2ct-heartbeat" not in [thread.name for thread in threading.enumerate()]
 
     def test_heartbeats_do_not_restore_a_broken_lease(self, path):
@@ -180,7 +180,7 @@ class TestHeartbeat:
 
 
 class TestAnotherMachine:
-    """Of its processes nobody here can tell; they must give signs of life."""
+    """Whether a process on another host is alive is unknown, so it must send heartbeats."""
 
     def test_a_lease_without_heartbeats_for_too_long_is_taken_at_once(self, path):
         of_another_machine(path, SILENT_SECONDS + 1)
@@ -200,7 +200,7 @@ class TestAnotherMachine:
         beat.join()
 
     def test_a_lease_without_a_heartbeat_is_taken_after_the_timeout(self, path):
-        """That of a node that died a moment ago, whose task is queued again at once."""
+        """A node died a moment ago, and its task was queued again at once."""
         of_another_machine(path, SILENT_SECONDS - 1.5)
         began = time.monotonic()
         lease_at(path).take()
@@ -228,14 +228,14 @@ def test_exactly_one_of_several_processes_gets_a_lease(tmp_path, takers, left):
     dead.kill()
     for path in paths:
         for taker in takers:
-            taker.tell(path)
+            taker.ask(path)
         answers = [taker.answer() for taker in takers]
         assert answers.count("taken") == 1, answers
         winner = takers[answers.index("taken")]
         assert json.loads(path.read_text())["pid"] == winner.pid
         assert {answer for answer in answers if answer != "taken"} <= {
             f"process {winner.pid} on {HERE}",
-            "a lease without a name",  # it is just being written
+            "a lease without a name",  # while it is written
         }
 
 
@@ -250,7 +250,7 @@ def test_a_process_that_died_while_breaking_a_lease_blocks_no_other(path, takers
 
 
 class TestClocks:
-    """A lease of another machine whose time is in the future: a sign of life is that it changes, whatever its age."""
+    """A lease of another host whose time is in the future: any change of the file counts as a heartbeat."""
 
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch):
@@ -268,11 +268,11 @@ class TestClocks:
         of_another_machine(path, -3600)
         told = []
 
-        def tell(event: Event) -> None:
+        def on_event(event: Event) -> None:
             told.append(event)
             of_another_machine(path, -3630)  # its next heartbeat
 
-        with pytest.raises(Incomplete, match="process 7 on another"), lease_at(path).held(tell):
+        with pytest.raises(Incomplete, match="process 7 on another"), lease_at(path).held(on_event):
             pass
         assert told == [Message("process 7 on another holds run.lease: waiting up to 60 s for a sign of life")]
 

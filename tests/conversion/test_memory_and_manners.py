@@ -1,4 +1,4 @@
-"""What a run takes of a machine that others use too: memory, priority; and what its processes say meanwhile."""
+"""The use of a shared machine: memory limit and priority of a run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_memory_limits_units_and_spare_cores_become_threads(cores, units, memory
 
 
 class Listener:
-    """Keeps notes, and how many workers were alive when units started."""
+    """Collects notes, and the number of live workers at each start of a unit."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -62,7 +62,7 @@ class Listener:
 
 @pytest.mark.parametrize(("allowed", "most"), [(3, 3), (2, 2), (1, 0)])
 def test_a_memory_limit_reduces_workers_and_is_reported(tmp_path, sources, allowed, most):
-    """One unit at a time is made in this process."""
+    """With one unit at a time there are no workers: it is made in this process."""
     listener = Listener()
     s2ct_convert.convert(sources, tmp_path / "x.zarr", jobs=3, memory=allowed * PEAK_BYTES, on_event=listener)
     assert max(listener.alive) == most
@@ -78,7 +78,7 @@ def test_a_memory_limit_below_one_unit_is_refused_at_once(tmp_path, sources):
 
 
 def test_a_unit_needs_less_memory_than_the_estimate(tmp_path, sources):
-    """In processes of their own; this one has loaded much."""
+    """Measured in worker processes, since the test process has loaded much."""
     summary = s2ct_convert.convert(sources, tmp_path / "x.zarr", jobs=2)
     assert all(10 << 20 < entry.peak_memory < PEAK_BYTES for entry in summary.converted)
 
@@ -96,24 +96,24 @@ def test_an_invalid_size_is_wrong_usage(text):
         _bytes(None, None, text)  # type: ignore[arg-type]
 
 
-def told_by(process: subprocess.Popen[str], word: str) -> str:
+def read_until(process: subprocess.Popen[str], word: str) -> str:
     assert process.stderr is not None
-    told = ""
+    output = ""
     for line in process.stderr:
-        told += line
+        output += line
         if word in line:
             break
-    return told
+    return output
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers are found in /proc")
 def test_nice_applies_to_the_run_and_its_workers(tmp_path, sources):
-    """Looked at while the run is stopped: a worker that has ended meanwhile is a zombie and keeps its priority."""
+    """Read while the run is suspended. A worker that has ended is a zombie and keeps its priority."""
     arguments = ["convert", *sources[:2], tmp_path / "x.zarr", "-j2", "--nice", "7"]
     words = [sys.executable, "-m", "s2ct_convert", *map(str, arguments)]
     before = os.getpriority(os.PRIO_PROCESS, 0)
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        told_by(process, ": started")
+        read_until(process, ": started")
         process.send_signal(signal.SIGSTOP)
         children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
         found = [os.getpriority(os.PRIO_PROCESS, pid) for pid in (process.pid, *children)]
@@ -121,4 +121,4 @@ def test_nice_applies_to_the_run_and_its_workers(tmp_path, sources):
         process.communicate(timeout=60)
     assert process.returncode == 0
     assert set(found) == {min(19, before + 7)}
-    assert len(children) >= 2  # workers, and what tracks their resources
+    assert len(children) >= 2  # workers and the resource tracker

@@ -1,4 +1,4 @@
-"""A run that fails in part leaves a store that opens, verifies and says what it lacks; the next run completes it."""
+"""A run with failures leaves a partial store that opens, verifies and names its gaps; the next run completes it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_partial_store_verifies_and_all_commands_accept_it(partial, sources, s
 
 
 def test_a_unit_without_an_entry_is_not_in_a_partial_store(tmp_path, sources):
-    """Its maker died before it was recorded, and now its source is damaged."""
+    """The process that made the unit died before it wrote the entry; then the source was damaged."""
     store = tmp_path / "x.zarr"
     convert(sources, store, "zarr")
     (tmp_path / "x.zarr.s2ct" / "units" / "train_50SMG.json").unlink()

@@ -1,4 +1,4 @@
-"""Whatever the record holds is stored, understood as far as it can be, verified, and comes back feature by feature."""
+"""All variations of the record are stored, interpreted where possible, verified, and exported feature by feature."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ QUICK = {"zarr": NAMES[::5], "h5": NAMES[1::10]}  # `make test` takes these
 
 @dataclass(frozen=True)
 class Part:
-    """Variations that are units of one store."""
+    """Variations that become units of one store."""
 
     suffix: str
     names: tuple[str, ...]
@@ -64,7 +64,7 @@ EACH = pytest.mark.parametrize(
 
 
 class Made:
-    """Variations as units of one store, and what came of them."""
+    """The store of a part, its export and its comparison with the sources."""
 
     def __init__(self, folder: Path, part: Part) -> None:
         (folder / "sources").mkdir()
@@ -84,7 +84,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Part], Made]:
-    """Each part is made once, when the first test asks for it."""
+    """Makes the store of a part when the first test needs it."""
     return cache(lambda part: Made(tmp_path_factory.mktemp(part.suffix), part))
 
 
@@ -125,7 +125,7 @@ def in_source_order(path: Path, unit: str) -> tuple[plain.Arrays, list[np.ndarra
 
 
 def values(features: object, name: str, dtype: str) -> np.ndarray | None:
-    """A feature as the authors' parser reads it."""
+    """A feature as the authors' parser reads it, or None."""
     if not isinstance(features, dict) or features.get(name) is None:
         return None
     kind, given = features[name]

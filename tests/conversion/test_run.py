@@ -1,4 +1,4 @@
-"""The conversion as a function: what it takes, tells and gives."""
+"""The conversion as a function: arguments, events, result."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class TestAgain:
         with pytest.raises(s2ct_convert.S2ctError, match="restore this file") as caught:
             s2ct_convert.convert(sources, store)
         assert str(path) in str(caught.value)
-        assert "--overwrite" not in str(caught.value)  # nobody is told to delete what could not be read
+        assert "--overwrite" not in str(caught.value)  # do not suggest to delete unreadable data
         assert plain.file_bytes(store) == before
         assert len(s2ct_convert.convert(sources, store, overwrite=True).converted) == 3
 

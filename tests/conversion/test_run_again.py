@@ -1,4 +1,4 @@
-"""What a second call does: only what is missing or has changed, and never harm to what is not ours."""
+"""A second run makes only missing or changed units, and never harms foreign files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def store(tmp_path, kind) -> Path:
 
 @pytest.fixture
 def convert(store, kind):
-    """Convert into the store; what was converted and what was skipped, by unit."""
+    """Convert into the store; return the names of the converted and of the skipped units."""
 
     def run(sources: object, **options: object) -> tuple[list[str], list[str]]:
         summary = s2ct_convert.convert(sources, store, linked=KINDS[kind][1], command="s2ct convert", **options)
@@ -48,7 +48,7 @@ def convert(store, kind):
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Content and time of every file; a file that is replaced by its like has another time."""
+    """Content and time of every file; a file replaced by an equal one has another time."""
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
@@ -81,7 +81,7 @@ def test_a_touched_tfrecord_is_converted_again(sources, store, convert):
 
 
 def test_the_md5_detects_an_archive_of_equal_size_with_other_content(tmp_path, rng):
-    """As far as size and time go they are equal; only the time is needed to look closer."""
+    """The size is equal; the different time makes s2ct compute the md5."""
     paths = [
         write_archive(
             tmp_path / name / "train_50SMG_1.7z", {"train_50SMG_1": tfrecord_bytes([random_group(rng, i, 2)])}
@@ -100,9 +100,9 @@ def test_the_md5_detects_an_archive_of_equal_size_with_other_content(tmp_path, r
 
 
 def test_a_deleted_unit_is_made_again(sources, store, convert, kind):
-    """A user deletes what looks wrong and expects the same command to bring it back."""
+    """A user deletes a suspicious unit and expects the same command to make it again."""
     if kind == "hdf5":
-        pytest.skip("in one file no unit is lost alone")
+        pytest.skip("a single file cannot lose one unit")
     convert(sources)
     right = plain.store_digest(store)
     home = {"zarr": store / "train" / "50SMG", "linked": store.with_name("x.h5.units") / "train_50SMG.h5"}[kind]
@@ -191,7 +191,7 @@ def test_unknown_tiles_and_splits_are_refused_and_nothing_written(tmp_path, sour
 @pytest.mark.parametrize("there", ["folder of files", "git", "file", "zarr group of another", "hdf5 of another"])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_foreign_files_are_never_deleted(tmp_path, sources, there, overwrite):
-    """Whatever it is and whatever is asked for; `x` may be a typing error for a folder of years of work."""
+    """With any content and any option: `x` may be a typing error for a folder with years of work."""
     import h5py
     import zarr
 

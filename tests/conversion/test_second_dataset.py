@@ -1,4 +1,4 @@
-"""A data set that nobody has published: other features, bands, patches, classes and days, from its value alone."""
+"""A made-up data set with other features, bands, patches, classes and days needs only another ``Dataset``."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ DAY = datetime.date(1999, 5, 1)
 SINCE_1970 = (DAY - datetime.date(1970, 1, 1)).days
 KINDS = {
     "zarr": ("x.zarr", {}),
-    "hdf5": ("x.h5", {"jobs": 2}),  # units in processes of their own
+    "hdf5": ("x.h5", {"jobs": 2}),  # units in worker processes
     "linked": ("linked/x.h5", {"codec": "blosc", "linked": True}),
 }
 
 
 def group(rng: np.random.Generator, localid: int, n: int, *, first: int = 0, side: int = 1) -> Group:
-    """Timestamps 16 days apart, from the ``first`` on."""
+    """An example with timestamps 16 days apart; ``first`` is the number of its first timestamp."""
     return Group(
         localid,
         rng.integers(0, 255, (n, *SHAPE), dtype=np.uint16),
@@ -83,7 +83,7 @@ def write(path: Path, payloads: list[bytes]) -> Path:
 
 @pytest.fixture(scope="module")
 def groups() -> list[Group]:
-    """The second and the fourth are of one sample; the samples are out of order, so that a unit is written twice."""
+    """The second and the fourth are one sample. The samples are not sorted, so the unit needs a second pass."""
     rng = np.random.default_rng(1999)
     sizes = ((9, 20, 0), (4, 40, 0), (12, 7, 0), (4, 10, 40))
     return [group(rng, localid, n, first=first) for localid, n, first in sizes]
@@ -91,7 +91,7 @@ def groups() -> list[Group]:
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory, groups) -> list[Path]:
-    """Also a unit with 4 x 4 labels, an unknown feature, and patches of another size."""
+    """The examples of ``groups``, and a unit with 4 x 4 labels, an unknown feature and patches of another size."""
     folder, rng = tmp_path_factory.mktemp("in"), np.random.default_rng(5)
     odd = replace(group(rng, 2, 1), image=rng.integers(0, 9, (3, 16, 15), dtype=np.uint16))
     more = feature_bytes("altitude", b"\x12\x06\x0a\x04\0\0\0\0")
@@ -183,7 +183,7 @@ def test_an_epoch_gives_every_sample_once(store, groups):
         items = list(s2ct_convert.read_epoch(opened, opened.samples, seed=1, block_obs=32, mixed_blocks=2))
     assert sorted((item.unit, item.localid) for item in items) == [
         *(("train/50SMG", localid) for localid in (4, 9, 12)),
-        *(("val/50SMG", localid) for localid in (1, 2, 3)),  # 2 has no image that is one
+        *(("val/50SMG", localid) for localid in (1, 2, 3)),  # 2 has no valid image
     ]
     for item in items:
         if item.unit == "train/50SMG":
@@ -314,8 +314,8 @@ def test_info_names_its_classes(store, capsys):
     assert (document["dataset"], document["classes"]) == (MADE_UP.doi, list(MADE_UP.classes))
     assert [len(unit["label_count"]) for unit in document["units"]] == [4, 4]
     print_info(document)
-    told = capsys.readouterr().out
-    assert MADE_UP.doi in told and "water" in told and "haze" not in told
+    out = capsys.readouterr().out
+    assert MADE_UP.doi in out and "water" in out and "haze" not in out
 
 
 def test_build_refuses_the_default_record_for_another_data_set(tmp_path):
@@ -347,7 +347,7 @@ def test_larger_patches_are_read_in_smaller_blocks():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"doi": ""}, "DOI"),
         ({"record": "../x"}, "Zenodo"),
@@ -362,6 +362,6 @@ def test_larger_patches_are_read_in_smaller_blocks():
         ({"published": datetime.date(1980, 1, 1)}, "before 1984-03-01"),
     ],
 )
-def test_an_invalid_data_set_is_refused(wrong: dict[str, Any], told: str):
-    with pytest.raises(ValueError, match=told):
+def test_an_invalid_data_set_is_refused(wrong: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
         replace(MADE_UP, **wrong)

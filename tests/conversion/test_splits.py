@@ -1,4 +1,4 @@
-"""Splits are words: a store numbers those that its units have, in both containers, like its tiles."""
+"""Splits are words: like tiles, a store numbers the splits of its units, in both containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversions by a 7-Zip program: the same stores, what the ledger says of it, and nothing of a unit that failed."""
+"""Conversions with a 7-Zip program: equal stores, the unpacker in the ledger, and no leftovers of a failed unit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def archive(tmp_path, data) -> Path:
 
 @pytest.fixture
 def only(tmp_path, monkeypatch):
-    """Make a script the only 7-Zip program there is."""
+    """Make a script the first 7-Zip program on the PATH."""
 
     def make(body: str) -> None:
         script(tmp_path / "bin", body)
@@ -144,7 +144,7 @@ def test_the_command_shows_the_unpacker(tmp_path, archive, s2ct, data):
 
 @pytest.fixture
 def silent(tmp_path) -> Iterator[Path]:
-    """A program that writes its process into a pipe (named in SILENT) and then nothing more, for ever."""
+    """A 7-Zip program that writes its process id into the pipe SILENT and then sleeps."""
     script(tmp_path / "bin", 'echo $$ > "$SILENT"; exec sleep 1000')
     os.mkfifo(tmp_path / "pids")
     yield tmp_path / "pids"
@@ -157,12 +157,12 @@ def test_a_signal_leaves_no_child(tmp_path, data, silent, number, code, jobs):
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SILENT": str(silent)}
     command = [sys.executable, "-m", "s2ct_convert", "convert", *sources, tmp_path / "x.zarr", f"-j{jobs}"]
     with (
-        open(os.open(silent, os.O_RDWR), "rb", buffering=0) as told,
+        open(os.open(silent, os.O_RDWR), "rb", buffering=0) as pipe,
         subprocess.Popen(
             [*map(str, command), "--unpacker", "7zz"], env=environment, start_new_session=True, stderr=subprocess.PIPE
         ) as process,
     ):
-        pids = [int(told.readline()) for _ in range(jobs)]
+        pids = [int(pipe.readline()) for _ in range(jobs)]
         os.killpg(process.pid, number)  # to all its processes, as a terminal and SLURM do
         process.communicate(timeout=60)
     assert process.returncode == code

@@ -1,4 +1,4 @@
-"""Units made by Dask workers: the same bytes as here, and what is refused before anything is begun."""
+"""Units made by Dask workers: the same bytes as locally, and the refusals before anything is written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLE = s2ct_convert.sample_sources()
 
 
 def convert(processes, sources, store: Path, **options):
-    """On a cluster, with all events."""
+    """Convert on a cluster; return the summary and all events."""
     events: list[object] = []
     options = {"scheduler_file": processes.file, "workers_timeout": 60.0, "on_event": events.append, **options}
     return s2ct_convert.convert(sources, store, engine="dask", command="the same", **options), events
@@ -88,7 +88,7 @@ def test_a_damaged_source_fails_alone_as_in_a_local_run(crew, tmp_path):
 
 
 def test_a_machine_fault_starts_no_other_unit(dask, tmp_path, monkeypatch):
-    """The folder of the ledger's work turns into a file: nothing can be written any more."""
+    """The work folder of the ledger is replaced by a file, so that nothing can be written."""
     store = tmp_path / "x.zarr"
     dask.start_workers(1)
     run_dask = dask_engine.run_dask
@@ -111,7 +111,7 @@ def test_a_machine_fault_starts_no_other_unit(dask, tmp_path, monkeypatch):
 
 
 def test_warnings_of_a_worker_name_the_unit_and_the_worker(dask, tmp_path):
-    """As where py7zr keeps its headers otherwise than expected."""
+    """For example, if py7zr stores its headers in an unexpected way."""
     preload = tmp_path / "preload.py"
     preload.write_text(
         "from s2ct_convert.archives import archive\n"
@@ -128,14 +128,14 @@ def test_warnings_of_a_worker_name_the_unit_and_the_worker(dask, tmp_path):
 
 
 def test_a_late_worker_gets_units(dask, tmp_path, long_sources, monkeypatch):
-    """The first is stuck in a pipe into which nobody writes until all others are done."""
+    """The first worker blocks on a pipe without a writer until all other units are done."""
     folder = tmp_path / "in"
     folder.mkdir()
     for source in long_sources.iterdir():
         (folder / source.name).symlink_to(source)
     stuck = folder / "train_31TCJ_24"
     stuck.unlink()
-    stuck.write_bytes((long_sources / stuck.name).read_bytes() + b" ")  # the largest, and so the first
+    stuck.write_bytes((long_sources / stuck.name).read_bytes() + b" ")  # the largest source runs first
     dask.start_workers(1)
     done: list[str] = []
 
@@ -224,7 +224,7 @@ def test_without_workers_the_run_times_out(dask, tmp_path):
 
 
 def refused(dask, tmp_path, kind: type[Exception]) -> str:
-    """What is said of a crew of which one is not as it must be, and that nothing was touched."""
+    """Check that a conversion is refused and changes nothing; return the message."""
     store = tmp_path / "x.zarr"
     s2ct_convert.convert(SAMPLE[:1], store)
     before = plain.file_bytes(tmp_path)
@@ -241,12 +241,12 @@ def test_a_worker_with_another_version_is_refused_by_name(dask, tmp_path):
     (good,) = dask.addresses().values()
     dask.start_workers(1, "--preload", str(preload))
     (bad,) = set(dask.addresses().values()) - {good}
-    told = refused(dask, tmp_path, WrongUsage)
-    assert "1 of 2 workers" in told
-    assert f"{bad}: s2ct_convert 99.0" in told
-    assert f"expected: s2ct_convert {s2ct_convert.__version__}" in told
-    assert good not in told
-    assert "numpy" not in told
+    message = refused(dask, tmp_path, WrongUsage)
+    assert "1 of 2 workers" in message
+    assert f"{bad}: s2ct_convert 99.0" in message
+    assert f"expected: s2ct_convert {s2ct_convert.__version__}" in message
+    assert good not in message
+    assert "numpy" not in message
 
 
 def test_a_worker_without_this_package_is_refused(dask, tmp_path):
@@ -254,17 +254,17 @@ def test_a_worker_without_this_package_is_refused(dask, tmp_path):
     preload.write_text("import sys\nsys.modules['s2ct_convert'] = None\n")
     dask.start_workers(1, "--preload", str(preload))
     (address,) = dask.addresses().values()
-    told = refused(dask, tmp_path, WrongUsage)
-    assert "s2ct cannot run there" in told
-    assert f"{address}: ModuleNotFoundError" in told
-    assert list(dask.addresses().values()) == [address]  # and it lives
+    message = refused(dask, tmp_path, WrongUsage)
+    assert "s2ct cannot run there" in message
+    assert f"{address}: ModuleNotFoundError" in message
+    assert list(dask.addresses().values()) == [address]  # the worker is alive
 
 
 def test_a_worker_with_too_little_memory_is_refused(dask, tmp_path):
     dask.start_workers(1, "--memory-limit", "300MB")
-    told = refused(dask, tmp_path, MachineError)
-    assert f"expected: {PEAK_BYTES / 1e6:,.0f} MB" in told
-    assert "300 MB" in told
+    message = refused(dask, tmp_path, MachineError)
+    assert f"expected: {PEAK_BYTES / 1e6:,.0f} MB" in message
+    assert "300 MB" in message
 
 
 def test_a_worker_that_sees_other_files_is_refused(dask, tmp_path):
@@ -274,9 +274,9 @@ def test_a_worker_that_sees_other_files_is_refused(dask, tmp_path):
     hide = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs tmpfs {tmp_path} && exec "$@"', "sh"]
     dask.start_worker(prefix=hide)
     dask.admin.wait_for_workers(1, timeout=60)
-    told = refused(dask, tmp_path, WrongUsage)
-    assert "the workers do not see the files of this machine" in told
-    assert "No such file" in told
+    message = refused(dask, tmp_path, WrongUsage)
+    assert "the workers do not see the files of this machine" in message
+    assert "No such file" in message
 
 
 def test_a_source_that_differs_on_the_worker_is_refused(dask, tmp_path):

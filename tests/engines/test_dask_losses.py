@@ -1,4 +1,4 @@
-"""Workers that die or leave, a scheduler that is lost, a client that is stopped: what is committed stays, no more."""
+"""Lost workers, a lost scheduler, a stopped client: only finished units stay."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def dated(monkeypatch) -> None:
 
 @pytest.fixture(scope="module", params=["zarr", "h5"])
 def undisturbed(request, long_sources, tmp_path_factory) -> Path:
-    """A store made here, at one go."""
+    """A store made locally without interruption."""
     store = tmp_path_factory.mktemp("whole") / f"x.{request.param}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
@@ -42,7 +42,7 @@ def undisturbed(request, long_sources, tmp_path_factory) -> Path:
 
 
 class Listener:
-    """Keeps events; ``act`` is called once, with the process of the worker, when a unit is sure to be at work."""
+    """Collects events; ``act`` is called once, with the process id of the worker, when a unit is being made."""
 
     def __init__(self, store: Path, act=None) -> None:
         self.events: list[object] = []
@@ -100,7 +100,7 @@ def test_the_unit_of_a_killed_worker_is_made_by_another(dask, tmp_path, long_sou
 
 
 def test_a_unit_is_done_if_its_worker_dies_after_writing_the_entry(dask, tmp_path, long_sources, undisturbed):
-    """The ledger knows; to make it again would be work for nothing."""
+    """The ledger has the entry, so the unit is not made again."""
     preload = dask.folder / "preload.py"
     preload.write_text(
         "import os, signal\n"
@@ -119,9 +119,9 @@ def test_a_unit_is_done_if_its_worker_dies_after_writing_the_entry(dask, tmp_pat
 
 
 def test_leftovers_of_a_killed_worker_on_another_host_are_deleted(dask, tmp_path, long_sources):
-    """The client cannot tell whether a process of another machine lives; a worker there can."""
+    """The client does not know whether a process on another host is alive; a worker there does."""
     if os.geteuid() or subprocess.run(["unshare", "-u", "hostname", "node2"], capture_output=True).returncode:
-        pytest.skip("another host name needs root, and not every container gives one")
+        pytest.skip("a second host name needs root, and not every container allows it")
     store = tmp_path / "x.zarr"
     dask.start_workers(2, prefix=["unshare", "-u", "sh", "-c", 'hostname node2 && exec "$@"', "sh"])
     listener = Listener(store, lambda pid: os.kill(pid, signal.SIGKILL))
@@ -131,7 +131,7 @@ def test_leftovers_of_a_killed_worker_on_another_host_are_deleted(dask, tmp_path
 
 
 def test_a_unit_fails_after_three_dead_workers_and_others_are_done(dask, tmp_path, long_sources):
-    """Its source is a pipe into which nobody writes; each worker that opens it is killed, and its nanny starts anew."""
+    """Its source is a pipe without a writer; each worker that opens it is killed, and its nanny starts a new one."""
     folder, store = tmp_path / "in", tmp_path / "x.h5"
     folder.mkdir()
     for source in long_sources.iterdir():
@@ -209,13 +209,13 @@ def test_a_run_without_workers_times_out_and_resumes(dask, tmp_path, long_source
 
 
 def start(dask, sources: Path, store: Path) -> subprocess.Popen[str]:
-    """The command, in a process group of its own."""
+    """Start the command in its own process group."""
     command = [*COMMAND, str(sources), str(store), "--engine", "dask", "--scheduler-file", str(dask.file)]
     return subprocess.Popen(command, text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def resume(dask, sources: Path, store: Path, undisturbed: Path, before: int) -> None:
-    """Run again to the end: what was done is not done again, and the store is as one made at one go."""
+    """Run again to the end: finished units are skipped, and the store equals an uninterrupted one."""
     listener = Listener(store)
     summary = convert(dask, sources, listener, store)
     assert len(summary.skipped) == before
@@ -236,7 +236,7 @@ def test_a_stopped_client_stops_its_workers_and_resumes(dask, tmp_path, long_sou
     process.send_signal(signal.Signals[number])
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == code, stderr
-    assert no_work_left(store)  # now, and not only after a while
+    assert no_work_left(store)  # at once
     last = f"s2ct: {word}. What is finished is kept; the same command goes on from there."
     assert stderr.splitlines()[-1] == last
     assert "Traceback" not in stderr

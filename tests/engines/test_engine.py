@@ -1,4 +1,4 @@
-"""Both engines: the order, what failures do, what a bug of ours looks like."""
+"""Units in this process and in worker processes: order, failures, bugs of s2ct."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_damaged_source_fails_alone(tasks, engine):
 
 @both
 def test_a_machine_fault_stops_the_waiting_units(tasks, engine):
-    """The folder of the ledger's work turns into a file: nothing can be written any more."""
+    """The work folder of the ledger is replaced by a file, so that nothing can be written."""
     work = Path(f"{tasks[0].store}.s2ct") / "work"
     work.rmdir()
     work.write_bytes(b"")
@@ -103,7 +103,7 @@ def test_out_of_memory_is_a_machine_fault(tasks, monkeypatch):
 
 @pytest.mark.parametrize("when", [lambda n: n > 0, lambda n: n == 0], ids=["reading", "writing anew in order"])
 def test_the_progress_callback_may_abort_a_unit_without_leftovers(tmp_path, when):
-    """No Exception, as that of a worker that is told to stop; the samples of the source are not in order."""
+    """It raises a BaseException, like a Dask worker that must stop. The samples of the source are not sorted."""
 
     class Stop(BaseException):
         pass

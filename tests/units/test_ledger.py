@@ -82,7 +82,7 @@ def test_other_options_are_refused_and_both_are_shown(ledger, other, tmp_path):
 class TestClean:
     @pytest.fixture
     def dead(self) -> int:
-        """Number of a process that is no more."""
+        """Id of a process that has ended."""
         process = subprocess.Popen([sys.executable, "-c", ""])
         process.wait()
         return process.pid
@@ -110,7 +110,7 @@ class TestClean:
         assert all((path / "half").exists() for path in kept)
 
     def test_leases_of_dead_processes_are_deleted_and_held_leases_stay(self, ledger, tmp_path):
-        """One that is killed right after its unit was done leaves it, and of a done unit nobody takes it again."""
+        """A process killed right after its unit was done leaves a lease, and no process takes that lease again."""
         code = (
             "import os, pathlib, signal, sys\n"
             "from s2ct_convert.units.ledger import Ledger\n"
@@ -120,7 +120,7 @@ class TestClean:
         )
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.zarr")])
         leases = ledger.path / "leases"
-        (leases / "test_31TCJ.lease.breaking").touch()  # killed while it deleted one
+        (leases / "test_31TCJ.lease.breaking").touch()  # of a process killed while it broke a lease
         os.utime(leases / "test_31TCJ.lease.breaking", (0, 0))
         with ledger.unit_lease(RGN).held(), ledger.run_lease().held():
             assert len(list(leases.iterdir())) == 4

@@ -1,4 +1,4 @@
-"""The ledger as files: where they lie, what odd ones mean, and that cleaning harms nobody who is at work."""
+"""The files of the ledger: their paths, unexpected content, and cleaning while other processes work."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sources(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture
 def ledger(tmp_path, sources, suffix) -> Ledger:
-    """That of a complete store."""
+    """The ledger of a complete store."""
     s2ct_convert.convert(sources, tmp_path / f"x.{suffix}")
     return Ledger(tmp_path / f"x.{suffix}")
 
@@ -60,7 +60,7 @@ def test_an_entry_is_plain_json_with_source_and_content(ledger, sources):
 
 
 def test_an_entry_of_another_unit_is_ignored(ledger):
-    """Copied by hand: a folder of entries is put together from two, and a file gets the wrong name."""
+    """Someone copies an entry by hand and gives it the wrong name."""
     unit_file(ledger, SMG).write_bytes(unit_file(ledger, OTHER).read_bytes())
     assert ledger.entry(SMG) is None
 
@@ -84,9 +84,9 @@ def test_an_entry_of_a_later_version_means_not_done(ledger, sources):
 
 
 @pytest.fixture
-def begun(tmp_path) -> Ledger:
-    """Of a store that has no unit yet."""
-    ledger = Ledger(tmp_path / "begun.zarr")
+def started(tmp_path) -> Ledger:
+    """The ledger of a store without units."""
+    ledger = Ledger(tmp_path / "started.zarr")
     ledger.begin(OPTIONS, [SMG])
     return ledger
 
@@ -97,17 +97,17 @@ def change(ledger: Ledger, **values: object) -> None:
 
 
 @pytest.mark.parametrize("units", [None, 7, "train/50SMG", ["train"], [7]], ids=repr)
-def test_invalid_units_in_a_ledger_are_refused(begun, units):
-    change(begun, units=units)
+def test_invalid_units_in_a_ledger_are_refused(started, units):
+    change(started, units=units)
     with pytest.raises(DestinationExists, match="cannot read the ledger of the store"):
-        begun.planned()
+        started.planned()
 
 
-def test_another_layout_is_refused_and_the_difference_shown(begun, tmp_path):
-    """Two lines that say the same tell nobody why."""
-    change(begun, layout=OPTIONS.layout + 1)
+def test_another_layout_is_refused_and_the_difference_shown(started, tmp_path):
+    """The lines ``expected`` and ``found`` of the message must differ."""
+    change(started, layout=OPTIONS.layout + 1)
     with pytest.raises(DestinationExists) as caught:
-        begun.check_options(OPTIONS, tmp_path)
+        started.check_options(OPTIONS, tmp_path)
     assert caught.value.expected != caught.value.found
 
 
@@ -127,7 +127,7 @@ def test_a_store_moved_with_its_ledger_resumes(tmp_path, sources, suffix):
 
 
 class TestCleaningWhileOthersWork:
-    """Two runs may share a ledger: an array of batch jobs does. Neither may take from the other what it writes."""
+    """Several processes may share a ledger, such as an array of batch jobs. None may delete the work of another."""
 
     WRITE = """
 import os, signal, sys
@@ -143,13 +143,13 @@ write_atomic(Path(sys.argv[1]), b"the entry")
 """
 
     @pytest.fixture
-    def writer(self, begun):
-        """A process that is stopped between writing an entry and giving it its name."""
-        command = [sys.executable, "-c", self.WRITE, str(unit_file(begun, SMG))]
+    def writer(self, started):
+        """A process that is suspended between writing an entry and renaming it."""
+        command = [sys.executable, "-c", self.WRITE, str(unit_file(started, SMG))]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "written\n"
         os.waitpid(process.pid, os.WUNTRACED)
-        yield begun, process
+        yield started, process
         process.kill()
         process.communicate()
 
@@ -157,8 +157,8 @@ write_atomic(Path(sys.argv[1]), b"the entry")
         ledger, process = writer
         ledger.clean()
         os.kill(process.pid, signal.SIGCONT)
-        _, told = process.communicate(timeout=60)
-        assert process.returncode == 0, told
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
         assert unit_file(ledger, SMG).read_text() == "the entry"
 
     def test_the_partial_entry_of_a_dead_process_is_deleted(self, writer):
@@ -170,9 +170,9 @@ write_atomic(Path(sys.argv[1]), b"the entry")
         assert list((ledger.path / "units").iterdir()) == []
 
 
-def test_a_folder_that_a_live_process_is_deleting_stays(begun):
-    """Or he finds half of it gone, and takes it for a fault of the file system."""
-    doomed = begun.path / "work" / f".train_50SMG.node1.7.1a2b3c4d@{owner_tag()}.s2ct-tmp"
+def test_a_folder_that_a_live_process_is_deleting_stays(started):
+    """Otherwise that process finds half of the folder gone and reports a fault of the file system."""
+    doomed = started.path / "work" / f".train_50SMG.node1.7.1a2b3c4d@{owner_tag()}.s2ct-tmp"
     doomed.mkdir()
-    begun.clean()
+    started.clean()
     assert doomed.exists()

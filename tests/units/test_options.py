@@ -1,4 +1,4 @@
-"""Each option is one thing everywhere: in its value, in the keywords, in ``help()`` and on the command line."""
+"""Each option is the same everywhere: in its dataclass, in the keywords, in ``help()`` and on the command line."""
 
 from __future__ import annotations
 
