@@ -119,7 +119,7 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
     UnitsFailed
         If units failed, or another process is making them. The others are done.
     """
-    plan, files, ledger = _begun(store)
+    plan, files, ledger = _started_batch(store)
     if wrong := [number for number in numbers if not 1 <= number <= len(files)]:
         raise WrongUsage(f"there is no unit {wrong[0]}", where=str(store), expected=f"numbers from 1 to {len(files)}")
     if owner := ledger.run_lease().living(on_event):
@@ -163,7 +163,7 @@ def _is_of_plan(entry: UnitEntry, file: SourceFile) -> bool:
     return (entry.source_file, entry.source_bytes) == (file.source.path.name, file.bytes)
 
 
-def _begun(store: Path) -> tuple[Plan, tuple[SourceFile, ...], Ledger]:
+def _started_batch(store: Path) -> tuple[Plan, tuple[SourceFile, ...], Ledger]:
     ledger = Ledger(store)
     if not ledger.plan_path.exists():
         raise WrongUsage(

@@ -86,7 +86,7 @@ def _not_all(
             "sources that were given are not in the store",
             where=str(store),
             found=", ".join(refused),
-            todo="run that command again, without them or with --overwrite-unit SPLIT/TILE" + anyway,
+            todo="run the conversion again, without them or with --overwrite-unit SPLIT/TILE" + anyway,
         )
     again = batch_status(store).missing or " ".join(map(str, missing))
     return Incomplete(

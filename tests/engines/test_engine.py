@@ -101,7 +101,7 @@ def test_out_of_memory_is_a_machine_fault(tasks, monkeypatch):
     assert "use fewer jobs" in failed.message
 
 
-@pytest.mark.parametrize("when", [lambda n: n > 0, lambda n: n == 0], ids=["reading", "writing anew in order"])
+@pytest.mark.parametrize("when", [lambda n: n > 0, lambda n: n == 0], ids=["reading", "second pass"])
 def test_the_progress_callback_may_abort_a_unit_without_leftovers(tmp_path, when):
     """It raises a BaseException, like a Dask worker that must stop. The samples of the source are not sorted."""
 
