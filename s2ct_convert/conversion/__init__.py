@@ -1,1 +1,1 @@
-"""What commands call: convert, build, batch jobs, job scripts, the estimate of a plan."""
+"""The functions behind the commands: convert, build, batch jobs, job scripts, the estimate of a plan."""

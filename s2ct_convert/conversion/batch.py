@@ -1,7 +1,7 @@
-"""A conversion cut into jobs of a batch system: begin it once, make units by number anywhere, finish it once.
+"""A conversion as jobs of a batch system: start it once, make units by number in any job, finalise it once.
 
-Every job needs the same file system and nothing else. The ledger says what is done; a job that is run again, twice at
-once, or never, costs work at most.
+All jobs need the same file system and nothing else. The ledger records what is done. A job that runs again, twice at
+the same time, or never costs time but no data.
 """
 
 from __future__ import annotations
@@ -38,21 +38,23 @@ def init_batch(
     command: str,
     on_event: OnEvent = ignore,
 ) -> None:
-    """Begin a conversion: the plan with the numbers of units, and an empty store. Again with the same plan: nothing.
+    """Start a conversion: write the plan, which numbers the units, and an empty store.
+
+    A second call with the same plan keeps what is done.
 
     Parameters
     ----------
     overwrite_units : iterable of str
-        Units such as ``train/50SMG`` that are there of another source, and that tasks may replace.
+        Units such as ``train/50SMG`` that the store has from another source and that tasks may replace.
 
     Raises
     ------
     DestinationExists
-        If something else is there.
+        If the destination holds something else.
     WrongUsage
-        If a batch with another plan was begun here.
+        If a batch with another plan was started here.
     SourceError
-        If a source cannot be used, or is another one of a unit that is there. Nothing is begun then.
+        If a source cannot be used, or the store has its unit from another source. Nothing is written then.
     """
     overwrites = check_overwrites(overwrite_units, plan.units)
     if plan.unusable:
@@ -60,16 +62,16 @@ def init_batch(
             f"{len(plan.unusable)} of the sources cannot be used",
             where=str(plan.store),
             found="\n            ".join(str(one.error).splitlines()[0] for one in plan.unusable),
-            todo="mend them, or leave them out",
+            todo="repair or download them again, or leave them out",
         )
     container, ledger = open_container(plan.store, plan.options), Ledger(plan.store)
     with alone(ledger, on_event):
         claim(container, ledger, plan.options, overwrite=overwrite)
         if ledger.plan_path.exists() and read_plan(ledger.plan_path).hash != plan.hash:
             raise WrongUsage(
-                "a batch with another plan was begun here",
+                "a batch with another plan was started here",
                 where=str(plan.store),
-                todo="finish that one, give --overwrite to start anew, or choose another destination",
+                todo="finish that one, give --overwrite to start again, or choose another destination",
             )
         tally = Tally(lambda event: on_event(event) if isinstance(event, Message) else None)
         overwrites -= _made_of_plan(plan, container, ledger)
@@ -83,43 +85,43 @@ def init_batch(
 
 
 def _made_of_plan(plan: Plan, container: Container, ledger: Ledger) -> frozenset[str]:
-    """Units that are done and of the planned source: tasks leave them as they are."""
+    """Units that are done, from the planned source: tasks keep them."""
     done = [(file, done_entry(container, ledger, file.source.unit)) for file in plan.files]
     return frozenset(entry.unit for file, entry in done if entry and _is_of_plan(entry, file))
 
 
 def _refused(store: Path, failures: Sequence[UnitFailed]) -> DuplicateUnit:
-    """The error of a plan with other sources of units that are there."""
+    """The error of a plan whose sources differ from the sources of units in the store."""
     sources = "\n            ".join(f"{failure.source}: another source of {failure.unit}" for failure in failures)
     flags = " ".join(f"--overwrite-unit {failure.unit}" for failure in failures)
     return DuplicateUnit(
-        "the store has units of other sources than these",
+        "the store has these units from other sources",
         where=str(store),
         found=sources,
-        todo=f"leave these sources out; or replace the units by them: {flags}",
+        todo=f"leave these sources out, or replace the units: {flags}",
     )
 
 
 def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event: OnEvent = ignore) -> list[UnitEntry]:
-    """Make units by their numbers, one after another in this process. One that is done is left as it is.
+    """Make units by their numbers, one after another in this process. Finished units are kept.
 
     Returns
     -------
     list of UnitEntry
-        Of all these units.
+        The entries of all these units.
 
     Raises
     ------
     WrongUsage
-        If no batch was begun here, or there is no such number.
+        If no batch was started here, or there is no unit with such a number.
     Incomplete
-        If a run on the whole store is at work.
+        If a run on the whole store is active.
     UnitsFailed
-        If units could not be made, or somebody else is making them. The others are done.
+        If units failed, or another process is making them. The others are done.
     """
-    plan, files, ledger = _begun(store)
+    plan, files, ledger = _started_batch(store)
     if wrong := [number for number in numbers if not 1 <= number <= len(files)]:
-        raise WrongUsage(f"there is no unit {wrong[0]}", where=str(store), expected=f"a number from 1 to {len(files)}")
+        raise WrongUsage(f"there is no unit {wrong[0]}", where=str(store), expected=f"numbers from 1 to {len(files)}")
     if owner := ledger.run_lease().living(on_event):
         raise ledger.run_lease().refusal(owner)
     began, tally, overwrites = time.monotonic(), Tally(on_event), read_overwrites(ledger.plan_path)
@@ -155,15 +157,17 @@ def _make(task: UnitTask, file: SourceFile, on_event: OnEvent) -> UnitDone | Uni
 
 
 def _is_of_plan(entry: UnitEntry, file: SourceFile) -> bool:
-    """Whether a unit is of the planned source; one that was deleted since, to save space, is taken at its word."""
+    """Whether a unit was made from the planned source. If the source was deleted, name and size decide."""
     if file.source.path.exists():
         return kin(entry, Candidate.of(file.source)) in (Kin.SAME, Kin.EQUAL)
     return (entry.source_file, entry.source_bytes) == (file.source.path.name, file.bytes)
 
 
-def _begun(store: Path) -> tuple[Plan, tuple[SourceFile, ...], Ledger]:
+def _started_batch(store: Path) -> tuple[Plan, tuple[SourceFile, ...], Ledger]:
     ledger = Ledger(store)
     if not ledger.plan_path.exists():
-        raise WrongUsage("no batch was begun here", where=str(store), todo="begin with s2ct batch init SOURCE... STORE")
+        raise WrongUsage(
+            "no batch was started here", where=str(store), todo="start with s2ct batch init SOURCE... STORE"
+        )
     plan = read_plan(ledger.plan_path)
     return plan, read_files(ledger.plan_path), ledger

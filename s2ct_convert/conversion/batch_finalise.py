@@ -1,4 +1,4 @@
-"""The last job of a batch: a store of the units that are done."""
+"""The last job of a batch: finalise the store of the finished units."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .plan_file import read_files
 def finalise_batch(
     store: Path, *, partial: bool = False, command: str, on_event: OnEvent = ignore
 ) -> tuple[str, tuple[UnitName, ...]]:
-    """Write index and root of a store whose units are done. Can be run again at any time.
+    """Write the index and the root of a store whose units are done. Safe to run again at any time.
 
     Parameters
     ----------
     partial : bool
-        Also if units are missing or sources were refused: the store then says so, and which.
+        Finalise even if units are missing or sources were refused; the store then names them.
 
     Returns
     -------
@@ -39,12 +39,12 @@ def finalise_batch(
     Raises
     ------
     Incomplete
-        If units or sources are missing, or others are at work.
+        If units or sources are missing, or another process uses the store.
     """
     ledger = Ledger(store)
     options = ledger.options()
     if options is None:
-        raise WrongUsage("no conversion was begun here", where=str(store), todo="check the path")
+        raise WrongUsage("no conversion was started here", where=str(store), todo="check the path")
     container = open_container(store, options)
     with alone(ledger, on_event):
         done, missing = done_units(container, ledger)
@@ -59,7 +59,7 @@ def finalise_batch(
 
 
 def _refused_sources(ledger: Ledger) -> tuple[str, ...]:
-    """Sources that are not in the store: refused by the last run on it, or planned and not what their unit is of."""
+    """Sources that are not in the store: refused by the last run, or planned for a unit that has another source."""
     refused = set(ledger.refused())
     for file in read_files(ledger.plan_path) if ledger.plan_path.exists() else ():
         entry = ledger.entry(file.source.unit)
@@ -69,7 +69,7 @@ def _refused_sources(ledger: Ledger) -> tuple[str, ...]:
 
 
 def _is_other(entry: UnitEntry, file: SourceFile) -> bool:
-    """Whether a unit is of another source than the planned one, by name and by content."""
+    """Whether a unit was made from another source than the planned one, by name and by content."""
     source = file.source
     if (entry.source_file, entry.source_member) == (source.path.name, source.member):
         return False
@@ -86,7 +86,7 @@ def _not_all(
             "sources that were given are not in the store",
             where=str(store),
             found=", ".join(refused),
-            todo="run the command that gave them again, without them or with --overwrite-unit SPLIT/TILE" + anyway,
+            todo="run the conversion again, without them or with --overwrite-unit SPLIT/TILE" + anyway,
         )
     again = batch_status(store).missing or " ".join(map(str, missing))
     return Incomplete(

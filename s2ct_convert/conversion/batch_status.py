@@ -1,4 +1,4 @@
-"""How far each unit of a store is, in every state and while others are at work."""
+"""The state of each unit of a store. Works in every state of the store, and while other processes use it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .ranges import to_ranges
 
 
 class UnitState(StrEnum):
-    """How far a unit is."""
+    """State of a unit."""
 
     PLANNED = "planned"
     RUNNING = "running"
@@ -30,7 +30,7 @@ class UnitState(StrEnum):
 
 @dataclass(frozen=True)
 class UnitStatus:
-    """A unit of a store that is being made. ``number`` is None where no batch was begun."""
+    """The state of a unit. ``number`` is None if there is no batch."""
 
     number: int | None
     unit: str
@@ -42,7 +42,7 @@ class UnitStatus:
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """All units of a store, whether it is finished, and what a partial store lacks, in words."""
+    """The state of all units of a store, whether the store is finished, and what a partial store lacks, in words."""
 
     store: Path
     finished: bool
@@ -55,24 +55,26 @@ class BatchStatus:
 
     @property
     def missing(self) -> str:
-        """Numbers of the units that nobody has made or is making, as ``--array`` takes them."""
+        """Numbers of the units that are neither done nor running, in the syntax of ``--array``."""
         todo = (UnitState.PLANNED, UnitState.FAILED)
         return to_ranges([one.number for one in self.units if one.number and one.state in todo])
 
 
 def batch_status(store: Path) -> BatchStatus:
-    """What is done, under way, failed and still to do. Works in every state, and while others are at work.
+    """The units that are done, running, failed and planned.
+
+    Works in every state of the store, and while other processes use it.
 
     Raises
     ------
     NotAStore
-        If no conversion was begun here.
+        If no conversion was started here.
     """
     ledger = Ledger(store)
     options = ledger.options()
     if options is None:
         raise NotAStore(
-            "no conversion was begun here", where=str(store), todo="check the path, or begin with s2ct batch init"
+            "no conversion was started here", where=str(store), todo="check the path, or start with s2ct batch init"
         )
     container = open_container(store, options)
     files = read_files(ledger.plan_path) if ledger.plan_path.exists() else ()

@@ -1,9 +1,8 @@
-"""From a record to a store in one go with bounded disk: archives are fetched while others are converted, then deleted.
+"""Builds a store from a record with bounded disk space: fetches archives while it converts others, then deletes them.
 
-At most so many archives, whole or begun, lie in ``<store>.archives`` at a time, and a few whose units failed. An
-archive goes once its units stand in the store, are in the ledger, and were read back with their checksums.
-Every file of the record is looked into, whatever its name (intake.py). Running it again is the resume, of fetching as
-of converting.
+``<store>.archives`` holds a limited number of archives, whole or partial, and a few more whose units failed. An archive
+is deleted once its units are in the store and in the ledger, and were read back with their checksums. Every file of the
+record is examined, whatever its name (intake.py). A second run resumes both downloads and conversion.
 """
 
 from __future__ import annotations
@@ -45,11 +44,11 @@ from .keeping import Keeping
 
 
 class BuildKeywords(PlanKeywords, RunKeywords, FetchKeywords, total=False):
-    """What :func:`build` takes."""
+    """The keywords of :func:`build`."""
 
 
 def archives_folder(store: Path) -> Path:
-    """Where the archives are while a store is built."""
+    """The folder of the archives while a store is built."""
     return beside(store, ".archives")
 
 
@@ -61,17 +60,17 @@ def build(
     command: str = "",
     **options: Unpack[BuildKeywords],
 ) -> Summary:
-    """Fetch archives of a record, convert each as it comes, and delete it; or go on with that.
+    """Fetch the archives of a record, convert each one, and delete it. Calling again resumes.
 
     Parameters
     ----------
     store : path-like
-        Where the store is to be. Archives are in ``<store>.archives`` meanwhile.
+        Path of the store. The archives are in ``<store>.archives`` meanwhile.
     on_event : callable
-        Called for everything that happens to units (:mod:`s2ct_convert.units.events`) and to files
+        Called for each event of units (:mod:`s2ct_convert.units.events`) and of files
         (:mod:`s2ct_convert.record.events`): from several threads, one call at a time.
     command : str
-        For the ``history`` of the store; by default made up from the arguments.
+        For the ``history`` of the store; by default built from the arguments.
     {options}
 
     Returns
@@ -81,9 +80,9 @@ def build(
     Raises
     ------
     UnitsFailed
-        If archives could not be had or units not be made. The others are done; calling again goes on.
+        If archives could not be fetched, or units failed. The others are done; calling again resumes.
     Difference
-        If the service describes the record otherwise than the lock.
+        If the service lists other files than the lock.
     NetworkError, MachineError, WrongUsage, DestinationExists
 
     Examples
@@ -108,16 +107,16 @@ def _build(
     began, settled, folder = time.monotonic(), store_options(store, plan), archives_folder(store)
     choice = FileChoice.of(plan.tiles, plan.splits, fetch.files)
     if fetch.archives < 1:
-        raise WrongUsage("at least one archive must be on the disk to be converted", found=str(fetch.archives))
+        raise WrongUsage("a conversion needs at least one archive on the disk", found=str(fetch.archives))
     if plan.dataset != DATASET and record_id(fetch.record) == DATASET.record:
         raise WrongUsage(
-            "this record is not of that data set",
+            "this record belongs to another data set",
             where=f"record {fetch.record}",
             expected=plan.dataset.doi,
             found=DATASET.doi,
-            todo="name the record of the data set: record=...",
+            todo="give the record of the data set: record=...",
         )
-    find_unpacker(run.unpacker)  # or say at once that there is none
+    find_unpacker(run.unpacker)  # fails early if there is none
     check_folder(folder)
     tally = Tally(on_event)
     container, ledger = open_container(store, settled), Ledger(store)
@@ -143,19 +142,19 @@ def _build(
                 ledger.clean()
         if not ledger.exists() and not tally.failures:
             raise WrongUsage(
-                "nothing of that is an archive of a unit",
+                "none of these files is the archive of a unit",
                 where=f"record {lanes.record}",
                 found=", ".join(tally.not_units),
             )
         end = tally.end(container, ledger, command)
     summary = tally.summary(store, settled, end, time.monotonic() - began)
     if summary.failures:
-        raise UnitsFailed(summary, again="run the same command again: what is done stays, and what came is kept")
+        raise UnitsFailed(summary, again="run the same command again; finished units and downloads are kept")
     return summary
 
 
 def _connected(options: FetchOptions, on_event: OnEvent) -> AbstractContextManager[FetchRun]:
-    """What it takes to fetch."""
+    """The connections of a download."""
     return open_run(
         record_id(options.record),
         base_url=options.base_url,
@@ -166,7 +165,7 @@ def _connected(options: FetchOptions, on_event: OnEvent) -> AbstractContextManag
 
 
 def _different(files: Sequence[RecordFile], on_event: OnEvent) -> list[RecordFile]:
-    """Files to look into; of several that are one by content and by the unit of their names, the first."""
+    """The files to examine, without copies: of files with the same content and unit name, only the first stays."""
     first: dict[tuple[str, UnitName | None], RecordFile] = {}
     for file in files:
         same = first.setdefault((file.md5, unit_of(file)), file)
@@ -176,7 +175,7 @@ def _different(files: Sequence[RecordFile], on_event: OnEvent) -> list[RecordFil
 
 
 def _check_overwrites(units: Iterable[str], files: Sequence[RecordFile], ledger: Ledger) -> frozenset[str]:
-    """Units that may be replaced; where a file has no unit in its name, only its content says which it has."""
+    """The units that may be replaced. If the name of a file gives no unit, any unit is allowed: its content decides."""
     named = [unit_of(file) for file in files]
     there = [unit for unit in named if unit] + ledger.planned()
     if None in named:

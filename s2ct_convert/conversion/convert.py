@@ -52,20 +52,20 @@ def convert(
     command: str = "",
     **options: Unpack[ConvertKeywords],
 ) -> Summary:
-    """Convert archives or TFRecord files to a Zarr or HDF5 store, or go on with a conversion that was stopped.
+    """Convert archives or TFRecord files to a Zarr or HDF5 store, or resume a conversion.
 
     Parameters
     ----------
     sources : path-like or sequence of path-like
         ``.7z`` archives, TFRecord files, or folders of them.
     store : path-like
-        Where the store is to be.
+        Path of the store.
     unit : str, optional
-        Unit of the one source whose name says nothing, such as ``train/50SMG``.
+        Unit of a single source whose name does not give it, such as ``train/50SMG``.
     on_event : callable
-        Called for everything that happens, see :mod:`s2ct_convert.units.events`.
+        Called for each event, see :mod:`s2ct_convert.units.events`.
     command : str
-        For the ``history`` of the store; by default made up from the arguments.
+        For the ``history`` of the store; by default built from the arguments.
     {options}
 
     Returns
@@ -75,12 +75,12 @@ def convert(
     Raises
     ------
     WrongUsage, DestinationExists
-        If the arguments do not fit what is there.
+        If the arguments contradict each other or the destination.
     NetworkError
         If the Dask scheduler or workers cannot be reached, or are lost.
     UnitsFailed
-        If units could not be made, or sources were refused. The others are done and make a partial store; calling again
-        tries only those that are missing.
+        If units failed, or sources were refused. The other units are done and make a partial store; calling again
+        tries only the missing units.
     """
     wanted, run, engine = sort_options(options, PlanOptions, RunOptions, EngineOptions)
     paths = [Path(p) for p in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
@@ -97,12 +97,12 @@ def convert_plan(
     on_event: OnEvent = ignore,
     command: str,
 ) -> Summary:
-    """Carry out a plan; see :func:`convert`."""
+    """Run a plan; see :func:`convert`."""
     _check_memory(run.memory)
     began, overwrites = time.monotonic(), check_overwrites(run.overwrite_units, plan.units)
     cluster = find_cluster(engine)
     if cluster is None:
-        find_unpacker(run.unpacker)  # or say at once that there is none; each process finds its own
+        find_unpacker(run.unpacker)  # fails early if there is none; each process finds its own
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     tally = Tally(on_event)
     for note in plan.notes:
@@ -116,7 +116,7 @@ def convert_plan(
             if cluster and plan.sources:
                 from ..engines.dask_engine import look_at
 
-                look_at(cluster, plan.store, plan.sources)  # before anything is deleted or begun
+                look_at(cluster, plan.store, plan.sources)  # before anything is deleted or started
             claim(container, ledger, plan.options, overwrite=run.overwrite)
             tasks = sort_out(plan, container, ledger, overwrites, run.unpacker, tally)
             tally(UnitsPlanned(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))
@@ -124,7 +124,7 @@ def convert_plan(
                 begin(container, ledger, plan.options, plan.units, command)
                 _make_units(tasks, ledger, _shared(run, len(tasks), cluster, tally), cluster, tally)
             elif tally.failures:
-                ledger.begin(plan.options, plan.units)  # also what could not be used was asked for
+                ledger.begin(plan.options, plan.units)  # units of unusable sources are planned too
             end = tally.end(container, ledger, command)
     summary = tally.summary(plan.store, plan.options, end, time.monotonic() - began)
     if summary.failures:
@@ -133,7 +133,7 @@ def convert_plan(
 
 
 def _check_memory(allowed: int | None) -> None:
-    """See that one unit can be made with the memory that is allowed.
+    """Check that the memory limit is enough for one unit.
 
     Raises
     ------
@@ -141,8 +141,8 @@ def _check_memory(allowed: int | None) -> None:
     """
     if allowed is not None and allowed < PEAK_BYTES:
         raise WrongUsage(
-            "making one unit may need more memory than that",
-            expected=f"--memory of {-(-PEAK_BYTES >> 20)}M at least",
+            "the memory limit is too low for one unit",
+            expected=f"--memory of at least {-(-PEAK_BYTES >> 20)}M",
             found=f"{allowed >> 20}M",
         )
 
@@ -154,10 +154,10 @@ def _unusable(unusable: Unusable) -> UnitFailed:
 
 
 def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: Cluster | None) -> str:
-    """What to do about what failed or was refused."""
+    """The command that tries the failed units again, or advice on refused sources."""
     failed = [failure for failure in summary.failures if not failure.refused]
     if not failed:
-        return "leave out what was refused; --overwrite-unit SPLIT/TILE replaces a unit. The rest is done"
+        return "leave out the refused sources, or replace units with --overwrite-unit SPLIT/TILE; the rest is done"
     flags = plan.options.flags() + plan.demands.flags() + "".join(f" --overwrite-unit {one}" for one in overwrites)
     flags += f" --as {plan.named}" if plan.named and str(plan.named) in {one.unit for one in failed} else ""
     flags += cluster.flags() if cluster else ""
@@ -167,7 +167,7 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: C
 def sort_out(
     plan: Plan, container: Container, ledger: Ledger, overwrites: Collection[str], unpacker: str, tally: Tally
 ) -> list[UnitTask]:
-    """What is to be made. ``tally`` gets notes and refusals as events, and the entries of units that are done."""
+    """The units to make. ``tally`` gets notes and refusals as events, and the entries of units that are done."""
     tasks = []
     for source in plan.sources:
         entry, overwrite = done_entry(container, ledger, source.unit), str(source.unit) in overwrites
@@ -177,7 +177,7 @@ def sort_out(
         if verdict.refused:
             tally(refusal(source.unit, source.path, verdict.refused))
         elif verdict.done:
-            # It was made without --strict.
+            # The unit may have been made without --strict.
             plan.demands.refuse(verdict.done.notes, source.where, plan.options.dataset)
             tally.skipped.append(verdict.done)
         else:
@@ -191,7 +191,7 @@ def sort_out(
 
 
 def begin(container: Container, ledger: Ledger, options: StoreOptions, units: list[UnitName], command: str) -> None:
-    """Note what is planned, then make the store say that it is not complete."""
+    """Record the plan in the ledger, then mark the store as incomplete."""
     ledger.begin(options, units)
     attributes = root_attributes(
         state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="", dataset=container.dataset
@@ -200,17 +200,17 @@ def begin(container: Container, ledger: Ledger, options: StoreOptions, units: li
 
 
 def _shared(run: RunOptions, units: int, cluster: Cluster | None, on_event: OnEvent) -> tuple[int, int]:
-    """How many units at a time, with how many threads each."""
+    """Units at a time, and threads of each."""
     shared, wanted = share(run.jobs, units, run.memory), share(run.jobs, units)[0]
     if not cluster and shared[0] < wanted:
-        on_event(Message(f"units at a time: {shared[0]} rather than {wanted}, for the memory that is allowed"))
+        on_event(Message(f"making {shared[0]} instead of {wanted} units at a time, because of the memory limit"))
     return shared
 
 
 def _make_units(
     tasks: list[UnitTask], ledger: Ledger, shared: tuple[int, int], cluster: Cluster | None, on_event: OnEvent
 ) -> None:
-    """Make units, so many at a time with so many threads each, or on a cluster."""
+    """Make units on this machine, ``shared[0]`` at a time with ``shared[1]`` threads each, or on a cluster."""
     try:
         if cluster:
             from ..engines.dask_engine import run_dask

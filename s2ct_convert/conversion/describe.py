@@ -1,4 +1,4 @@
-"""What ``s2ct info`` says, as one document per kind of thing: a store, an archive, a TFRecord, a folder of sources."""
+"""The documents of ``s2ct info``: of a store, an archive, a TFRecord, a folder of sources."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ Document = dict[str, Any]
 
 
 def describe(path: Path, *, unit: str | None = None) -> Document:
-    """Describe whatever is at ``path``; ``unit`` is that of a source whose name says nothing.
+    """Describe the file or folder at ``path``; ``unit`` is the unit of a source whose name does not give it.
 
     Raises
     ------
     S2ctError
-        If it is nothing this program knows, or a damaged source.
+        If the format is unknown, or the source is damaged.
     """
     ledger = Ledger(path)
     if (path.is_dir() and (path / "zarr.json").exists()) or (path.is_file() and is_hdf5(path)):
@@ -46,7 +46,7 @@ def describe(path: Path, *, unit: str | None = None) -> Document:
     if ledger.exists():
         return _unfinished(path, ledger)
     if not path.exists():
-        raise NotAStore("there is no such file or folder", where=str(path), todo="check the path")
+        raise NotAStore("no such file or folder", where=str(path), todo="check the path")
     if path.is_dir():
         return _folder(path, unit)
     with open(path, "rb") as file:
@@ -80,7 +80,7 @@ def _store(path: Path, ledger: Ledger) -> Document:
 
 
 def _about(dataset: Dataset) -> Document:
-    """What the counts of labels are of, where the data set is not the default one."""
+    """DOI and classes of the data set, if it is not the default one."""
     return {} if dataset == DATASET else {"dataset": dataset.doi, "classes": list(dataset.classes)}
 
 
@@ -110,13 +110,13 @@ def _number_in_name(unit: Unit) -> Document:
 
 
 def _by_unit(rows: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Rows of the index, which are sorted by unit, unit by unit."""
+    """Split the rows of the index by unit; they are sorted by unit."""
     ends = np.flatnonzero((rows["split"][1:] != rows["split"][:-1]) | (rows["tile"][1:] != rows["tile"][:-1])) + 1
     return {f"{part['split'][0]}/{part['tile'][0]}": part for part in np.split(rows, ends) if len(part)}
 
 
 def _counts(rows: npt.NDArray[Any]) -> Document:
-    """What the index says of a unit."""
+    """Counts of a unit from its rows of the index."""
     some = rows[(rows["row_size"] > 0) & ~np.isnat(rows["time_first"])]
     return {
         "samples": len(rows),
@@ -128,7 +128,7 @@ def _counts(rows: npt.NDArray[Any]) -> Document:
 
 
 def _read(unit: Unit) -> Document:
-    """The same from the arrays of a unit, where there is no index or the unit has no sample."""
+    """The same counts from the arrays of a unit, if there is no index or the unit has no sample."""
     time, label = unit.time[unit.time != NO_DAY], unit.label
     return {
         "samples": len(unit.localid),
@@ -140,7 +140,7 @@ def _read(unit: Unit) -> Document:
 
 
 def _unfinished(path: Path, ledger: Ledger) -> Document:
-    """A store whose conversion has not finished, from its ledger: works whatever state its files are in."""
+    """Describe an unfinished store from its ledger; its files may be in any state."""
     entries = [(unit, ledger.entry(unit)) for unit in sorted(ledger.planned())]
     options = ledger.options()
     dataset = options.dataset if options else DATASET
@@ -166,8 +166,8 @@ _FROM_ENTRY = (
 
 
 def _of_entry(unit: UnitName, entry: UnitEntry, dataset: Dataset) -> Document:
-    told = {name: getattr(entry, name) for name in _FROM_ENTRY}
-    return {"split": unit.split, "tile": unit.tile, **told, "notes": [note.line(dataset) for note in entry.notes]}
+    fields = {name: getattr(entry, name) for name in _FROM_ENTRY}
+    return {"split": unit.split, "tile": unit.tile, **fields, "notes": [note.line(dataset) for note in entry.notes]}
 
 
 def _totals(units: list[Document]) -> Document:
@@ -175,12 +175,12 @@ def _totals(units: list[Document]) -> Document:
 
 
 def _codec(store: Store) -> str:
-    """Filters of the images, in the words of the container."""
+    """The codec of the images, in words."""
     return next(iter(store.units.values())).chunks.codec.in_words()
 
 
 def _planned_codec(options: StoreOptions) -> str:
-    """The same words before there is an image to look at."""
+    """The same before the store has images."""
     return find_codec(options.format, options.codec).in_words()
 
 
@@ -210,11 +210,11 @@ def _sources(path: Path, unit: str | None) -> Iterator[Source]:
     try:
         yield from find_sources([path], unit=_unit_name(unit)).sources
     except S2ctError:
-        return  # an archive of other files is described too
+        return  # archives without sources are described too
 
 
 def _named(source: Source) -> Document:
-    """What the name alone says; the archive is not unpacked for it."""
+    """What the name gives; nothing is unpacked."""
     return {"split": source.unit.split, "tile": source.unit.tile, "name_count": source.name_count}
 
 
@@ -225,7 +225,7 @@ def _unit_name(unit: str | None) -> UnitName | None:
 def _folder(path: Path, unit: str | None) -> Document:
     found = find_sources([path], unit=_unit_name(unit))
     if not found.sources and not found.unusable:
-        raise NotAStore("there is no store here, and no archive or TFRecord in this folder", where=str(path))
+        raise NotAStore("not a store, and the folder has no archive or TFRecord", where=str(path))
     return {
         "format": "sources",
         "path": str(path),
@@ -238,7 +238,7 @@ def _folder(path: Path, unit: str | None) -> Document:
 
 
 def _tfrecord(path: Path, unit: str | None) -> Document:
-    """Reads all of it: a TFRecord has no table of contents."""
+    """Describe a TFRecord. Reads all of it, since a TFRecord has no table of contents."""
     found = find_sources([path], unit=_unit_name(unit))
     for unusable in found.unusable:
         raise unusable.error

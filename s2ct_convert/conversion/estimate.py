@@ -1,7 +1,6 @@
-"""What a plan will cost: files, bytes, memory, time. A short try says how fast this machine is; nothing is written.
+"""Estimates the cost of a plan: files, bytes, memory, time. A short trial measures the speed; nothing is written.
 
-What is expected is said with what it rests on; what cannot be known beforehand (the speed of the disk that the store
-is on, other users) is left out.
+Each estimate states its basis. It leaves out what is unknown beforehand: the speed of the store's disk, other users.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from ..store.layout import CHUNK_OBS, SHARD_OBS, UnitForm, index_arrays, unit_ar
 from ..units.plan import Plan, SourceFile
 from ..units.unit import PEAK_BYTES, open_container
 
-START_SECONDS = 1.0  # for a process to start and to sync what it wrote
-TRY_OBS = 20 * CHUNK_OBS
-TRY_SECONDS = 5.0
+START_SECONDS = 1.0  # for a process to start, and to sync its unit
+TRY_OBS = 20 * CHUNK_OBS  # the trial ends after so many observations
+TRY_SECONDS = 5.0  # or after this time
 _OBS_OVERHEAD = 13  # bytes of an observation in a TFRecord besides its pixels: label (of one pixel), date, weight
-_EXAMPLE_OVERHEAD = 130  # of an example: names of features, lengths, checksums
+_EXAMPLE_OVERHEAD = 130  # bytes of an example besides its observations: names of features, lengths, checksums
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured here with one core, on the beginning of one source.
+    """The speed of one core, measured on the start of one source.
 
-    ``read`` and ``make`` in seconds per observation: reading (unpacking, parsing, both checksums), and all else
-    (compressing, digest, checksums). ``ratio`` is packed bytes by bytes of pixels.
+    ``read`` and ``make`` are seconds per observation: reading (unpacking, parsing, both checksums), and all else
+    (compressing, digest, checksums). ``ratio`` is compressed bytes divided by bytes of pixels.
     """
 
     source: str
@@ -51,7 +50,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class UnitEstimate:
-    """What a unit will take: observations and bytes as far as they can be told beforehand."""
+    """The estimate of a unit, from the size of its source."""
 
     number: int
     file: SourceFile
@@ -65,10 +64,10 @@ class UnitEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan will cost with ``jobs`` units at a time, each with ``threads``.
+    """The estimate of a plan with ``jobs`` units at a time, each with ``threads`` threads.
 
-    ``space`` is the most disk that is needed at once, ``inodes`` the number of files and folders. None stands for
-    what this machine does not tell.
+    ``space`` is the peak disk use in bytes, ``inodes`` the number of files and folders. None means that this machine
+    does not report the value.
     """
 
     units: tuple[UnitEstimate, ...]
@@ -88,15 +87,15 @@ class Estimate:
 
 
 def estimate(plan: Plan, cores: int, *, memory: int | None = None) -> Estimate:
-    """Estimate what a plan will cost on this machine.
+    """Estimate the cost of a plan on this machine.
 
     Parameters
     ----------
     plan : Plan
     cores : int
-        That may be used.
+        Cores that the conversion may use.
     memory : int, optional
-        Bytes that may be used, if fewer than are free.
+        Memory limit in bytes, if it is lower than the free memory.
     """
     container = open_container(plan.store, plan.options)
     speed = _try(plan.sources, container)
@@ -104,7 +103,7 @@ def estimate(plan: Plan, cores: int, *, memory: int | None = None) -> Estimate:
     jobs, threads = share(cores, len(plan.files), min((n for n in (memory, free) if n is not None), default=None))
     units = tuple(_unit(number, file, plan, speed, threads) for number, file in enumerate(plan.files, start=1))
     size = sum(unit.bytes for unit in units)
-    twice = plan.options.format == "hdf5" and not plan.options.linked  # until its units are brought together
+    twice = plan.options.format == "hdf5" and not plan.options.linked  # each unit is a file until they are merged
     home = _existing(plan.store)
     disk, inodes = shutil.disk_usage(home), os.statvfs(home)
     files = sum(unit.files for unit in units) + _files_besides(plan)
@@ -114,9 +113,9 @@ def estimate(plan: Plan, cores: int, *, memory: int | None = None) -> Estimate:
     if inodes.f_files and files > inodes.f_favail:
         problems.append(f"the disk has room for {inodes.f_favail:,} more files, {files:,} are needed")
     if free is not None and free < PEAK_BYTES:
-        problems.append(f"there are {free:,} bytes of memory free, one unit may need {PEAK_BYTES:,}")
+        problems.append(f"{free:,} bytes of memory are free, one unit may need {PEAK_BYTES:,}")
     if plan.store.exists():
-        problems.append(f"{plan.store} exists: convert goes on with it if it was begun the same way, else refuses")
+        problems.append(f"{plan.store} exists: convert resumes it if the options are the same, and refuses otherwise")
     return Estimate(
         units=units,
         speed=speed,
@@ -129,14 +128,14 @@ def estimate(plan: Plan, cores: int, *, memory: int | None = None) -> Estimate:
         space=size * (1 + twice),
         free_space=disk.free,
         inodes=files,
-        free_inodes=inodes.f_favail if inodes.f_files else None,  # some file systems make them as they are needed
+        free_inodes=inodes.f_favail if inodes.f_files else None,  # some file systems make them on demand
         seconds=_makespan([unit.seconds for unit in units], jobs) if speed else None,
         problems=tuple(problems),
     )
 
 
 def share(cores: int, units: int, memory: int | None = None) -> tuple[int, int]:
-    """Units at a time and threads of each: cores go first to units, then into them; memory caps the units."""
+    """Units at a time, and threads of each. Cores go to units first, then to threads; memory limits the units."""
     jobs = max(1, min(cores, units))
     if memory is not None:
         jobs = max(1, min(jobs, memory // PEAK_BYTES))
@@ -150,7 +149,7 @@ def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, thread
     chunks, shards = -(-observations // CHUNK_OBS), -(-observations // SHARD_OBS)
     if plan.options.format == "zarr":
         arrays = len(unit_arrays(UnitForm()))
-        files = 2 + 4 * arrays + 3 + 4 * shards  # group, arrays, image, its shards: each a file and its folders
+        files = 2 + 4 * arrays + 3 + 4 * shards  # group, arrays, image, its shards: each with its folders
     else:
         shards, files = 0, 1
     ratio, seconds = 0.65, 0.0
@@ -163,19 +162,19 @@ def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, thread
 
 
 def _files_besides(plan: Plan) -> int:
-    """Files and folders that are of no unit: root, splits and index, and the ledger with an entry for each unit."""
+    """Files and folders outside units: root, splits and index, and the ledger with an entry for each unit."""
     ledger = 6 + len(plan.files)
     if plan.options.format == "hdf5":
-        return 2 + ledger  # the file, and the folder in which its units are
+        return 2 + ledger  # the store, and the folder of its units
     splits = len({file.source.unit.split for file in plan.files})
     return 2 + 2 * splits + 2 + 4 * len(index_arrays((), ())) + 1 + ledger
 
 
 def _unpacked(file: SourceFile) -> int:
-    """Bytes of the TFRecord; those of one that is wrapped otherwise than by 7z are not known before it is read."""
+    """Bytes of the TFRecord; for a wrapper other than 7z, the bytes of the file."""
     if file.source.member is None:
         return file.bytes
-    from ..archives.archive import read_archive  # slow to import, and only archives need it
+    from ..archives.archive import read_archive  # slow to import; only archives need it
 
     with suppress(S2ctError):
         return sum(
@@ -185,7 +184,7 @@ def _unpacked(file: SourceFile) -> int:
 
 
 def _try(sources: Sequence[Source], container: Container) -> Speed | None:
-    """Read and pack the beginning of the first source that can be read."""
+    """Read and compress the start of the first readable source."""
     dataset = container.dataset
     for source in sources:
         images = []
@@ -198,7 +197,7 @@ def _try(sources: Sequence[Source], container: Container) -> Speed | None:
                     if n >= TRY_OBS or time.perf_counter() - began > TRY_SECONDS:
                         break
         except (S2ctError, OSError):
-            continue  # told when it is converted, if not by the plan
+            continue  # the conversion reports it
         if not n:
             continue
         read = time.perf_counter() - began
@@ -219,7 +218,7 @@ def _try(sources: Sequence[Source], container: Container) -> Speed | None:
 
 
 def _makespan(seconds: Sequence[float], jobs: int) -> float:
-    """Time until all are done, each given to who is free first, in this order."""
+    """Seconds until all jobs are done; each goes to the first free worker, in this order."""
     free = [0.0] * jobs
     for one in seconds:
         heapq.heapreplace(free, free[0] + one)
@@ -227,19 +226,19 @@ def _makespan(seconds: Sequence[float], jobs: int) -> float:
 
 
 def _existing(path: Path) -> Path:
-    """The folder that is there, in which a path is to be."""
+    """The nearest existing folder of a path."""
     path = path.absolute()
     return next(one for one in (path, *path.parents) if one.is_dir())
 
 
 def _free_memory() -> int | None:
-    """Bytes of memory that are to be had, by the system and by the limits of a control group."""
+    """Bytes of free memory: the lower of the system's and the control group's; None if both are unknown."""
     found: list[int] = []
     with suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")))
     group = Path("/sys/fs/cgroup")
-    with suppress(OSError, ValueError):  # "max" is no number
+    with suppress(OSError, ValueError):  # "max" is not a number
         used = int((group / "memory.current").read_text())
         found.append(int((group / "memory.max").read_text()) - used)
     return min(found, default=None)

@@ -1,4 +1,4 @@
-"""Files of a record, brought to a folder one after another by a thread, never more than there are places for."""
+"""Fetches files of a record into a folder, one after another in a thread, with a limit on the files in the folder."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ..record.policy import RetryPolicy
 from ..record.run import FetchRun
 
 ARCHIVES = 3  # on the disk at a time
-KEEP_FAILED = 3  # archives of units that failed, besides
+KEEP_FAILED = 3  # further archives, whose units failed
 
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """Which files of which record, and how many of them may be on the disk.
+    """The record and its files to fetch, and how many of them may be on the disk.
 
     Attributes
     ----------
     record, base_url, user_agent, policy
         As for :func:`s2ct_convert.download`.
     files : iterable of str
-        Shell patterns of names: only files that fit one.
+        Shell patterns; only files whose names match one are fetched.
     archives : int
-        Archives, whole or begun, that may be on the disk at the same time.
+        Archives, whole or partial, that may be on the disk at the same time.
     keep_archives : bool
-        Delete none, and let there be any number.
+        Keep all archives, without a limit.
     keep_failed : int
-        Archives of units that failed that stay when their turn is over, besides those; older ones are deleted.
+        Further archives to keep, whose units failed; older ones are deleted.
     """
 
     record: str = DEFAULT_RECORD
@@ -62,16 +62,16 @@ class FetchKeywords(TypedDict, total=False):
 
 
 class Archives:
-    """Brings files, those of which most is here first. To be started, and to be stopped.
+    """Fetches files, those with the most bytes already on the disk first. Call :meth:`start`, then :meth:`stop`.
 
     Parameters
     ----------
     folder : Path
-        Where they come.
+        The folder of the archives.
     lanes : FetchRun
-        What it takes to fetch.
+        The connections of the download.
     options : FetchOptions
-        How many files, whole or begun, may be here at a time.
+        Limits on the files, whole or partial, in the folder.
     """
 
     def __init__(self, folder: Path, lanes: FetchRun, options: FetchOptions) -> None:
@@ -85,12 +85,12 @@ class Archives:
         self._ended = False
 
     def start(self, wanted: Sequence[RecordFile]) -> None:
-        """See what is here of the files, and that there is room for those that come first; then bring them.
+        """Check which files are in the folder and whether the disk has room for the first ones, then fetch.
 
         Raises
         ------
         MachineError
-            If there is not room enough.
+            If the disk has too little room.
         """
         found = survey(self._folder, wanted, paranoid=False, on_event=self._lanes.on_event)
         self._files = sorted(found, key=lambda one: (-one.have, -(one.file.size or 0)))
@@ -117,17 +117,17 @@ class Archives:
                     if outcome is None:  # stopped
                         return
                 self._ready.put((local.file, None if isinstance(outcome, FileDone) else outcome))
-        except BaseException as error:  # a thread's own end would be seen by nobody
+        except BaseException as error:  # an exception in a thread would go unnoticed; take() raises it
             self._bug = error
         finally:
             self._ready.put(None)
 
     def take(self, most: int) -> list[tuple[RecordFile, FileFailed | None]]:
-        """Files that are here, or why not; waits for the first. Empty when there are no more."""
+        """Up to ``most`` files that are ready, or their failures. Waits for the first; empty at the end."""
         taken: list[tuple[RecordFile, FileFailed | None]] = []
         while not self._ended and len(taken) < most:
             try:
-                # With a time-out, to see signals, also those that the system gave to another thread.
+                # With a timeout, so that this thread notices signals that the system gave to another thread.
                 one = self._ready.get(timeout=WAKE_SECONDS) if not taken else self._ready.get_nowait()
             except queue.Empty:
                 if taken:
@@ -142,11 +142,11 @@ class Archives:
         return taken
 
     def free(self) -> None:
-        """Work on a file has ended: its place is free."""
+        """Free the place of a file on which work has ended."""
         self._free.release()
 
     def stop(self) -> None:
-        """End fetching; what came is kept."""
+        """Stop fetching; whole and partial files are kept."""
         self._lanes.end()
         if self._thread.ident is not None:
             self._thread.join(STOP_SECONDS)

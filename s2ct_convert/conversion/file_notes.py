@@ -1,4 +1,4 @@
-"""What was found in a file of a record, noted in the ledger: so a file that was deleted again need not come again."""
+"""Records in the ledger which units a file of a record holds, so that a deleted file is not fetched again."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ..units.resume import Candidate
 
 @dataclass(frozen=True)
 class FoundUnit:
-    """A unit in a file: its name, the member, and size and CRC-32 of that where the archive has them."""
+    """A unit in a file: its name, the member, and the member's size and CRC-32 if the archive gives them."""
 
     unit: str
     member: str | None
     content: Content | None
 
     def candidate(self, file: RecordFile) -> Candidate:
-        """The source as far as it is known without the file."""
+        """What is known about the source without the file."""
         return Candidate(
             file.key, self.member, file.size or 0, known_md5=file.md5 if self.member else None,
             known_content=self.content,
@@ -35,13 +35,13 @@ class FoundUnit:
 
 
 def found_in(source: Source) -> FoundUnit:
-    """A source that is here."""
+    """The unit of a source that is on the disk."""
     content = content_of_member(source.path, source.member) if source.member is not None else None
     return FoundUnit(str(source.unit), source.member, content)
 
 
 def read_note(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
-    """The units that a file of a record was found to hold; None if nobody has looked yet."""
+    """The units that a file of a record holds; None if it was not examined yet."""
     try:
         content = json.loads(_path(ledger, file).read_bytes())
         return tuple(
@@ -53,7 +53,7 @@ def read_note(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
 
 
 def _by_entry(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
-    """What the entry of the unit says that the file is by its name, if it is of this very file."""
+    """The unit in the name of the file, if its entry has the MD5 of this file."""
     unit = unit_of(file)
     entry = ledger.entry(unit) if unit else None
     if entry is None or entry.source_md5 != file.md5:
@@ -62,18 +62,18 @@ def _by_entry(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
 
 
 def write_note(ledger: Ledger, file: RecordFile, found: tuple[FoundUnit, ...]) -> None:
-    """Note what a file holds, once it is known."""
+    """Record the units that a file holds."""
     ledger.files.mkdir(parents=True, exist_ok=True)
     write_atomic(_path(ledger, file), to_json({"file": file.key, "units": [vars(one) for one in found]}))
 
 
 def _path(ledger: Ledger, file: RecordFile) -> Path:
-    """Of this content under this name: where a member has no name that says it, the unit is by that of the file."""
+    """The note of this content under this name. The name counts: it gives the unit if the member's name does not."""
     return ledger.files / f"{file.md5}.{zlib.crc32(file.key.encode()):08x}.json"
 
 
 def unit_of(file: RecordFile) -> UnitName | None:
-    """The unit that a file is by its name, if it is one."""
+    """The unit in the name of a file, or None."""
     try:
         return parse_name(file.key)[0]
     except BadName:

@@ -1,6 +1,6 @@
-"""Makes units of the files of a record as they come, and reads them back.
+"""Makes units from the files of a record once they are fetched, and reads the units back.
 
-What a file holds is seen once it is here, whatever its name. Which files stay on the disk is settled by keeping.py.
+The content of a file decides what it holds, not its name. keeping.py decides which files stay on the disk.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .keeping import Keeping
 
 
 class Intake:
-    """Makes units of files that come, and says which need not come."""
+    """Makes units from fetched files, and decides which files need no download."""
 
     def __init__(
         self,
@@ -49,10 +49,10 @@ class Intake:
         self._container, self._ledger, self._tally, self._keeping = container, ledger, tally, keeping
         self._options, self._demands = store_options(ledger.store, plan), plan.demands
         self._run, self._overwrites, self._command = run, overwrites, command
-        self._named: Counter[UnitName] = Counter()  # units by the names of files that were not looked into yet
+        self._named: Counter[UnitName] = Counter()  # units by the names of files that were not examined yet
 
     def is_settled(self, file: RecordFile) -> bool:
-        """Whether a file need not come: it holds no unit, or only units that are done or not to be replaced."""
+        """Whether a file needs no download: it holds no unit, or only units that are done or may not be replaced."""
         found = read_note(self._ledger, file)
         if found is None:
             return False
@@ -68,14 +68,14 @@ class Intake:
         return True
 
     def begin(self, files: Sequence[RecordFile]) -> None:
-        """Plan the units that these files are by their names, as far as nobody has looked into them."""
+        """Plan the units in the names of these files, if they were not examined yet."""
         self._named.update(unit for file in files if (unit := unit_of(file)))
         units = [unit for file in files if read_note(self._ledger, file) is None and (unit := unit_of(file))]
         if units or self._ledger.exists():
             begin(self._container, self._ledger, self._options, units, self._command)
 
     def make_all(self, archives: Archives) -> None:
-        """Until there are no more files, or a fault of the machine would meet every other unit too."""
+        """Make units until there are no more files, or until a failure that would hit every other unit too."""
         while not self._keeping.stopped and (came := archives.take(self._run.jobs)):
             waiting: list[tuple[RecordFile, Source]] = []
             for file, failure in came:
@@ -90,7 +90,7 @@ class Intake:
                     self._make([self._task(*now[unit]) for unit in files], files)
 
     def _sources(self, file: RecordFile, failure: FileFailed | None) -> list[Source]:
-        """What a file that came holds; none if it could not be had, is damaged, or holds no unit."""
+        """The sources in a fetched file; none if the download failed, or the file is damaged or holds no unit."""
         if failure is not None:
             self._fail(file, UnitFailed(_unit_or_name(file), file.key, failure.exit_code, failure.message))
             return []
@@ -112,7 +112,7 @@ class Intake:
         return found.sources
 
     def _plan(self, file: RecordFile, units: list[UnitName]) -> None:
-        """Plan the units that the name of a file does not say, instead of the one that it says."""
+        """Plan the units that a file holds, instead of the unit in its name."""
         named, planned = unit_of(file), set(self._ledger.planned())
         if new := [unit for unit in units if unit not in planned]:
             begin(self._container, self._ledger, self._options, new, self._command)
@@ -143,7 +143,7 @@ class Intake:
             self._tally.skipped.append(verdict.done)
 
     def _report_no_unit(self, file: RecordFile) -> None:
-        self._tally(Message(f"{file.key}: this file holds no unit: it is neither a 7z archive nor a TFRecord"))
+        self._tally(Message(f"{file.key}: holds no unit: neither a 7z archive nor a TFRecord"))
         self._tally.not_units.append(file.key)
 
     def _task(self, file: RecordFile, source: Source) -> UnitTask:
@@ -152,7 +152,7 @@ class Intake:
             self._options,
             source,
             unpacker=self._run.unpacker,
-            md5=file.md5 if source.member is not None else None,  # that of a bare TFRecord was checked as it came
+            md5=file.md5 if source.member is not None else None,  # the download checked that of a bare TFRecord
             replaces=done_entry(self._container, self._ledger, source.unit),
             demands=self._demands,
         )
@@ -179,22 +179,22 @@ class Intake:
             self._keeping.stopped = True
 
     def _check(self, entry: UnitEntry) -> None:
-        """Read back what was written, before its archive is deleted."""
+        """Read back a unit before its archive is deleted."""
         unit = UnitName.from_path(entry.unit)
         if self._container.files(unit) != entry.files:
             self._ledger.forget(unit)
             raise StoreDamaged(
-                "what is read back is not what was written",
+                "the unit on the disk differs from the unit that was written",
                 where=self._container.place(unit),
-                todo="look after the disk; the archive is kept, run the same command again",
+                todo="check the disk, then run the same command again; the archive is kept",
             )
 
 
 def _unit_or_name(file: RecordFile) -> str:
-    """What messages call a file that could not be looked into."""
+    """The name in messages of a file that could not be examined."""
     return str(unit_of(file) or file.key)
 
 
 def _is_no_source(error: S2ctError, file: RecordFile) -> bool:
-    """Whether a file is nothing that this program is for, and does not claim to be."""
+    """Whether a file is not a source, and its name does not claim that it is one."""
     return isinstance(error, NotAnArchive | NotATFRecord) and not file.key.lower().endswith(".7z")

@@ -1,4 +1,4 @@
-"""Job scripts for a store that was begun: an array over its units, then finalise. Printed, never submitted."""
+"""Job scripts for a store after ``s2ct batch init``: an array over its units, then finalise. Never submitted."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from ..units.ledger import Ledger
 from .estimate import Estimate, estimate
 from .plan_file import read_plan
 
-_AGAIN = 2  # times that a task whose time was up is queued again
-_SLACK = 3  # a shared file system in its worst hour
-_MINUTES = 10
+_AGAIN = 2  # times that a task is queued again after its time limit
+_SLACK = 3  # factor on the estimated time, for a busy shared file system
+_MINUTES = 10  # added to the estimated time
 
 _SLURM = Template("""\
 #!/usr/bin/env bash
 # $title
-# Submit it, and the job that finishes the store, with:  bash $name   (sbatch $name submits the units alone)
+# Submit it, and the job that finalises the store, with:  bash $name   (sbatch $name submits only the units)
 # Watch:  $s2ct batch status $store
-# Again after failures:  bash $name   (units that are done end at once)
+# Again after failures:  bash $name   (tasks of finished units end at once)
 #SBATCH --job-name=s2ct
-#SBATCH --array=1-$units%$throttle          # a task for each unit, so many at a time
+#SBATCH --array=1-$units%$throttle          # one task per unit; % limits the tasks at a time
 #SBATCH --ntasks=1
 #SBATCH --cpus-per-task=$threads
-#SBATCH --mem=${memory}M                # measured peak of a unit, and a quarter more
-#SBATCH --time=$time             # $slack times what the largest unit is expected to take, and $minutes minutes
+#SBATCH --mem=${memory}M                # measured peak of a unit, plus a quarter
+#SBATCH --time=$time             # $slack times the estimate for the largest unit, plus $minutes minutes
 #SBATCH --output=s2ct-%A_%a.log
-#SBATCH --open-mode=append          # what is queued again goes on in the same log
-#SBATCH --requeue                   # a preempted task comes back
-#SBATCH --signal=B:USR1@120         # two minutes before its time is up
-# Your cluster may want more:
+#SBATCH --open-mode=append          # a requeued task appends to the same log
+#SBATCH --requeue                   # a preempted task is queued again
+#SBATCH --signal=B:USR1@120         # two minutes before the time limit
+# Your cluster may need more:
 ##SBATCH --account=...
 ##SBATCH --partition=...
 set -euo pipefail
 
 if [ -z "$${SLURM_ARRAY_TASK_ID:-}" ]; then
-  # Not a task yet: submit the array, and what finishes the store once all its tasks have succeeded.
+  # Not a task: submit the array, and the job that finalises the store after all tasks have succeeded.
   array=$$(sbatch --parsable "$$0")
   echo "Submitted array job $${array%%;*}"
   sbatch --dependency="afterok:$${array%%;*}" --job-name=s2ct-finalise --ntasks=1 --mem=${memory}M --time=$final_time \\
@@ -47,8 +47,8 @@ if [ -z "$${SLURM_ARRAY_TASK_ID:-}" ]; then
   exit
 fi
 
-# On SIGTERM (scancel; preemption, after which SLURM itself queues the task again) the unit ends cleanly. So it does on
-# USR1 (time is up), and is queued again, but not for ever: it may never fit into the time.
+# SIGTERM comes from scancel or preemption (then SLURM itself queues the task again): the unit stops cleanly. USR1 comes
+# before the time limit: the unit stops cleanly, and the script queues the task again, $again times at most.
 $run -j "$${SLURM_CPUS_PER_TASK:-$threads}" &
 unit=$$!
 stop() {
@@ -70,22 +70,22 @@ wait "$$unit"
 _PBS = Template("""\
 #!/usr/bin/env bash
 # $title
-# Submit it, and the job that finishes the store, with:  bash $name
+# Submit it, and the job that finalises the store, with:  bash $name
 # Watch:  $s2ct batch status $store
-# Again after failures:  bash $name   (units that are done end at once)
+# Again after failures:  bash $name   (tasks of finished units end at once)
 #PBS -N s2ct
 $pbs_array
 #PBS -l select=1:ncpus=$threads:mem=${memory}mb
 #PBS -l walltime=$time
 #PBS -j oe
 #PBS -r y
-# Your cluster may want more:
+# Your cluster may need more:
 ##PBS -A ...
 ##PBS -q ...
 set -euo pipefail
 
 if [ -z "$${PBS_ARRAY_INDEX:-}" ]; then
-  # Not a task yet: submit the array, and what finishes the store once all its tasks have succeeded.
+  # Not a task: submit the array, and the job that finalises the store after all tasks have succeeded.
   array=$$(qsub "$$0")
   echo $finalise | qsub -N s2ct-finalise -W depend=afterok:"$$array" \\
     -l select=1:ncpus=1:mem=${memory}mb -l walltime=$final_time -j oe
@@ -99,11 +99,11 @@ exec $run -j $threads
 _SHELL = Template("""\
 #!/usr/bin/env bash
 # $title
-# Run it with:  bash $name   (again to go on after a stop; units that are done end at once)
+# Run it with:  bash $name   (run it again to resume; finished units end at once)
 # Watch:  $s2ct batch status $store
 set -euo pipefail
 
-# Units that fail do not stop the others; the store is finished only if none did.
+# A unit that fails does not stop the others. The store is finalised only if no unit failed.
 seq 1 $units | xargs -P $throttle -I{} $run {} -j $threads
 $final
 """)
@@ -112,36 +112,38 @@ _TEMPLATES = {"slurm": _SLURM, "pbs": _PBS, "shell": _SHELL}
 
 
 def job_script(store: Path, scheduler: str, *, throttle: int, threads: int, name: str = "job.sh") -> str:
-    """A complete job script for a store that :func:`init_batch` began.
+    """A complete job script for a store that :func:`init_batch` started.
 
     Parameters
     ----------
     store : Path
     scheduler : {"slurm", "pbs", "shell"}
     throttle : int
-        Tasks at a time.
+        Maximum of tasks at a time.
     threads : int
         Cores of each task.
     name : str
-        What the script is to be called, for the commands in its comments.
+        File name of the script, for the commands in its comments.
 
     Raises
     ------
     WrongUsage
-        If no batch was begun here.
+        If no batch was started here.
     """
     ledger = Ledger(store)
     if not ledger.plan_path.exists():
-        raise WrongUsage("no batch was begun here", where=str(store), todo="begin with s2ct batch init SOURCE... STORE")
+        raise WrongUsage(
+            "no batch was started here", where=str(store), todo="start with s2ct batch init SOURCE... STORE"
+        )
     plan = read_plan(ledger.plan_path)
     found = estimate(plan, threads)
     n = len(found.units)
-    # By its full path: a batch job has another PATH than a terminal.
+    # Full path: a batch job may have another PATH than a terminal.
     program = [sys.executable, "-m", "s2ct_convert"]
     s2ct, home = shlex.join(program), shlex.quote(str(store.absolute()))
     final = f"{s2ct} batch finalise {home}"
     return _TEMPLATES[scheduler].substitute(
-        title=f"Converts {n} sources to {printable_line(store)}: a task for each unit, then the index.",
+        title=f"Converts {n} sources to {printable_line(store)}: one task per unit, then the index.",
         name=name,
         s2ct=s2ct,
         store=home,
@@ -162,14 +164,14 @@ def job_script(store: Path, scheduler: str, *, throttle: int, threads: int, name
 
 
 def _pbs_array(units: int, throttle: int) -> str:
-    """PBS has no array of one task, and not everywhere a throttle within ``-J``."""
+    """The array options of PBS: there is no array of one task, and not every PBS has a throttle in ``-J``."""
     if units == 1:
         return "#PBS -v PBS_ARRAY_INDEX=1"
     return f"#PBS -J 1-{units}\n#PBS -W max_run_subjobs={throttle}"
 
 
 def printable_line(path: Path) -> str:
-    """A path in a comment, which must not end before it does."""
+    """The name of a path for a comment, without line breaks, which would end the comment."""
     return path.name.replace("\n", "?")
 
 

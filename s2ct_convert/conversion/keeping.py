@@ -1,6 +1,6 @@
-"""Which files of a record stay on the disk, once all their units have had their turn.
+"""Decides which files of a record stay on the disk after all their units were tried.
 
-A file whose units all stand in the store goes. Files of units that failed stay, the newest few of them.
+A file is deleted when all its units are in the store. Of the files with failed units, the newest few stay.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ from .fetching import Archives, FetchOptions
 
 
 class Keeping:
-    """Counts the units of each file that are still to have their turn; then the file goes, or stays."""
+    """Counts the units of each file that are not tried yet; at zero, deletes or keeps the file."""
 
     def __init__(self, folder: Path, archives: Archives, options: FetchOptions, on_event: OnEvent) -> None:
         self.folder = folder
         self._archives, self._on_event = archives, on_event
         self._all, self._failed = options.keep_archives, options.keep_failed
-        self._under_way: Counter[str] = Counter()  # units that are still to have their turn, by file
-        self._bad: set[str] = set()  # files of which a unit failed or was refused
-        self._kept: deque[RecordFile] = deque()  # those that have had their turn, the oldest first
-        self.stopped = False  # by a fault of the machine: all that is here stays
+        self._under_way: Counter[str] = Counter()  # units that are not tried yet, by file
+        self._bad: set[str] = set()  # files with a failed or refused unit
+        self._kept: deque[RecordFile] = deque()  # files kept for their failed units, the oldest first
+        self.stopped = False  # after a fault of the machine: all files stay
 
     def drop(self, file: RecordFile) -> None:
-        """Delete a file that need not come: the store lacks nothing of it."""
+        """Delete a file that needs no download: the store has all its units."""
         if not self._all:
             remove(self.folder / file.key)
 
     def came(self, file: RecordFile, units: int) -> None:
-        """A file is here, with so many units."""
+        """A file was fetched and holds this number of units."""
         self._under_way[file.key] = units
         if not units:
             self._end(file)
 
     def fails(self, file: RecordFile) -> None:
-        """A unit of the file failed, or was refused."""
+        """A unit of the file failed or was refused."""
         self._bad.add(file.key)
 
     def settle(self, file: RecordFile) -> None:
-        """One unit of the file has had its turn."""
+        """One unit of the file was tried."""
         self._under_way[file.key] -= 1
         if not self._under_way[file.key]:
             self._end(file)
 
     def _end(self, file: RecordFile) -> None:
-        """All units of a file have had their turn: it goes, or is kept in the place of an older one."""
+        """All units of a file were tried: delete the file, or keep it and delete an older one."""
         if self._all or self.stopped:
             pass
         elif file.key not in self._bad:
@@ -66,4 +66,4 @@ class Keeping:
             remove(one)
         kept = self._failed
         newest = "none is kept" if not kept else "the newest is kept" if kept == 1 else f"the newest {kept} are kept"
-        self._on_event(Message(f"{file.key}: deleted; of files whose units failed {newest} (--keep-failed)"))
+        self._on_event(Message(f"{file.key}: deleted; of files with failed units, {newest} (--keep-failed)"))

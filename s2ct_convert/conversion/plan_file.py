@@ -1,4 +1,4 @@
-"""A plan as a file: what ``s2ct plan -o`` and ``s2ct batch init`` write, ``convert --plan`` and ``batch run`` read."""
+"""Plan files: ``s2ct plan -o`` and ``s2ct batch init`` write them, ``convert --plan`` and ``batch run`` read them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSION = 1
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """A plan as plain values. Units are numbered from 1, as all batch systems can, in the order they are to run."""
+    """A plan as plain values. Units are numbered from 1, which all batch systems support, in the order they run."""
     return {
         "s2ct_plan": VERSION,
         "hash": plan.hash,
@@ -50,28 +50,28 @@ def _more(source: Source) -> list[dict[str, Any]]:
 
 
 def write_plan(plan: Plan, path: Path, overwrites: Collection[str] = ()) -> None:
-    """Write a plan file, whole or not at all, with the units of other sources that it may replace."""
+    """Write a plan file atomically. ``overwrites`` are units from other sources that it may replace."""
     replaced = {"overwrite_units": sorted(overwrites)} if overwrites else {}
     write_atomic(check_path(path), to_json({**plan_document(plan), **replaced}))
 
 
 def read_overwrites(path: Path) -> frozenset[str]:
-    """The units of other sources that a plan may replace."""
+    """The units from other sources that a plan may replace."""
     return frozenset(json.loads(path.read_bytes()).get("overwrite_units", ()))
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan file and look at its sources.
+    """Read a plan file and check its sources.
 
     Returns
     -------
     Plan
-        A source that is gone or has changed since is among ``unusable``.
+        Sources that are gone or have changed are in ``unusable``.
 
     Raises
     ------
     WrongUsage
-        If it is no plan of this version, or was edited.
+        If the file is not a plan of this version, or was edited.
     """
     plan = _read(path)
     good, bad = [], []
@@ -85,7 +85,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def read_files(path: Path) -> tuple[SourceFile, ...]:
-    """Sources of a plan file in the order of their numbers, whether they are there or not."""
+    """Sources of a plan file in the order of their numbers, without a check that they exist."""
     return _read(path).files
 
 
@@ -102,22 +102,22 @@ def _read(path: Path) -> Plan:
         raise from_os_error(error) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise WrongUsage(
-            "this is no plan",
+            "not a plan file",
             where=str(path),
-            found=f"nothing under {error}" if isinstance(error, KeyError) else str(error),
+            found=f"no key {error}" if isinstance(error, KeyError) else str(error),
             todo="make one with s2ct plan SOURCE... STORE -o FILE",
         ) from error
     if stated != plan_hash(options, files, demands):
         raise WrongUsage(
-            "the plan does not fit its hash: it was edited, or is of another version of s2ct",
+            "the plan does not match its hash: it was edited, or made by another version of s2ct",
             where=str(path),
-            todo="make it anew with s2ct plan SOURCE... STORE -o FILE",
+            todo="make it again with s2ct plan SOURCE... STORE -o FILE",
         )
     return Plan(store, options, files, (), (), stated, demands)
 
 
 def check_source(file: SourceFile) -> None:
-    """See that a source is the file that was planned, by its size and time.
+    """Check by size and modification time that a source is the planned file.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def check_source(file: SourceFile) -> None:
             where=str(path),
             expected=f"{file.bytes:,} bytes, modified at {file.mtime_ns} ns",
             found=f"{size:,} bytes, modified at {mtime_ns} ns",
-            todo="make the plan anew: s2ct plan, or s2ct batch init with the same sources, which keeps what is done",
+            todo="make the plan again: s2ct plan, or s2ct batch init with the same sources; finished units are kept",
         )
 
 

@@ -1,1 +1,1 @@
-"""Who runs units: this machine, or the workers of a Dask scheduler."""
+"""Engines run units: on this machine, or on the workers of a Dask scheduler."""

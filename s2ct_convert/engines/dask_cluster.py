@@ -1,4 +1,4 @@
-"""Where the Dask scheduler is, and the connection to it. One is looked for, never started."""
+"""Finds the Dask scheduler and connects to it. s2ct never starts a scheduler."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 from ..errors import MissingPackage, NetworkError, WrongUsage
 from ..units.options import EngineOptions
 
-_LOOK_SECONDS = 0.2  # between two looks for the scheduler file
-_CLOSE_SECONDS = 5.0  # for the connection to end in order
+_LOOK_SECONDS = 0.2  # between two checks for the scheduler file
+_CLOSE_SECONDS = 5.0  # time for the connection to close
 
 
 @dataclass
 class Cluster:
-    """A scheduler by its address or the file it writes, and how long to wait for it and for its workers."""
+    """A scheduler, by its address or its scheduler file, and the timeout for it and for its workers."""
 
     scheduler: str | None
     scheduler_file: Path | None
@@ -28,12 +28,12 @@ class Cluster:
     found: str = ""  # the address, once it is known
 
     def flags(self) -> str:
-        """As on the command line."""
+        """Command-line flags that give this cluster."""
         where = f" --scheduler {self.scheduler}" if self.scheduler else ""
         return f" --engine dask{where}" + (f" --scheduler-file {self.scheduler_file}" if self.scheduler_file else "")
 
     def address(self) -> str:
-        """The address of the scheduler: as given, out of its file, or from Dask's own configuration."""
+        """The address of the scheduler: as given, from its scheduler file, or from the configuration of Dask."""
         if self.scheduler:
             return self.scheduler
         if self.scheduler_file:
@@ -43,15 +43,15 @@ class Cluster:
         configured = dask.config.get("scheduler-address", None)
         if not configured:
             raise WrongUsage(
-                "there is no Dask scheduler to go to",
+                "no Dask scheduler is given",
                 expected="--scheduler ADDRESS, --scheduler-file FILE, or scheduler-address in Dask's configuration",
-                todo="start one (dask scheduler --scheduler-file FILE); s2ct starts none",
+                todo="start one (dask scheduler --scheduler-file FILE); s2ct does not start one",
             )
         return str(configured)
 
 
 def find_cluster(options: EngineOptions) -> Cluster | None:
-    """The cluster that the options speak of; None if the units are to be made here.
+    """The cluster that the options name; None for the local engine.
 
     Raises
     ------
@@ -59,15 +59,15 @@ def find_cluster(options: EngineOptions) -> Cluster | None:
     """
     engine, scheduler, file = options.engine, options.scheduler, options.scheduler_file
     if engine not in ("local", "dask"):
-        raise WrongUsage(f"there is no engine {engine!r}", expected="local or dask")
+        raise WrongUsage(f"unknown engine {engine!r}", expected="local or dask")
     if engine == "local":
         if scheduler or file:
-            raise WrongUsage("a scheduler is given and not used", todo="add --engine dask")
+            raise WrongUsage("a scheduler is given, but the engine is local", todo="add --engine dask")
         return None
     if scheduler and file:
-        raise WrongUsage("there are two schedulers", found="--scheduler and --scheduler-file", todo="give one of them")
+        raise WrongUsage("two schedulers are given", found="--scheduler and --scheduler-file", todo="give one of them")
     if not options.workers_timeout > 0:
-        raise WrongUsage("the time to wait for workers must be positive", found=f"{options.workers_timeout:g} s")
+        raise WrongUsage("--workers-timeout must be positive", found=f"{options.workers_timeout:g} s")
     try:
         import distributed  # noqa: F401
     except ImportError as error:
@@ -76,7 +76,7 @@ def find_cluster(options: EngineOptions) -> Cluster | None:
 
 
 def _from_file(path: Path, timeout: float) -> str:
-    """What Dask's own client would wait for without an end."""
+    """The address in a scheduler file. Waits for the file up to a timeout, which the client of Dask does not have."""
     end, found = time.monotonic() + timeout, "no such file"
     while True:
         try:
@@ -84,10 +84,10 @@ def _from_file(path: Path, timeout: float) -> str:
         except FileNotFoundError:
             pass
         except (ValueError, KeyError, TypeError):
-            found = "a file that no scheduler wrote, or not all of it"
+            found = "not a scheduler file, or an unfinished one"
         if time.monotonic() >= end:
             raise NetworkError(
-                f"there was no scheduler file within {timeout:g} s",
+                f"no scheduler file within {timeout:g} s",
                 where=str(path),
                 found=found,
                 todo=f"start a scheduler that writes it (dask scheduler --scheduler-file {path}), "
@@ -103,29 +103,29 @@ def connected(cluster: Cluster) -> Iterator[Any]:
     Raises
     ------
     WrongUsage
-        If there is no address, or it is none.
+        If there is no address, or it is invalid.
     NetworkError
-        If nobody answers there.
+        If the scheduler does not answer.
     """
     from distributed import Client
     from distributed.comm import resolve_address
 
     address = cluster.found = cluster.address()
-    with _silenced("distributed"):  # what it has to say of lost connections is said here, in other words
+    with _silenced("distributed"):  # s2ct reports lost connections itself
         try:
-            resolve_address(address)  # a client that fails for the form of an address cannot be closed any more
+            resolve_address(address)  # a client that fails on an invalid address cannot be closed afterwards
             client = Client(address, timeout=cluster.timeout, set_as_default=False, name="s2ct")
         except (OSError, TimeoutError) as error:
             raise NetworkError(
                 "the Dask scheduler does not answer",
                 where=address,
                 found=getattr(error, "strerror", None) or str(error).splitlines()[0],
-                todo="check that it runs, the address, and firewalls between here and there"
-                + (f"; {cluster.scheduler_file} may be of an earlier one" if cluster.scheduler_file else ""),
+                todo="check that it runs, its address, and the firewalls on the way"
+                + (f"; {cluster.scheduler_file} may be from an earlier scheduler" if cluster.scheduler_file else ""),
             ) from error
         except ValueError as error:
             raise WrongUsage(
-                "this is no address of a scheduler", where=address, expected="such as tcp://host:8786", found=str(error)
+                "not the address of a scheduler", where=address, expected="such as tcp://host:8786", found=str(error)
             ) from error
         try:
             yield client
@@ -135,7 +135,7 @@ def connected(cluster: Cluster) -> Iterator[Any]:
 
 @contextmanager
 def _silenced(name: str) -> Iterator[None]:
-    """Let a package and its modules log nothing."""
+    """Turn off the logs of a package and its modules."""
     names = [one for one in logging.root.manager.loggerDict if f"{one}.".startswith(f"{name}.")]
     levels = {one: logging.getLogger(one).level for one in names}
     for one in names:

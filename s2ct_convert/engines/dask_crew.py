@@ -1,7 +1,7 @@
-"""The workers of a Dask scheduler: how to reach them, who may be used, what they say.
+"""The workers of a Dask scheduler: how to reach them, which are usable, and their messages.
 
-A worker is used only after it has shown that it has the versions of the client, memory enough and the same files.
-Every wait here has an end. A cluster is never started: without an address there is none.
+A worker is used only after a check: it must have the versions of the client, enough memory, and the same files. Every
+wait here has a timeout. s2ct never starts a cluster.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from ..units.unit import PEAK_BYTES
 from .dask_cluster import Cluster, connected
 from .dask_worker import versions
 
-ANSWER_SECONDS = 20.0  # for the scheduler to say which workers it has
-TICK_SECONDS = 0.5  # between two such questions
+ANSWER_SECONDS = 20.0  # timeout of the request for the list of workers
+TICK_SECONDS = 0.5  # between two such requests
 
-# As text: a function that a worker cannot import ends the whole worker (distributed 2026.8) and not just its task.
+# As text: a function that a worker cannot import ends the whole worker (distributed 2026.8), not only its task.
 _LOOK = "from s2ct_convert.engines.dask_worker import look_around; look_around(question)"
 
 WorkerMessage = dict[str, Any]
@@ -37,14 +37,14 @@ WorkerMessage = dict[str, Any]
 
 @dataclass
 class Worker:
-    """A worker that the scheduler knows. ``fault`` is why it cannot be used, ``seen`` that it has shown it can."""
+    """A worker that the scheduler knows. ``seen``: its check has ended. ``fault``: why it cannot be used, or None."""
 
     address: str
     threads: int
     running: bool
     seen: bool = False
     fault: S2ctError | None = None
-    look: Any = None  # the future of its look around
+    look: Any = None  # the future of its check
 
     @property
     def usable(self) -> bool:
@@ -53,13 +53,13 @@ class Worker:
 
 @dataclass
 class Crew:
-    """Workers by address, and what they say to the client."""
+    """Workers by address, and their messages to the client."""
 
     client: Any
     cluster: Cluster
     question: dict[str, Any]
     workers: dict[str, Worker] = field(default_factory=dict)
-    said: SimpleQueue[WorkerMessage] = field(default_factory=SimpleQueue)
+    messages: SimpleQueue[WorkerMessage] = field(default_factory=SimpleQueue)
     asked: float = 0.0
 
     @property
@@ -68,17 +68,17 @@ class Crew:
         return topic
 
     def hear(self, seconds: float) -> WorkerMessage | None:
-        """What is said next within some seconds; answers to the question are dealt with here.
+        """The next message on a unit, or None after a timeout in seconds. Results of checks are consumed here.
 
         Raises
         ------
         NetworkError
-            If the scheduler is gone.
+            If the connection to the scheduler is lost.
         """
         if time.monotonic() - self.asked >= TICK_SECONDS:
             self._update()
         try:
-            message = self.said.get(timeout=max(0.0, min(seconds, TICK_SECONDS)))
+            message = self.messages.get(timeout=max(0.0, min(seconds, TICK_SECONDS)))
         except Empty:
             return None
         if message["kind"] == "looked":
@@ -93,7 +93,7 @@ class Crew:
         return None
 
     def _update(self) -> None:
-        """Ask the scheduler who is there, and whoever is new what it sees."""
+        """Ask the scheduler for its workers, and start the check of each new worker."""
         self.asked = time.monotonic()
         there = self._there()
         for address in self.workers.keys() - there.keys():
@@ -108,18 +108,18 @@ class Crew:
                 self._ask(worker)
 
     def _there(self) -> dict[str, Any]:
-        """What the scheduler knows of each worker."""
+        """The state of each worker by address, from the scheduler."""
         if self.client.status != "running":
             raise self.lost()
         loop = self.client.loop.asyncio_loop
         answer = asyncio.run_coroutine_threadsafe(self.client.scheduler.identity(n_workers=-1), loop)
         end = time.monotonic() + ANSWER_SECONDS
-        # A client that is not running tries to connect anew; but the scheduler has forgotten its units by then.
+        # A client that is not running reconnects, but by then the scheduler has forgotten its units.
         while self.client.status == "running" and time.monotonic() < end:
             try:
                 there: dict[str, Any] = answer.result(TICK_SECONDS)["workers"]
                 return there
-            except OSError as error:  # a TimeoutError too, ours if there is no answer yet
+            except OSError as error:  # includes TimeoutError, which means no answer yet
                 if answer.done():
                     raise self.lost() from error
         answer.cancel()
@@ -133,38 +133,38 @@ class Crew:
 
         def not_looked(future: Any) -> None:
             if future.status == "error":
-                self.said.put({"kind": "not looked", "worker": address, "error": future.exception()})
+                self.messages.put({"kind": "not looked", "worker": address, "error": future.exception()})
 
         worker.look.add_done_callback(not_looked)
 
     def submit(self, key: str, address: str, function: Any, *args: Any) -> Any:
-        """A future of something to be done on this worker and no other."""
+        """The future of a call on this worker only."""
         return self.client.submit(
             function, *args, key=key, pure=False, workers=[address], allow_other_workers=False, retries=0
         )
 
     def lost(self) -> NetworkError:
         return NetworkError(
-            "the connection to the Dask scheduler is lost",
+            "lost the connection to the Dask scheduler",
             where=self.client_address(),
-            todo="what is finished is kept: run the same command again when the scheduler is there",
+            todo="run the same command again when the scheduler is back; finished units are kept",
         )
 
     def client_address(self) -> str:
         return str(self.cluster.found)
 
     def wait(self) -> None:
-        """Wait until somebody is there and all who are there have answered.
+        """Wait until there are workers and all of them are checked.
 
         Raises
         ------
         NetworkError, WrongUsage, MachineError
-            If nobody comes or answers in time, or a worker cannot be used.
+            If no worker comes or answers in time, or a worker cannot be used.
         """
         end = time.monotonic() + self.cluster.timeout
         while not (self.workers and all(worker.seen for worker in self.workers.values())):
             if time.monotonic() > end:
-                raise self._nobody()
+                raise self._timed_out()
             self.hear(end - time.monotonic())
         faults = {worker.address: worker.fault for worker in self.workers.values() if worker.fault}
         for kind in (WrongUsage, MachineError):
@@ -175,7 +175,7 @@ class Crew:
                 many = f"{len(of_kind)} of {len(self.workers)} workers cannot be used: {first.what}"
                 raise kind(many, where=self.client_address(), expected=first.expected, found=found, todo=first.todo)
 
-    def _nobody(self) -> NetworkError:
+    def _timed_out(self) -> NetworkError:
         silent = [worker.address for worker in self.workers.values() if not worker.seen]
         return NetworkError(
             f"no worker within {self.cluster.timeout:g} s"
@@ -188,21 +188,21 @@ class Crew:
 
     def none_left(self, units: int) -> Incomplete:
         return Incomplete(
-            f"no worker is left that can be used, and none came within {self.cluster.timeout:g} s",
+            f"no usable worker is left, and none came within {self.cluster.timeout:g} s",
             where=self.client_address(),
-            found=f"{units} units are not made",
-            todo="what is finished is kept: start workers and run the same command again",
+            found=f"{units} units are not done",
+            todo="start workers and run the same command again; finished units are kept",
         )
 
 
 @contextmanager
 def gathered(cluster: Cluster, store: Path, sources: Sequence[Source]) -> Iterator[Crew]:
-    """The crew of a cluster, all of whom have been looked at.
+    """The crew of a cluster, with all workers checked.
 
     Raises
     ------
     NetworkError, WrongUsage, MachineError
-        If there is no cluster, nobody in it, or somebody who cannot be used.
+        If there is no cluster, it has no worker, or a worker cannot be used.
     """
     with connected(cluster) as client, _nonce(store) as nonce:
         question = {
@@ -212,18 +212,21 @@ def gathered(cluster: Cluster, store: Path, sources: Sequence[Source]) -> Iterat
             "sources": [(os.path.abspath(p), p.stat().st_size) for s in sources for p in s.files],  # noqa: PTH100
         }
         crew = Crew(client, cluster, question)
-        client.subscribe_topic(crew.topic, lambda event: crew.said.put(json.loads(event[1])))
+        client.subscribe_topic(crew.topic, lambda event: crew.messages.put(json.loads(event[1])))
         crew.wait()
         yield crew
 
 
 @contextmanager
 def _nonce(store: Path) -> Iterator[tuple[str, str]]:
-    """A file that nobody can know of who does not see this file system: beside the store if it has no ledger yet."""
+    """A file with random content, to check that a worker sees this file system; yields its path and content.
+
+    It is in the ledger of the store or, if there is none, in the nearest existing folder above it.
+    """
     ledger = beside(store, ".s2ct")
     folder = next(path for path in (ledger, *ledger.parents) if path.is_dir())
     content = uuid.uuid4().hex
-    path = folder / f".{store.name}.{uuid.uuid4().hex[:8]}@{owner_tag()}.s2ct-tmp"  # swept up if we are killed
+    path = folder / f".{store.name}.{uuid.uuid4().hex[:8]}@{owner_tag()}.s2ct-tmp"  # sweep() deletes it after a kill
     write_atomic(path, content.encode("ascii"))
     try:
         yield str(path), content
@@ -236,7 +239,7 @@ def _fault(answer: WorkerMessage) -> S2ctError | None:
     differ = [name for name in here if here[name] != there.get(name)]
     if differ:
         return WrongUsage(
-            "versions differ from those here",
+            "versions differ from this machine",
             expected=", ".join(f"{name} {here[name]}" for name in differ),
             found=", ".join(f"{name} {there.get(name)}" for name in differ),
             todo="start the workers from the same environment as this command",
@@ -244,10 +247,10 @@ def _fault(answer: WorkerMessage) -> S2ctError | None:
     if answer["unseen"]:
         more = f" and {len(answer['unseen']) - 1} more" if len(answer["unseen"]) > 1 else ""
         return WrongUsage(
-            "the files here are not seen there",
+            "the workers do not see the files of this machine",
             expected="a file system that this machine and all workers share, under the same path",
             found=answer["unseen"][0] + more,
-            todo="put sources and store where every node sees them",
+            todo="put sources and store on a file system that all nodes share",
         )
     return None
 
@@ -259,13 +262,13 @@ def _too_little(limit: int | None) -> S2ctError | None:
         "too little memory",
         expected=f"{PEAK_BYTES / 1e6:,.0f} MB",
         found=f"{limit / 1e6:,.0f} MB",
-        todo="start workers with a higher --memory-limit (0 for none), or fewer on a node",
+        todo="start workers with a higher --memory-limit (0 for no limit), or fewer workers on each node",
     )
 
 
 def _cannot_look(error: BaseException) -> S2ctError:
     return WrongUsage(
-        "s2ct cannot be used there, or is another version",
+        "s2ct cannot run there, or has another version",
         found=f"{type(error).__name__}: {error}",
         todo="start the workers from the same environment as this command",
     )

@@ -1,8 +1,8 @@
 """Runs units on the workers of a Dask scheduler: a future per unit, one unit per worker at a time.
 
-The ledger on the shared file system says what is done, not the scheduler: when a worker is lost, the unit it had is
-looked up there before it is given to another. The scheduler does not try again by itself, since it would run a
-unit anew that was made by a worker which then went. The callback gets the same events as from the other engines.
+The ledger on the shared file system records what is done, not the scheduler. When a worker is lost, its unit is looked
+up in the ledger before it goes to another worker. Retries by the scheduler are off: it would run a unit again that a
+lost worker had finished. The callback gets the same events as from the other engines.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from .dask_crew import Crew, Worker, WorkerMessage, gathered
 from .dask_worker import make_and_report
 
 RETRIES = 2  # of a unit whose worker died
-RELEASES = 20  # of a unit whose worker was closed in order: then its time is too short for the unit
-STOP_SECONDS = 15.0  # for running units to put their things away, when the client is stopped
+RELEASES = 20  # of a unit whose worker was closed; more often means that workers do not live long enough for it
+STOP_SECONDS = 15.0  # for running units to clean up when the client stops
 
 
 def look_at(cluster: Cluster, store: Path, sources: Sequence[Source]) -> None:
-    """See that a cluster can be used for a conversion, and change nothing.
+    """Check that a cluster can run a conversion. Changes nothing.
 
     Raises
     ------
@@ -50,11 +50,12 @@ def run_dask(tasks: Sequence[UnitTask], cluster: Cluster, on_event: OnEvent) -> 
     Raises
     ------
     NetworkError
-        If the scheduler cannot be reached or is lost. Units under way then end by themselves; what is committed stays.
+        If the scheduler cannot be reached, or the connection is lost. Running units then stop by themselves; finished
+        units stay.
     WrongUsage, MachineError
-        If a worker that is there at the start cannot be used.
+        If a worker that is present at the start cannot be used.
     Incomplete
-        If all workers are gone and none comes.
+        If all workers are lost and no new one comes.
     """
     if not tasks:
         return
@@ -63,14 +64,14 @@ def run_dask(tasks: Sequence[UnitTask], cluster: Cluster, on_event: OnEvent) -> 
         try:
             run.run()
         except NetworkError:
-            raise  # there is nobody to tell; workers without a scheduler stop
+            raise  # the scheduler is gone; workers without a scheduler stop
         except BaseException:
             run.stop()
             raise
 
 
 def _absolute(task: UnitTask) -> UnitTask:
-    """The same for a process that works in another folder."""
+    """The task with absolute paths, for a process in another working directory."""
     path = Path(os.path.abspath(task.source.path))  # noqa: PTH100
     more = tuple(dataclasses.replace(part, path=Path(os.path.abspath(part.path))) for part in task.source.more)  # noqa: PTH100
     source = dataclasses.replace(task.source, path=path, more=more)
@@ -99,7 +100,7 @@ class _Run:
         self._waiting = list(reversed(tasks))
         self._running: dict[str, _Attempt] = {}
         self._reported: dict[str, int] = {}  # bytes reported as read, by unit reported as started
-        self._died: dict[str, list[str]] = {}  # addresses of workers, by unit
+        self._died: dict[str, list[str]] = {}  # addresses of the workers that died, by unit
         self._released: Counter[str] = Counter()
         self._refused: set[str] = set()
 
@@ -119,7 +120,7 @@ class _Run:
                 raise self._crew.none_left(len(self._waiting))
 
     def _assign(self) -> None:
-        """Give every worker that has nothing to do the next unit."""
+        """Give each idle worker the next unit."""
         busy = {id(attempt.worker) for attempt in self._running.values()}
         for worker in self._crew.workers.values():
             if worker.usable and id(worker) not in busy and self._waiting:
@@ -127,12 +128,12 @@ class _Run:
                 key = f"s2ct-{task.source.unit.key}-{uuid.uuid4().hex}"
                 future = self._crew.submit(key, worker.address, make_and_report, task, self._crew.topic)
                 self._running[key] = _Attempt(task, worker, future)
-                future.add_done_callback(lambda _, key=key: self._crew.said.put({"kind": "over", "key": key}))
+                future.add_done_callback(lambda _, key=key: self._crew.messages.put({"kind": "over", "key": key}))
 
     def _hear(self, message: WorkerMessage) -> None:
         attempt = self._running.get(message["key"])
         if attempt is None:
-            return  # of one that was given up
+            return  # of an attempt that was given up
         match message["kind"]:
             case "started":
                 attempt.started, attempt.read = True, 0
@@ -157,14 +158,14 @@ class _Run:
         self._on_event(UnitStarted(attempt.unit, attempt.task.source.where))
 
     def _progress(self, attempt: _Attempt) -> None:
-        """Report bytes that no earlier attempt has read."""
+        """Report the bytes that exceed those of earlier attempts."""
         fresh = attempt.read - self._reported[attempt.unit]
         if fresh > 0:
             self._reported[attempt.unit] += fresh
             self._on_event(UnitProgress(attempt.unit, fresh))
 
     def _over(self, key: str, attempt: _Attempt) -> None:
-        """The future ended, and nothing was heard of an outcome."""
+        """The future has ended without an outcome."""
         if self._crew.client.status != "running":
             raise self._crew.lost()
         error = attempt.future.exception() if attempt.future.status == "error" else None
@@ -182,19 +183,19 @@ class _Run:
             if there is not attempt.worker:
                 self._lost(key, "was lost", died=attempt.worker.running)
             elif not there.running and not attempt.started:
-                self._lost(key, "takes no work now", died=False)
+                self._lost(key, "is paused or closing", died=False)
         for worker in self._crew.workers.values():
             if worker.fault is not None and worker.address not in self._refused:
                 self._refused.add(worker.address)
-                text = f"{worker.address} came and is not used: {worker.fault.what} ({worker.fault.found})"
+                text = f"new worker {worker.address} is not used: {worker.fault.what} ({worker.fault.found})"
                 self._on_event(Message(text))
 
     def _lost(self, key: str, how: str, *, died: bool) -> None:
-        """A unit will get no further where it is: it is done all the same, given to another worker, or given up."""
+        """An attempt will not finish: its unit is done in spite of that, is retried on another worker, or fails."""
         attempt = self._running[key]
         task, unit = attempt.task, attempt.unit
         entry = done_entry(open_container(task.store, task.options), self._ledger, task.source.unit)
-        if entry is not None and entry != task.replaces:  # it was written since this run began
+        if entry is not None and entry != task.replaces:  # written during this run
             self._end(key, UnitDone(entry))
             return
         if died:
@@ -207,7 +208,7 @@ class _Run:
             self._end(key, self._given_up(attempt))
             return
         if attempt.started or died:
-            self._on_event(Message(f"{unit}: its worker {attempt.worker.address} {how}; it is made again"))
+            self._on_event(Message(f"{unit}: its worker {attempt.worker.address} {how}; making the unit again"))
         self._release(key)
         self._waiting.append(task)
 
@@ -215,13 +216,13 @@ class _Run:
         where, died = attempt.task.source.where, self._died.get(attempt.unit, [])
         if len(died) > RETRIES:
             message = (
-                f"{where}: {len(died)} workers died with it: {', '.join(died)}\n"
-                "  to do:    if they were killed for their memory, start workers with more; "
+                f"{where}: {len(died)} workers died while they made this unit: {', '.join(died)}\n"
+                "  to do:    if they ran out of memory, start workers with more; "
                 "then run the same command again"
             )
         else:
             message = (
-                f"{where}: {self._released[attempt.unit]} workers were closed while they made it, "
+                f"{where}: {self._released[attempt.unit]} workers were closed while they made this unit, "
                 f"the last was {attempt.worker.address}\n"
                 "  to do:    give workers more time than a unit takes (--lifetime, time limit of the jobs)"
             )
@@ -240,11 +241,11 @@ class _Run:
             self._waiting.clear()
 
     def _release(self, key: str) -> None:
-        """Nobody wants it any more: the scheduler forgets it, and a worker that is at it stops."""
+        """Release the future: the scheduler forgets it, and its worker stops."""
         self._running.pop(key).future.release()
 
     def stop(self) -> None:
-        """Cancel everything and wait, not for ever, until what had begun has put its things away."""
+        """Cancel all units, and wait up to ``STOP_SECONDS`` until the started ones have cleaned up."""
         at_work = {key: attempt for key, attempt in self._running.items() if attempt.started}
         for key in list(self._running):
             self._release(key)
@@ -260,5 +261,5 @@ class _Run:
         except NetworkError:
             return  # workers that have no scheduler stop by themselves
         for attempt in at_work.values():
-            where = f"still at work on {attempt.worker.address}"
-            self._on_event(Message(f"{attempt.unit}: {where}; it stops when its file system answers"))
+            where = f"still running on {attempt.worker.address}"
+            self._on_event(Message(f"{attempt.unit}: {where}; it stops when its file system responds"))

@@ -1,8 +1,8 @@
-"""What a Dask worker does for a conversion: look whether it can take part, and make units.
+"""The part of a conversion that runs on a Dask worker: check whether the worker is usable, and make units.
 
-Everything it has to say goes to the client as events of one topic, a JSON each; the future of a unit only says that
-it is over. So nothing has to be fetched from a worker that may be gone by then, and what is no plain number or text
-never travels. Dask's own modules are loaded by the worker; this one needs them only once it runs there.
+A worker sends its messages to the client as events of one topic, each as JSON; the future of a unit carries no result.
+So the client fetches nothing from a worker that may be gone, and only plain numbers and text are sent. This module
+imports Dask only when it runs on a worker.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from ..units.unit import UnitTask
 from ..version import __version__
 from .worker import make_unit
 
-SAY_SECONDS = 0.5  # between two words about progress
+SEND_SECONDS = 0.5  # between two progress messages
 COMPARED = ("zarr", "numcodecs", "h5py", "numpy")
 _AT_WORK = ("running", "paused", "closing_gracefully")
 
-Say = Callable[..., None]
+Send = Callable[..., None]
 
 
 class _Unwanted(BaseException):
-    """Nobody waits for this unit any more; no Exception, so that no decoder takes it for damage."""
+    """The unit is not wanted any more. Not an Exception, so that a decoder does not mistake it for damage."""
 
 
 def versions() -> dict[str, str]:
-    """What must be the same wherever units of one store are made."""
+    """The versions that must be the same on all workers of a store."""
     major, minor, _ = platform.python_version_tuple()
     packages = {name: metadata.version(name) for name in COMPARED}
     return {"python": f"{major}.{minor}", "s2ct_convert": __version__, **packages}
 
 
 def look_around(question: str) -> None:
-    """Tell the versions here, and whether the files of the client are here too.
+    """Send the versions of this worker, and the files of the client that it does not see.
 
-    ``question`` is JSON: ``topic``; ``nonce``, the path of a file and its content; ``folder``, where the store is to
-    be; ``sources``, pairs of path and size.
+    ``question`` is JSON: ``topic``; ``nonce``, the path of a file and its content; ``folder``, which must be writable;
+    ``sources``, pairs of path and size.
     """
     from distributed import get_worker
 
@@ -67,9 +67,9 @@ def _unseen(asked: dict[str, Any]) -> Iterator[str]:
         with open(path, encoding="ascii") as file:
             found = file.read()
         if found != content:
-            yield f"{path}: has another content than the client wrote"
+            yield f"{path}: the content is not what the client wrote"
         elif not os.access(asked["folder"], os.W_OK):
-            yield f"{asked['folder']}: cannot be written to"
+            yield f"{asked['folder']}: not writable"
     except OSError as error:
         yield str(from_os_error(error, path)).splitlines()[0]
     for path, size in asked["sources"]:
@@ -83,41 +83,41 @@ def _unseen(asked: dict[str, Any]) -> Iterator[str]:
 
 
 def make_and_report(task: UnitTask, topic: str) -> None:
-    """Make one unit as every engine does. Stops early, leaving nothing, if the client or the worker is going."""
+    """Make one unit and report it to the client. Stops and leaves nothing if the client or the worker is closing."""
     from distributed import get_worker
 
     worker = get_worker()
     key = worker.get_current_task()
 
-    def say(kind: str, **told: object) -> None:
-        worker.log_event(topic, json.dumps({"kind": kind, "key": key, **told}))
+    def send(kind: str, **fields: object) -> None:
+        worker.log_event(topic, json.dumps({"kind": kind, "key": key, **fields}))
 
     def check() -> None:
         if not _is_wanted(worker, key):
             raise _Unwanted
 
-    reporter, ledger = _Reporter(say), Ledger(task.store)
+    reporter, ledger = _Reporter(send), Ledger(task.store)
     try:
         check()
-        with _logs_told(say):
+        with _forwarded_logs(send):
             outcome = make_unit(task, reporter, check)
     except _Unwanted:
-        say("stopped")
+        send("stopped")
         return
     finally:
-        with suppress(OSError):  # other workers of this machine may be at it too
-            ledger.clean()  # what one left that was killed: the client may be unable to tell that it is dead
+        with suppress(OSError):  # other workers on this host may clean at the same time
+            ledger.clean()  # the leftovers of killed workers on this host, which the client may not know to be dead
     reporter.flush()
     if isinstance(outcome, UnitFailed) and (entry := _made_by_another(task)):
         outcome = UnitDone(entry, made=False)
     if isinstance(outcome, UnitDone):
-        say("done", entry=dataclasses.asdict(outcome.entry), made=outcome.made)
+        send("done", entry=dataclasses.asdict(outcome.entry), made=outcome.made)
     else:
-        say("failed", failure=dataclasses.asdict(outcome))
+        send("failed", failure=dataclasses.asdict(outcome))
 
 
 def _made_by_another(task: UnitTask) -> UnitEntry | None:
-    """The entry of a unit that two workers made, one of them given up by the scheduler though it lived."""
+    """The entry of this unit if another worker has made it, after the scheduler gave up this one too early."""
     entry = Ledger(task.store).entry(task.source.unit)
     if entry is None or entry == task.replaces:
         return None
@@ -127,50 +127,53 @@ def _made_by_another(task: UnitTask) -> UnitEntry | None:
 def _is_wanted(worker: Any, key: str) -> bool:
     """False once the client has cancelled the unit or is gone, or the worker is closing or has lost its scheduler.
 
-    Dask cannot interrupt a thread. It notes in its table of tasks that nobody wants the result of one that runs.
+    Dask cannot interrupt a thread. Its table of tasks shows whether the result of a running task is still wanted.
     """
     task = worker.state.tasks.get(key)
     return worker.status.name in _AT_WORK and task is not None and task.state in ("executing", "long-running")
 
 
 class _Reporter:
-    """Tells of the start, and of bytes read now and then: every MiB of 72 workers would keep a scheduler busy."""
+    """Sends the start, messages and progress to the client.
 
-    def __init__(self, say: Say) -> None:
-        self._say, self._bytes, self._said = say, 0, time.monotonic()
+    Progress is sent every ``SEND_SECONDS``: a message per MiB from 72 workers would overload a scheduler.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._bytes, self._sent = send, 0, time.monotonic()
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, UnitStarted):
-            self._say("started")
+            self._send("started")
         elif isinstance(event, Message):
-            self._say("note", text=event.text)
+            self._send("note", text=event.text)
         elif isinstance(event, UnitProgress):
             with self._lock:
                 self._bytes += event.bytes
-            if time.monotonic() - self._said >= SAY_SECONDS:
+            if time.monotonic() - self._sent >= SEND_SECONDS:
                 self.flush()
 
     def flush(self) -> None:
         with self._lock:
-            n, self._bytes, self._said = self._bytes, 0, time.monotonic()
+            n, self._bytes, self._sent = self._bytes, 0, time.monotonic()
         if n:
-            self._say("progress", bytes=n)
+            self._send("progress", bytes=n)
 
 
 class _Forward(logging.Handler):
-    def __init__(self, say: Say) -> None:
+    def __init__(self, send: Send) -> None:
         super().__init__(logging.WARNING)
-        self._say = say
+        self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._say("note", text=record.getMessage().strip().splitlines()[0])
+        self._send("note", text=record.getMessage().strip().splitlines()[0])
 
 
 @contextmanager
-def _logs_told(say: Say) -> Iterator[None]:
-    """Warnings and log lines reach the client too. A worker makes one unit at a time, so all of them are of it."""
-    handler = _Forward(say)
+def _forwarded_logs(send: Send) -> Iterator[None]:
+    """Send warnings and log lines to the client. A worker makes one unit at a time, so all of them belong to it."""
+    handler = _Forward(send)
     logging.captureWarnings(True)
     logging.getLogger().addHandler(handler)
     try:

@@ -1,8 +1,8 @@
-"""Runs units: in this process, or each in a process of its own, as many at a time as there are jobs.
+"""Runs units on this machine: in this process, or each in its own process, up to ``jobs`` at a time.
 
-A process per unit rather than a pool of long-lived ones: so memory goes back to the system between units, and a
-worker that is killed takes exactly its own unit with it. They are forked from a server that has imported what they need
-and has neither threads nor files of this process.
+There is one process per unit, not a pool of long-lived processes. So memory returns to the system between units, and a
+killed worker loses only its own unit. Workers are forked from a server that has imported what they need, and that has
+no threads and no open files of this process.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from ..units.unit import UnitTask
 from .server import start_server
 from .worker import make_unit, note_failure, work
 
-STOP_SECONDS = 5  # for a worker to put its things away before it is killed
+STOP_SECONDS = 5  # for a worker to clean up before it is killed
 _LOG_BYTES = 1 << 16
 
 
 def run_local(tasks: Sequence[UnitTask], concurrent: int, threads: int, on_event: OnEvent) -> None:
-    """Make units on this machine, so many at a time with so many threads each."""
+    """Make units on this machine: ``concurrent`` units at a time, with ``threads`` each."""
     tasks = [dataclasses.replace(task, threads=threads) for task in tasks]
     if concurrent == 1:
         run_here(tasks, on_event)
@@ -46,10 +46,10 @@ def run_here(tasks: Sequence[UnitTask], on_event: OnEvent) -> None:
 
 
 def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> None:
-    """Make units in processes, ``jobs`` at a time. Leaving (by an exception) kills those that run.
+    """Make units in processes, ``jobs`` at a time. An exception kills the running processes.
 
-    A worker that is killed (SIGKILL: mostly for the memory it took) is tried once more at the end, with half as many
-    others beside it.
+    If a worker is killed (SIGKILL, mostly because memory ran out), its unit is retried once at the end, with half as
+    many jobs.
     """
     start_server()
     waiting = deque(tasks)
@@ -88,7 +88,7 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
 
 
 class _Worker:
-    """A process that makes a unit; its events and the lines it prints are passed on."""
+    """A process that makes a unit; its events and its log lines are passed on."""
 
     def __init__(self, task: UnitTask, on_event: OnEvent) -> None:
         self.task, self._on_event = task, on_event
@@ -127,7 +127,8 @@ class _Worker:
 
     def _end(self) -> None:
         while self.may_log and (self.log.poll() or self.process.is_alive()):
-            # Not to its end: a program that the worker started may hold it open. Not after its end: it may wait for us.
+            # Do not read to the end: a program that the worker started may hold the pipe open. Do not wait for the
+            # worker before reading: it may be blocked on a full pipe.
             if self.log in wait([self.log, self.process.sentinel]):
                 self.read_log()
         self.process.join()
@@ -137,7 +138,7 @@ class _Worker:
         self.log.close()
 
     def read_log(self) -> None:
-        """Pass on what came on stderr, in whole lines."""
+        """Pass on the stderr of the worker, in whole lines."""
         data = os.read(self.log.fileno(), _LOG_BYTES)
         self.may_log = bool(data)
         *lines, self._line = (self._line + data).split(b"\n")
@@ -145,14 +146,14 @@ class _Worker:
             self._on_event(UnitLog(self.unit, line.decode(errors="backslashreplace")))
 
     def cause(self) -> str:
-        """What it died of."""
+        """The cause of death: signal or exit code, and peak memory."""
         code = self.process.exitcode
         by = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
-        took = f", {self._peak / 1e6:,.0f} MB of memory at most" if self._peak else ""
-        return f"the worker process died ({by}{took})"
+        peak = f", peak memory {self._peak / 1e6:,.0f} MB" if self._peak else ""
+        return f"the worker process died ({by}{peak})"
 
     def _died(self) -> UnitFailed:
-        todo = "if it was killed for its memory, use fewer jobs (-j) or --memory; then run the same command again"
+        todo = "if memory ran out, use fewer jobs (-j) or --memory; then run the same command again"
         message = f"{self.task.source.where}: {self.cause()}\n  to do:    {todo}"
         failure = UnitFailed(self.unit, str(self.task.source.path), EXIT_INCOMPLETE, message)
         note_failure(self.task, failure, self._peak or None)

@@ -1,4 +1,4 @@
-"""The server that workers are forked from. Begun before anything large is imported, it imports beside its parent."""
+"""The server that workers are forked from. Start it before large imports: then it and its parent import in parallel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import multiprocessing
 import signal
 from multiprocessing import forkserver, resource_tracker
 
-# What a worker needs, with what it would import as it goes: each would have to do it anew.
+# All modules that a worker uses, also those it would import later; otherwise each worker would import them again.
 _PRELOAD = [
     "s2ct_convert.engines.worker",
     "s2ct_convert.archives.archive",
@@ -16,8 +16,8 @@ _PRELOAD = [
 
 
 def start_server() -> None:
-    """Start the server, unless it runs. Ctrl-C reaches neither it nor a new worker."""
-    resource_tracker.ensure_running()  # or the server does it, and lifts what is blocked here
+    """Start the server, unless it runs. Ctrl-C does not reach the server or a new worker."""
+    resource_tracker.ensure_running()  # otherwise the server starts it, and unblocks the signal that is blocked here
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         multiprocessing.set_forkserver_preload(_PRELOAD)

@@ -1,4 +1,4 @@
-"""Making one unit where any engine wants it: what happens is reported as events, a failure is a value."""
+"""Makes one unit, for every engine. Progress is reported as events; a failure is a return value."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from ..units.ledger import Ledger
 from ..units.resume import refusal
 from ..units.unit import UnitTask, convert_unit
 
-PROGRESS_BYTES = 4 << 20  # read between two events of progress
+PROGRESS_BYTES = 4 << 20  # bytes read between two progress events
 
 
 def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lambda: None) -> UnitDone | UnitFailed:
-    """Make a unit; a failure is noted in the ledger. ``check`` is called often and may raise what is no Exception."""
+    """Make a unit; a failure is recorded in the ledger. ``check`` is called often and may raise a BaseException."""
     unit, source = str(task.source.unit), str(task.source.path)
     on_event(UnitStarted(unit, task.source.where))
     read, lock = 0, threading.Lock()
@@ -58,9 +58,9 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
 
     try:
         done = _convert_any(task, on_bytes, on_event)
-    except Incomplete as error:  # somebody else is making it: no failure of the unit
+    except Incomplete as error:  # another process is making it: not a failure of the unit
         return UnitFailed(unit, source, error.exit_code, str(error))
-    except DuplicateUnit as error:  # the unit is there
+    except DuplicateUnit as error:  # the unit is in the store
         return refusal(task.source.unit, source, error)
     except S2ctError as error:
         return failed(error.exit_code, str(error))
@@ -68,7 +68,7 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         known = from_os_error(error, str(task.store))
         return failed(known.exit_code, str(known))
     except MemoryError:
-        return failed(EXIT_MACHINE, f"{source}: memory ran out\n  to do:    use fewer jobs (-j)")
+        return failed(EXIT_MACHINE, f"{source}: out of memory\n  to do:    use fewer jobs (-j)")
     except Exception as error:
         todo = "this is a bug of s2ct; please report it"
         return failed(1, f"{source}: {type(error).__name__}: {error}\n  to do:    {todo}", bug=True)
@@ -77,12 +77,12 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
 
 
 def _convert_any(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent) -> UnitDone:
-    """Make a unit of its source or, where that is damaged, of one of its copies."""
+    """Make a unit from its source or, if the source is damaged, from one of its copies."""
     for copy in task.source.copies:
         try:
             return convert_unit(task, on_bytes, on_event)
         except (ArchiveDamaged, TFRecordDamaged) as error:
-            on_event(Message(f"{task.source.path}: {error.what}; its copy {copy.path} is read instead"))
+            on_event(Message(f"{task.source.path}: {error.what}; reading its copy {copy.path} instead"))
             task = dataclasses.replace(task, source=copy)
     return convert_unit(task, on_bytes, on_event)
 
@@ -90,35 +90,35 @@ def _convert_any(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEv
 def note_failure(task: UnitTask, failure: UnitFailed, peak: int | None) -> None:
     """Write a failure into the ledger."""
     noted = Failure(failure.unit, failure.source, failure.exit_code, failure.message, socket.gethostname(), peak)
-    with suppress(OSError):  # a full disk, say: that is what is reported
+    with suppress(OSError):  # e.g. a full disk, which is the failure that is reported
         Ledger(task.store).write_failure(noted)
 
 
 def work(
     task: UnitTask, sender: Connection[Any, Any], log: Connection[Any, Any], environment: Mapping[str, str]
 ) -> None:
-    """Body of a worker process. Ctrl-C reaches the whole terminal; only the parent decides what it means.
+    """Body of a worker process. It ignores Ctrl-C, which reaches the whole terminal: the parent stops its workers.
 
-    ``environment`` is that of the parent; the server that forked this process may be older.
+    ``environment`` is the environment of the parent; that of the server, which forked this process, may be older.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGTERM, _stop)
-    os.dup2(log.fileno(), 2)  # warnings and whatever libraries print: the parent passes it on with the unit's name
+    os.dup2(log.fileno(), 2)  # warnings and output of libraries: the parent passes them on with the name of the unit
     log.close()
     threading.Thread(target=_end_with_the_parent, name="s2ct-parent", daemon=True).start()
     sender.send(make_unit(task, sender.send))
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
-    """Leave through every ``finally``, so that nothing unfinished stays behind; once: the parent may ask again."""
+    """Exit through every ``finally``, so that nothing unfinished stays. A second SIGTERM is ignored."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + signum)
 
 
 def _end_with_the_parent() -> None:
-    """An orphan would hold its unit against the run that comes next."""
+    """Stop when the parent dies: an orphan would hold its unit and block the next run."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,1 +1,1 @@
-"""One unit, from its source to its place in a store: the plan, the ledger, leases, making it, finalising."""
+"""One unit, from its source to its place in a store: plan, ledger, leases, conversion, finalise."""

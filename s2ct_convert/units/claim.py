@@ -1,4 +1,4 @@
-"""Whose is the destination? Nothing that was not made by a conversion is ever deleted or written into."""
+"""Checks who owns the destination. s2ct deletes and writes into nothing that a conversion did not make."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ORPHAN_SECONDS = 10.0  # a worker whose parent is gone has ended by then
 
 
 def claim(container: Container, ledger: Ledger, options: StoreOptions, *, overwrite: bool) -> None:
-    """See that the destination is free, ours to go on with, or ours to delete; with ``overwrite`` delete it.
+    """Check that the destination is free or holds a conversion to resume; with ``overwrite``, delete an s2ct store.
 
     Raises
     ------
     DestinationExists
     MachineError
-        If what is there cannot be looked into: nothing is deleted then, whatever was asked for.
+        If the destination cannot be read. Nothing is deleted then, even with ``overwrite``.
     """
     store = ledger.store
     container.sweep()
@@ -34,9 +34,9 @@ def claim(container: Container, ledger: Ledger, options: StoreOptions, *, overwr
         ours = _may_be_deleted(store)
         if container.exists() and not (ledger.exists() or ours):
             raise DestinationExists(
-                "what is there is not known to be a store of ours, and is not deleted",
+                "not an s2ct store; refusing to delete it",
                 where=str(store),
-                todo="choose another destination, or move it away",
+                todo="choose another destination, or move this one away",
             )
         container.destroy()
         ledger.destroy()
@@ -45,21 +45,21 @@ def claim(container: Container, ledger: Ledger, options: StoreOptions, *, overwr
         ledger.clean()
     elif container.exists() and not _is_empty_folder(store):
         raise DestinationExists(
-            "the destination exists and was not made by this command",
+            "the destination exists, and there is no conversion to resume",
             where=str(store),
             todo="choose another destination"
-            + (", or give --overwrite to delete it first" if _may_be_deleted(store) else ", or move it away"),
+            + (", or give --overwrite to delete this one" if _may_be_deleted(store) else ", or move this one away"),
         )
 
 
 @contextmanager
 def alone(ledger: Ledger, on_event: OnEvent) -> Iterator[None]:
-    """Be the only run on a store.
+    """Hold the run lease of a store, so that no other run uses it.
 
     Raises
     ------
     Incomplete
-        If another run is at work on it, or a process that makes one of its units.
+        If another run uses the store, or another process makes one of its units.
     """
     ledger.make_leases()
     try:
@@ -71,7 +71,7 @@ def alone(ledger: Ledger, on_event: OnEvent) -> Iterator[None]:
 
 
 def _wait_for_makers(ledger: Ledger, on_event: OnEvent) -> None:
-    """Workers of a run that was killed end by themselves; those of a batch job do not."""
+    """Wait for the workers of a killed run, which end by themselves; raise if a unit is still held after that."""
     until = time.monotonic() + ORPHAN_SECONDS
     reported = False
     while held := ledger.held_units():
@@ -81,13 +81,13 @@ def _wait_for_makers(ledger: Ledger, on_event: OnEvent) -> None:
                 raise lease.refusal(alive)
             continue
         if not reported:
-            on_event(Message(f"{owner} is at work on a unit of this store: waiting for it to end"))
+            on_event(Message(f"{owner} is making a unit of this store; waiting for it to end"))
             reported = True
         time.sleep(0.1)
 
 
 def _may_be_deleted(store: Path) -> bool:
-    """Whether what is there is known to be ours; what is too damaged to tell is not."""
+    """Whether the destination is an s2ct store or an empty folder; False if it is too damaged to identify."""
     try:
         return _is_empty_folder(store) or is_ours(store)
     except StoreDamaged:

@@ -1,4 +1,4 @@
-"""How much a source may differ from what its record says before it is refused."""
+"""How far a source may differ from the description of its record before it is refused."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ..source.notes import Note
 
 @dataclass(frozen=True)
 class Demands:
-    """What a source must be.
+    """Requirements on a source.
 
     Attributes
     ----------
     strict : bool
-        Refuse a source with any note.
+        Refuse a source that has notes.
     accept_count : bool
-        Take a bare TFRecord that has less in it than the number in its name.
+        Accept a bare TFRecord that holds fewer examples, samples and images than the number in its name.
     """
 
     strict: bool = False
     accept_count: bool = False
 
     def flags(self) -> str:
-        """As on the command line."""
+        """Command-line flags that give these requirements."""
         return f"{' --strict' if self.strict else ''}{' --accept-count' if self.accept_count else ''}"
 
     def refuse(self, notes: Sequence[Note], where: str, dataset: Dataset = DATASET) -> None:
-        """Refuse a source with notes, if only sources without any are wanted.
+        """Refuse a source that has notes, if ``strict`` is set.
 
         Raises
         ------
@@ -38,7 +38,7 @@ class Demands:
         """
         if self.strict and notes:
             raise NotAsDescribed(
-                "the source is not as its record describes it",
+                "the source differs from the description of its record",
                 where=where,
                 found="\n            ".join(f"{note.text(dataset)} ({note.first})" for note in notes),
                 todo="leave out --strict to store it with these notes",

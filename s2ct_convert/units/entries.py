@@ -1,4 +1,4 @@
-"""What the ledger notes: what a store is made as, each finished unit, each failure."""
+"""The records of the ledger: options of the store, finished units, failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..store.layout import LAYOUT_VERSION
 
 @dataclass(frozen=True)
 class StoreOptions:
-    """What makes two conversions give the same store."""
+    """The options that determine the content of a store."""
 
     format: str
     codec: str
@@ -25,36 +25,37 @@ class StoreOptions:
     dataset: Dataset = DATASET
 
     def values(self) -> dict[str, Any]:
-        """As JSON takes them; of the data set nothing where it is the default one."""
+        """Plain values for JSON; the default data set is left out."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "dataset"}
         return own if self.dataset == DATASET else {**own, "dataset": self.dataset.values()}
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> StoreOptions:
-        """Options that were made plain values, which may stand among others.
+        """Inverse of :meth:`values`; other keys are ignored.
 
         Raises
         ------
         ValueError, TypeError, KeyError, AttributeError
-            If there are none.
+            If the values are not store options.
         """
         own = {field.name: values[field.name] for field in dataclasses.fields(cls) if field.name != "dataset"}
         return cls(**own, dataset=Dataset.from_values(values["dataset"]) if "dataset" in values else DATASET)
 
     def flags(self) -> str:
-        """As on the command line."""
+        """Command-line flags that give these options."""
         return f" --format {self.format} --codec {self.codec}{' --linked' if self.linked else ''}"
 
 
 @dataclass(frozen=True)
 class UnitEntry:
-    """A finished unit: what it was made from and what it holds.
+    """A finished unit: its source and its content.
 
-    Times are days since 1970-01-01. ``plan`` is the hash of the plan it was made by, ``peak_memory`` the most bytes of
-    memory that the process which made it ever had (with one job it has made others before). ``unpacker`` is "python" or
-    a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord. ``content_bytes`` and ``content_crc32`` are
-    of the TFRecord inside the archive, by its header; None for a bare TFRecord. ``source_path`` is where it was.
-    Labels are ``label_side`` x ``label_side`` per image; ``name_counts`` is what the number in the name counts.
+    Times are days since 1970-01-01. ``plan`` is the hash of the plan. ``peak_memory`` is the peak memory in bytes of
+    the process that made the unit; with one job, that process may have made other units before. ``unpacker`` is
+    "python" or a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord. ``content_bytes`` and
+    ``content_crc32`` are the size and CRC-32 of the TFRecord in the archive, as its header gives them; None for a bare
+    TFRecord. ``source_path`` is the absolute path of the source. Labels are ``label_side`` x ``label_side`` per image.
+    ``name_counts`` is what the number in the name counts.
     """
 
     unit: str
@@ -90,12 +91,12 @@ class UnitEntry:
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> UnitEntry:
-        """An entry that was made plain values.
+        """An entry from plain values.
 
         Raises
         ------
         ValueError, TypeError, KeyError
-            If it is none of this version.
+            If the values are not an entry of this version.
         """
         files = tuple(UnitFile(**file) for file in values["files"])
         notes = tuple(Note(**note) for note in values["notes"])
@@ -104,7 +105,7 @@ class UnitEntry:
 
 @dataclass(frozen=True)
 class Failure:
-    """A unit that could not be made, the last time it was tried."""
+    """A unit whose last attempt failed."""
 
     unit: str
     source: str
@@ -115,7 +116,7 @@ class Failure:
 
 
 def to_json(content: Any) -> bytes:
-    """A dataclass or plain values as the ledger writes them."""
+    """JSON of a dataclass or of plain values, as the ledger writes it."""
     if dataclasses.is_dataclass(content) and not isinstance(content, type):
         content = dataclasses.asdict(content)
     return json.dumps(content, indent=1).encode() + b"\n"

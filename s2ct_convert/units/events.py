@@ -1,4 +1,4 @@
-"""What happens to the units of a store."""
+"""Events of the units of a store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .entries import UnitEntry
 
 @dataclass(frozen=True)
 class UnitsPlanned(Event):
-    """The run begins: bytes of source files to read, units to make and units that are done already."""
+    """The run starts: bytes of source files to read, units to make, units done before."""
 
     bytes: int
     units: int
@@ -20,7 +20,7 @@ class UnitsPlanned(Event):
 
 @dataclass(frozen=True)
 class UnitStarted(Event):
-    """A unit is being made from this source."""
+    """Work on a unit starts, from this source."""
 
     unit: str
     source: str
@@ -36,7 +36,7 @@ class UnitProgress(Event):
 
 @dataclass(frozen=True)
 class UnitDone(Event):
-    """A unit is in its place and in the ledger. ``made``: by this run; else it was found so when its turn came."""
+    """A unit is in the store and in the ledger. ``made``: this run made it; False if another process had."""
 
     entry: UnitEntry
     made: bool = True
@@ -44,9 +44,9 @@ class UnitDone(Event):
 
 @dataclass(frozen=True)
 class UnitFailed(Event):
-    """A unit (or a source that is no unit) that could not be made.
+    """A unit could not be made, or a source could not be used.
 
-    ``bug``: it is our fault, not that of the source. ``refused``: the source is another one of a unit that is there.
+    ``bug``: the fault is in s2ct, not in the source. ``refused``: the store has the unit from another source.
     """
 
     unit: str
@@ -59,13 +59,13 @@ class UnitFailed(Event):
 
     @property
     def stops_the_run(self) -> bool:
-        """Whether every other unit would fail too: the disk is full, or a permission is missing."""
+        """Whether the other units would fail too, e.g. for a full disk or a missing permission."""
         return self.exit_code == EXIT_MACHINE
 
 
 @dataclass(frozen=True)
 class UnitLog(Event):
-    """A line that the process making a unit wrote on its stderr."""
+    """A line that the worker process of a unit wrote to stderr."""
 
     unit: str
     line: str
@@ -73,7 +73,7 @@ class UnitLog(Event):
 
 @dataclass(frozen=True)
 class UnitRetried(Event):
-    """The process making a unit was killed; it will be tried once more. ``bytes`` of progress no longer count."""
+    """The worker process of a unit was killed; s2ct retries it once. ``bytes``: progress that no longer counts."""
 
     unit: str
     cause: str
@@ -83,4 +83,4 @@ class UnitRetried(Event):
 
 @dataclass(frozen=True)
 class Finalising(Event):
-    """All units are done; the index and the root are being written."""
+    """All units are done; writing the index and the root starts."""

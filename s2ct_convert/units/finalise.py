@@ -1,4 +1,4 @@
-"""Makes a store of finished units: the index over all samples and the root attributes. Can be run again any time."""
+"""Writes the index over all samples and the root attributes of a store. Safe to run again at any time."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ def complete(
     on_event: OnEvent,
     refused: Collection[str] = (),
 ) -> str:
-    """Finalise a store of these units, each of which is done, unless it is just that already; its digest.
+    """Finalise a store of these units, unless it is finalised already; return its digest.
 
-    ``refused`` names the sources that were given and are not in the store, though no unit is missing for it.
+    Every unit must be done. ``refused`` names sources that were given and are not in the store, although their units
+    are.
     """
     try:
         digest = expected_digest(ledger, units)
         wanted = {"content_digest": digest, **_completeness(ledger, units, refused)}
-        if container.has_unmerged(units) or _told(finished(ledger.store)) != wanted:
+        if container.has_unmerged(units) or _stated(finished(ledger.store)) != wanted:
             on_event(Finalising())
             digest = finalise(container, ledger, command, units, refused)
         container.tidy(units)
@@ -50,19 +51,20 @@ def complete(
 
 
 def finished(store: Path) -> dict[str, Any] | None:
-    """Root attributes of a store that is finished as it is, complete or partial."""
+    """Root attributes of a finished store, complete or partial; None if it is not finished or is damaged."""
     try:
         with open_store(store, allow_incomplete=True) as opened:
-            _ = opened.samples  # the index, and with it the root: whether they are what was written
+            _ = opened.samples  # reading the index checks it and the root
             return opened.attributes if opened.finished else None
-    except (Incomplete, NotAStore, StoreDamaged):  # it is finalised anew
+    except (Incomplete, NotAStore, StoreDamaged):  # it will be finalised again
         return None
 
 
 def reopen(container: Container, ledger: Ledger) -> None:
-    """Have a finished store say that it is incomplete, before anything of it changes.
+    """Mark a finished store as incomplete, before anything in it changes.
 
-    An HDF5 file stays as it is until another takes its place, but for one of links, whose units change behind it.
+    An HDF5 file is marked only if it holds links, since its units change behind it. Any other HDF5 file does not
+    change until a new file replaces it.
     """
     if finished(ledger.store) is not None:
         attributes = root_attributes(
@@ -72,14 +74,15 @@ def reopen(container: Container, ledger: Ledger) -> None:
 
 
 def _completeness(ledger: Ledger, units: Sequence[UnitName], refused: Collection[str]) -> dict[str, str]:
-    """What the root says of what was asked for: complete, or partial and why."""
+    """Root attributes on completeness: the state and, if it is partial, what is missing."""
     missing = " ".join(map(str, sorted(set(ledger.planned()) - set(units))))
-    told = {"missing_units": missing, "refused_sources": ", ".join(sorted(map(printable, refused)))}
-    told = {name: text for name, text in told.items() if text}
-    return {"state": STATE_PARTIAL if told else STATE_COMPLETE, **told}
+    gaps = {"missing_units": missing, "refused_sources": ", ".join(sorted(map(printable, refused)))}
+    gaps = {name: text for name, text in gaps.items() if text}
+    return {"state": STATE_PARTIAL if gaps else STATE_COMPLETE, **gaps}
 
 
-def _told(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+def _stated(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The root attributes on content and completeness, of those in the store."""
     names = ("content_digest", "state", "missing_units", "refused_sources")
     return {name: attributes[name] for name in names if name in attributes} if attributes else {}
 
@@ -87,14 +90,14 @@ def _told(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
 def finalise(
     container: Container, ledger: Ledger, command: str, units: Sequence[UnitName], refused: Collection[str] = ()
 ) -> str:
-    """Write index and root; the store is complete when this returns, or partial where units or sources are missing.
+    """Write the index and the root. Then the store is complete, or partial if units or sources are missing.
 
     Parameters
     ----------
     command : str
-        What made the store, for its ``history``.
+        The command that made the store, for its ``history``.
     refused : collection of str
-        Names of sources that are not in the store, though no unit is missing for it.
+        Names of sources that are not in the store, although their units are.
 
     Returns
     -------
@@ -106,13 +109,13 @@ def finalise(
         _check(container, ledger, unit)
     reopen(container, ledger)
     for unit in set(ledger.planned()) - set(units):
-        container.set_aside(unit)  # one without an entry would be no part of the index
-    digest, told = expected_digest(ledger, units), _completeness(ledger, units, refused)
+        container.set_aside(unit)  # without an entry, a unit is not in the index
+    digest, completeness = expected_digest(ledger, units), _completeness(ledger, units, refused)
     attributes = root_attributes(
-        state=told.pop("state"), version=__version__, command=command, units=len(units), digest=digest,
+        state=completeness.pop("state"), version=__version__, command=command, units=len(units), digest=digest,
         dataset=container.dataset,
     )  # fmt: skip
-    attributes |= told
+    attributes |= completeness
     index = _index(container, units)
     attributes[TABLES_DIGEST] = tables_digest(attributes, tables_of(index))
     container.finalise(units, index, attributes)
@@ -120,26 +123,26 @@ def finalise(
 
 
 def _check(container: Container, ledger: Ledger, unit: UnitName) -> None:
-    """See that what stands in the place of a unit is what its entry is of, whoever may have worked on it."""
+    """Check that a unit in the store has the digest of its entry, even if several processes worked on it."""
     entry = ledger.entry(unit)
     if entry is None or container.digest(unit) != entry.digest:
         ledger.forget(unit)
         raise Incomplete(
-            "what stands in the place of the unit is not what the ledger notes",
+            "the unit in the store is not the one in the ledger",
             where=f"{container.where}: {unit}",
-            todo="run the same command again: it is made anew",
+            todo="run the same command again; it makes the unit again",
         )
 
 
 def expected_digest(ledger: Ledger, units: Sequence[UnitName]) -> str:
-    """Content digest of a store of these units, each of which has its entry."""
+    """Content digest of a store of these units. Each unit must have an entry."""
     entries = [entry for unit in units if (entry := ledger.entry(unit))]
-    assert len(entries) == len(units), "a store is made of units that have their entries"
+    assert len(entries) == len(units), "each unit must have an entry"
     return store_digest({entry.unit: entry.digest for entry in entries})
 
 
 def _index(container: Container, units: list[UnitName]) -> Content:
-    """The index; units come sorted by split and tile, samples in a unit by localid."""
+    """The index; units are sorted by split and tile, samples in a unit by localid."""
     parts: list[dict[str, npt.NDArray[np.generic]]] = []
     splits, tiles = (tuple(sorted(set(names))) for names in zip(*((u.split, u.tile) for u in units), strict=True))
     dataset = container.dataset
@@ -170,7 +173,7 @@ def _index(container: Container, units: list[UnitName]) -> Content:
 def _first_last(
     time: npt.NDArray[np.generic], row_start: npt.NDArray[np.generic]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """First and last date of each sample, whose dates come first and are sorted; ``NO_DAY`` where it has none."""
+    """First and last date of each sample; ``NO_DAY`` if it has none. Its dates are sorted, missing ones last."""
     low = row_start[:-1].astype(np.int64)
     dated = np.append(0, np.cumsum(time != NO_DAY))
     high = low + np.diff(dated[row_start.astype(np.int64)])
@@ -183,7 +186,7 @@ def _first_last(
 def _label_count(
     label: npt.NDArray[np.generic], row_start: npt.NDArray[np.generic], classes: int
 ) -> npt.NDArray[np.int32]:
-    """Labels of each class per sample, shape (samples, classes)."""
+    """Count of the labels of each class per sample, shape (samples, classes)."""
     flat = label.reshape(len(label), math.prod(label.shape[1:]))
     per_obs = np.stack([np.count_nonzero(flat == k, axis=1) for k in range(classes)], axis=1)
     running = np.vstack([np.zeros((1, classes), np.int64), np.cumsum(per_obs, axis=0)])

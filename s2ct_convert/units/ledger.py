@@ -1,17 +1,17 @@
-"""What is done, on disk beside the store: ``<store>.s2ct/``.
+"""The ledger of a store, in the folder ``<store>.s2ct/`` beside it.
 
-    store.json           what the store is made as, and every unit it is to have
+    store.json           the options of the store, and every planned unit
     plan.json            the plan of `s2ct batch`, with the numbers of units
-    units/<unit>.json    the entry of a finished unit, written once the unit stands in its place
-    failed/<unit>.json   a unit that could not be made when it was last tried
+    units/<unit>.json    the entry of a finished unit, written after the unit is in its place
+    failed/<unit>.json   a unit whose last attempt failed
     leases/<unit>.lease  a unit that is being made; leases/run.lease: a run on the whole store
-    files/<md5>.json     which units were found in a file of the record, by `s2ct build`
+    files/<md5>.json     the units that `s2ct build` found in a file of the record
     refused.json         sources that the last run was given and that are not in the store
-    unrecorded/<unit>    a unit that stood in the store without an entry
-    work/                what is not finished
+    unrecorded/<unit>    a unit that was in the store without an entry
+    work/                unfinished units
 
-Each file is replaced as a whole and synced. A unit without an entry is not done, whatever lies in its place: it is
-made anew, never patched.
+Each file is replaced as a whole and synced. A unit without an entry is not done, even if there is data in its place:
+it is made again, never patched.
 """
 
 from __future__ import annotations
@@ -45,60 +45,60 @@ class Ledger:
         self._failed = self.path / "failed"
         self._leases = self.path / "leases"
         self._work = self.path / "work"
-        self._begun = self.path / "store.json"
+        self._store_file = self.path / "store.json"
         self._unrecorded = self.path / "unrecorded"
         self._refused = self.path / "refused.json"
         self.files = self.path / "files"
         self.plan_path = self.path / "plan.json"
 
     def exists(self) -> bool:
-        return self._begun.exists()
+        return self._store_file.exists()
 
     def begin(self, options: StoreOptions, units: list[UnitName]) -> None:
-        """Note what the store is made as and which units it is to have, besides those noted before."""
+        """Record the options of the store, and add these units to the planned ones."""
         for folder in (self._units, self._failed, self._leases, self._work):
             folder.mkdir(parents=True, exist_ok=True)
         sync(self.path.parent)
         planned = sorted({str(unit) for unit in units} | {str(unit) for unit in self.planned()})
         content = {**options.values(), "units": planned}
-        write_atomic(self._begun, to_json(content))
+        write_atomic(self._store_file, to_json(content))
         self.clean()
 
     def unplan(self, unit: UnitName) -> None:
-        """Take back that the store is to have a unit: the file that was named so is another."""
+        """Remove a unit from the planned ones: the file with that name holds other units."""
         if content := self._read_store():
             units = [str(one) for one in content[1] if one != unit]
-            write_atomic(self._begun, to_json({**content[0].values(), "units": units}))
+            write_atomic(self._store_file, to_json({**content[0].values(), "units": units}))
 
     def options(self) -> StoreOptions | None:
-        """What the store was begun as."""
+        """The options that the store was started with; None if there is no ledger."""
         content = self._read_store()
         return content[0] if content else None
 
     def planned(self) -> list[UnitName]:
-        """Every unit the store is to have."""
+        """Every planned unit."""
         content = self._read_store()
         return content[1] if content else []
 
     def _read_store(self) -> tuple[StoreOptions, list[UnitName]] | None:
-        if not self._begun.exists():
+        if not self._store_file.exists():
             return None
         try:
-            content = json.loads(self._begun.read_bytes())
+            content = json.loads(self._store_file.read_bytes())
             options = StoreOptions.from_values(content)
             if not isinstance(content["units"], list):
-                raise TypeError("units is no list")
+                raise TypeError("units is not a list")
             return options, [UnitName.from_path(unit) for unit in content["units"]]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DestinationExists(
-                "the ledger of the store cannot be read",
-                where=str(self._begun),
+                "cannot read the ledger of the store",
+                where=str(self._store_file),
                 found=repr(error),
                 todo="restore this file from a copy, or choose another destination",
             ) from error
 
     def entry(self, unit: UnitName) -> UnitEntry | None:
-        """The entry of a finished unit; None if there is none that can be read: such a unit is not done."""
+        """The entry of a finished unit; None if it is absent or unreadable: such a unit is not done."""
         try:
             entry = UnitEntry.from_values(json.loads((self._units / f"{unit.key}.json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError, KeyError):
@@ -106,29 +106,29 @@ class Ledger:
         return entry if entry.unit == str(unit) else None
 
     def write(self, entry: UnitEntry) -> None:
-        """Make a unit done."""
+        """Mark a unit as done."""
         key = UnitName.from_path(entry.unit).key
         write_atomic(self._units / f"{key}.json", to_json(entry))
         remove(self._failed / f"{key}.json")
         remove(self._unrecorded / key)
 
     def forget(self, unit: UnitName) -> None:
-        """Make a unit not done, before it is touched."""
+        """Mark a unit as not done. This comes before any change to the unit."""
         remove(self._units / f"{unit.key}.json")
 
     def write_failure(self, failure: Failure) -> None:
-        """Note why a unit could not be made. Of no use to a conversion, which tries again; people want to know."""
+        """Record why a unit failed. A conversion ignores this and tries again; `s2ct batch status` shows it."""
         write_atomic(self._failed / f"{UnitName.from_path(failure.unit).key}.json", to_json(failure))
 
     def failure(self, unit: UnitName) -> Failure | None:
-        """Why a unit could not be made when it was last tried."""
+        """Why the last attempt at a unit failed; None if it did not."""
         try:
             return Failure(**json.loads((self._failed / f"{unit.key}.json").read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def note_refused(self, names: Sequence[str]) -> None:
-        """Note the sources that the store is without, in place of those of the run before."""
+        """Record the sources that are not in the store; this replaces the list of the run before."""
         if self.refused() != tuple(names):
             write_atomic(self._refused, to_json(list(names)))
 
@@ -140,15 +140,15 @@ class Ledger:
             return ()
 
     def run_lease(self) -> Lease:
-        """Of a run on the whole store."""
-        return Lease(self._leases / _RUN, self.store, "another run is at work on this store", beats=True)
+        """The lease of a run on the whole store."""
+        return Lease(self._leases / _RUN, self.store, "another run is using this store", beats=True)
 
     def unit_lease(self, unit: UnitName) -> Lease:
-        """Of the process that makes a unit."""
+        """The lease of the process that makes a unit."""
         return Lease(self._leases / f"{unit.key}.lease", self.store, f"another process is making {unit}", beats=True)
 
     def held_units(self) -> list[tuple[Lease, Owner | str]]:
-        """Leases of units that somebody living holds."""
+        """Leases of units that a live process holds, with their owners."""
         out = []
         for lease in self._unit_leases():
             if owner := lease.owner():
@@ -156,73 +156,73 @@ class Ledger:
         return out
 
     def _unit_leases(self) -> list[Lease]:
-        """Those that somebody has taken, or was about to delete when he died."""
+        """Leases of units that have a file, also those whose deletion was interrupted."""
         names = {path.name.partition(".")[0] for path in self._leases.glob("*.lease*")} - {_RUN.partition(".")[0]}
         return [self.unit_lease(UnitName(*name.split("_"))) for name in sorted(names)]
 
     def make_leases(self) -> None:
-        """See that leases can be taken, before there is a ledger."""
+        """Make the folder of leases, so that a lease can be taken before there is a ledger."""
         self._leases.mkdir(parents=True, exist_ok=True)
 
     def drop_leases(self) -> None:
-        """Undo :meth:`make_leases` if no ledger has come of it."""
+        """Undo :meth:`make_leases` if there is still no ledger."""
         if not self.exists():
             for folder in (self._leases, self.path):
-                with suppress(OSError):  # not empty: somebody else is at work
+                with suppress(OSError):  # not empty: another process uses it
                     folder.rmdir()
 
     @property
     def scratch(self) -> Scratch:
-        """Folders for what is not a part of the store: work, and units without a record until they are made anew."""
+        """Folders for data outside the store: unfinished units, and unrecorded units until they are made again."""
         return Scratch(self._work, self._unrecorded)
 
     def clean(self, *, everything: bool = False) -> None:
-        """Delete what processes of this machine left unfinished when they died.
+        """Delete the unfinished work of dead processes on this host.
 
-        ``everything``: of all machines, for one who knows that nobody else is at work.
+        ``everything``: on all hosts; only for a caller who knows that no other process uses the store.
         """
         for folder in (self.path, self._units, self._failed, self._work):
             sweep(folder)
         for path in self._work.iterdir() if self._work.exists() else ():
             if path.name.startswith("."):
-                continue  # being deleted by somebody who lives, or sweep would have
+                continue  # a live process is deleting it; sweep has deleted the others
             owner = re.search(r"\.([^.]+\.\d+)(\.sorted)?$", path.name)
             if everything or owner is None or not may_be_alive(owner[1]):
                 remove(path)
-        for lease in self._unit_leases():  # of a unit that is done nobody takes it again
+        for lease in self._unit_leases():  # no process takes the lease of a finished unit again
             lease.bury()
 
     def check_options(self, options: StoreOptions, store: Path) -> None:
-        """Refuse to go on with other options than the store was begun with.
+        """Refuse to resume with options other than those the store was started with.
 
         Raises
         ------
         DestinationExists
         """
-        begun = self.options()
-        if begun is not None and begun != options:
+        started_with = self.options()
+        if started_with is not None and started_with != options:
             raise DestinationExists(
-                "a store was begun here with other options",
+                "a conversion with other options was started here",
                 where=str(store),
-                expected=_told(begun, options),
-                found=_told(options, begun),
-                todo="use the same options to go on, --overwrite to start anew, or another destination",
+                expected=_in_words(started_with, options),
+                found=_in_words(options, started_with),
+                todo="use the same options to resume, --overwrite to start again, or another destination",
             )
 
     def destroy(self) -> None:
-        """Forget all but who is at work."""
+        """Delete everything but the leases."""
         for path in sorted(self.path.iterdir()) if self.path.exists() else ():
             if path != self._leases:
                 remove(path)
 
 
-def _told(options: StoreOptions, other: StoreOptions) -> str:
+def _in_words(options: StoreOptions, other: StoreOptions) -> str:
     layout = f", layout {options.layout}" if options.layout != other.layout else ""
-    return options.flags().strip() + layout + _told_dataset(options.dataset, other.dataset)
+    return options.flags().strip() + layout + _dataset_in_words(options.dataset, other.dataset)
 
 
-def _told_dataset(dataset: Dataset, other: Dataset) -> str:
-    """The data set where two differ: by its DOI or, where they have one, by what is not the same."""
+def _dataset_in_words(dataset: Dataset, other: Dataset) -> str:
+    """How two data sets differ: by their DOIs or, with the same DOI, by the fields that differ."""
     if dataset == other:
         return ""
     if dataset.doi != other.doi:

@@ -1,8 +1,8 @@
-"""What a user may ask of a conversion. Each option is declared and documented here, once.
+"""The options of a conversion. Each option is declared and documented here, once.
 
-``PlanOptions`` say what a store holds: a plan file keeps them. ``RunOptions`` and ``EngineOptions`` say how a plan is
-carried out. The public functions take all of them as keywords: type checkers know these from the ``Keywords`` below,
-``help()`` from :func:`takes`.
+``PlanOptions`` determine the content of a store; a plan file records them. ``RunOptions`` and ``EngineOptions`` control
+how a plan runs. The public functions take all of them as keywords: type checkers know these from the ``Keywords``
+below, ``help()`` from :func:`takes`.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _keep(options: object, **values: tuple[str, ...]) -> None:
-    """Set fields of a frozen value while it is made: an iterator can be read only once."""
+    """Set fields of a frozen dataclass in its ``__post_init__``: an iterator can be read only once."""
     for name, value in values.items():
         object.__setattr__(options, name, value)
 
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What a store is to be, of which units, and what their sources must be.
+    """Format and units of a store, and the requirements on their sources.
 
     Attributes
     ----------
     format : {"zarr", "hdf5"}, optional
-        By default what the suffix of the store says.
+        By default, the suffix of the store decides.
     codec : str, optional
         ``fast``, ``balanced`` (default) or ``small`` for Zarr; ``gzip`` (default) or ``blosc`` for HDF5.
     linked : bool
@@ -45,11 +45,11 @@ class PlanOptions:
     tiles, splits : iterable of str
         Convert only these.
     strict : bool
-        Refuse a source that is not as its record describes it, rather than store it with a note.
+        Refuse a source that differs from the description of its record; by default it is stored with a note.
     accept_count : bool
-        Take a bare TFRecord that has fewer examples, samples and images than the number in its name.
+        Accept a bare TFRecord that holds fewer examples, samples and images than the number in its name.
     dataset : Dataset
-        The data set that the sources are of. A store is of one data set.
+        The data set of the sources. A store holds one data set.
     """
 
     format: str | None = None
@@ -74,23 +74,23 @@ NO_OPTIONS = PlanOptions()
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run may use, and what it may replace.
+    """Resources of a run, and what it may replace.
 
     Attributes
     ----------
     jobs : int
-        Processor cores to use. With more than one and several units, units run in processes of their own; a script
+        Processor cores to use. With more than one core and several units, each unit runs in its own process; a script
         that calls this then needs the usual ``if __name__ == "__main__":``.
     memory : int, optional
-        Most bytes of memory to use: fewer units are made at a time if need be.
+        Memory limit in bytes; if needed, fewer units are made at a time.
     unpacker : {"auto", "python", "7zz"}
-        What unpacks archives: a 7-Zip program on the PATH, our own code, or by default the program where there is one.
-        The store is the same either way.
+        What unpacks archives: a 7-Zip program ("7zz"), Python code ("python"), or the program if there is one ("auto").
+        The store is the same in each case.
     overwrite : bool
-        Delete a store that is there and start anew.
+        Delete an existing store and start again.
     overwrite_units : iterable of str
-        Units such as ``train/50SMG`` that may be replaced by another source. Otherwise a unit that is there is kept,
-        and another source of it is refused.
+        Units such as ``train/50SMG`` that another source may replace. Without this, existing units are kept, and
+        another source of such a unit is refused.
     """
 
     jobs: int = 1
@@ -115,10 +115,10 @@ class EngineOptions:
     engine : {"local", "dask"}
         On this machine, or on the workers of a Dask scheduler, one unit per worker at a time.
     scheduler : str, optional
-        Address of the scheduler, such as ``tcp://host:8786``. None is ever started.
+        Address of the scheduler, such as ``tcp://host:8786``. s2ct never starts a scheduler.
     scheduler_file : path-like, optional
-        The file that ``dask scheduler --scheduler-file`` writes. Without this and `scheduler`, what Dask's own
-        configuration has as ``scheduler-address``.
+        The file that ``dask scheduler --scheduler-file`` writes. Without this and `scheduler`, s2ct uses
+        ``scheduler-address`` from the configuration of Dask.
     workers_timeout : float
         Seconds to wait for the scheduler, and then for workers.
     """
@@ -165,11 +165,11 @@ class EngineKeywords(TypedDict, total=False):
 
 
 class ConvertKeywords(PlanKeywords, RunKeywords, EngineKeywords, total=False):
-    """What :func:`s2ct_convert.convert` takes."""
+    """The keywords of :func:`s2ct_convert.convert`."""
 
 
 def take(kind: type[A], given: dict[str, Any]) -> A:
-    """The options of one kind; ``given`` is left without them."""
+    """The options of one kind; they are removed from ``given``."""
     return kind(**{name: given.pop(name) for name in _names(kind) if name in given})
 
 
@@ -179,7 +179,7 @@ def sort_options(given: Mapping[str, object], first: type[A], second: type[B], t
     Raises
     ------
     TypeError
-        If one is of no kind, as for any keyword that a function does not have.
+        If an option is of none of these kinds, as for any unknown keyword of a function.
     """
     left = dict(given)
     sorted_ = take(first, left), take(second, left), take(third, left)
@@ -189,10 +189,7 @@ def sort_options(given: Mapping[str, object], first: type[A], second: type[B], t
 
 
 def takes(*kinds: type) -> Callable[[Function], Function]:
-    """Show the options that a function takes as keywords in its signature, and their documentation in its own.
-
-    The documentation goes where the docstring says ``{options}``.
-    """
+    """Add options to the signature of a function, and their documentation to its docstring, at ``{options}``."""
 
     def show(function: Function) -> Function:
         own = inspect.signature(function)
@@ -216,5 +213,5 @@ def _names(kind: type) -> list[str]:
 
 
 def _attributes(kind: type) -> str:
-    """What the docstring of a kind says of its fields."""
+    """The documentation of the fields of a kind, from its docstring."""
     return inspect.cleandoc(kind.__doc__ or "").partition("Attributes\n----------\n")[2]

@@ -1,8 +1,8 @@
-"""How a unit gets its place in a store, also where another stands, and whatever else is at work on the store.
+"""Moves a finished unit into its place in a store, also if it replaces a unit or other processes use the store.
 
-A unit that is replaced stays in its place and in the ledger until the new one is whole. Then, in this order: a finished
-store says that it is incomplete, the old entry goes, the new unit takes the place, its entry is written. Whoever dies
-in between leaves a unit without an entry, which is made anew, in a store that does not say it is complete.
+A unit that is replaced stays in its place and in the ledger until the new one is whole. Then the steps are: mark a
+finished store as incomplete, delete the old entry, move the new unit into its place, write its entry. A process that
+dies in between leaves a unit without an entry, which is made again, in a store that is not marked as complete.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from .ledger import Ledger
 def put_in_place(
     container: Container, ledger: Ledger, unit: UnitName, key: str, *, before: UnitEntry | None, lease: Lease
 ) -> None:
-    """Give a finished unit its place. Its entry is to be written next.
+    """Move a finished unit into its place. The caller writes its entry next.
 
-    A process may be stopped here and go on after another has taken its lease for that of a dead one. So the lease is
-    looked at last. Between that look and the rename is a moment in which it may still be stopped. Nothing is lost then:
-    both processes have written the same bytes, an entry is deleted only if it is the one that was there before this
-    unit was begun, and a unit that stands there with the same bytes stays (``publish``).
+    The process may be suspended here and resume after another process has broken its lease. So the lease is checked
+    last. The process may still be suspended between this check and the rename. Nothing is lost then: both processes
+    have written the same bytes, an entry is deleted only if it is ``before``, and a unit that is in its place with the
+    same bytes stays (``publish``).
 
     Parameters
     ----------
     key : str
-        Of the finished unit under work.
+        Key of the finished unit in the work folder.
     before : UnitEntry or None
-        The entry that was there when the lease was taken.
+        The entry of the unit when the lease was taken.
     lease : Lease
-        Of the unit.
+        The lease of the unit.
 
     Raises
     ------
     Incomplete
-        If the lease is no longer ours.
+        If this process has lost the lease.
     """
     lease.check()
     reopen(container, ledger)

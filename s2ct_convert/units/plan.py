@@ -1,4 +1,4 @@
-"""What a conversion is to do, found out without writing anything."""
+"""The plan of a conversion. Planning writes nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SUFFIXES = {".zarr": "zarr", ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A source, and the size of its files and the time of the newest when the plan was made."""
+    """A source, with the size of its files and the newest modification time when the plan was made."""
 
     source: Source
     bytes: int
@@ -33,9 +33,10 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """Sources in the order they are to run (largest first), what was passed over, and what should be a source.
+    """The sources of a conversion and its options.
 
-    ``named`` is the unit that the user gave to the source whose name says nothing.
+    ``files`` are sorted by size, largest first, and run in this order. ``unusable`` are files that should be sources
+    and cannot be used. ``notes`` name what was skipped. ``named`` is the unit that the user gave with ``--as``.
     """
 
     store: Path
@@ -53,12 +54,12 @@ class Plan:
 
     @property
     def units(self) -> list[UnitName]:
-        """Every unit the store is to have, also those whose file cannot be used as it is."""
+        """Every planned unit, also those of unusable files."""
         return [s.unit for s in self.sources] + [u.unit for u in self.unusable if u.unit]
 
 
 def plan_hash(options: StoreOptions, files: Sequence[SourceFile], demands: Demands) -> str:
-    """Of all that determines the store: the program, options, the file of each unit. Not of where things are."""
+    """Hash of all that determines the store: version, options, the file of each unit. Folders do not count."""
     units = sorted(
         (
             *(str(f.source.unit), f.source.path.name, f.source.member, f.bytes, f.source.name_count or 0),
@@ -71,12 +72,12 @@ def plan_hash(options: StoreOptions, files: Sequence[SourceFile], demands: Deman
 
 
 def make_plan(paths: Sequence[Path], store: Path, wanted: PlanOptions = NO_OPTIONS, *, unit: str | None = None) -> Plan:
-    """Look at the sources and settle the options. ``unit`` is that of the one source whose name says nothing.
+    """Find the sources and complete the options. ``unit`` names the unit of a single source.
 
     Raises
     ------
     WrongUsage
-        If the arguments do not make sense, or there is nothing to convert.
+        If the arguments contradict each other, or there is nothing to convert.
     """
     check_readable(store)
     options = store_options(store, wanted)
@@ -87,7 +88,7 @@ def make_plan(paths: Sequence[Path], store: Path, wanted: PlanOptions = NO_OPTIO
     unusable = [one for one in found.unusable if (unit_of := one.unit or one.also_of) is None or filters(unit_of)]
     if not sources and not unusable:
         raise WrongUsage(
-            "there is nothing to convert" + (" of what was asked for" if found.sources else ""),
+            "nothing to convert" + (": no source matches" if found.sources else ""),
             where=", ".join(map(str, paths)),
             expected=str(filters),
             found=", ".join(str(source.unit) for source in found.sources)
@@ -96,7 +97,7 @@ def make_plan(paths: Sequence[Path], store: Path, wanted: PlanOptions = NO_OPTIO
     filters.check([s.unit for s in found.sources] + [u.unit for u in found.unusable if u.unit])
     for path in paths:
         if path.resolve().is_relative_to(store.resolve()):
-            raise WrongUsage("a source lies inside the destination", where=str(path), todo="choose another destination")
+            raise WrongUsage("a source is inside the destination", where=str(path), todo="choose another destination")
     files = tuple(sorted(map(_file, sources), key=lambda file: file.bytes, reverse=True))
     hash = plan_hash(options, files, wanted.demands)
     return Plan(store, options, files, tuple(unusable), tuple(found.notes), hash, wanted.demands, named)
@@ -108,7 +109,7 @@ def _file(source: Source) -> SourceFile:
 
 @dataclass(frozen=True)
 class _Filters:
-    """What --tile and --split let through."""
+    """The filters --tile and --split."""
 
     tiles: set[str]
     splits: set[str]
@@ -120,21 +121,21 @@ class _Filters:
         return " ".join([*(f"--tile {t}" for t in sorted(self.tiles)), *(f"--split {s}" for s in sorted(self.splits))])
 
     def check(self, there: list[UnitName]) -> None:
-        """A tile or split that is asked for and not there is a slip of the pen, not a smaller store."""
+        """Refuse a tile or split that no source has: it is a typing error, not a request for a smaller store."""
         for kind, missing in (
             ("tile", self.tiles - {unit.tile for unit in there}),
             ("split", self.splits - {unit.split for unit in there}),
         ):
             if missing:
                 raise WrongUsage(
-                    f"no source is of this {kind}",
+                    f"no source has this {kind}",
                     expected=" ".join(f"--{kind} {word}" for word in sorted(missing)),
                     found=", ".join(map(str, there)),
                 )
 
 
 def store_options(store: Path, wanted: PlanOptions) -> StoreOptions:
-    """What a store is to be made as, where not all of it is said.
+    """The options of a store, completed from its suffix and the defaults.
 
     Raises
     ------
@@ -143,13 +144,13 @@ def store_options(store: Path, wanted: PlanOptions) -> StoreOptions:
     format = wanted.format or _SUFFIXES.get(store.suffix.lower())
     if format is None:
         raise WrongUsage(
-            "the format cannot be told from the name of the store",
+            "the name of the store does not give its format",
             where=str(store),
             expected="a name that ends in .zarr or .h5",
-            todo="name the store so, or give --format zarr or --format hdf5",
+            todo="use such a name, or give --format zarr or --format hdf5",
         )
     if format not in ("zarr", "hdf5"):
-        raise WrongUsage(f"there is no format {format!r}", expected="zarr or hdf5")
+        raise WrongUsage(f"unknown format {format!r}", expected="zarr or hdf5")
     if wanted.linked and format != "hdf5":
-        raise WrongUsage("--linked is for HDF5: a Zarr store is a folder of units already")
+        raise WrongUsage("--linked is for HDF5 only; a Zarr store already keeps each unit apart")
     return StoreOptions(format, find_codec(format, wanted.codec).name, wanted.linked, dataset=wanted.dataset)

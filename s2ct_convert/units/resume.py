@@ -1,8 +1,8 @@
-"""Is a finished unit made of this source? A unit that is there is never replaced by another source unasked.
+"""Decides whether a finished unit was made from a source. Another source replaces a unit only on request.
 
-Names, sizes and times decide where they can. Where only the name or the time differs, content decides: the MD5 of an
-archive, or size and CRC-32 of the TFRecord in it, which its header has. A bare TFRecord is read for its CRC-32, but
-only where there is something of the same size to compare it with.
+Names, sizes and times decide if they can. If only the name or the time differs, the content decides: the MD5 of an
+archive, or the size and CRC-32 of the TFRecord in it, from its header. s2ct reads a bare TFRecord for its CRC-32, but
+only to compare it with a source of the same size.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from .events import UnitFailed
 
 
 class Kin(Enum):
-    """What a source is to a finished unit."""
+    """How a source relates to a finished unit."""
 
-    SAME = "the source it was made of"
-    EQUAL = "another file of the same content"
+    SAME = "the source it was made from"
+    EQUAL = "another file with the same content"
     CHANGED = "a file of the same name whose content has changed"
     OTHER = "another source"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A source by what is known of it without unpacking; what is missing is read from ``path`` when it is needed."""
+    """What is known about a source without unpacking it; the rest is read from ``path`` when needed."""
 
     file: str
     member: str | None
@@ -46,13 +46,13 @@ class Candidate:
 
     @classmethod
     def of(cls, source: Source, md5: str | None = None) -> Candidate:
-        """A source that is there; ``md5`` where it is known already."""
-        path = None if source.more else source.path  # of shards only sizes and times are compared
+        """A source that is on the disk; ``md5`` if it is known already."""
+        path = None if source.more else source.path  # for shards, only sizes and times are compared
         return cls(source.path.name, source.member, source.size(), source.mtime_ns(), path, md5)
 
     @cached_property
     def md5(self) -> str | None:
-        """MD5 of an archive; None of a bare TFRecord, whose entry has none to compare with."""
+        """MD5 of an archive; None for a bare TFRecord, since its entry has no MD5 to compare with."""
         if self.known_md5 or self.path is None or self.member is None:
             return self.known_md5
         with SourceReader(self.path) as file:  # all its volumes
@@ -60,16 +60,16 @@ class Candidate:
 
     @cached_property
     def content(self) -> Content | None:
-        """Size and CRC-32 of the TFRecord; None where an archive does not say."""
+        """Size and CRC-32 of the TFRecord; None if the archive does not give them."""
         if self.known_content or self.path is None:
             return self.known_content
         return content_of_file(self.path) if self.member is None else content_of_member(self.path, self.member)
 
 
 def kin(entry: UnitEntry, candidate: Candidate) -> Kin:
-    """What a source is to the unit that ``entry`` is of."""
+    """How a source relates to the unit of ``entry``."""
     named = (entry.source_file, entry.source_member) == (candidate.file, candidate.member)
-    unmoved = _in_same_place(entry, candidate) or entry.content_crc32 is None  # only an older version leaves that out
+    unmoved = _in_same_place(entry, candidate) or entry.content_crc32 is None  # only older versions omit the CRC-32
     if named and unmoved and entry.source_bytes == candidate.bytes and _of_same_time(entry, candidate):
         return Kin.SAME
     if _is_equal(entry, candidate):
@@ -78,14 +78,14 @@ def kin(entry: UnitEntry, candidate: Candidate) -> Kin:
 
 
 def _in_same_place(entry: UnitEntry, candidate: Candidate) -> bool:
-    """Whether a source lies where that of a unit lay; a file of the same name in another folder is another source."""
+    """Whether the path is the same; a file with the same name in another folder is another source."""
     if entry.source_path is None or candidate.path is None:
         return True
     return entry.source_path == os.path.abspath(candidate.path)  # noqa: PTH100
 
 
 def _of_same_time(entry: UnitEntry, candidate: Candidate) -> bool:
-    """Of a file of a record that is not here no time is known; where it has an MD5, that decides."""
+    """Whether the modification time is the same. It is unknown for a file not yet fetched; its MD5 decides then."""
     if candidate.mtime_ns is None:
         return entry.source_md5 is None
     return entry.source_mtime_ns == candidate.mtime_ns
@@ -103,7 +103,7 @@ def _is_equal(entry: UnitEntry, candidate: Candidate) -> bool:
 
 
 def _content_of(entry: UnitEntry, candidate: Candidate, size: int | None) -> Content | None:
-    """Content that a unit was made of. A bare TFRecord is read again, if it still lies where it was."""
+    """Content that a unit was made from. A bare TFRecord is read again, if it is still in its place."""
     if entry.content_bytes is not None and entry.content_crc32 is not None:
         return Content(entry.content_bytes, entry.content_crc32)
     if entry.source_member is not None or candidate.path is None:
@@ -121,27 +121,27 @@ def _content_of(entry: UnitEntry, candidate: Candidate, size: int | None) -> Con
 
 
 def equal_note(entry: UnitEntry, file: str) -> str:
-    """The message about a second source of the same content."""
-    return f"{file}: the same content as {entry.source_file}, of which {entry.unit} is made"
+    """The message about a second source with the same content."""
+    return f"{file}: the same content as {entry.source_file}, the source of {entry.unit}"
 
 
 def changed_note(entry: UnitEntry) -> str:
-    """The message about a source that is not what it was."""
-    return f"{entry.source_file} has changed since {entry.unit} was made: it is converted anew"
+    """The message about a source that has changed."""
+    return f"{entry.source_file} has changed since {entry.unit} was made; converting it again"
 
 
 def duplicate(entry: UnitEntry, where: str) -> DuplicateUnit:
-    """The error that refuses another source of a unit that is there."""
+    """The error that refuses another source of a unit in the store."""
     return DuplicateUnit(
         f"the store has {entry.unit} from another source",
         where=where,
-        found=f"{entry.unit} was made of {entry.source_path or source_of(entry)}",
-        todo=f"leave this source out; or replace the unit by it: --overwrite-unit {entry.unit}",
+        found=f"{entry.unit} was made from {entry.source_path or source_of(entry)}",
+        todo=f"leave this source out, or replace the unit: --overwrite-unit {entry.unit}",
     )
 
 
 def source_of(entry: UnitEntry) -> str:
-    """The source of a unit as messages name it."""
+    """The name of a unit's source in messages."""
     member = entry.source_member
     if member is None or member == entry.source_file.removesuffix(".7z"):
         return entry.source_file
@@ -150,10 +150,10 @@ def source_of(entry: UnitEntry) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be done with a source.
+    """The decision on a source.
 
-    ``done``: the entry of its unit, which is there. ``replaces``: the entry of what it is to take the place of.
-    ``refused``: why it is not converted. ``note``: what a user should know.
+    ``done``: the entry of its unit, which is finished. ``replaces``: the entry of the unit that it replaces.
+    ``refused``: the error if it is refused. ``note``: a message for the user.
     """
 
     done: UnitEntry | None = None
@@ -163,11 +163,11 @@ class Verdict:
 
 
 def judge(entry: UnitEntry | None, candidate: Candidate, where: str, *, overwrite: bool = False) -> Verdict:
-    """Decide on a source whose unit has this entry; ``overwrite``: the unit is made of it in any case."""
+    """Decide on a source whose unit has this entry; with ``overwrite`` it always replaces the unit."""
     if entry is None:
         return Verdict()
     if overwrite:
-        return Verdict(replaces=entry, note=f"{entry.unit}: {where} takes the place of {source_of(entry)}")
+        return Verdict(replaces=entry, note=f"{entry.unit}: {where} replaces {source_of(entry)}")
     match kin(entry, candidate):
         case Kin.SAME:
             return Verdict(done=entry)
@@ -179,12 +179,12 @@ def judge(entry: UnitEntry | None, candidate: Candidate, where: str, *, overwrit
 
 
 def refusal(unit: UnitName, source: Path | str, error: DuplicateUnit) -> UnitFailed:
-    """The event of a source that is refused."""
+    """The event of a refused source."""
     return UnitFailed(str(unit), str(source), error.exit_code, str(error), refused=True)
 
 
 def check_overwrites(units: Iterable[str], there: Collection[UnitName]) -> frozenset[str]:
-    """The units that may be replaced knowingly, each of which must be one that a source is of.
+    """The units that the user allows to be replaced. Each must have a source.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def check_overwrites(units: Iterable[str], there: Collection[UnitName]) -> froze
     asked = set(units)
     if strange := sorted(asked - known.keys()):
         raise WrongUsage(
-            "no source is of this unit",
+            "this unit has no source",
             expected=" ".join(f"--overwrite-unit {unit}" for unit in strange),
             found=", ".join(sorted(set(known.values()))) or "no unit",
         )

@@ -1,4 +1,4 @@
-"""What a conversion did, and the error of a conversion of which some failed."""
+"""The summary of a conversion, and the error of a conversion with failures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from .events import UnitFailed
 
 @dataclass(frozen=True)
 class Summary:
-    """What a conversion did.
+    """The result of a conversion.
 
-    ``converted`` are the units made now, ``skipped`` those that were done before, ``failures`` what could not be
-    made, ``missing`` every unit that was ever asked for and is not there, ``refused`` the names of sources that are not
-    in the store though no unit is missing for it, ``not_units`` those of files of a record that hold no unit. Bytes in
-    and out and seconds are of the units made now; ``digest`` is None while the store is incomplete.
+    ``converted`` are the units that this run made, ``skipped`` the units that were done before, ``failures`` the units
+    and sources that failed. ``missing`` are all planned units that are not in the store, also those of earlier runs.
+    ``refused`` are the names of sources that are not in the store although their units are. ``not_units`` are the names
+    of files of a record that hold no unit. ``bytes_in``, ``bytes_out`` and ``seconds`` count the units that this run
+    made. ``digest`` is None while the store is incomplete.
     """
 
     store: Path
@@ -38,7 +39,7 @@ class Summary:
 
     @property
     def state(self) -> str:
-        """State of the store: complete, partial (it opens, and says what is missing), or incomplete."""
+        """State of the store: complete, partial (it opens, and names what is missing), or incomplete."""
         if self.digest is None:
             return STATE_INCOMPLETE
         return STATE_PARTIAL if self.missing or self.refused else STATE_COMPLETE
@@ -58,12 +59,12 @@ class Summary:
 
     @property
     def unpackers(self) -> tuple[str, ...]:
-        """What unpacked the archives that were converted now."""
+        """The programs that unpacked the archives of this run."""
         return tuple(sorted({entry.unpacker for entry in self.converted if entry.unpacker is not None}))
 
 
 class UnitsFailed(SomeFailed):
-    """Some units could not be made, or sources were refused; the others are done. ``summary`` has both."""
+    """Some units failed, or sources were refused; the others are done. ``summary`` has both."""
 
     def __init__(self, summary: Summary, again: str) -> None:
         self.summary = summary
@@ -73,9 +74,9 @@ class UnitsFailed(SomeFailed):
         super().__init__(
             _counts(summary, done, refused),
             codes,
-            some_done=done + refused > 0,  # the unit of a source that was refused is there
+            some_done=done + refused > 0,  # the unit of a refused source is in the store
             where=str(summary.store),
-            todo="run the same command again when that is mended" if EXIT_MACHINE in codes else again,
+            todo="solve this problem, then run the same command again" if EXIT_MACHINE in codes else again,
         )
 
 

@@ -1,4 +1,4 @@
-"""What a run has done so far, and its end: whatever is done is a store, complete or partial."""
+"""Counts what a run has done, and ends it with a complete or partial store of the finished units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .unit import done_entry
 
 @dataclass
 class Tally:
-    """Keeps what the summary needs of the events of a run, and passes them on."""
+    """Collects the events that the summary needs, and passes all events on."""
 
     on_event: OnEvent
     converted: list[UnitEntry] = field(default_factory=list)
@@ -35,15 +35,16 @@ class Tally:
         self.on_event(event)
 
     def refused(self, missing: Sequence[UnitName]) -> tuple[str, ...]:
-        """Names of the sources that are not in the store, though no unit is missing for it."""
+        """Names of the sources that are not in the store, although their units are."""
         absent = set(map(str, missing))
         failed = {Path(failure.source).name for failure in self.failures if failure.unit not in absent}
         return tuple(sorted(failed | set(self.not_units)))
 
     def end(self, container: Container, ledger: Ledger, command: str) -> End:
-        """Make a store of what is done, unless a fault of the machine would meet that too.
+        """Finalise the store with the finished units.
 
-        Nor where that would take a unit out of a finished store for nothing but that its entry is lost.
+        The store is not finalised after a fault of the machine (EXIT_MACHINE), which would hit this step too. A
+        finished store keeps a unit whose entry alone is lost: it is not finalised without that unit.
         """
         done, missing = done_units(container, ledger)
         refused, absent = self.refused(missing), tuple(map(str, missing))
@@ -57,7 +58,7 @@ class Tally:
         return End(absent, refused, complete(container, ledger, command, done, self.on_event, refused))
 
     def summary(self, store: Path, options: StoreOptions, end: End, seconds: float) -> Summary:
-        """What the run did, with what it did not have to do."""
+        """The result of the run, with the units that were done before."""
         return Summary(
             store=store,
             format=options.format,
@@ -76,7 +77,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class End:
-    """What a run leaves: units that are missing, sources that are not in the store, the digest of a finished store."""
+    """The end of a run: missing units, sources that are not in the store, the digest of a finished store."""
 
     missing: tuple[str, ...]
     refused: tuple[str, ...]
@@ -84,7 +85,7 @@ class End:
 
 
 def done_units(container: Container, ledger: Ledger) -> tuple[list[UnitName], list[UnitName]]:
-    """Of the planned units those that are done, and those that are missing."""
+    """The planned units that are done, and those that are missing."""
     done: list[UnitName] = []
     missing: list[UnitName] = []
     for unit in ledger.planned():

@@ -1,4 +1,4 @@
-"""What a source is found to hold once it was read: its table, what the number in its name counts."""
+"""Interprets a source that was read to its end: its table, its attributes, what the number in its name counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..source.table import SourceTable, TableBuilder
 
 
 def understand(builder: TableBuilder, source: Source, md5: str | None, dataset: Dataset = DATASET) -> SourceTable:
-    """The table of a source that was read to its end. ``md5`` is that of its archive."""
+    """The table of a source that was read to its end. ``md5`` is the MD5 of its archive."""
     of_record = md5 is not None and any(one.md5 == md5 for one in published(dataset.record))
     table = builder.finish(dataset.published if of_record else datetime.datetime.now(datetime.UTC).date())
     if (counts := name_counts(source, table)) in ("", "examples"):
@@ -26,14 +26,14 @@ def understand(builder: TableBuilder, source: Source, md5: str | None, dataset: 
 
 
 def name_counts(source: Source, table: SourceTable) -> str:
-    """What the number in the name counts; empty where there is none."""
+    """What the number in the name counts; empty if there is no number."""
     return "" if source.name_count is None else table.counts(source.name_count)
 
 
 def unit_attributes(
     source: Source, md5: str | None, size: int, table: SourceTable, dataset: Dataset = DATASET
 ) -> dict[str, str | int]:
-    """Attributes of the unit's group; nothing here depends on when or where it was made."""
+    """Attributes of the unit's group; they do not depend on when or where the unit was made."""
     attributes: dict[str, str | int] = {
         "split": source.unit.split,
         "tile": source.unit.tile,

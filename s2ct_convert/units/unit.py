@@ -1,10 +1,10 @@
-"""One unit, from its source to its place in the store. Every engine calls :func:`convert_unit`.
+"""Makes one unit, from its source to its place in the store. Every engine calls :func:`convert_unit`.
 
-The order of steps makes it safe to die anywhere: the unit is written under a temporary name and synced, the source is
-read to its end with all checksums, the counts are checked; then the ledger entry of a unit that is replaced goes, the
-unit gets its name, and its own entry is written (place.py). Nothing is promised about work under way: it is lost.
+The order of steps is crash-safe: write the unit under a temporary name and sync it, read the source to its end with all
+checksums, check the counts; then delete the ledger entry of a unit that is replaced, rename the new unit, and write its
+entry (place.py). A process that dies loses its unfinished unit.
 
-A lease says that the unit is being made. Once it is held, a process looks again whether the unit is done.
+A lease marks a unit that is being made. After it takes the lease, a process checks again whether the unit is done.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from .place import put_in_place
 from .resume import Candidate, judge
 from .understand import name_counts, understand, unit_attributes
 
-# Most that a process which makes a unit was ever seen to take, two passes included (docs/performance.md).
+# Highest measured peak memory of a process that makes a unit, two passes included (docs/performance.md).
 PEAK_BYTES = 400 << 20
 
 
@@ -48,30 +48,30 @@ PEAK_BYTES = 400 << 20
 class UnitTask:
     """All that a worker needs to make one unit.
 
-    ``replaces``: the entry of the unit that this one may take the place of. ``in_batch``: made by a job of its own, so
-    that the lease of the run is of another process.
+    ``replaces``: the entry of the unit that this one may replace. ``in_batch``: a batch job makes the unit, so a run
+    lease belongs to another process.
     """
 
     store: Path
     options: StoreOptions
     source: Source
     threads: int = 1
-    plan: str = ""  # its hash
+    plan: str = ""  # hash of the plan
     unpacker: str = "auto"
-    md5: str | None = None  # that the source file must have
+    md5: str | None = None  # expected MD5 of the source file
     demands: Demands = NO_DEMANDS
     replaces: UnitEntry | None = None
     in_batch: bool = False
 
 
 def open_container(store: Path, options: StoreOptions) -> Container:
-    """The container that these options ask for."""
+    """The container of a store with these options."""
     codec = find_codec(options.format, options.codec)
     return make_container(store, codec, Ledger(store).scratch, linked=options.linked, dataset=options.dataset)
 
 
 def done_entry(container: Container, ledger: Ledger, unit: UnitName) -> UnitEntry | None:
-    """The entry of a unit that is done: in the ledger, and in its place with all its files."""
+    """The entry of a unit that is done: it has an entry in the ledger, and all its files are in their place."""
     entry = ledger.entry(unit)
     if entry and container.has(unit, {file.name: file.bytes for file in entry.files}):
         return entry
@@ -79,21 +79,21 @@ def done_entry(container: Container, ledger: Ledger, unit: UnitName) -> UnitEntr
 
 
 def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent = ignore) -> UnitDone:
-    """Make one unit and enter it in the ledger, unless it is found done once its lease is held.
+    """Make one unit and write its entry, unless the unit is done when its lease is taken.
 
     Parameters
     ----------
     task : UnitTask
     on_bytes : callable
-        Told how many bytes of the source file were read since the last call; 0 where the unit is written anew in
-        order. What it raises ends the unit.
+        Progress callback. It gets the bytes of the source file read since the last call, and 0 in the second pass,
+        which sorts the unit. If it raises, the unit is abandoned.
     on_event : callable, optional
-        Told what is waited for.
+        Gets a message while the lease is waited for.
 
     Raises
     ------
     S2ctError, OSError
-        What this call made is then not in the store; a unit that was there before still is.
+        The new unit is not in the store then; a unit that was there before still is.
     """
     with Ledger(task.store).unit_lease(task.source.unit).held(on_event) as lease:
         entry = _found_done(task)
@@ -101,14 +101,14 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEv
 
 
 def _found_done(task: UnitTask) -> UnitEntry | None:
-    """The entry of a unit that another process has made since it was looked at.
+    """The entry of a unit that another process has made since the plan was sorted out.
 
     Raises
     ------
     DuplicateUnit
-        If it was made of another source.
+        If it was made from another source.
     Incomplete
-        If a run has begun on the whole store.
+        If a run on the whole store has started.
     """
     ledger, unit = Ledger(task.store), task.source.unit
     if task.in_batch and (owner := ledger.run_lease().owner()):
@@ -167,7 +167,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
 def _check_md5(task: UnitTask, md5: str | None) -> None:
     if task.md5 is not None and md5 != task.md5:
         raise SourceError(
-            "what was read is not the file of the record",
+            "the source is not the file of the record",
             where=str(task.source.path),
             expected=f"md5 {task.md5}",
             found=f"md5 {md5}",

@@ -143,7 +143,9 @@ def test_an_example_that_is_not_as_described_is_stored_with_a_note_and_refused_b
     parts, kind = EXAMPLES[case]
     source, store = write_tfrecord(tmp_path, parts), tmp_path / "out" / "x.zarr"
     done = run("convert", source, store, "--strict")
-    assert_unit_failed(done, EXIT_SOURCE, NAME, "not as its record describes it", "leave out --strict")
+    assert_unit_failed(
+        done, EXIT_SOURCE, NAME, "the source differs from the description of its record", "leave out --strict"
+    )
     assert_no_store(store)
     done = run("convert", source, store, "--json")
     assert done.returncode == 0, done.stderr

@@ -113,7 +113,7 @@ class TestInit:
     def test_with_other_sources_it_is_refused_unless_to_start_anew(self, run, zarr, sources):
         good(run("batch", "run", zarr, 1))
         done = run("batch", "init", *sources[:2], zarr)
-        assert_says(done, EXIT_USAGE, "a batch with another plan was begun here", "--overwrite")
+        assert_says(done, EXIT_USAGE, "a batch with another plan was started here", "--overwrite")
         assert states(run, zarr) == ["done", "planned", "planned"]
         good(run("batch", "init", *sources[:2], zarr, "--overwrite"))
         assert states(run, zarr) == ["planned", "planned"]
@@ -121,7 +121,12 @@ class TestInit:
     def test_a_source_that_cannot_be_used_is_told_before_anything_is_made(self, run, sources, tmp_path):
         bad = tmp_path / "train_31TCJ_1.7z"
         bad.write_bytes(b"7z no more")
-        assert_says(run("batch", "init", *sources[1:], bad, tmp_path / "x.zarr"), EXIT_SOURCE, bad.name, "mend them")
+        assert_says(
+            run("batch", "init", *sources[1:], bad, tmp_path / "x.zarr"),
+            EXIT_SOURCE,
+            bad.name,
+            "repair or download them again",
+        )
         assert [path.name for path in tmp_path.iterdir()] == [bad.name]
 
 
@@ -145,9 +150,9 @@ class TestRun:
 
     def test_what_is_no_number_of_a_unit_is_wrong_usage(self, run, zarr):
         for numbers in ("0", "4", "1-4"):
-            assert_says(run("batch", "run", zarr, numbers), EXIT_USAGE, "there is no unit", "a number from 1 to 3")
+            assert_says(run("batch", "run", zarr, numbers), EXIT_USAGE, "there is no unit", "numbers from 1 to 3")
         for numbers in ("x", "3-1", "1,,2", "2-"):
-            assert_says(run("batch", "run", zarr, numbers), EXIT_USAGE, f"{numbers}: these are no numbers of units")
+            assert_says(run("batch", "run", zarr, numbers), EXIT_USAGE, f"{numbers}: not numbers of units")
         assert states(run, zarr) == ["planned"] * 3
 
     def test_a_unit_that_is_done_is_left_as_it_is(self, run, store):
@@ -198,7 +203,7 @@ class TestRun:
 
     def test_where_no_batch_was_begun_it_says_how_to(self, run, tmp_path):
         for command in (("run", tmp_path / "x.zarr", 1), ("finalise", tmp_path / "x.zarr")):
-            assert_says(run("batch", *command), EXIT_USAGE, "was begun here")
+            assert_says(run("batch", *command), EXIT_USAGE, "was started here")
         assert list(tmp_path.iterdir()) == []
 
 
@@ -220,7 +225,7 @@ class TestStatus:
         assert [one["counts"]["done"] for one in found] == [0, 1, 2, 3, 3]
         shutil.rmtree(store) if store.is_dir() else store.unlink()
         assert status_of(run, store)["counts"]["planned"] == 3
-        assert_says(run("batch", "status", tmp_path / "y.zarr"), EXIT_USAGE, "no conversion was begun here")
+        assert_says(run("batch", "status", tmp_path / "y.zarr"), EXIT_USAGE, "no conversion was started here")
 
     def test_the_text_has_a_line_for_each_unit_and_what_to_do_next(self, run, zarr):
         good(run("batch", "run", zarr, 2))

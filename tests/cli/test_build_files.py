@@ -41,7 +41,7 @@ def built(run, store: Path, *options: object, code: int = 0):
 
 def test_a_file_that_is_no_unit_is_listed_and_makes_the_store_partial(run, zenodo, store):
     done = built(run, store, "--json", code=EXIT_INCOMPLETE)
-    assert_says(done, EXIT_INCOMPLETE, "note: about.txt: this file holds no unit", "--file '*.7z'")
+    assert_says(done, EXIT_INCOMPLETE, "note: about.txt: holds no unit", "--file '*.7z'")
     document = json.loads(done.stdout)
     assert (document["state"], document["not_units"], document["failed"]) == ("partial", ["about.txt"], [])
     root = plain.attributes(store)
@@ -57,7 +57,7 @@ def test_a_file_that_is_no_unit_is_listed_and_makes_the_store_partial(run, zenod
 
 def test_nothing_but_such_files_is_wrong_usage(run, zenodo, store):
     done = built(run, store, "--file", "about.txt", code=EXIT_USAGE)
-    assert_says(done, EXIT_USAGE, "nothing of that is an archive of a unit", "about.txt")
+    assert_says(done, EXIT_USAGE, "none of these files is the archive of a unit", "about.txt")
     assert not store.exists()
 
 
@@ -90,7 +90,7 @@ def test_a_second_archive_of_a_unit_is_refused_and_replaces_it_when_asked(run, z
     zenodo.files["train_50SMG_3.7z"] = packed(tmp_path, train_50SMG_3=other_records(9, 4, 5))
     options = ("--file", "train_50SMG*", "-j", jobs)
     done = built(run, store, *options, code=EXIT_INCOMPLETE)
-    assert_says(done, EXIT_INCOMPLETE, "train/50SMG: REFUSED", "was made of", "--overwrite-unit train/50SMG")
+    assert_says(done, EXIT_INCOMPLETE, "train/50SMG: REFUSED", "was made from", "--overwrite-unit train/50SMG")
     kept = plain.attributes(store, "train/50SMG")["source_file"]
     refused = ({"train_50SMG_2.7z", "train_50SMG_3.7z"} - {kept}).pop()
     assert plain.attributes(store)["refused_sources"] == refused

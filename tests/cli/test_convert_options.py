@@ -161,7 +161,7 @@ def test_debug_shows_the_traceback_and_the_same_message(run, tmp_path, folder, p
     done = run("convert", *options, folder, tmp_path / "x", *([] if options else ["--debug"]))
     assert done.returncode == EXIT_USAGE
     assert done.stderr.startswith("Traceback (most recent call last):")
-    assert f"\ns2ct: {tmp_path / 'x'}: the format cannot be told from the name of the store\n" in done.stderr
+    assert f"\ns2ct: {tmp_path / 'x'}: the name of the store does not give its format\n" in done.stderr
 
 
 def test_debug_shows_where_a_source_was_found_to_be_damaged(run, tmp_path):

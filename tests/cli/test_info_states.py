@@ -194,7 +194,11 @@ def _hdf5(path: Path) -> None:
 
 FOREIGN = {
     "nothing": (lambda path: None, EXIT_USAGE, "no such file or folder"),
-    "an empty folder": (lambda path: path.mkdir(), EXIT_USAGE, "no store here"),
+    "an empty folder": (
+        lambda path: path.mkdir(),
+        EXIT_USAGE,
+        "not a store, and the folder has no archive",
+    ),
     "another Zarr": (lambda path: zarr.create_group(path), EXIT_USAGE, "not made by s2ct convert"),
     "a Zarr array": (lambda path: zarr.create_array(path, shape=2, dtype="i1"), EXIT_USAGE, ""),
     "a Zarr v2": (lambda path: zarr.create_group(path, zarr_format=2), EXIT_USAGE, ""),

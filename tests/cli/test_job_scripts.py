@@ -132,7 +132,7 @@ def test_memory_and_time_are_those_of_the_plan_with_room_to_spare(run, sources, 
 def test_a_script_is_for_a_store_that_was_begun(run, tmp_path):
     done = run("batch", "script", tmp_path / "x.zarr")
     assert done.returncode == 2
-    assert "no batch was begun here" in done.stderr
+    assert "no batch was started here" in done.stderr
     assert done.stdout == ""
 
 

@@ -238,11 +238,11 @@ class TestPlanFile:
     def test_one_that_was_edited_or_is_none_is_refused(self, run, tmp_path, file):
         text = file.read_text()
         for old, new, told in (
-            ('"codec": "fast"', '"codec": "small"', "the plan does not fit its hash"),
-            ('"name_count": 2', '"name_count": 3', "the plan does not fit its hash"),
-            ('"s2ct_plan": 1', '"s2ct_plan": 99', "this is no plan"),
-            ('"units"', '"unit"', "this is no plan"),
-            ("{", "", "this is no plan"),
+            ('"codec": "fast"', '"codec": "small"', "the plan does not match its hash"),
+            ('"name_count": 2', '"name_count": 3', "the plan does not match its hash"),
+            ('"s2ct_plan": 1', '"s2ct_plan": 99', "not a plan file"),
+            ('"units"', '"unit"', "not a plan file"),
+            ("{", "", "not a plan file"),
         ):
             assert old in text
             file.write_text(text.replace(old, new, 1))

@@ -114,7 +114,7 @@ def test_a_second_conversion_names_the_first_and_leaves_it_alone(run, stopped, s
     ):
         done = run(*command)
         assert_says(
-            done, EXIT_INCOMPLETE, f"{store}: another run is at work on this store", f"process {first.pid} on {HERE}"
+            done, EXIT_INCOMPLETE, f"{store}: another run is using this store", f"process {first.pid} on {HERE}"
         )
     assert tree(store.parent) == before
     status = json.loads(run("batch", "status", store, "--json").stdout)
@@ -160,7 +160,7 @@ def test_finalise_waits_for_a_maker_to_end_and_then_names_it(run, stopped, sourc
     begun(run, sources, store)
     first = stopped(store, "batch", "run", store, "1")
     done = run("batch", "finalise", store)
-    assert f"process {first.pid} on {HERE} is at work on a unit of this store: waiting" in done.stderr
+    assert f"process {first.pid} on {HERE} is making a unit of this store; waiting" in done.stderr
     assert_says(done, EXIT_INCOMPLETE, "another process is making", f"process {first.pid} on {HERE}")
 
 
@@ -170,7 +170,7 @@ def test_finalise_is_refused_while_another_is_at_it_and_not_when_that_is_dead(ru
     first = stopped(store, "batch", "finalise", store, word="writing the index")
     done = run("batch", "finalise", store)
     if done.returncode:  # else the first was through with it when it was stopped
-        assert_says(done, EXIT_INCOMPLETE, "another run is at work", f"process {first.pid} on {HERE}")
+        assert_says(done, EXIT_INCOMPLETE, "another run is using this store", f"process {first.pid} on {HERE}")
     first.kill()
     assert run("batch", "finalise", store).returncode == 0
     assert finished(run, store)

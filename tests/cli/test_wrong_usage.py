@@ -24,8 +24,14 @@ CASES: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "no store": (["in"], ("Usage:", "Missing argument")),
     "a source that is not there": (["in", "in/nowhere.7z", "x.zarr"], ("in/nowhere.7z", "no such file", "to do:")),
     "an unknown format": (["in", "x.zarr", "--format", "tiff"], ("'tiff'", "zarr", "hdf5")),
-    "no format at all": (["in", "clouds"], ("clouds: the format cannot be told", ".zarr", ".h5", "--format")),
-    "an unknown suffix": (["in", "clouds.tif"], ("clouds.tif: the format cannot be told", "--format")),
+    "no format at all": (
+        ["in", "clouds"],
+        ("clouds: the name of the store does not give", ".zarr", ".h5", "--format"),
+    ),
+    "an unknown suffix": (
+        ["in", "clouds.tif"],
+        ("clouds.tif: the name of the store does not give", "--format"),
+    ),
     "an unknown codec": (["in", "x.zarr", "--codec", "zip"], ("'zip' for zarr", "fast", "balanced", "small")),
     "a codec of the other format": (["in", "x.h5", "--codec", "fast"], ("'fast' for hdf5", "gzip", "blosc")),
     "a split that no source has": (["in", "x.zarr", "--split", "test"], ("--split test", "train/50SMG", "val/50SMG")),
@@ -33,20 +39,20 @@ CASES: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "a tile that no source has": (["in", "x.zarr", "--tile", "33UUU"], ("--tile 33UUU", "train/50SMG", "val/50SMG")),
     "one tile of two that no source has": (
         ["in", "x.zarr", "--tile", "50SMG", "--tile", "33UUU"],
-        ("no source is of this tile", "--tile 33UUU"),
+        ("no source has this tile", "--tile 33UUU"),
     ),
     "no jobs": (["in", "x.zarr", "-j", "0"], ("--jobs", "x>=1")),
     "an unknown option": (["in", "x.zarr", "--fast"], ("--fast",)),
-    "a folder of its sources as store": (["in", "in", "--format", "zarr"], ("in: a source lies inside", "to do:")),
-    "a store above its sources": (["in/train_50SMG_2", ".", "--format", "zarr"], ("a source lies inside",)),
+    "a folder of its sources as store": (["in", "in", "--format", "zarr"], ("in: a source is inside", "to do:")),
+    "a store above its sources": (["in/train_50SMG_2", ".", "--format", "zarr"], ("a source is inside",)),
     "a source as store": (["in", "in/train_50SMG_2", "--format", "hdf5"], ("train_50SMG_2",)),
     "a store above its sources, to be overwritten": (
         ["in", ".", "--format", "zarr", "--overwrite"],
-        ("a source lies inside the destination",),
+        ("a source is inside the destination",),
     ),
     "a source as store, to be overwritten": (
         ["in/val_50SMG_2", "in/val_50SMG_2", "--format", "hdf5", "--overwrite"],
-        ("a source lies inside the destination",),
+        ("a source is inside the destination",),
     ),
 }
 
@@ -71,7 +77,7 @@ def test_a_folder_without_sources_is_nothing_to_convert(run, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("nothing here")
     done = run("convert", "in", "x.zarr", cwd=tmp_path)
-    assert_says(done, EXIT_USAGE, "in: there is nothing to convert", "no archive, no TFRecord")
+    assert_says(done, EXIT_USAGE, "in: nothing to convert", "no archive, no TFRecord")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 

@@ -1,13 +1,12 @@
-"""Kills a conversion that replaces what is in a complete store, before its first step that lasts, its second, ...
+"""Kills a conversion that replaces units of a complete store before each durable step, and resumes each time.
 
-Run as a program, as ``crash_driver.py`` is, whose steps these are:
+Run as a program, with the steps of ``crash_driver.py``:
 
     crash_changes.py SUFFIX LINKED|WHOLE CHANGED|REVERTED|OVERWRITE STRIDE WORK OLD NEW OTHER
 
-The store was made of OLD and OTHER. With CHANGED the file OLD was replaced by NEW, under the name it had, and the same
-command is run; with REVERTED the file OLD comes back after the death; with OVERWRITE all is made anew by
-``--overwrite`` and another codec.
-Prints how many steps there were, or what was wrong and at which step.
+The store was made from OLD and OTHER. With CHANGED, NEW replaces OLD under the same name, and the same command runs;
+with REVERTED, OLD comes back after the kill; with OVERWRITE, ``--overwrite`` makes the store again with another codec.
+Prints the number of steps, or what was wrong and at which step.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ OTHER_CODEC = {"zarr": "fast", "h5": "blosc"}
 
 
 def whole(store: Path) -> bool:
-    """Whether the store opens as complete; then every observation of it must be there to read."""
+    """Whether the store opens as complete; then every observation must be readable."""
     try:
         opened = s2ct_convert.open_store(store)
     except S2ctError:
@@ -48,7 +47,7 @@ def main() -> None:
 
     def convert(to: Path, sources: list[str] = sources, *, overwrite: bool = False, codec: str | None = None) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
-        here = work / "in" / Path(old).name  # where OLD and NEW take turns
+        here = work / "in" / Path(old).name  # OLD or NEW
         here.parent.mkdir(exist_ok=True)
         shutil.copy2(sources[0], here)
         s2ct_convert.convert(
@@ -67,12 +66,12 @@ def main() -> None:
         die_before(step)
         convert(store, overwrite=overwrite, codec=codec)
 
-    def go_on() -> None:
+    def resume() -> None:
         if whole(store):
             found = content(store)
-            assert found.items() >= new_content.items() or found.items() >= was.items(), "looks complete and is neither"
+            assert found.items() >= new_content.items() or found.items() >= was.items(), "complete, but neither store"
         convert(store, [old, other] if how == "reverted" else sources, overwrite=overwrite, codec=codec)
-        assert content(store) == right, "going on gave another store"
+        assert content(store) == right, "resuming gave another store"
         strays = {path.name for path in store.parent.iterdir()} - {path.name for path in undisturbed.parent.iterdir()}
         assert not strays, f"left behind: {strays}"
 
@@ -80,14 +79,14 @@ def main() -> None:
     while True:
         shutil.rmtree(store.parent, ignore_errors=True)
         status = in_child(crash)
-        if in_child(go_on):
+        if in_child(resume):
             wrong.append(step)
         if not os.WIFSIGNALED(status):
             break
         step += stride
     assert os.waitstatus_to_exitcode(status) == 0
     if wrong:
-        sys.exit(f"after death before steps {wrong}")
+        sys.exit(f"after a kill before steps {wrong}")
     print(step)
 
 

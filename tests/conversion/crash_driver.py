@@ -1,13 +1,13 @@
-"""Kills a conversion with SIGKILL before its first step that lasts, its second, ... to its last, and goes on each time.
+"""Kills a conversion with SIGKILL before its first durable step, its second, ... its last, and resumes each time.
 
-A step that lasts is one that a crash divides into before and after: fsync, rename, unlink, mkdir. Run as a program,
-because only a process without threads can fork safely:
+A durable step is a system call whose effect survives a crash: fsync, rename, unlink, mkdir. Run as a program, because
+only a process without threads can fork safely:
 
     crash_driver.py SUFFIX LINKED|WHOLE NEW|GROWN STRIDE WORK SOURCE...
 
-With GROWN the store has its first source before, complete. With a stride of 5 only every fifth step is tried.
+With GROWN, the store already holds its first source. With a stride of 5, only every fifth step is tried.
 
-Prints how many steps there were, or what was wrong and at which step.
+Prints the number of steps, or what was wrong and at which step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-# Imported before the first fork, so that no conversion has to.
+# Imported before the first fork, so that the conversions do not import them again.
 import h5py  # noqa: F401
 import zarr  # noqa: F401
 
@@ -33,7 +33,7 @@ STEPS = ("fsync", "rename", "replace", "unlink", "rmdir", "mkdir")
 
 
 def die_before(step: int) -> None:
-    """Make the ``step``-th step that lasts be preceded by death."""
+    """Kill this process before its ``step``-th durable step."""
     left, lock = step, threading.Lock()
 
     def counted(real: Callable[..., object]) -> Callable[..., object]:
@@ -52,7 +52,7 @@ def die_before(step: int) -> None:
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """Wait status of a forked process that does ``work``."""
+    """Run ``work`` in a forked process; return its wait status."""
     sys.stdout.flush()
     if (pid := os.fork()) == 0:
         code = 1
@@ -67,7 +67,7 @@ def in_child(work: Callable[[], None]) -> int:
 
 
 def content(root: Path) -> dict[str, bytes]:
-    """Every file of a store by its path, its linked units too."""
+    """Every file of a store by its path, with its linked units."""
     files = [path for path in root.parent.rglob("*") if path.is_file() and ".s2ct" not in path.as_posix()]
     return {path.relative_to(root.parent).as_posix(): path.read_bytes() for path in files}
 
@@ -100,17 +100,17 @@ def main() -> None:
         die_before(step)
         convert(store)
 
-    def go_on() -> None:
+    def resume() -> None:
         right = content(undisturbed)
         if looks_complete(store):
             left_over = content(store).keys() - right.keys()
-            assert all(f"{store.name}.units" in name for name in left_over), "files of a complete store that are none"
+            assert all(f"{store.name}.units" in name for name in left_over), "extra files in a complete store"
             is_whole = content(store).items() >= right.items()
             assert is_whole or (grown and content(store).items() >= content(before).items()), (
                 "looks complete and is not"
             )
         convert(store)
-        assert content(store) == right, "going on gave another store"
+        assert content(store) == right, "resuming gave another store"
         strays = {path.name for path in store.parent.iterdir()} - {path.name for path in undisturbed.parent.iterdir()}
         assert not strays, f"left behind: {strays}"
         assert not list((store.parent / f"{store.name}.s2ct" / "work").iterdir()), "left behind in the ledger"
@@ -120,8 +120,8 @@ def main() -> None:
     while True:
         shutil.rmtree(store.parent, ignore_errors=True)
         status = in_child(crash)
-        if in_child(go_on):
-            sys.exit(f"after death before step {step}")
+        if in_child(resume):
+            sys.exit(f"after a kill before step {step}")
         if not os.WIFSIGNALED(status):
             break
         step += stride

@@ -1,8 +1,9 @@
-"""``python race_driver.py MOMENT HOST ARGUMENTS``: ``s2ct`` that comes to a stand at one moment, on a host so named.
+"""``python race_driver.py MOMENT HOST ARGUMENTS``: ``s2ct`` that stops at one moment, on a host with this name.
 
-At the moment ``looked`` (whether the unit is done), ``made`` (before the lease is looked at last) or ``publishing``
-(after that) it says so and stops itself with SIGSTOP, heartbeat and all. At ``rename`` and ``entry`` it dies instead,
-before the unit gets its name or its entry. It waits a second for a sign of life, not minutes. HOST ``-`` is this one.
+At the moments ``looked`` (after the check whether the unit is done), ``made`` (before the last check of the lease) and
+``publishing`` (after it), it prints the moment and suspends itself with SIGSTOP, heartbeat included. At ``rename`` and
+``entry`` it kills itself before the unit is renamed or its entry is written. It waits one second for a heartbeat, not
+minutes. HOST ``-`` is this host.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ MOMENTS = {
 }
 
 
-def stand_still_before(moment: str) -> None:
-    """Replace what comes then by itself, after a stop or a death."""
+def stop_before(moment: str) -> None:
+    """Make the function of this moment suspend or kill the process before it runs."""
     module, path = MOMENTS[moment]
     target: Any = sys.modules[module]
     *owners, name = path.split(".")
@@ -51,7 +52,7 @@ def main() -> None:
 
     lease.SILENT_SECONDS = 1.0
     if moment != "-":
-        stand_still_before(moment)
+        stop_before(moment)
     sys.argv[1:] = arguments
     command()
 

@@ -1,4 +1,4 @@
-"""Killed anywhere, a conversion never leaves what looks finished and is not, and the same command finishes it."""
+"""A killed conversion never leaves a store that looks finished and is not, and the same command finishes it."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def sources(tmp_path_factory) -> list[Path]:
         pytest.param("h5", "linked", "grown", 1, marks=slow),
     ],
 )
-def test_death_before_any_step_that_lasts_costs_no_more_than_the_work_since(
-    tmp_path, sources, suffix, linked, start, stride
-):
+def test_a_kill_before_any_durable_step_loses_only_unfinished_work(tmp_path, sources, suffix, linked, start, stride):
     command = [sys.executable, str(DRIVER), suffix, linked, start, str(stride), str(tmp_path), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -55,7 +53,7 @@ def test_death_before_any_step_that_lasts_costs_no_more_than_the_work_since(
 
 @pytest.fixture(scope="module")
 def long_sources(tmp_path_factory) -> list[Path]:
-    """Two units that take long enough to be killed at work."""
+    """Two units that take long enough for a kill in between."""
     rng = np.random.default_rng(19)
     folder = tmp_path_factory.mktemp("long")
     data = write_tfrecord(folder / "part", [random_group(rng, i, 100) for i in range(4)]).read_bytes() * 20
@@ -66,17 +64,17 @@ def long_sources(tmp_path_factory) -> list[Path]:
     return paths
 
 
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
 
 
 def start(sources: list[Path], store: Path, until: str) -> subprocess.Popen[str]:
-    """A conversion in two processes, until a line with these words has been told."""
+    """Start a conversion in two processes; return when its stderr has a line with ``until``."""
     command = [sys.executable, "-m", "s2ct_convert", "convert", *map(str, sources), str(store), "-j2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     for line in process.stderr:
         if until in line:
             return process
-    raise AssertionError(f"{until!r} was never told")
+    raise AssertionError(f"{until!r} did not appear")
 
 
 @needs_proc
@@ -99,7 +97,7 @@ def test_workers_end_when_the_run_is_killed_and_the_next_run_finishes(s2ct, tmp_
 
 
 def wait_for_end(pid: int) -> None:
-    """Until a process that is no child of ours is no more."""
+    """Wait until a process ends that is not a child of this process."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -107,13 +105,13 @@ def wait_for_end(pid: int) -> None:
     import select
 
     try:
-        assert select.select([descriptor], [], [], 60)[0], f"process {pid} goes on without its parent"
+        assert select.select([descriptor], [], [], 60)[0], f"process {pid} runs without its parent"
     finally:
         os.close(descriptor)
 
 
-def test_a_failure_in_the_middle_of_a_run_leaves_the_finished_unit_as_it_is(tmp_path, sources):
-    """An exception of the listener stands for anything that ends this process in order."""
+def test_an_interrupted_run_leaves_finished_units_unchanged(tmp_path, sources):
+    """An exception in the callback, as an example of an orderly end of the process."""
     store = tmp_path / "x.zarr"
 
     def stop_at_the_second(event: object) -> None:

@@ -1,4 +1,4 @@
-"""Killed while it replaces what is in a complete store, a conversion leaves the old one, the new one, or none."""
+"""A conversion killed while it replaces units of a complete store leaves the old store, the new one, or none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ slow = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> list[Path]:
-    """A unit, the same unit with other content, and another unit."""
+    """Sources of a unit, of the same unit with other content, and of another unit."""
     rng = np.random.default_rng(37)
     folder = tmp_path_factory.mktemp("in")
     return [
@@ -45,16 +45,14 @@ def sources(tmp_path_factory) -> list[Path]:
         pytest.param("h5", "linked", "overwrite", 3, marks=slow),
     ],
 )
-def test_death_while_a_store_is_replaced_costs_no_more_than_the_work_since(
-    tmp_path, sources, suffix, linked, how, stride
-):
+def test_a_kill_while_replacing_units_loses_only_unfinished_work(tmp_path, sources, suffix, linked, how, stride):
     command = [sys.executable, str(DRIVER), suffix, linked, how, str(stride), str(tmp_path), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.split()[-1]) > 20
 
 
-DIE_BEFORE_THE_RECORD = """
+DIE_BEFORE_THE_ENTRY = """
 import os, signal, sys
 import s2ct_convert
 real = os.rename
@@ -68,14 +66,14 @@ s2ct_convert.convert(sys.argv[2:], sys.argv[1], linked=sys.argv[1].endswith(".h5
 
 
 @pytest.mark.parametrize("name", ["x.zarr", "x.h5"])
-def test_a_new_unit_whose_record_was_not_written_is_not_taken_for_the_old_one(tmp_path, sources, name):
-    """The old entry must be gone before the old unit is: or it speaks for the new one once the old source is back."""
+def test_a_new_unit_without_an_entry_is_not_taken_for_the_old_one(tmp_path, sources, name):
+    """The old entry must be deleted before the old unit: it would match the new unit once the old source is back."""
     old = Path(shutil.copy2(sources[0], tmp_path))
     _, new, other = sources
     store, linked = tmp_path / name, name.endswith(".h5")
     right = s2ct_convert.convert([old, other], store, linked=linked).digest
     shutil.copy2(new, old)
-    command = [sys.executable, "-c", DIE_BEFORE_THE_RECORD, str(store), str(old), str(other)]
+    command = [sys.executable, "-c", DIE_BEFORE_THE_ENTRY, str(store), str(old), str(other)]
     died = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert died.returncode == -9, died.stderr
     shutil.copy2(sources[0], old)

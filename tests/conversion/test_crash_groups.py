@@ -1,4 +1,4 @@
-"""A whole process group killed at once, as a batch system does it, at moments drawn by lot; then the same command."""
+"""A batch system kills a whole process group at random moments; then the same command resumes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import s2ct_convert
 
 UNITS = ("train_31TCJ", "train_34VFN", "train_49RGN", "train_50SMG", "val_31TCJ", "val_34VFN", "val_49RGN", "val_50SMG")
 COMMAND = "s2ct convert in x"
-# Ends its whole group at the n-th event that it is told. The group is its own: start_new_session.
+# Kills its whole process group at the n-th event. The group is its own: start_new_session.
 RUN = """
 import os, signal, sys
 import s2ct_convert
@@ -52,7 +52,7 @@ def sources(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def undisturbed(sources, tmp_path_factory):
-    """Bytes of a store made in one go, by suffix and way of linking, each made once."""
+    """Bytes of a store made without interruption, by suffix and way of linking; each is made once."""
     made: dict[tuple[str, str], dict[str, bytes]] = {}
 
     def content(suffix: str, linked: str) -> dict[str, bytes]:
@@ -76,10 +76,9 @@ def run(at: int, linked: str, store: Path, sources: list[Path]) -> subprocess.Co
     return subprocess.run(command, capture_output=True, text=True, timeout=120, start_new_session=True)
 
 
-# However the machine schedules processes, each death comes before its run ends. A unit tells three events (started,
-# progress, done), after the first event of the run. So of the first 10 events at most three are of a unit that is done;
-# two more units may be done that nobody told yet. Three of eight units are left for the second run: 10 events, then
-# the one that it begins to finalise.
+# Each kill comes before its run ends, in any schedule of the processes. A unit has three events (started, progress,
+# done), after the first event of the run. So the first 10 events report at most three finished units; two more units
+# may be finished and not reported yet. Three of eight units are left for the second run: 10 events, then Finalising.
 LOTS = [
     (suffix, linked, random.Random(f"{suffix} {linked}").sample(range(2, 11), 2))
     for suffix, linked in (("zarr", "whole"), ("h5", "whole"), ("h5", "linked"))
@@ -87,7 +86,7 @@ LOTS = [
 
 
 @pytest.mark.parametrize(("suffix", "linked", "moments"), first_quick(LOTS, quick=0))
-def test_after_each_death_of_the_group_the_same_command_goes_on_and_at_last_all_is_as_if_nothing_had_been(
+def test_a_killed_process_group_resumes_to_the_same_bytes(
     tmp_path, sources, undisturbed, monkeypatch, suffix, linked, moments
 ):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
@@ -98,9 +97,9 @@ def test_after_each_death_of_the_group_the_same_command_goes_on_and_at_last_all_
         assert died.returncode == -signal.SIGKILL, died.stderr
         with pytest.raises(s2ct_convert.S2ctError):
             s2ct_convert.open_store(store)
-    recorded = {path.stem for path in store.parent.glob("*.s2ct/units/*.json")}
+    done = {path.stem for path in store.parent.glob("*.s2ct/units/*.json")}
     summary = s2ct_convert.convert(sources, store, linked=linked == "linked", command=COMMAND)
-    assert {entry.unit.replace("/", "_") for entry in summary.skipped} == recorded
+    assert {entry.unit.replace("/", "_") for entry in summary.skipped} == done
     assert without_ledger(store) == right
     beside = {f"x.{suffix}", f"x.{suffix}.s2ct", *([f"x.{suffix}.units"] if linked == "linked" else [])}
     assert {path.name for path in store.parent.iterdir()} == beside
@@ -108,8 +107,8 @@ def test_after_each_death_of_the_group_the_same_command_goes_on_and_at_last_all_
 
 
 @zarr_first
-def test_death_while_the_store_is_put_together_loses_no_unit(tmp_path, sources, suffix):
-    """At the last event, when every unit is done."""
+def test_a_kill_during_finalise_loses_no_unit(tmp_path, sources, suffix):
+    """The kill comes at the last event, when every unit is done."""
     store = tmp_path / f"x.{suffix}"
     script = tmp_path / "run.py"
     script.write_text(RUN.replace("left -= 1", "left -= type(event).__name__ == 'Finalising'"))

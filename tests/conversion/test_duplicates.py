@@ -1,4 +1,4 @@
-"""Another source of a unit that is there is refused, and never replaces it unasked; equal content is no other."""
+"""Another source of a finished unit is refused and replaces it only on request; equal content is the same source."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def store(tmp_path, suffix) -> Path:
 
 @pytest.fixture
 def two(tmp_path, rng) -> list[Path]:
-    """Two archives of one unit, which are not of one content."""
+    """Two archives of one unit with different content."""
     out = []
     for n in (1, 2):
         data = tfrecord_bytes([random_group(rng, localid, 3) for localid in range(n)])
@@ -60,12 +60,12 @@ def refused(work: Callable[[], object]) -> s2ct_convert.Summary:
     return caught.value.summary
 
 
-def test_a_second_source_is_refused_and_the_rest_goes_on(two, other, store):
+def test_a_second_source_is_refused_and_other_units_are_made(two, other, store):
     first = s2ct_convert.convert(two[0], store).digest
     summary = refused(lambda: s2ct_convert.convert([two[1], other], store))
     (failure,) = summary.failures
     assert (failure.unit, failure.source, failure.exit_code, failure.refused) == (UNIT, str(two[1]), 5, True)
-    for word in ("train_50SMG_2.7z", "was made of ", "train_50SMG_1.7z", f"--overwrite-unit {UNIT}"):
+    for word in ("train_50SMG_2.7z", "was made from ", "train_50SMG_1.7z", f"--overwrite-unit {UNIT}"):
         assert word in failure.message
     assert [entry.unit for entry in summary.converted] == ["val/50SMG"]
     root = plain.attributes(store)
@@ -78,18 +78,18 @@ def test_a_second_source_is_refused_and_the_rest_goes_on(two, other, store):
     assert "refused_sources" not in plain.attributes(store)
 
 
-def test_it_takes_the_place_where_that_is_asked_for(two, store):
+def test_overwrite_unit_replaces_a_unit(two, store):
     s2ct_convert.convert(two[0], store)
     refused(lambda: s2ct_convert.convert(two[1], store))
     summary = s2ct_convert.convert(two[1], store, overwrite_units=[UNIT])
     assert [entry.source_file for entry in summary.converted] == ["train_50SMG_2.7z"]
     assert plain.attributes(store)["state"] == "complete"
     assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_2.7z"
-    again = s2ct_convert.convert(two[1], store, overwrite_units=["train/T50SMG"])  # the way to mend a damaged unit
+    again = s2ct_convert.convert(two[1], store, overwrite_units=["train/T50SMG"])  # the way to repair a damaged unit
     assert [entry.source_file for entry in again.converted] == ["train_50SMG_2.7z"]
 
 
-def test_a_unit_that_no_source_is_of_cannot_be_overwritten(two, store):
+def test_overwrite_unit_needs_a_source_of_that_unit(two, store):
     with pytest.raises(WrongUsage, match="--overwrite-unit val/50SMG"):
         s2ct_convert.convert(two[0], store, overwrite_units=["val/50SMG"])
     assert not store.exists()
@@ -125,7 +125,7 @@ def forms(folder: Path, data: bytes) -> dict[str, Path]:
         ("bare", "copy of the bare one"),
     ],
 )
-def test_equal_content_is_one_source_and_a_note(tmp_path, rng, first, second):
+def test_equal_content_counts_as_the_same_source_with_a_note(tmp_path, rng, first, second):
     data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
     made, store, events = forms(tmp_path, data), tmp_path / "x.zarr", []
     right = s2ct_convert.convert(made[first], store).digest
@@ -133,11 +133,11 @@ def test_equal_content_is_one_source_and_a_note(tmp_path, rng, first, second):
     summary = s2ct_convert.convert(made[second], store, on_event=events.append)
     assert (len(summary.converted), len(summary.skipped), summary.digest) == (0, 1, right)
     (note,) = (event for event in events if isinstance(event, Message))
-    assert note.text == f"{made[second].name}: the same content as {made[first].name}, of which {UNIT} is made"
+    assert note.text == f"{made[second].name}: the same content as {made[first].name}, the source of {UNIT}"
     assert plain.file_bytes(store) == before
 
 
-def test_a_copy_of_a_bare_file_that_is_gone_is_known_by_its_checksum(tmp_path, rng):
+def test_a_copy_of_a_deleted_tfrecord_is_known_by_its_checksum(tmp_path, rng):
     data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
     made, store = forms(tmp_path, data), tmp_path / "x.zarr"
     s2ct_convert.convert(made["bare"], store)
@@ -147,7 +147,7 @@ def test_a_copy_of_a_bare_file_that_is_gone_is_known_by_its_checksum(tmp_path, r
     refused(lambda: s2ct_convert.convert(made["copy of the bare one"], store))
 
 
-def test_a_file_of_the_same_name_size_and_time_elsewhere_is_compared(tmp_path, rng, store):
+def test_content_decides_between_files_with_equal_name_size_and_time(tmp_path, rng, store):
     paths = [tmp_path / folder / "train_50SMG_2" for folder in "ab"]
     for path in paths:
         path.parent.mkdir()
@@ -155,11 +155,11 @@ def test_a_file_of_the_same_name_size_and_time_elsewhere_is_compared(tmp_path, r
         os.utime(path, ns=(10**18, 10**18))
     s2ct_convert.convert(paths[0], store)
     refused(lambda: s2ct_convert.convert(paths[1], store))
-    paths[0].rename(tmp_path / paths[0].name)  # and the source itself may be moved
+    paths[0].rename(tmp_path / paths[0].name)  # the source itself may be moved
     assert s2ct_convert.convert(tmp_path / paths[0].name, store).converted == ()
 
 
-def test_a_damaged_unit_is_mended_by_making_it_again(two, store):
+def test_overwrite_unit_repairs_a_damaged_unit(two, store):
     s2ct_convert.convert(two[0], store)
     path, offset, _ = plain.chunk_place(store, UNIT, 0)
     flip(path, offset + 20)
@@ -180,7 +180,7 @@ def test_a_lost_index_is_written_again(two, store):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_copy_is_read_where_the_first_source_is_damaged(tmp_path, rng, store, jobs):
+def test_a_copy_is_read_if_the_first_source_is_damaged(tmp_path, rng, store, jobs):
     data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
     bad = write_archive(tmp_path / "train_50SMG_2.7z", {"train_50SMG_2": data})
     good = Path(shutil.copy(bad, tmp_path / "train_50SMG_2 (1).7z"))
@@ -191,10 +191,10 @@ def test_a_copy_is_read_where_the_first_source_is_damaged(tmp_path, rng, store, 
     events: list[object] = []
     summary = s2ct_convert.convert(tmp_path, store, jobs=jobs, on_event=events.append)
     assert {entry.source_file for entry in summary.converted} == {good.name, "val_50SMG_2.7z"}
-    assert any(f"its copy {good} is read instead" in str(event) for event in events)
+    assert any(f"reading its copy {good} instead" in str(event) for event in events)
 
 
-def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_note(two, store, tmp_path, rng):
+def test_a_changed_source_is_converted_again_with_a_note(two, store, tmp_path, rng):
     s2ct_convert.convert(two[0], store)
     changed, events = two[0], []
     changed.unlink()
@@ -202,10 +202,10 @@ def test_a_source_of_the_same_name_that_has_changed_is_converted_anew_with_a_not
     summary = s2ct_convert.convert(changed, store, on_event=events.append)
     assert [entry.unit for entry in summary.converted] == [UNIT]
     (note,) = (event for event in events if isinstance(event, Message))
-    assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made: it is converted anew"
+    assert note.text == f"train_50SMG_1.7z has changed since {UNIT} was made; converting it again"
 
 
-def test_a_file_of_the_same_name_in_another_folder_is_another_source(two, store, tmp_path, rng):
+def test_a_file_with_the_same_name_elsewhere_is_another_source(two, store, tmp_path, rng):
     right = s2ct_convert.convert(two[0], store).digest
     elsewhere = tmp_path / "elsewhere" / two[0].name
     write_archive(elsewhere, {two[0].stem: tfrecord_bytes([random_group(rng, 8, 1)])})
@@ -214,14 +214,14 @@ def test_a_file_of_the_same_name_in_another_folder_is_another_source(two, store,
     moved = tmp_path / "moved" / two[0].name
     moved.parent.mkdir()
     two[0].rename(moved)
-    assert s2ct_convert.convert(moved, store).digest == right, "the same bytes are the same source wherever they lie"
+    assert s2ct_convert.convert(moved, store).digest == right, "the same bytes are the same source in any folder"
 
 
 class TestBatch:
     def plan(self, sources: list[Path], store: Path):
         return make_plan(sources, store)
 
-    def test_init_refuses_it_before_anything_is_begun(self, two, other, store):
+    def test_init_refuses_another_source_and_writes_nothing(self, two, other, store):
         s2ct_convert.convert(two[0], store)
         before = plain.file_bytes(store)
         with pytest.raises(DuplicateUnit, match=f"another source of {UNIT}") as caught:
@@ -230,7 +230,7 @@ class TestBatch:
         assert plain.file_bytes(store) == before
         assert plain.attributes(store)["state"] == "complete"
 
-    def test_init_is_told_that_it_may_and_the_task_replaces_it(self, two, store):
+    def test_init_with_overwrite_units_lets_a_task_replace_a_unit(self, two, store):
         s2ct_convert.convert(two[0], store)
         init_batch(self.plan([two[1]], store), overwrite_units=[UNIT], command="s2ct")
         assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_1.7z", "until the task has made the new one"
@@ -241,7 +241,7 @@ class TestBatch:
         assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_2.7z"
         assert run_units(store, [1])[0].source_file == "train_50SMG_2.7z"
 
-    def test_a_task_refuses_what_another_source_has_made_since_init(self, two, other, store):
+    def test_a_task_refuses_a_unit_made_from_another_source_since_init(self, two, other, store):
         init_batch(self.plan([two[1], other], store), command="s2ct")
         assert s2ct_convert.convert(two[0], store).missing == ("val/50SMG",)
         made = refused(lambda: run_units(store, [1, 2]))

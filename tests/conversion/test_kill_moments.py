@@ -1,6 +1,6 @@
-"""SIGKILL at moments drawn by lot, to all processes of a conversion, to a worker, to finalise; then the same command.
+"""SIGKILL at random moments to all processes of a conversion, to a worker, to finalise; then the same command resumes.
 
-A moment is a fraction of the time that an undisturbed run took on this machine, from its first word on.
+A moment is a fraction of the time that an uninterrupted run took on this machine, from its first line on.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ ENVIRONMENT = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
 
 
 def moments(*numbers: int) -> pytest.MarkDecorator:
-    """How many moments; more than a few take minutes. Dying before each step is for test_crash.py."""
+    """How many kills; more than a few take minutes, and test_crash.py kills before each step."""
     return pytest.mark.parametrize("kills", first_quick(numbers, quick=len(numbers) - 1))
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> Path:
-    """Six units of 4 MB; every other needs a second pass."""
+    """Six units of 4 MB; every second one needs a second pass."""
     rng, folder = np.random.default_rng(71), tmp_path_factory.mktemp("in")
     for i, unit in enumerate(UNITS):
         write_tfrecord(folder, [random_group(rng, localid, 95) for localid in ((1, 2, 3), (3, 1, 2))[i % 2]], unit=unit)
@@ -41,7 +41,7 @@ def sources(tmp_path_factory) -> Path:
 
 
 class Run:
-    """A conversion in two processes, in a group of its own, from its first word on."""
+    """A conversion in two processes and its own process group; ``word`` has appeared on its stderr."""
 
     def __init__(self, sources: Path, store: Path, *, word: str = "to convert") -> None:
         command = [sys.executable, "-m", "s2ct_convert", "convert", str(sources), store.name, "-j2"]
@@ -54,15 +54,15 @@ class Run:
             text=True,
             start_new_session=True,
         )
-        self.told = ""
+        self.output = ""
         for line in self._process.stderr:
-            self.told += line
+            self.output += line
             if word in line:
                 break
         self.began = time.monotonic()
 
     def kill(self) -> None:
-        """All its processes, or those that are left."""
+        """Kill its process group."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -72,13 +72,13 @@ class Run:
                 os.kill(choice.choice(workers), signal.SIGKILL)
 
     def end(self) -> int:
-        """Its exit code, once the last process that could write to its stderr is gone."""
-        self.told += self._process.communicate(timeout=120)[1]
+        """Wait for the end of all its processes; return the exit code."""
+        self.output += self._process.communicate(timeout=120)[1]
         return self._process.returncode
 
 
 def content(store: Path) -> dict[str, bytes]:
-    """Every file of the store and beside it, but for entries: these have times."""
+    """Every file of the store and beside it. Entries are left out, since they hold times."""
     files = [path for path in store.parent.rglob("*") if path.is_file()]
     return {
         path.relative_to(store.parent).as_posix(): b"" if path.match("*.s2ct/units/*.json") else path.read_bytes()
@@ -87,14 +87,14 @@ def content(store: Path) -> dict[str, bytes]:
 
 
 def entries(store: Path) -> dict[str, tuple[int, int]]:
-    """Which file each entry is: one that is written anew is another."""
+    """Inode and time of each entry; an entry that is written again differs."""
     folder = store.with_name(f"{store.name}.s2ct") / "units"
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.json")}
 
 
 @pytest.fixture(scope="module", params=first_quick(["x.zarr", "x.h5"]))
 def undisturbed(request, sources, tmp_path_factory) -> tuple[str, dict[str, bytes], float, float]:
-    """Name and content of a store made at one go, how long it took, and of this finalise."""
+    """Name and content of an uninterrupted store, the seconds of its conversion, and those of its finalise."""
     store = tmp_path_factory.mktemp("whole") / request.param
     run = Run(sources, store)
     assert run.end() == 0
@@ -113,20 +113,18 @@ def stores(folder: Path, name: str) -> Iterator[Path]:
 
 
 @moments(1, 100)
-def test_all_processes_are_killed_again_and_again_and_nothing_that_was_committed_is_made_twice(
-    tmp_path, sources, undisturbed, kills
-):
+def test_repeated_kills_never_repeat_finished_units(tmp_path, sources, undisturbed, kills):
     name, wanted, seconds, _ = undisturbed
     choice, places = random.Random(f"group {name}"), stores(tmp_path, name)
     store, committed = next(places), {}
     while True:
         run = Run(sources, store)
         if kills:
-            time.sleep(choice.random() * seconds)  # the moment
+            time.sleep(choice.random() * seconds)
             run.kill()
             kills -= 1
         code = run.end()
-        assert code in (0, -signal.SIGKILL), run.told
+        assert code in (0, -signal.SIGKILL), run.output
         found = entries(store)
         assert committed.items() <= found.items()
         committed = found
@@ -138,7 +136,7 @@ def test_all_processes_are_killed_again_and_again_and_nothing_that_was_committed
 
 
 @moments(30)
-def test_a_worker_is_killed_and_the_run_or_the_next_one_completes(tmp_path, sources, undisturbed, kills):
+def test_a_run_with_a_killed_worker_completes(tmp_path, sources, undisturbed, kills):
     name, wanted, seconds, _ = undisturbed
     choice, places = random.Random(f"worker {name}"), stores(tmp_path, name)
     for _ in range(kills):
@@ -146,12 +144,12 @@ def test_a_worker_is_killed_and_the_run_or_the_next_one_completes(tmp_path, sour
         run = Run(sources, store)
         time.sleep(choice.random() * seconds)
         run.kill_a_worker(choice)
-        assert run.end() == 0, run.told  # it was tried once more
+        assert run.end() == 0, run.output  # the unit was retried
         assert content(store) == wanted
 
 
 @moments(30)
-def test_finalise_is_killed_and_the_next_run_completes(tmp_path, sources, undisturbed, kills):
+def test_the_next_run_completes_after_a_kill_of_finalise(tmp_path, sources, undisturbed, kills):
     name, wanted, _, seconds = undisturbed
     choice, places = random.Random(f"finalise {name}"), stores(tmp_path, name)
     store = next(places)
@@ -164,7 +162,7 @@ def test_finalise_is_killed_and_the_next_run_completes(tmp_path, sources, undist
         committed = entries(store)
         assert len(committed) == len(UNITS)
         last = Run(sources, store)
-        assert last.end() == 0, last.told
+        assert last.end() == 0, last.output
         assert entries(store) == committed
         assert content(store) == wanted
         store = next(places)

@@ -1,4 +1,4 @@
-"""Leases with a heartbeat, of a run and of a unit: who holds one, for how long, and who may take it from the dead."""
+"""Leases with a heartbeat, of runs and units: their owners, their timeout, and taking them from dead processes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ for line in sys.stdin:
 
 
 def lease_at(path: Path) -> Lease:
-    return Lease(path, Path("x.zarr"), "another run is at work on this store", beats=True)
+    return Lease(path, Path("x.zarr"), "another run is using this store", beats=True)
 
 
 @pytest.fixture
@@ -49,14 +49,14 @@ def path(tmp_path) -> Path:
 
 
 class Taker:
-    """Another process that takes leases when it is told to, and keeps them."""
+    """Another process that takes leases on request and keeps them."""
 
     def __init__(self) -> None:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen([sys.executable, "-c", TAKER], stdin=pipe, stdout=pipe, text=True)
         self.pid = self.process.pid
 
-    def tell(self, path: Path) -> None:
+    def ask(self, path: Path) -> None:
         self.process.stdin.write(f"{path}\n")
         self.process.stdin.flush()
 
@@ -64,7 +64,7 @@ class Taker:
         return self.process.stdout.readline().strip()
 
     def take(self, path: Path) -> str:
-        self.tell(path)
+        self.ask(path)
         return self.answer()
 
     def kill(self) -> None:
@@ -74,7 +74,7 @@ class Taker:
 
 @pytest.fixture
 def takers() -> Iterator[list[Taker]]:
-    """Three other processes that are ready."""
+    """Three other processes."""
     takers = [Taker() for _ in range(3)]
     yield takers
     for taker in takers:
@@ -87,12 +87,12 @@ def age(path: Path, seconds: float) -> None:
 
 
 def of_another_machine(path: Path, seconds: float, *, pid: int = 7) -> None:
-    """A lease of another machine, whose last sign of life is so long ago."""
+    """Write a lease of another host whose last heartbeat was ``seconds`` ago."""
     path.write_text(json.dumps({"host": "another", "pid": pid, "boot": "x", "started": 1, "lease": "y"}))
     age(path, seconds)
 
 
-def test_a_lease_names_its_owner_while_it_is_held_and_is_gone_afterwards(path, takers):
+def test_a_held_lease_names_its_owner_and_is_deleted_afterwards(path, takers):
     with lease_at(path).held():
         content = json.loads(path.read_text())
         assert {name: content[name] for name in ("host", "pid", "boot", "started")} == {
@@ -106,19 +106,19 @@ def test_a_lease_names_its_owner_while_it_is_held_and_is_gone_afterwards(path, t
     assert takers[0].take(path) == "taken"
 
 
-def test_a_refusal_says_what_is_busy_and_what_to_do(path, takers):
+def test_a_refusal_names_the_owner_and_what_to_do(path, takers):
     assert takers[0].take(path) == "taken"
     with pytest.raises(Incomplete) as caught:
         lease_at(path).take()
     error = caught.value
     assert error.exit_code == EXIT_INCOMPLETE
-    assert error.what == "another run is at work on this store"
+    assert error.what == "another run is using this store"
     assert error.where == "x.zarr"
     assert error.found == f"process {takers[0].pid} on {HERE}"
     assert error.todo == "wait for it; if it is no more, delete run.lease"
 
 
-def test_it_is_given_back_after_an_error_too(path):
+def test_a_lease_is_released_after_an_error(path):
     with pytest.raises(ZeroDivisionError), lease_at(path).held():
         raise ZeroDivisionError
     assert not path.exists()
@@ -129,7 +129,7 @@ def test_a_second_thread_of_the_same_process_is_refused(path):
         lease_at(path).take()
 
 
-def test_a_killed_owner_loses_it_and_a_stopped_one_does_not(path, takers):
+def test_a_killed_owner_loses_its_lease_and_a_suspended_one_keeps_it(path, takers):
     first, second, third = takers
     assert first.take(path) == "taken"
     first.process.send_signal(signal.SIGSTOP)
@@ -140,14 +140,14 @@ def test_a_killed_owner_loses_it_and_a_stopped_one_does_not(path, takers):
     assert json.loads(path.read_text())["pid"] == third.pid
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="when a process began is read in /proc")
-def test_a_number_that_has_gone_to_another_process_is_told_by_when_that_began(path, takers):
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads the start time of processes in /proc")
+def test_a_reused_process_id_is_known_by_its_start_time(path, takers):
     first, second, third = takers
     assert first.take(path) == "taken"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "started": content["started"] - 1}))
     assert lease_at(path).owner() is None
-    path.write_text(json.dumps({**content, "started": None}))  # of a system that could not tell
+    path.write_text(json.dumps({**content, "started": None}))  # of a system without start times
     assert second.take(path) == f"process {first.pid} on {HERE}"
     path.write_text(json.dumps({**content, "boot": "an earlier one"}))
     assert third.take(path) == "taken"
@@ -158,14 +158,14 @@ class TestHeartbeat:
     def quick(self, monkeypatch):
         monkeypatch.setattr(lease_module, "HEARTBEAT_SECONDS", 0.01)
 
-    def test_who_holds_it_gives_signs_of_life(self, path):
+    def test_the_holder_sends_heartbeats(self, path):
         with lease_at(path).held():
             age(path, 1000)
             while time.time() - path.stat().st_mtime > 500:
-                time.sleep(0.001)  # until the next beat; the timeout of the test is the limit
+                time.sleep(0.001)  # until the next heartbeat; the timeout of the test is the limit
         assert "s2ct-heartbeat" not in [thread.name for thread in threading.enumerate()]
 
-    def test_it_does_not_make_a_lease_anew_that_somebody_broke(self, path):
+    def test_heartbeats_do_not_restore_a_broken_lease(self, path):
         with lease_at(path).held():
             path.unlink()
             (heart,) = [thread for thread in threading.enumerate() if thread.name == "s2ct-heartbeat"]
@@ -173,22 +173,22 @@ class TestHeartbeat:
             assert heart.is_alive()
             assert not path.exists()
 
-    def test_what_another_took_meanwhile_is_left_to_it(self, path):
+    def test_a_lease_taken_by_another_process_is_not_released(self, path):
         with lease_at(path).held():
             of_another_machine(path, 0)
         assert json.loads(path.read_text())["host"] == "another"
 
 
 class TestAnotherMachine:
-    """Of its processes nobody here can tell; they must give signs of life."""
+    """Whether a process on another host is alive is unknown, so it must send heartbeats."""
 
-    def test_one_that_was_silent_for_too_long_loses_it_at_once(self, path):
+    def test_a_lease_without_heartbeats_for_too_long_is_taken_at_once(self, path):
         of_another_machine(path, SILENT_SECONDS + 1)
         assert lease_at(path).owner() is None
         with lease_at(path).held():
             assert json.loads(path.read_text())["host"] == HERE
 
-    def test_one_that_gives_a_sign_of_life_while_somebody_listens_keeps_it(self, path):
+    def test_a_heartbeat_during_the_wait_keeps_the_lease(self, path):
         of_another_machine(path, SILENT_SECONDS - 30)
         owner = lease_at(path).owner()
         assert owner == Owner("another", 7, pytest.approx(SILENT_SECONDS - 30, abs=5))
@@ -199,14 +199,14 @@ class TestAnotherMachine:
         assert caught.value.found == "process 7 on another"
         beat.join()
 
-    def test_one_that_gives_none_loses_it_when_its_time_is_over(self, path):
-        """That of a node that died a moment ago, whose task is queued again at once."""
+    def test_a_lease_without_a_heartbeat_is_taken_after_the_timeout(self, path):
+        """A node died a moment ago, and its task was queued again at once."""
         of_another_machine(path, SILENT_SECONDS - 1.5)
         began = time.monotonic()
         lease_at(path).take()
         assert 1.0 < time.monotonic() - began < 30
 
-    def test_one_whose_lease_goes_to_another_process_meanwhile_is_another_owner(self, path):
+    def test_a_new_owner_during_the_wait_keeps_the_lease(self, path):
         of_another_machine(path, SILENT_SECONDS - 30)
         change = threading.Timer(0.3, of_another_machine, [path, 100], {"pid": 8})
         change.start()
@@ -214,13 +214,13 @@ class TestAnotherMachine:
             lease_at(path).take()
         change.join()
 
-    def test_one_whose_clock_is_ahead_is_alive_now(self, path):
+    def test_an_owner_with_a_fast_clock_counts_as_alive(self, path):
         of_another_machine(path, -3600)
         assert lease_at(path).owner() == Owner("another", 7, 0.0)
 
 
 @pytest.mark.parametrize("left", ["nothing", "the lease of a dead process"])
-def test_of_processes_that_race_for_a_lease_exactly_one_gets_it(tmp_path, takers, left):
+def test_exactly_one_of_several_processes_gets_a_lease(tmp_path, takers, left):
     dead = Taker()
     paths = [tmp_path / f"{n}.lease" for n in range(100)]
     if left != "nothing":
@@ -228,18 +228,18 @@ def test_of_processes_that_race_for_a_lease_exactly_one_gets_it(tmp_path, takers
     dead.kill()
     for path in paths:
         for taker in takers:
-            taker.tell(path)
+            taker.ask(path)
         answers = [taker.answer() for taker in takers]
         assert answers.count("taken") == 1, answers
         winner = takers[answers.index("taken")]
         assert json.loads(path.read_text())["pid"] == winner.pid
         assert {answer for answer in answers if answer != "taken"} <= {
             f"process {winner.pid} on {HERE}",
-            "a lease without a name",  # it is just being written
+            "a lease without a name",  # while it is written
         }
 
 
-def test_one_who_died_while_taking_it_from_the_dead_stands_in_nobodys_way(path, takers):
+def test_a_process_that_died_while_breaking_a_lease_blocks_no_other(path, takers):
     takers[0].take(path)
     takers[0].kill()
     broken = path.with_name(f"{path.name}.breaking")
@@ -250,34 +250,34 @@ def test_one_who_died_while_taking_it_from_the_dead_stands_in_nobodys_way(path, 
 
 
 class TestClocks:
-    """A lease of another machine whose time is in the future: a sign of life is that it changes, whatever its age."""
+    """A lease of another host whose time is in the future: any change of the file counts as a heartbeat."""
 
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch):
         monkeypatch.setattr(lease_module, "SILENT_SECONDS", 0.5)
 
-    def test_one_that_gives_no_sign_loses_it_and_what_is_waited_for_is_told(self, path):
+    def test_an_owner_without_heartbeats_loses_its_lease_with_a_message(self, path):
         of_another_machine(path, -3600)
         told = []
         with lease_at(path).held(told.append):
             assert json.loads(path.read_text())["host"] == HERE
         assert told == [Message("process 7 on another holds run.lease: waiting up to 0 s for a sign of life")]
 
-    def test_one_that_gives_a_sign_keeps_it(self, path, monkeypatch):
+    def test_an_owner_with_heartbeats_keeps_its_lease(self, path, monkeypatch):
         monkeypatch.setattr(lease_module, "SILENT_SECONDS", 60.0)
         of_another_machine(path, -3600)
         told = []
 
-        def tell(event: Event) -> None:
+        def on_event(event: Event) -> None:
             told.append(event)
             of_another_machine(path, -3630)  # its next heartbeat
 
-        with pytest.raises(Incomplete, match="process 7 on another"), lease_at(path).held(tell):
+        with pytest.raises(Incomplete, match="process 7 on another"), lease_at(path).held(on_event):
             pass
         assert told == [Message("process 7 on another holds run.lease: waiting up to 60 s for a sign of life")]
 
 
-def test_one_whose_lease_another_has_taken_is_told_so(path):
+def test_check_raises_after_another_process_takes_the_lease(path):
     with lease_at(path).held() as lease:
         lease.check()
         of_another_machine(path, 0)

@@ -1,4 +1,4 @@
-"""A run that fails in part leaves a store that opens, verifies and says what it lacks; the next run completes it."""
+"""A run with failures leaves a partial store that opens, verifies and names its gaps; the next run completes it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def partial(tmp_path, sources, kind) -> Path:
     return store
 
 
-def test_it_opens_with_one_warning_that_names_the_missing_unit(partial):
+def test_a_partial_store_opens_with_one_warning(partial):
     with pytest.warns(s2ct_convert.PartialStoreWarning, match="is partial: without train/50SMG") as warned:
         store = s2ct_convert.open_store(partial)
     assert len(warned) == 1
@@ -69,7 +69,7 @@ def test_it_opens_with_one_warning_that_names_the_missing_unit(partial):
 
 
 @pytest.mark.parametrize("kind", first_quick(["zarr", "hdf5", "linked"], quick=2))
-def test_the_next_run_completes_it_with_the_bytes_of_an_undisturbed_one(partial, tmp_path, sources, kind):
+def test_the_next_run_completes_a_partial_store_to_the_same_bytes(partial, tmp_path, sources, kind):
     summary = convert(sources, partial, kind)
     assert ([len(summary.converted), len(summary.skipped)], summary.state) == ([1, 2], "complete")
     whole = tmp_path / "whole" / partial.name
@@ -89,7 +89,7 @@ def test_convert_and_batch_finalise_make_the_same_partial_store(partial, tmp_pat
     assert plain.file_bytes(batch) == plain.file_bytes(partial)
 
 
-def test_it_verifies_with_a_remark_and_every_command_takes_it(partial, sources, s2ct, tmp_path):
+def test_a_partial_store_verifies_and_all_commands_accept_it(partial, sources, s2ct, tmp_path):
     done = s2ct("verify", "store", partial, "--against", sources[0], sources[2])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "remark: the store is partial: without train/50SMG" in done.stdout
@@ -106,8 +106,8 @@ def test_it_verifies_with_a_remark_and_every_command_takes_it(partial, sources, 
         assert "Warning" not in done.stderr
 
 
-def test_a_unit_that_stood_without_a_record_is_no_part_of_it(tmp_path, sources):
-    """Its maker died before it was recorded, and now its source is damaged."""
+def test_a_unit_without_an_entry_is_not_in_a_partial_store(tmp_path, sources):
+    """The process that made the unit died before it wrote the entry; then the source was damaged."""
     store = tmp_path / "x.zarr"
     convert(sources, store, "zarr")
     (tmp_path / "x.zarr.s2ct" / "units" / "train_50SMG.json").unlink()
@@ -121,7 +121,7 @@ def test_a_unit_that_stood_without_a_record_is_no_part_of_it(tmp_path, sources):
     assert not list((tmp_path / "x.zarr.s2ct" / "unrecorded").iterdir())
 
 
-def test_a_store_is_not_robbed_of_a_unit_whose_record_alone_is_lost(tmp_path, sources, kind):
+def test_a_unit_whose_entry_is_lost_stays_in_the_store(tmp_path, sources, kind):
     store = tmp_path / KINDS[kind][0]
     digest = convert(sources, store, kind).digest
     (tmp_path / f"{store.name}.s2ct" / "units" / "train_50SMG.json").unlink()

@@ -1,4 +1,4 @@
-"""Tasks that want one unit at a time, with real processes, stops and kills: it is made once, and never lost."""
+"""Several tasks for the same unit, with real processes, suspended and killed: the unit is made once and never lost."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from s2ct_convert.errors import EXIT_INCOMPLETE
 from s2ct_convert.units.plan import make_plan
 
 DRIVER = Path(__file__).with_name("race_driver.py")
-pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="signals and processes as Linux has them")
+pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="needs signals and processes of Linux")
 
 
 class Task:
-    """``s2ct batch run STORE 1`` in a process of its own, which comes to a stand at a moment."""
+    """``s2ct batch run STORE 1`` in its own process, which is suspended at a moment."""
 
     def __init__(self, store: Path, moment: str = "-", host: str = "-") -> None:
         command = [sys.executable, str(DRIVER), moment, host, "batch", "run", str(store), "1"]
@@ -34,25 +34,24 @@ class Task:
         self.process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
         self.pid = self.process.pid
 
-    def stand(self) -> None:
-        """Wait until it has come to a stand."""
+    def wait_until_suspended(self) -> None:
         assert self.process.stdout is not None
         word = self.process.stdout.readline()
         assert word.startswith("at "), self.process.communicate()
         os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
-    def go_on(self) -> None:
+    def wake(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
     def end(self) -> tuple[int, str]:
-        """Exit code and what it said."""
-        told = self.process.communicate(timeout=60)[1]
-        return self.process.returncode, told
+        """Wait for its end; return exit code and stderr."""
+        stderr = self.process.communicate(timeout=60)[1]
+        return self.process.returncode, stderr
 
 
 @pytest.fixture
 def task() -> Iterator[Callable[..., Task]]:
-    """Start tasks; whatever is left of them is killed."""
+    """Starts tasks, and kills them at the end of the test."""
     tasks: list[Task] = []
 
     def start(*args: object) -> Task:
@@ -76,7 +75,7 @@ def sources(tmp_path, rng) -> list[Path]:
 
 @pytest.fixture
 def store(tmp_path, sources) -> Path:
-    """A batch that is begun."""
+    """A batch after init."""
     begin(sources, tmp_path / "x.zarr")
     return tmp_path / "x.zarr"
 
@@ -86,48 +85,48 @@ def begin(sources: list[Path], store: Path, **options: object) -> None:
     init_batch(plan, command="s2ct", **options)  # type: ignore[arg-type]
 
 
-def lines(told: list[tuple[int, str]]) -> list[str]:
-    """Lines that say of a unit that it was made."""
-    return [line for _, text in told for line in text.splitlines() if ": done, " in line]
+def lines(ended: list[tuple[int, str]]) -> list[str]:
+    """Lines that report a unit as made."""
+    return [line for _, text in ended for line in text.splitlines() if ": done, " in line]
 
 
 def units_of(store: Path) -> dict[str, int]:
-    """The folder of each unit, which is another if it was replaced."""
+    """The inode of each unit's folder, which differs after a replacement."""
     return {name: (store / name).stat().st_ino for name in plain.unit_names(store)}
 
 
-def test_of_three_tasks_that_found_it_missing_one_makes_the_unit(task, store):
+def test_one_of_three_tasks_that_saw_no_unit_makes_it(task, store):
     tasks = [task(store, "looked") for _ in range(3)]
     for one in tasks:
-        one.stand()
-    tasks[0].go_on()
-    told = [tasks[0].end()]
+        one.wait_until_suspended()
+    tasks[0].wake()
+    ended = [tasks[0].end()]
     run_units(store, [2])
     finalise_batch(store, command="s2ct")
     before = units_of(store)
     for one in tasks[1:]:
-        one.go_on()
-    told += [one.end() for one in tasks[1:]]
-    assert len(lines(told)) == 1, told
-    assert {code for code, _ in told} <= {0, EXIT_INCOMPLETE}  # while one looks, another may hold the lease
+        one.wake()
+    ended += [one.end() for one in tasks[1:]]
+    assert len(lines(ended)) == 1, ended
+    assert {code for code, _ in ended} <= {0, EXIT_INCOMPLETE}  # another task may hold the lease at the check
     assert plain.attributes(store)["state"] == "complete"
     assert units_of(store) == before
     assert finalise_batch(store, command="s2ct")[1] == ()
 
 
 @slow
-def test_three_tasks_at_once_make_it_once(task, sources, tmp_path):
+def test_three_concurrent_tasks_make_a_unit_once(task, sources, tmp_path):
     for n in range(4):
         store = tmp_path / f"{n}.zarr"
         begin(sources, store)
-        told = [one.end() for one in [task(store) for _ in range(3)]]
-        assert len(lines(told)) == 1, told
-        assert {code for code, _ in told} <= {0, EXIT_INCOMPLETE}
+        ended = [one.end() for one in [task(store) for _ in range(3)]]
+        assert len(lines(ended)) == 1, ended
+        assert {code for code, _ in ended} <= {0, EXIT_INCOMPLETE}
 
 
 @pytest.mark.parametrize("moment", ["rename", "entry"])
-def test_a_task_that_dies_while_it_replaces_a_unit_leaves_no_store_that_says_complete(task, tmp_path, rng, moment):
-    """The store is complete, the source has changed since."""
+def test_a_task_killed_while_replacing_leaves_an_incomplete_store(task, tmp_path, rng, moment):
+    """The store is complete; then the source changes."""
     source, store = write_tfrecord(tmp_path / "in", [random_group(rng, 1, 3)]), tmp_path / "x.zarr"
     begin([source], store)
     run_units(store, [1])
@@ -144,9 +143,9 @@ def test_a_task_that_dies_while_it_replaces_a_unit_leaves_no_store_that_says_com
         assert opened["train/50SMG"].localid.tolist() == [2]
 
 
-def test_a_finished_unit_stays_while_a_task_that_looked_too_early_is_killed(task, store):
+def test_a_finished_unit_stays_when_a_late_task_is_killed(task, store):
     late = task(store, "looked")
-    late.stand()
+    late.wait_until_suspended()
     run_units(store, [1, 2])
     digest, _ = finalise_batch(store, command="s2ct")
     late.process.kill()
@@ -156,24 +155,24 @@ def test_a_finished_unit_stays_while_a_task_that_looked_too_early_is_killed(task
 
 
 @pytest.mark.parametrize("finished", first_quick([False, True]))
-def test_a_holder_that_was_stopped_on_another_host_does_not_publish_what_another_has_made(task, store, finished):
+def test_a_suspended_holder_does_not_publish_after_losing_its_lease(task, store, finished):
     stopped = task(store, "made", "node-a")
-    stopped.stand()
+    stopped.wait_until_suspended()
     lease = store.with_name("x.zarr.s2ct") / "leases" / "train_50SMG.lease"
     os.utime(lease, (2e9, 2e9))  # the clock there is ahead
-    told = [task(store).end()]
+    ended = [task(store).end()]
     waited = f"note: process {stopped.pid} on node-a holds train_50SMG.lease: waiting up to 1 s for a sign of life"
-    assert waited in told[0][1]
-    assert told[0][0] == 0
+    assert waited in ended[0][1]
+    assert ended[0][0] == 0
     if finished:
         run_units(store, [2])
         finalise_batch(store, command="s2ct")
     before, entry = units_of(store) if finished else {}, entry_of(store)
-    stopped.go_on()
-    told.append(stopped.end())
-    assert told[1][0] == EXIT_INCOMPLETE
-    assert "this process has lost its lease" in told[1][1]
-    assert len(lines(told)) == 1
+    stopped.wake()
+    ended.append(stopped.end())
+    assert ended[1][0] == EXIT_INCOMPLETE
+    assert "this process has lost its lease" in ended[1][1]
+    assert len(lines(ended)) == 1
     assert entry_of(store) == entry
     assert list((store.with_name("x.zarr.s2ct") / "work").iterdir()) == []
     if finished:
@@ -181,15 +180,15 @@ def test_a_holder_that_was_stopped_on_another_host_does_not_publish_what_another
         assert units_of(store) == before
 
 
-def test_one_that_is_stopped_after_its_last_look_leaves_a_finished_unit_where_it_stands(task, store):
-    """Between that look and the rename: both have written the same bytes, and the first of them stay."""
+def test_a_holder_suspended_after_its_check_keeps_a_finished_unit(task, store):
+    """It is suspended between the check and the rename. Both tasks have written the same bytes; the first ones stay."""
     stopped = task(store, "publishing", "node-a")
-    stopped.stand()
+    stopped.wait_until_suspended()
     assert task(store).end()[0] == 0
-    standing = (store / "train" / "50SMG").stat().st_ino
-    stopped.go_on()
+    before = (store / "train" / "50SMG").stat().st_ino
+    stopped.wake()
     assert stopped.end()[0] == 0
-    assert (store / "train" / "50SMG").stat().st_ino == standing
+    assert (store / "train" / "50SMG").stat().st_ino == before
     assert list((store.with_name("x.zarr.s2ct") / "work").iterdir()) == []
     run_units(store, [2])
     digest, missing = finalise_batch(store, command="s2ct")

@@ -1,4 +1,4 @@
-"""Whatever the record holds is stored, understood as far as it can be, verified, and comes back feature by feature."""
+"""All variations of the record are stored, interpreted where possible, verified, and exported feature by feature."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ QUICK = {  # `make test` takes these
 
 @dataclass(frozen=True)
 class Part:
-    """Variations that are units of one store."""
+    """Variations that become units of one store."""
 
     suffix: str
     names: tuple[str, ...]
@@ -67,7 +67,7 @@ EACH = pytest.mark.parametrize(
 
 
 class Made:
-    """Variations as units of one store, and what came of them."""
+    """The store of a part, its export and its comparison with the sources."""
 
     def __init__(self, folder: Path, part: Part) -> None:
         (folder / "sources").mkdir()
@@ -87,7 +87,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Part], Made]:
-    """Each part is made once, when the first test asks for it."""
+    """Makes the store of a part when the first test needs it."""
     return cache(lambda part: Made(tmp_path_factory.mktemp(part.suffix), part))
 
 
@@ -101,7 +101,7 @@ def unit_of(name: str) -> str:
 
 
 @EACH
-def test_every_feature_of_every_example_comes_back(made, name):
+def test_export_returns_every_feature_of_every_example(made, name):
     back = records.all_features(made.back[unit_of(name)])
     assert back == [records.features(payload) for payload in VARIATIONS[name].records]
 
@@ -112,7 +112,7 @@ def test_the_store_does_not_differ_from_the_source(made, name):
 
 
 @EACH
-def test_it_says_what_the_description_does_not(made, name):
+def test_notes_name_what_the_description_omits(made, name):
     record, attributes = made.records[unit_of(name)], made.attributes[unit_of(name)]
     assert {note.kind for note in record.notes} == VARIATIONS[name].notes
     lines = str(attributes.get("notes", "")).splitlines()
@@ -128,7 +128,7 @@ def in_source_order(path: Path, unit: str) -> tuple[plain.Arrays, list[np.ndarra
 
 
 def values(features: object, name: str, dtype: str) -> np.ndarray | None:
-    """A feature as the authors' parser reads it."""
+    """A feature as the authors' parser reads it, or None."""
     if not isinstance(features, dict) or features.get(name) is None:
         return None
     kind, given = features[name]
@@ -138,7 +138,7 @@ def values(features: object, name: str, dtype: str) -> np.ndarray | None:
 
 
 @EACH
-def test_arrays_hold_what_there_is_one_of_for_each_image(made, name):
+def test_arrays_hold_features_with_one_value_per_image(made, name):
     arrays, examples = in_source_order(made.path, unit_of(name))
     for payload, rows in zip(VARIATIONS[name].records, examples, strict=True):
         features = records.features(payload)
@@ -160,7 +160,7 @@ def test_arrays_hold_what_there_is_one_of_for_each_image(made, name):
 
 
 @EACH
-def test_dates_mean_what_is_settled(made, name):
+def test_times_match_the_known_dates(made, name):
     arrays, examples = in_source_order(made.path, unit_of(name))
     time = VARIATIONS[name].time or [[None] * len(rows) for rows in examples]
     epoch = datetime.date(1970, 1, 1)
@@ -186,13 +186,13 @@ LOCALIDS = {
 
 
 @EACH_STORE
-def test_samples_are_told_apart_by_localid_and_without_one_by_example(made):
+def test_localid_or_else_the_example_identifies_a_sample(made):
     wanted = {name: localids for name, localids in LOCALIDS.items() if name in made.names}
     assert {name: made.localid[unit_of(name)] for name in wanted} == wanted
 
 
 @EACH_STORE
-def test_the_number_in_the_name_says_what_it_counts(made):
+def test_name_counts_says_what_the_number_in_the_name_counts(made):
     what = {"images": "observations"}
     names = [name for name in made.names if name.startswith("n counts ")]
     assert [made.attributes[unit_of(name)]["name_counts"] for name in names] == [
@@ -206,14 +206,14 @@ def test_the_store_verifies(made):
 
 
 @EACH_STORE
-def test_only_dates_of_which_some_are_missing_have_a_fill_value(made):
+def test_only_times_with_gaps_have_a_fill_value(made):
     with plain.opened(made.path) as root:
         for name in made.names:
             time = root[unit_of(name)]["time"]
             assert ("_FillValue" in time.attrs) == (NO_DAY in time[...]), name
 
 
-def test_strict_refuses_what_has_a_note_and_says_all_of_it(tmp_path, suffix):
+def test_strict_refuses_sources_with_notes_and_lists_them(tmp_path, suffix):
     names = ("plain", "features: others", "images: absent in one example", "weights: none")
     sources = [write_variation(tmp_path, name) for name in names]
     with pytest.raises(s2ct_convert.UnitsFailed) as failed:
@@ -228,12 +228,12 @@ def test_strict_refuses_what_has_a_note_and_says_all_of_it(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("name", [name for name, one in VARIATIONS.items() if one.refused])
-def test_what_the_authors_parser_refuses_read_examples_refuses(tmp_path, name):
+def test_read_examples_refuses_what_the_authors_parser_refuses(tmp_path, name):
     with pytest.raises(s2ct_convert.S2ctError, match=r"example [01], byte"):
         list(s2ct_convert.read_examples(write_variation(tmp_path, name)))
 
 
 @pytest.mark.parametrize("name", [name for name, one in VARIATIONS.items() if not one.refused])
-def test_what_the_authors_parser_reads_read_examples_reads(tmp_path, name):
+def test_read_examples_reads_what_the_authors_parser_reads(tmp_path, name):
     read = list(s2ct_convert.read_examples(write_variation(tmp_path, name)))
     assert len(read) == len(VARIATIONS[name].records)

@@ -1,4 +1,4 @@
-"""The conversion as a function: what it takes, tells and gives."""
+"""The conversion as a function: arguments, events, result."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def sources(tmp_path_factory) -> list[Path]:
 
 
 @pytest.mark.parametrize("kind", [str, Path, lambda path: [str(path)], lambda path: (path,)])
-def test_sources_may_be_given_as_one_path_or_as_many(tmp_path, sources, kind):
+def test_sources_may_be_one_path_or_several(tmp_path, sources, kind):
     summary = s2ct_convert.convert(kind(sources[0]), str(tmp_path / "x.zarr"))
     assert [entry.unit for entry in summary.converted] == ["train/50SMG"]
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])
-def test_the_summary_is_what_is_in_the_store(tmp_path, sources, suffix):
+def test_the_summary_matches_the_store(tmp_path, sources, suffix):
     summary = s2ct_convert.convert(sources, tmp_path / f"x.{suffix}")
     assert summary.digest == plain.store_digest(summary.store)
     assert summary.bytes_in == sum(source.stat().st_size for source in sources)
@@ -56,7 +56,7 @@ def test_the_summary_is_what_is_in_the_store(tmp_path, sources, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])
-def test_any_number_of_jobs_and_any_order_of_steps_give_the_same_bytes(tmp_path, sources, suffix, monkeypatch):
+def test_jobs_and_order_do_not_change_the_bytes(tmp_path, sources, suffix, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
 
     def made(name: str, *steps: list[Path], jobs: int) -> dict[str, bytes]:
@@ -72,7 +72,7 @@ def test_any_number_of_jobs_and_any_order_of_steps_give_the_same_bytes(tmp_path,
 
 
 class TestEvents:
-    def test_they_come_in_order_and_bytes_add_up(self, tmp_path, sources):
+    def test_events_are_ordered_and_bytes_add_up(self, tmp_path, sources):
         events = []
         s2ct_convert.convert(sources, tmp_path / "x.zarr", on_event=events.append)
         kinds = [type(event) for event in events if not isinstance(event, UnitProgress)]
@@ -89,7 +89,7 @@ class TestEvents:
         by_size = sorted(sources, key=lambda path: path.stat().st_size, reverse=True)
         assert started == [f"{split}/{tile}" for split, tile, _ in (path.stem.split("_") for path in by_size)]
 
-    def test_what_is_passed_over_is_noted(self, tmp_path, sources):
+    def test_skipped_files_are_noted(self, tmp_path, sources):
         folder = tmp_path / "in"
         shutil.copytree(sources[0].parent, folder)
         (folder / "readme.txt").write_text("hello")
@@ -98,7 +98,7 @@ class TestEvents:
         (note,) = (event for event in events if isinstance(event, Message))
         assert "readme.txt" in note.text
 
-    def test_a_failure_is_an_event_and_the_rest_goes_on(self, tmp_path, sources):
+    def test_a_failure_is_an_event_and_other_units_are_made(self, tmp_path, sources):
         lying = Path(shutil.copy(sources[0], tmp_path / "train_50SMG_3000"))
         events = []
         with pytest.raises(s2ct_convert.UnitsFailed) as caught:
@@ -127,7 +127,7 @@ class TestAgain:
         os.utime(mine, (1, 1))
         assert len(s2ct_convert.convert(mine, tmp_path / "x.zarr").skipped) == 1
 
-    def test_a_unit_that_was_deleted_from_a_zarr_store_is_made_again(self, tmp_path, sources):
+    def test_a_unit_deleted_from_a_zarr_store_is_made_again(self, tmp_path, sources):
         store = tmp_path / "x.zarr"
         digest = s2ct_convert.convert(sources, store).digest
         shutil.rmtree(store / "val" / "50SMG")
@@ -135,7 +135,7 @@ class TestAgain:
         assert [entry.unit for entry in summary.converted] == ["val/50SMG"]
         assert summary.digest == digest
 
-    def test_a_store_whose_ledger_is_gone_is_not_written_into(self, store, sources):
+    def test_a_store_without_its_ledger_is_not_changed(self, store, sources):
         shutil.rmtree(store.with_name(f"{store.name}.s2ct"))
         before = plain.file_bytes(store)
         with pytest.raises(DestinationExists):
@@ -143,30 +143,30 @@ class TestAgain:
         assert plain.file_bytes(store) == before
         assert len(s2ct_convert.convert(sources, store, overwrite=True).converted) == 3
 
-    def test_a_broken_record_is_a_unit_that_is_not_done(self, store, sources, suffix):
+    def test_a_unit_with_a_broken_entry_is_made_again(self, store, sources, suffix):
         entry = store.with_name(f"{store.name}.s2ct") / "units" / "val_50SMG.json"
         entry.write_text(entry.read_text()[:50])
         summary = s2ct_convert.convert(sources, store)
         assert [one.unit for one in summary.converted] == ["val/50SMG"]
 
-    def test_a_broken_ledger_is_told_and_nothing_is_touched(self, store, sources):
+    def test_a_broken_ledger_is_refused_and_nothing_changes(self, store, sources):
         path = store.with_name(f"{store.name}.s2ct") / "store.json"
         path.write_text(path.read_text()[:20])
         before = plain.file_bytes(store)
         with pytest.raises(s2ct_convert.S2ctError, match="restore this file") as caught:
             s2ct_convert.convert(sources, store)
         assert str(path) in str(caught.value)
-        assert "--overwrite" not in str(caught.value)  # nobody is told to delete what could not be read
+        assert "--overwrite" not in str(caught.value)  # do not suggest to delete unreadable data
         assert plain.file_bytes(store) == before
         assert len(s2ct_convert.convert(sources, store, overwrite=True).converted) == 3
 
-    def test_a_subset_of_the_sources_leaves_the_other_units_in_the_store(self, store, sources):
+    def test_a_run_on_some_sources_keeps_the_other_units(self, store, sources):
         summary = s2ct_convert.convert(sources[:1], store)
         assert len(summary.skipped) == 1
         assert len(plain.unit_names(store)) == 3
 
     def test_other_options_are_refused(self, store, sources, suffix):
-        with pytest.raises(DestinationExists, match="begun here with other options"):
+        with pytest.raises(DestinationExists, match="a conversion with other options was started here"):
             s2ct_convert.convert(sources, store, codec={"zarr": "fast", "h5": "blosc"}[suffix])
 
 
@@ -192,5 +192,5 @@ def test_labels_of_6_x_6_pixels_stay_6_x_6(tmp_path, rng, suffix):
 
 
 def test_an_unknown_format_is_wrong_usage(tmp_path, sources):
-    with pytest.raises(WrongUsage, match="there is no format 'netcdf'"):
+    with pytest.raises(WrongUsage, match="unknown format 'netcdf'"):
         s2ct_convert.convert(sources, tmp_path / "x", format="netcdf")

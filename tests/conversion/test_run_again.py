@@ -1,4 +1,4 @@
-"""What a second call does: only what is missing or has changed, and never harm to what is not ours."""
+"""A second run makes only missing or changed units, and never harms foreign files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def store(tmp_path, kind) -> Path:
 
 @pytest.fixture
 def convert(store, kind):
-    """Convert into the store; what was converted and what was skipped, by unit."""
+    """Convert into the store; return the names of the converted and of the skipped units."""
 
     def run(sources: object, **options: object) -> tuple[list[str], list[str]]:
         summary = s2ct_convert.convert(sources, store, linked=KINDS[kind][1], command="s2ct convert", **options)
@@ -49,11 +49,11 @@ def convert(store, kind):
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Content and time of every file; a file that is replaced by its like has another time."""
+    """Content and time of every file; a file replaced by an equal one has another time."""
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_when_all_is_done_nothing_is_written(sources, store, convert):
+def test_a_second_run_writes_nothing(sources, store, convert):
     convert(sources)
     before = tree(store.parent)
     events = []
@@ -62,7 +62,7 @@ def test_when_all_is_done_nothing_is_written(sources, store, convert):
     assert tree(store.parent) == before
 
 
-def test_a_changed_source_is_converted_again_and_its_old_content_is_gone(sources, store, convert, rng):
+def test_a_changed_source_replaces_its_old_content(sources, store, convert, rng):
     convert(sources)
     group = random_group(rng, 7, 9)
     changed = write_tfrecord(sources[0].parent, [group, random_group(rng, 8, 1)], unit=UNITS[0])
@@ -75,14 +75,14 @@ def test_a_changed_source_is_converted_again_and_its_old_content_is_gone(sources
         assert opened.digest == plain.store_digest(store)
 
 
-def test_a_touched_tfrecord_is_converted_again_since_nothing_else_tells_whether_it_changed(sources, store, convert):
+def test_a_touched_tfrecord_is_converted_again(sources, store, convert):
     convert(sources)
     os.utime(sources[1], (1, 1))
     assert convert(sources)[0] == ["train/50SMG"]
 
 
-def test_an_archive_with_another_content_of_the_same_size_in_its_place_is_told_by_its_md5(tmp_path, rng):
-    """As far as size and time go they are equal; only the time is needed to look closer."""
+def test_the_md5_detects_an_archive_of_equal_size_with_other_content(tmp_path, rng):
+    """The size is equal; the different time makes s2ct compute the md5."""
     paths = [
         write_archive(
             tmp_path / name / "train_50SMG_1.7z", {"train_50SMG_1": tfrecord_bytes([random_group(rng, i, 2)])}
@@ -100,10 +100,10 @@ def test_an_archive_with_another_content_of_the_same_size_in_its_place_is_told_b
         assert store["train/50SMG"].localid.tolist() == [1]
 
 
-def test_a_unit_that_is_gone_is_made_again(sources, store, convert, kind):
-    """A user deletes what looks wrong and expects the same command to bring it back."""
+def test_a_deleted_unit_is_made_again(sources, store, convert, kind):
+    """A user deletes a suspicious unit and expects the same command to make it again."""
     if kind == "hdf5":
-        pytest.skip("in one file no unit is lost alone")
+        pytest.skip("a single file cannot lose one unit")
     convert(sources)
     right = plain.store_digest(store)
     home = {"zarr": store / "train" / "50SMG", "linked": store.with_name("x.h5.units") / "train_50SMG.h5"}[kind]
@@ -113,7 +113,7 @@ def test_a_unit_that_is_gone_is_made_again(sources, store, convert, kind):
 
 
 @pytest.mark.parametrize("lost", ["store", "ledger and store"])
-def test_a_store_that_is_gone_is_made_again(sources, store, convert, kind, lost):
+def test_a_deleted_store_is_made_again(sources, store, convert, kind, lost):
     convert(sources)
     right = plain.arrays(store, "val/50SMG")
     shutil.rmtree(store) if store.is_dir() else store.unlink()
@@ -126,7 +126,7 @@ def test_a_store_that_is_gone_is_made_again(sources, store, convert, kind, lost)
     plain.assert_same(plain.arrays(store, "val/50SMG"), right)
 
 
-def test_a_source_that_turned_bad_leaves_its_unit_and_mending_it_completes_the_store(sources, store, convert):
+def test_a_damaged_source_keeps_its_unit_and_a_repair_completes_it(sources, store, convert):
     convert(sources)
     right, good = plain.store_digest(store), sources[0].read_bytes()
     flip(sources[0], -1)
@@ -144,7 +144,7 @@ def test_a_source_that_turned_bad_leaves_its_unit_and_mending_it_completes_the_s
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_bad_unit_among_good_ones_is_the_only_one_that_is_tried_again(sources, store, convert, jobs):
+def test_only_the_failed_unit_is_tried_again(sources, store, convert, jobs):
     good = sources[1].read_bytes()
     flip(sources[1], len(good) // 2)
     events = []
@@ -172,7 +172,7 @@ def test_a_bad_unit_among_good_ones_is_the_only_one_that_is_tried_again(sources,
         ({"tiles": (tile for tile in ["50SMG"]), "splits": iter(["train"])}, ["train/50SMG"]),
     ],
 )
-def test_only_the_tiles_and_splits_that_are_asked_for_are_converted(tmp_path, sources, filters, expected):
+def test_only_the_chosen_tiles_and_splits_are_converted(tmp_path, sources, filters, expected):
     s2ct_convert.convert(sources, tmp_path / "x.zarr", **filters)
     assert plain.unit_names(tmp_path / "x.zarr") == expected
     summary = s2ct_convert.convert(sources, tmp_path / "x.zarr")
@@ -183,7 +183,7 @@ def test_only_the_tiles_and_splits_that_are_asked_for_are_converted(tmp_path, so
 @pytest.mark.parametrize(
     "filters", [{"tiles": ["32UQD"]}, {"splits": ["test"]}, {"tiles": ["31TCJ"], "splits": ["val"]}]
 )
-def test_asking_for_what_is_not_there_is_wrong_usage_and_nothing_is_written(tmp_path, sources, filters):
+def test_unknown_tiles_and_splits_are_refused_and_nothing_written(tmp_path, sources, filters):
     with pytest.raises(WrongUsage):
         s2ct_convert.convert(sources, tmp_path / "out" / "x.zarr", **filters)
     assert not (tmp_path / "out").exists()
@@ -191,8 +191,8 @@ def test_asking_for_what_is_not_there_is_wrong_usage_and_nothing_is_written(tmp_
 
 @pytest.mark.parametrize("there", ["folder of files", "git", "file", "zarr group of another", "hdf5 of another"])
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_what_no_conversion_made_is_never_deleted(tmp_path, sources, there, overwrite):
-    """Whatever it is and whatever is asked for; `x` may be a typing error for a folder of years of work."""
+def test_foreign_files_are_never_deleted(tmp_path, sources, there, overwrite):
+    """With any content and any option: `x` may be a typing error for a folder with years of work."""
     import h5py
     import zarr
 

@@ -1,4 +1,4 @@
-"""A conversion holds what is in flight, not the unit: a source five times as large needs hardly more memory."""
+"""A conversion does not hold a whole unit in memory: a source five times as large needs hardly more memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from makers import example_bytes, random_group, record_bytes
 
 MB = 1_000_000
-# Keeps every event, as a program may that shows them later: none of them may hold on to observations.
+# Keeps every event, as a program that shows them later may do: no event may refer to observations.
 RUN = """
 import re, sys
 from pathlib import Path
@@ -20,13 +20,13 @@ from s2ct_convert.store.layout import OBS_BYTES
 events = []
 summary = s2ct_convert.convert(sys.argv[1], sys.argv[2], on_event=events.append)
 assert summary.bytes_raw == int(sys.argv[3]) * OBS_BYTES, summary
-# Not ru_maxrss: that of a process that was just started includes what its parent had.
+# Not ru_maxrss: for a process that was just started, it includes the memory of its parent.
 print(len(events), int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024)
 """
 
 
 def source(folder: Path, examples: int) -> Path:
-    """Examples of 100 timestamps and 1.4 MB; all images are one image, to be made quickly."""
+    """Examples of 100 timestamps and 1.4 MB; all have the same images, to be made quickly."""
     group = random_group(np.random.default_rng(59), 0, 100)
     folder.mkdir()
     path = folder / f"train_50SMG_{examples}"
@@ -38,9 +38,9 @@ def source(folder: Path, examples: int) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory in /proc")
 def test_memory_does_not_grow_with_the_source(tmp_path, suffix):
-    """That of a second pass is in ``tests/store/test_unit_writer_memory.py``."""
+    """``tests/store/test_unit_writer_memory.py`` tests the memory of a second pass."""
     small, large = 60, 300  # 85 and 423 MB
     peaks = []
     for n in (small, large):

@@ -1,4 +1,4 @@
-"""Finalise, status and info: for four times the units four times the steps, not sixteen times."""
+"""Finalise, status and info take four times the steps for four times the units, not sixteen times."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from twins import first_quick
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-FEW = {"zarr": 20, "hdf5": 20, "linked": 100}  # what grows with the square is seen when there are many
+FEW = {"zarr": 20, "hdf5": 20, "linked": 100}  # quadratic growth shows only with many units
 MORE, TOLERANCE = 4, 1.05
-SLACK = (50_000, 50_000, 100, 100, 0)  # bytes read and written, reads and writes, calls of functions
+SLACK = (50_000, 50_000, 100, 100, 0)  # bytes read, bytes written, reads, writes, function calls
 
 COUNT = """
 import sys
@@ -28,8 +28,8 @@ def count(frame, event, argument):
     calls += event in ("call", "c_call")
 
 def steps():
-    told = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    return {**{name: int(told[name]) for name in ("rchar", "wchar", "syscr", "syscw")}, "calls": calls}
+    io = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return {**{name: int(io[name]) for name in ("rchar", "wchar", "syscr", "syscw")}, "calls": calls}
 
 store = Path(sys.argv[1])
 for work in (lambda: finalise_batch(store, command="a test"), lambda: batch_status(store), lambda: describe(store)):
@@ -41,7 +41,7 @@ for work in (lambda: finalise_batch(store, command="a test"), lambda: batch_stat
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts what is read and written in /proc")
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts reads and writes in /proc")
 @pytest.mark.parametrize("kind", first_quick(list(FEW)))
 def test_four_times_the_units_take_four_times_the_steps(tmp_path, monkeypatch, kind):
     monkeypatch.syspath_prepend(str(SCRIPTS))

@@ -1,4 +1,4 @@
-"""A data set that nobody has published: other features, bands, patches, classes and days, from its value alone."""
+"""A made-up data set with other features, bands, patches, classes and days needs only another ``Dataset``."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ DAY = datetime.date(1999, 5, 1)
 SINCE_1970 = (DAY - datetime.date(1970, 1, 1)).days
 KINDS = {
     "zarr": ("x.zarr", {}),
-    "hdf5": ("x.h5", {"jobs": 2}),  # units in processes of their own
+    "hdf5": ("x.h5", {"jobs": 2}),  # units in worker processes
     "linked": ("linked/x.h5", {"codec": "blosc", "linked": True}),
 }
 
 
 def group(rng: np.random.Generator, localid: int, n: int, *, first: int = 0, side: int = 1) -> Group:
-    """Timestamps 16 days apart, from the ``first`` on."""
+    """An example with timestamps 16 days apart; ``first`` is the number of its first timestamp."""
     return Group(
         localid,
         rng.integers(0, 255, (n, *SHAPE), dtype=np.uint16),
@@ -83,7 +83,7 @@ def write(path: Path, payloads: list[bytes]) -> Path:
 
 @pytest.fixture(scope="module")
 def groups() -> list[Group]:
-    """The second and the fourth are of one sample; the samples are out of order, so that a unit is written twice."""
+    """The second and the fourth are one sample. The samples are not sorted, so the unit needs a second pass."""
     rng = np.random.default_rng(1999)
     sizes = ((9, 20, 0), (4, 40, 0), (12, 7, 0), (4, 10, 40))
     return [group(rng, localid, n, first=first) for localid, n, first in sizes]
@@ -91,7 +91,7 @@ def groups() -> list[Group]:
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory, groups) -> list[Path]:
-    """Also a unit with 4 x 4 labels, an unknown feature, and patches of another size."""
+    """The examples of ``groups``, and a unit with 4 x 4 labels, an unknown feature and patches of another size."""
     folder, rng = tmp_path_factory.mktemp("in"), np.random.default_rng(5)
     odd = replace(group(rng, 2, 1), image=rng.integers(0, 9, (3, 16, 15), dtype=np.uint16))
     more = feature_bytes("altitude", b"\x12\x06\x0a\x04\0\0\0\0")
@@ -117,7 +117,7 @@ def series(groups: list[Group], localid: int, name: str) -> np.ndarray:
     return np.concatenate([getattr(one, name) for one in groups if one.localid == localid])
 
 
-def test_its_samples_are_those_of_the_source(store, groups):
+def test_samples_match_the_source(store, groups):
     with s2ct_convert.open_store(store) as opened:
         unit = opened["train/50SMG"]
         assert unit.localid.tolist() == [4, 9, 12]
@@ -131,7 +131,7 @@ def test_its_samples_are_those_of_the_source(store, groups):
         assert opened["val/50SMG"].label.shape == (35, 4, 4)
 
 
-def test_the_store_says_what_it_is_of(store):
+def test_the_store_describes_its_data_set(store):
     with s2ct_convert.open_store(store) as opened:
         assert opened.dataset == MADE_UP != DATASET
         assert (opened.attributes["doi"], opened.attributes["title"]) == (MADE_UP.doi, MADE_UP.title)
@@ -145,21 +145,21 @@ def test_the_store_says_what_it_is_of(store):
         assert "CRC-32C of the 1536 " in unit["image_crc32c"].attributes["long_name"]
 
 
-def test_notes_speak_of_its_shapes_and_features(store):
+def test_notes_name_the_shapes_and_features_of_the_data_set(store):
     with s2ct_convert.open_store(store) as opened:
         notes, kept = opened["val/50SMG"].attributes["notes"], opened["val/50SMG"].published
     assert "images that are not 3 x 16 x 16 uint16: its bytes are kept in `published/image_raw`" in notes
     assert "Sentinel" not in notes and {one.name for one in kept.values()} >= {"altitude", "image/raw"}
 
 
-def test_a_stranger_computes_the_same_digest_of_every_container(stores):
+def test_an_independent_digest_is_equal_for_all_containers(stores):
     digests = {plain.store_digest(path) for path in stores.values()}
     assert len(digests) == 1
     with s2ct_convert.open_store(stores["zarr"]) as opened:
         assert digests == {opened.digest}
 
 
-def test_selections_know_its_classes(store, groups):
+def test_selections_use_the_classes_of_the_data_set(store, groups):
     with s2ct_convert.open_store(store) as opened:
         assert opened.samples.rows["label_count"].shape[1] == 4
         ice = list(opened.select(split="train", label="ice", time=slice("1999", "2000")).observations())
@@ -183,14 +183,14 @@ def test_an_epoch_gives_every_sample_once(store, groups):
         items = list(s2ct_convert.read_epoch(opened, opened.samples, seed=1, block_obs=32, mixed_blocks=2))
     assert sorted((item.unit, item.localid) for item in items) == [
         *(("train/50SMG", localid) for localid in (4, 9, 12)),
-        *(("val/50SMG", localid) for localid in (1, 2, 3)),  # 2 has no image that is one
+        *(("val/50SMG", localid) for localid in (1, 2, 3)),  # 2 has no valid image
     ]
     for item in items:
         if item.unit == "train/50SMG":
             assert np.array_equal(item.sample.image, series(groups, item.localid, "image"))
 
 
-def test_verification_finds_nothing(store, sources):
+def test_stores_and_sources_verify_without_differences(store, sources):
     report = s2ct_convert.verify_store(store)
     assert report.ok and report.observations == report.checked == 77 + 35
     with s2ct_convert.open_store(store) as opened:
@@ -201,7 +201,7 @@ def test_verification_finds_nothing(store, sources):
     ]
 
 
-def test_sources_are_verified_as_what_they_are(sources):
+def test_sources_verify_as_the_data_set(sources):
     reports = s2ct_convert.verify_sources(sources, dataset=MADE_UP)
     assert [(one.state, one.samples, one.observations) for one in reports] == [("ok", 3, 77), ("ok", 3, 35)]
 
@@ -220,7 +220,7 @@ def test_a_flipped_bit_of_the_pixels_is_found(stores, tmp_path):
             opened["train/50SMG"].sample(4)
 
 
-def test_the_way_back_gives_every_feature_of_every_example(store, sources, tmp_path):
+def test_export_gives_every_feature_of_every_example(store, sources, tmp_path):
     with s2ct_convert.open_store(store) as opened:
         written = s2ct_convert.export_tfrecord(opened, tmp_path)
     assert [one.path.name for one in written] == [source.name for source in sources]
@@ -230,7 +230,7 @@ def test_the_way_back_gives_every_feature_of_every_example(store, sources, tmp_p
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])
-def test_a_store_is_not_continued_with_another_data_set(tmp_path, sources, suffix):
+def test_another_data_set_cannot_resume_a_store(tmp_path, sources, suffix):
     path = tmp_path / f"x.{suffix}"
     s2ct_convert.convert(sources[:1], path, dataset=MADE_UP)
     with pytest.raises(DestinationExists) as refused:
@@ -243,7 +243,7 @@ def test_a_store_is_not_continued_with_another_data_set(tmp_path, sources, suffi
     assert summary.bytes_raw == 35 * 1536
 
 
-def test_a_plan_file_and_the_batch_made_of_it_keep_it(tmp_path, sources, stores):
+def test_a_plan_file_and_its_batch_keep_the_data_set(tmp_path, sources, stores):
     plan = make_plan(sources, tmp_path / "x.zarr", PlanOptions(dataset=MADE_UP))
     write_plan(plan, tmp_path / "plan.json")
     again = read_plan(tmp_path / "plan.json")
@@ -255,7 +255,7 @@ def test_a_plan_file_and_the_batch_made_of_it_keep_it(tmp_path, sources, stores)
         assert (digest, missing) == (opened.digest, ())
 
 
-def test_days_before_those_of_the_default_data_set_are_put_in_order_at_once(tmp_path):
+def test_early_days_are_sorted_in_one_pass(tmp_path):
     one = group(np.random.default_rng(8), 1, 40)
     one.dates = one.dates[::-1]
     source = write(tmp_path / "train_50SMG_1", [payload(one)])
@@ -263,7 +263,7 @@ def test_days_before_those_of_the_default_data_set_are_put_in_order_at_once(tmp_
     assert (entry.passes, entry.time_first) == (1, SINCE_1970)
 
 
-def test_chunks_are_packed_in_one_block_of_their_own_size(stores):
+def test_the_block_size_of_blosc_is_the_chunk_size(stores):
     (sharding,) = json.loads((stores["zarr"] / "train/50SMG/image/zarr.json").read_bytes())["codecs"]
     (blosc,) = (one for one in sharding["configuration"]["codecs"] if one["name"] == "blosc")
     assert blosc["configuration"]["blocksize"] == 32 * 1536
@@ -273,7 +273,7 @@ def test_chunks_are_packed_in_one_block_of_their_own_size(stores):
         assert (image.chunks, values[3]) == ((32, *SHAPE), 32 * 1536)
 
 
-def test_sources_of_it_are_not_taken_for_the_default_data_set(tmp_path, sources):
+def test_strict_refuses_its_sources_for_the_default_data_set(tmp_path, sources):
     with pytest.raises(s2ct_convert.UnitsFailed) as failed:
         s2ct_convert.convert(sources[:1], tmp_path / "x.zarr", strict=True)
     assert "features" in failed.value.summary.failures[0].message
@@ -292,7 +292,7 @@ def test_a_store_of_the_default_data_set_does_not_name_it(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{}", "no JSON", "[]", json.dumps({**MADE_UP.values(), "height": 0})])
-def test_a_store_that_names_no_data_set_is_damaged(stores, tmp_path, text):
+def test_an_invalid_data_set_in_a_store_is_damage(stores, tmp_path, text):
     shutil.copytree(stores["zarr"], tmp_path / "x.zarr")
     root = tmp_path / "x.zarr" / "zarr.json"
     content = json.loads(root.read_bytes())
@@ -302,7 +302,7 @@ def test_a_store_that_names_no_data_set_is_damaged(stores, tmp_path, text):
         s2ct_convert.open_store(tmp_path / "x.zarr")
 
 
-def test_a_class_that_is_renamed_in_the_root_is_found(stores, tmp_path):
+def test_a_renamed_class_in_the_root_is_found(stores, tmp_path):
     shutil.copytree(stores["zarr"], tmp_path / "x.zarr")
     root = tmp_path / "x.zarr" / "zarr.json"
     root.write_text(root.read_text().replace('\\"ice\\"', '\\"iced\\"'))
@@ -314,17 +314,17 @@ def test_info_names_its_classes(store, capsys):
     assert (document["dataset"], document["classes"]) == (MADE_UP.doi, list(MADE_UP.classes))
     assert [len(unit["label_count"]) for unit in document["units"]] == [4, 4]
     print_info(document)
-    told = capsys.readouterr().out
-    assert MADE_UP.doi in told and "water" in told and "haze" not in told
+    out = capsys.readouterr().out
+    assert MADE_UP.doi in out and "water" in out and "haze" not in out
 
 
-def test_the_default_record_is_not_built_as_another_data_set(tmp_path):
-    with pytest.raises(WrongUsage, match="this record is not of that data set"):
+def test_build_refuses_the_default_record_for_another_data_set(tmp_path):
+    with pytest.raises(WrongUsage, match="this record belongs to another data set"):
         s2ct_convert.build(tmp_path / "x.zarr", dataset=MADE_UP)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pictures_and_croissant_refuse_it(stores, tmp_path):
+def test_preview_and_croissant_refuse_another_data_set(stores, tmp_path):
     with pytest.raises(WrongUsage, match="Croissant description is made for one data set"):
         s2ct_convert.write_croissant(stores["zarr"], tmp_path / "c")
     with pytest.raises(WrongUsage, match="preview is made for one data set"):
@@ -332,7 +332,7 @@ def test_pictures_and_croissant_refuse_it(stores, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_options_and_the_data_set_in_them_come_back_from_json():
+def test_options_with_a_data_set_survive_json():
     for dataset in (DATASET, MADE_UP):
         options = StoreOptions("zarr", "fast", dataset=dataset)
         values = json.loads(json.dumps(options.values()))
@@ -340,14 +340,14 @@ def test_options_and_the_data_set_in_them_come_back_from_json():
         assert ("dataset" in values) == (dataset is MADE_UP)
 
 
-def test_what_is_read_at_once_shrinks_as_patches_grow():
+def test_larger_patches_are_read_in_smaller_blocks():
     large = replace(MADE_UP, height=420, width=420)  # 75 times as many bytes as the default data set
     assert [one.cap(1024) for one in (DATASET, MADE_UP, large)] == [1024, 1024, 13]
     assert large.cap(10) == 1
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"doi": ""}, "DOI"),
         ({"record": "../x"}, "Zenodo"),
@@ -362,6 +362,6 @@ def test_what_is_read_at_once_shrinks_as_patches_grow():
         ({"published": datetime.date(1980, 1, 1)}, "before 1984-03-01"),
     ],
 )
-def test_a_data_set_that_no_store_can_hold_is_refused(wrong: dict[str, Any], told: str):
-    with pytest.raises(ValueError, match=told):
+def test_an_invalid_data_set_is_refused(wrong: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
         replace(MADE_UP, **wrong)

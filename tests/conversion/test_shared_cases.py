@@ -1,4 +1,4 @@
-"""Cases of content that others made, with what TensorFlow and the authors' parser read of each: where they are here."""
+"""Shared cases of content, with what TensorFlow and the authors' parser read. Skipped if the cases are absent."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from s2ct_convert.verify.store import verify_store
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 MAKER, ANSWERS = SHARED / "tools" / "make_cases.py", SHARED / "data" / "cases.json"
 CASES: dict[str, Any] = json.loads(ANSWERS.read_text())["content"] if ANSWERS.exists() else {}
-QUICK = {"zarr": 16, "h5": 40}  # `make test` takes every so many
+QUICK = {"zarr": 16, "h5": 40}  # `make test` takes every 16th and every 40th case
 UNIT = "train/50SMG"
 NO_DAY = -(2**31)
 
 pytestmark = pytest.mark.skipif(
     not (CASES and MAKER.exists() and (shutil.which("7zz") or shutil.which("7z"))),
-    reason="the shared cases, or 7-Zip, are not here",
+    reason="needs the shared cases and 7-Zip",
 )
 
 
@@ -46,7 +46,7 @@ def each() -> list[Any]:
 
 @pytest.fixture(scope="module")
 def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a case, made when it is first asked for."""
+    """Makes the folder of a case when the first test needs it."""
     folder = tmp_path_factory.mktemp("cases")
 
     @functools.cache
@@ -60,7 +60,7 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
 
 def content(source: Path) -> list[records.Features | bytes]:
-    """Features of every record of an archive, by the program that packed it."""
+    """Features of every record of an archive, unpacked by 7-Zip."""
     (archive,) = source.glob("*.7z")
     program = shutil.which("7zz") or shutil.which("7z")
     done = subprocess.run([str(program), "x", "-so", str(archive)], capture_output=True, check=True, timeout=60)
@@ -70,7 +70,7 @@ def content(source: Path) -> list[records.Features | bytes]:
 
 
 @pytest.mark.parametrize(("suffix", "name"), each())
-def test_what_tensorflow_reads_is_stored_and_all_of_it_comes_back(folder_of, tmp_path, suffix, name):
+def test_stores_hold_what_tensorflow_reads_and_export_it_again(folder_of, tmp_path, suffix, name):
     case, source = CASES[name], folder_of(name)
     store = tmp_path / f"x.{suffix}"
     s2ct_convert.convert([source], store, jobs=1)
@@ -87,7 +87,7 @@ def test_what_tensorflow_reads_is_stored_and_all_of_it_comes_back(folder_of, tmp
 
 
 def assert_as_read(store: Path, read: list[dict[str, Any]], time: list[list[str | None]] | None) -> None:
-    """The arrays hold what TensorFlow reads, and dates mean what is settled."""
+    """Check that the arrays hold what TensorFlow reads, and that times match the known dates."""
     arrays = plain.arrays(store, UNIT)
     order = np.lexsort((arrays["position"], arrays["example"]))
     bounds = np.searchsorted(arrays["example"][order], np.arange(len(read) + 1))

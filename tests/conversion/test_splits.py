@@ -1,4 +1,4 @@
-"""Splits are words: a store numbers those that its units have, in both containers, like its tiles."""
+"""Splits are words: like tiles, a store numbers the splits of its units, in both containers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_store_numbers_the_splits_of_its_units(store):
     assert [str(finding) for finding in verify_store(store).findings] == []
 
 
-def test_names_of_any_length_come_back_whole_and_can_be_asked_for(store):
+def test_names_of_any_length_can_be_read_and_selected(store):
     with s2ct_convert.open_store(store) as opened:
         assert list(opened.units) == [str(unit) for unit in UNITS]
         assert (opened.splits, opened.tiles) == (("dev", "train", "validation"), ("50SMG", "COPENHAGEN"))

@@ -1,4 +1,4 @@
-"""Conversions by a 7-Zip program: the same stores, what the ledger says of it, and nothing of a unit that failed."""
+"""Conversions with a 7-Zip program: equal stores, the unpacker in the ledger, and no leftovers of a failed unit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def archive(tmp_path, data) -> Path:
 
 @pytest.fixture
 def only(tmp_path, monkeypatch):
-    """Make a script the only 7-Zip program there is."""
+    """Make a script the first 7-Zip program on the PATH."""
 
     def make(body: str) -> None:
         script(tmp_path / "bin", body)
@@ -49,7 +49,7 @@ def only(tmp_path, monkeypatch):
 @needs_7zip
 @pytest.mark.parametrize("jobs", first_quick([2, 1]))
 @zarr_first
-def test_the_store_has_the_same_bytes_whatever_unpacks(tmp_path, suffix, jobs, monkeypatch):
+def test_the_store_has_the_same_bytes_with_every_unpacker(tmp_path, suffix, jobs, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     stores = {}
     for unpacker in ("python", "7zz", "auto"):
@@ -66,7 +66,7 @@ def test_the_store_has_the_same_bytes_whatever_unpacks(tmp_path, suffix, jobs, m
 
 
 @needs_7zip
-def test_a_member_that_cannot_be_asked_for_is_noted(tmp_path, data):
+def test_a_member_with_an_unsafe_name_is_unpacked_by_python(tmp_path, data):
     path = write_archive(tmp_path / f"{UNIT}.7z", {f"Wälder/{UNIT}": data, "notes": b"text"})
     (entry,) = s2ct_convert.convert(path, tmp_path / "x.zarr").converted
     assert entry.unpacker == "python, because its name is not plain"
@@ -75,12 +75,12 @@ def test_a_member_that_cannot_be_asked_for_is_noted(tmp_path, data):
     assert "give --unpacker auto or python" in failed.value.summary.failures[0].message
 
 
-def test_a_bare_tfrecord_is_unpacked_by_nothing(tmp_path, rng):
+def test_a_bare_tfrecord_has_no_unpacker(tmp_path, rng):
     summary = s2ct_convert.convert(write_tfrecord(tmp_path, [random_group(rng, 1, 3)]), tmp_path / "x.zarr")
     assert (summary.converted[0].unpacker, summary.unpackers) == (None, ())
 
 
-def test_a_record_from_before_there_was_a_choice_is_still_one(tmp_path, archive):
+def test_an_entry_without_an_unpacker_is_valid(tmp_path, archive):
     store = tmp_path / "x.zarr"
     s2ct_convert.convert(archive, store)
     (path,) = (tmp_path / "x.zarr.s2ct" / "units").iterdir()
@@ -101,7 +101,7 @@ def test_a_record_from_before_there_was_a_choice_is_still_one(tmp_path, archive)
         ("cat DATA; kill -9 $$", EXIT_INCOMPLETE, "SIGKILL"),
     ],
 )
-def test_what_goes_wrong_fails_the_unit_and_is_not_mended_by_other_means(
+def test_an_unpacker_failure_fails_the_unit_without_a_fallback(
     tmp_path, archive, data, only, unpacker, body, code, word
 ):
     (tmp_path / "data").write_bytes(data)
@@ -118,7 +118,7 @@ def test_what_goes_wrong_fails_the_unit_and_is_not_mended_by_other_means(
     assert s2ct_convert.convert(archive, store, unpacker="python").digest
 
 
-def test_without_a_program_nothing_is_begun(tmp_path, archive, monkeypatch):
+def test_without_a_7zip_program_nothing_is_written(tmp_path, archive, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.syspath_prepend(without_a_wheel(tmp_path))
     store = tmp_path / "x.zarr"
@@ -128,7 +128,7 @@ def test_without_a_program_nothing_is_begun(tmp_path, archive, monkeypatch):
     assert s2ct_convert.convert(archive, store).unpackers == ("python",)
 
 
-def test_the_command_tells_what_unpacked(tmp_path, archive, s2ct, data):
+def test_the_command_shows_the_unpacker(tmp_path, archive, s2ct, data):
     (tmp_path / "data").write_bytes(data)
     script(tmp_path / "bin", f"cat {tmp_path / 'data'}", version="77.01")
     with_it = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
@@ -146,7 +146,7 @@ def test_the_command_tells_what_unpacked(tmp_path, archive, s2ct, data):
 
 @pytest.fixture
 def silent(tmp_path) -> Iterator[Path]:
-    """A program that writes its process into a pipe (named in SILENT) and then nothing more, for ever."""
+    """A 7-Zip program that writes its process id into the pipe SILENT and then sleeps."""
     script(tmp_path / "bin", 'echo $$ > "$SILENT"; exec sleep 1000')
     os.mkfifo(tmp_path / "pids")
     yield tmp_path / "pids"
@@ -164,12 +164,12 @@ def test_a_signal_leaves_no_child(tmp_path, data, silent, number, code, jobs):
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SILENT": str(silent)}
     command = [sys.executable, "-m", "s2ct_convert", "convert", *sources, tmp_path / "x.zarr", f"-j{jobs}"]
     with (
-        open(os.open(silent, os.O_RDWR), "rb", buffering=0) as told,
+        open(os.open(silent, os.O_RDWR), "rb", buffering=0) as pipe,
         subprocess.Popen(
             [*map(str, command), "--unpacker", "7zz"], env=environment, start_new_session=True, stderr=subprocess.PIPE
         ) as process,
     ):
-        pids = [int(told.readline()) for _ in range(jobs)]
+        pids = [int(pipe.readline()) for _ in range(jobs)]
         os.killpg(process.pid, number)  # to all its processes, as a terminal and SLURM do
         process.communicate(timeout=60)
     assert process.returncode == code

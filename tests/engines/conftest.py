@@ -1,4 +1,4 @@
-"""Dask processes for the tests that need them; they are skipped where it is not installed."""
+"""Dask processes for tests. Without Dask, these tests are skipped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A scheduler with two workers, one with a nanny, for tests that leave them as they are."""
+    """A scheduler with two workers, one with a nanny, for tests that do not stop them."""
     pytest.importorskip("distributed")
     from .dask_processes import DaskProcesses
 

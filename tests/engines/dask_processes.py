@@ -1,4 +1,4 @@
-"""A Dask scheduler and workers, each a process of its own on the loopback."""
+"""A Dask scheduler and workers, each in its own process, on the loopback interface."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUIET = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "warning"}
 
 
 class DaskProcesses:
-    """Started one by one; ``close`` ends them all, whatever state they are in."""
+    """Starts processes one by one; ``close`` kills all of them, in any state."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "scheduler.json"
@@ -27,7 +27,7 @@ class DaskProcesses:
         self.admin = Client(scheduler_file=str(self.file), set_as_default=False)
 
     def start_worker(self, *options: str, nanny: bool = False, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """A worker with one thread, unless told otherwise; it is not there yet when this returns."""
+        """Start a worker, by default with one thread; it may not be connected yet when this returns."""
         options = ("--nthreads", "1", *options, "--nanny" if nanny else "--no-nanny")
         where = ("--scheduler-file", str(self.file), "--local-directory", str(self.folder / "scratch"))
         return self._start("dask_worker", *where, *options, prefix=prefix)
@@ -35,14 +35,14 @@ class DaskProcesses:
     def start_workers(
         self, n: int, *options: str, nanny: bool = False, prefix: Sequence[str] = ()
     ) -> list[subprocess.Popen[bytes]]:
-        """Workers, all of whom are there when this returns."""
+        """Start workers; all are connected when this returns."""
         there = len(self.addresses())
         started = [self.start_worker(*options, nanny=nanny, prefix=prefix) for _ in range(n)]
         self.admin.wait_for_workers(there + n, timeout=60)
         return started
 
     def addresses(self) -> dict[int, str]:
-        """Of the workers that are there, by process."""
+        """Addresses of the connected workers by process id."""
         return {pid: address for address, pid in self.admin.run(os.getpid).items()}
 
     def _start(self, what: str, *options: str, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
@@ -53,7 +53,7 @@ class DaskProcesses:
                 [*command, "--no-dashboard"],
                 stdout=file,
                 stderr=file,
-                cwd=self.folder,  # not that of the client
+                cwd=self.folder,  # not the working directory of the client
                 env={**os.environ, **QUIET},
                 start_new_session=True,
             )
@@ -68,12 +68,12 @@ class DaskProcesses:
         self.admin.close()
         for process in self._processes:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with what a nanny started
+                os.killpg(process.pid, signal.SIGKILL)  # with the workers of a nanny
             process.wait()
 
 
 def at_work(store: Path) -> int:
-    """The process that makes the first unit which has something in the folder of work; waits until there is one."""
+    """Wait until a unit is in the work folder; return the id of its process."""
     work = Path(f"{store}.s2ct") / "work"
     while True:
         for path in work.iterdir() if work.exists() else ():

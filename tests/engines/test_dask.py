@@ -1,4 +1,4 @@
-"""Units made by Dask workers: the same bytes as here, and what is refused before anything is begun."""
+"""Units made by Dask workers: the same bytes as locally, and the refusals before anything is written."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAMPLE = s2ct_convert.sample_sources()
 
 
 def convert(processes, sources, store: Path, **options):
-    """On a cluster, with all events."""
+    """Convert on a cluster; return the summary and all events."""
     events: list[object] = []
     options = {"scheduler_file": processes.file, "workers_timeout": 60.0, "on_event": events.append, **options}
     return s2ct_convert.convert(sources, store, engine="dask", command="the same", **options), events
@@ -35,7 +35,7 @@ def dated(monkeypatch) -> None:
 
 
 @zarr_first
-def test_a_store_has_the_bytes_of_one_made_here(crew, tmp_path, suffix, dated):
+def test_a_store_has_the_bytes_of_a_local_one(crew, tmp_path, suffix, dated):
     here, there = tmp_path / "here" / f"x.{suffix}", tmp_path / "there" / f"x.{suffix}"
     first = s2ct_convert.convert(SAMPLE, here, command="the same")
     second, events = convert(crew, SAMPLE, there)
@@ -51,7 +51,7 @@ def test_a_store_has_the_bytes_of_one_made_here(crew, tmp_path, suffix, dated):
     assert [path.name for path in there.parent.iterdir() if path.name.startswith(".")] == []
 
 
-def test_relative_paths_mean_those_of_the_client(crew, tmp_path, monkeypatch):
+def test_relative_paths_refer_to_the_client(crew, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / SAMPLE[0].name).write_bytes(SAMPLE[0].read_bytes())
@@ -60,7 +60,7 @@ def test_relative_paths_mean_those_of_the_client(crew, tmp_path, monkeypatch):
     assert (tmp_path / "x.zarr" / "zarr.json").exists()
 
 
-def test_what_was_done_here_is_not_done_again_there_and_the_other_way_round(crew, tmp_path):
+def test_local_and_dask_runs_skip_each_others_units(crew, tmp_path):
     store = tmp_path / "x.zarr"
     s2ct_convert.convert(SAMPLE[:1], store)
     summary, _ = convert(crew, SAMPLE, store)
@@ -68,7 +68,7 @@ def test_what_was_done_here_is_not_done_again_there_and_the_other_way_round(crew
     assert len(s2ct_convert.convert(SAMPLE, store).skipped) == len(SAMPLE)
 
 
-def test_a_damaged_source_fails_alone_and_as_here(crew, tmp_path):
+def test_a_damaged_source_fails_alone_as_in_a_local_run(crew, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for source in SAMPLE:
@@ -89,8 +89,8 @@ def test_a_damaged_source_fails_alone_and_as_here(crew, tmp_path):
     assert f"--engine dask --scheduler-file {crew.file}" in there.value.todo
 
 
-def test_a_fault_of_the_machine_begins_no_other_unit(dask, tmp_path, monkeypatch):
-    """The folder of the ledger's work turns into a file: nothing can be written any more."""
+def test_a_machine_fault_starts_no_other_unit(dask, tmp_path, monkeypatch):
+    """The work folder of the ledger is replaced by a file, so that nothing can be written."""
     store = tmp_path / "x.zarr"
     dask.start_workers(1)
     run_dask = dask_engine.run_dask
@@ -112,8 +112,8 @@ def test_a_fault_of_the_machine_begins_no_other_unit(dask, tmp_path, monkeypatch
     assert len(caught.value.summary.missing) == len(SAMPLE)
 
 
-def test_what_a_worker_warns_of_is_told_here_with_the_unit_and_the_worker(dask, tmp_path):
-    """As where py7zr keeps its headers otherwise than expected."""
+def test_warnings_of_a_worker_name_the_unit_and_the_worker(dask, tmp_path):
+    """For example, if py7zr stores its headers in an unexpected way."""
     preload = tmp_path / "preload.py"
     preload.write_text(
         "from s2ct_convert.archives import archive\n"
@@ -130,15 +130,15 @@ def test_what_a_worker_warns_of_is_told_here_with_the_unit_and_the_worker(dask, 
 
 
 @slow
-def test_a_worker_that_comes_later_gets_units_too(dask, tmp_path, long_sources, monkeypatch):
-    """The first is stuck in a pipe into which nobody writes until all others are done."""
+def test_a_late_worker_gets_units(dask, tmp_path, long_sources, monkeypatch):
+    """The first worker blocks on a pipe without a writer until all other units are done."""
     folder = tmp_path / "in"
     folder.mkdir()
     for source in long_sources.iterdir():
         (folder / source.name).symlink_to(source)
     stuck = folder / "train_31TCJ_24"
     stuck.unlink()
-    stuck.write_bytes((long_sources / stuck.name).read_bytes() + b" ")  # the largest, and so the first
+    stuck.write_bytes((long_sources / stuck.name).read_bytes() + b" ")  # the largest source runs first
     dask.start_workers(1)
     done: list[str] = []
 
@@ -168,16 +168,16 @@ def test_a_worker_that_comes_later_gets_units_too(dask, tmp_path, long_sources, 
     ("options", "error", "says"),
     [
         ({"scheduler": "tcp://127.0.0.1:9", "workers_timeout": 0.5}, NetworkError, "tcp://127.0.0.1:9"),
-        ({"scheduler": "carrier-pigeon://coop:9"}, WrongUsage, "no address"),
-        ({}, WrongUsage, "s2ct starts none"),
+        ({"scheduler": "carrier-pigeon://coop:9"}, WrongUsage, "not the address of a scheduler"),
+        ({}, WrongUsage, "s2ct does not start one"),
         ({"scheduler_file": "never.json", "workers_timeout": 0.5}, NetworkError, "never.json"),
-        ({"scheduler": "tcp://127.0.0.1:9", "scheduler_file": "x.json"}, WrongUsage, "two schedulers"),
+        ({"scheduler": "tcp://127.0.0.1:9", "scheduler_file": "x.json"}, WrongUsage, "two schedulers are given"),
         ({"scheduler": "tcp://127.0.0.1:9", "workers_timeout": 0.0}, WrongUsage, "positive"),
         ({"scheduler": "tcp://127.0.0.1:9", "engine": "local"}, WrongUsage, "--engine dask"),
         ({"engine": "spark"}, WrongUsage, "local or dask"),
     ],
 )
-def test_where_there_is_no_scheduler_nothing_is_begun(tmp_path, monkeypatch, options, error, says):
+def test_without_a_scheduler_nothing_is_written(tmp_path, monkeypatch, options, error, says):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error) as caught:
         s2ct_convert.convert(SAMPLE, tmp_path / "x.zarr", **{"engine": "dask", **options})
@@ -189,13 +189,13 @@ def test_where_there_is_no_scheduler_nothing_is_begun(tmp_path, monkeypatch, opt
     ("options", "code", "says"),
     [
         (["--engine", "dask", "-j", "2"], 2, "-j is for this machine"),
-        (["--engine", "dask"], 2, "s2ct starts none"),
+        (["--engine", "dask"], 2, "s2ct does not start one"),
         (["--scheduler", "tcp://127.0.0.1:9"], 2, "add --engine dask"),
         (["--engine", "dask", "--scheduler", "tcp://127.0.0.1:9", "--workers-timeout", "1"], 7, "does not answer"),
         (["--engine", "dask", "--scheduler-file", "never.json", "--workers-timeout", "1"], 7, "never.json"),
     ],
 )
-def test_the_command_says_why_and_ends_with_the_code_of_it(s2ct, tmp_path, options, code, says):
+def test_the_command_reports_the_error_and_its_exit_code(s2ct, tmp_path, options, code, says):
     done = s2ct("convert", SAMPLE[0], "x.zarr", *options, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert says in done.stderr
@@ -205,10 +205,10 @@ def test_the_command_says_why_and_ends_with_the_code_of_it(s2ct, tmp_path, optio
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"address": 0', '{"id": "Scheduler-1"}'])
-def test_a_scheduler_file_that_is_not_whole_is_waited_for_like_one_that_is_not_there(tmp_path, content):
+def test_an_unfinished_scheduler_file_is_waited_for(tmp_path, content):
     file = tmp_path / "scheduler.json"
     file.write_text(content)
-    with pytest.raises(NetworkError, match="not all of it"):
+    with pytest.raises(NetworkError, match="not a scheduler file, or an unfinished one"):
         s2ct_convert.convert(SAMPLE, tmp_path / "x.zarr", engine="dask", scheduler_file=file, workers_timeout=0.3)
 
 
@@ -219,7 +219,7 @@ def test_the_address_may_come_from_the_configuration_of_dask(crew, tmp_path):
         assert convert(crew, SAMPLE[:1], tmp_path / "x.zarr", scheduler_file=None)[0].digest
 
 
-def test_without_a_worker_it_waits_only_so_long(dask, tmp_path):
+def test_without_workers_the_run_times_out(dask, tmp_path):
     with pytest.raises(NetworkError, match=r"no worker within 0\.5 s") as caught:
         convert(dask, SAMPLE, tmp_path / "x.zarr", workers_timeout=0.5)
     assert "--workers-timeout" in caught.value.todo
@@ -227,7 +227,7 @@ def test_without_a_worker_it_waits_only_so_long(dask, tmp_path):
 
 
 def refused(dask, tmp_path, kind: type[Exception]) -> str:
-    """What is said of a crew of which one is not as it must be, and that nothing was touched."""
+    """Check that a conversion is refused and changes nothing; return the message."""
     store = tmp_path / "x.zarr"
     s2ct_convert.convert(SAMPLE[:1], store)
     before = plain.file_bytes(tmp_path)
@@ -237,19 +237,19 @@ def refused(dask, tmp_path, kind: type[Exception]) -> str:
     return str(caught.value)
 
 
-def test_a_worker_of_another_version_is_refused_by_its_name(dask, tmp_path):
+def test_a_worker_with_another_version_is_refused_by_name(dask, tmp_path):
     preload = dask.folder / "preload.py"
     preload.write_text("import s2ct_convert.version\ns2ct_convert.version.__version__ = '99.0'\n")
     dask.start_workers(1)
     (good,) = dask.addresses().values()
     dask.start_workers(1, "--preload", str(preload))
     (bad,) = set(dask.addresses().values()) - {good}
-    told = refused(dask, tmp_path, WrongUsage)
-    assert "1 of 2 workers" in told
-    assert f"{bad}: s2ct_convert 99.0" in told
-    assert f"expected: s2ct_convert {s2ct_convert.__version__}" in told
-    assert good not in told
-    assert "numpy" not in told
+    message = refused(dask, tmp_path, WrongUsage)
+    assert "1 of 2 workers" in message
+    assert f"{bad}: s2ct_convert 99.0" in message
+    assert f"expected: s2ct_convert {s2ct_convert.__version__}" in message
+    assert good not in message
+    assert "numpy" not in message
 
 
 def test_a_worker_without_this_package_is_refused(dask, tmp_path):
@@ -257,17 +257,17 @@ def test_a_worker_without_this_package_is_refused(dask, tmp_path):
     preload.write_text("import sys\nsys.modules['s2ct_convert'] = None\n")
     dask.start_workers(1, "--preload", str(preload))
     (address,) = dask.addresses().values()
-    told = refused(dask, tmp_path, WrongUsage)
-    assert "s2ct cannot be used there" in told
-    assert f"{address}: ModuleNotFoundError" in told
-    assert list(dask.addresses().values()) == [address]  # and it lives
+    message = refused(dask, tmp_path, WrongUsage)
+    assert "s2ct cannot run there" in message
+    assert f"{address}: ModuleNotFoundError" in message
+    assert list(dask.addresses().values()) == [address]  # the worker is alive
 
 
 def test_a_worker_with_too_little_memory_is_refused(dask, tmp_path):
     dask.start_workers(1, "--memory-limit", "300MB")
-    told = refused(dask, tmp_path, MachineError)
-    assert f"expected: {PEAK_BYTES / 1e6:,.0f} MB" in told
-    assert "300 MB" in told
+    message = refused(dask, tmp_path, MachineError)
+    assert f"expected: {PEAK_BYTES / 1e6:,.0f} MB" in message
+    assert "300 MB" in message
 
 
 def test_a_worker_that_sees_other_files_is_refused(dask, tmp_path):
@@ -277,12 +277,12 @@ def test_a_worker_that_sees_other_files_is_refused(dask, tmp_path):
     hide = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs tmpfs {tmp_path} && exec "$@"', "sh"]
     dask.start_worker(prefix=hide)
     dask.admin.wait_for_workers(1, timeout=60)
-    told = refused(dask, tmp_path, WrongUsage)
-    assert "the files here are not seen there" in told
-    assert "No such file" in told
+    message = refused(dask, tmp_path, WrongUsage)
+    assert "the workers do not see the files of this machine" in message
+    assert "No such file" in message
 
 
-def test_a_source_that_is_another_file_there_is_refused(dask, tmp_path):
+def test_a_source_that_differs_on_the_worker_is_refused(dask, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / SAMPLE[0].name).write_bytes(SAMPLE[0].read_bytes())

@@ -1,4 +1,4 @@
-"""Workers that die or leave, a scheduler that is lost, a client that is stopped: what is committed stays, no more."""
+"""Lost workers, a lost scheduler, a stopped client: only finished units stay."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def dated(monkeypatch) -> None:
 
 @pytest.fixture(scope="module", params=SUFFIXES)
 def undisturbed(request, long_sources, tmp_path_factory) -> Path:
-    """A store made here, at one go."""
+    """A store made locally without interruption."""
     store = tmp_path_factory.mktemp("whole") / f"x.{request.param}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
@@ -43,7 +43,7 @@ def undisturbed(request, long_sources, tmp_path_factory) -> Path:
 
 
 class Listener:
-    """Keeps events; ``act`` is called once, with the process of the worker, when a unit is sure to be at work."""
+    """Collects events; ``act`` is called once, with the process id of the worker, when a unit is being made."""
 
     def __init__(self, store: Path, act=None) -> None:
         self.events: list[object] = []
@@ -82,7 +82,7 @@ def assert_equal(store: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("nanny", first_quick([True, False]), ids=["with a nanny", "alone"])
-def test_a_unit_whose_worker_is_killed_is_made_by_another(dask, tmp_path, long_sources, undisturbed, nanny):
+def test_the_unit_of_a_killed_worker_is_made_by_another(dask, tmp_path, long_sources, undisturbed, nanny):
     store = tmp_path / undisturbed.name
     dask.start_workers(2, nanny=nanny)
     killed: list[str] = []
@@ -94,14 +94,14 @@ def test_a_unit_whose_worker_is_killed_is_made_by_another(dask, tmp_path, long_s
     listener = Listener(store, kill)
     convert(dask, long_sources, listener, store)
     (note,) = listener.of(Message)
-    assert f"its worker {killed[0]} was lost; it is made again" in note.text
+    assert f"its worker {killed[0]} was lost; making the unit again" in note.text
     assert len(listener.of(UnitDone)) == len(listener.of(UnitStarted)) == 4
     assert no_work_left(store)
     assert_equal(store, undisturbed)
 
 
-def test_a_unit_whose_worker_dies_between_its_record_and_its_word_is_done(dask, tmp_path, long_sources, undisturbed):
-    """The ledger knows; to make it again would be work for nothing."""
+def test_a_unit_is_done_if_its_worker_dies_after_writing_the_entry(dask, tmp_path, long_sources, undisturbed):
+    """The ledger has the entry, so the unit is not made again."""
     preload = dask.folder / "preload.py"
     preload.write_text(
         "import os, signal\n"
@@ -119,10 +119,10 @@ def test_a_unit_whose_worker_dies_between_its_record_and_its_word_is_done(dask, 
     assert_equal(store, undisturbed)
 
 
-def test_what_a_killed_worker_left_on_a_machine_of_another_name_is_cleaned_up_there(dask, tmp_path, long_sources):
-    """The client cannot tell whether a process of another machine lives; a worker there can."""
+def test_leftovers_of_a_killed_worker_on_another_host_are_deleted(dask, tmp_path, long_sources):
+    """The client does not know whether a process on another host is alive; a worker there does."""
     if os.geteuid() or subprocess.run(["unshare", "-u", "hostname", "node2"], capture_output=True).returncode:
-        pytest.skip("another host name needs root, and not every container gives one")
+        pytest.skip("a second host name needs root, and not every container allows it")
     store = tmp_path / "x.zarr"
     dask.start_workers(2, prefix=["unshare", "-u", "sh", "-c", 'hostname node2 && exec "$@"', "sh"])
     listener = Listener(store, lambda pid: os.kill(pid, signal.SIGKILL))
@@ -132,8 +132,8 @@ def test_what_a_killed_worker_left_on_a_machine_of_another_name_is_cleaned_up_th
 
 
 @slow
-def test_a_unit_that_kills_its_worker_thrice_is_given_up_and_the_others_are_done(dask, tmp_path, long_sources):
-    """Its source is a pipe into which nobody writes; each worker that opens it is killed, and its nanny starts anew."""
+def test_a_unit_fails_after_three_dead_workers_and_others_are_done(dask, tmp_path, long_sources):
+    """Its source is a pipe without a writer; each worker that opens it is killed, and its nanny starts a new one."""
     folder, store = tmp_path / "in", tmp_path / "x.h5"
     folder.mkdir()
     for source in long_sources.iterdir():
@@ -165,13 +165,13 @@ def test_a_unit_that_kills_its_worker_thrice_is_given_up_and_the_others_are_done
         convert(dask, folder, listener, store)
     (failed,) = listener.of(UnitFailed)
     assert (failed.unit, failed.exit_code, failed.bug) == ("train/31TCJ", 3, False)
-    assert f"3 workers died with it: {', '.join(killed)}" in failed.message
+    assert f"3 workers died while they made this unit: {', '.join(killed)}" in failed.message
     assert caught.value.exit_code == 3
     assert len(listener.of(UnitDone)) == 3
     assert no_work_left(store)
 
 
-def test_a_unit_whose_worker_is_retired_is_made_by_another(dask, tmp_path, long_sources, undisturbed):
+def test_the_unit_of_a_retired_worker_is_made_by_another(dask, tmp_path, long_sources, undisturbed):
     store = tmp_path / undisturbed.name
     workers = dask.start_workers(2)
     retired: list[subprocess.Popen[bytes]] = []
@@ -189,9 +189,7 @@ def test_a_unit_whose_worker_is_retired_is_made_by_another(dask, tmp_path, long_
 
 
 @slow
-def test_when_all_workers_are_dead_it_waits_only_so_long_and_the_same_command_goes_on(
-    dask, tmp_path, long_sources, undisturbed
-):
+def test_a_run_without_workers_times_out_and_resumes(dask, tmp_path, long_sources, undisturbed):
     store = tmp_path / undisturbed.name
     workers = dask.start_workers(2)
 
@@ -204,7 +202,7 @@ def test_when_all_workers_are_dead_it_waits_only_so_long_and_the_same_command_go
         convert(dask, long_sources, Listener(store, kill_all), store, timeout=2.0)
     assert time.monotonic() - began < 30
     assert caught.value.exit_code == 3
-    assert "4 units are not made" in caught.value.found
+    assert "4 units are not done" in caught.value.found
     assert "start workers and run the same command again" in caught.value.todo
     dask.start_workers(1)
     listener = Listener(store)
@@ -214,13 +212,13 @@ def test_when_all_workers_are_dead_it_waits_only_so_long_and_the_same_command_go
 
 
 def start(dask, sources: Path, store: Path) -> subprocess.Popen[str]:
-    """The command, in a process group of its own."""
+    """Start the command in its own process group."""
     command = [*COMMAND, str(sources), str(store), "--engine", "dask", "--scheduler-file", str(dask.file)]
     return subprocess.Popen(command, text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def resume(dask, sources: Path, store: Path, undisturbed: Path, before: int) -> None:
-    """Run again to the end: what was done is not done again, and the store is as one made at one go."""
+    """Run again to the end: finished units are skipped, and the store equals an uninterrupted one."""
     listener = Listener(store)
     summary = convert(dask, sources, listener, store)
     assert len(summary.skipped) == before
@@ -236,9 +234,7 @@ STOPPED = [("SIGTERM", 143, "terminated"), ("SIGINT", 130, "interrupted")]
 
 
 @pytest.mark.parametrize(("number", "code", "word"), first_quick(STOPPED))
-def test_a_client_that_is_stopped_stops_the_workers_and_the_same_command_goes_on(
-    dask, tmp_path, long_sources, undisturbed, number, code, word
-):
+def test_a_stopped_client_stops_its_workers_and_resumes(dask, tmp_path, long_sources, undisturbed, number, code, word):
     store = tmp_path / undisturbed.name
     dask.start_workers(2)
     process = start(dask, long_sources, store)
@@ -246,7 +242,7 @@ def test_a_client_that_is_stopped_stops_the_workers_and_the_same_command_goes_on
     process.send_signal(signal.Signals[number])
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == code, stderr
-    assert no_work_left(store)  # now, and not only after a while
+    assert no_work_left(store)  # at once
     last = f"s2ct: {word}. What is finished is kept; the same command goes on from there."
     assert stderr.splitlines()[-1] == last
     assert "Traceback" not in stderr
@@ -257,7 +253,7 @@ def test_a_client_that_is_stopped_stops_the_workers_and_the_same_command_goes_on
     resume(dask, long_sources, store, undisturbed, entries(store))
 
 
-def test_a_client_that_is_killed_leaves_no_worker_at_work(dask, tmp_path, long_sources, undisturbed):
+def test_workers_stop_when_the_client_is_killed(dask, tmp_path, long_sources, undisturbed):
     store = tmp_path / undisturbed.name
     dask.start_workers(1)
     process = start(dask, long_sources, store)
@@ -271,7 +267,7 @@ def test_a_client_that_is_killed_leaves_no_worker_at_work(dask, tmp_path, long_s
     resume(dask, long_sources, store, undisturbed, entries(store))
 
 
-def test_a_scheduler_that_is_lost_ends_client_and_workers_and_the_ledger_knows_what_is_done(
+def test_a_lost_scheduler_ends_client_and_workers_and_the_run_resumes(
     dask, tmp_path, long_sources, undisturbed, tmp_path_factory
 ):
     store = tmp_path / undisturbed.name
@@ -283,7 +279,7 @@ def test_a_scheduler_that_is_lost_ends_client_and_workers_and_the_ledger_knows_w
     dask.scheduler.kill()
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 7, stderr
-    assert "the connection to the Dask scheduler is lost" in stderr
+    assert "lost the connection to the Dask scheduler" in stderr
     assert "run the same command again" in stderr
     assert "Traceback" not in stderr
     assert stderr.count("s2ct: ") == 1

@@ -1,4 +1,4 @@
-"""Both engines: the order, what failures do, what a bug of ours looks like."""
+"""Units in this process and in worker processes: order, failures, bugs of s2ct."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_a_damaged_source_fails_alone(tasks, engine):
 
 
 @both
-def test_a_fault_of_the_machine_stops_what_has_not_begun(tasks, engine):
-    """The folder of the ledger's work turns into a file: nothing can be written any more."""
+def test_a_machine_fault_stops_the_waiting_units(tasks, engine):
+    """The work folder of the ledger is replaced by a file, so that nothing can be written."""
     work = Path(f"{tasks[0].store}.s2ct") / "work"
     work.rmdir()
     work.write_bytes(b"")
@@ -79,7 +79,7 @@ def test_a_fault_of_the_machine_stops_what_has_not_begun(tasks, engine):
     assert not any(isinstance(event, UnitDone) for event in events)
 
 
-def test_a_bug_of_ours_is_told_as_one_with_its_traceback(tasks, monkeypatch):
+def test_a_bug_is_reported_as_a_bug_with_its_traceback(tasks, monkeypatch):
     def broken(*args: object) -> None:
         raise ZeroDivisionError("one divided by none")
 
@@ -91,7 +91,7 @@ def test_a_bug_of_ours_is_told_as_one_with_its_traceback(tasks, monkeypatch):
     assert failed.traceback.startswith("Traceback")
 
 
-def test_memory_that_runs_out_is_a_fault_of_the_machine(tasks, monkeypatch):
+def test_out_of_memory_is_a_machine_fault(tasks, monkeypatch):
     def hungry(*args: object) -> None:
         raise MemoryError
 
@@ -101,9 +101,9 @@ def test_memory_that_runs_out_is_a_fault_of_the_machine(tasks, monkeypatch):
     assert "use fewer jobs" in failed.message
 
 
-@pytest.mark.parametrize("when", [lambda n: n > 0, lambda n: n == 0], ids=["reading", "writing anew in order"])
-def test_what_is_told_of_bytes_may_end_a_unit_and_nothing_of_it_is_left(tmp_path, when):
-    """No Exception, as that of a worker that is told to stop; the samples of the source are not in order."""
+@pytest.mark.parametrize("when", [lambda n: n > 0, lambda n: n == 0], ids=["reading", "second pass"])
+def test_the_progress_callback_may_abort_a_unit_without_leftovers(tmp_path, when):
+    """It raises a BaseException, like a Dask worker that must stop. The samples of the source are not sorted."""
 
     class Stop(BaseException):
         pass
@@ -125,7 +125,7 @@ def test_what_is_told_of_bytes_may_end_a_unit_and_nothing_of_it_is_left(tmp_path
     assert ledger.entry(source.unit) is None
 
 
-def test_an_exception_of_the_listener_ends_the_workers(tasks):
+def test_an_exception_in_the_callback_ends_the_workers(tasks):
     def stop(event: object) -> None:
         raise KeyboardInterrupt
 
@@ -134,5 +134,5 @@ def test_an_exception_of_the_listener_ends_the_workers(tasks):
     assert multiprocessing.active_children() == []
 
 
-def test_units_have_names_that_sort_as_the_store_does():
+def test_unit_names_sort_by_split_then_tile():
     assert sorted([UnitName("val", "31TCJ"), UnitName("train", "50SMG")])[0].split == "train"

@@ -1,4 +1,4 @@
-"""Worker processes: how many, in what order, what they inherit, and how each way of their ending is told."""
+"""Worker processes: their number and order, what they inherit, and the report of each way in which they end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def tasks(tmp_path) -> list[UnitTask]:
 
 
 class Listener:
-    """Keeps events and who was alive at each; ``act`` is called at the first ``times`` starts of ``unit``."""
+    """Collects events, and the live processes at each; calls ``act`` at the first ``times`` starts of ``unit``."""
 
     def __init__(self, unit: str = "", act: object = None, times: int = 1) -> None:
         self.events: list[object] = []
@@ -65,18 +65,18 @@ class Listener:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def wait_for_ever(task: UnitTask) -> None:
-    """Turn the source into a pipe into which nobody writes: whoever opens it never gets any further."""
+def block(task: UnitTask) -> None:
+    """Replace the source by a pipe without a writer, so that a process which opens it blocks."""
     task.source.path.unlink()
     os.mkfifo(task.source.path)
 
 
 def broken(task: UnitTask) -> UnitTask:
-    """A task that meets a bug of ours: a number of threads that is none."""
+    """A task that triggers a bug: the number of threads is not a number."""
     return dataclasses.replace(task, threads="two")
 
 
-def test_units_start_in_the_order_of_the_tasks_and_one_job_means_one_at_a_time(tasks):
+def test_one_job_runs_tasks_in_order_one_at_a_time(tasks):
     listener = Listener()
     run_processes(tasks, 1, listener)
     kinds = [(type(event), getattr(event, "unit", None)) for event in listener.events]
@@ -103,10 +103,10 @@ def test_the_progress_of_a_unit_adds_up_to_its_file(tasks, engine):
     assert all(event.bytes > 0 for event in listener.of(UnitProgress))
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_workers_hold_no_file_of_the_parent_open(tasks, tmp_path):
-    """A fork would take along whatever locks the threads of the parent hold, and its open files."""
-    wait_for_ever(tasks[0])
+    """A plain fork would inherit the open files of the parent, and the locks of its threads."""
+    block(tasks[0])
     found: list[str] = []
 
     def look() -> None:
@@ -114,12 +114,12 @@ def test_workers_hold_no_file_of_the_parent_open(tasks, tmp_path):
         proc = Path(f"/proc/{child.pid}")
         found[:] = [(proc / "cmdline").read_text()]
         for fd in (proc / "fd").iterdir():
-            with suppress(FileNotFoundError):  # closed meanwhile
+            with suppress(FileNotFoundError):  # closed in the meantime
                 found.append(str(fd.readlink()))
         os.kill(child.pid, signal.SIGKILL)
 
     with open(tmp_path / "of the parent", "w"):
-        run_processes(tasks[:1], 2, Listener(NAMES[0], look, times=2))  # it is tried twice
+        run_processes(tasks[:1], 2, Listener(NAMES[0], look, times=2))  # the unit is tried twice
     command, *files = found
     assert "multiprocessing.forkserver" in command
     assert files
@@ -127,11 +127,11 @@ def test_workers_hold_no_file_of_the_parent_open(tasks, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("by", "told"),
+    ("by", "cause"),
     first_quick([("SIGKILL", "(SIGKILL, "), ("SIGTERM", "(exit code 143, "), ("SIGSEGV", "(SIGSEGV, ")], quick=2),
 )
-def test_a_worker_that_dies_takes_only_its_own_unit_with_it(tasks, by, told):
-    wait_for_ever(tasks[1])
+def test_a_dead_worker_loses_only_its_own_unit(tasks, by, cause):
+    block(tasks[1])
 
     def kill() -> None:
         (child,) = multiprocessing.active_children()
@@ -143,8 +143,8 @@ def test_a_worker_that_dies_takes_only_its_own_unit_with_it(tasks, by, told):
     assert [event.unit for event in listener.of(UnitRetried)] == ([NAMES[1]] if by == "SIGKILL" else [])
     assert (failed.unit, failed.exit_code, failed.bug) == (NAMES[1], 3, False)
     assert f"{UNITS[1]}_1: the worker process died" in failed.message
-    assert told in failed.message
-    assert re.search(r", [1-9][\d,]* MB of memory at most\)", failed.message)
+    assert cause in failed.message
+    assert re.search(r", peak memory [1-9][\d,]* MB\)", failed.message)
     assert ledger_failure(tasks[1]) == (3, failed.message)
     assert "run the same command again" in failed.message
     assert [event.entry.unit for event in listener.of(UnitDone)] == [NAMES[0], *NAMES[2:]]
@@ -160,11 +160,11 @@ def ledger_failure(task: UnitTask) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(("jobs", "left"), first_quick([(4, 2), (1, 1)]))
-def test_a_worker_that_is_killed_once_is_tried_once_more_with_fewer_beside_it(tasks, jobs, left):
-    """The system kills what takes too much memory, and the next time there may be more of it."""
+def test_the_unit_of_a_killed_worker_is_retried_once_with_fewer_jobs(tasks, jobs, left):
+    """The system kills processes when memory runs out; at the retry there may be more memory."""
     path = tasks[0].source.path
     content = path.read_bytes()
-    wait_for_ever(tasks[0])
+    block(tasks[0])
 
     def kill() -> None:
         (child,) = [child for child in multiprocessing.active_children() if holds_open(child.pid, path)]
@@ -184,21 +184,21 @@ def test_a_worker_that_is_killed_once_is_tried_once_more_with_fewer_beside_it(ta
 
 
 def holds_open(pid: int, path: Path) -> bool:
-    """Whether a process makes the unit of this source: it is on its command line nowhere, but it waits in open."""
+    """Whether a process makes the unit of this source, by its lease."""
     lease = Ledger(path.parent.parent / "x.zarr").path / "leases" / f"{UNITS[0]}.lease"
     while not (lease.exists() and lease.read_text()):
         assert multiprocessing.active_children()
     return json.loads(lease.read_text())["pid"] == pid
 
 
-def test_what_a_worker_prints_is_told_with_the_name_of_its_unit(tmp_path):
-    """Whole lines, the last without its end too; to quiet people as well."""
+def test_output_of_a_worker_is_shown_with_its_unit(tmp_path):
+    """Output is shown in whole lines, with or without a final newline, also with ``-q``."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
         "if 'multiprocessing.forkserver' in ' '.join(sys.orig_argv):\n"
         "    from multiprocessing.util import Finalize, register_after_fork\n"
-        "    told = (2, b'one\\ntwo \\xff\\n' + b'3' * 200_000)\n"
-        "    register_after_fork(Finalize, lambda _: Finalize(None, os.write, told, exitpriority=1))\n"
+        "    output = (2, b'one\\ntwo \\xff\\n' + b'3' * 200_000)\n"
+        "    register_after_fork(Finalize, lambda _: Finalize(None, os.write, output, exitpriority=1))\n"
     )
     rng = np.random.default_rng(47)
     paths = [write_tfrecord(tmp_path / "in", [random_group(rng, 1, 9)], unit=unit) for unit in UNITS[:2]]
@@ -215,8 +215,8 @@ def test_what_a_worker_prints_is_told_with_the_name_of_its_unit(tmp_path):
         ]
 
 
-def test_workers_have_the_environment_of_their_parent_as_it_is_now(tasks, monkeypatch, tmp_path):
-    """Not as it was when the server was started that they are forked from: here a PATH on which a 7-Zip breaks."""
+def test_workers_have_the_current_environment_of_their_parent(tasks, monkeypatch, tmp_path):
+    """Not the older environment of the server that forks them. Here, PATH gets a 7-Zip program that fails."""
     archive = tasks[0].source.path.with_suffix(".7z")
     write_archive(archive, {tasks[0].source.path.name: tasks[0].source.path.read_bytes()})
     (source,) = find_sources([archive]).sources
@@ -229,8 +229,8 @@ def test_workers_have_the_environment_of_their_parent_as_it_is_now(tasks, monkey
     assert "7zz 77.01" in failed.message
 
 
-def test_a_worker_that_cannot_even_start_fails_its_own_unit_only(tasks, capfd):
-    """Its task cannot be understood: it ends before its first event."""
+def test_a_worker_that_cannot_start_fails_only_its_unit(tasks, capfd):
+    """The worker cannot unpickle its task, and ends before its first event."""
     tasks[0] = dataclasses.replace(tasks[0], threads=_NotThere())
     listener = Listener()
     run_processes(tasks, 2, listener)
@@ -241,14 +241,14 @@ def test_a_worker_that_cannot_even_start_fails_its_own_unit_only(tasks, capfd):
 
 
 class _NotThere:
-    """Pickles well and cannot be made again."""
+    """Can be pickled, but not unpickled."""
 
     def __reduce__(self) -> tuple:
-        return (int, ("no number",))
+        return (int, ("not a number",))
 
 
 @pytest.mark.parametrize("engine", [run_here, lambda tasks, listener: run_processes(tasks, 2, listener)])
-def test_a_bug_in_one_unit_is_told_with_its_traceback_and_the_others_are_done(tasks, engine):
+def test_a_bug_in_one_unit_has_a_traceback_and_others_are_done(tasks, engine):
     listener = Listener()
     engine([broken(tasks[0]), *tasks[1:]], listener)
     (failed,) = listener.of(UnitFailed)
@@ -259,13 +259,13 @@ def test_a_bug_in_one_unit_is_told_with_its_traceback_and_the_others_are_done(ta
     assert len(listener.of(UnitDone)) == 3
 
 
-def test_a_machine_fault_begins_no_other_unit_and_waits_for_that_at_work(tasks):
-    """The folder of the split of one unit is none. The unit beside it ends only after that was told, by our hand."""
+def test_a_machine_fault_starts_no_unit_and_waits_for_running_ones(tasks):
+    """The split folder of one unit is a file. The test kills the unit beside it, after that failure was reported."""
     first, second, third, bad = tasks
     (bad.store / "val" / "zarr.json").unlink()
     (bad.store / "val").rmdir()
     (bad.store / "val").write_bytes(b"")
-    wait_for_ever(first)
+    block(first)
     events: list[object] = []
 
     def on_event(event: object) -> None:
@@ -281,7 +281,7 @@ def test_a_machine_fault_begins_no_other_unit_and_waits_for_that_at_work(tasks):
     assert {event.unit for event in events if isinstance(event, UnitStarted)} == {NAMES[0], "val/50SMG"}
 
 
-def test_with_no_task_there_is_nothing_to_do():
+def test_no_tasks_give_no_events():
     listener = Listener()
     run_here([], listener)
     run_processes([], 2, listener)
@@ -289,14 +289,14 @@ def test_with_no_task_there_is_nothing_to_do():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
-def test_leaving_early_ends_all_workers_and_they_put_their_work_away(tasks, error):
-    """At a moment when there is work to put away: the file of a unit is made before its source is opened."""
+def test_an_exception_ends_all_workers_and_they_clean_up(tasks, error):
+    """The exception comes when there is work to delete: the file of a unit is created before its source is opened."""
     tasks = [dataclasses.replace(task, options=StoreOptions("hdf5", "gzip")) for task in tasks]
-    wait_for_ever(tasks[0])
+    block(tasks[0])
     work = Ledger(tasks[0].store).path / "work"
 
     def leave() -> None:
-        while not list(work.iterdir()):  # the worker is about to make it
+        while not list(work.iterdir()):  # the worker will create it
             assert multiprocessing.active_children()
         raise error
 

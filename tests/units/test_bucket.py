@@ -1,4 +1,4 @@
-"""A container needs no paths, renames or fsyncs: here is one of objects that are put once, as in a bucket."""
+"""A container without paths, renames and fsyncs: objects that are put once, as in a bucket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT, UNIT = "root", "train/50SMG"
 
 
 def packed(content) -> dict[str, bytes]:
-    """Small arrays of a group, and its attributes, which are put last."""
+    """Arrays of a group as bytes, and its attributes, which are put last."""
     out = {
         spec.name: np.ascontiguousarray(data, np.dtype(spec.dtype).newbyteorder("<")) for spec, data in content.arrays
     }
@@ -30,7 +30,7 @@ def packed(content) -> dict[str, bytes]:
 
 
 class Work:
-    """A unit under work, kept in memory; a real one would be parts of an upload."""
+    """An unfinished unit in memory; in a real bucket, the parts of an upload."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -56,7 +56,7 @@ def files(objects: dict[str, bytes]) -> tuple[UnitFile, ...]:
 
 
 class Bucket:
-    """A container of objects by key. All but the root are put once."""
+    """A container of objects by key. Each object is put once, except the root."""
 
     format, where, codec = "zarr", "bucket:x", find_codec("zarr", "fast")
 
@@ -67,7 +67,7 @@ class Bucket:
         self.room = 10**9  # bytes until a put fails
 
     def put(self, key: str, data: bytes) -> None:
-        assert key == ROOT or key not in self.objects, f"{key} is there"
+        assert key == ROOT or key not in self.objects, f"{key} exists"
         self.room -= len(data)
         if self.room < 0:
             raise OSError(28, "no room")
@@ -148,11 +148,11 @@ def bucket(monkeypatch) -> Bucket:
     monkeypatch.setattr(units, "make_container", lambda *args, **kwargs: made)
     write = Ledger.write
 
-    def noted(ledger, record):
-        write(ledger, record)
-        made.steps.append(f"record of {record.unit}")
+    def recorded(ledger, entry):
+        write(ledger, entry)
+        made.steps.append(f"entry of {entry.unit}")
 
-    monkeypatch.setattr(Ledger, "write", noted)
+    monkeypatch.setattr(Ledger, "write", recorded)
     return made
 
 
@@ -161,17 +161,17 @@ def source(tmp_path, rng):
     return write_tfrecord(tmp_path, [random_group(rng, localid, 40) for localid in (5, 2)])  # two passes
 
 
-def test_a_unit_is_put_object_by_object_and_its_record_last(bucket, source, tmp_path):
+def test_objects_of_a_unit_are_put_before_its_entry(bucket, source, tmp_path):
     s2ct_convert.convert(source, tmp_path / "x.zarr")
-    *unit, record = [step for step in bucket.steps if UNIT in step]
-    assert (unit[0], unit[-1], record) == (f"{UNIT}/image/0", f"{UNIT}/attributes", f"record of {UNIT}")
+    *unit, entry = [step for step in bucket.steps if UNIT in step]
+    assert (unit[0], unit[-1], entry) == (f"{UNIT}/image/0", f"{UNIT}/attributes", f"entry of {UNIT}")
     assert bucket.steps[0] == bucket.steps[-1] == ROOT
-    assert all(step.startswith("index/") for step in bucket.steps[bucket.steps.index(record) + 1 : -1])
+    assert all(step.startswith("index/") for step in bucket.steps[bucket.steps.index(entry) + 1 : -1])
     assert not bucket.work
     assert json.loads(bucket.objects[ROOT])["state"] == "complete"
 
 
-def test_a_bucket_holds_what_a_folder_would(bucket, source, tmp_path, monkeypatch):
+def test_a_bucket_has_the_content_of_a_folder(bucket, source, tmp_path, monkeypatch):
     summary = s2ct_convert.convert(source, tmp_path / "x.zarr")
     monkeypatch.undo()
     assert s2ct_convert.convert(source, tmp_path / "real.zarr").digest == summary.digest
@@ -180,7 +180,7 @@ def test_a_bucket_holds_what_a_folder_would(bucket, source, tmp_path, monkeypatc
     plain.assert_same(bucket.columns(UNIT, names), {name: real[name] for name in names})
 
 
-def test_a_put_that_fails_leaves_a_unit_without_a_record_that_is_made_anew(bucket, source, tmp_path):
+def test_a_failed_put_leaves_no_entry_and_the_unit_is_made_again(bucket, source, tmp_path):
     bucket.room = 500_000
     with pytest.raises(s2ct_convert.UnitsFailed):
         s2ct_convert.convert(source, tmp_path / "x.zarr")

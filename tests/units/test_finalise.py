@@ -1,4 +1,4 @@
-"""The index is what the units say, by a computation of its own; finalising again changes nothing."""
+"""The index matches an independent computation from the units; finalising again changes nothing."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def empty_group(localid: int) -> Group:
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> list[Path]:
-    """One tile in both splits, tiles that sort otherwise than splits, empty samples in every place, odd labels."""
+    """A tile in both splits, tiles that sort differently from splits, empty samples in all places, odd labels."""
     rng = np.random.default_rng(31)
     folder = tmp_path_factory.mktemp("in")
     odd = random_group(rng, 4, 5)
     odd.labels[:] = [0, -1, 6, 127, 5]
-    early = random_group(rng, -7, 4, first_day=FIRST_DAY - 800)  # and a negative localid
+    early = random_group(rng, -7, 4, first_day=FIRST_DAY - 800)  # also a negative localid
     return [
         write_tfrecord(folder, [empty_group(1), random_group(rng, 5, 7), empty_group(9), random_group(rng, 5, 2)]),
         write_tfrecord(folder, [odd, empty_group(3), early], unit="val_50SMG"),
@@ -60,7 +60,7 @@ def kind(request) -> str:
 
 @pytest.fixture
 def store(kind, made, tmp_path) -> Path:
-    """A complete store of this kind, to be changed."""
+    """A complete store of this kind, which a test may change."""
     shutil.copytree(made[kind].parent, tmp_path / "mine")
     return tmp_path / "mine" / made[kind].name
 
@@ -76,7 +76,7 @@ def content(store: Path) -> dict[str, bytes]:
 
 
 def index_by_hand(store: Path) -> plain.Arrays:
-    """Observation by observation, from ``sample_index`` instead of the row starts that the program goes by."""
+    """The index, observation by observation, from ``sample_index``; the program uses the row starts."""
     names = [name.split("/") for name in plain.unit_names(store)]
     tiles = sorted({tile for _, tile in names})
     rows = []
@@ -101,15 +101,15 @@ def index_by_hand(store: Path) -> plain.Arrays:
     return {name: np.array([row[name] for row in rows], dtypes.get(name, "i4")) for name in rows[0]}
 
 
-def test_the_index_is_what_the_units_say(made, kind):
+def test_the_index_matches_the_units(made, kind):
     index = plain.arrays(made[kind], "index")
     plain.assert_same(index, index_by_hand(made[kind]))
     assert index["localid"].tolist() == [2, 8, 1, 5, 9, 1, 2, -7, 3, 4]
-    assert index["label_count"].sum() == 3 * 36 + 9 + 4 + 2  # of five odd labels two are of a class
+    assert index["label_count"].sum() == 3 * 36 + 9 + 4 + 2  # two of the five odd labels have a class
     assert plain.attributes(made[kind], "index/tile")["flag_meanings"] == "31TCJ 50SMG"
 
 
-def test_the_root_tells_how_many_units_and_what_they_hold(made, kind):
+def test_the_root_has_unit_count_digest_and_history(made, kind):
     root = plain.attributes(made[kind])
     assert (root["state"], root["number_of_units"]) == ("complete", 4)
     assert root["content_digest"] == plain.store_digest(made[kind])
@@ -117,7 +117,7 @@ def test_the_root_tells_how_many_units_and_what_they_hold(made, kind):
 
 
 def test_finalising_again_gives_the_same_bytes(store, monkeypatch):
-    """Of an HDF5 store whose unit files are gone too: then units are copied from the store itself."""
+    """An HDF5 store has no unit files any more; its units are copied from the store itself."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     digest = again(store)
     first = content(store)
@@ -126,7 +126,7 @@ def test_finalising_again_gives_the_same_bytes(store, monkeypatch):
     assert not list((store.parent / f"{store.name}.s2ct" / "work").iterdir())
 
 
-def test_an_index_that_is_wrong_or_gone_is_made_anew(store, kind):
+def test_a_wrong_or_missing_index_is_written_again(store, kind):
     right = plain.arrays(store, "index")
     if kind == "zarr":
         shutil.rmtree(store / "index")
@@ -136,7 +136,7 @@ def test_an_index_that_is_wrong_or_gone_is_made_anew(store, kind):
     plain.assert_same(plain.arrays(store, "index"), right)
 
 
-def test_the_units_are_left_as_they_are(store, kind):
+def test_finalising_does_not_change_units(store, kind):
     before = {name: plain.arrays(store, name) for name in plain.unit_names(store)}
     attributes = {name: plain.attributes(store, name) for name in before}
     again(store)
@@ -146,7 +146,7 @@ def test_the_units_are_left_as_they_are(store, kind):
         assert plain.attributes(store, name)["content_digest"] == attributes[name]["content_digest"]
 
 
-def test_a_store_is_not_completed_without_a_record_of_every_unit(store):
+def test_a_unit_without_an_entry_prevents_finalising(store):
     Ledger(store).forget(UnitName("val", "31TCJ"))
     before = content(store)
     with pytest.raises(Incomplete, match="val/31TCJ"):
@@ -158,8 +158,8 @@ def test_the_digest_does_not_depend_on_the_container(made):
     assert len({plain.attributes(store)["content_digest"] for store in made.values()}) == 1
 
 
-def test_a_unit_that_is_not_the_one_of_its_record_is_refused_and_made_anew(store):
-    """Two processes that both believed to own it, with other sources: whatever stands there in the end is noticed."""
+def test_a_unit_that_differs_from_its_entry_is_refused(store):
+    """Two processes with different sources may both have made the unit; finalise checks which one is in the store."""
     ledger = Ledger(store)
     right, before = again(store), content(store)
     for unit in ledger.planned():
@@ -176,7 +176,7 @@ def test_a_unit_that_is_not_the_one_of_its_record_is_refused_and_made_anew(store
 @pytest.mark.parametrize(
     ("left", "gone"), [("train/.zarr.json.1.s2ct-tmp", True), ("zarr.json.5.partial", True), ("notes.txt", False)]
 )
-def test_what_a_killed_process_left_in_a_zarr_store_goes_and_a_users_file_stays(made, tmp_path, left, gone):
+def test_leftovers_in_a_zarr_store_are_deleted_and_user_files_stay(made, tmp_path, left, gone):
     shutil.copytree(made["zarr"].parent, tmp_path / "mine")
     store = tmp_path / "mine" / "x.zarr"
     (store / left).write_text("{")
@@ -186,7 +186,7 @@ def test_what_a_killed_process_left_in_a_zarr_store_goes_and_a_users_file_stays(
 
 
 def test_a_split_without_units_has_no_group(tmp_path, sources):
-    """Whatever folder of that name there is: no unit is in it."""
+    """Even if there is a folder with the name of the split."""
     for splits in ({"train", "val"}, {"train"}):
         s2ct_convert.convert(sources, tmp_path / "x.zarr", splits=splits, overwrite=True)
         (tmp_path / "x.zarr" / "val").mkdir(exist_ok=True)
@@ -195,7 +195,7 @@ def test_a_split_without_units_has_no_group(tmp_path, sources):
         assert folders == {*splits, "index"}
 
 
-def test_when_it_fails_midway_the_store_stays_and_nothing_half_made_is_left(made, tmp_path):
+def test_a_failure_during_finalise_leaves_the_store_unchanged(made, tmp_path):
     shutil.copytree(made["hdf5"].parent, tmp_path / "mine")
     store = tmp_path / "mine" / "x.h5"
     with h5py.File(store, "r+") as file:

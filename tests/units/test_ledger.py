@@ -37,13 +37,13 @@ def ledger(tmp_path) -> Ledger:
     return ledger
 
 
-def test_it_stands_beside_the_store(tmp_path, ledger):
+def test_the_ledger_is_beside_the_store(tmp_path, ledger):
     assert ledger.path == tmp_path / "x.zarr.s2ct"
     assert ledger.exists()
     assert not Ledger(tmp_path / "other.zarr").exists()
 
 
-def test_a_record_comes_back_as_it_was_written(ledger):
+def test_an_entry_is_read_as_it_was_written(ledger):
     assert ledger.entry(SMG) is None
     ledger.write(entry())
     assert ledger.entry(SMG) == entry()
@@ -52,7 +52,7 @@ def test_a_record_comes_back_as_it_was_written(ledger):
     ledger.forget(SMG)  # again: nothing to forget
 
 
-def test_what_was_planned_once_stays_planned(ledger):
+def test_planned_units_stay_planned(ledger):
     ledger.begin(OPTIONS, [RGN])
     assert ledger.planned() == [SMG, RGN]
     assert ledger.options() == OPTIONS
@@ -61,7 +61,7 @@ def test_what_was_planned_once_stays_planned(ledger):
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "null", '{"unit": "train/50SMG"}', '{"unit": 1, "of": "a later version"}', "\x00" * 80]
 )
-def test_a_record_that_cannot_be_read_is_none(ledger, content):
+def test_an_unreadable_entry_is_none(ledger, content):
     ledger.write(entry())
     (path,) = (ledger.path / "units").iterdir()
     path.write_text(content)
@@ -71,7 +71,7 @@ def test_a_record_that_cannot_be_read_is_none(ledger, content):
 @pytest.mark.parametrize(
     "other", [StoreOptions("hdf5", "gzip"), StoreOptions("zarr", "fast"), StoreOptions("zarr", "balanced", layout=1)]
 )
-def test_other_options_are_refused_and_both_are_told(ledger, other, tmp_path):
+def test_other_options_are_refused_and_both_are_shown(ledger, other, tmp_path):
     ledger.check_options(OPTIONS, tmp_path)
     with pytest.raises(DestinationExists) as caught:
         ledger.check_options(other, tmp_path)
@@ -82,7 +82,7 @@ def test_other_options_are_refused_and_both_are_told(ledger, other, tmp_path):
 class TestClean:
     @pytest.fixture
     def dead(self) -> int:
-        """Number of a process that is no more."""
+        """Id of a process that has ended."""
         process = subprocess.Popen([sys.executable, "-c", ""])
         process.wait()
         return process.pid
@@ -93,13 +93,13 @@ class TestClean:
         (path / "half").write_bytes(b"x")
         return path
 
-    def test_work_of_dead_processes_of_this_machine_is_deleted(self, ledger, dead):
+    def test_work_of_dead_processes_on_this_host_is_deleted(self, ledger, dead):
         host = ledger.scratch.path("x").name.split(".")[1]
         left = [self.work(ledger, f"train_50SMG.{host}.{dead}{suffix}") for suffix in ("", ".sorted")]
         ledger.clean()
         assert not any(path.exists() for path in left)
 
-    def test_work_of_living_processes_and_of_other_machines_stays(self, ledger, dead):
+    def test_work_of_live_processes_and_of_other_hosts_stays(self, ledger, dead):
         host = ledger.scratch.path("x").name.split(".")[1]
         kept = [
             self.work(ledger, f"train_50SMG.{host}.{os.getpid()}"),
@@ -109,8 +109,8 @@ class TestClean:
         ledger.clean()
         assert all((path / "half").exists() for path in kept)
 
-    def test_a_lease_of_a_dead_process_is_deleted_and_one_that_is_held_stays(self, ledger, tmp_path):
-        """One that is killed right after its unit was done leaves it, and of a done unit nobody takes it again."""
+    def test_leases_of_dead_processes_are_deleted_and_held_leases_stay(self, ledger, tmp_path):
+        """A process killed right after its unit was done leaves a lease, and no process takes that lease again."""
         code = (
             "import os, pathlib, signal, sys\n"
             "from s2ct_convert.units.ledger import Ledger\n"
@@ -120,14 +120,14 @@ class TestClean:
         )
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.zarr")])
         leases = ledger.path / "leases"
-        (leases / "test_31TCJ.lease.breaking").touch()  # killed while it deleted one
+        (leases / "test_31TCJ.lease.breaking").touch()  # of a process killed while it broke a lease
         os.utime(leases / "test_31TCJ.lease.breaking", (0, 0))
         with ledger.unit_lease(RGN).held(), ledger.run_lease().held():
             assert len(list(leases.iterdir())) == 4
             ledger.clean()
             assert sorted(path.name for path in leases.iterdir()) == ["run.lease", "val_49RGN.lease"]
 
-    def test_two_processes_never_work_at_the_same_path(self, ledger):
+    def test_work_paths_contain_host_and_process(self, ledger):
         mine = ledger.scratch.path("train_50SMG")
         assert mine.name.endswith(f".{os.getpid()}")
         assert socket.gethostname().split(".")[0] in mine.name

@@ -1,4 +1,4 @@
-"""The ledger as files: where they lie, what odd ones mean, and that cleaning harms nobody who is at work."""
+"""The files of the ledger: their paths, unexpected content, and cleaning while other processes work."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sources(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture
 def ledger(tmp_path, sources, suffix) -> Ledger:
-    """That of a complete store."""
+    """The ledger of a complete store."""
     s2ct_convert.convert(sources, tmp_path / f"x.{suffix}")
     return Ledger(tmp_path / f"x.{suffix}")
 
@@ -46,26 +46,26 @@ def unit_file(ledger: Ledger, unit: UnitName) -> Path:
     return ledger.path / "units" / f"{unit.key}.json"
 
 
-def test_the_files_are_those_of_the_design(ledger):
+def test_ledger_files_match_the_design(ledger):
     files = sorted(path.relative_to(ledger.path).as_posix() for path in ledger.path.rglob("*"))
     units = ["units", "units/train_50SMG.json", "units/val_50SMG.json"]
     assert files == ["failed", "leases", "store.json", *units, "work"]
 
 
-def test_a_record_is_plain_json_of_what_was_made_and_from_what(ledger, sources):
+def test_an_entry_is_plain_json_with_source_and_content(ledger, sources):
     entry = json.loads(unit_file(ledger, SMG).read_text())
     assert entry.keys() == {field.name for field in dataclasses.fields(UnitEntry)}
     assert (entry["unit"], entry["source_file"]) == ("train/50SMG", sources[0].name)
     assert (entry["source_bytes"], entry["observations"], entry["samples"]) == (sources[0].stat().st_size, 3, 1)
 
 
-def test_the_record_of_another_unit_makes_no_unit_done(ledger):
-    """Copied by hand: a folder of entries is put together from two, and a file gets the wrong name."""
+def test_an_entry_of_another_unit_is_ignored(ledger):
+    """Someone copies an entry by hand and gives it the wrong name."""
     unit_file(ledger, SMG).write_bytes(unit_file(ledger, OTHER).read_bytes())
     assert ledger.entry(SMG) is None
 
 
-def test_a_store_with_the_record_of_another_unit_never_says_a_wrong_digest(ledger, sources):
+def test_an_entry_of_another_unit_never_gives_a_wrong_digest(ledger, sources):
     store = ledger.path.with_suffix("")
     right = s2ct_convert.convert(sources, store).digest
     unit_file(ledger, OTHER).write_bytes(unit_file(ledger, SMG).read_bytes())
@@ -75,7 +75,7 @@ def test_a_store_with_the_record_of_another_unit_never_says_a_wrong_digest(ledge
             assert opened.digest == right
 
 
-def test_a_record_of_a_later_version_is_a_unit_that_is_not_done(ledger, sources):
+def test_an_entry_of_a_later_version_means_not_done(ledger, sources):
     entry = json.loads(unit_file(ledger, SMG).read_text())
     unit_file(ledger, SMG).write_text(json.dumps({**entry, "of a later version": 1}))
     summary = s2ct_convert.convert(sources, ledger.path.with_suffix(""))
@@ -84,9 +84,9 @@ def test_a_record_of_a_later_version_is_a_unit_that_is_not_done(ledger, sources)
 
 
 @pytest.fixture
-def begun(tmp_path) -> Ledger:
-    """Of a store that has no unit yet."""
-    ledger = Ledger(tmp_path / "begun.zarr")
+def started(tmp_path) -> Ledger:
+    """The ledger of a store without units."""
+    ledger = Ledger(tmp_path / "started.zarr")
     ledger.begin(OPTIONS, [SMG])
     return ledger
 
@@ -97,21 +97,21 @@ def change(ledger: Ledger, **values: object) -> None:
 
 
 @pytest.mark.parametrize("units", [None, 7, "train/50SMG", ["train"], [7]], ids=repr)
-def test_a_ledger_whose_units_are_no_units_is_told(begun, units):
-    change(begun, units=units)
-    with pytest.raises(DestinationExists, match="the ledger of the store cannot be read"):
-        begun.planned()
+def test_invalid_units_in_a_ledger_are_refused(started, units):
+    change(started, units=units)
+    with pytest.raises(DestinationExists, match="cannot read the ledger of the store"):
+        started.planned()
 
 
-def test_a_ledger_of_another_layout_is_refused_with_what_differs(begun, tmp_path):
-    """Two lines that say the same tell nobody why."""
-    change(begun, layout=OPTIONS.layout + 1)
+def test_another_layout_is_refused_and_the_difference_shown(started, tmp_path):
+    """The lines ``expected`` and ``found`` of the message must differ."""
+    change(started, layout=OPTIONS.layout + 1)
     with pytest.raises(DestinationExists) as caught:
-        begun.check_options(OPTIONS, tmp_path)
+        started.check_options(OPTIONS, tmp_path)
     assert caught.value.expected != caught.value.found
 
 
-def test_two_stores_side_by_side_have_ledgers_of_their_own(tmp_path, sources):
+def test_stores_in_one_folder_have_separate_ledgers(tmp_path, sources):
     stores = [tmp_path / name for name in ("x.zarr", "x.h5", "x.zarr.zarr", "y.zarr")]
     for store in stores:
         s2ct_convert.convert(sources[:1], store)
@@ -119,7 +119,7 @@ def test_two_stores_side_by_side_have_ledgers_of_their_own(tmp_path, sources):
         assert len(s2ct_convert.convert(sources[:1], store).skipped) == 1
 
 
-def test_a_store_that_moves_with_its_ledger_is_gone_on_with(tmp_path, sources, suffix):
+def test_a_store_moved_with_its_ledger_resumes(tmp_path, sources, suffix):
     s2ct_convert.convert(sources[:1], tmp_path / "here" / f"x.{suffix}")
     (tmp_path / "here").rename(tmp_path / "there")
     summary = s2ct_convert.convert(sources, tmp_path / "there" / f"x.{suffix}")
@@ -127,7 +127,7 @@ def test_a_store_that_moves_with_its_ledger_is_gone_on_with(tmp_path, sources, s
 
 
 class TestCleaningWhileOthersWork:
-    """Two runs may share a ledger: an array of batch jobs does. Neither may take from the other what it writes."""
+    """Several processes may share a ledger, such as an array of batch jobs. None may delete the work of another."""
 
     WRITE = """
 import os, signal, sys
@@ -143,25 +143,25 @@ write_atomic(Path(sys.argv[1]), b"the entry")
 """
 
     @pytest.fixture
-    def writer(self, begun):
-        """A process that is stopped between writing an entry and giving it its name."""
-        command = [sys.executable, "-c", self.WRITE, str(unit_file(begun, SMG))]
+    def writer(self, started):
+        """A process that is suspended between writing an entry and renaming it."""
+        command = [sys.executable, "-c", self.WRITE, str(unit_file(started, SMG))]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "written\n"
         os.waitpid(process.pid, os.WUNTRACED)
-        yield begun, process
+        yield started, process
         process.kill()
         process.communicate()
 
-    def test_a_record_that_a_living_process_is_writing_is_left_alone(self, writer):
+    def test_an_entry_that_a_live_process_is_writing_stays(self, writer):
         ledger, process = writer
         ledger.clean()
         os.kill(process.pid, signal.SIGCONT)
-        _, told = process.communicate(timeout=60)
-        assert process.returncode == 0, told
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
         assert unit_file(ledger, SMG).read_text() == "the entry"
 
-    def test_what_a_dead_process_was_writing_is_deleted(self, writer):
+    def test_the_partial_entry_of_a_dead_process_is_deleted(self, writer):
         ledger, process = writer
         process.kill()
         process.wait()
@@ -170,9 +170,9 @@ write_atomic(Path(sys.argv[1]), b"the entry")
         assert list((ledger.path / "units").iterdir()) == []
 
 
-def test_what_somebody_who_lives_is_about_to_delete_is_left_to_him(begun):
-    """Or he finds half of it gone, and takes it for a fault of the file system."""
-    doomed = begun.path / "work" / f".train_50SMG.node1.7.1a2b3c4d@{owner_tag()}.s2ct-tmp"
+def test_a_folder_that_a_live_process_is_deleting_stays(started):
+    """Otherwise that process finds half of the folder gone and reports a fault of the file system."""
+    doomed = started.path / "work" / f".train_50SMG.node1.7.1a2b3c4d@{owner_tag()}.s2ct-tmp"
     doomed.mkdir()
-    begun.clean()
+    started.clean()
     assert doomed.exists()

@@ -1,4 +1,4 @@
-"""Each option is one thing everywhere: in its value, in the keywords, in ``help()`` and on the command line."""
+"""Each option is the same everywhere: in its dataclass, in the keywords, in ``help()`` and on the command line."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_command_line_has_every_option(command, kinds):
     assert wanted - there == python_alone & wanted
 
 
-def test_an_option_of_no_kind_is_refused(tmp_path):
+def test_an_unknown_option_is_refused(tmp_path):
     with pytest.raises(TypeError, match="there is no option 'codek'"):
         s2ct_convert.convert(tmp_path / "x", tmp_path / "x.zarr", codek="fast")
     with pytest.raises(TypeError, match="there is no option 'engine'"):
