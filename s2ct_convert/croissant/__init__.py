@@ -1,1 +1,1 @@
-"""A store described for reuse: Croissant metadata, its index as CSV, checksums, how to cite it."""
+"""Describes a store for reuse: Croissant metadata, index as CSV, checksums, citation."""

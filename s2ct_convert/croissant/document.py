@@ -1,4 +1,4 @@
-"""``croissant.json``: a store as Croissant 1.1 metadata, made from the store itself.
+"""Builds ``croissant.json``: Croissant 1.1 metadata of a store, from the store itself.
 
 Source: the Croissant 1.1 format specification and its RAI vocabulary, docs.mlcommons.org/croissant.
 """
@@ -24,7 +24,7 @@ SAMPLE_COLUMNS = (
 
 
 def croissant_document(store: Store, folder: Path, sums: dict[Path, str], written: dict[str, bytes]) -> dict[str, Any]:
-    """The Croissant document, for a reader in ``folder``."""
+    """The Croissant document, with paths relative to ``folder``."""
     attributes = store.attributes
     counts = store.samples["label_count"].sum(axis=0).tolist()
     dated = store.samples.rows[(store.samples["row_size"] > 0) & ~np.isnat(store.samples["time_first"])]
@@ -65,7 +65,7 @@ def croissant_document(store: Store, folder: Path, sums: dict[Path, str], writte
 
 
 def _distribution(store: Store, folder: Path, sums: dict[Path, str]) -> Iterator[dict[str, Any]]:
-    """HDF5: its files. Zarr has too many: a pattern, and the checksums in files.sha256."""
+    """HDF5: each file. Zarr has too many files: one pattern, with the checksums in files.sha256."""
     if store.format == "zarr":
         yield {
             "@type": "cr:FileSet",
@@ -142,7 +142,7 @@ def _plain(value: Any) -> Any:
 
 
 def _form(store: Store) -> UnitForm:
-    """That of the unit with the most in it."""
+    """The form that covers the arrays of all units."""
     forms = [unit.form for unit in store.units.values()]
     return UnitForm(
         label_side=max((form.label_side for form in forms), default=1),

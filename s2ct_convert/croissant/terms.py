@@ -1,4 +1,4 @@
-"""Terms and facts of the Croissant description that are the same for every store."""
+"""Terms and facts that are the same in the Croissant metadata of every store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..dataset import DATASET
 from ..store.layout import IMAGE, ArraySpec
 
-# As the specification of Croissant 1.1 gives it, with the vocabulary of provenance added.
+# From the specification of Croissant 1.1, plus the provenance vocabulary.
 CONTEXT: Mapping[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -57,7 +57,7 @@ CONTEXT: Mapping[str, Any] = {
 _PIXELS = f"{DATASET.height} x {DATASET.width} pixels of {DATASET.resolution_m} m"
 _BANDS = ", ".join(band.name for band in DATASET.bands)
 
-# What the description of the record (v2) and the abstract of its paper say, and no more.
+# Only facts from the description of the record (v2) and the abstract of its paper.
 FACTS = {
     "title": 'Dataset for "Enhancing Cloud Detection in Sentinel-2 Imagery: A Spatial-Temporal Approach and Dataset"',
     "version": "2.0.0",
@@ -82,7 +82,7 @@ _TYPES = {str: "sc:Text", int: "sc:Integer", float: "sc:Float"}
 
 
 def fields(record_set: str, columns: Mapping[str, str], *, source: str = "") -> list[dict[str, Any]]:
-    """Fields of a record set, read from the columns of a CSV where there is a source."""
+    """The fields of a record set; with ``source``, they are read from the columns of that CSV."""
     out = []
     for name, kind in columns.items():
         field: dict[str, Any] = {
@@ -98,7 +98,7 @@ def fields(record_set: str, columns: Mapping[str, str], *, source: str = "") -> 
 
 
 def inline_records(name: str, words: str, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A record set whose few records are in the document itself."""
+    """A small record set with its records in the document itself."""
     first = records[0] if records else {}
     columns = {key: _TYPES[type(value)] for key, value in first.items()}
     return {

@@ -1,7 +1,7 @@
-"""A store described for reuse: Croissant 1.1 metadata, its index as CSV, checksums of its files, how to cite it.
+"""Writes the description of a store: Croissant 1.1 metadata, index as CSV, checksums of its files, citation.
 
-Everything is read from the store itself. Croissant knows no Zarr and no HDF5, so it describes the arrays and can load
-the samples, which are listed in a small CSV.
+Everything is read from the store itself. Croissant does not support Zarr or HDF5. So the metadata describes the arrays,
+and Croissant tools can load the list of samples from a small CSV.
 Source: the Croissant 1.1 format specification and its RAI vocabulary, docs.mlcommons.org/croissant.
 """
 
@@ -31,7 +31,7 @@ from .terms import FACTS
 
 @dataclass(frozen=True)
 class CroissantFolder:
-    """What was written, and how much of the store it covers."""
+    """The folder that was written, and the number of files, bytes and samples of the store."""
 
     folder: Path
     files: int
@@ -55,25 +55,26 @@ def write_croissant(
     folder : path-like, optional
         Where to write; default: ``<store>.croissant`` beside the store.
     overwrite : bool
-        Replace what is there.
+        Replace an existing folder.
     on_bytes : callable, optional
-        Told how many bytes of the store were read since the last call.
+        Called with the number of bytes of the store read since the last call.
 
     Raises
     ------
     NotAStore, Incomplete
         As ``open_store``.
     WrongUsage
-        If the store is of another data set than the default one.
+        If the store is not of the default data set.
     DestinationExists
-        If there is something under that name.
+        If the destination exists.
     """
     path = Path(path)
     target = check_path(folder) if folder is not None else beside(path, ".croissant")
     with open_store(path) as store:
         check_default(store.dataset, "a Croissant description", str(path))
         if target.exists() and not overwrite:
-            raise DestinationExists("this exists already", where=str(target), todo="add --overwrite, or choose another")
+            todo = "add --overwrite, or choose another folder"
+            raise DestinationExists("this exists already", where=str(target), todo=todo)
         files = list(store_files(store))
         sums = list(file_digests("sha256", files, on_bytes))
         samples = samples_csv(store)
@@ -96,7 +97,7 @@ def write_croissant(
 
 
 def store_files(store: Store) -> Iterator[Path]:
-    """Every file of a store, sorted; of a linked one also those of its units."""
+    """Every file of a store, sorted, including the unit files of a linked store."""
     if store.path.is_dir():
         yield from sorted(one for one in store.path.rglob("*") if one.is_file())
         return
@@ -106,7 +107,7 @@ def store_files(store: Store) -> Iterator[Path]:
 
 
 def samples_csv(store: Store) -> str:
-    """One line a sample, as the index of the store has them; no date where no observation has one."""
+    """The index of the store, one line per sample; dates are empty where no observation has one."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(SAMPLE_COLUMNS)
@@ -119,7 +120,7 @@ def samples_csv(store: Store) -> str:
 
 
 def citation(store: Store) -> str:
-    """CITATION.cff of the dataset; the store as a version of it."""
+    """The text of CITATION.cff for the dataset."""
     attributes = store.attributes
     lines = {
         "cff-version": "1.2.0",

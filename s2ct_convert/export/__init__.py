@@ -1,1 +1,1 @@
-"""Ways out of a store: back to TFRecords."""
+"""Exports a store back to TFRecords."""

@@ -1,7 +1,7 @@
-"""A store back as TFRecords: one file per unit, every feature of every example equal to that of the source.
+"""Exports a store to TFRecords: one file per unit, with every feature of every example equal to the source.
 
-This is the proof that nothing was lost. The bytes of a record may differ from the source's: protobuf lets a serializer
-order features as it likes.
+The export proves that nothing was lost. The bytes of a record may differ from the source, because protobuf does not
+define the order of features.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from ..reading.unit import Unit
 from ..source.example import Kind, encode_example
 from ..source.tfrecord import masked_crc32c
 
-BLOCK_OBS = 1024  # images read at once; 14.5 MB of the default data set
+BLOCK_OBS = 1024  # images read at once: 14.5 MB in the default data set
 
 
 @dataclass(frozen=True)
 class Exported:
-    """One unit as a file: its path, examples and bytes, and whether it was there already, byte for byte."""
+    """One exported unit: its path, number of examples and bytes, and whether an identical file existed before."""
 
     unit: str
     path: Path
@@ -55,15 +55,17 @@ def export_tfrecord(
     Parameters
     ----------
     store : Store
-        Of layout 2, complete or partial.
+        A complete or partial store of layout 2.
     folder : path-like
-        Made if it is not there.
+        Created if it does not exist.
     tiles, splits : iterable of str
-        Only these.
+        Export only these.
     overwrite : bool
-        Replace files that are there and differ. Files that are equal stay in any case.
-    on_bytes, on_file : callable
-        Called with the bytes of pixels written since the last call, and with each file once it has its name.
+        Replace existing files that differ. Identical files always stay.
+    on_bytes : callable
+        Called with the number of bytes of pixels written since the last call.
+    on_file : callable
+        Called with each file once it is complete.
 
     Returns
     -------
@@ -72,11 +74,11 @@ def export_tfrecord(
     Raises
     ------
     WrongUsage
-        If the store has layout 1, which does not keep all of its sources, or no such unit.
+        If the store has layout 1, which does not keep every feature of its sources, or has no such unit.
     DestinationExists
-        If another file is in the way.
+        If a different file has the name of the unit.
     StoreDamaged
-        If the store cannot be read. No file of that unit is left.
+        If the store cannot be read. No file of that unit remains.
 
     Examples
     --------
@@ -94,7 +96,7 @@ def export_tfrecord(
 
 
 def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> list[Unit]:
-    """The units that are asked for.
+    """The units with these tiles and splits; all if none are given.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> l
         raise WrongUsage(
             "this store has layout 1, which does not keep every feature of its sources",
             where=str(store.path),
-            todo="convert the sources again; the new store can be exported",
+            todo="convert the sources again, then export the new store",
         )
     tiles, splits = {tile.upper() for tile in tiles}, {split.lower() for split in splits}
     there = list(store.units.values())
@@ -136,15 +138,15 @@ def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[in
             raise _Equal
         if path.exists() and not overwrite:
             raise DestinationExists(
-                f"a file is there that is not unit {unit.name} of this store",
+                f"this file exists and is not unit {unit.name} of this store",
                 where=str(path),
-                todo="choose another folder, or give --overwrite to replace it",
+                todo="choose another folder, or give --overwrite to replace the file",
             )
     return Exported(str(unit.name), path, n_examples, size, was_there)
 
 
 class _Equal(Exception):
-    """The file that is there has these very bytes, and stays."""
+    """The existing file is identical and stays."""
 
 
 def write_raw_record(file: IO[bytes], payload: bytes) -> None:
@@ -156,7 +158,7 @@ def write_raw_record(file: IO[bytes], payload: bytes) -> None:
 
 
 def example_payloads(unit: Unit) -> Iterator[tuple[bytes, int]]:
-    """The records of a unit in the order of its source, and how many bytes of pixels each has."""
+    """The records of a unit in the order of its source, each with its number of bytes of pixels."""
     features = _Features(unit)
     for first, last in features.blocks():
         for number, image in zip(range(first, last), features.images(first, last), strict=True):
@@ -169,7 +171,7 @@ class _Features:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         example, position = np.asarray(unit["example"][...]), np.asarray(unit["position"][...])
-        self._rows = np.lexsort((position, example))  # row of the unit, by place in the source
+        self._rows = np.lexsort((position, example))  # rows of the unit, in the order of the source
         n_examples = int(unit.attributes["source_examples"])
         self._starts = np.searchsorted(example, np.arange(n_examples + 1), sorter=self._rows)
         self._owner = np.asarray(unit["sample_index"][...])
@@ -184,7 +186,7 @@ class _Features:
             first = last
 
     def images(self, first: int, last: int) -> list[npt.NDArray[np.uint16]]:
-        """Images of a range of examples, each in its own order."""
+        """The images of each example in a range, in the order of the source."""
         starts = self._starts[first : last + 1]
         rows = self._rows[starts[0] : starts[-1]]
         runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if len(rows) else []

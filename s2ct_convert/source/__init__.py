@@ -1,1 +1,1 @@
-"""From bytes to samples: finding sources, TFRecord framing, tf.train.Example, dates, grouping. Knows no store."""
+"""From bytes to samples: find sources, read TFRecords and tf.train.Examples, interpret dates, group. Knows no store."""

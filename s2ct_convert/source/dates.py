@@ -1,10 +1,11 @@
-"""What the dates of a source mean, decided over all of them, as days since 1970-01-01.
+"""Decides what the dates of a source mean, from all of them, and converts them to days since 1970-01-01.
 
-The description of the record says "Ordinal list for each timestamp" and no more. So no single value decides: a form is
-taken only if every date of the unit is a day of the mission in it, in one form only; failing that, if more than half
-are, and the rest counts as missing. The published values are kept whatever comes of it.
+The description of the record only says "Ordinal list for each timestamp". So no single value decides. A form is used if
+every date of the unit is a day of the mission in this form, and in no other form. If no form fits all dates, a form is
+used if it alone fits more than half; the other dates count as missing. The published values are kept in every case.
 
-A MATLAB datenum is an ordinal plus 366. It cannot be told from an ordinal of the year before (docs/assumptions.md).
+A MATLAB datenum is an ordinal plus 366. It looks exactly like the ordinal of a day one year later
+(docs/assumptions.md).
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from ..dataset import DATASET
 from ..missing import NO_DAY
 
 EPOCH_ORDINAL = 719_163  # datetime.date(1970, 1, 1).toordinal()
-LATEST = datetime.date(2099, 12, 31)  # nobody believes a later one
+LATEST = datetime.date(2099, 12, 31)  # a later date is never plausible
 
-# What is not a date but has a name of its own.
+# Encodings that are not dates.
 POSITION = "position"  # 0, 1, 2, ... or 1, 2, 3, ...: the number of the image in its example or series
 UNKNOWN = "unknown"
 NONE = "none"  # no example has one date per image
@@ -50,7 +51,7 @@ def _yyyyddd(dates: Dates) -> Days:
 
 
 def _calendar(years: Dates, months: Dates, day: Dates) -> Days:
-    """Days since 1970 of days of the calendar; ``NO_DAY`` where there is no such day."""
+    """Days since 1970 of calendar days; ``NO_DAY`` where there is no such day."""
     first = _first_of_month(years, months)
     length = _first_of_month(years + months // 12, months % 12 + 1) - first
     real = (months >= 1) & (months <= 12) & (day >= 1) & (day <= length)
@@ -66,7 +67,7 @@ def _seconds(per_second: int) -> Callable[[Dates], Days]:
     return lambda dates: dates // (per_second * _DAY_SECONDS)
 
 
-# Form -> days since 1970 of values in it. What is no day at all may come out as any day outside the mission.
+# Form -> function from values to days since 1970. A value that is not a day may become any day outside the mission.
 FORMS: Mapping[str, Callable[[Dates], Days]] = {
     "ordinal": lambda dates: dates - EPOCH_ORDINAL,
     "yyyymmdd": _yyyymmdd,
@@ -84,16 +85,16 @@ _TICKS = {"unix_seconds": 1, "unix_milliseconds": 1000, "unix_microseconds": 10*
 
 @dataclass(frozen=True)
 class PublishedDates:
-    """Dates of the examples of a unit that have one per image.
+    """Dates of those examples of a unit that have one date per image.
 
     Attributes
     ----------
     dates : ndarray of int64, shape (n,)
         In the order of the source.
     sizes : ndarray of int64, shape (examples,)
-        How many are of each example.
+        Number of dates of each example.
     samples : ndarray of int64, shape (examples,)
-        The sample each example is of, by any number.
+        A number for the sample of each example.
     """
 
     dates: Dates
@@ -102,15 +103,15 @@ class PublishedDates:
 
 
 def find_encoding(published: PublishedDates, until: datetime.date, first_day: datetime.date = DATASET.first_day) -> str:
-    """The form all dates are in, or what else can be said of them.
+    """Find the form of the dates.
 
     Parameters
     ----------
     published : PublishedDates
     until : date
-        The last day that is believed.
+        The last plausible day.
     first_day : date
-        The first: that of the data set.
+        The first plausible day.
 
     Returns
     -------
@@ -133,25 +134,25 @@ def find_encoding(published: PublishedDates, until: datetime.date, first_day: da
 def to_days(
     dates: Dates, encoding: str, until: datetime.date, first_day: datetime.date = DATASET.first_day
 ) -> npt.NDArray[np.int32]:
-    """Days since 1970-01-01, ``NO_DAY`` where a value is no day from ``first_day`` to ``until``."""
+    """Days since 1970-01-01; ``NO_DAY`` where a value is not a day from ``first_day`` to ``until``."""
     if encoding not in FORMS:
         return np.full(len(dates), NO_DAY, np.int32)
     first, last = (day.toordinal() - EPOCH_ORDINAL for day in (first_day, until))
-    # The lowest values would overflow where a form subtracts; none of them is a day in any form.
+    # The lowest values would overflow in a subtraction; none of them is a day in any form.
     days = FORMS[encoding](np.maximum(dates, -(10**18)))
     return np.where((days >= first) & (days <= last), days, NO_DAY).astype(np.int32)
 
 
 def has_time(dates: Dates, encoding: str) -> npt.NDArray[np.bool_]:
-    """Which dates have a time of day, which a day cannot hold."""
+    """Which dates have a time of day, which ``time`` cannot hold."""
     ticks = _TICKS.get(encoding)
     return np.zeros(len(dates), bool) if ticks is None else dates % (ticks * _DAY_SECONDS) != 0
 
 
 def _are_positions(published: PublishedDates) -> bool:
-    """Whether the dates count images from 0 or from 1, in each example or on through the examples of a sample."""
+    """Whether the dates count images from 0 or 1, in each example or across the examples of a sample."""
     if not (published.sizes > 1).any():
-        return False  # a lone 0 or 1 may be anything
+        return False  # a single 0 or 1 may be anything
     starts = np.cumsum(published.sizes) - published.sizes
     within = np.arange(len(published.dates)) - np.repeat(starts, published.sizes)
     through = within + np.repeat(_images_before(published), published.sizes)
@@ -159,7 +160,7 @@ def _are_positions(published: PublishedDates) -> bool:
 
 
 def _images_before(published: PublishedDates) -> npt.NDArray[np.int64]:
-    """Of each example: images of its sample in the examples before it."""
+    """For each example, the number of images of its sample in earlier examples."""
     so_far: Counter[int] = Counter()
     before = np.empty(len(published.sizes), np.int64)
     for i, (sample, size) in enumerate(zip(published.samples.tolist(), published.sizes.tolist(), strict=True)):

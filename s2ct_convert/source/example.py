@@ -1,11 +1,11 @@
-"""tf.train.Example through protobuf, without TensorFlow and without a generated file.
+"""Decodes tf.train.Example through protobuf, without TensorFlow and without a generated file.
 
-Examples in the plain form that TensorFlow writes are looked into without a copy (:mod:`.wire`); all others are
-protobuf's. The descriptor is built in a private pool, so TensorFlow or any other package that brings its own
-``tensorflow.Example`` can live in the same process. Defaults are those of the authors' parser: a missing localid is -1,
-missing bytes are empty.
+Examples in the plain form that TensorFlow writes are read without a copy (:mod:`.wire`). Protobuf parses all others.
+The descriptor is built in a private pool, so TensorFlow, or any other package with its own ``tensorflow.Example``, can
+be loaded in the same process. Defaults are those of the authors' parser: a missing localid is -1, missing bytes are
+empty.
 
-Nothing is lost: whatever the typed values of an :class:`Example` do not give back exactly is kept as bytes beside them.
+Nothing is lost: bytes that the typed values of an :class:`Example` do not reproduce exactly are kept beside them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _NO_BYTES = b""
 
 
 def _example_classes() -> tuple[Any, ...]:
-    """Message classes of tf.train.Example (tensorflow/core/example/{example,feature}.proto): with names, with bytes."""
+    """Message classes of tf.train.Example, with names as text and with names as bytes.
+
+    Source: tensorflow/core/example/{example,feature}.proto.
+    """
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="s2ct/example.proto", package="s2ct", syntax="proto3")
 
@@ -66,7 +69,7 @@ def _example_classes() -> tuple[Any, ...]:
     example.field.add(
         name="features", number=1, label=field.LABEL_OPTIONAL, type=field.TYPE_MESSAGE, type_name=".s2ct.Features"
     )
-    # The same bytes, read without a demand on names: TensorFlow's own parser takes those that are not UTF-8.
+    # The same message with names as bytes: TensorFlow's own parser accepts names that are not UTF-8.
     entry = file.message_type.add(name="AnyEntry")
     entry.field.add(name="key", number=1, label=field.LABEL_OPTIONAL, type=field.TYPE_BYTES)
     entry.field.add(
@@ -90,20 +93,20 @@ _Example, _AnyExample = _example_classes()
 
 
 class Kind(StrEnum):
-    """What the bytes of a kept value are."""
+    """The form of the bytes of a kept value."""
 
     BYTES = "bytes"  # the one value of a bytes_list
     INT64 = "int64"  # the values of an int64_list, little-endian
     FLOAT = "float"  # the values of a float_list, float32, little-endian
-    FEATURE = "feature"  # a serialized tf.train.Feature: several values of bytes, or no kind at all
-    RECORD = "record"  # the whole record: it is no tf.train.Example, or has more in it than features
+    FEATURE = "feature"  # a serialized tf.train.Feature: several bytes values, or no kind at all
+    RECORD = "record"  # the whole record: it is not a tf.train.Example, or holds more than features
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A feature of one example that its typed values do not give back. ``data`` is None where there is no feature.
+    """A feature of one example that its typed values do not reproduce.
 
-    ``name`` is empty for a whole record.
+    ``data`` is None where the feature is missing. ``name`` is empty for a whole record.
     """
 
     name: str
@@ -113,26 +116,27 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One example: what the authors' parser gives, and all else that is in the record.
+    """One example: the values that the authors' parser returns, and the rest of the record.
 
     Attributes
     ----------
     number, offset : int
-        Number in the source from 0, and byte offset of its record.
+        Number in the source, from 0, and byte offset of its record.
     localid : int
         Sample id; -1 where the source has none.
     image : ndarray of uint16, shape (n, bands, height, width)
-        Values as published. A view of the record, which may stand at an odd address.
+        Values as published. A view of the record, which may be at an odd address.
     labels : ndarray of int8, shape (any,)
-        As many as there are: n, 36 n or any other number.
+        All that are in the record: n, 36 n or any other number.
     dates : ndarray of int64, shape (any,)
     weights : ndarray of float32, shape (any,)
     kept : tuple of Kept
-        Features that are missing, of another kind, cut, or unknown. Empty for an example as the record describes it.
+        Features that are missing, of another kind, truncated or unknown. Empty for an example that matches the
+        description of the record.
     refusal : str
-        Why the authors' parser refuses the record; empty if it does not.
+        Why the authors' parser refuses the record; empty if it accepts it.
     features : Features
-        Names of the features, those of the data set.
+        Names of the features in the data set.
     """
 
     number: int
@@ -148,11 +152,11 @@ class Example:
 
     @property
     def has_localid(self) -> bool:
-        """Whether the record says which sample it is of."""
+        """Whether the record names its sample."""
         return not any(one.name == self.features.localid for one in self.kept)
 
     def check(self, where: str) -> None:
-        """Refuse what the authors' parser refuses.
+        """Refuse an example that the authors' parser refuses.
 
         Raises
         ------
@@ -163,7 +167,7 @@ class Example:
 
 
 def decode_example(record: RawRecord, dataset: Dataset = DATASET) -> Example:
-    """Decode one record of a data set, whatever it holds."""
+    """Decode one record of a data set. Never fails: a record that is not an example is kept as bytes."""
     features = dataset.features
     values: Mapping[str, Any] | None = locate(record.payload, features.bytes_names, features.localid)
     kept: list[Kept] = []
@@ -217,13 +221,13 @@ def encode_example(features: Mapping[str, tuple[Kind, bytes]]) -> bytes:
             case Kind.FEATURE:
                 feature.ParseFromString(data)
             case Kind.RECORD:
-                raise ValueError("a record is no feature")
+                raise ValueError("a record is not a feature")
     payload: bytes = example.SerializeToString(deterministic=True)
     return payload
 
 
 def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept], str]:
-    """Values of the known features in their usual form, all else as it is, and why the authors' parser refuses it."""
+    """Known features in their usual form, everything else as bytes, and why the authors' parser refuses the record."""
     try:
         example, whole = _Example.FromString(payload), False
     except DecodeError:
@@ -239,13 +243,12 @@ def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept],
         if name in known.names and kind is usual and (kind is Kind.BYTES or len(data) == 8):
             values[name] = data if kind is Kind.BYTES else int.from_bytes(data, "little", signed=True)
             continue
-        if "\0" in name:  # no attribute of HDF5 holds it
+        if "\0" in name:  # an HDF5 attribute cannot hold it
             whole = True
             continue
         kept.append(Kept(name, kind, data))
-        if (
-            name in known.names and feature.WhichOneof("kind") is not None
-        ):  # TensorFlow takes a feature without kind as missing
+        # TensorFlow treats a feature without a kind as missing.
+        if name in known.names and feature.WhichOneof("kind") is not None:
             refusal = refusal or f"feature {name!r} is not one value in a {usual}_list"
     if whole or _has_more(example, payload) or has_repeats(payload):
         kept.append(Kept("", Kind.RECORD, payload))
@@ -253,7 +256,7 @@ def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept],
 
 
 def _with_utf8_names(payload: bytes) -> Any | None:
-    """The features of a record whose names are UTF-8, as others are not; None if it is no tf.train.Example at all."""
+    """The features with a UTF-8 name, of a record that has others too; None if it is not a tf.train.Example."""
     try:
         any_example = _AnyExample.FromString(payload)
     except DecodeError:
@@ -279,7 +282,7 @@ def _value(feature: Any) -> tuple[Kind, bytes]:
 
 
 def _has_more(example: Any, payload: bytes) -> bool:
-    """Whether there is more in a record than features: fields that tf.train.Example does not have."""
+    """Whether a record has fields that tf.train.Example does not have."""
     bare = _Example.FromString(payload)
     bare.DiscardUnknownFields()
     return bool(bare.ByteSize() != example.ByteSize())
@@ -287,7 +290,7 @@ def _has_more(example: Any, payload: bytes) -> bool:
 
 def _array(blob: memoryview | bytes, dtype: str, *, copied: bool) -> npt.NDArray[Any]:
     array = np.frombuffer(blob, dtype)
-    if copied:  # a view of a few dates would keep all pixels of the record in memory
+    if copied:  # a view of a few dates would keep the whole record in memory
         array = array.copy()
         array.flags.writeable = False
     return array

@@ -1,7 +1,7 @@
-"""What ``convert`` is asked to read: archives, TFRecord files and folders of them, found and named.
+"""Finds the sources for ``convert`` in files and folders: archives and TFRecords.
 
-Content decides what a file is, the name gives split, tile and number of examples. Every file that is or should be a
-source ends among the sources, the unusable or, with the same content as another, in a note: none is lost in silence.
+The content decides what a file is. The name gives split, tile and number of examples. Every file that is or should be
+a source becomes a source, an unusable file or, if another file has the same content, a note. None is ignored silently.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ __all__ = ["Found", "Part", "Source", "Unusable", "find_sources"]
 
 
 def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Found:
-    """Look through files and folders (recursively).
+    """Find the sources in files and folders (recursively).
 
-    A file that is given by name must be a source; in a folder, files that are none are noted and passed over. Of
-    several sources of one unit the first is taken: those with the same content are noted, the others are unusable.
+    A file that is given by name must be a source. In a folder, other files are noted and skipped. If a unit has several
+    sources, the first is used. Sources with the same content are noted, and the others are unusable.
 
     Parameters
     ----------
     paths : iterable of Path
     unit : UnitName, optional
-        The unit of the one source whose name says nothing, or of the only source.
+        The unit of the one source whose name does not give it, or of the only source.
 
     Raises
     ------
     WrongUsage
-        If a path does not exist or is a pipe, a socket or a device, or `unit` could be that of several sources.
+        If a path does not exist or is a pipe, a socket or a device, or if `unit` does not fit exactly one source.
     """
     search = _Search()
     for path in paths:
@@ -51,42 +51,42 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Foun
 
 
 class _Search:
-    """TFRecords, and what is none, from several paths."""
+    """Collects TFRecords, notes and unusable files from several paths."""
 
     def __init__(self) -> None:
         self.found = Found()
         self.tfrecords: list[FoundTFRecord] = []
-        self._seen: dict[tuple[Path, UnitName | None], Path] = {}  # where each file was met, by the unit of its name
+        self._seen: dict[tuple[Path, UnitName | None], Path] = {}  # first path to each file, by the unit in its name
 
     def look(self, path: Path) -> None:
-        """Look at a file, or through a folder."""
+        """Search a file or a folder."""
         check_readable(path)
         if not path.exists():
             raise WrongUsage("there is no such file or folder", where=str(path), todo="check the path")
         if not path.is_dir():
-            self._look_at(path, named=True)
+            self._take(path, named=True)
             return
         if (path / "zarr.json").exists():
             self.found.unusable.append(Unusable(path, None, _store(path)))
             return
         walk = Walk(path, self._unreadable)
-        passed_over = [file for file in walk if not self._look_at(file, named=False)]
-        if passed_over:
-            names = some([file.relative_to(path).as_posix() for file in passed_over])
-            self.found.notes.append(f"{path}: passed over {names}, neither .7z nor TFRecord")
+        skipped = [file for file in walk if not self._take(file, named=False)]
+        if skipped:
+            names = some([file.relative_to(path).as_posix() for file in skipped])
+            self.found.notes.append(f"{path}: skipped {names}, neither .7z nor TFRecord")
         self.found.notes += walk.notes
 
     def _unreadable(self, error: OSError) -> None:
         self.found.unusable.append(Unusable(Path(os.fsdecode(error.filename)), None, from_os_error(error)))
 
-    def _look_at(self, file: Path, *, named: bool) -> bool:
-        """Add what ``file`` holds; False if it is no source and need not be one."""
+    def _take(self, file: Path, *, named: bool) -> bool:
+        """Add the sources in ``file``; False if it is not a source and need not be one."""
         first = first_volume(file)
         if first and first.is_file():
-            file = first  # later volumes are a part of it
-        real = (first or file).resolve()  # of later volumes without their first, one is told
-        said = try_name(file.name)
-        place = (real, said.unit if said else None)  # a link under the name of another unit is another source
+            file = first  # a later volume belongs to the first
+        real = (first or file).resolve()  # of several volumes without their first, only one is reported
+        parsed = try_name(file.name)
+        place = (real, parsed.unit if parsed else None)  # a link with the name of another unit is another source
         if place in self._seen:
             if os.path.abspath(self._seen[place]) != os.path.abspath(file):  # noqa: PTH100  # links are not followed
                 self.found.notes.append(f"{file}: the same file as {self._seen[place]}")
@@ -103,7 +103,7 @@ class _Search:
         return True
 
     def _add(self, file: Path, *, named: bool) -> bool:
-        said = try_name(file.name)
+        parsed = try_name(file.name)
         with SourceReader(file, with_md5=False) as stream:
             head = read_head(stream)
             if is_archive(head) or file.suffix.lower() == ".7z" or first_volume(file):
@@ -111,10 +111,10 @@ class _Search:
                 return True
             kind = _kind(stream, head)
             stream.seek(0)
-            # Also what is not recognised: with a published name its damage is told when it is read.
-            if (said is not None and said.sure and kind is None) or is_tfrecord(stream):
-                self.tfrecords.append(FoundTFRecord(Part(file), said))
-            elif named or (is_packing(kind) and said is not None and said.tells):
+            # A file with a published name counts even if it is not recognised: reading it reports the damage.
+            if (parsed is not None and parsed.sure and kind is None) or is_tfrecord(stream):
+                self.tfrecords.append(FoundTFRecord(Part(file), parsed))
+            elif named or (is_packing(kind) and parsed is not None and parsed.tells):
                 raise _no_source(file, head, kind)
             else:
                 return False
@@ -132,33 +132,33 @@ class _Search:
             self.found.unusable.append(Unusable(file, None, error))
 
     def _unusable(self, file: Path, error: S2ctError) -> None:
-        said = try_name(file.name)
-        self.found.unusable.append(Unusable(file, said.unit if said else None, error))
+        parsed = try_name(file.name)
+        self.found.unusable.append(Unusable(file, parsed.unit if parsed else None, error))
 
 
 def _kind(stream: SourceReader, head: bytes) -> str | None:
-    """What a bare file is, in words, also below gzip or zlib; None for what may be a TFRecord."""
+    """The format of a bare file in words, with gzip and zlib removed; None if it may be a TFRecord."""
     if is_wrapped(head) is None:
         return foreign_kind(head)
     stream.seek(0)
     try:
         return foreign_kind(read_head(unwrap(stream, where="")))
-    except S2ctError:  # damaged: told when it is read
+    except S2ctError:  # damaged: reading it reports the error
         return None
 
 
 def _store(folder: Path) -> NotAnArchive:
     return NotAnArchive(
-        "this is a Zarr store, and no source",
+        "this is a Zarr store, not a source",
         where=str(folder),
         found="zarr.json in it",
-        todo="give the archives or TFRecords themselves, or a folder of them",
+        todo="give the archives or TFRecords, or a folder of them",
     )
 
 
 def _volume_without_first(file: Path) -> NotAnArchive:
     return NotAnArchive(
-        "this is a later volume of an archive, and its first volume is not here",
+        "this is a later volume of an archive, and its first volume is missing",
         where=str(file),
         todo="put all volumes into one folder: .001, .002 and so on",
     )
@@ -166,11 +166,11 @@ def _volume_without_first(file: Path) -> NotAnArchive:
 
 def _no_source(file: Path, head: bytes, kind: str | None) -> S2ctError:
     if is_packing(kind):
-        todo = "unpack it, then give what comes out"
+        todo = "unpack it, then give the unpacked files"
     elif kind:
-        todo = "fetch the file again: this is not what was asked for"
+        todo = "fetch the file again: the download is not a file of the record"
     else:
-        todo = "give a .7z of the record or a TFRecord file from it"
+        todo = "give a .7z archive of the record, or the TFRecord in it"
     return NotAnArchive(
         f"this is {kind}" if kind else "this is neither a 7z archive nor a TFRecord",
         where=str(file),

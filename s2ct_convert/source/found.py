@@ -1,4 +1,4 @@
-"""What a search for sources gives: sources, notes, and files that should be sources and are not."""
+"""The results of a search for sources: sources, notes and unusable files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..names import SourceName, UnitName
 
 @dataclass(frozen=True)
 class Part:
-    """A TFRecord, or a shard of one: a file, or a member of an archive."""
+    """A TFRecord or a shard of one: a file, or a member of an archive."""
 
     path: Path
     member: str | None = None
@@ -27,7 +27,7 @@ class Part:
 
 @dataclass(frozen=True)
 class FoundTFRecord:
-    """A TFRecord, and what its own name or that of its archive says, if they say anything."""
+    """A TFRecord, and what its own name or the name of its archive gives; None if neither gives a unit."""
 
     part: Part
     name: SourceName | None
@@ -35,7 +35,7 @@ class FoundTFRecord:
 
 @dataclass(frozen=True)
 class Source:
-    """One TFRecord and the unit its name says it is.
+    """One TFRecord and the unit that its name gives.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Source:
     more : tuple of Part
         The shards after the first, in order; examples are numbered through.
     copies : tuple of Source
-        Other files that say they have the same content, by the checksums in their headers.
+        Other files with the same content.
     """
 
     unit: UnitName
@@ -66,7 +66,7 @@ class Source:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file that is read, once."""
+        """The files to read, without repeats."""
         return tuple(dict.fromkeys(file for part in self.parts for file in files_of(part.path)))
 
     @property
@@ -85,7 +85,7 @@ class Source:
         return sum(file.stat().st_size for file in self.files)
 
     def mtime_ns(self) -> int:
-        """When the newest of its files was modified, in ns.
+        """Modification time of its newest file, in ns.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class Source:
         return max(file.stat().st_mtime_ns for file in self.files)
 
     def check_count(self, examples: int, samples: int, images: int) -> None:
-        """Refuse a bare TFRecord that may be cut between two records: it has no checksum of the whole, archives do.
+        """Refuse a bare TFRecord that may be cut between two records: unlike an archive, it has no overall checksum.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class Source:
         raise CountMismatch(
             "the file has fewer examples, samples and images than the number in its name: it may be cut",
             where=self.where,
-            expected=f"{self.name_count:,} of any of these",
+            expected=f"{self.name_count:,} or more examples, samples or images",
             found=", ".join(
                 f"{n:,} {what}{'' if n == 1 else 's'}"
                 for n, what in ((examples, "example"), (samples, "sample"), (images, "image"))
@@ -117,10 +117,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Unusable:
-    """A file that should be a source and is not, and the unit its name says it is, if it says one.
+    """A file that should be a source but cannot be used.
 
-    ``unit`` is None also where another source is of that unit, so that the unit does not count as failed; that unit is
-    ``also_of`` then.
+    ``unit`` is the unit that its name gives. If another source provides that unit, the unit has not failed: then
+    ``unit`` is None and ``also_of`` is the unit.
     """
 
     path: Path
@@ -131,7 +131,7 @@ class Unusable:
 
 @dataclass
 class Found:
-    """Sources by unit, notes on what was passed over, and the files that should be sources and are not."""
+    """Sources, notes on skipped files, and unusable files."""
 
     sources: list[Source] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

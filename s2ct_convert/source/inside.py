@@ -1,4 +1,4 @@
-"""The TFRecords in a 7z archive: told by the names of its files where those do, else by their first bytes."""
+"""Finds the TFRecords in a 7z archive: by the names of its members where they suffice, else by their first bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..names import FORM, SourceName, try_name
 from .found import FoundTFRecord, Part, some
 from .kind import foreign_kind, is_tfrecord
 
-# Files that describe others: not looked into as long as there is something else.
+# Files that describe others: examined only if the archive holds nothing else.
 _TEXTS = (
     *(".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".htm", ".pdf", ".log"),
     *(".doc", ".docx", ".xls", ".xlsx", ".ipynb", ".py", ".sh", ".md5", ".sha256", ".proto", ".cfg", ".ini", ".toml"),
@@ -28,7 +28,7 @@ _PACKED = re.compile(r"\.(?:7z|zip|rar|tar|tgz|tbz2?|txz|xz|zst|bz2)(?:\.\d{3})?
 
 @dataclass
 class Inside:
-    """What an archive holds: TFRecords, notes, and what in it should be a source and is none."""
+    """The contents of an archive: TFRecords, notes, and errors for members that should be a source."""
 
     tfrecords: list[FoundTFRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -38,12 +38,12 @@ class Inside:
 def look_inside(path: Path) -> Inside:
     """Find the TFRecords in an archive.
 
-    Only where names do not tell, the beginning of members is unpacked.
+    Members are unpacked, and only their first bytes, where names do not suffice.
 
     Raises
     ------
     SourceError
-        If the archive cannot be read, or there is no TFRecord in it.
+        If the archive cannot be read, or holds no TFRecord.
     OSError
     """
     members = [member for member in read_archive(path).members if not _is_litter(member.name)]
@@ -53,13 +53,13 @@ def look_inside(path: Path) -> Inside:
 
 
 def _is_litter(name: str) -> bool:
-    """Whether an operating system put it there beside the files that were packed."""
+    """Whether the file is an addition of an operating system, not of the person who packed the archive."""
     *folders, base = re.split(r"[/\\]", name)
     return "__MACOSX" in folders or base.startswith("._") or base.lower() in _LITTER
 
 
 class _Look:
-    """One look into one archive."""
+    """The search in one archive."""
 
     def __init__(self, path: Path, members: Sequence[Member]) -> None:
         self._path, self._members = path, members
@@ -78,28 +78,28 @@ class _Look:
             raise self._nothing()
         self._check_names([*named, *records])
         self._add(named, records)
-        self._tell_packed(named)
-        self._tell_passed_over([*named, *records])
+        self._report_packed()
+        self._note_skipped([*named, *records])
         return self._inside
 
     def _check_names(self, taken: Sequence[str]) -> None:
-        """Refuse two TFRecords of one name: no unpacker can be asked for one of them alone."""
+        """Refuse two TFRecords with one name: no unpacker can select one of them."""
         counts = Counter(member.name for member in self._members)
         if twice := [name for name in taken if counts[name] > 1]:
             raise NotATFRecord(
-                "several files in this archive have one name",
+                "several files in this archive have the same name",
                 where=self._path.name,
                 found=twice[0],
-                todo="unpack it with 7zz x -aou, which renames them, then give what comes out",
+                todo="unpack it with 7zz x -aou, which renames them, then give the unpacked files",
             )
 
     def _is_sure(self, name: str) -> bool:
-        """Whether the name alone makes it a source; one packed once more is looked into."""
-        said = self._names[name]
-        return said is not None and said.sure and not _PACKED.search(name)
+        """Whether the name alone makes it a source. A member that is packed again is examined."""
+        parsed = self._names[name]
+        return parsed is not None and parsed.sure and not _PACKED.search(name)
 
     def _records(self, names: Sequence[str]) -> list[str]:
-        """Those that are TFRecords by their first bytes."""
+        """The members that are TFRecords by their first bytes."""
         if not names:
             return []
         self._heads |= read_heads(self._path, names)
@@ -111,80 +111,79 @@ class _Look:
             self._inside.tfrecords.append(self._tfrecord(name, self._names[name], outside))
         only = not named and len(records) == 1
         for name in records:
-            said = self._names[name]
-            if only and outside is not None and not (said and said.tells) and (outside.tells or not said):
-                note = f"{self._path.name}: {name!r} inside is taken for {outside.unit} by the archive's name"
+            parsed = self._names[name]
+            if only and outside is not None and not (parsed and parsed.tells) and (outside.tells or not parsed):
+                note = f"{self._path.name}: {name!r} inside is read as {outside.unit}, by the name of the archive"
                 self._inside.notes.append(note)
                 self._inside.tfrecords.append(FoundTFRecord(Part(self._path, name), outside))
-            elif said is not None or only:
-                self._inside.tfrecords.append(self._tfrecord(name, said, outside))
+            elif parsed is not None or only:
+                self._inside.tfrecords.append(self._tfrecord(name, parsed, outside))
             else:
                 self._inside.problems.append(self._nameless(name, records))
 
-    def _tfrecord(self, name: str, said: SourceName | None, outside: SourceName | None) -> FoundTFRecord:
-        """A member that its own name tells; the archive's name may add the number and the shard."""
-        if said is not None and outside is not None:
-            if said.unit == outside.unit:
-                said = SourceName(
-                    said.unit,
-                    outside.count if said.count is None else said.count,
-                    said.shard or (outside.shard if len(self._members) == 1 else None),
-                    said.sure,
+    def _tfrecord(self, name: str, parsed: SourceName | None, outside: SourceName | None) -> FoundTFRecord:
+        """A member whose own name gives the unit. The archive's name may add the number and the shard."""
+        if parsed is not None and outside is not None:
+            if parsed.unit == outside.unit:
+                parsed = SourceName(
+                    parsed.unit,
+                    outside.count if parsed.count is None else parsed.count,
+                    parsed.shard or (outside.shard if len(self._members) == 1 else None),
+                    parsed.sure,
                     outside.copy,
                 )
             elif outside.tells:
                 self._inside.notes.append(
-                    f"{self._path.name}: {name!r} inside is {said.unit}, not {outside.unit}; the name inside counts"
+                    f"{self._path.name}: {name!r} inside is {parsed.unit}, not {outside.unit}; the name inside counts"
                 )
-        return FoundTFRecord(Part(self._path, name), said)
+        return FoundTFRecord(Part(self._path, name), parsed)
 
     def _nothing(self) -> S2ctError:
         packed = self._packed()
         if packed:
             return NotATFRecord(
-                "there is an archive inside this archive, and no TFRecord",
+                "this archive holds another archive, and no TFRecord",
                 where=self._path.name,
                 found=some([f"{name!r}, {kind}" for name, kind in packed.items()]),
-                todo=f"unpack it once, then give what comes out: s2ct extract {self._path.name} FOLDER",
+                todo=f"unpack it, then give the unpacked files: s2ct extract {self._path.name} FOLDER",
             )
         return NotATFRecord(
-            "there is no TFRecord in this archive",
+            "this archive holds no TFRecord",
             where=self._path.name,
-            expected="a file that begins as a TFRecord does, or is gzip or zlib around one",
-            found=some([self._told(member.name) for member in self._members]),
+            expected="a TFRecord, plain or packed with gzip or zlib",
+            found=some([self._describe(member.name) for member in self._members]),
         )
 
-    def _told(self, name: str) -> str:
+    def _describe(self, name: str) -> str:
         kind = foreign_kind(self._heads.get(name, b""))
         return f"{name!r}, {kind}" if kind else repr(name)
 
     def _packed(self) -> dict[str, str]:
-        """Archives among the members that were looked into, and of what kind they are."""
+        """Archives among the examined members, with their format."""
         kinds = {n: "a 7z archive" if is_archive(head) else foreign_kind(head) for n, head in self._heads.items()}
         return {name: kind for name, kind in kinds.items() if kind and is_packing(kind)}
 
-    def _tell_packed(self, named: Sequence[str]) -> None:
-        """An archive in the archive that has the name of a unit is not passed over in silence."""
+    def _report_packed(self) -> None:
+        """Add an error for each archive in the archive whose name gives a unit."""
         for name, kind in self._packed().items():
-            said = self._names[name]
-            if said is not None and said.tells:
+            parsed = self._names[name]
+            if parsed is not None and parsed.tells:
                 self._inside.problems.append(
                     NotATFRecord(
                         f"this is {kind} inside an archive",
                         where=f"{self._path.name}: {name}",
-                        todo=f"unpack it, then give what comes out: s2ct extract {self._path.name} FOLDER",
+                        todo=f"unpack it, then give the unpacked files: s2ct extract {self._path.name} FOLDER",
                     )
                 )
 
-    def _tell_passed_over(self, taken: Sequence[str]) -> None:
+    def _note_skipped(self, taken: Sequence[str]) -> None:
         others = [m.name for m in self._members if m.name not in taken]
         if others:
-            self._inside.notes.append(f"{self._path.name}: passed over {some(others)} inside, no TFRecord")
+            self._inside.notes.append(f"{self._path.name}: skipped {some(others)} inside, not a TFRecord")
 
     def _nameless(self, name: str, records: Sequence[str]) -> BadName:
         return BadName(
-            "not understood: there are several TFRecords in this archive, and the name of this one does not say "
-            "which unit it is",
+            "not understood: this archive holds several TFRecords, and the name of this one does not give its unit",
             where=f"{self._path.name}: {name}",
             expected=FORM,
             found=some(list(records)),

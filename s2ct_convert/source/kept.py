@@ -1,4 +1,4 @@
-"""Collects the bytes of features that typed arrays do not hold, on the disk where they are many."""
+"""Collects the bytes of features that typed arrays do not hold. Large amounts go to disk."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy.typing as npt
 from ..published import ABSENT, ELSEWHERE, HERE, PublishedFeature, make_keys
 from .example import Kept
 
-SPOOL_BYTES = 1 << 20  # of one feature, held in memory; there may be hundreds
+SPOOL_BYTES = 1 << 20  # per feature, held in memory; there may be hundreds of features
 
 
 class _Values:
     """The values of one feature in one form, in the order of examples."""
 
     def __init__(self, spool: Path | None) -> None:
-        # The file has no name: nothing of it is left behind, whatever happens.
+        # The file has no name, so a crash leaves nothing behind.
         self._file = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=None if spool is None else str(spool))
         weakref.finalize(self, self._file.close)  # memory that is mapped outlives it
         self._here: list[tuple[int, int]] = []  # example, bytes
@@ -52,9 +52,9 @@ class _Values:
 
 
 class KeptBytes:
-    """Kept features of the examples of a source, which come in order.
+    """The kept features of a source. Examples are added in order.
 
-    ``spool`` is a folder for what is too much for memory; None for the system's own.
+    ``spool`` is a folder for features that are too large for memory; None for the temporary folder of the system.
     """
 
     def __init__(self, spool: Path | None = None) -> None:
@@ -69,7 +69,7 @@ class KeptBytes:
         self._values[key].add(example, kept.data)
 
     def features(self, examples: int) -> tuple[PublishedFeature, ...]:
-        """All of them, sorted by the names of their groups."""
+        """All kept features, sorted by group name."""
         keys = make_keys(self._values)
         made: Sequence[PublishedFeature] = [
             values.feature(keys[name, kind], name, kind, examples) for (name, kind), values in self._values.items()

@@ -1,4 +1,4 @@
-"""Whether bytes are a TFRecord, or something else that has a name."""
+"""Recognises TFRecords, and other known formats, by their first bytes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .tfrecord import HEADER_BYTES, is_header, unwrap
 
 
 def foreign_kind(head: bytes) -> str | None:
-    """What a file is that begins so, in words, if it is something well known and not a TFRecord."""
+    """The format of a file with this head, in words; None for a TFRecord or an unknown format."""
     return None if is_header(head[:HEADER_BYTES]) else name_kind(head)
 
 
 def is_tfrecord(stream: Readable) -> bool:
-    """Whether a stream is a TFRecord, plain, gzip or zlib, with at least the header of a record."""
+    """Whether a stream is a plain, gzip or zlib TFRecord with at least one record header."""
     try:
         return is_header(read_head(unwrap(stream, where=""), HEADER_BYTES))
-    except S2ctError:  # what looked like a gzip is none
+    except S2ctError:  # it looked like gzip or zlib, but is not
         return False

@@ -1,4 +1,4 @@
-"""The labels of a source as one array: k x k for each image, in the form that most of its examples have."""
+"""Brings the labels of a source into one array, k x k per image, in the form that most of its examples have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..missing import NO_LABEL
 
-Given = npt.NDArray[np.int8] | None  # the labels of an example; None if there are none of the usual type
+Given = npt.NDArray[np.int8] | None  # the labels of an example; None if missing or of another type
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Labels:
 
 
 def fit_labels(given: Sequence[Given], sizes: Sequence[int], side: int | None = None) -> Labels:
-    """Bring the labels of examples with ``sizes`` images into one form; ``side`` is the form if it is known."""
+    """Bring the labels of examples with ``sizes`` images into one form; ``side`` is k if it is known already."""
     sides = [_side(labels, n) for labels, n in zip(given, sizes, strict=True)]
     if side is None:
         common = Counter(one for one in sides if one).most_common(1)

@@ -1,6 +1,6 @@
-"""What a source holds that its description does not say: each kind once, in plain words.
+"""Notes on contents of a source that its description does not mention: one note per kind.
 
-A note never stops a conversion; ``--strict`` makes it a refusal.
+A note never stops a conversion. With ``--strict``, a source with notes is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from ..dataset import DATASET, Dataset
 from ..published import plain_key
 
-# kind -> what is found, for one and for many. {n} is the count of the note, the other words are those of the data set.
+# kind -> text for a count of one, and for others. {n} is the count; the other fields are terms of the data set.
 _TEXTS = {
     "number_counts_samples": ("the number in the name counts samples, not examples",) * 2,
     "number_counts_observations": ("the number in the name counts images, not examples",) * 2,
@@ -89,16 +89,16 @@ _TEXTS = {
 
 @dataclass(frozen=True)
 class Note:
-    """One kind of thing that the description of the record does not say, and how often it occurs.
+    """One kind of content that the description of the record does not mention, and how often it occurs.
 
     Attributes
     ----------
     kind : str
         A key for programs, such as ``dates_missing``.
     count : int
-        How many dates, labels, images, examples or records it concerns.
+        Number of dates, labels, images, examples or records.
     first : str
-        The first place, in words: ``example 3: 0``.
+        The first place, such as ``example 3: 0``.
     """
 
     kind: str
@@ -106,15 +106,15 @@ class Note:
     first: str
 
     def line(self, dataset: Dataset = DATASET) -> str:
-        """As the attribute ``notes`` of a unit has it."""
+        """One line, as in the attribute ``notes`` of a unit."""
         return f"{self.kind}: {self.text(dataset)} ({self.first})"
 
     def document(self, dataset: Dataset = DATASET) -> dict[str, Any]:
-        """As JSON has it."""
+        """The note as a JSON object."""
         return {"kind": self.kind, "count": self.count, "text": self.text(dataset), "first": self.first}
 
     def text(self, dataset: Dataset) -> str:
-        """What is found, in the words of a data set."""
+        """The text of the note, with the terms of a data set."""
         one, many = _TEXTS[self.kind]
         return (one if self.count == 1 else many).format(n=f"{self.count:,}", **_words(dataset))
 
@@ -123,7 +123,7 @@ class Note:
 
 
 def _words(dataset: Dataset) -> dict[str, Any]:
-    """What the texts of notes name of a data set."""
+    """The terms of a data set that the texts of notes use."""
     keys = {name: plain_key(feature) for name, feature in vars(dataset.features).items() if isinstance(feature, str)}
     shape = " x ".join(map(str, dataset.obs_shape))
     about = {"mission": dataset.mission, "centre": dataset.centre, "last_class": len(dataset.classes) - 1}
@@ -139,7 +139,7 @@ class NoteSum:
 
 
 def sum_notes(notes: Iterable[tuple[str, Note]]) -> list[NoteSum]:
-    """Notes of units, by name of the unit, as one per kind: counts added up, the first example kept."""
+    """Sum notes of several units, given with unit names, to one per kind. Counts are added; the first place is kept."""
     sums: dict[str, NoteSum] = {}
     for unit, note in notes:
         if (before := sums.get(note.kind)) is None:

@@ -1,4 +1,4 @@
-"""Examples of one source, whatever wraps it; and the reader that gives what the authors' own parser gives."""
+"""Reads the examples of one source in any packing. ``read_examples`` returns what the authors' own parser returns."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from .tfrecord import HEADER_BYTES, RawRecord, read_raw_records, unwrap
 
 
 class SourceExamples:
-    """Examples of a source, in order, with the MD5 of the file once all are read.
+    """The examples of a source, in order, and the MD5 of its file once all are read.
 
-    ``unpacker`` is what unpacks them, the first shard where there are several; None for a bare TFRecord.
+    ``unpacker`` names the unpacker of the (first) archive; it is None for a bare TFRecord.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SourceExamples:
             if part.member is None or content_of_member(part.path, part.member) is None:
                 raise
             try:
-                content_of(self._opened.stream)  # to its end, where a damaged archive shows
+                content_of(self._opened.stream)  # reads to the end, which finds damage in the archive
             except ArchiveDamaged as damage:
                 expected, found = damage.expected, damage.found
                 raise ArchiveDamaged(
@@ -64,11 +64,11 @@ class SourceExamples:
             raise type(error)(error.what, where=where, expected=expected, found=found, todo=todo) from None
 
     def md5(self) -> str | None:
-        """MD5 of the archive, hex. None for a bare TFRecord and for shards, for which nobody publishes one."""
+        """MD5 of the archive, hex. None for a bare TFRecord and for shards: none is published for them."""
         return None if self._source.more else self._opened.file.md5()
 
     def content(self) -> Content | None:
-        """Size and CRC-32 of the TFRecord as it lies there, once all is read; None for shards."""
+        """Size and CRC-32 of the TFRecord before gzip or zlib is removed, once all is read; None for shards."""
         if self._source.more:
             return None
         if isinstance(self._opened.stream, Summed):
@@ -77,7 +77,7 @@ class SourceExamples:
 
 
 class _OpenPart(NamedTuple):
-    """A TFRecord or a shard of one, opened."""
+    """An open TFRecord, or an open shard of one."""
 
     file: SourceReader
     stream: Readable
@@ -85,18 +85,19 @@ class _OpenPart(NamedTuple):
 
 
 def _checked(stream: Readable, where: str) -> Readable:
-    """The stream, if it is not something well known that is no TFRecord.
+    """The same stream.
 
     Raises
     ------
     NotATFRecord
+        If the stream has another known format.
     """
     head = read_head(stream)
     kind = "a 7z archive" if is_archive(head) else foreign_kind(head)
     if kind is not None:
-        todo = "unpack it, then give what comes out" if is_packing(kind) else ""
+        todo = "unpack it, then give the unpacked files" if is_packing(kind) else ""
         raise NotATFRecord(
-            f"this is {kind}, and no TFRecord", where=where, found=head[:HEADER_BYTES].hex(" "), todo=todo
+            f"this is {kind}, not a TFRecord", where=where, found=head[:HEADER_BYTES].hex(" "), todo=todo
         )
     return Prefixed(head, stream)
 
@@ -110,19 +111,19 @@ def open_source(
     unpacker: Unpacker = PYTHON,
     dataset: Dataset = DATASET,
 ) -> Iterator[SourceExamples]:
-    """Open an archive's member or a bare TFRecord, gzip- or zlib-wrapped or not; shards are read one after another.
+    """Open a source: the member of an archive or a bare TFRecord, plain, gzip or zlib. Shards are read in order.
 
     Parameters
     ----------
     source : Source
     on_bytes : callable, optional
-        Told how many bytes of the file were read since the last call.
+        Called with the number of bytes of the file read since the last call.
     threads : int
-        That unpack an archive, where it can be unpacked by several.
+        Number of threads that unpack an archive, where several can.
     unpacker : Unpacker
-        What unpacks an archive.
+        The unpacker for archives.
     dataset : Dataset
-        That of the examples.
+        Data set of the examples.
     """
     with ExitStack() as current:
 
@@ -141,7 +142,7 @@ def open_source(
 
 
 class ExampleDict(TypedDict):
-    """One example under the names of the authors' decoder."""
+    """One example, with the names of the authors' decoder."""
 
     tid: bytes
     dates: npt.NDArray[np.int64]
@@ -152,7 +153,7 @@ class ExampleDict(TypedDict):
 
 
 def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
-    """Read an archive or a TFRecord file as the authors' own TensorFlow decoder does, without TensorFlow.
+    """Read archives or TFRecords like the authors' own TensorFlow decoder, without TensorFlow.
 
     Parameters
     ----------
@@ -163,18 +164,17 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
     ------
     dict
         ``tid`` tile as bytes; ``dates`` int64 (n,); ``localid`` int64 scalar; ``imgs`` uint16 (n, 4, 42, 42);
-        ``labels`` int8 (n,); ``weights`` float32 (n,): names, shapes and dtypes of
-        ``SeriesClassificationDirectDecorder`` in https://doi.org/10.5281/zenodo.10613705. Missing values are
-        its defaults: localid -1, empty arrays. Arrays are read-only; ``imgs`` is a view of the record as it was read
-        and may stand at an odd address (``flags.aligned``), which numpy does not mind.
+        ``labels`` int8 (n,); ``weights`` float32 (n,). Names, shapes and dtypes are those of
+        ``SeriesClassificationDirectDecorder`` in https://doi.org/10.5281/zenodo.10613705. Missing values have its
+        defaults: localid -1, empty arrays. Arrays are read-only. ``imgs`` is a view of the record and may be at an
+        odd address (``flags.aligned`` is False), which numpy accepts.
 
     Raises
     ------
     WrongUsage
-        If the path does not exist.
+        If the path does not exist or holds no source.
     SourceError
-        If the source is damaged, or the authors' parser refuses an example. Examples before it have been given by
-        then.
+        If the source is damaged, or the authors' parser refuses an example. The examples before it have been yielded.
 
     Examples
     --------
@@ -187,7 +187,7 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
     for unusable in found.unusable:
         raise unusable.error
     if not found.sources:
-        raise WrongUsage("there is no archive and no TFRecord here", where=str(path))
+        raise WrongUsage("no archive and no TFRecord found", where=str(path))
     for source in found.sources:
         with open_source(source) as examples:
             for example in examples:

@@ -1,4 +1,4 @@
-"""Whether two sources are the same TFRecord: a second download, a copy, an archive beside what came out of it."""
+"""Decides whether two sources are the same TFRecord: a second download, a copy, an archive and its extracted file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .tfrecord import HEADER_BYTES, is_wrapped, unwrap
 def same_content(a: Source, b: Source) -> bool:
     """Whether two sources hold the same bytes.
 
-    Members of archives are compared by size and CRC-32 of their headers, which are not unpacked; files are read.
-    Shards are compared one by one.
+    Members of archives are compared by the size and CRC-32 in the header, without unpacking. Files are read. Shards are
+    compared one by one.
 
     Raises
     ------
@@ -33,12 +33,12 @@ def _same(a: Part, b: Part) -> bool:
     contents = [_contents(part) for part in (a, b)]
     if all(contents):
         return bool(contents[0] & contents[1])
-    # An archive without a checksum of its member: only the same archive is surely the same.
+    # An archive has no checksum for its member: only an identical archive is certain to be the same.
     return a.member == b.member and _md5(a.path) == _md5(b.path)
 
 
 def _contents(part: Part) -> set[Content]:
-    """Size and CRC-32 of a TFRecord as it lies there, and unwrapped; empty if that is not known."""
+    """Size and CRC-32 of a TFRecord, as stored and without gzip or zlib; empty if unknown."""
     if part.member is None:
         return _contents_of_file(part.path, part.path.stat().st_mtime_ns)
     content = content_of_member(part.path, part.member)

@@ -1,11 +1,10 @@
-"""From examples to samples: groups of one sample that follow each other are joined and put in time order.
+"""From examples to samples: neighbouring examples of one sample are joined and put in time order.
 
-Groups of a sample may be anywhere in a source. Those that stand next to each other make one :class:`Series`
-here; putting together what stands apart is left to the store's writer, which can look back at what it wrote.
-Memory is bounded: at most ``PENDING_BYTES`` of one sample are held.
+The examples of a sample may be anywhere in a source. Neighbours make one :class:`Series` here. The store's writer joins
+the rest, since it can read back what it wrote. Memory is bounded: at most ``PENDING_BYTES`` of one sample are held.
 
-The order here is a guess by the first date of the source, so that the writer rarely has to look back. What the dates
-mean is decided once all are known (:mod:`.table`).
+The time order here is a guess from the first date of the source, so that the writer rarely has to read back. The
+meaning of the dates is decided once all are known (:mod:`.table`).
 """
 
 from __future__ import annotations
@@ -22,23 +21,22 @@ from ..missing import NO_DAY
 from .dates import FORMS, LATEST, to_days
 from .example import Example
 
-PENDING_BYTES = (
-    32 << 20
-)  # 2,377 timestamps of the default data set; ten years at every overpass of two satellites are about 1,460
+# 2,377 timestamps of the default data set. Ten years with every overpass of two satellites have about 1,460.
+PENDING_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
 class Series:
-    """Images of one sample, in time order as far as can be told (ties: example, then position).
+    """Images of one sample, in time order as far as the dates are understood (ties: example, then position).
 
     Attributes
     ----------
     sample : tuple of int
-        The localid; then the number of the example where it has no localid and is a sample of its own, else -1.
+        The localid, and -1. An example without a localid is a sample of its own: localid -1, and its example number.
     images : tuple of ndarray of uint16, shapes (k, bands, height, width)
-        One after another they are the n images; joining them would copy every pixel once more.
+        The n images in several pieces; joining the pieces would copy every pixel once more.
     example, position : ndarray of int32, shape (n,)
-        Where each image stands in the source.
+        Place of each image in the source.
     """
 
     sample: tuple[int, int]
@@ -58,12 +56,12 @@ class _Part:
 
 
 def sample_of(example: Example) -> tuple[int, int]:
-    """What tells the sample of an example from others."""
+    """The key of the sample of an example; see ``Series.sample``."""
     return example.localid, -1 if example.has_localid else example.number
 
 
 def join_series(examples: Iterable[Example], dataset: Dataset = DATASET) -> Iterator[Series]:
-    """Join neighbours. A sample longer than ``PENDING_BYTES`` comes in several series."""
+    """Join neighbouring examples of one sample. A sample longer than ``PENDING_BYTES`` is split into several series."""
     encoding: str | None = None
     pending: list[_Part] = []
     pending_bytes = 0
@@ -81,7 +79,7 @@ def join_series(examples: Iterable[Example], dataset: Dataset = DATASET) -> Iter
 
 
 def _guess(dates: npt.NDArray[np.int64], dataset: Dataset) -> str:
-    """The form of the first date; empty if it is in none."""
+    """The form of the first date; empty if no form fits."""
     return next((form for form in FORMS if to_days(dates[:1], form, LATEST, dataset.first_day)[0] != NO_DAY), "")
 
 
@@ -93,7 +91,7 @@ def _part(example: Example, encoding: str, dataset: Dataset) -> _Part:
 
 
 def _join(parts: list[_Part]) -> Series:
-    """One series of several examples of the same sample, sorted; images that are in order are not copied."""
+    """One sorted series of several examples of the same sample. Images that are already in order are not copied."""
     sizes = [len(part.images) for part in parts]
     columns: dict[str, npt.NDArray[Any]] = {
         "example": np.repeat(np.array([part.number for part in parts], np.int32), sizes),
@@ -110,6 +108,6 @@ def _join(parts: list[_Part]) -> Series:
 def time_order(
     day: npt.NDArray[np.int32], example: npt.NDArray[Any], position: npt.NDArray[Any]
 ) -> npt.NDArray[np.int64]:
-    """The order of the images of one sample: by day, those without one last; ties by example, then position."""
+    """The order of the images of one sample: by day, undated ones last; ties by example, then position."""
     undated = day == NO_DAY
     return np.lexsort((position, example, day, undated))

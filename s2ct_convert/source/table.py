@@ -1,7 +1,7 @@
-"""All of a source but its pixels: collected example by example, understood once all is known.
+"""Everything in a source except its pixels: collected example by example, interpreted after the last one.
 
-No single example says what its dates mean or what form labels have. So nothing here is decided before the last
-example; what then is not understood is kept as it was published, and noted.
+No single example shows what its dates mean or what form labels have. So nothing is decided before the last example.
+Values that cannot be interpreted are kept as published, and noted.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ from .samples import sample_of
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A source but its pixels, understood as far as it can be.
+    """Everything in a source except its pixels, interpreted.
 
     Attributes
     ----------
     sizes : ndarray of int64, shape (examples,)
-        Images of each example.
+        Number of images of each example.
     localid : ndarray of int64, shape (samples,)
-        Ascending. Examples without a localid are samples of their own, with -1.
+        Ascending. Each example without a localid is a sample of its own, with localid -1.
     sample : ndarray of int64, shape (examples,)
-        Which sample each example is of: an index of ``localid``.
+        The sample of each example: an index of ``localid``.
     columns : mapping of ndarray, shape (images,) each, in the order of the source
-        ``date`` int64 as published (``NO_DATE`` where there is not one per image), ``time`` int32 days since
-        1970-01-01 (``NO_DAY`` where unknown), ``label`` int8, also (images, k, k), -1 where there is none, ``weight``
-        float32, NaN where there is none.
+        ``date`` int64 as published (``NO_DATE`` where an example does not have one per image), ``time`` int32 days
+        since 1970-01-01 (``NO_DAY`` where unknown), ``label`` int8, (images,) or (images, k, k), -1 where missing,
+        ``weight`` float32, NaN where missing.
     encoding : str
-        What the dates are (source/dates.py).
+        The form of the dates (source/dates.py).
     until : date or None
-        The last day that was believed, where there are later dates, which count as missing.
+        The last plausible day, if there are later dates, which count as missing; else None.
     dates_with_time : int
-        Dates with a time of day, which ``time`` does not have.
+        Number of dates with a time of day, which ``time`` cannot hold.
     label_side : int
         k: labels are k x k per image.
     published : tuple of PublishedFeature
-        What the columns do not give back.
+        Features that the columns do not reproduce.
     notes : tuple of Note
     """
 
@@ -82,14 +82,14 @@ class SourceTable:
 
 
 class TableBuilder:
-    """Takes the examples of one source in order.
+    """Builds the table of one source from its examples in order.
 
     Parameters
     ----------
     spool : Path, optional
-        A folder for kept bytes that are too many for memory.
+        A folder for kept bytes that are too large for memory.
     dataset : Dataset
-        That of the examples.
+        Data set of the examples.
     """
 
     def __init__(self, spool: Path | None = None, dataset: Dataset = DATASET) -> None:
@@ -98,24 +98,24 @@ class TableBuilder:
         self._sizes: list[int] = []
         self._samples: list[tuple[int, int]] = []
         self._dates: list[npt.NDArray[np.int64]] = []
-        self._labels: list[npt.NDArray[np.int8] | None] = []  # None: absent, or of another type
+        self._labels: list[npt.NDArray[np.int8] | None] = []  # None: missing, or of another type
         self._weights: list[npt.NDArray[np.float32]] = []
         self._kept = KeptBytes(spool)
         self._notes = _Notes()
 
     def watch(self, examples: Iterable[Example]) -> Iterator[Example]:
-        """Take each example and hand it on."""
+        """Add each example and yield it."""
         for example in examples:
             self.add(example)
             yield example
 
     def add(self, example: Example) -> None:
-        """Take the next example."""
+        """Add the next example."""
         n, number, known = len(example.image), self.examples, self._features
         kept = {one.name: one for one in example.kept}
         for one in example.kept:
             self._kept.add(number, one)
-        if not n and known.localid not in kept:  # no image says whose it is
+        if not n and known.localid not in kept:  # without images, no row holds its localid
             localid = example.localid.to_bytes(8, "little", signed=True)
             self._kept.add(number, Kept(known.localid, Kind.INT64, localid))
         for name, array in ((known.dates, example.dates), (known.weights, example.weights)):
@@ -131,7 +131,7 @@ class TableBuilder:
         self.images += n
 
     def _note(self, example: Example, n: int, kept: Mapping[str, Kept]) -> None:
-        """Note what can be told of one example alone."""
+        """Add the notes that depend on one example only."""
         place, known = f"example {example.number}", self._features
         if any(one.kind is Kind.RECORD for one in example.kept):
             self._notes.add("records_unknown", place)
@@ -163,14 +163,14 @@ class TableBuilder:
     def finish(
         self, until: datetime.date, *, encoding: str | None = None, label_side: int | None = None
     ) -> SourceTable:
-        """Understand what was taken.
+        """Interpret all examples.
 
         Parameters
         ----------
         until : date
-            The last day that is believed to be the date of an image.
+            The last plausible date of an image.
         encoding, label_side : optional
-            What was found before, to be used instead of looking again.
+            Earlier results to use instead of deciding again.
         """
         sizes, first_day = np.array(self._sizes, np.int64), self._dataset.first_day
         localid, sample = _samples(self._samples)
@@ -250,13 +250,13 @@ class _Notes:
 
 
 def _example_in(place: str) -> int:
-    """The number in ``example 3: ...``; 0 where a place is no example."""
+    """The number in ``example 3: ...``; 0 for a place that is not an example."""
     words = place.replace(":", " ").split()
     return int(words[1]) if words[:1] == ["example"] else 0
 
 
 class _Places:
-    """Names images by their example."""
+    """Describes the place of an image: its example and date."""
 
     def __init__(self, sizes: npt.NDArray[np.int64], date: npt.NDArray[np.int64]) -> None:
         self._ends, self._date = np.cumsum(sizes), date
@@ -266,7 +266,7 @@ class _Places:
 
 
 def _samples(samples: Sequence[tuple[int, int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """localid of each sample, ascending, and the sample of each example."""
+    """The localid of each sample, ascending, and the sample of each example."""
     if not samples:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     localid, own = np.array(samples, np.int64).T
@@ -280,7 +280,7 @@ def _samples(samples: Sequence[tuple[int, int]]) -> tuple[npt.NDArray[np.int64],
 def _column(
     given: Sequence[npt.NDArray[Any]], sizes: Sequence[int], missing: float, dtype: type
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """One value per image, ``missing`` for examples with another number of values; and which examples fit."""
+    """One value per image, and which examples have one per image; the others are filled with ``missing``."""
     fits = np.array([len(one) == n for one, n in zip(given, sizes, strict=True)], bool)
     empty: npt.NDArray[Any] = np.empty(0, dtype)
     parts = [

@@ -1,8 +1,8 @@
 """TFRecord framing: ``u64 length | u32 masked CRC-32C of it | data | u32 masked CRC-32C of the data``.
 
-Both checksums are checked, that of the length before anything is allocated. Nothing is skipped: the first
-thing that does not fit is an error with the example number and the byte offset. Facts: TensorFlow's
-``tsl/lib/io/record_reader.cc`` and ``record_writer.cc``. Unlike TensorFlow, a tail of 1 to 11 bytes is an error.
+Both checksums are checked; the checksum of the length is checked before memory is allocated. Nothing is skipped: the
+first mismatch is an error with the example number and the byte offset. Unlike in TensorFlow, a tail of 1 to 11 bytes
+is an error. Source: TensorFlow's ``tsl/lib/io/record_reader.cc`` and ``record_writer.cc``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ..errors import NotATFRecord, TFRecordDamaged
 from .wrapped import Gunzip, Inflate
 
 HEADER_BYTES = 12
-MAX_RECORD_BYTES = (1 << 31) - 1  # protobuf's own limit, so that of every reader of the record
-_READ_BYTES = 16 << 20  # a wrong length costs at most this much memory before the end of the file shows it
+MAX_RECORD_BYTES = (1 << 31) - 1  # the limit of protobuf, and so of every reader of the record
+_READ_BYTES = 16 << 20  # a wrong length costs at most this much memory until the end of the file is reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def is_header(head: bytes) -> bool:
-    """Whether these 12 bytes are a TFRecord header: the length and its right checksum."""
+    """Whether these 12 bytes are a TFRecord header: a length and its correct checksum."""
     return len(head) == HEADER_BYTES and masked_crc32c(head[:8]) == struct.unpack_from("<I", head, 8)[0]
 
 
 def is_wrapped(head: bytes) -> str | None:
-    """``gzip`` or ``zlib`` if the stream begins as those do."""
+    """``gzip`` or ``zlib`` if the stream has such a header, else None."""
     if head[:2] == b"\x1f\x8b":
         return "gzip"
     if len(head) >= 2 and head[0] == 0x78 and (head[0] * 256 + head[1]) % 31 == 0:
@@ -54,7 +54,7 @@ def is_wrapped(head: bytes) -> str | None:
 def unwrap(stream: Readable, *, where: str) -> Readable:
     """The TFRecord inside ``stream``, which may be gzip- or zlib-wrapped as a whole.
 
-    A valid header comes first: only what does not begin as a TFRecord is looked at as gzip or zlib.
+    A valid TFRecord header has priority: only a stream without one may count as gzip or zlib.
     """
     head = _read_up_to(stream, HEADER_BYTES)
     rest = Prefixed(head, stream)
@@ -67,23 +67,23 @@ def unwrap(stream: Readable, *, where: str) -> Readable:
 
 
 def read_raw_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[RawRecord]:
-    """Records of a TFRecord stream, in order, each with both checksums checked.
+    """The records of a TFRecord stream, in order. Both checksums of each are checked.
 
     Parameters
     ----------
     stream : Readable
-        Unwrapped TFRecord bytes; short reads are fine.
+        Unwrapped TFRecord bytes. Short reads are allowed.
     where : str
-        Name of the file for messages.
+        Name of the file in messages.
     max_bytes : int
-        Longest payload accepted, in bytes.
+        Longest payload, in bytes.
 
     Raises
     ------
     NotATFRecord
-        If the first header is not one.
+        If the file does not start with a record header.
     TFRecordDamaged
-        If the file is cut, a checksum does not fit or a record is longer than `max_bytes`.
+        If the file is truncated, a checksum does not match or a record is longer than `max_bytes`.
     """
     number = offset = 0
     while head := _read_up_to(stream, HEADER_BYTES):
@@ -109,7 +109,7 @@ def read_raw_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECOR
         (stored,) = struct.unpack("<I", tail)
         if (computed := masked_crc32c(payload)) != stored:
             raise TFRecordDamaged(
-                "the checksum of the data does not fit",
+                "the checksum of the data does not match",
                 where=place,
                 expected=f"masked CRC-32C {stored:#010x}",
                 found=f"{computed:#010x} over {length:,} bytes",
@@ -121,8 +121,8 @@ def read_raw_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECOR
 
 
 def _read_up_to(stream: Readable, n: int) -> bytes:
-    """``n`` bytes, or what there is before the end."""
-    if not n:  # an empty record: a stream that is asked for nothing may take that for its end
+    """``n`` bytes, or fewer at the end of the stream."""
+    if not n:  # an empty record: some streams treat a read of 0 bytes as their end
         return b""
     data = stream.read(min(n, _READ_BYTES))
     if len(data) == n or not data:
@@ -140,21 +140,21 @@ def _truncated(place: str, what: str, needed: int, got: int) -> TFRecordDamaged:
         where=place,
         expected=f"{needed:,} bytes",
         found=f"{got:,} bytes",
-        todo="the file is cut: fetch or extract it again",
+        todo="the file is truncated: fetch or extract it again",
     )
 
 
 def _bad_length(place: str, head: bytes, *, first: bool) -> NotATFRecord | TFRecordDamaged:
     if first:
         return NotATFRecord(
-            "this does not begin as a TFRecord does",
+            "this file does not start like a TFRecord",
             where=place,
             expected="an 8-byte length and its masked CRC-32C",
             found=head.hex(" "),
-            todo="give a .7z of the record or the TFRecord file from it",
+            todo="give a .7z archive of the record, or the TFRecord in it",
         )
     return TFRecordDamaged(
-        "the checksum of a record's length does not fit",
+        "the checksum of a record's length does not match",
         where=place,
         expected=f"masked CRC-32C {struct.unpack_from('<I', head, 8)[0]:#010x}",
         found=f"{masked_crc32c(head[:8]):#010x}",

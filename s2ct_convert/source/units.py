@@ -1,4 +1,4 @@
-"""Which unit each TFRecord is: shards joined, the same content once, one source for each unit."""
+"""Assigns TFRecords to units: joins shards, finds copies, and keeps one source for each unit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .same import same_content
 
 
 def settle(tfrecords: Sequence[FoundTFRecord], found: Found, unit: UnitName | None) -> Found:
-    """Complete ``found`` with the sources that the TFRecords make; ``unit`` is what ``--as`` says.
+    """Add the sources that the TFRecords make to ``found``; ``unit`` is the unit given by ``--as``.
 
     Raises
     ------
     WrongUsage
-        If ``unit`` could be that of several sources, or of none.
+        If ``unit`` fits several sources, or none.
     """
     if unit is not None:
         tfrecords = _name_one(tfrecords, unit)
@@ -41,9 +41,9 @@ def _name_one(tfrecords: Sequence[FoundTFRecord], unit: UnitName) -> list[FoundT
     chosen = nameless or list(tfrecords)
     if len(chosen) != 1:
         raise WrongUsage(
-            "--as names one source",
-            expected="one source whose name says nothing, or one source alone",
-            found=", ".join(one.part.where for one in chosen[:5]) or "no TFRecord and no archive of one",
+            "--as needs exactly one source to name",
+            expected="one source whose name does not give its unit, or one source in all",
+            found=", ".join(one.part.where for one in chosen[:5]) or "no TFRecord and no archive with one",
             todo="give the sources one by one, each with its own --as SPLIT/TILE",
         )
     count = chosen[0].name.count if chosen[0].name else None
@@ -53,19 +53,21 @@ def _name_one(tfrecords: Sequence[FoundTFRecord], unit: UnitName) -> list[FoundT
 
 def _nameless(tfrecord: FoundTFRecord) -> BadName:
     inside = (
-        "neither the archive nor the file in it says" if tfrecord.part.member is not None else "the name does not say"
+        "neither the name of the archive nor the name of the file in it gives"
+        if tfrecord.part.member is not None
+        else "the name does not give"
     )
     return BadName(
-        f"not understood: {inside} which unit this is",
+        f"not understood: {inside} a unit",
         where=str(tfrecord.part.path),
         expected=FORM,
         found=f"a TFRecord named {tfrecord.part.member or tfrecord.part.path.name!r}",
-        todo="name the unit: --as SPLIT/TILE, as in --as train/50SMG",
+        todo="name the unit with --as SPLIT/TILE, for example --as train/50SMG",
     )
 
 
 def _one_source(unit: UnitName, of_unit: list[tuple[SourceName, FoundTFRecord]], found: Found) -> list[Source]:
-    """The source of a unit, if there is one that is whole; the others are noted or unusable."""
+    """The source of a unit, if one is whole. The others become notes or unusable files."""
     of_unit.sort(key=lambda one: (one[0].copy, str(one[1].part.path), one[1].part.member or ""))
     sources = [
         Source(unit, name.count, tfrecord.part.path, tfrecord.part.member)
@@ -84,7 +86,7 @@ def _one_source(unit: UnitName, of_unit: list[tuple[SourceName, FoundTFRecord]],
 
 
 def _is_copy(kept: Source, source: Source, found: Found) -> bool:
-    """Whether a second source of a unit has the same content, which is noted; other content is refused."""
+    """Whether a second source of a unit has the same content. Adds a note if it has, else an unusable file."""
     try:
         if same_content(kept, source):
             found.notes.append(f"{_place(source)}: the same content as {_place(kept)}, which is read")
@@ -101,9 +103,9 @@ def _is_copy(kept: Source, source: Source, found: Found) -> bool:
 def duplicate(kept: Source, other: Source) -> DuplicateUnit:
     """The error for a second source of a unit."""
     return DuplicateUnit(
-        f"another source of unit {kept.unit}, with other content",
+        f"another source of unit {kept.unit}, with different content",
         where=_place(other),
-        expected=f"one source for a unit; {_place(kept)} is taken",
+        expected=f"one source for each unit; {_place(kept)} is used",
         todo="remove one of the two, or give this one alone with --as SPLIT/TILE to make it another unit",
     )
 
@@ -115,7 +117,7 @@ def _place(source: Source) -> str:
 def _joined(
     unit: UnitName, size: int, shards: Iterable[tuple[SourceName, FoundTFRecord]], found: Found
 ) -> list[Source]:
-    """One source of the shards of a TFRecord; none if one is missing."""
+    """One source from the shards of a TFRecord; none if a shard is missing."""
     by_number: dict[int, tuple[SourceName, FoundTFRecord]] = {}
     for name, tfrecord in shards:
         number = name.shard[0] if name.shard else 0
@@ -134,8 +136,8 @@ def _joined(
             f"{len(missing)} of {size} shards of unit {unit} are missing",
             where=first.where,
             expected=f"shards {base} to {size + base - 1}",
-            found=f"{', '.join(map(str, numbers))} here; missing: {', '.join(map(str, missing)) or 'none'}",
-            todo="put all shards into the folder, or give them all",
+            found=f"shards {', '.join(map(str, numbers))}; missing: {', '.join(map(str, missing)) or 'none'}",
+            todo="put all shards into one folder, or give all of them",
         )
         found.unusable.append(Unusable(first.path, unit, error))
         return []

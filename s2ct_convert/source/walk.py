@@ -1,4 +1,4 @@
-"""Files below a folder that may be sources, and notes on what is left out."""
+"""Walks a folder for files that may be sources, and notes the files that it skips."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ UNFINISHED, SPECIAL, HIDDEN, STORES = "unfinished downloads", "not files", "hidd
 
 
 class Walk:
-    """One walk through a folder and those below it, links included, in sorted order.
+    """One walk through a folder and its subfolders, in sorted order. Links are followed.
 
-    ``notes`` says what was left out, once the walk has ended: unfinished downloads, pipes and devices, hidden folders,
-    hidden files that look like sources, Zarr stores. Ledgers and unit files of stores are left out without a note.
+    After the walk, ``notes`` lists the skipped paths: unfinished downloads, pipes and devices, hidden folders, hidden
+    files that look like sources, Zarr stores. Ledgers and unit files of stores are skipped without a note.
     """
 
     def __init__(self, folder: Path, on_error: Callable[[OSError], None]) -> None:
@@ -28,7 +28,7 @@ class Walk:
         self._left: dict[str, list[str]] = {UNFINISHED: [], SPECIAL: [], HIDDEN: [], STORES: []}
 
     def __iter__(self) -> Iterator[Path]:
-        visited: set[Path] = set()  # links may lead round in a circle
+        visited: set[Path] = set()  # links may form a circle
         for root, folders, files in os.walk(self._folder, followlinks=True, onerror=self._on_error):
             here = Path(root)
             if (real := here.resolve()) in visited:
@@ -42,9 +42,7 @@ class Walk:
 
     @property
     def notes(self) -> list[str]:
-        return [
-            f"{self._folder}: passed over {some(sorted(names))}, {kind}" for kind, names in self._left.items() if names
-        ]
+        return [f"{self._folder}: skipped {some(sorted(names))}, {kind}" for kind, names in self._left.items() if names]
 
     def _enters(self, folder: Path) -> bool:
         if is_unfinished(folder):
@@ -62,7 +60,7 @@ class Walk:
             return self._leave(UNFINISHED, file)
         if file.name.startswith("."):
             return self._leave(HIDDEN, file) if _looks_like_a_source(file) else False
-        return True  # also a broken link, which is reported when it is opened
+        return True  # includes a broken link, which is reported when it is opened
 
     def _leave(self, kind: str, path: Path, more: str = "") -> bool:
         self._left[kind].append(f"{path.relative_to(self._folder).as_posix()}{more}")
@@ -74,7 +72,7 @@ def _is_ledger(folder: Path) -> bool:
 
 
 def _has_units(folder: Path) -> bool:
-    """Whether it holds the unit files of an HDF5 store beside it."""
+    """Whether the folder holds the unit files of an HDF5 store beside it."""
     return folder.suffix == ".units" and (folder.with_suffix("").is_file() or _is_ledger(folder.with_suffix(".s2ct")))
 
 
@@ -86,4 +84,4 @@ def _looks_like_a_source(file: Path) -> bool:
             stream.seek(0)
             return is_tfrecord(stream)
     except OSError:
-        return True  # it is named, rather than lost
+        return True  # an unreadable file is noted, not ignored

@@ -1,8 +1,8 @@
-"""Where the features of an example stand in its bytes, if it is written as every serializer writes it.
+"""Locates the features of an example in its bytes, without a copy.
 
-Protobuf copies the pixels of an example twice; looking up where they stand copies nothing, and reading a file goes
-twice as fast. Only the plain form is known here: each feature once, with the kind of value and the one value the
-dataset has, all lengths fitting each other. Everything else is left to protobuf.
+Protobuf copies the pixels of an example twice. Locating them copies nothing, and a file is read twice as fast. Only
+the plain form that every serializer writes is known here: each feature once, with one value of the kind the dataset
+has, and consistent lengths. Everything else is left to protobuf.
 Source: https://protobuf.dev/programming-guides/encoding and TensorFlow's ``core/example/{example,feature}.proto``.
 """
 
@@ -16,18 +16,18 @@ _INT64 = (_FIELD_2, _FIELD_3, _FIELD_1)  # Feature entry value, int64_list, pack
 
 
 class _Unusual(Exception):
-    """Not in the plain form."""
+    """The example is not in the plain form."""
 
 
 def locate(data: bytes, bytes_names: frozenset[str], int_name: str) -> dict[str, memoryview | int] | None:
-    """Values of the features by name, bytes as views of ``data``; None if the example is not in the plain form.
+    """Values of the features by name, with bytes as views of ``data``; None if the example is not in the plain form.
 
     Parameters
     ----------
     data : bytes
         A serialized tf.train.Example.
     bytes_names : frozenset of str
-        Features with one value of bytes.
+        Features with one bytes value.
     int_name : str
         The feature with one int64.
     """
@@ -68,7 +68,7 @@ def _nested(data: bytes, at: int, end: int, tags: tuple[int, ...]) -> tuple[int,
 
 
 def _field(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
-    """Begin and end of what the length-delimited field at ``at`` holds, which lies before ``end``."""
+    """Start and stop of the content of the length-delimited field at ``at``, which must end before ``end``."""
     if data[at] != tag:
         raise _Unusual
     length, at = _varint(data, at + 1)
@@ -78,7 +78,7 @@ def _field(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number of at most ten bytes, and where it ends."""
+    """A number of at most ten bytes, and the offset after it."""
     value = 0
     for shift in range(0, 70, 7):
         byte = data[at]
@@ -90,7 +90,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def pack_floats(data: bytes) -> bytes:
-    """A serialized FloatList of these float32. Python's floats would change the bits of some NaN."""
+    """A serialized FloatList of these float32 bytes. Python floats would change the bits of some NaNs."""
     length, size = bytearray(), len(data)
     while size > 0x7F:
         length.append(size & 0x7F | 0x80)
@@ -99,7 +99,7 @@ def pack_floats(data: bytes) -> bytes:
 
 
 def unpack_floats(message: bytes, n: int) -> bytes:
-    """The ``n`` float32 of a serialized FloatList, packed as protobuf writes it."""
+    """The bytes of the ``n`` float32 of a serialized FloatList, packed as protobuf writes it."""
     if not n:
         return b""
     _, at = _varint(message, 1)
@@ -107,9 +107,9 @@ def unpack_floats(message: bytes, n: int) -> bytes:
 
 
 def has_repeats(data: bytes) -> bool:
-    """Whether a serialized tf.train.Example says something twice, of which a parser keeps the last.
+    """Whether a serialized tf.train.Example repeats a field, so that a parser keeps only the last value.
 
-    That is: two features of one name, also in two Features messages; two keys, values or lists of one feature.
+    Repeats are: two features with one name, even in two Features messages; two keys, values or lists in one feature.
     """
     try:
         tops = [(low, high) for number, low, high in _fields(data, 0, len(data)) if number == 1]
@@ -124,7 +124,7 @@ def has_repeats(data: bytes) -> bool:
                 return True
             names.update(keys)
     except (_Unusual, IndexError):
-        return False  # protobuf has read it: these bytes are not of a form that says anything here
+        return False  # protobuf has parsed these bytes, so their form does not matter here
     return False
 
 

@@ -1,4 +1,4 @@
-"""TFRecords behind gzip or zlib, as streams."""
+"""Streams that decompress a TFRecord packed with gzip or zlib."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import TFRecordDamaged
 
 
 class _RawAdapter(io.RawIOBase):
-    """What ``gzip`` wants to read from."""
+    """A raw stream for ``gzip`` to read from."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
@@ -26,7 +26,7 @@ class _RawAdapter(io.RawIOBase):
 
 
 class Gunzip:
-    """A gzip-wrapped stream, members one after another as gzip allows."""
+    """A gzip-wrapped stream, which may have several members."""
 
     def __init__(self, stream: Readable, *, where: str) -> None:
         self._gzip = gzip.GzipFile(fileobj=io.BufferedReader(_RawAdapter(stream), PIECE_BYTES))
@@ -49,7 +49,7 @@ class Inflate:
         self._zlib = zlib.decompressobj()
 
     def read(self, n: int, /) -> bytes:
-        while n and not self._zlib.eof:  # to zlib, 0 means without limit
+        while n and not self._zlib.eof:  # 0 means "no limit" to zlib
             packed = self._zlib.unconsumed_tail or self._stream.read(PIECE_BYTES)
             if not packed:
                 raise _cut(self._where, "zlib")
@@ -62,12 +62,12 @@ class Inflate:
         if not n:
             return b""
         if self._zlib.unused_data or self._stream.read(1):
-            raise TFRecordDamaged("there are bytes after the end of the zlib stream", where=self._where)
+            raise TFRecordDamaged("the file has bytes after the end of the zlib stream", where=self._where)
         return b""
 
 
 def _cut(where: str, kind: str) -> TFRecordDamaged:
-    return TFRecordDamaged(f"the {kind} stream ends early", where=where, todo="the file is cut: fetch it again")
+    return TFRecordDamaged(f"the {kind} stream ends early", where=where, todo="the file is truncated: fetch it again")
 
 
 def _wrong(where: str, kind: str, error: Exception) -> TFRecordDamaged:

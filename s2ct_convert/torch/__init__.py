@@ -1,4 +1,4 @@
-"""Stores as datasets of PyTorch. Importing this needs no torch; what needs it says so when it is used."""
+"""PyTorch datasets of stores. The package can be imported without torch; what needs torch raises when it is used."""
 
 from __future__ import annotations
 

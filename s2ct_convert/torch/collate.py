@@ -1,4 +1,4 @@
-"""Batches of samples of different lengths."""
+"""Collates samples of different lengths into batches."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ PADDING = {"image": 0, "label": -1, "time": 0, "weight": 0}
 
 
 def collate_ragged(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The series of a batch one after another, with offsets, as jagged nested tensors want them.
+    """Concatenate the series of a batch, with offsets, as jagged nested tensors need them.
 
     Parameters
     ----------
     items : sequence of dict
-        As the datasets give them.
+        Items of the datasets.
 
     Returns
     -------
@@ -41,13 +41,13 @@ def collate_ragged(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def collate_padded(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The series of a batch filled up to the longest, with a mask.
+    """Pad the series of a batch to the longest, and return a mask.
 
     Returns
     -------
     dict
-        As ``collate_ragged``, with (batch, longest, ...) instead of (total, ...), and ``mask`` (batch, longest) bool,
-        true where there is an observation. Filled up with 0, labels with -1.
+        As ``collate_ragged``, with (batch, longest, ...) instead of (total, ...), without ``offsets``, and with
+        ``mask`` (batch, longest) bool, true where there is an observation. The padding is 0, for labels -1.
 
     Raises
     ------

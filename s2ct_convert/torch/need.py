@@ -1,4 +1,4 @@
-"""PyTorch, where it is installed."""
+"""Imports PyTorch, or raises an error that says how to install it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def need_torch() -> Any:
     except ImportError as error:
         raise MissingPackage(
             "this needs PyTorch",
-            todo="install it as pytorch.org says for your machine, or pip install 's2ct-convert[torch]'",
+            todo="pip install 's2ct-convert[torch]', or see pytorch.org for your machine",
         ) from error
     return torch

@@ -1,4 +1,4 @@
-"""A map-style dataset: one item a sample."""
+"""A map-style dataset: one item per sample."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Item = dict[str, Any]
 class SampleDataset:
     """The samples of a store, for ``torch.utils.data.DataLoader``.
 
-    An item is a dict of plain numpy: ``image`` (n, 4, 42, 42) uint16, ``label`` (n,) or (n, 6, 6) int8, ``time``
-    (n,) int32 in days since 1970-01-01, ``weight`` (n,) float32, with ``unit`` and ``localid``. ``collate_ragged``
-    and ``collate_padded`` make batches of them. It can be pickled, and each worker opens the store for itself, so
+    An item is a dict of numpy arrays: ``image`` (n, 4, 42, 42) uint16, ``label`` (n,) or (n, 6, 6) int8, ``time``
+    (n,) int32 in days since 1970-01-01, ``weight`` (n,) float32; also ``unit`` and ``localid``. ``collate_ragged``
+    and ``collate_padded`` make batches of items. The dataset can be pickled, and each worker opens the store itself, so
     fork and spawn are both safe.
 
     Parameters
@@ -28,16 +28,16 @@ class SampleDataset:
     path : path-like
         A Zarr or HDF5 store.
     transform : callable, optional
-        What to do with each item.
+        Applied to each item.
     tile, split, localid, time, label : optional
-        Which samples, as ``Samples.where`` takes them. A sample comes with its whole series.
+        Selection of samples, as for ``Samples.where``. A sample always has its whole series.
 
     Raises
     ------
     KeyError
         If there is no such tile, split or class.
     NotAStore, StoreDamaged, Incomplete, MachineError
-        As ``open_store``. Items raise ``StoreDamaged`` too, through the workers of a DataLoader as well.
+        As ``open_store``. Items raise ``StoreDamaged`` too, also from the workers of a DataLoader.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class SampleDataset:
         Raises
         ------
         StoreDamaged
-            If another store has taken its place since the dataset was made.
+            If the store was replaced since the dataset was made.
         """
         if self._store is None or self._opened_in != os.getpid():
             self._store, self._opened_in = open_same(self.path, self._digest), os.getpid()
@@ -82,7 +82,7 @@ class SampleDataset:
         return self.__getitems__([i])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
-        """A batch, as newer DataLoaders ask for it: the samples of a unit are read together."""
+        """The items of a batch. Newer DataLoaders call this; the samples of a unit are read together."""
         rows = [self.samples[i] for i in indices]  # raises IndexError, which ends iteration
         names = [f"{row['split']}/{row['tile']}" for row in rows]
         out: list[Any] = [None] * len(rows)
@@ -94,7 +94,7 @@ class SampleDataset:
         return out
 
     def _read(self, name: str, samples: Sequence[Any]) -> list[Sample]:
-        """Samples of a unit by their rows: several may have the localid -1, for none."""
+        """Samples of a unit, by rows: all samples without a localid have -1."""
         unit = self.store[name]
         starts = [int(one["row_start"]) for one in samples]
         ranges = [slice(low, low + int(one["row_size"])) for low, one in zip(starts, samples, strict=True)]
@@ -105,5 +105,5 @@ class SampleDataset:
 
 
 def make_item(unit: str, localid: int, sample: Sample) -> Item:
-    """What the datasets give for one sample."""
+    """The item of one sample."""
     return {**sample._asdict(), "unit": unit, "localid": localid}

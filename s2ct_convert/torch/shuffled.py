@@ -1,4 +1,4 @@
-"""An iterable dataset: every sample once an epoch, in shuffled blocks. Imported only where torch is used."""
+"""An iterable dataset: every sample once per epoch, in shuffled blocks. Imported only when torch is used."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .samples import SampleDataset, make_item
 
 
 class ShuffledDataset(IterableDataset[Any]):
-    """All samples in an order shuffled by blocks, as fast as the store can be decoded.
+    """All samples, shuffled in blocks, as fast as the store can be decoded.
 
-    The same ``seed``, epoch, ranks and workers give the same order. Ranks get parts without common samples and of
-    the same length; the workers of a rank share its part. Call ``set_epoch`` before each epoch.
+    The same ``seed``, epoch, ranks and workers give the same order. Ranks get disjoint parts of the same length. The
+    workers of a rank share its part. Call ``set_epoch`` before each epoch.
 
     Parameters
     ----------
@@ -27,13 +27,13 @@ class ShuffledDataset(IterableDataset[Any]):
         A Zarr or HDF5 store.
     seed : int
     rank, ranks : int, optional
-        Which part of how many; default: those of ``torch.distributed`` where it is initialised, else all.
+        This rank and the number of ranks. Default: those of ``torch.distributed`` if it is initialised, else 0 of 1.
     block_obs, mixed_blocks : int
-        As for ``read_epoch``: they bound the memory of each worker.
+        As for ``read_epoch``. They bound the memory of each worker.
     transform : callable, optional
-        What to do with each item, a dict as ``SampleDataset`` gives it.
+        Applied to each item; items are those of ``SampleDataset``.
     tile, split, localid, time, label : optional
-        Which samples, as ``Samples.where`` takes them.
+        Selection of samples, as for ``Samples.where``.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class ShuffledDataset(IterableDataset[Any]):
             raise ValueError(f"rank {self.rank} of {self.ranks}")
         self.seed, self.block_obs, self.mixed_blocks = seed, block_obs, mixed_blocks
         self.transform = transform
-        # Shared with workers that live through several epochs (persistent_workers=True).
+        # Shared memory: workers may live for several epochs (persistent_workers=True).
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
-        """Another order for the next epoch."""
+        """Set the epoch, and so the order of samples."""
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:

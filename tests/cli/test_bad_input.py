@@ -60,7 +60,7 @@ ARCHIVES = {
         ("cannot be decoded here", "7-Zip"),
     ),
     "empty of files": (lambda p: write_archive(p, {}), ("no file in this archive",)),
-    "with a file of text": (lambda p: write_archive(p, {NAME: b"text" * 99}), ("not begin as a TFRecord", "byte 0")),
+    "with a file of text": (lambda p: write_archive(p, {NAME: b"text" * 99}), ("not start like a TFRecord", "byte 0")),
     "with a cut TFRecord": (
         lambda p: write_archive(p, {NAME: RECORDS[:-9]}),
         (f"example 1, byte {SECOND:,}", "the file ends inside", "to do:"),
@@ -99,10 +99,10 @@ def test_an_archive_encrypted_by_7_zip_says_so(run, tmp_path):
 
 
 FIELDS = {  # offset in the second record, from its beginning or (negative) the end of the file
-    "length": (3, "the checksum of a record's length does not fit"),
-    "checksum of the length": (9, "the checksum of a record's length does not fit"),
-    "data": (20_000, "the checksum of the data does not fit"),
-    "checksum of the data": (-2, "the checksum of the data does not fit"),
+    "length": (3, "the checksum of a record's length does not match"),
+    "checksum of the length": (9, "the checksum of a record's length does not match"),
+    "data": (20_000, "the checksum of the data does not match"),
+    "checksum of the data": (-2, "the checksum of the data does not match"),
 }
 
 

@@ -193,7 +193,7 @@ def test_a_terminal_shows_names_as_they_are(tmp_path, name, columns):
     (tmp_path / name / "notes").write_text("nothing")
     done, seen = on_terminal("convert", tmp_path / name, tmp_path / "x.zarr", columns=columns)
     assert done.returncode == 0
-    assert f"note: {tmp_path / name}: passed over notes, " in seen
+    assert f"note: {tmp_path / name}: skipped notes, " in seen
 
 
 def on_terminal(*arguments: object, columns: int = 150) -> tuple[subprocess.CompletedProcess[bytes], str]:

@@ -35,7 +35,7 @@ PARTIAL: dict[str, tuple[Callable[[Path], object], Ids, str]] = {
     "two archives of one unit": (
         several(archive("a", "train_50SMG_2.7z"), archive("a", "train_50SMG_1.7z", B)),
         {"train/50SMG": [8]},
-        "train_50SMG_2.7z: a: another source of unit train/50SMG, with other content",
+        "train_50SMG_2.7z: a: another source of unit train/50SMG, with different content",
     ),
     "two members of one unit": (
         lambda f: write_archive(f / "x.7z", {"a/train_50SMG_2": A, "b/train_50SMG_1": B}),
@@ -75,7 +75,7 @@ PARTIAL: dict[str, tuple[Callable[[Path], object], Ids, str]] = {
     "a later volume alone": (
         several(files(train_50SMG_2=A), files(**{"val_50SMG_1.7z.002": WHOLE[999:]})),
         TRAIN,
-        "its first volume is not here",
+        "its first volume is missing",
     ),
 }
 
@@ -101,15 +101,15 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "a 7z inside": (
         lambda f: write_archive(f / "train_50SMG_2.7z", {"train_50SMG_2.7z": archive_bytes({"train_50SMG_2": A})}),
-        ("an archive inside this archive", "a 7z archive", "s2ct extract"),
+        ("holds another archive", "a 7z archive", "s2ct extract"),
     ),
     "a tar inside": (
         lambda f: write_archive(f / "train_50SMG_2.7z", {"train_50SMG_2.tar": tar_bytes("train_50SMG_2", A)}),
-        ("an archive inside this archive", "a tar archive"),
+        ("holds another archive", "a tar archive"),
     ),
     "a zip inside under the name of a TFRecord": (
         lambda f: write_archive(f / "train_50SMG_2.7z", {"train_50SMG_2": zip_bytes("train_50SMG_2", A)}),
-        ("this is a zip archive, and no TFRecord", "unpack it"),
+        ("this is a zip archive, not a TFRecord", "unpack it"),
     ),
     "a 7z in a tar": (
         files(**{"train_50SMG_2.tar": tar_bytes("train_50SMG_2.7z", WHOLE)}),
@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "a zip named .7z": (files(**{"train_50SMG_2.7z": zip_bytes("a", A)}), ("not a 7z archive", "a zip archive")),
     "only text": (
         lambda f: write_archive(f / "train_50SMG_2.7z", {"a.txt": b"a", "b": b"b"}),
-        ("no TFRecord in this archive",),
+        ("holds no TFRecord",),
     ),
     "only folders": (
         lambda f: [put(f / ".x", b""), (f / "d" / "e").mkdir(parents=True), folders_only(f)],
@@ -134,7 +134,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "later volumes without the first": (
         files(**{name: data for name, data in VOLUMES.items() if not name.endswith(".001")}),
-        ("its first volume is not here", "1 of 1 unit failed"),
+        ("its first volume is missing", "1 of 1 unit failed"),
     ),
     "a cut TFRecord in a whole archive": (
         archive("train_50SMG_2", "train_50SMG_2.7z", A[:-9]),
@@ -142,7 +142,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "no TFRecord by its first bytes in a whole archive": (
         archive("train_50SMG_2", "train_50SMG_2.7z", bytes(len(A))),
-        ("this does not begin as a TFRecord does", "the archive is whole"),
+        ("this file does not start like a TFRecord", "the archive is whole"),
     ),
 }
 
@@ -207,7 +207,7 @@ class TestAs:
         (tmp_path / "in").mkdir()
         files(**dict.fromkeys(names, A))(tmp_path / "in")
         done = run("convert", tmp_path / "in", tmp_path / "x.zarr", "--as", "dev/50SMG")
-        assert_says(done, 2, "--as names one source")
+        assert_says(done, 2, "--as needs exactly one source to name")
         assert not (tmp_path / "x.zarr").exists()
 
     def test_a_word_that_is_no_unit_is_wrong_usage(self, run, tmp_path):
@@ -221,4 +221,4 @@ def test_a_pipe_in_a_folder_is_passed_over_with_a_note(run, tmp_path):
     os.mkfifo(tmp_path / "in" / "val_50SMG_2.7z")
     done = run("convert", tmp_path / "in", tmp_path / "x.zarr")
     assert done.returncode == 0, done.stderr
-    assert "passed over val_50SMG_2.7z (a pipe (FIFO))" in done.stderr
+    assert "skipped val_50SMG_2.7z (a pipe (FIFO))" in done.stderr

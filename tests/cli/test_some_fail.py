@@ -98,7 +98,7 @@ def test_every_failure_is_told_once_with_its_own_reason(run, folder):
     assert first_lines == [
         "train_34VFN_1.7z: this is not a 7z archive",
         "val_34VFN_900: the file has fewer examples, samples and images than the number in its name: it may be cut",
-        "val_50SMG_2: example 1, byte 28,372: the checksum of the data does not fit",
+        "val_50SMG_2: example 1, byte 28,372: the checksum of the data does not match",
     ]
     assert sorted(to_do(done)[1:4]) == [f"all of it/{n}" for n in ("train_34VFN_1.7z", "val_34VFN_900", "val_50SMG_2")]
 

@@ -85,4 +85,4 @@ def test_what_is_passed_over_in_a_folder_is_told_even_when_quiet(run, folder):
     (folder / "in" / "README.txt").write_text("about the archives")
     done = run("convert", "in", "x.zarr", "-q", "-j1", cwd=folder)
     assert done.returncode == 0
-    assert done.stderr == "note: in: passed over README.txt, neither .7z nor TFRecord\n"
+    assert done.stderr == "note: in: skipped README.txt, neither .7z nor TFRecord\n"

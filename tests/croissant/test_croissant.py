@@ -1,4 +1,4 @@
-"""The description of a store: valid by mlcroissant, true by the store, the same each time."""
+"""The Croissant metadata of a store: valid for mlcroissant, correct for the store, the same each time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = ("zarr", "h5", "linked")
 
 @pytest.fixture(params=KINDS)
 def described(request, made, tmp_path) -> tuple[Path, Path]:
-    """A store of its own, and what was written for it."""
+    """A copy of a store, and the folder that describes it."""
     original = made[request.param]
     folder = tmp_path / "a folder"
     folder.mkdir()
@@ -37,7 +37,7 @@ def document(folder: Path) -> dict:
     return json.loads((folder / "croissant.json").read_text(encoding="utf-8"))
 
 
-def test_mlcroissant_finds_nothing_wrong_and_loads_the_samples(described):
+def test_mlcroissant_finds_no_issues_and_loads_the_samples(described):
     pytest.importorskip("mlcroissant", reason="mlcroissant is not installed")
     path, folder = described
     code = (
@@ -69,7 +69,7 @@ def test_mlcroissant_finds_nothing_wrong_and_loads_the_samples(described):
     assert "image" in [record["arrays/array"] for record in found["arrays"]]
 
 
-def test_sha256sum_accepts_the_list_and_it_has_every_file(described):
+def test_sha256sum_accepts_the_list_of_every_file(described):
     path, folder = described
     done = subprocess.run(["sha256sum", "-c", "files.sha256"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -82,7 +82,7 @@ def test_sha256sum_accepts_the_list_and_it_has_every_file(described):
     assert subprocess.run(["sha256sum", "-c", "files.sha256"], cwd=folder, capture_output=True).returncode == 1
 
 
-def test_what_it_says_is_what_the_store_says(described):
+def test_the_metadata_match_the_store(described):
     path, folder = described
     found = document(folder)
     with open_store(path) as store:
@@ -100,7 +100,7 @@ def test_what_it_says_is_what_the_store_says(described):
             assert (folder / one["contentUrl"]).stat().st_size == int(one["contentSize"].split()[0])
 
 
-def test_the_csv_has_a_line_for_each_sample(described):
+def test_the_csv_has_one_line_per_sample(described):
     path, folder = described
     with open(folder / "samples.csv", newline="") as file:
         lines = list(csv.DictReader(file))
@@ -108,7 +108,7 @@ def test_the_csv_has_a_line_for_each_sample(described):
         assert [int(line["localid"]) for line in lines] == store.samples["localid"].tolist()
 
 
-def test_the_same_store_gives_the_same_bytes(described, tmp_path):
+def test_the_same_store_gives_the_same_files(described, tmp_path):
     path, folder = described
     again = write_croissant(path, folder.with_name("again")).folder
     assert sorted(one.name for one in again.iterdir()) == [
@@ -118,7 +118,7 @@ def test_the_same_store_gives_the_same_bytes(described, tmp_path):
         assert one.read_bytes() == (folder / one.name).read_bytes()
 
 
-def test_what_is_there_is_replaced_only_when_asked(described):
+def test_an_existing_folder_is_replaced_only_with_overwrite(described):
     path, folder = described
     (folder / "mine").touch()
     with pytest.raises(DestinationExists, match="exists already"):
@@ -129,7 +129,7 @@ def test_what_is_there_is_replaced_only_when_asked(described):
     assert sorted(one.name for one in path.parent.iterdir() if "croissant" in one.name) == [folder.name]
 
 
-def test_a_store_that_is_none_or_not_complete(made, tmp_path):
+def test_a_missing_or_incomplete_store_raises(made, tmp_path):
     from reading.test_store import set_root_attribute
 
     with pytest.raises(NotAStore):
@@ -141,12 +141,12 @@ def test_a_store_that_is_none_or_not_complete(made, tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["own.zarr"]
 
 
-def test_the_command(s2ct, made, tmp_path):
+def test_the_command_writes_the_folder_and_reports_it(s2ct, made, tmp_path):
     done = s2ct("croissant", made["zarr"], tmp_path / "d", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
-    assert told["document"] == str(tmp_path / "d" / "croissant.json")
-    assert told["samples"] == 7
+    report = json.loads(done.stdout)
+    assert report["document"] == str(tmp_path / "d" / "croissant.json")
+    assert report["samples"] == 7
     done = s2ct("croissant", made["zarr"], tmp_path / "d")
     assert done.returncode == 2
     assert "--overwrite" in done.stderr

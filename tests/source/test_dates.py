@@ -1,4 +1,4 @@
-"""What dates mean is decided over all of a unit: one form in which they are days of the mission, or a word for them."""
+"""The meaning of dates is decided over a whole unit: the one form that makes them days of the mission, or a word."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _seconds(day: datetime.date) -> int:
     return (day - EPOCH).days * 86_400
 
 
-# How each form writes a day, by Python's own calendar.
+# Form -> function that writes a day in it, with Python's own calendar.
 WRITE = {
     "ordinal": datetime.date.toordinal,
     "yyyymmdd": lambda day: int(day.strftime("%Y%m%d")),
@@ -38,7 +38,7 @@ WRITE = {
     "unix_nanoseconds": lambda day: 10**9 * (_seconds(day) + 86_399),
 }
 EACH_FORM = pytest.mark.parametrize("form", WRITE)
-OTHER_FORMS = {  # no form of ours: what they write must not be taken for one
+OTHER_FORMS = {  # forms that s2ct does not support; none may be mistaken for a supported one
     "spreadsheet": lambda day: day.toordinal() - 693_594,
     "days_since_2000": lambda day: day.toordinal() - 730_120,
     "yymmdd": lambda day: int(day.strftime("%y%m%d")),
@@ -49,7 +49,7 @@ OTHER_FORMS = {  # no form of ours: what they write must not be taken for one
 
 
 def published(*examples: list[int], samples: list[int] | None = None) -> PublishedDates:
-    """Dates of these examples; each of a sample of its own unless told otherwise."""
+    """Dates of these examples; each is a sample of its own by default."""
     owners = range(len(examples)) if samples is None else samples
     return PublishedDates(
         np.array(list(itertools.chain(*examples)), np.int64),
@@ -73,7 +73,7 @@ def test_every_form_is_tested():
 
 
 @EACH_FORM
-def test_every_day_of_the_mission_is_known_in_every_form(form):
+def test_every_day_of_the_mission_is_recognised_in_every_form(form):
     written = [WRITE[form](day) for day in MISSION]
     assert days(written, form) == [(day - EPOCH).days for day in MISSION]
     assert found(written) == form
@@ -81,22 +81,22 @@ def test_every_day_of_the_mission_is_known_in_every_form(form):
 
 
 @EACH_FORM
-def test_no_day_of_the_mission_is_one_in_another_form(form):
+def test_a_day_of_the_mission_fits_one_form_only(form):
     written = [WRITE[form](day) for day in MISSION]
     for other in set(FORMS) - {form}:
         assert not any(day is not None for day in days(written, other)), other
 
 
 @pytest.mark.parametrize("name", OTHER_FORMS)
-def test_every_day_written_in_another_way_is_unknown(name):
+def test_days_in_an_unsupported_form_are_unknown(name):
     written = [OTHER_FORMS[name](day) for day in MISSION]
     assert found(written) == "unknown"
     for form in FORMS:
         assert days(written, form) == [None] * len(written)
 
 
-def test_a_matlab_datenum_is_an_ordinal_a_year_late():
-    """So it says wrong dates or none, in any program that has nothing else to go by: docs/assumptions.md."""
+def test_a_matlab_datenum_looks_like_an_ordinal_a_year_later():
+    """Its dates are wrong or missing in any program without further knowledge: docs/assumptions.md."""
     datenums = [day.toordinal() + 366 for day in MISSION]
     late = days(datenums, "ordinal")
     assert late[0] == (FIRST - EPOCH).days + 366
@@ -105,7 +105,7 @@ def test_a_matlab_datenum_is_an_ordinal_a_year_late():
 
 
 @EACH_FORM
-def test_the_window_ends_with_the_days_that_can_be(form):
+def test_only_days_from_the_first_to_the_last_plausible_one_count(form):
     before, after = WRITE[form](FIRST - datetime.timedelta(1)), WRITE[form](UNTIL + datetime.timedelta(1))
     written = [before, WRITE[form](FIRST), WRITE[form](UNTIL), after]
     assert days(written, form) == [None, (FIRST - EPOCH).days, (UNTIL - EPOCH).days, None]
@@ -116,7 +116,7 @@ def test_the_window_ends_with_the_days_that_can_be(form):
 
 @EACH_FORM
 @pytest.mark.parametrize("stray", [0, -1, 2**63 - 1, -(2**63)])
-def test_more_than_half_must_fit_and_the_rest_is_missing(form, stray):
+def test_a_form_must_fit_more_than_half_of_the_dates(form, stray):
     good = [WRITE[form](day) for day in MISSION[:3]]
     assert found([*good, stray, stray]) == form
     assert found(good, [stray, stray]) == form
@@ -125,7 +125,7 @@ def test_more_than_half_must_fit_and_the_rest_is_missing(form, stray):
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.permutations(("ordinal", "yyyymmdd", "unix_seconds"), 2)))
-def test_of_two_forms_in_one_unit_the_common_one_counts(one, other):
+def test_the_more_common_of_two_forms_counts(one, other):
     mixed = [[WRITE[one](day) for day in MISSION[:4]], [WRITE[other](day) for day in MISSION[:3]]]
     assert found(*mixed) == one
     assert found(mixed[0], mixed[1], mixed[1]) == other
@@ -133,7 +133,7 @@ def test_of_two_forms_in_one_unit_the_common_one_counts(one, other):
 
 
 def test_two_forms_that_fit_all_dates_are_unknown(monkeypatch):
-    """No two do today, as another test says; a form to come might."""
+    """No two do today (see the test above); a future form might."""
     monkeypatch.setitem(FORMS, "ordinal again", FORMS["ordinal"])
     assert found([MISSION[0].toordinal()]) == "unknown"
 
@@ -145,11 +145,11 @@ POSITIONS = {
 }
 THROUGH = {  # examples, their samples
     "groups side by side": (([0, 1, 2], [3, 4], [0, 1]), [7, 7, 8]),
-    "groups that stand apart": (([1, 2], [1, 2, 3], [3], [4, 5]), [7, 8, 7, 8]),
+    "groups apart": (([1, 2], [1, 2, 3], [3], [4, 5]), [7, 8, 7, 8]),
     "an empty group between": (([0, 1], [], [2]), [7, 7, 7]),
 }
 NO_POSITIONS = {
-    "lone numbers": (([0], [0], [0]), None),
+    "single numbers": (([0], [0], [0]), None),
     "a gap": (([0, 1, 3],), None),
     "from 2": (([2, 3, 4],), None),
     "days since the first": (([0, 5, 10],), None),
@@ -157,18 +157,18 @@ NO_POSITIONS = {
     "downwards": (([2, 1, 0],), None),
     "all zero": (([0, 0, 0],), None),
     "through samples": (([0, 1], [2, 3]), [1, 2]),
-    "in one example anew, in one on": (([0, 1], [0, 1], [2, 3]), [7, 7, 7]),
+    "restarted in one example, continued in another": (([0, 1], [0, 1], [2, 3]), [7, 7, 7]),
 }
 
 
 @pytest.mark.parametrize("examples", POSITIONS.values(), ids=POSITIONS)
-def test_numbers_of_images_in_each_example_are_positions(examples):
+def test_numbers_that_count_images_in_each_example_are_positions(examples):
     assert found(*examples) == "position"
     assert found(*examples, samples=[3] * len(examples)) == "position"
 
 
 @pytest.mark.parametrize(("examples", "samples"), THROUGH.values(), ids=THROUGH)
-def test_numbers_of_images_in_each_sample_are_positions(examples, samples):
+def test_numbers_that_count_images_in_each_sample_are_positions(examples, samples):
     assert found(*examples, samples=samples) == "position"
 
 
@@ -177,7 +177,7 @@ def test_other_small_numbers_are_unknown(examples, samples):
     assert found(*examples, samples=samples) == "unknown"
 
 
-def test_positions_are_no_days():
+def test_encodings_that_are_not_dates_have_no_days():
     for word in ("position", "unknown", "none"):
         assert days([0, 1, MISSION[0].toordinal()], word) == [None] * 3
 
@@ -189,7 +189,7 @@ def test_no_dates_have_no_form():
 @pytest.mark.parametrize(
     "value", [20190231, 20190229, 20191301, 20190001, 20190100, 20190132, 20190199, 2019000, 2019366, 2019999]
 )
-def test_what_is_no_day_of_the_calendar_is_missing(value):
+def test_a_number_that_is_not_a_calendar_day_is_missing(value):
     form = "yyyymmdd" if value > 10**7 else "yyyyddd"
     assert days([value], form) == [None]
 
@@ -203,7 +203,7 @@ def test_leap_days_are_days():
     ("form", "ticks"),
     [("unix_seconds", 1), ("unix_milliseconds", 10**3), ("unix_microseconds", 10**6), ("unix_nanoseconds", 10**9)],
 )
-def test_of_times_the_day_is_kept_and_times_of_day_are_counted(form, ticks):
+def test_times_become_days_and_times_of_day_are_found(form, ticks):
     midnight = _seconds(MISSION[9]) * ticks
     moments = [midnight, midnight + 1, midnight + 86_400 * ticks - 1, midnight + 86_400 * ticks]
     day = (MISSION[9] - EPOCH).days
@@ -218,7 +218,7 @@ def test_days_have_no_time_of_day(form):
 
 @settings(derandomize=True, deadline=None, database=None, max_examples=300)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), 2**63 - 1, 0, -1]), max_size=6))
-def test_no_number_raises_or_comes_out_beside_the_mission(values):
+def test_any_number_becomes_a_day_of_the_mission_or_missing(values):
     found(values)
     for form in FORMS:
         for day in days(values, form):

@@ -16,7 +16,7 @@ from s2ct_convert.source.example import Example, Kept, Kind, decode_example
 from s2ct_convert.source.tfrecord import RawRecord
 
 KNOWN, OBS_BYTES = DATASET.features.names, DATASET.obs_bytes
-FLOATS = field(2, b"\x0d\x00\x00\x80\x3f")  # a Feature of the second kind with 1.0 in it
+FLOATS = field(2, b"\x0d\x00\x00\x80\x3f")  # a Feature with a float_list of 1.0
 NO_KIND = b""
 
 
@@ -25,12 +25,12 @@ def decode(payload: bytes) -> Example:
 
 
 def kept(payload: bytes) -> dict[str, tuple[Kind, bytes | None]]:
-    """What is kept of an example beside its values; features that it does not have are left out."""
+    """The kept features of an example, without those that are missing."""
     return {one.name: (one.kind, one.data) for one in decode(payload).kept if one.data is not None}
 
 
 def absent(example: Example) -> set[str]:
-    """Features that an example says it does not have."""
+    """The missing features of an example."""
     return {one.name for one in example.kept if one.data is None}
 
 
@@ -45,7 +45,7 @@ def refusal(payload: bytes) -> str:
 
 class TestAsPublished:
     @pytest.mark.parametrize("n", [0, 1, 2, 100])
-    def test_every_feature_comes_back_with_its_dtype_and_shape(self, rng, n):
+    def test_every_feature_has_its_dtype_and_shape(self, rng, n):
         group = random_group(rng, 411, n)
         got = decode(example_bytes(group))
         assert (got.number, got.offset, got.localid, got.kept, got.refusal) == (7, 12_345, 411, (), "")
@@ -58,7 +58,7 @@ class TestAsPublished:
         assert np.array_equal(got.dates, group.dates)
         assert np.array_equal(got.weights, group.weights)
 
-    def test_arrays_cannot_be_written_to(self, rng):
+    def test_decoded_arrays_are_read_only(self, rng):
         got = decode(example_bytes(random_group(rng, 1, 2)))
         assert not any(array.flags.writeable for array in (got.image, got.labels, got.dates, got.weights))
 
@@ -87,7 +87,7 @@ class TestAsPublished:
 class TestLocalid:
     @pytest.mark.parametrize("packed", [True, False])
     @pytest.mark.parametrize("value", [0, 1, 13, 499, 2**31, 2**63 - 1, -1, -5, -(2**63)])
-    def test_packed_or_not_positive_or_not(self, value, packed):
+    def test_packed_and_unpacked_localids_are_read(self, value, packed):
         got = decode(example(("localid", int64_list(value, packed=packed))))
         assert (got.localid, got.has_localid) == (value, True)
         assert absent(got) == set(KNOWN) - {"localid"}
@@ -95,12 +95,12 @@ class TestLocalid:
     @pytest.mark.parametrize(
         "wire",
         [
-            "0a120a100a076c6f63616c696412051a030a010d",  # as TensorFlow's own parser test has it, packed
-            "0a110a0f0a076c6f63616c696412041a02080d",  # and not
+            "0a120a100a076c6f63616c696412051a030a010d",  # as in the test of TensorFlow's own parser, packed
+            "0a110a0f0a076c6f63616c696412041a02080d",  # not packed
             "0a110a0f12041a02080d0a076c6f63616c6964",  # the value before its key
         ],
     )
-    def test_wire_bytes_written_down_are_understood(self, wire):
+    def test_known_wire_bytes_are_decoded(self, wire):
         assert decode(bytes.fromhex(wire)).localid == 13
 
     @pytest.mark.parametrize("wire", ["0a0e0a0c0a0361676512051a030a010d", "0a0d0a0b0a0361676512041a02080d"])
@@ -111,7 +111,7 @@ class TestLocalid:
 
     @settings(derandomize=True, deadline=None, database=None)
     @given(value=st.integers(-(2**63), 2**63 - 1), packed=st.booleans())
-    def test_any_number_of_64_bits(self, value, packed):
+    def test_any_64_bit_localid_is_read(self, value, packed):
         assert decode(example(("localid", int64_list(value, packed=packed)))).localid == value
 
 
@@ -130,7 +130,7 @@ class TestMissing:
         assert lengths == {key: 0 if key == name else 2 for key in lengths}
 
     @pytest.mark.parametrize("payload", [b"", field(1, b""), example(("other", FLOATS))])
-    def test_an_example_without_features_is_all_defaults_and_says_so(self, payload):
+    def test_an_example_without_features_has_all_defaults(self, payload):
         got = decode(payload)
         assert (absent(got), got.localid, got.has_localid, got.refusal) == (set(KNOWN), -1, False, "")
         assert got.image.shape == (0, 4, 42, 42)
@@ -139,17 +139,17 @@ class TestMissing:
         assert (got.dates.dtype, got.weights.dtype) == (np.int64, np.float32)
 
     @pytest.mark.parametrize("name", ["localid", "labels"])
-    def test_a_feature_of_no_kind_counts_as_missing(self, name):
+    def test_a_feature_without_a_kind_counts_as_missing(self, name):
         got = decode(example((name, NO_KIND)))
         assert (absent(got), got.localid, len(got.labels)) == (set(KNOWN) - {name}, -1, 0)
         assert got.refusal == ""
         assert kept(example((name, NO_KIND))) == {name: (Kind.FEATURE, b"")}
 
-    def test_an_empty_value_is_there(self):
+    def test_an_empty_value_is_not_missing(self):
         got = decode(example(("weights", bytes_list(b""))))
         assert (absent(got), len(got.weights)) == (set(KNOWN) - {"weights"}, 0)
 
-    def test_features_beyond_ours_are_kept_as_they_are(self):
+    def test_unknown_features_are_kept_unchanged(self):
         more = (("other", FLOATS), ("ids", int64_list(1, -2)), ("list", bytes_list(b"a", b"b")), ("", bytes_list(b"x")))
         payload = example(more[0], ("localid", int64_list(4)), *more[1:])
         assert (decode(payload).localid, decode(payload).refusal) == (4, "")
@@ -162,24 +162,24 @@ class TestMissing:
 
 
 class TestMerging:
-    def test_of_a_key_that_is_there_twice_the_last_counts(self):
+    def test_the_last_value_of_a_repeated_key_counts(self):
         got = decode(example(("localid", int64_list(1)), ("localid", int64_list(2))))
         assert (absent(got), got.localid) == (set(KNOWN) - {"localid"}, 2)
 
-    def test_of_a_key_that_is_there_in_two_kinds_the_last_counts(self):
+    def test_the_last_value_of_a_key_in_two_kinds_counts(self):
         assert decode(example(("localid", FLOATS), ("localid", int64_list(2)))).localid == 2
         refusal(example(("localid", int64_list(2)), ("localid", FLOATS)))
 
-    def test_examples_one_after_another_merge(self, rng):
+    def test_concatenated_examples_merge(self, rng):
         group = random_group(rng, 5, 2)
         payload = example_bytes(group) + example(("localid", int64_list(6))) + example(("dates", bytes_list(bytes(16))))
         got = decode(payload)
-        assert (kept(payload), got.localid) == ({"": (Kind.RECORD, payload)}, 6)  # what it said before is in the record
+        assert (kept(payload), got.localid) == ({"": (Kind.RECORD, payload)}, 6)  # the record keeps the earlier values
         assert got.dates.tolist() == [0, 0]
         assert np.array_equal(got.image, group.image)
 
     @pytest.mark.parametrize("unknown", [field(5, b"abc"), b"\x28\x05", b"\x2dabcd", b"\x29abcdefgh"])
-    def test_of_unknown_fields_of_every_wire_type_the_record_is_kept(self, unknown):
+    def test_a_record_with_unknown_fields_of_any_wire_type_is_kept(self, unknown):
         feature = unknown + field(3, unknown + field(1, b"\x09") + unknown) + unknown
         features = unknown + field(1, field(1, b"localid") + field(2, feature)) + unknown
         payload = unknown + field(1, features) + unknown
@@ -191,7 +191,7 @@ I8 = (1).to_bytes(8, "little")
 
 
 class TestOtherForms:
-    """What the authors' parser refuses is told, and kept byte for byte."""
+    """Forms that the authors' parser refuses are reported and kept byte for byte."""
 
     @pytest.mark.parametrize(
         ("name", "feature", "kind", "data"),
@@ -210,7 +210,7 @@ class TestOtherForms:
             ("weights", bytes_list(b"", b""), Kind.FEATURE, bytes_list(b"", b"")),
         ],
     )
-    def test_another_kind_or_number_of_values(self, name, feature, kind, data):
+    def test_another_kind_or_number_of_values_is_kept_and_refused(self, name, feature, kind, data):
         payload = example((name, feature))
         assert kept(payload) == {name: (kind, data)}
         usual = "int64_list" if name == "localid" else "bytes_list"
@@ -220,14 +220,14 @@ class TestOtherForms:
         assert name not in absent(got)
 
     @pytest.mark.parametrize("size", [1, OBS_BYTES - 1, OBS_BYTES + 1, OBS_BYTES + 2, 3 * OBS_BYTES // 2, 36 * 14])
-    def test_an_image_that_is_no_whole_number_of_timestamps(self, size):
+    def test_an_image_with_a_partial_timestamp_is_kept_and_refused(self, size):
         payload = example(("localid", int64_list(1)), ("image_raw_ldseries", bytes_list(b"x" * size)))
         assert kept(payload) == {"image_raw_ldseries": (Kind.BYTES, b"x" * size)}
         assert refusal(payload) == f"the {size:,} bytes of 'image_raw_ldseries' are not a multiple of 14,112"
         assert (decode(payload).localid, decode(payload).image.shape) == (1, (0, 4, 42, 42))
 
     @pytest.mark.parametrize(("name", "size", "unit"), [("dates", 12, 8), ("dates", 1, 8), ("weights", 6, 4)])
-    def test_dates_and_weights_that_are_no_whole_number_of_values(self, name, size, unit):
+    def test_dates_and_weights_with_a_partial_value_are_kept_and_refused(self, name, size, unit):
         payload = example((name, bytes_list(b"x" * size)))
         assert kept(payload) == {name: (Kind.BYTES, b"x" * size)}
         assert refusal(payload) == f"the {size} bytes of {name!r} are not a multiple of {unit}"
@@ -243,19 +243,19 @@ class TestOtherForms:
         ],
         ids=["text", "zeros", "ones", "a varint of 11 bytes", "a zero after the end"],
     )
-    def test_of_bytes_that_are_no_protobuf_the_record_is_kept(self, payload):
+    def test_bytes_that_are_not_protobuf_are_kept_as_a_record(self, payload):
         assert kept(payload) == {"": (Kind.RECORD, payload)}
         assert absent(decode(payload)) == set(KNOWN)
         assert refusal(payload) == "the record is not a tf.train.Example"
 
-    def test_a_feature_name_that_is_not_utf8_leaves_the_others_as_they_are(self):
-        """TensorFlow reads such a record, so it is not refused; the name cannot be stored, so the record is kept."""
+    def test_a_feature_name_that_is_not_utf8_does_not_affect_the_others(self):
+        """TensorFlow reads such a record, so it is not refused. The name cannot be stored, so the record is kept."""
         other = field(1, field(1, field(1, b"\xff\xfe") + field(2, int64_list(1))))
         payload = example(("localid", int64_list(5))) + other
         assert (decode(payload).localid, decode(payload).refusal) == (5, "")
         assert kept(payload) == {"": (Kind.RECORD, payload)}
 
-    def test_a_protobuf_cut_at_any_byte(self):
+    def test_a_protobuf_cut_at_any_byte_is_kept_and_refused(self):
         payload = example(("localid", int64_list(300)), ("labels", bytes_list(b"abc")))
         for end in range(1, len(payload)):
             assert kept(payload[:end]) == {"": (Kind.RECORD, payload[:end])}, end
@@ -280,7 +280,7 @@ OURS = "from s2ct_convert.source.example import decode_example; from s2ct_conver
 
 
 @pytest.mark.parametrize(("first", "last"), [(OURS, ""), ("", OURS)], ids=["ours first", "ours last"])
-def test_another_package_with_a_tensorflow_example_of_its_own_may_be_in_the_process(first, last):
+def test_another_tensorflow_example_message_can_be_in_the_process(first, last):
     script = OTHERS_EXAMPLE.format(first=first, last=last)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

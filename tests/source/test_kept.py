@@ -16,7 +16,7 @@ def values(feature, examples: int) -> list[bytes | None]:
     return [feature.get(i) for i in range(examples)]
 
 
-def test_values_absences_and_what_is_elsewhere():
+def test_a_feature_holds_values_absences_and_values_kept_elsewhere():
     kept = KeptBytes()
     for example, data in ((0, b"abc"), (1, None), (3, b""), (4, b"d")):
         kept.add(example, Kept("labels", Kind.BYTES, data))
@@ -28,7 +28,7 @@ def test_values_absences_and_what_is_elsewhere():
     assert values(one, 6) == [b"abc", None, None, b"", b"d", None]
 
 
-def test_a_feature_in_two_forms_is_kept_in_two_places():
+def test_a_feature_in_two_forms_makes_two_groups():
     kept = KeptBytes()
     kept.add(0, Kept("dates", Kind.BYTES, b"12"))
     kept.add(1, Kept("dates", Kind.INT64, bytes(8)))
@@ -42,7 +42,7 @@ def test_a_feature_in_two_forms_is_kept_in_two_places():
     assert [one.key for one in kept.features(3)] == ["dates", "dates.2", "record"]
 
 
-def test_nothing_kept_is_nothing():
+def test_no_kept_bytes_make_no_features():
     assert KeptBytes().features(5) == ()
 
 
@@ -52,10 +52,10 @@ def small_spool(monkeypatch) -> None:
 
 
 def open_files(folder: Path) -> list[str]:
-    """What this process has open below a folder, also what has no name there any more."""
+    """Files below a folder that this process has open, even if they have no name any more."""
     links = Path("/proc/self/fd")
     if not links.exists():
-        pytest.skip("open files are told by /proc")
+        pytest.skip("this test needs /proc")
     names = []
     for link in links.iterdir():
         try:
@@ -67,7 +67,7 @@ def open_files(folder: Path) -> list[str]:
 
 @pytest.mark.usefixtures("small_spool")
 @pytest.mark.parametrize("size", [999, 1000, 1001, 5000])
-def test_what_is_too_much_for_memory_is_on_the_disk_and_leaves_nothing(tmp_path, rng, size):
+def test_large_features_are_spooled_to_disk_and_leave_no_file(tmp_path, rng, size):
     kept, pieces = KeptBytes(tmp_path), [rng.bytes(7), b"", rng.bytes(size - 7)]
     for i, piece in enumerate(pieces):
         kept.add(i, Kept("x", Kind.BYTES, piece))
@@ -82,7 +82,7 @@ def test_what_is_too_much_for_memory_is_on_the_disk_and_leaves_nothing(tmp_path,
 
 
 @pytest.mark.usefixtures("small_spool")
-def test_each_feature_has_its_own_room(tmp_path, rng):
+def test_features_are_spooled_separately(tmp_path, rng):
     kept, wanted = KeptBytes(tmp_path), {}
     for name, size in (("a", 3000), ("b", 10), ("c", 3000)):
         wanted[name] = [rng.bytes(size), rng.bytes(size)]
@@ -92,7 +92,7 @@ def test_each_feature_has_its_own_room(tmp_path, rng):
     assert {one.name: values(one, 2) for one in kept.features(2)} == wanted
 
 
-def test_a_full_disk_is_told(tmp_path, monkeypatch):
+def test_an_unwritable_spool_folder_raises(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SPOOL_BYTES", 10)
     kept = KeptBytes(tmp_path / "gone")
     with pytest.raises(OSError):
@@ -116,7 +116,7 @@ KEYS = {
 }
 
 
-def test_groups_have_plain_names_that_no_file_system_mixes_up():
+def test_group_names_are_plain_and_unique_on_any_file_system():
     assert make_keys(KEYS) == KEYS
     assert make_keys(reversed(list(KEYS))) == KEYS
     lower = [key.lower() for key in KEYS.values()]

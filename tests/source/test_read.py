@@ -44,7 +44,7 @@ def same(examples, groups) -> bool:
 
 
 class TestAsTheAuthorsDecoder:
-    def test_keys_dtypes_and_shapes_are_those_of_the_authors_decoder(self, tmp_path, rng):
+    def test_keys_dtypes_and_shapes_match_the_authors_decoder(self, tmp_path, rng):
         (got,) = read_examples(write_tfrecord(tmp_path, [random_group(rng, 411, 5)]))
         assert list(got) == ["tid", "dates", "localid", "imgs", "labels", "weights"]
         assert got["tid"] == b"50SMG"
@@ -55,14 +55,14 @@ class TestAsTheAuthorsDecoder:
         assert (got["labels"].dtype, got["labels"].shape) == (np.int8, (5,))
         assert (got["weights"].dtype, got["weights"].shape) == (np.float32, (5,))
 
-    def test_missing_features_are_its_defaults(self, tmp_path):
+    def test_missing_features_get_its_defaults(self, tmp_path):
         (got,) = read_examples(write_tfrecord(tmp_path, [Group(None, None, None, None)]))
         assert got["localid"] == -1
         assert isinstance(got["localid"], np.int64)
         assert got["imgs"].shape == (0, 4, 42, 42)
         assert [got[key].shape for key in ("dates", "labels", "weights")] == [(0,)] * 3
 
-    def test_counts_and_dates_are_given_as_they_are(self, tmp_path, rng):
+    def test_labels_and_dates_are_returned_unchanged(self, tmp_path, rng):
         group = random_group(rng, 1, 3)
         group.dates, group.labels = np.array([0, -1]), np.arange(-5, 5, dtype=np.int8)
         (got,) = read_examples(write_tfrecord(tmp_path, [group]))
@@ -76,7 +76,7 @@ class TestAsTheAuthorsDecoder:
 
 
 class TestSources:
-    def test_an_archive_and_the_file_from_it_give_the_same(self, tmp_path, groups):
+    def test_an_archive_and_its_extracted_file_give_the_same_examples(self, tmp_path, groups):
         bare = write_tfrecord(tmp_path / "bare", groups)
         archive = put(tmp_path / "train_50SMG_4.7z", handmade({"train_50SMG_4": bare.read_bytes()}))
         wrapped = put(tmp_path / "train_50SMG_4.gz", gzip.compress(bare.read_bytes()))
@@ -91,7 +91,7 @@ class TestSources:
         assert [example["tid"] for example in got] == [b"50SMG", b"50SMG", b"49RGN"]
         assert same(got, [*groups[1:3], groups[0]])
 
-    def test_examples_come_one_at_a_time(self, tmp_path, groups):
+    def test_examples_are_read_lazily(self, tmp_path, groups):
         path = tmp_path / "train_50SMG_4"
         path.write_bytes(tfrecord_bytes(groups)[: len(tfrecord_bytes(groups[:1])) + 100])
         examples = read_examples(path)
@@ -99,27 +99,27 @@ class TestSources:
         with pytest.raises(TFRecordDamaged):
             next(examples)
 
-    def test_who_stops_early_leaves_no_thread_and_no_open_file(self, tmp_path, rng):
+    def test_closing_the_reader_early_leaves_no_thread(self, tmp_path, rng):
         data = tfrecord_bytes([random_group(rng, 1, 100)] * 12)
         examples = read_examples(put(tmp_path / "train_50SMG_12.7z", handmade({"train_50SMG_12": data})))
         next(examples)
         examples.close()
         assert all(thread.name != "s2ct-unpack" for thread in threading.enumerate())
 
-    def test_the_name_in_the_package_is_this_reader(self):
+    def test_the_package_exports_this_reader(self):
         assert s2ct_convert.read_examples is read_examples
 
 
 class TestDamage:
-    def test_examples_before_the_damage_are_given_and_the_place_is_told(self, tmp_path, groups):
+    def test_examples_before_damage_are_read_and_the_error_names_its_place(self, tmp_path, groups):
         offset = len(tfrecord_bytes(groups[:1]))
         examples = read_examples(flip(write_tfrecord(tmp_path, groups), offset + 20))
         assert same([next(examples)], groups[:1])
-        with pytest.raises(TFRecordDamaged, match="the checksum of the data does not fit") as caught:
+        with pytest.raises(TFRecordDamaged, match="the checksum of the data does not match") as caught:
             next(examples)
         assert caught.value.where == f"train_50SMG_4: example 1, byte {offset:,}"
 
-    def test_an_archive_whose_checksum_does_not_fit_is_an_error_although_every_record_is_whole(self, tmp_path, groups):
+    def test_a_wrong_archive_checksum_raises_even_if_every_record_is_whole(self, tmp_path, groups):
         data = tfrecord_bytes(groups)
         header = handmade({"train_50SMG_4": data})[32 + len(data) :]
         wrong = header.replace(struct.pack("<I", zlib.crc32(data)), struct.pack("<I", zlib.crc32(data) ^ 1))
@@ -129,13 +129,13 @@ class TestDamage:
         with pytest.raises(ArchiveDamaged, match="CRC32"):
             next(examples)
 
-    def test_damage_of_an_archive_is_not_taken_for_damage_of_what_was_packed(self, tmp_path, groups):
+    def test_archive_damage_is_not_reported_as_tfrecord_damage(self, tmp_path, groups):
         data = tfrecord_bytes(groups)
         archive = put(tmp_path / "train_50SMG_4.7z", handmade({"train_50SMG_4": data}))
         with pytest.raises(ArchiveDamaged, match="CRC32"):
-            list(read_examples(flip(archive, 32 + 20)))  # the checksum of the first record does not fit either
+            list(read_examples(flip(archive, 32 + 20)))  # the checksum of the first record does not match either
 
-    def test_a_record_that_is_no_example_is_told(self, tmp_path):
+    def test_a_record_that_is_not_an_example_raises(self, tmp_path):
         path = put(tmp_path / "train_50SMG_1", record_bytes(b"not a protobuf"))
         with pytest.raises(ExampleError, match=r"not a tf\.train\.Example") as caught:
             list(read_examples(path))
@@ -151,52 +151,52 @@ class TestDamage:
             ("mine.tfrecord", record_bytes(b""), BadName),
         ],
     )
-    def test_what_is_no_source_is_said_to_be_none(self, tmp_path, name, content, error):
+    def test_a_file_that_is_not_a_source_raises(self, tmp_path, name, content, error):
         path = put(tmp_path / name, content)
         with pytest.raises(error):
             list(read_examples(path))
 
-    def test_nothing_to_read_is_wrong_usage(self, tmp_path):
+    def test_an_empty_folder_and_a_missing_path_are_wrong_usage(self, tmp_path):
         for path in (tmp_path, tmp_path / "gone"):
             with pytest.raises(WrongUsage):
                 list(read_examples(path))
 
 
 class TestOpenSource:
-    def test_an_archive_has_its_md5_and_every_byte_is_reported_once(self, tmp_path, groups):
+    def test_an_archive_has_an_md5_and_each_byte_is_reported_once(self, tmp_path, groups):
         path = put(tmp_path / "train_50SMG_4.7z", handmade({"train_50SMG_4": tfrecord_bytes(groups)}))
         (source,) = find_sources([path]).sources
-        told: list[int] = []
-        with open_source(source, told.append) as examples:
+        counted: list[int] = []
+        with open_source(source, counted.append) as examples:
             assert [example.localid for example in examples] == [group.localid for group in groups]
             assert examples.md5() == hashlib.md5(path.read_bytes()).hexdigest()
-        assert sum(told) == path.stat().st_size
+        assert sum(counted) == path.stat().st_size
 
-    def test_a_bare_file_has_none_and_every_byte_is_reported_once(self, tmp_path, groups):
+    def test_a_bare_file_has_no_md5_and_each_byte_is_reported_once(self, tmp_path, groups):
         path = write_tfrecord(tmp_path, groups)
         (source,) = find_sources([path]).sources
-        told: list[int] = []
-        with open_source(source, told.append) as examples:
+        counted: list[int] = []
+        with open_source(source, counted.append) as examples:
             assert [example.number for example in examples] == [0, 1, 2, 3]
             assert examples.md5() is None
-        assert sum(told) == path.stat().st_size
+        assert sum(counted) == path.stat().st_size
 
 
 class TestRealArchives:
-    def test_every_example_is_as_its_maker_says(self, real_sources):
+    def test_every_example_matches_its_reference(self, real_sources):
         paths, truth = real_sources
         assert sorted(path.stem for path in paths) == sorted(truth)
         for path in paths:
             assert_as_expected(path, truth[path.stem])
 
-    def test_the_files_from_them_give_the_same(self, real_sources, tmp_path):
+    def test_extracted_files_match_the_reference(self, real_sources, tmp_path):
         paths, truth = real_sources
         for path in paths:
             for file in extract_archive(path, tmp_path / path.stem):
                 assert file.path.name == path.stem
                 assert_as_expected(file.path, truth[path.stem])
 
-    def test_the_number_in_the_name_is_that_of_the_examples(self, real_sources):
+    def test_the_number_in_the_name_is_the_number_of_examples(self, real_sources):
         counts: defaultdict[str, int] = defaultdict(int)
         for path in real_sources[0]:
             for _ in read_examples(path):

@@ -1,4 +1,4 @@
-"""Records that say something twice: a parser keeps the last value, the store keeps the record."""
+"""Records with repeated fields: a parser keeps the last value, the store keeps the record."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def plain(rng) -> bytes:
 
 
 REPEATS = {
-    "a feature of one name": lambda rng: plain(rng) + feature_bytes("localid", INT64),
+    "two features with one name": lambda rng: plain(rng) + feature_bytes("localid", INT64),
     "two lists in one feature": lambda rng: plain(rng) + feature_bytes("other", INT64 + BYTES),
     "two examples, one after the other": lambda rng: plain(rng) + plain(rng),
 }
 
 
 @pytest.mark.parametrize("case", REPEATS)
-def test_the_whole_record_is_kept_and_noted(tmp_path, rng, case):
+def test_a_record_with_repeats_is_kept_whole_and_noted(tmp_path, rng, case):
     payload = REPEATS[case](rng)
     assert has_repeats(payload)
     kept = decode_example(RawRecord(0, 0, payload)).kept
@@ -42,14 +42,14 @@ def test_the_whole_record_is_kept_and_noted(tmp_path, rng, case):
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x0a\x00", b"\xff\xff", BYTES])
-def test_what_says_nothing_twice_has_no_repeats(rng, payload):
+def test_a_record_without_repeats_has_none(rng, payload):
     assert not has_repeats(payload)
     assert not has_repeats(plain(rng))
 
 
-def test_it_shows_in_the_notes_of_info(run_info, tmp_path, rng):
+def test_info_shows_the_note(run_info, tmp_path, rng):
     source = tmp_path / "train_50SMG_1"
-    source.write_bytes(record_bytes(REPEATS["a feature of one name"](rng)))
+    source.write_bytes(record_bytes(REPEATS["two features with one name"](rng)))
     s2ct_convert.convert(source, tmp_path / "x.h5")
     (unit,) = json.loads(run_info(tmp_path / "x.h5"))["units"]
     assert unit["notes"][0].startswith("records_unknown: 1 record")

@@ -40,7 +40,7 @@ def places(series: Series) -> list[tuple[int, int]]:
 
 
 class TestOneExample:
-    def test_it_becomes_a_series_with_every_column_in_its_dtype(self, rng):
+    def test_an_example_becomes_a_series_with_the_right_dtypes(self, rng):
         example = make(rng, 4, 411, days(0, 5, 10))
         (got,) = join_series([example])
         assert got.sample == (411, -1)
@@ -49,7 +49,7 @@ class TestOneExample:
         assert np.array_equal(images(got), example.image)
         assert places(got) == [(4, 0), (4, 1), (4, 2)]
 
-    def test_timestamps_are_put_in_time_order_and_keep_their_position_in_the_source(self, rng):
+    def test_timestamps_are_sorted_and_keep_their_source_position(self, rng):
         example = make(rng, 0, 1, days(10, 0, 5))
         (got,) = join_series([example])
         assert places(got) == [(0, 1), (0, 2), (0, 0)]
@@ -64,16 +64,16 @@ class TestOneExample:
         ],
         ids=["ordinal", "yyyymmdd", "unix seconds"],
     )
-    def test_the_order_is_that_of_the_days_in_the_form_of_the_first_date(self, rng, write):
+    def test_the_form_of_the_first_date_gives_the_order(self, rng, write):
         dates = [write(datetime.date(2018, 1, 31) + datetime.timedelta(n)) for n in (9, 3, 0, 1)]
         assert places(next(join_series([make(rng, 0, 1, dates)]))) == [(0, 2), (0, 3), (0, 1), (0, 0)]
 
-    def test_images_whose_date_is_no_day_come_last_in_the_order_of_the_source(self, rng):
+    def test_images_without_a_day_come_last_in_source_order(self, rng):
         example = make(rng, 0, 1, [FIRST_DAY + 5, 0, FIRST_DAY, -1])
         assert places(next(join_series([example]))) == [(0, 2), (0, 0), (0, 1), (0, 3)]
 
     @pytest.mark.parametrize("dates", [None, [], [5, 4, 3], days(3, 2), days(4, 3, 2, 1)])
-    def test_without_a_day_for_each_image_the_order_is_that_of_the_source(self, rng, dates):
+    def test_images_stay_in_source_order_without_a_day_for_each(self, rng, dates):
         example = decode(0, random_group(rng, 1, 3), dates)
         (got,) = join_series([example])
         assert places(got) == [(0, 0), (0, 1), (0, 2)]
@@ -99,24 +99,24 @@ class TestOneExample:
 
 
 class TestJoining:
-    def test_neighbours_of_one_sample_become_one_series_in_time_order(self, rng):
+    def test_neighbours_of_one_sample_join_in_time_order(self, rng):
         one, two = make(rng, 0, 7, days(0, 10, 20)), make(rng, 1, 7, days(5, 15))
         (got,) = join_series([one, two])
         assert places(got) == [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]
         assert np.array_equal(images(got), np.concatenate([one.image, two.image])[[0, 3, 1, 4, 2]])
 
-    def test_ties_in_time_stand_by_example_then_position_and_nothing_is_dropped(self, rng):
+    def test_ties_are_sorted_by_example_then_position(self, rng):
         examples = [make(rng, 0, 7, days(5, 0, 5)), make(rng, 1, 7, days(5, 5, 0)), make(rng, 2, 7, days(0))]
         (got,) = join_series(examples)
         assert places(got) == [(0, 1), (1, 2), (2, 0), (0, 0), (0, 2), (1, 0), (1, 1)]
 
-    def test_observations_equal_in_everything_are_all_kept(self, rng):
+    def test_identical_observations_are_all_kept(self, rng):
         one = make(rng, 0, 7, days(0, 5))
         (got,) = join_series([one, change(one, number=1)])
         assert got.example.tolist() == [0, 1, 0, 1]
         assert np.array_equal(images(got)[0], images(got)[1])
 
-    def test_any_order_of_any_timestamps_comes_out_sorted_with_its_own_pixels(self, rng):
+    def test_shuffled_timestamps_are_sorted_with_their_pixels(self, rng):
         for _ in range(20):
             examples = [
                 make(rng, i, 3, days(*rng.integers(0, 6, rng.integers(1, 9)))) for i in range(rng.integers(1, 5))
@@ -128,7 +128,7 @@ class TestJoining:
             for row, (e, i) in enumerate(places(got)):
                 assert np.array_equal(pixels[row], examples[e].image[i])
 
-    def test_groups_of_a_sample_that_stand_apart_come_as_series_of_their_own(self, rng):
+    def test_groups_of_a_sample_that_are_apart_are_separate_series(self, rng):
         examples = [make(rng, i, localid, days(i)) for i, localid in enumerate([1, 1, 2, 1, 3, 3, 1])]
         got = list(join_series(examples))
         assert [series.sample for series in got] == [(1, -1), (2, -1), (1, -1), (3, -1), (1, -1)]
@@ -139,7 +139,7 @@ class TestJoining:
         assert [series.sample for series in join_series(examples)] == [(-1, 0), (-1, 1), (-1, -1)]
 
     @pytest.mark.parametrize("empty", range(3))
-    def test_an_example_without_timestamps_changes_nothing_wherever_it_stands(self, rng, empty):
+    def test_an_example_without_timestamps_changes_nothing(self, rng, empty):
         examples = [make(rng, i, 1, [] if i == empty else days(i)) for i in range(3)]
         (got,) = join_series(examples)
         assert places(got) == [(i, 0) for i in range(3) if i != empty]
@@ -147,14 +147,14 @@ class TestJoining:
     def test_no_examples_make_no_series(self):
         assert list(join_series([])) == []
 
-    def test_a_position_may_have_any_number(self, rng):
+    def test_a_position_may_exceed_int16(self, rng):
         n = 2**15 + 1
         example = change(make(rng, 0, 1, []), image=np.broadcast_to(np.uint16(0), (n, 4, 42, 42)))
         assert next(join_series([example])).position[-1] == 2**15
 
 
 class TestMemory:
-    def test_a_sample_of_any_length_comes_in_series_of_bounded_size_and_whole(self, rng):
+    def test_a_long_sample_is_split_into_series_of_bounded_size(self, rng):
         image = np.zeros((100, 4, 42, 42), np.uint16)
         one = make(rng, 0, 1, days(*range(100)))
         n, taken = 60, 0
@@ -170,11 +170,11 @@ class TestMemory:
             lengths.append(len(series.example))
             assert sum(image.nbytes for image in series.images) <= PENDING_BYTES
             rows += series.example.tolist()
-            assert taken * 100 - len(rows) <= 100, "no more than one example is read ahead"
+            assert taken * 100 - len(rows) <= 100, "at most one example is read ahead"
         assert sorted(rows) == sorted(list(range(n)) * 100)
         assert lengths == [2300, 2300, 1400], "as many whole examples as fit"
 
-    def test_one_example_larger_than_the_bound_still_comes(self, rng):
+    def test_an_example_larger_than_the_bound_is_one_series(self, rng):
         n = PENDING_BYTES // 14_112 + 2
         one = make(rng, 0, 1, days(*range(100)))
         dates = FIRST_DAY + np.arange(n, dtype=np.int64)

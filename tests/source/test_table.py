@@ -1,4 +1,4 @@
-"""What a source is understood to hold, and every note on what its description does not say."""
+"""How a source is interpreted, and every note on contents that its description does not mention."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECONDS = DAY0 * 86_400
 
 
 def group(localid: int | None = 0, n: int = 2, **changes: object) -> Group:
-    """A right example; ``changes`` are arrays, or None to leave a feature out."""
+    """A correct example; ``changes`` are arrays, or None to leave a feature out."""
     made = Group(
         localid,
         np.zeros((n, 4, 42, 42), np.uint16),
@@ -44,7 +44,7 @@ def dated(*dates: int, localid: int = 0) -> Group:
 
 
 def with_feature(name: str, feature: bytes, left_out: str | None = None) -> bytes:
-    """A right example with a feature more, or in place of another."""
+    """A correct example with an extra feature, or with another feature replaced."""
     return example_bytes(group(**({left_out: None} if left_out else {}))) + example((name, feature))
 
 
@@ -62,7 +62,7 @@ def table_of(*examples: Group | bytes, name_count: int | None = None) -> SourceT
 
 
 PLAIN = group()
-# kind -> for one and for several: examples, how many it concerns, and the first place. Other notes may come along.
+# kind -> cases for a count of one and of several: examples, count, first place. Other notes may appear too.
 NOTES: dict[str, list[tuple[list[Group | bytes], int, str]]] = {
     "dates_unknown": [
         ([dated(77)], 1, "example 0: 77"),
@@ -172,7 +172,7 @@ COUNTS = {  # the number in the name of a source with 3 examples, 2 samples and 
 
 
 @pytest.mark.parametrize(("number", "counts", "kind"), [(n, *what) for n, what in COUNTS.items()])
-def test_the_number_in_the_name_counts_what_it_fits(number, counts, kind):
+def test_the_number_in_a_name_is_matched_with_counts(number, counts, kind):
     table = table_of(group(1), group(2, 4), dated(FIRST_DAY + 90, localid=1), name_count=number)
     assert table.counts(number) == counts
     notes = {note.kind: note for note in table.notes}
@@ -185,12 +185,12 @@ def test_a_name_without_a_number_has_no_note():
     assert table_of(group(1)).notes == ()
 
 
-def test_every_kind_of_note_is_shown_here():
+def test_every_kind_of_note_has_a_case():
     assert set(NOTES) | {kind for _, kind in COUNTS.values() if kind} == set(_TEXTS)
 
 
 @pytest.mark.parametrize("kind", _TEXTS)
-def test_the_grammar_of_notes_is_right_for_one_and_for_many(kind):
+def test_notes_have_correct_grammar_for_one_and_for_many(kind):
     one, many = (str(Note(kind, count, "")) for count in (1, 1234))
     if "{n}" not in _TEXTS[kind][0]:
         assert one == many
@@ -202,7 +202,7 @@ def test_the_grammar_of_notes_is_right_for_one_and_for_many(kind):
     assert many.split()[2] == verbs[one.split()[2]]
 
 
-def test_notes_of_several_units_are_added_up_with_the_first_place():
+def test_notes_of_several_units_are_summed_with_the_first_place():
     notes = [
         ("train/A", Note("records_empty", 2, "example 1")),
         ("train/A", Note("dates_missing", 1, "example 0: 0")),
@@ -217,7 +217,7 @@ def test_notes_of_several_units_are_added_up_with_the_first_place():
 
 
 class TestColumns:
-    def test_of_a_plain_source_all_is_in_the_columns(self):
+    def test_the_columns_hold_all_of_a_plain_source(self):
         table = table_of(group(5), group(-1, 1), group(5, 1))
         assert table.sizes.tolist() == [2, 1, 1]
         assert (table.localid.tolist(), table.sample.tolist()) == ([-1, 5], [1, 0, 1])
@@ -229,12 +229,12 @@ class TestColumns:
         assert (table.encoding, table.label_side, table.until, table.dates_with_time) == ("ordinal", 1, None, 0)
         assert table.published == ()
 
-    def test_samples_without_localid_come_by_their_example(self):
+    def test_samples_without_localid_are_in_the_order_of_examples(self):
         table = table_of(group(3), group(None), group(-2), group(-1), group(None, 0), group(-1))
         assert table.localid.tolist() == [-2, -1, -1, -1, 3]
         assert table.sample.tolist() == [4, 2, 0, 1, 3, 1]
 
-    def test_what_is_not_one_per_image_is_missing_in_the_columns_and_kept(self):
+    def test_values_that_are_not_one_per_image_are_missing_and_kept(self):
         odd = group(1, dates=np.array([7]), weights=np.ones(3, np.float32), labels=np.ones(3, np.int8))
         table = table_of(PLAIN, odd)
         assert table.columns["date"][2:].tolist() == [NO_DATE] * 2
@@ -247,7 +247,7 @@ class TestColumns:
             "weights": np.ones(3, "<f4").tobytes(),
             "labels": b"\1\1\1",
         }
-        assert table.encoding == "ordinal", "dates of other examples are known all the same"
+        assert table.encoding == "ordinal", "other examples still have dates"
 
     def test_bits_of_weights_are_kept(self):
         bits = np.array([0x7FA00001, 0xFFC12345], np.uint32)
@@ -255,7 +255,7 @@ class TestColumns:
             table_of(group(weights=bits.view(np.float32))).columns["weight"].view(np.uint32).tolist() == bits.tolist()
         )
 
-    def test_dates_beyond_the_window_are_missing_and_its_end_is_told(self):
+    def test_dates_after_the_last_plausible_day_are_missing(self):
         late = (UNTIL + datetime.timedelta(1)).toordinal()
         table = builder_of([dated(late - 1, late - 2), dated(late)]).finish(UNTIL)
         assert table.columns["time"].tolist() == [late - 719_164, late - 719_165, NO_DAY]
@@ -272,7 +272,7 @@ class TestColumns:
         assert (table.notes, table.published) == ((), ())
 
 
-def test_a_table_is_the_same_when_its_form_is_given():
+def test_a_table_with_a_given_form_is_the_same():
     examples = [PLAIN, dated(0), group(2, labels=np.zeros(72, np.int8))]
     first = builder_of(examples).finish(UNTIL)
     again = builder_of(examples).finish(UNTIL, encoding=first.encoding, label_side=first.label_side)
@@ -281,7 +281,7 @@ def test_a_table_is_the_same_when_its_form_is_given():
     assert again.notes == first.notes
 
 
-def test_examples_are_handed_on_as_they_are_taken():
+def test_watched_examples_are_yielded_as_they_are_added():
     builder = TableBuilder()
     watched = builder.watch(decode_example(RawRecord(i, 0, example_bytes(PLAIN))) for i in range(3))
     assert (next(watched).number, builder.examples, builder.images) == (0, 1, 2)

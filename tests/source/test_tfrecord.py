@@ -19,7 +19,7 @@ OFFSETS = [0, *itertools.accumulate(len(payload) + 16 for payload in PAYLOADS)] 
 
 
 def read(data: bytes, piece: int = 1 << 30, **options):
-    """Payloads before the end or the error, and the error."""
+    """Payloads up to the end or the error, and the error."""
     payloads = []
     try:
         for record in read_raw_records(Trickle(data, piece), where="file", **options):
@@ -36,7 +36,7 @@ def place(number: int) -> str:
 class TestReading:
     @settings(derandomize=True, deadline=None, database=None, max_examples=200)
     @given(payloads=st.lists(st.binary(max_size=80), max_size=8), piece=st.integers(1, 40))
-    def test_what_was_written_is_read_with_numbers_and_offsets(self, payloads, piece):
+    def test_written_records_are_read_with_numbers_and_offsets(self, payloads, piece):
         records = list(read_raw_records(Trickle(b"".join(map(record_bytes, payloads)), piece), where="file"))
         assert [record.payload for record in records] == payloads
         assert [record.number for record in records] == list(range(len(payloads)))
@@ -51,7 +51,7 @@ class TestReading:
     def test_an_empty_file_has_no_records(self):
         assert read(b"") == ([], None)
 
-    def test_records_come_before_what_follows_them_was_read(self):
+    def test_a_record_is_yielded_before_the_next_one_is_read(self):
         records = read_raw_records(Trickle(FILE[: OFFSETS[1] + 3]), where="file")
         assert next(records).payload == b"first"
 
@@ -67,7 +67,7 @@ class TestReading:
         ("data", "crc"),
         [
             (struct.pack("<Q", 24), 0x224B7FA3),  # a test vector of TensorBoard
-            (struct.pack("<Q", 3), 0x0E4999B0),  # the others by TensorFlow
+            (struct.pack("<Q", 3), 0x0E4999B0),  # this one and the others: by TensorFlow
             (b"abc", 0x21F1576E),
             (b"", 0xA282EAD8),
             (bytes(range(10)), 0xE4E4EF30),
@@ -76,7 +76,7 @@ class TestReading:
     def test_checksums_are_those_of_tensorflow(self, data, crc):
         assert masked_crc32c(data) == crc
 
-    def test_a_header_is_known_by_its_checksum(self):
+    def test_a_header_is_recognised_by_its_checksum(self):
         assert is_header(FILE[:12])
         assert not is_header(FILE[:11])
         assert not is_header(FILE[:13])
@@ -106,7 +106,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("number", range(len(PAYLOADS)))
     @pytest.mark.parametrize("part", ["length", "checksum of the length", "data", "checksum of the data"])
-    def test_one_flipped_bit_is_found_at_its_record_and_the_records_before_it_are_given(self, number, part):
+    def test_a_flipped_bit_is_found_in_its_record_after_the_earlier_ones(self, number, part):
         n = len(PAYLOADS[number])
         begin, end = {
             "length": (0, 8),
@@ -123,10 +123,10 @@ class TestDamage:
             assert error.where == place(number)
             if begin >= 12:
                 assert type(error) is TFRecordDamaged
-                assert error.what == "the checksum of the data does not fit"
+                assert error.what == "the checksum of the data does not match"
             elif number:
                 assert type(error) is TFRecordDamaged
-                assert error.what == "the checksum of a record's length does not fit"
+                assert error.what == "the checksum of a record's length does not match"
             else:
                 assert type(error) is NotATFRecord
 
@@ -140,7 +140,7 @@ class TestDamage:
             b"\xff" * 1000,
         ],
     )
-    def test_what_is_no_tfrecord_is_told_at_its_first_byte_with_the_bytes_found(self, data):
+    def test_another_format_is_refused_at_byte_0_with_the_bytes_found(self, data):
         payloads, error = read(data)
         assert payloads == []
         assert type(error) is NotATFRecord
@@ -148,20 +148,20 @@ class TestDamage:
         assert error.found == data[:12].hex(" ")
 
     @pytest.mark.parametrize("tail", [bytes(12), bytes(500), b"\xff" * 12])
-    def test_filled_up_space_after_the_last_record_is_an_error(self, tail):
+    def test_padding_after_the_last_record_is_an_error(self, tail):
         payloads, error = read(FILE + tail)
         assert payloads == PAYLOADS
         assert type(error) is TFRecordDamaged
         assert error.where == f"file: example {len(PAYLOADS)}, byte {len(FILE):,}"
 
-    def test_two_records_in_the_wrong_place_of_each_other_are_no_damage_of_the_framing(self):
+    def test_swapped_records_are_not_a_framing_error(self):
         assert read(record_bytes(b"b") + record_bytes(b"a")) == ([b"b", b"a"], None)
 
 
 class TestLength:
     @pytest.mark.parametrize("length", [MAX_RECORD_BYTES + 1, 2**32, 2**63, 2**64 - 1])
     @pytest.mark.parametrize("before", [[], PAYLOADS])
-    def test_a_length_no_example_has_is_refused_before_anything_of_it_is_read(self, length, before):
+    def test_a_too_long_record_is_refused_before_it_is_read(self, length, before):
         head = struct.pack("<Q", length)
         stream = Trickle(b"".join(map(record_bytes, before)) + head + masked_crc(head) + bytes(100))
         records = read_raw_records(stream, where="file")
@@ -172,18 +172,18 @@ class TestLength:
         assert caught.value.found == f"{length:,} bytes"
         assert stream.most_asked <= 1100
 
-    def test_the_longest_record_allowed_is_read_and_one_byte_more_is_not(self):
+    def test_the_longest_allowed_record_is_read_and_one_byte_more_is_not(self):
         assert read(record_bytes(b"x" * 50), max_bytes=50) == ([b"x" * 50], None)
         assert "at most 50 bytes" in str(read(record_bytes(b"x" * 51), max_bytes=50)[1])
 
-    def test_a_wrong_length_is_never_believed(self):
+    def test_a_length_with_a_wrong_checksum_is_not_used(self):
         head = struct.pack("<Q", MAX_RECORD_BYTES)
         stream = Trickle(FILE + head + bytes(4) + bytes(100))
-        with pytest.raises(TFRecordDamaged, match="length does not fit"):
+        with pytest.raises(TFRecordDamaged, match="length does not match"):
             list(read_raw_records(stream, where="file"))
         assert stream.most_asked <= 1100
 
-    def test_a_long_record_that_is_cut_costs_no_more_memory_than_is_there(self):
+    def test_a_truncated_long_record_needs_no_more_memory_than_its_bytes(self):
         head = struct.pack("<Q", MAX_RECORD_BYTES)
         stream = Trickle(head + masked_crc(head) + bytes(1 << 20), 1 << 16)
         tracemalloc.start()
@@ -195,7 +195,7 @@ class TestLength:
             tracemalloc.stop()
         assert stream.most_asked <= 16 << 20
 
-    def test_a_record_longer_than_one_read_comes_whole(self, rng):
+    def test_a_record_longer_than_one_read_is_whole(self, rng):
         payload = rng.bytes(17 << 20)
         stream = Trickle(record_bytes(payload), 5 << 20)
         assert [record.payload for record in read_raw_records(stream, where="file")] == [payload]

@@ -1,4 +1,4 @@
-"""TFRecords behind gzip and zlib, and those that only look as if they were."""
+"""TFRecords packed with gzip or zlib, and TFRecords that only look packed."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ PACKERS = pytest.mark.parametrize("pack", [packed_gzip, zlib.compress, bytes], i
 
 @PACKERS
 @pytest.mark.parametrize("piece", [*range(1, 8), 1 << 30])
-def test_records_are_the_same_behind_every_wrapper_whatever_the_steps(pack, piece):
+def test_records_are_the_same_in_every_wrapper_for_any_read_size(pack, piece):
     assert read(pack(FILE), piece) == (PAYLOADS, None)
 
 
 @PACKERS
 @pytest.mark.parametrize("piece", [1, 7, 1 << 30])
-def test_a_record_of_no_bytes_is_read_behind_every_wrapper(pack, piece):
+def test_an_empty_record_is_read_in_every_wrapper(pack, piece):
     payloads = [b"", b"abc", b"", b"", b"x" * 500, b""]
     assert read(pack(b"".join(map(record_bytes, payloads))), piece) == (payloads, None)
 
 
 @PACKERS
-def test_an_empty_tfrecord_has_no_records_behind_every_wrapper(pack):
+def test_an_empty_tfrecord_has_no_records_in_any_wrapper(pack):
     assert read(pack(b"")) == ([], None)
 
 
 @pytest.mark.parametrize("level", range(10))
-def test_every_level_of_zlib_is_recognised(level):
+def test_every_zlib_level_is_recognised(level):
     assert is_wrapped(zlib.compress(FILE, level)) == "zlib"
     assert read(zlib.compress(FILE, level)) == (PAYLOADS, None)
 
 
-def test_several_members_of_gzip_make_one_tfrecord_even_cut_inside_a_record():
+def test_gzip_members_may_split_a_record():
     packed = b"".join(packed_gzip(FILE[at : at + 13]) for at in range(0, len(FILE), 13))
     assert read(packed) == (PAYLOADS, None)
     assert read(packed, 5) == (PAYLOADS, None)
@@ -80,7 +80,7 @@ def test_wrapped_files_written_by_tensorflow_are_read(written):
 
 
 @pytest.mark.parametrize("length", [0x8B1F, 0x0178, 0x9C78, 0xDA78])
-def test_a_record_whose_length_begins_as_gzip_or_zlib_do_is_read_as_it_is(length):
+def test_a_length_that_looks_like_a_gzip_or_zlib_header_is_read(length):
     payload = b"p" * length
     data = record_bytes(payload)
     assert is_wrapped(data[:12])
@@ -89,24 +89,24 @@ def test_a_record_whose_length_begins_as_gzip_or_zlib_do_is_read_as_it_is(length
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"\x1f", b"\x1f\x8c\x08", b"\x78", b"\x78\x00", b"BZh91AY", FILE[:11]])
-def test_what_is_not_wrapped_comes_through_as_it_is(data):
+def test_an_unwrapped_stream_is_unchanged(data):
     assert is_wrapped(data) is None
     assert drain(unwrap(Trickle(data, 1), where="file")) == data
 
 
 @pytest.mark.parametrize("pack", [packed_gzip, zlib.compress])
-def test_a_cut_at_any_byte_of_a_wrapped_file_is_an_error_after_whole_records(pack):
+def test_a_cut_at_any_byte_of_a_wrapped_file_raises_after_whole_records(pack):
     packed, most = pack(FILE), 0
     for end in range(1, len(packed)):
         payloads, error = read(packed[:end])
         assert payloads == PAYLOADS[: len(payloads)]
         assert isinstance(error, S2ctError), end
         most = max(most, len(payloads))
-    assert most == len(PAYLOADS), "a cut in the checksum of the wrapper is found although all records are there"
+    assert most == len(PAYLOADS), "a cut in the checksum of the wrapper is found after all records"
 
 
 @pytest.mark.parametrize("pack", [packed_gzip, zlib.compress])
-def test_a_flipped_bit_of_a_wrapped_file_never_changes_a_record(pack):
+def test_a_flipped_bit_in_a_wrapped_file_never_changes_a_record(pack):
     packed, ended_well = pack(FILE), 0
     for bit in range(8 * len(packed)):
         data = bytearray(packed)
@@ -115,18 +115,18 @@ def test_a_flipped_bit_of_a_wrapped_file_never_changes_a_record(pack):
         assert payloads == PAYLOADS[: len(payloads)]
         ended_well += error is None
         assert error is not None or payloads == PAYLOADS
-    assert ended_well < len(packed), "only the header of gzip and a few bits of deflate have no meaning"
+    assert ended_well < len(packed), "only bits of the gzip header and a few of deflate have no meaning"
 
 
 @pytest.mark.parametrize("pack", [packed_gzip, zlib.compress])
-def test_bytes_after_the_end_of_a_wrapped_file_are_an_error_after_all_records(pack):
+def test_bytes_after_a_wrapped_file_raise_after_all_records(pack):
     payloads, error = read(pack(FILE) + b"tail")
     assert payloads == PAYLOADS
     assert isinstance(error, TFRecordDamaged)
 
 
 @pytest.mark.parametrize("pack", [packed_gzip, zlib.compress])
-def test_damage_inside_a_wrapper_is_told_by_its_place_in_the_unwrapped_file(pack):
+def test_damage_in_a_wrapper_names_the_offset_in_the_unwrapped_file(pack):
     payloads, error = read(pack(FILE[:-1]))
     assert payloads == PAYLOADS[:-1]
     assert error.where == f"file: example 2, byte {5 + 1100 + 2 * 16:,}"

@@ -1,4 +1,4 @@
-"""One source for each unit: equal content is read once, another is refused by name, shards are joined."""
+"""One source per unit: equal content is read once, different content is refused by name, shards are joined."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def source(path: Path, member: str | None = None, *more: Part) -> Source:
 class TestSameContent:
     @pytest.fixture
     def kinds(self, tmp_path, records) -> dict[str, Source]:
-        """One TFRecord in many forms."""
+        """One TFRecord in several packings."""
         whole = records[0]
         return {
             "bare": source(put(tmp_path / "a", whole)),
@@ -55,20 +55,20 @@ class TestSameContent:
             ("archive", "larger archive", True),
             ("gzip", "larger archive", True),
             ("archive of a gzip", "the same gzip", True),
-            ("archive of a gzip", "archive", False),  # cannot be told from the headers
+            ("archive of a gzip", "archive", False),  # the headers do not show it
         ],
     )
-    def test_the_same_bytes_are_known_in_another_packing(self, kinds, one, other, same):
+    def test_the_same_bytes_are_recognised_in_another_packing(self, kinds, one, other, same):
         assert same_content(kinds[one], kinds[other]) == same_content(kinds[other], kinds[one]) == same
 
-    def test_other_bytes_of_the_same_size_are_other_content(self, tmp_path, records):
+    def test_different_bytes_of_the_same_size_are_different_content(self, tmp_path, records):
         one, other = (source(put(tmp_path / str(i), records[i])) for i in (0, 1))
         packed = source(write_archive(tmp_path / "x.7z", {"m": records[1]}), "m")
         assert not same_content(one, other)
         assert not same_content(one, packed)
         assert same_content(other, packed)
 
-    def test_an_archive_without_checksums_is_the_same_only_as_its_copy(self, tmp_path, records):
+    def test_an_archive_without_checksums_equals_only_its_copy(self, tmp_path, records):
         bare = handmade({"m": records[0]}, file_crc=False)
         one, copy = (source(put(tmp_path / f"{i}.7z", bare), "m") for i in range(2))
         other = source(put(tmp_path / "z.7z", handmade({"m": records[1]}, file_crc=False)), "m")
@@ -84,7 +84,7 @@ class TestSameContent:
 
 
 class TestDuplicates:
-    def test_equal_content_is_one_source_and_a_note_and_a_copy_gives_way(self, tmp_path, records):
+    def test_a_copy_is_noted_and_the_plain_name_is_used(self, tmp_path, records):
         copy = put(tmp_path / "train_50SMG_1 (1)", records[0])
         path = put(tmp_path / "train_50SMG_1", records[0])
         found = find_sources([tmp_path])
@@ -92,7 +92,7 @@ class TestDuplicates:
         assert (source.path, [one.path for one in source.copies], found.unusable) == (path, [copy], [])
         assert found.notes == [f"{copy}: the same content as {path}, which is read"]
 
-    def test_other_content_is_refused_by_name_and_the_unit_does_not_fail(self, tmp_path, records):
+    def test_a_second_source_with_other_content_is_refused_by_name(self, tmp_path, records):
         paths = [put(tmp_path / folder / "train_50SMG_1", records[i]) for i, folder in enumerate("abc")]
         for given in ([tmp_path], paths[::-1]):
             found = find_sources(given)
@@ -105,14 +105,14 @@ class TestDuplicates:
             assert str(paths[0]) in str(error)
             assert str(paths[1]) in str(error)
 
-    def test_a_bad_second_source_does_not_make_the_unit_one_that_failed(self, tmp_path, records):
+    def test_a_damaged_second_source_does_not_fail_the_unit(self, tmp_path, records):
         put(tmp_path / "train_50SMG_1", records[0])
         put(tmp_path / "train_50SMG_1 (1).7z", b"no archive")
         found = find_sources([tmp_path])
         assert [str(one.unit) for one in found.sources] == ["train/50SMG"]
         assert [one.unit for one in found.unusable] == [None]
 
-    def test_hard_links_are_the_same(self, tmp_path, records):
+    def test_hard_links_are_one_source(self, tmp_path, records):
         path = put(tmp_path / "train_50SMG_1", records[0])
         os.link(path, tmp_path / "train_50SMG_2")
         found = find_sources([tmp_path])
@@ -124,22 +124,22 @@ class TestShards:
     def shards(self, tmp_path, records) -> list[Path]:
         return [put(tmp_path / "in" / f"train_50SMG_3-{i:05}-of-00003", records[i]) for i in range(3)]
 
-    def test_they_are_one_source_in_order_whose_examples_are_numbered_through(self, shards):
+    def test_shards_are_one_source_with_examples_numbered_in_order(self, shards):
         (found,) = find_sources(shards[::-1]).sources
         assert found == Source(SMG, 3, shards[0], None, (Part(shards[1]), Part(shards[2])))
         assert found.files == tuple(shards)
         assert found.size() == sum(path.stat().st_size for path in shards)
         os.utime(shards[1], (2_000_000_000, 2_000_000_000))
         assert found.mtime_ns() == 2_000_000_000 * 10**9
-        told: list[int] = []
-        with open_source(found, told.append) as examples:
+        counted: list[int] = []
+        with open_source(found, counted.append) as examples:
             assert [(one.number, one.localid) for one in examples] == [(0, 0), (1, 1), (2, 2)]
             assert examples.md5() is None
-        assert sum(told) == found.size()
+        assert sum(counted) == found.size()
         assert [int(one["localid"]) for one in read_examples(shards[0].parent)] == [0, 1, 2]
 
     @pytest.mark.parametrize("missing", [0, 1, 2])
-    def test_one_that_is_missing_is_named_and_the_unit_fails(self, shards, missing):
+    def test_a_missing_shard_is_named_and_fails_the_unit(self, shards, missing):
         shards[missing].unlink()
         found = find_sources([shards[0].parent])
         assert found.sources == []
@@ -147,7 +147,7 @@ class TestShards:
         assert (unusable.unit, type(unusable.error)) == (SMG, SourceError)
         assert f"missing: {missing}" in str(unusable.error)
 
-    def test_one_that_is_there_twice_is_taken_once_and_another_is_refused(self, shards, records):
+    def test_a_repeated_shard_is_read_once_and_a_different_one_is_refused(self, shards, records):
         put(shards[0].parent / "train_50SMG_3-00001-of-00003 (1)", records[1])
         found = find_sources([shards[0].parent])
         assert (len(found.sources), found.unusable) == (1, [])
@@ -155,12 +155,12 @@ class TestShards:
         found = find_sources([shards[0].parent])
         assert [len(found.sources), *(type(one.error) for one in found.unusable)] == [1, DuplicateUnit]
 
-    def test_numbers_of_each_shard_are_added_up(self, tmp_path, records):
+    def test_the_numbers_in_shard_names_are_added_up(self, tmp_path, records):
         put(tmp_path / "train_50SMG_2-00000-of-00002", records[0] + records[1])
         put(tmp_path / "train_50SMG_1-00001-of-00002", records[2])
         assert find_sources([tmp_path]).sources[0].name_count == 3
 
-    def test_a_plan_keeps_them(self, shards, tmp_path):
+    def test_a_plan_keeps_shards(self, shards, tmp_path):
         plan = make_plan([shards[0].parent], tmp_path / "x.zarr")
         write_plan(plan, tmp_path / "plan.json")
         again = read_plan(tmp_path / "plan.json")
@@ -170,14 +170,14 @@ class TestShards:
         (changed,) = read_plan(tmp_path / "plan.json").unusable
         assert "has changed since the plan was made" in str(changed.error)
 
-    def test_another_order_of_them_is_another_plan(self, shards, tmp_path):
+    def test_a_different_order_of_shards_is_a_different_plan(self, shards, tmp_path):
         plan = make_plan([shards[0].parent], tmp_path / "x.zarr")
         (file,) = plan.files
         other = dataclasses.replace(file.source, more=file.source.more[::-1])
         assert plan_hash(plan.options, [dataclasses.replace(file, source=other)], plan.demands) != plan.hash
 
 
-def test_what_is_refused_of_a_unit_that_is_not_asked_for_is_not_told(tmp_path, records):
+def test_a_refused_source_of_an_unselected_unit_is_not_reported(tmp_path, records):
     for folder, record in (("a", records[0]), ("b", records[1])):
         put(tmp_path / folder / "train_50SMG_1", record)
     put(tmp_path / "val_49RGN_1", records[2])

@@ -27,20 +27,20 @@ class TestUnwrapping:
     @WRAPPERS
     @pytest.mark.parametrize("piece", [1, 2, 3, 5, 7, 1 << 30])
     @pytest.mark.parametrize("n", [1, 4, 12, 999, 1 << 20])
-    def test_what_was_packed_comes_out_whatever_the_steps(self, wrapper, pack, piece, n, data):
+    def test_unpacked_bytes_match_for_any_read_size(self, wrapper, pack, piece, n, data):
         assert drain(wrapper(Trickle(pack(data), piece), where="file"), n) == data
 
     @WRAPPERS
-    def test_packed_nothing_is_nothing(self, wrapper, pack):
+    def test_an_empty_stream_unpacks_to_nothing(self, wrapper, pack):
         assert drain(wrapper(Trickle(pack(b"")), where="file")) == b""
 
     @WRAPPERS
-    def test_the_end_stays_the_end(self, wrapper, pack):
+    def test_reads_after_the_end_return_nothing(self, wrapper, pack):
         stream = wrapper(Trickle(pack(b"abc")), where="file")
         assert [stream.read(9) for _ in range(4)] == [b"abc", b"", b"", b""]
 
     @WRAPPERS
-    def test_asked_for_nothing_it_gives_nothing_and_loses_nothing(self, wrapper, pack):
+    def test_a_read_of_0_bytes_loses_nothing(self, wrapper, pack):
         stream = wrapper(Trickle(pack(b"abc")), where="file")
         assert stream.read(0) == b""
         assert stream.read(2) == b"ab"
@@ -48,12 +48,12 @@ class TestUnwrapping:
         assert stream.read(2) == b"c"
 
     @WRAPPERS
-    def test_a_bomb_comes_out_no_faster_than_it_is_read(self, wrapper, pack):
+    def test_a_bomb_is_unpacked_only_as_it_is_read(self, wrapper, pack):
         stream = wrapper(Trickle(pack(bytes(64 << 20))), where="file")
         assert 0 < len(stream.read(1000)) <= 1000
 
     @WRAPPERS
-    def test_a_cut_at_any_byte_is_an_error_and_what_came_before_it_is_given(self, wrapper, pack, data):
+    def test_a_cut_at_any_byte_raises_after_the_bytes_before_it(self, wrapper, pack, data):
         packed = pack(data[2800:3200])
         for end in range(2, len(packed)):
             out = bytearray()
@@ -66,7 +66,7 @@ class TestUnwrapping:
                 assert len(out) == 400
 
     @WRAPPERS
-    def test_a_flipped_bit_is_an_error_or_changes_nothing(self, wrapper, pack, data):
+    def test_a_flipped_bit_raises_or_changes_nothing(self, wrapper, pack, data):
         packed, wrong = pack(data[2900:3100]), 0
         for at in range(len(packed) * 8):
             changed = bytearray(packed)
@@ -76,21 +76,21 @@ class TestUnwrapping:
             except TFRecordDamaged as error:
                 assert error.where == "file"
                 wrong += 1
-        assert wrong > 8 * 100  # the rest has no meaning, as the time in the header of gzip
+        assert wrong > 8 * 100  # the other bits have no meaning, for example the time in the gzip header
 
-    def test_members_of_gzip_follow_one_another(self, data):
+    def test_several_gzip_members_are_read(self, data):
         packed = packed_gzip(data[:100]) + packed_gzip(b"") + packed_gzip(data[100:2900]) + packed_gzip(data[2900:])
         for piece in (1, 7, 1 << 30):
             assert drain(Gunzip(Trickle(packed, piece), where="file"), 333) == data
 
     @pytest.mark.parametrize("cut", [1, 2, 5, 9, 15, 18])
-    def test_a_cut_in_a_later_member_of_gzip_is_an_error(self, cut):
+    def test_a_cut_in_a_later_gzip_member_raises(self, cut):
         later = packed_gzip(b"def")
         with pytest.raises(TFRecordDamaged):
             drain(Gunzip(Trickle(packed_gzip(b"abc") + later[:cut]), where="file"))
 
     @pytest.mark.parametrize("tail", [b"x", b"\x1f\x8c garbage", b"abc" * 100])
-    def test_bytes_after_the_end_are_an_error(self, tail):
+    def test_bytes_after_the_end_raise(self, tail):
         with pytest.raises(TFRecordDamaged):
             drain(Gunzip(Trickle(packed_gzip(b"abc") + tail), where="file"))
         for piece in (1, 1 << 30):

@@ -1,4 +1,4 @@
-"""Datasets under real torch: DataLoaders with fork and spawn, batches, ranks."""
+"""Datasets with real torch: DataLoaders with fork and spawn, batches, ranks."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ class TestSamples:
         with pytest.raises(IndexError):
             dataset[5]
 
-    def test_a_batch_is_its_items_in_the_order_asked_for(self, path):
+    def test_a_batch_has_its_items_in_the_given_order(self, path):
         dataset = SampleDataset(path)
         batch = dataset.__getitems__([6, 0, 2, 0])
         assert [(i["unit"], i["localid"]) for i in batch] == [
             (dataset[k]["unit"], dataset[k]["localid"]) for k in (6, 0, 2, 0)
         ]
 
-    def test_it_can_be_pickled_after_it_was_read_from(self, path):
+    def test_a_dataset_can_be_pickled_after_a_read(self, path):
         dataset = SampleDataset(path, transform=half)
         first = dataset[0]
         again = pickle.loads(pickle.dumps(dataset))
         np.testing.assert_array_equal(again[0]["image"], first["image"])
 
-    def test_filters_and_their_errors(self, path):
+    def test_filters_select_samples_and_reject_unknown_tiles(self, path):
         assert [i["localid"] for i in SampleDataset(path, split="val")] == [1, 2]
         with pytest.raises(KeyError, match="no tile"):
             SampleDataset(path, tile="XX")
@@ -69,8 +69,8 @@ class TestSamples:
     first_quick([("samples", "fork"), ("shuffled", "fork"), ("shuffled", "spawn"), ("samples", "spawn")], quick=2),
 )
 @pytest.mark.parametrize("path", first_quick(["zarr", "h5"]), indirect=True)
-def test_two_workers_give_what_none_gives_after_the_parent_has_read(path, how, kind):
-    """Labels have two forms in this store: one unit of each."""
+def test_two_workers_match_no_workers_after_the_parent_has_read(path, how, kind):
+    """The store has one unit for each of two forms of labels."""
     if kind == "samples":
         dataset, options = SampleDataset(path, tile="50SMG"), {}
     else:
@@ -97,7 +97,7 @@ def test_two_workers_give_what_none_gives_after_the_parent_has_read(path, how, k
 
 @pytest.mark.parametrize("lost", first_quick(["label/c/0", "image/c/0/0/0/0", "example/c/0", "zarr.json"]))
 @pytest.mark.parametrize("how", first_quick(["fork", "spawn"]))
-def test_damage_reaches_the_training_loop_from_a_worker(made, tmp_path, lost, how):
+def test_damage_in_a_worker_raises_in_the_training_loop(made, tmp_path, lost, how):
     import shutil
 
     own = Path(shutil.copytree(made["zarr"], tmp_path / "own.zarr"))
@@ -109,7 +109,7 @@ def test_damage_reaches_the_training_loop_from_a_worker(made, tmp_path, lost, ho
 
 
 class TestShuffled:
-    def test_epochs_differ_and_come_back(self, path):
+    def test_epochs_differ_and_can_be_repeated(self, path):
         dataset = ShuffledDataset(path, seed=5, **SMALL)
 
         def order(epoch: int) -> list[tuple[str, int]]:
@@ -121,7 +121,7 @@ class TestShuffled:
         assert order(0) == orders[0]
         assert all(sorted(one) == sorted(orders[0]) for one in orders)
 
-    def test_workers_that_stay_hear_of_the_next_epoch(self, path):
+    def test_persistent_workers_use_the_next_epoch(self, path):
         dataset = ShuffledDataset(path, tile="50SMG", **SMALL)
         loader = DataLoader(
             dataset, batch_size=None, num_workers=1, persistent_workers=True, multiprocessing_context="spawn"
@@ -136,13 +136,13 @@ class TestShuffled:
             alone.append([(i["unit"], i["localid"]) for i in dataset])
         assert orders == alone
 
-    def test_ranks_share_the_epoch(self, path):
+    def test_ranks_share_an_epoch_without_overlap(self, path):
         parts = [ShuffledDataset(path, rank=rank, ranks=2, **SMALL) for rank in (0, 1)]
         found = [{(i["unit"], i["localid"]) for i in part} for part in parts]
         assert not found[0] & found[1]
         assert len(found[0]) == len(found[1]) == len(parts[0])
 
-    def test_a_rank_that_cannot_be(self, path):
+    def test_a_rank_out_of_range_raises(self, path):
         with pytest.raises(ValueError, match="rank 2 of 2"):
             ShuffledDataset(path, rank=2, ranks=2)
 
@@ -156,7 +156,7 @@ class TestCollate:
         dataset = SampleDataset(made["zarr"], tile="50SMG", split="train")
         return [dataset[i] for i in (1, 0, 2)]
 
-    def test_ragged_is_what_nested_tensors_want(self, items):
+    def test_a_ragged_batch_makes_nested_tensors(self, items):
         batch = collate_ragged(items)
         assert batch["offsets"].tolist() == [0, 20, 21, 151]
         assert batch["image"].dtype == torch.uint16
@@ -165,7 +165,7 @@ class TestCollate:
             np.testing.assert_array_equal(part.numpy(), item["image"].astype(np.float32))
         assert batch["localid"].tolist() == [37, -5, 412]
 
-    def test_padded_has_a_mask(self, items):
+    def test_a_padded_batch_has_a_mask(self, items):
         batch = collate_padded(items)
         assert batch["image"].shape == (3, 130, 4, 42, 42)
         assert batch["mask"].sum(1).tolist() == [20, 1, 130]
@@ -177,7 +177,7 @@ class TestCollate:
             assert batch["mask"][k].tolist() == [True] * n + [False] * (130 - n)
 
 
-def test_importing_it_needs_no_torch():
+def test_the_package_imports_without_torch():
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "import s2ct_convert.torch as t\n"

@@ -21,14 +21,14 @@ def losses(*options: str) -> list[float]:
     return [float(loss) for loss in re.findall(r"loss (\d+\.\d+)", done.stdout)]
 
 
-def test_one_epoch_on_the_bundled_sample():
+def test_one_epoch_on_the_bundled_sample_has_finite_losses():
     train, val = losses()
     assert 0 < train < 5
     assert 0 < val < 5
 
 
 @pytest.mark.slow
-def test_the_loss_falls_and_the_seed_repeats_it():
+def test_the_loss_falls_and_is_the_same_for_a_seed():
     first = losses("--epochs", "3", "--seed", "4")
     assert first[2] < first[0]
     assert losses("--epochs", "3", "--seed", "4") == first

@@ -1,4 +1,4 @@
-"""Samples without a localid all have -1: datasets give each its own images."""
+"""All samples without a localid have -1. Datasets give each of them its own images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def made(tmp_path, rng, suffix):
     return path, [groups[i].image.tobytes() for i in (2, 1, 3, 0)]
 
 
-def test_a_dataset_of_samples(made):
+def test_a_sample_dataset_gives_each_sample_its_own_images(made):
     path, images = made
     dataset = SampleDataset(path)
     assert [dataset[i]["localid"] for i in range(4)] == [-1, -1, -1, 4]
@@ -34,12 +34,12 @@ def test_a_dataset_of_samples(made):
     assert [np.asarray(some[i]["image"]).tobytes() for i in range(3)] == images[:3]
 
 
-def test_a_shuffled_dataset(made):
+def test_a_shuffled_dataset_gives_all_images(made):
     path, images = made
     assert sorted(np.asarray(one["image"]).tobytes() for one in ShuffledDataset(path)) == sorted(images)
 
 
-def test_a_selection(made):
+def test_a_selection_gives_all_images(made):
     path, images = made
     with s2ct_convert.open_store(path) as store:
         assert [one.image.tobytes() for one in store.select()] == images
