@@ -46,7 +46,7 @@ def store(run, sources, tmp_path, suffix) -> Path:
     store = tmp_path / f"x.{suffix}"
     done = run("batch", "init", *sources, store)
     assert done.returncode == 0, done.stderr
-    assert f"{store} is begun: units 1 to 3" in done.stdout
+    assert f"{store} is initialised: units 1 to 3" in done.stdout
     return store
 
 
@@ -141,7 +141,7 @@ class TestRun:
         for value in ("0", "undefined", "", "-1"):  # LSF and SGE outside of an array
             for name in ARRAY_VARIABLES:
                 monkeypatch.setenv(name, value)
-            assert_says(run("batch", "run", zarr), EXIT_USAGE, "which unit?", *ARRAY_VARIABLES)
+            assert_says(run("batch", "run", zarr), EXIT_USAGE, "no unit number given", *ARRAY_VARIABLES)
 
     def test_what_is_no_number_of_a_unit_is_wrong_usage(self, run, zarr):
         for numbers in ("0", "4", "1-4"):

@@ -88,7 +88,7 @@ def test_the_unit_of_another_node_is_running_until_that_was_silent_for_long(run,
     os.utime(lease, (then, then))
     assert states(run, store) == {"train/50SMG": shown}
     text = run("batch", "status", store).stdout
-    assert ("process 4711 on node7, last sign of life" in text) == (shown == "running")
+    assert ("process 4711 on node7, last heartbeat" in text) == (shown == "running")
     assert ("missing  --array=1" in text) == (shown == "planned")
     if shown == "planned":
         good(run("batch", "run", store, 1))

@@ -56,7 +56,7 @@ def test_what_is_chosen_is_fetched_and_nothing_else_is_asked_for(run, zenodo, ar
     assert files(tmp_path) == chosen
     assert {key: (tmp_path / key).read_bytes() for key in chosen} == {key: archives[key] for key in chosen}
     assert [len(zenodo.asked(key)) for key in archives] == [int(key in chosen) for key in archives]
-    assert f"fetched  {len(chosen)} file" in done.stdout
+    assert f"downloaded  {len(chosen)} file" in done.stdout
 
 
 FIT_NOTHING = {
@@ -93,7 +93,7 @@ def test_an_archive_with_the_wrong_md5_is_not_unpacked_the_others_are(run, zenod
     assert_says(done, EXIT_INCOMPLETE, f"{VAL}: FAILED", "wrong md5", "1 of 4 files could not be had")
     assert not [path for path in files(tmp_path) if path in (VAL, VAL.removesuffix(".7z"))]
     assert (tmp_path / TRAIN.removesuffix(".7z")).read_bytes() == RECORDS
-    assert "extracted  2 files" in done.stdout
+    assert "extracted   2 files" in done.stdout
 
 
 def test_a_file_in_the_way_of_what_is_unpacked_is_kept_and_what_was_fetched_is_told(run, zenodo, tmp_path):
@@ -240,7 +240,7 @@ def test_a_folder_without_permission_is_told(zenodo, tmp_path):
 def test_a_service_that_is_not_there_is_told_with_what_to_do(hasty, nowhere, tmp_path):
     done = hasty("download", tmp_path / "in", "--record", RECORD, "--base-url", nowhere)
     assert_says(done, EXIT_NETWORK, nowhere, "Connection refused", "check the network", "HTTPS_PROXY")
-    assert done.stderr.count("asks again in") == 2, "waits are told"
+    assert done.stderr.count("retries in") == 2, "waits are reported"
     assert not (tmp_path / "in").exists()
 
 

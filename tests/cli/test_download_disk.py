@@ -128,7 +128,7 @@ def test_a_full_disk_stops_the_other_files_too(run, zenodo, disk):
     assert done.stderr.count("FAILED") == 1
     assert len(files_asked(zenodo)) == 1
     assert "3 of 3 files could not be had" in done.stderr
-    assert "failed   1 file\nleft     2 files\n" in done.stdout
+    assert "failed      1 file\nnot tried   2 files\n" in done.stdout
 
 
 def test_a_file_larger_than_may_be_written_is_told_and_continued_where_it_may(zenodo, tmp_path):

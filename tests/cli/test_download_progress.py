@@ -51,7 +51,7 @@ def test_without_a_terminal_there_is_a_line_per_event(run, zenodo, tmp_path):
     done = run("download", tmp_path, "--record", RECORD, "-j", 1)
     expected = [
         rf"note: the list of 3 files is kept in {RECORD}\.lock\.json",
-        r"3 files to fetch, 3\.0 MB; 0 here before",
+        r"3 files to download, 3\.0 MB; 0 already here",
     ]
     for key in FILES:
         expected.append(rf"{re.escape(key)}: started, 1\.0 MB")
@@ -60,7 +60,9 @@ def test_without_a_terminal_there_is_a_line_per_event(run, zenodo, tmp_path):
     assert len(said) == len(expected), done.stderr
     for line, pattern in zip(said, expected, strict=True):
         assert re.fullmatch(pattern, line)
-    assert re.fullmatch(rf"folder   {tmp_path}\nfetched  3 files, 3\.0 MB in .*/s\nbefore   0 files\n", done.stdout)
+    assert re.fullmatch(
+        rf"folder      {tmp_path}\ndownloaded  3 files, 3\.0 MB in .*/s\nkept        0 files\n", done.stdout
+    )
 
 
 def test_what_goes_wrong_on_the_way_is_told_as_it_happens(hasty, zenodo, tmp_path):
@@ -69,13 +71,13 @@ def test_what_goes_wrong_on_the_way_is_told_as_it_happens(hasty, zenodo, tmp_pat
     (tmp_path / THREE).write_bytes(bytes(1_000_000))
     said = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
     patterns = [
-        r"reading 1 file that is there, 1\.0 MB",
+        r"checking 1 existing file, 1\.0 MB",
         rf"note: {THREE}: its md5 is .*; kept as {THREE}\.bad-[0-9a-f]{{32}} and fetched anew",
         rf"note: {TWO}: 300,000 of 1,000,000 bytes, continued from there",
-        r"3 files to fetch, 3\.0 MB, 300\.0 kB of that are here; 0 here before",
-        rf"{TWO}: goes on at 300\.0 kB of 1\.0 MB",
-        rf"{ONE}: the connection .*; asks again in 0\.0 s",
-        rf"{ONE}: the service answers 503 .*; asks again in 0\.0 s",
+        r"3 files to download, 3\.0 MB \(300\.0 kB of it already here\); 0 already here",
+        rf"{TWO}: resumes at 300\.0 kB of 1\.0 MB",
+        rf"{ONE}: the connection .*; retries in 0\.0 s",
+        rf"{ONE}: the service answers 503 .*; retries in 0\.0 s",
         rf"note: {ONE}: whole, but its md5 is .*; it is fetched once more",
         rf"{ONE}: done, 1\.0 MB, md5 correct, .*",
     ]
@@ -91,8 +93,8 @@ def test_quiet_leaves_notes_failures_and_the_result(hasty, zenodo, tmp_path):
     said = lines(done)
     assert [line for line in said if line.startswith("note: ")] == said[:2]
     assert said[2] == f"{ONE}: FAILED"
-    assert not [line for line in said if ": started" in line or ": done" in line or "to fetch" in line]
-    assert "fetched  2 files" in done.stdout
+    assert not [line for line in said if ": started" in line or ": done" in line or "to download" in line]
+    assert "downloaded  2 files" in done.stdout
 
 
 def test_lines_about_the_whole_count_what_was_here_before(hasty, zenodo, tmp_path):
@@ -112,7 +114,7 @@ def test_a_stall_is_told_once_then_ended_and_the_file_comes_all_the_same(hasty, 
     zenodo.vices[ONE] = [stall_after(400_000)]
     said = lines(hasty("download", tmp_path, "--record", RECORD))
     assert len([line for line in said if re.fullmatch(rf"{ONE}: no data for \d+ s", line)]) == 1
-    assert [line for line in said if re.fullmatch(rf"{ONE}: no data for 1 s; asks again in 0\.0 s", line)]
+    assert [line for line in said if re.fullmatch(rf"{ONE}: no data for 1 s; retries in 0\.0 s", line)]
     assert zenodo.asked(ONE) == [0, 400_000]
     assert (tmp_path / ONE).read_bytes() == FILES[ONE]
 
@@ -191,9 +193,7 @@ def test_ctrl_c_on_a_terminal_takes_the_bars_away_and_says_how_to_go_on(zenodo, 
     terminal.read_to("no data for")
     terminal.type(b"\x03")
     assert terminal.end() == 130, terminal.text
-    assert terminal.text.rstrip().endswith(
-        "interrupted. What is finished is kept; the same command goes on from there."
-    )
+    assert terminal.text.rstrip().endswith("interrupted. Finished work is kept; run the same command again to resume.")
     assert "Traceback" not in terminal.text
     assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l"), "the cursor is there again"
     (part,) = tmp_path.glob("*.part")

@@ -28,7 +28,7 @@ MD5 = hashlib.md5(FILES[ONE]).hexdigest()
 ENDLESS = 1 << 40  # bytes of a sparse file that nobody reads to its end
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open files are found in /proc")
-GOES_ON = "What is finished is kept; the same command goes on from there."
+RESUME = "Finished work is kept; run the same command again to resume."
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def stop(folder: Path, word: str, ready: Callable[[int], bool], *signals: int) -
 
 def assert_told(code: int, stderr: str, expected: int, word: str) -> None:
     assert code == expected, stderr
-    assert stderr.splitlines()[-1] == f"s2ct: {word}. {GOES_ON}"
+    assert stderr.splitlines()[-1] == f"s2ct: {word}. {RESUME}"
     assert "Traceback" not in stderr
     assert "FAILED" not in stderr
 
@@ -107,7 +107,7 @@ def test_while_no_data_comes(zenodo, tmp_path, number, code, word):
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
 def test_while_the_service_has_asked_to_wait(zenodo, tmp_path, number, code, word):
     zenodo.vices = {key: [status(503, Retry_After="600")] for key in FILES}
-    assert_told(*stop(tmp_path, "asks again in 0:10:00", lambda pid: True, number), code, word)
+    assert_told(*stop(tmp_path, "retries in 0:10:00", lambda pid: True, number), code, word)
     assert parts(tmp_path) == []
     goes_on(zenodo, tmp_path, 0)
 
@@ -122,7 +122,7 @@ def test_while_the_list_of_files_is_waited_for(zenodo, tmp_path, number, code, w
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
 def test_while_the_list_of_files_does_not_come(zenodo, tmp_path, number, code, word):
     zenodo.record_vices = [status(503, Retry_After="0"), stall_forever(10)]
-    assert_told(*stop(tmp_path, "asks again", lambda pid: len(zenodo.requests) == 2, number), code, word)
+    assert_told(*stop(tmp_path, "retries in", lambda pid: len(zenodo.requests) == 2, number), code, word)
     goes_on(zenodo, tmp_path, 0)
 
 
@@ -153,7 +153,7 @@ def has_open(path: Path) -> Callable[[int], bool]:
 def test_while_what_is_there_is_read(zenodo, tmp_path, number, code, word):
     """Nothing is said of a file that was not read to its end."""
     endless(zenodo, tmp_path / ONE)
-    assert_told(*stop(tmp_path, "reading 1 file that is there", has_open(tmp_path / ONE), number), code, word)
+    assert_told(*stop(tmp_path, "checking 1 existing file", has_open(tmp_path / ONE), number), code, word)
     assert {path.name for path in tmp_path.iterdir()} == {ONE, f"{RECORD}.lock.json"}
     assert (tmp_path / ONE).stat().st_size == ENDLESS
 
@@ -165,7 +165,7 @@ def test_while_a_beginning_is_read_back(zenodo, tmp_path, number, code, word):
     endless(zenodo, part)
     os.truncate(part, ENDLESS - 1)
     lease = part.with_name(f"{part.name}.lease")
-    assert_told(*stop(tmp_path, "to fetch", has_open(part), number), code, word)
+    assert_told(*stop(tmp_path, "to download", has_open(part), number), code, word)
     assert part.stat().st_size == ENDLESS - 1
     assert not lease.exists()
 
@@ -175,7 +175,7 @@ def test_whoever_presses_ctrl_c_thrice_sees_no_traceback_and_loses_nothing(zenod
     code, stderr = stop(tmp_path, ": started", lambda pid: parts(tmp_path) == [200_000] * 3, *[signal.SIGINT] * 3)
     assert code == 130, stderr
     assert "Traceback" not in stderr
-    assert stderr.splitlines()[-1] == f"s2ct: interrupted. {GOES_ON}"
+    assert stderr.splitlines()[-1] == f"s2ct: interrupted. {RESUME}"
     goes_on(zenodo, tmp_path, 200_000)
 
 

@@ -74,7 +74,7 @@ def test_run_again_it_says_what_was_there(run, made, tmp_path):
     times = [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())]
     done = run("export", made["zarr"], tmp_path)
     assert done.returncode == 0
-    assert done.stderr.count(", was there") == 3
+    assert done.stderr.count(", already there") == 3
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == times
 
 

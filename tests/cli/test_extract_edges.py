@@ -43,7 +43,7 @@ def test_there_is_a_line_per_file_and_a_result(run, tmp_path, archive):
     assert done.stderr == f"{tmp_path / 'out' / NAME}: 56.7 kB\n"
     assert done.stdout == f"1 file, 56.7 kB in {tmp_path / 'out'}\n"
     again = run("extract", archive, tmp_path / "out")
-    assert again.stderr == f"{tmp_path / 'out' / NAME}: 56.7 kB, was there\n"
+    assert again.stderr == f"{tmp_path / 'out' / NAME}: 56.7 kB, already there\n"
 
 
 def test_what_was_extracted_is_what_convert_reads_from_the_archive(run, tmp_path, archive):

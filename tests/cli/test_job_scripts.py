@@ -187,7 +187,7 @@ class TestSlurm:
         cluster("scancel", array)
         assert cluster.wait_for(f"{array}_1", "CANCELLED", "PENDING", "FAILED")["JobState"] == "CANCELLED"
         log = (tmp_path / f"s2ct-{array}_1.log").read_text()
-        assert "What is finished is kept" in log
+        assert "Finished work is kept" in log
 
     @pytest.mark.slow
     @pytest.mark.parametrize("by", ["its time is up", "preemption"])

@@ -126,7 +126,7 @@ def test_offline_there_is_the_bundled_list_without_names(run, zenodo, tmp_path):
 
 def test_offline_what_cannot_be_told_is_wrong_usage(run, zenodo, tmp_path):
     assert_says(
-        run("list", tmp_path, "--offline", "--record", RECORD), EXIT_USAGE, "not bundled", "leave out --offline"
+        run("list", tmp_path, "--offline", "--record", RECORD), EXIT_USAGE, "no bundled list", "leave out --offline"
     )
     assert_says(run("list", tmp_path, "--offline", "--tile", "50SMG"), EXIT_USAGE, "no names", "leave out --offline")
     assert zenodo.requests == []
@@ -185,7 +185,7 @@ def test_the_program_itself_takes_what_is_printed_and_brings_every_file(
         service.requests.clear()
         done = run("download", tmp_path, "--record", RECORD)
         assert done.returncode == 0, done.stderr
-        assert "before   7 files" in done.stdout
+        assert "kept        7 files" in done.stdout
         assert [request for request in service.requests if "/files/" in request.path] == []
 
 

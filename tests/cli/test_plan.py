@@ -255,7 +255,7 @@ class TestPlanFile:
         for extra in ((mine, tmp_path / "y.zarr"), ("--codec", "small"), ("--tile", "31TCJ")):
             done = run("convert", "--plan", file, *extra)
             assert done.returncode == EXIT_USAGE
-            assert "--plan says all that" in done.stderr
+            assert "--plan cannot be combined with" in done.stderr
         assert run("convert", "--plan", tmp_path / "missing.json").returncode == EXIT_USAGE
         assert tree(tmp_path) == before
 

@@ -106,7 +106,7 @@ def test_a_signal_while_a_unit_is_made_is_told_and_the_same_command_goes_on(
     store = tmp_path / undisturbed.name
     stopped = Stopped(tmp_path, sources, store.name, jobs, ": started", number)
     assert stopped.code == code, stopped.stderr
-    last = f"s2ct: {word}. What is finished is kept; the same command goes on from there."
+    last = f"s2ct: {word}. Finished work is kept; run the same command again to resume."
     assert stopped.stderr.splitlines()[-1] == last
     assert stopped.stderr.count("s2ct: ") == 1
     assert "Traceback" not in stopped.stderr
@@ -179,7 +179,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_unit_with_it(tmp_path, sourc
     read_to(process, ": started")
     first = workers_of(process.pid)[0]
     os.kill(first, signal.SIGKILL)
-    stderr = read_to(process, "it is tried once more at the end, with 1 job at a time")
+    stderr = read_to(process, "s2ct retries it once at the end, with 1 job at a time")
     assert "the worker process died (SIGKILL" in stderr
     read_to(process, ": done")  # the other one
     read_to(process, ": started")

@@ -148,7 +148,7 @@ def test_the_maker_of_a_unit_is_named_to_others_who_want_it_and_they_make_the_re
     assert f"s2ct batch run {store} 1" in done.stderr
     status = run("batch", "status", store)
     assert "1 running, 1 done" in status.stdout
-    assert f"process {first.pid} on {HERE}, last sign of life" in status.stdout
+    assert f"process {first.pid} on {HERE}, last heartbeat" in status.stdout
     assert "missing" not in status.stdout
     assert first.go_on() == 0, first.told
     assert run("batch", "finalise", store).returncode == 0
@@ -182,7 +182,7 @@ def test_a_terminated_task_drops_its_unit_at_once_and_its_number_does_it_again(r
     first = stopped(store, "batch", "run", store, 2)
     first.signal(signal.SIGTERM)
     assert first.go_on() == 143, first.told
-    last = "s2ct: terminated. What is finished is kept; the same command goes on from there."
+    last = "s2ct: terminated. Finished work is kept; run the same command again to resume."
     assert first.told.splitlines()[-1] == last
     status = json.loads(run("batch", "status", store, "--json").stdout)
     assert [unit["state"] for unit in status["units"]] == ["planned", "planned"]

@@ -92,7 +92,7 @@ def test_sizes_are_taken_as_batch_systems_write_them(text, size):
 
 @pytest.mark.parametrize("text", ["", "0", "G", "-1G", "4X", "1,5G", "nan"])
 def test_what_is_no_size_is_wrong_usage(text):
-    with pytest.raises(click.BadParameter, match="is no size, such as 4G"):
+    with pytest.raises(click.BadParameter, match="is not a size, such as 4G"):
         _bytes(None, None, text)  # type: ignore[arg-type]
 
 

@@ -185,7 +185,7 @@ def test_where_there_is_no_scheduler_nothing_is_begun(tmp_path, monkeypatch, opt
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (["--engine", "dask", "-j", "2"], 2, "-j is for this machine"),
+        (["--engine", "dask", "-j", "2"], 2, "-j does not apply to --engine dask"),
         (["--engine", "dask"], 2, "s2ct starts none"),
         (["--scheduler", "tcp://127.0.0.1:9"], 2, "add --engine dask"),
         (["--engine", "dask", "--scheduler", "tcp://127.0.0.1:9", "--workers-timeout", "1"], 7, "does not answer"),

@@ -241,7 +241,7 @@ def test_a_client_that_is_stopped_stops_the_workers_and_the_same_command_goes_on
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == code, stderr
     assert no_work_left(store)  # now, and not only after a while
-    last = f"s2ct: {word}. What is finished is kept; the same command goes on from there."
+    last = f"s2ct: {word}. Finished work is kept; run the same command again to resume."
     assert stderr.splitlines()[-1] == last
     assert "Traceback" not in stderr
     assert "distributed" not in stderr

@@ -11,7 +11,7 @@ from s2ct_convert.units.events import Finalising, UnitFailed, UnitLog, UnitRetri
 
 SAID = [
     (Message("the list of files has changed"), "note: the list of files has changed", True),
-    (FilesPlanned(2, 3_000_000, 0, 1), "2 files to fetch, 3.0 MB; 1 here before", False),
+    (FilesPlanned(2, 3_000_000, 0, 1), "2 files to download, 3.0 MB; 1 already here", False),
     (FileStarted("train_50SMG_2.7z", 2_000_000, 0), "train_50SMG_2.7z: started, 2.0 MB", False),
     (FileFailed("train_50SMG_2.7z", 7, "no network"), "train_50SMG_2.7z: FAILED\nno network", True),
     (UnitsPlanned(2_000_000, 1, 3), "1 unit to convert, 2.0 MB, 3 done before", False),
@@ -19,7 +19,7 @@ SAID = [
     (UnitLog("train/50SMG", "a warning"), "train/50SMG: a warning", True),
     (
         UnitRetried("train/50SMG", "the worker process died", 1, 9),
-        "train/50SMG: the worker process died; it is tried once more at the end, with 1 job at a time",
+        "train/50SMG: the worker process died; s2ct retries it once at the end, with 1 job at a time",
         True,
     ),
     (UnitFailed("train/50SMG", "a.7z", 5, "damaged"), "train/50SMG: FAILED\ndamaged", True),
