@@ -22,7 +22,7 @@ def bench(*options: object, **more: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("md5sum")), reason="it needs curl and md5sum")
-def test_it_gives_ratios_with_every_run_and_leaves_nothing(tmp_path):
+def test_the_benchmark_gives_ratios_and_leaves_no_files(tmp_path):
     output = tmp_path / "b.json"
     done = bench("--size", "300kB", "--files", 3, "--repeat", 2, "--work", tmp_path, "--json", output)
     assert done.returncode == 0, done.stderr
@@ -47,7 +47,7 @@ def test_it_gives_ratios_with_every_run_and_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["b.json"]
 
 
-def test_without_curl_it_says_why_there_is_nothing(tmp_path):
+def test_without_curl_the_benchmark_gives_a_reason(tmp_path):
     done = bench("--size", "1kB", "--work", tmp_path, env={**os.environ, "PATH": str(tmp_path)})
     assert done.returncode == 1
     assert done.stderr == "not measured: this needs curl and md5sum\n"

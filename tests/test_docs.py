@@ -28,7 +28,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
-def test_links_lead_somewhere(document):
+def test_links_to_files_exist(document):
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (document.parent / target).exists(), target
@@ -48,7 +48,7 @@ def test_commands_parse(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
-def test_nothing_is_left_to_fill_in(document):
+def test_no_placeholder_is_left(document):
     text = document.read_text(encoding="utf-8")
     assert not re.findall(r"@[A-Z]+@|TODO|FIXME|XXX", text)
 
@@ -106,7 +106,7 @@ def test_the_python_of_a_page_runs(documented, page):
         pytest.skip(f"all but the examples that need {', '.join(absent)} ran")
 
 
-def test_every_dependency_has_its_reason():
+def test_every_dependency_has_a_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     for requirement in project["dependencies"]:
@@ -122,12 +122,12 @@ def test_the_citation_names_this_version():
     assert version is None or version[1] == __version__
 
 
-def test_the_changelog_tells_users_something():
+def test_the_changelog_has_entries():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^- ", text, re.MULTILINE)) > 3
 
 
-def test_the_help_of_convert_has_the_figures_of_the_table_of_codecs():
+def test_the_help_of_convert_has_the_figures_of_codecs_md():
     """docs/codecs.md is what was measured; what the help says is that, rounded."""
     from s2ct_convert.cli.planned import codec_table
     from s2ct_convert.store.codecs import CODECS
@@ -163,7 +163,7 @@ def command_lines(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
-def test_commands_and_options_in_blocks_and_in_running_text_are_there(document):
+def test_commands_and_options_in_blocks_and_text_exist(document):
     """Running text names commands without their arguments, so only the command and its options are looked up."""
     for line in command_lines(document.read_text(encoding="utf-8")):
         if document.name in ("design.md", "CHANGELOG.md") and "|" in line:
@@ -188,7 +188,7 @@ def anchors(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
-def test_links_to_headings_lead_to_headings(document):
+def test_links_to_headings_exist(document):
     for path, anchor in re.findall(r"\]\(([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8")):
         if "://" not in path:
             target = document.parent / path if path else document
@@ -201,7 +201,7 @@ def test_python_in_documents_compiles(document):
         compile(block, str(document), "exec")
 
 
-def test_every_package_of_an_extra_has_its_reason():
+def test_every_package_of_an_extra_has_a_reason():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
     for extra, requirements in extras.items():
@@ -211,7 +211,7 @@ def test_every_package_of_an_extra_has_its_reason():
             assert extra in ("dev", "hdf5plugin") or name in row, f"{extra}: {name}"
 
 
-def test_the_changelog_has_an_entry_for_what_is_next_or_for_this_version():
+def test_the_changelog_has_an_entry_for_the_next_or_this_version():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## \[?([^\]\s]+)\]?.*\n((?:(?!## ).*\n)*)", text, re.MULTILINE))
     wanted = sections.get("Unreleased", "") + sections.get(__version__, "")

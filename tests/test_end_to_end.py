@@ -64,7 +64,7 @@ def example_of(unit: plain.Arrays, number: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_example_is_found_back_bit_for_bit(real_sources, real_store, kind):
+def test_every_example_matches_the_archives_bit_for_bit(real_sources, real_store, kind):
     _, truth = real_sources
     path = real_store(kind)
     assert plain.unit_names(path) == sorted(map(unit_of, truth))
@@ -77,7 +77,7 @@ def test_every_example_is_found_back_bit_for_bit(real_sources, real_store, kind)
 
 
 @pytest.mark.parametrize("kind", ["zarr balanced", "hdf5 gzip"])
-def test_the_whole_series_of_each_sample_lies_together_in_time_order(real_sources, real_store, kind):
+def test_the_series_of_each_sample_is_contiguous_in_time_order(real_sources, real_store, kind):
     _, truth = real_sources
     for stem, examples in truth.items():
         unit = plain.arrays(real_store(kind), unit_of(stem))
@@ -98,7 +98,7 @@ def test_every_container_and_codec_has_the_same_content_digest(real_store):
 
 
 @pytest.mark.parametrize("kind", ["zarr balanced", "hdf5 gzip", "hdf5 linked"])
-def test_units_name_the_archive_they_are_from_and_its_md5(real_sources, real_store, kind):
+def test_units_name_their_archive_and_its_md5(real_sources, real_store, kind):
     sources, _ = real_sources
     for source in sources:
         attributes = plain.attributes(real_store(kind), unit_of(source.stem))

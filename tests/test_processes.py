@@ -15,7 +15,7 @@ def test_this_process_and_its_parent_are_alive():
     assert is_alive(os.getppid())
 
 
-def test_a_process_that_ended_is_not_alive_whether_it_was_waited_for_or_not():
+def test_an_ended_process_is_not_alive_even_as_a_zombie():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert is_alive(process.pid)
         process.stdin.close()

@@ -98,7 +98,7 @@ def test_no_room_imports_a_higher_one_or_its_neighbour():
     assert wrong_imports(PACKAGE) == []
 
 
-def test_every_room_has_its_level():
+def test_every_room_has_a_level():
     known = OUTSIDE.union(*LEVELS)
     assert set(rooms_of(PACKAGE)) <= known
 
@@ -119,7 +119,7 @@ def test_every_room_has_its_level():
         ("cli/info.py", "from ..words import size", False),
     ],
 )
-def test_the_check_finds_what_it_is_for(tmp_path, module, line, wrong):
+def test_the_check_finds_wrong_imports(tmp_path, module, line, wrong):
     path = tmp_path / "s2ct_convert" / module
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(line + "\n")
@@ -135,14 +135,14 @@ def test_sources_know_no_containers_and_stores_know_no_archives(room, foreign):
             assert not any(name == one or name.startswith(f"{one}.") for one in foreign), f"{module.name}: {name}"
 
 
-def test_packages_of_the_extras_are_imported_only_where_they_are_used():
+def test_packages_of_the_extras_are_imported_only_inside_functions():
     for module in PACKAGE.rglob("*.py"):
         tops = {name.split(".")[0] for name in imports(module, PACKAGE, at_top=True)}
         allowed = {"torch"} if module == PACKAGE / "torch" / "shuffled.py" else set()  # its class is torch's
         assert not tops & (HEAVY - allowed), module
 
 
-def test_command_modules_import_only_what_is_light_until_a_command_runs():
+def test_command_modules_import_no_heavy_packages_at_the_top():
     light = {"errors", "version", "cli"}
     for module in rooms_of(PACKAGE)["cli"]:
         for name in imports(module, PACKAGE, at_top=True):
@@ -152,12 +152,12 @@ def test_command_modules_import_only_what_is_light_until_a_command_runs():
                 assert parts[1] in light, f"{module}: {name}"
 
 
-def test_every_module_says_what_it_is():
+def test_every_module_has_a_docstring():
     for module in PACKAGE.rglob("*.py"):
         assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))), module
 
 
-def test_no_module_is_crowded():
+def test_no_module_is_too_long():
     for module in PACKAGE.rglob("*.py"):
         assert len(module.read_text(encoding="utf-8").splitlines()) <= 350, module
 
@@ -181,7 +181,7 @@ def cycles(package: Path) -> list[str]:
     return sorted(left.keys() & importers)
 
 
-def test_no_modules_import_each_other_in_a_ring():
+def test_no_import_cycles_exist():
     assert cycles(PACKAGE) == []
 
 
@@ -195,14 +195,14 @@ def test_no_modules_import_each_other_in_a_ring():
         ({"a": "from p import b", "b": "import p.a", "d": "from .a import x"}, ["p.a", "p.b"]),
     ],
 )
-def test_the_check_for_rings_finds_what_it_is_for(tmp_path, lines, ring):
+def test_the_check_finds_import_cycles(tmp_path, lines, ring):
     (tmp_path / "p").mkdir()
     for name, text in {"__init__": "", **lines}.items():
         (tmp_path / "p" / f"{name}.py").write_text(text + "\n")
     assert cycles(tmp_path / "p") == ring
 
 
-def test_command_modules_import_nothing_from_outside_but_click():
+def test_command_modules_import_only_click_from_other_packages():
     """A list of what is allowed: one of what is forbidden is never complete."""
     allowed = {*sys.stdlib_module_names, "click", PACKAGE.name}
     for module in rooms_of(PACKAGE)["cli"]:

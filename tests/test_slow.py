@@ -12,7 +12,7 @@ LINES = [line for line in (HERE / "slow.txt").read_text().splitlines() if not li
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_line_names_a_test(line):
+def test_every_line_names_a_test(line):
     file, *names = line.split("::")
     content = (HERE / file).read_text()
     for name in names:

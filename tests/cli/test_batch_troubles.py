@@ -31,7 +31,7 @@ def good(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[
     return done
 
 
-def test_an_archive_that_is_downloaded_again_is_taken_after_another_init_and_what_is_done_stays(run, tmp_path):
+def test_a_new_archive_is_used_after_init_and_finished_units_stay(run, tmp_path):
     archives, store = tmp_path / "in", tmp_path / "x.zarr"
     for unit in UNITS:
         record = right_source(tmp_path, unit)
@@ -54,7 +54,7 @@ def test_an_archive_that_is_downloaded_again_is_taken_after_another_init_and_wha
     assert len(state(store)) == 3
 
 
-def test_a_task_on_a_full_disk_leaves_nothing_half_made_and_goes_on_when_there_is_room(run, tmp_path, disk, suffix):
+def test_a_task_on_a_full_disk_leaves_no_partial_unit_and_resumes(run, tmp_path, disk, suffix):
     rng, sources = np.random.default_rng(29), []
     for unit in UNITS[:2]:
         group = random_group(rng, 4, 60)
@@ -79,7 +79,7 @@ def test_a_task_on_a_full_disk_leaves_nothing_half_made_and_goes_on_when_there_i
 
 
 @pytest.mark.parametrize(("silent", "shown"), [(0, "running"), (SILENT_SECONDS + 1, "planned")])
-def test_the_unit_of_another_node_is_running_until_that_was_silent_for_long(run, tmp_path, silent, shown):
+def test_a_unit_on_another_host_is_running_until_its_heartbeat_expires(run, tmp_path, silent, shown):
     store = tmp_path / "x.zarr"
     good(run("batch", "init", right_source(tmp_path), store))
     lease = tmp_path / "x.zarr.s2ct" / "leases" / "train_50SMG.lease"

@@ -74,7 +74,7 @@ def watched(zenodo, store: Path) -> list[int]:
 
 
 @pytest.mark.parametrize(("suffix", "most", "jobs"), [("zarr", 1, 1), ("zarr", 3, 2), ("h5", 2, 1)])
-def test_the_store_is_that_of_convert_and_never_more_archives_are_there(
+def test_build_makes_the_store_of_convert_with_few_archives_on_disk(
     run, zenodo, undisturbed, tmp_path, suffix, most, jobs
 ):
     store = tmp_path / f"x.{suffix}"
@@ -93,7 +93,7 @@ def test_the_store_is_that_of_convert_and_never_more_archives_are_there(
     assert len(zenodo.requests) == 1 + 3, "nothing is asked where nothing is to do"
 
 
-def test_archives_are_kept_when_asked_and_those_that_are_there_are_not_fetched(run, zenodo, archives, tmp_path):
+def test_keep_archives_keeps_all_and_existing_ones_are_not_downloaded(run, zenodo, archives, tmp_path):
     store = tmp_path / "x.zarr"
     folder = tmp_path / "x.zarr.archives"
     folder.mkdir()
@@ -106,7 +106,7 @@ def test_archives_are_kept_when_asked_and_those_that_are_there_are_not_fetched(r
     assert [len(zenodo.asked(key)) for key in KEYS] == [0, 1, 1]
 
 
-def test_what_is_chosen_is_built_and_more_may_come_later(run, zenodo, undisturbed, tmp_path):
+def test_a_selection_is_built_and_the_rest_can_follow(run, zenodo, undisturbed, tmp_path):
     store = tmp_path / "x.zarr"
     done = run("build", store, *OPTIONS, "--split", "val")
     assert done.returncode == 0, done.stderr
@@ -117,7 +117,7 @@ def test_what_is_chosen_is_built_and_more_may_come_later(run, zenodo, undisturbe
     assert_same(store, undisturbed["zarr"])
 
 
-def test_a_file_that_cannot_be_had_does_not_stop_the_others(run, zenodo, undisturbed, tmp_path):
+def test_a_failed_download_does_not_stop_the_others(run, zenodo, undisturbed, tmp_path):
     store = tmp_path / "x.zarr"
     zenodo.vices[KEYS[1]] = [lambda handler, data, start: handler.answer(404, b"{}")] * 20
     done = run("build", store, *OPTIONS)
@@ -146,7 +146,7 @@ def test_bytes_with_another_md5_are_never_converted(run, zenodo, archives, tmp_p
     assert not list((tmp_path / "x.zarr.s2ct" / "units").iterdir())
 
 
-def test_an_archive_that_changes_between_check_and_use_is_not_converted(zenodo, archives, tmp_path):
+def test_an_archive_that_changes_after_its_check_is_not_converted(zenodo, archives, tmp_path):
     """Its receipt says that it was checked, its bytes are others: the md5 of what was read decides."""
     store = tmp_path / "x.zarr"
     folder = tmp_path / "x.zarr.archives"
@@ -164,7 +164,7 @@ def test_an_archive_that_changes_between_check_and_use_is_not_converted(zenodo, 
     assert (folder / KEYS[0]).exists()
 
 
-def test_one_callback_gets_events_of_files_and_units_one_at_a_time(zenodo, tmp_path):
+def test_one_callback_gets_file_and_unit_events_one_at_a_time(zenodo, tmp_path):
     """The second file is begun while the first is converted: that its event is still looked at keeps others waiting."""
     events, inside, met = [], threading.Lock(), threading.Event()
 
@@ -183,7 +183,7 @@ def test_one_callback_gets_events_of_files_and_units_one_at_a_time(zenodo, tmp_p
     assert sorted(event.entry.source_file for event in events if isinstance(event, UnitDone)) == sorted(KEYS)
 
 
-def test_wrong_usage_begins_nothing(run, zenodo, tmp_path):
+def test_wrong_usage_writes_no_store(run, zenodo, tmp_path):
     for options, said in (
         (("x.unknown",), "--format zarr or --format hdf5"),
         (("x.zarr", "--tile", "31TCJ"), "the record has no tile 31TCJ"),
@@ -229,7 +229,7 @@ def stalls(handler: Handler, data: bytes, start: int) -> None:
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
-def test_a_signal_keeps_what_came_and_the_same_command_goes_on(run, zenodo, undisturbed, tmp_path, number, code, word):
+def test_build_resumes_after_a_signal(run, zenodo, undisturbed, tmp_path, number, code, word):
     store = tmp_path / "x.zarr"
     zenodo.vices[KEYS[2]] = [stalls]
     building = Building(store, zenodo.url)
@@ -251,9 +251,7 @@ def test_a_signal_keeps_what_came_and_the_same_command_goes_on(run, zenodo, undi
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])
-def test_killed_again_and_again_it_ends_with_the_same_store_and_fetches_nothing_twice(
-    run, zenodo, undisturbed, tmp_path, suffix
-):
+def test_repeated_kills_give_the_same_store_without_repeated_downloads(run, zenodo, undisturbed, tmp_path, suffix):
     """SIGKILL after a number of lines drawn by lot, until a run is through."""
     chance = random.Random(20181026)
     for n in range(8):

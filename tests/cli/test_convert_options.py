@@ -73,7 +73,7 @@ def test_the_json_document_agrees_with_the_sources_and_the_store(run, tmp_path, 
         assert entry["digest"] == plain.unit_digest(arrays)
 
 
-def test_the_summary_has_a_line_for_each_thing_with_its_unit(run, tmp_path, folder):
+def test_the_summary_has_one_line_per_fact_with_its_unit(run, tmp_path, folder):
     done = run("convert", folder, tmp_path / "x.zarr", "-j1", "--unpacker", "python")
     shapes = [
         rf"store +{re.escape(str(tmp_path))}/x\.zarr \(zarr, balanced\)",
@@ -92,7 +92,7 @@ def test_the_summary_has_a_line_for_each_thing_with_its_unit(run, tmp_path, fold
         assert re.fullmatch(shape, line), line
 
 
-def test_a_second_run_says_that_nothing_was_to_do(run, tmp_path, folder):
+def test_a_second_run_reports_that_all_units_are_done(run, tmp_path, folder):
     store = tmp_path / "x.zarr"
     first = run("convert", folder, store, "-j1")
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
@@ -106,7 +106,7 @@ def test_a_second_run_says_that_nothing_was_to_do(run, tmp_path, folder):
 
 
 @pytest.mark.parametrize("kind", ["archive", "TFRecord"])
-def test_a_source_that_changed_is_made_anew_and_the_old_samples_are_gone(run, tmp_path, suffix, kind):
+def test_a_changed_source_replaces_the_old_samples(run, tmp_path, suffix, kind):
     store = tmp_path / f"x.{suffix}"
 
     def write(localids: tuple[int, ...]) -> Path:
@@ -127,7 +127,7 @@ def test_a_source_that_changed_is_made_anew_and_the_old_samples_are_gone(run, tm
     assert_tidy(store)
 
 
-def test_linked_is_part_of_what_must_be_the_same_to_go_on(run, tmp_path, folder):
+def test_a_resumed_run_must_have_the_same_linked_option(run, tmp_path, folder):
     store = tmp_path / "x.h5"
     assert run("convert", folder, store, "--linked", "-j1").returncode == 0
     assert sorted(path.name for path in (tmp_path / "x.h5.units").iterdir()) == [
@@ -161,7 +161,7 @@ def test_debug_shows_the_traceback_and_the_same_message(run, tmp_path, folder, p
     assert f"\ns2ct: {tmp_path / 'x'}: the format cannot be told from the name of the store\n" in done.stderr
 
 
-def test_debug_shows_where_a_source_was_found_to_be_damaged(run, tmp_path):
+def test_debug_shows_where_damage_was_found(run, tmp_path):
     source = right_source(tmp_path)
     source.write_bytes(source.read_bytes()[:-1])
     done = run("convert", source, tmp_path / "x.zarr", "--debug")
@@ -169,7 +169,7 @@ def test_debug_shows_where_a_source_was_found_to_be_damaged(run, tmp_path):
 
 
 @pytest.mark.parametrize("options", [[], ["-v"], ["-q"]], ids=["plain", "-v", "-q"])
-def test_a_terminal_gets_a_bar_unless_quiet_and_stdout_stays_as_it_is(tmp_path, folder, options):
+def test_a_terminal_gets_a_bar_unless_quiet_and_stdout_stays_plain(tmp_path, folder, options):
     done, seen = on_terminal("convert", folder, tmp_path / "x.zarr", "--json", "-j1", *options)
     assert done.returncode == 0
     assert json.loads(done.stdout)["units"] == 3
@@ -184,7 +184,7 @@ def test_a_terminal_gets_a_bar_unless_quiet_and_stdout_stays_as_it_is(tmp_path, 
 
 
 @pytest.mark.parametrize(("name", "columns"), [("in :cloud: [red]x[/red]", 300), ("a folder", 40)], ids=["odd", "long"])
-def test_a_terminal_shows_names_as_they_are(tmp_path, name, columns):
+def test_a_terminal_shows_names_unchanged(tmp_path, name, columns):
     """No markup, no emoji codes, no line breaks inside: what is copied from the screen must work."""
     right_source(tmp_path / name)
     (tmp_path / name / "notes").write_text("nothing")
@@ -215,7 +215,7 @@ def on_terminal(*arguments: object, columns: int = 150) -> tuple[subprocess.Comp
     return done, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
 
 
-def test_names_of_any_language_and_with_brackets_are_shown_as_they_are(run, tmp_path):
+def test_names_with_brackets_and_non_ascii_letters_are_shown_unchanged(run, tmp_path):
     place = tmp_path / "a b 'c' [red]雲[/red] *"
     source = write_archive(place / "train_50SMG_2.7z", {"train_50SMG_2": RECORDS[:-1]})
     done = run("convert", place, place / "größe.zarr")
@@ -228,7 +228,7 @@ def test_names_of_any_language_and_with_brackets_are_shown_as_they_are(run, tmp_
     assert list(state(place / "größe.zarr")) == ["train/50SMG"]
 
 
-def test_a_plain_locale_can_print_everything(s2ct, tmp_path):
+def test_the_c_locale_can_print_everything(s2ct, tmp_path):
     source = right_source(tmp_path / "größe")
     done = s2ct("convert", source, tmp_path / "größe" / "x.zarr", env={**os.environ, "LC_ALL": "C"})
     assert done.returncode == 0, done.stderr
@@ -237,7 +237,7 @@ def test_a_plain_locale_can_print_everything(s2ct, tmp_path):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere names must be Unicode")
 @pytest.mark.parametrize("where", ["source", "store"])
-def test_a_name_that_is_no_utf_8_is_a_name_as_any_other(run, tmp_path, where, suffix):
+def test_a_name_that_is_not_utf_8_is_accepted(run, tmp_path, where, suffix):
     folder = tmp_path / os.fsdecode(b"gr\xf6\xdfe")
     folder.mkdir()
     source = right_source(folder if where == "source" else tmp_path)
@@ -248,7 +248,7 @@ def test_a_name_that_is_no_utf_8_is_a_name_as_any_other(run, tmp_path, where, su
     assert list(state(store)) == ["train/50SMG"]
 
 
-def test_only_what_was_asked_for_is_looked_at(run, tmp_path, folder):
+def test_only_the_selected_sources_are_read(run, tmp_path, folder):
     bad = tmp_path / "val_31TCJ_1.7z"
     bad.write_bytes(b"no archive")
     done = run("convert", folder, bad, tmp_path / "x.zarr", "--split", "train", "--tile", "T50SMG")

@@ -75,7 +75,7 @@ def right_names(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.7z")}
 
 
-def test_room_is_looked_at_before_any_file_is_asked_for(run, zenodo, disk):
+def test_disk_space_is_checked_before_any_request_for_a_file(run, zenodo, disk):
     folder = disk("size=2m")
     done = run("download", folder, "--record", RECORD)
     assert_says(done, EXIT_MACHINE, str(folder), "not enough room", "3,000,000 bytes free", "--tile")
@@ -85,7 +85,7 @@ def test_room_is_looked_at_before_any_file_is_asked_for(run, zenodo, disk):
     assert right_names(folder) == {FIRST: FILES[FIRST]}
 
 
-def test_what_is_here_already_needs_no_room_again(run, zenodo, disk):
+def test_existing_bytes_need_no_more_disk_space(run, zenodo, disk):
     folder = disk("size=3200k")
     for key, data in FILES.items():
         (folder / f"{key}.part").write_bytes(data[:900_000])
@@ -97,7 +97,7 @@ def test_what_is_here_already_needs_no_room_again(run, zenodo, disk):
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_a_disk_that_fills_keeps_what_came_and_the_same_command_goes_on(run, zenodo, disk, jobs):
+def test_a_download_resumes_after_a_full_disk(run, zenodo, disk, jobs):
     folder = disk("size=4m")
     zenodo.vices[FIRST] = [fill_after(300_000, folder)]
     command = ("download", folder, "--record", RECORD, "--file", FIRST if jobs == 1 else "*", "-j", jobs)
@@ -131,7 +131,7 @@ def test_a_full_disk_stops_the_other_files_too(run, zenodo, disk):
     assert "failed      1 file\nnot tried   2 files\n" in done.stdout
 
 
-def test_a_file_larger_than_may_be_written_is_told_and_continued_where_it_may(zenodo, tmp_path):
+def test_a_file_above_the_size_limit_is_reported_and_resumes_later(zenodo, tmp_path):
     """A limit of the size of files, as quotas of some systems look to a program."""
     command = [sys.executable, "-m", "s2ct_convert", "download", str(tmp_path), "--record", RECORD, "--file", FIRST]
     done = subprocess.run([sys.executable, "-c", LIMITED, *command], capture_output=True, text=True)
@@ -145,7 +145,7 @@ def test_a_file_larger_than_may_be_written_is_told_and_continued_where_it_may(ze
     assert right_names(tmp_path) == {FIRST: FILES[FIRST]}
 
 
-def test_a_disk_too_full_for_the_list_of_files_is_told(run, zenodo, disk):
+def test_a_disk_too_full_for_the_lock_is_reported(run, zenodo, disk):
     folder = disk("size=64k")
     (folder / "somebody").write_bytes(b"x" * free(folder))
     done = run("download", folder, "--record", RECORD)
@@ -154,7 +154,7 @@ def test_a_disk_too_full_for_the_list_of_files_is_told(run, zenodo, disk):
     assert [path.name for path in folder.iterdir()] == ["somebody"]
 
 
-def test_a_disk_that_fills_while_archives_are_unpacked_leaves_no_half_file(run, archives, disk, monkeypatch):
+def test_a_disk_that_fills_during_extraction_leaves_no_partial_file(run, archives, disk, monkeypatch):
     folder = disk("size=256k")
     with serving({"train_50SMG_2.7z": archives["train_50SMG_2.7z"]}) as zenodo:
         monkeypatch.setenv("S2CT_ZENODO_URL", zenodo.url)

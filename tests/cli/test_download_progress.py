@@ -47,7 +47,7 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[str]:
     return done.stderr.splitlines()
 
 
-def test_without_a_terminal_there_is_a_line_per_event(run, zenodo, tmp_path):
+def test_without_a_terminal_each_event_is_one_line(run, zenodo, tmp_path):
     done = run("download", tmp_path, "--record", RECORD, "-j", 1)
     expected = [
         rf"note: the list of 3 files is kept in {RECORD}\.lock\.json",
@@ -65,7 +65,7 @@ def test_without_a_terminal_there_is_a_line_per_event(run, zenodo, tmp_path):
     )
 
 
-def test_what_goes_wrong_on_the_way_is_told_as_it_happens(hasty, zenodo, tmp_path):
+def test_problems_are_reported_as_they_happen(hasty, zenodo, tmp_path):
     zenodo.vices[ONE] = [cut_after(400_000), status(503), flipped]
     (tmp_path / TWO).write_bytes(FILES[TWO][:300_000])
     (tmp_path / THREE).write_bytes(bytes(1_000_000))
@@ -86,7 +86,7 @@ def test_what_goes_wrong_on_the_way_is_told_as_it_happens(hasty, zenodo, tmp_pat
     assert found == sorted(found)
 
 
-def test_quiet_leaves_notes_failures_and_the_result(hasty, zenodo, tmp_path):
+def test_quiet_shows_notes_failures_and_the_result(hasty, zenodo, tmp_path):
     zenodo.vices[ONE] = [flipped, flipped]
     done = hasty("download", tmp_path, "--record", RECORD, "-q")
     assert done.returncode == EXIT_INCOMPLETE
@@ -97,7 +97,7 @@ def test_quiet_leaves_notes_failures_and_the_result(hasty, zenodo, tmp_path):
     assert "downloaded  2 files" in done.stdout
 
 
-def test_lines_about_the_whole_count_what_was_here_before(hasty, zenodo, tmp_path):
+def test_lines_about_the_total_count_existing_bytes(hasty, zenodo, tmp_path):
     """Also what is begun but waits for its turn; otherwise rate and time left are nonsense."""
     for key, data in FILES.items():
         (tmp_path / f"{key}.part").write_bytes(data[:900_000])
@@ -110,7 +110,7 @@ def test_lines_about_the_whole_count_what_was_here_before(hasty, zenodo, tmp_pat
     assert all(re.fullmatch(r"[\d.]+ s", match[3]) for match in whole)
 
 
-def test_a_stall_is_told_once_then_ended_and_the_file_comes_all_the_same(hasty, zenodo, tmp_path):
+def test_a_stall_is_reported_once_and_the_download_completes(hasty, zenodo, tmp_path):
     zenodo.vices[ONE] = [stall_after(400_000)]
     said = lines(hasty("download", tmp_path, "--record", RECORD))
     assert len([line for line in said if re.fullmatch(rf"{ONE}: no data for \d+ s", line)]) == 1
@@ -162,7 +162,7 @@ class Terminal:
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_terminal_has_a_line_per_lane_and_a_total_with_rate_and_time_left(zenodo, tmp_path, columns):
+def test_a_terminal_shows_a_bar_per_lane_and_a_total_with_time_left(zenodo, tmp_path, columns):
     zenodo.vices = {key: [trickle(40_000, 0.05)] for key in FILES}
     terminal = Terminal("download", tmp_path, "--record", RECORD, "-j", 2, columns=columns)
     bar = r" +\S* *[\d.]+/[\d.]+ .?B +[\d.]+ .?B/s +\d:\d\d:\d\d left *\n+"
@@ -179,7 +179,7 @@ def test_a_terminal_has_a_line_per_lane_and_a_total_with_rate_and_time_left(zeno
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_terminal_tells_where_no_data_comes(zenodo, tmp_path, columns):
+def test_a_terminal_shows_which_file_is_stalled(zenodo, tmp_path, columns):
     zenodo.vices[TWO] = [stall_after(400_000)]
     terminal = Terminal("download", tmp_path, "--record", RECORD, columns=columns)
     terminal.read_to(rf"^{TWO}: no data for [1-9] s .* 0\.4/1\.0 MB")
@@ -187,7 +187,7 @@ def test_a_terminal_tells_where_no_data_comes(zenodo, tmp_path, columns):
     assert (tmp_path / TWO).read_bytes() == FILES[TWO]
 
 
-def test_ctrl_c_on_a_terminal_takes_the_bars_away_and_says_how_to_go_on(zenodo, tmp_path):
+def test_ctrl_c_removes_the_bars_and_prints_how_to_resume(zenodo, tmp_path):
     zenodo.vices = {key: [stall_after(400_000)] * 9 for key in FILES}
     terminal = Terminal("download", tmp_path, "--record", RECORD, "--file", ONE)
     terminal.read_to("no data for")

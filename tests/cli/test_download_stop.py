@@ -95,7 +95,7 @@ def goes_on(zenodo: StandIn, folder: Path, asked: int) -> None:
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_no_data_comes(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_a_stall_keeps_the_partial_files(zenodo, tmp_path, number, code, word):
     zenodo.vices = {key: [stall_forever(200_000)] for key in FILES}
     three = [200_000] * 3
     assert_told(*stop(tmp_path, ": started", lambda pid: parts(tmp_path) == three, number), code, word)
@@ -105,7 +105,7 @@ def test_while_no_data_comes(zenodo, tmp_path, number, code, word):
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_the_service_has_asked_to_wait(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_retry_after_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.vices = {key: [status(503, Retry_After="600")] for key in FILES}
     assert_told(*stop(tmp_path, "retries in 0:10:00", lambda pid: True, number), code, word)
     assert parts(tmp_path) == []
@@ -113,14 +113,14 @@ def test_while_the_service_has_asked_to_wait(zenodo, tmp_path, number, code, wor
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_the_list_of_files_is_waited_for(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_a_retry_of_the_file_list_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.record_vices = [status(503, Retry_After="600")]
     assert_told(*stop(tmp_path, f"record {RECORD}: the service answers 503", lambda pid: True, number), code, word)
     goes_on(zenodo, tmp_path, 0)
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_the_list_of_files_does_not_come(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_a_stall_of_the_file_list_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.record_vices = [status(503, Retry_After="0"), stall_forever(10)]
     assert_told(*stop(tmp_path, "retries in", lambda pid: len(zenodo.requests) == 2, number), code, word)
     goes_on(zenodo, tmp_path, 0)
@@ -150,7 +150,7 @@ def has_open(path: Path) -> Callable[[int], bool]:
 
 @linux_only
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_what_is_there_is_read(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_the_check_of_a_file_leaves_no_receipt(zenodo, tmp_path, number, code, word):
     """Nothing is said of a file that was not read to its end."""
     endless(zenodo, tmp_path / ONE)
     assert_told(*stop(tmp_path, "checking 1 existing file", has_open(tmp_path / ONE), number), code, word)
@@ -160,7 +160,7 @@ def test_while_what_is_there_is_read(zenodo, tmp_path, number, code, word):
 
 @linux_only
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_a_beginning_is_read_back(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_the_check_of_a_partial_file_keeps_it(zenodo, tmp_path, number, code, word):
     part = tmp_path / f"{ONE}.{MD5[:8]}.part"
     endless(zenodo, part)
     os.truncate(part, ENDLESS - 1)
@@ -170,7 +170,7 @@ def test_while_a_beginning_is_read_back(zenodo, tmp_path, number, code, word):
     assert not lease.exists()
 
 
-def test_whoever_presses_ctrl_c_thrice_sees_no_traceback_and_loses_nothing(zenodo, tmp_path):
+def test_three_ctrl_c_give_no_traceback_and_lose_nothing(zenodo, tmp_path):
     zenodo.vices = {key: [stall_forever(200_000)] for key in FILES}
     code, stderr = stop(tmp_path, ": started", lambda pid: parts(tmp_path) == [200_000] * 3, *[signal.SIGINT] * 3)
     assert code == 130, stderr
@@ -179,7 +179,7 @@ def test_whoever_presses_ctrl_c_thrice_sees_no_traceback_and_loses_nothing(zenod
     goes_on(zenodo, tmp_path, 200_000)
 
 
-def test_what_was_whole_before_the_signal_stays(zenodo, tmp_path):
+def test_files_that_are_whole_before_the_signal_stay(zenodo, tmp_path):
     zenodo.vices[ONE] = [stall_forever(200_000)]
     others = set(FILES) - {ONE}
 

@@ -94,7 +94,7 @@ class TestText:
         folder.mkdir()
         return printed(run, sources, folder / "x y.zarr", request.param)
 
-    def test_a_shell_can_read_it_and_nothing_is_left_to_fill_in(self, script):
+    def test_a_shell_parses_it_and_no_placeholder_is_left(self, script):
         text = script.read_text()
         shells = ["bash", "dash"] if text.startswith("#!/bin/sh\n") and shutil.which("dash") else ["bash"]
         for program in shells:
@@ -105,7 +105,7 @@ class TestText:
             if shutil.which("shellcheck"):
                 assert checked(script) == ""
 
-    def test_shellcheck_has_nothing_to_say_of_the_worked_ones(self):
+    def test_shellcheck_accepts_the_scripts_of_the_repository(self):
         if not shutil.which("shellcheck"):
             pytest.skip("shellcheck is not installed; nor was it used on those that are printed")
         assert checked(*WORKED) == ""
@@ -116,7 +116,7 @@ def checked(*scripts: Path) -> str:
 
 
 @pytest.mark.parametrize("scheduler", ["slurm", "pbs"])
-def test_memory_and_time_are_those_of_the_plan_with_room_to_spare(run, sources, tmp_path, scheduler):
+def test_memory_and_time_come_from_the_plan_with_a_margin(run, sources, tmp_path, scheduler):
     text = printed(run, sources, tmp_path / "x.zarr", scheduler, "--throttle", 2, "-j", 3).read_text()
     plan = json.loads(run("plan", *sources, tmp_path / "y.zarr", "--json").stdout)
     memory = re.search(r"--mem=(\d+)M|mem=(\d+)mb", text)
@@ -129,7 +129,7 @@ def test_memory_and_time_are_those_of_the_plan_with_room_to_spare(run, sources, 
     assert re.search(r"cpus-per-task=3|ncpus=3", text)
 
 
-def test_a_script_is_for_a_store_that_was_begun(run, tmp_path):
+def test_a_script_needs_an_initialised_store(run, tmp_path):
     done = run("batch", "script", tmp_path / "x.zarr")
     assert done.returncode == 2
     assert "no batch was begun here" in done.stderr
@@ -156,7 +156,7 @@ class TestSlurm:
         assert digest in (tmp_path / f"s2ct-finalise-{job}.log").read_text()
 
     @pytest.mark.slow
-    def test_the_worked_script_submits_only_what_is_missing(self, run, cluster, on_path, sources, digest, tmp_path):
+    def test_the_repository_script_submits_only_missing_units(self, run, cluster, on_path, sources, digest, tmp_path):
         store = tmp_path / "x.zarr"
         assert run("batch", "init", *sources, store).returncode == 0
         assert run("batch", "run", store, 2).returncode == 0
@@ -191,7 +191,7 @@ class TestSlurm:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("by", ["its time is up", "preemption"])
-    def test_a_task_that_is_queued_again_goes_on(self, cluster, held, digest, tmp_path, by):
+    def test_a_requeued_task_resumes(self, cluster, held, digest, tmp_path, by):
         lease, array, job = held
         task, command = f"{array}_1", ["scontrol", "requeue", f"{array}_1"]
         if by == "its time is up":
@@ -221,7 +221,7 @@ class TestPbs:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("units", [3, 1])
-    def test_the_worked_script_makes_the_store_of_one_machine(self, on_path, sources, digest, tmp_path, units):
+    def test_the_repository_script_makes_the_store_of_one_machine(self, on_path, sources, digest, tmp_path, units):
         done = subprocess.run(
             ["bash", str(BATCH / "pbs.sh"), *map(str, sources[:units]), "x.zarr"],
             cwd=tmp_path,
@@ -232,7 +232,7 @@ class TestPbs:
         assert len(state(tmp_path / "x.zarr")) == units
 
     @pytest.mark.slow
-    def test_a_failed_unit_keeps_finalise_from_running_and_the_same_line_goes_on(self, run, on_path, sources, tmp_path):
+    def test_a_failed_unit_blocks_finalise_and_the_same_command_resumes(self, run, on_path, sources, tmp_path):
         mine = [Path(shutil.copy2(source, tmp_path)) for source in sources]
         store = tmp_path / "x.zarr"
         script = printed(run, mine, store, "pbs")
@@ -246,7 +246,7 @@ class TestPbs:
 
 
 class TestShell:
-    def test_a_printed_script_goes_on_and_makes_the_store(self, run, sources, tmp_path):
+    def test_a_printed_script_resumes_and_makes_the_store(self, run, sources, tmp_path):
         mine = [Path(shutil.copy2(source, tmp_path)) for source in sources[:2]]
         store = tmp_path / "x.zarr"
         script = printed(run, mine, store, "shell", "-j", 1)
@@ -261,7 +261,7 @@ class TestShell:
         assert len(state(store)) == 2
 
     @pytest.mark.slow
-    def test_the_worked_script_needs_no_more_than_a_shell(self, on_path, sources, digest, tmp_path):
+    def test_the_repository_script_needs_only_a_shell(self, on_path, sources, digest, tmp_path):
         command = ["sh", BATCH / "shell.sh", *sources, "x.zarr"]
         done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

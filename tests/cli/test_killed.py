@@ -70,7 +70,7 @@ def put_old(folder: Path, command: str) -> Path:
 
 @pytest.mark.parametrize("moment", ["half", "fsync", "rename"])
 @pytest.mark.parametrize("command", ["extract", "export", "croissant"], indirect=True)
-def test_after_a_kill_the_old_result_stands_and_the_same_command_mends_all(run, tmp_path, command, moment):
+def test_a_kill_keeps_the_old_result_and_the_same_command_completes(run, tmp_path, command, moment):
     assert run(*command, tmp_path / "right").returncode == 0
     out = tmp_path / "out"
     place = put_old(out, command[0])
@@ -86,7 +86,7 @@ def test_after_a_kill_the_old_result_stands_and_the_same_command_mends_all(run, 
 
 
 @pytest.mark.parametrize("command", ["extract", "export"], indirect=True)
-def test_what_a_living_process_writes_is_not_deleted(run, tmp_path, command):
+def test_temporary_files_of_a_living_process_stay(run, tmp_path, command):
     """The first process is stopped before it publishes; a second does the same work; then the first goes on."""
     out = tmp_path / "out"
     words = [sys.executable, "-c", DRIVER, "rename", str(int(signal.SIGSTOP)), *command, out]

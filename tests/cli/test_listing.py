@@ -40,7 +40,7 @@ def half(run, zenodo, archives, tmp_path) -> Path:
 STATES = {ABOUT: "ok", TRAIN: "unchecked", OTHER: "wrong size", VAL: "partial"}
 
 
-def test_the_table_tells_what_every_file_is_and_what_of_it_is_here(run, zenodo, archives, half):
+def test_the_table_shows_every_file_and_its_state(run, zenodo, archives, half):
     before = tree(half)
     done = run("list", half, "--record", RECORD)
     assert done.returncode == 0, done.stderr
@@ -59,7 +59,7 @@ def test_the_table_tells_what_every_file_is_and_what_of_it_is_here(run, zenodo, 
     assert tree(half) == before, "nothing is changed"
 
 
-def test_json_tells_the_same(run, half, archives):
+def test_json_has_the_same_values(run, half, archives):
     document = json.loads(run("list", half, "--record", RECORD, "--json").stdout)
     assert (document["record"], document["doi"]) == (RECORD, f"10.5281/zenodo.{RECORD}")
     assert {row["key"]: row["state"] for row in document["files"]} == STATES
@@ -76,7 +76,7 @@ def test_json_tells_the_same(run, half, archives):
     assert row["md5"] == md5(archives[TRAIN])
 
 
-def test_a_file_cut_under_its_own_name_is_partial_and_one_touched_is_to_be_read_again(run, half, archives):
+def test_a_cut_file_is_partial_and_a_touched_one_is_unchecked(run, half, archives):
     (half / TRAIN).write_bytes(archives[TRAIN][:-1])
     (half / ABOUT).write_bytes(archives[ABOUT].swapcase())
     document = json.loads(run("list", half, "--record", RECORD, "--json").stdout)
@@ -102,7 +102,7 @@ def test_without_a_lock_the_service_is_asked_and_nothing_is_written(run, zenodo,
         (["--tile", "50SMG", "--tile", "51SMG", "--split", "train"], [TRAIN, OTHER]),
     ],
 )
-def test_choices_are_those_of_download(run, zenodo, tmp_path, options, chosen):
+def test_the_selection_options_work_as_for_download(run, zenodo, tmp_path, options, chosen):
     document = json.loads(run("list", tmp_path, "--record", RECORD, "--json", *options).stdout)
     assert [row["key"] for row in document["files"]] == chosen
     urls = run("urls", tmp_path, "--record", RECORD, *options).stdout.splitlines()
@@ -111,7 +111,7 @@ def test_choices_are_those_of_download(run, zenodo, tmp_path, options, chosen):
         assert_says(run(command, tmp_path, "--record", RECORD, "--tile", "31TCJ"), EXIT_USAGE, "31TCJ", "50SMG, 51SMG")
 
 
-def test_offline_there_is_the_bundled_list_without_names(run, zenodo, tmp_path):
+def test_offline_shows_the_bundled_list_without_names(run, zenodo, tmp_path):
     done = run("list", tmp_path, "--offline")
     assert done.returncode == 0, done.stderr
     header, *rows, last = done.stdout.splitlines()
@@ -124,7 +124,7 @@ def test_offline_there_is_the_bundled_list_without_names(run, zenodo, tmp_path):
     assert zenodo.requests == []
 
 
-def test_offline_what_cannot_be_told_is_wrong_usage(run, zenodo, tmp_path):
+def test_offline_without_a_list_or_names_is_wrong_usage(run, zenodo, tmp_path):
     assert_says(
         run("list", tmp_path, "--offline", "--record", RECORD), EXIT_USAGE, "no bundled list", "leave out --offline"
     )
@@ -132,14 +132,14 @@ def test_offline_what_cannot_be_told_is_wrong_usage(run, zenodo, tmp_path):
     assert zenodo.requests == []
 
 
-def test_offline_a_lock_is_enough(run, zenodo, half, monkeypatch):
+def test_offline_uses_the_lock(run, zenodo, half, monkeypatch):
     monkeypatch.setenv("S2CT_ZENODO_URL", "http://zenodo.invalid")
     document = json.loads(run("list", half, "--record", RECORD, "--json", "--offline").stdout)
     assert {row["key"]: row["state"] for row in document["files"]} == STATES
 
 
 @pytest.mark.parametrize("command", ["list", "urls"])
-def test_what_cannot_be_told_is_told_with_what_to_do(hasty, zenodo, tmp_path, monkeypatch, command):
+def test_failures_are_reported_with_advice(hasty, zenodo, tmp_path, monkeypatch, command):
     assert_says(hasty(command, tmp_path, "--record", "4712"), EXIT_NETWORK, "does not have this record", "--record")
     mine = tmp_path / "mine"
     mine.write_bytes(b"")
@@ -160,9 +160,7 @@ RUN = {
 
 
 @pytest.mark.parametrize("program", RUN)
-def test_the_program_itself_takes_what_is_printed_and_brings_every_file(
-    run, archives, tmp_path, monkeypatch, program, zenodo
-):
+def test_other_downloaders_accept_the_output_and_get_every_file(run, archives, tmp_path, monkeypatch, program, zenodo):
     name = RUN[program][0] if program == "aria2" else program
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not here")
@@ -190,7 +188,7 @@ def test_the_program_itself_takes_what_is_printed_and_brings_every_file(
 
 
 @pytest.mark.skipif(shutil.which("aria2c") is None, reason="aria2c is not here")
-def test_aria2_is_given_the_md5_and_both_urls(run, zenodo, tmp_path, archives):
+def test_aria2_gets_the_md5_and_both_urls(run, zenodo, tmp_path, archives):
     text = run("urls", tmp_path, "--record", RECORD, "--format", "aria2").stdout
     (tmp_path / "urls").write_text(text)
     zenodo.vices = {TRAIN: [flipped] * 9, VAL: [status(404)]}
@@ -200,7 +198,7 @@ def test_aria2_is_given_the_md5_and_both_urls(run, zenodo, tmp_path, archives):
     assert (tmp_path / OTHER).read_bytes() == archives[OTHER]
 
 
-def test_plain_lines_are_urls_for_any_program(run, zenodo, archives, tmp_path):
+def test_plain_output_is_one_url_per_line(run, zenodo, archives, tmp_path):
     """Which names the files ``content``, ``content.1``; a download takes them by their md5."""
     if shutil.which("wget") is None:
         pytest.skip("wget is not here")
@@ -216,10 +214,10 @@ def test_plain_lines_are_urls_for_any_program(run, zenodo, archives, tmp_path):
     assert len(zenodo.requests) == 1, "the list alone"
 
 
-def test_urls_are_of_the_lock_where_there_is_one(run, half, zenodo):
+def test_urls_come_from_the_lock_if_there_is_one(run, half, zenodo):
     assert len(run("urls", half, "--record", RECORD).stdout.splitlines()) == 4
     assert zenodo.requests == []
 
 
-def test_a_format_that_does_not_exist_is_wrong_usage(run, zenodo, tmp_path):
+def test_an_unknown_format_is_wrong_usage(run, zenodo, tmp_path):
     assert_says(run("urls", tmp_path, "--format", "axel"), EXIT_USAGE, "plain", "aria2", "wget", "curl")

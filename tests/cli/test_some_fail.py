@@ -58,7 +58,7 @@ def to_do(done: Done) -> list[str]:
         ("clouds", ["-j", "1", "--format", "hdf5", "--split", "val", "--split", "train"]),
     ],
 )
-def test_the_command_that_is_printed_completes_the_store_once_the_source_is_mended(run, folder, store, options):
+def test_the_printed_command_completes_the_store_after_the_repair(run, folder, store, options):
     done = run("convert", "all of it", store, *options, cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, f"s2ct: {store}: 1 of 3 units failed", "val_50SMG_2: example 1, byte 28,372: ")
     assert "2 converted, 1 failed" in done.stdout
@@ -85,7 +85,7 @@ def right_whole(folder: Path) -> dict[str, str]:
     return state(folder / "whole.zarr")
 
 
-def test_every_failure_is_told_once_with_its_own_reason(run, folder):
+def test_every_failure_is_reported_once_with_its_reason(run, folder):
     put(folder / "all of it" / "train_34VFN_1.7z", b"no archive at all")
     put(folder / "all of it" / "val_34VFN_900", (folder / "mended" / "val_50SMG_2").read_bytes())
     done = run("convert", "all of it", "x.zarr", "-j1", cwd=folder)
@@ -99,7 +99,7 @@ def test_every_failure_is_told_once_with_its_own_reason(run, folder):
     assert sorted(to_do(done)[1:4]) == [f"all of it/{n}" for n in ("train_34VFN_1.7z", "val_34VFN_900", "val_50SMG_2")]
 
 
-def test_failures_are_in_the_json_and_stdout_is_nothing_else(run, folder):
+def test_json_includes_failures_and_is_alone_on_stdout(run, folder):
     done = run("convert", "all of it", "x.zarr", "--json", "-q", "-j1", cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, "val_50SMG_2: example 1")
     document = json.loads(done.stdout)
@@ -111,14 +111,14 @@ def test_failures_are_in_the_json_and_stdout_is_nothing_else(run, folder):
     assert [record["unit"] for record in document["converted"]] == ["train/31TCJ", "train/50SMG"]
 
 
-def test_a_unit_that_is_missing_from_an_earlier_run_keeps_the_store_incomplete(run, folder):
+def test_a_missing_unit_of_an_earlier_run_keeps_the_store_partial(run, folder):
     assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == EXIT_INCOMPLETE
     done = run("convert", "all of it/train_50SMG_2", "x.zarr", cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, "x.zarr: the store is not complete", "found:    val/50SMG", "to do:")
     assert partial(folder / "x.zarr") == ["train/31TCJ", "train/50SMG"]
 
 
-def test_a_source_that_went_bad_later_leaves_the_other_units_as_they_are(run, folder):
+def test_a_source_damaged_later_leaves_all_units_unchanged(run, folder):
     shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
     assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == 0
     before = state(folder / "x.zarr")

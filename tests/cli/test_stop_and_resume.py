@@ -100,7 +100,7 @@ def assert_equal(store: Path, other: Path) -> None:
     ("number", "code", "word", "jobs"),
     [(signal.SIGINT, 130, "interrupted", 1), (signal.SIGTERM, 143, "terminated", 2)],
 )
-def test_a_signal_while_a_unit_is_made_is_told_and_the_same_command_goes_on(
+def test_a_signal_while_a_unit_is_made_is_reported_and_a_rerun_resumes(
     tmp_path, sources, undisturbed, number, code, word, jobs
 ):
     store = tmp_path / undisturbed.name
@@ -117,7 +117,7 @@ def test_a_signal_while_a_unit_is_made_is_told_and_the_same_command_goes_on(
     assert_equal(store, undisturbed)
 
 
-def test_a_signal_after_a_unit_is_done_does_not_lose_it(tmp_path, sources, undisturbed):
+def test_a_unit_done_before_a_signal_stays(tmp_path, sources, undisturbed):
     store = tmp_path / undisturbed.name
     stopped = Stopped(tmp_path, sources, store.name, 1, ": done", signal.SIGTERM)
     assert stopped.code == 143, stopped.stderr
@@ -127,7 +127,7 @@ def test_a_signal_after_a_unit_is_done_does_not_lose_it(tmp_path, sources, undis
     assert_tidy(store)
 
 
-def test_what_is_killed_outright_looks_incomplete_and_the_next_run_cleans_up(tmp_path, sources):
+def test_a_killed_run_leaves_an_incomplete_store_for_the_next_run(tmp_path, sources):
     store, work = tmp_path / "x.zarr", tmp_path / "x.zarr.s2ct" / "work"
     process = start(tmp_path, sources, store.name, 1)
     while not work.exists() or not list(work.iterdir()):
@@ -142,7 +142,7 @@ def test_what_is_killed_outright_looks_incomplete_and_the_next_run_cleans_up(tmp
     assert_tidy(store)
 
 
-def test_an_impatient_user_who_presses_ctrl_c_thrice_sees_no_traceback(tmp_path, sources):
+def test_three_ctrl_c_give_no_traceback(tmp_path, sources):
     stopped = Stopped(tmp_path, sources, "x.h5", 2, ": started", *[signal.SIGINT] * 3)
     assert stopped.code == 130, stopped.stderr
     assert "Traceback" not in stopped.stderr
@@ -162,7 +162,7 @@ def interrupt_first(process: subprocess.Popen[str], find: Callable[[int], list[i
 
 
 @linux_only
-def test_ctrl_c_while_a_worker_is_starting_is_left_to_the_parent(tmp_path, sources):
+def test_a_starting_worker_ignores_ctrl_c(tmp_path, sources):
     """A terminal sends it to all; a worker that dies of it before it can ignore it shows a traceback."""
     process = start(tmp_path, sources, "x.zarr", 2)
     read_to(process, "2 units to convert")
@@ -174,7 +174,7 @@ def test_ctrl_c_while_a_worker_is_starting_is_left_to_the_parent(tmp_path, sourc
 
 
 @linux_only
-def test_a_worker_that_is_killed_takes_only_its_own_unit_with_it(tmp_path, sources):
+def test_a_killed_worker_loses_only_its_own_unit(tmp_path, sources):
     process = start(tmp_path, sources, "x.zarr", 2)
     read_to(process, ": started")
     first = workers_of(process.pid)[0]

@@ -103,7 +103,7 @@ def finished(run: Any, store: Path) -> bool:
     return json.loads(run("batch", "status", store, "--json").stdout)["finished"]
 
 
-def test_a_second_conversion_names_the_first_and_leaves_it_alone(run, stopped, sources, store):
+def test_a_second_run_is_refused_and_names_the_first(run, stopped, sources, store):
     first = stopped(store, "convert", sources, store, "-j2")
     before = tree(store.parent)
     for command in (
@@ -125,7 +125,7 @@ def test_a_second_conversion_names_the_first_and_leaves_it_alone(run, stopped, s
     assert_tidy(store)
 
 
-def test_one_that_was_killed_stops_nobody(run, stopped, sources, store):
+def test_a_killed_run_does_not_block_the_next(run, stopped, sources, store):
     first = stopped(store, "convert", sources, store, "-j1")
     first.kill()
     status = json.loads(run("batch", "status", store, "--json").stdout)
@@ -136,7 +136,7 @@ def test_one_that_was_killed_stops_nobody(run, stopped, sources, store):
     assert_tidy(store)
 
 
-def test_the_maker_of_a_unit_is_named_to_others_who_want_it_and_they_make_the_rest(run, stopped, sources, store):
+def test_a_running_unit_is_refused_with_its_owner_and_the_rest_is_made(run, stopped, sources, store):
     begun(run, sources, store)
     first = stopped(store, "batch", "run", store, 1)
     done = run("batch", "run", store, "1-2")
@@ -156,7 +156,7 @@ def test_the_maker_of_a_unit_is_named_to_others_who_want_it_and_they_make_the_re
 
 
 @pytest.mark.slow
-def test_finalise_waits_for_a_maker_to_end_and_then_names_it(run, stopped, sources, store):
+def test_finalise_waits_for_a_running_unit_then_names_its_owner(run, stopped, sources, store):
     begun(run, sources, store)
     first = stopped(store, "batch", "run", store, "1")
     done = run("batch", "finalise", store)
@@ -164,7 +164,7 @@ def test_finalise_waits_for_a_maker_to_end_and_then_names_it(run, stopped, sourc
     assert_says(done, EXIT_INCOMPLETE, "another process is making", f"process {first.pid} on {HERE}")
 
 
-def test_finalise_is_refused_while_another_is_at_it_and_not_when_that_is_dead(run, stopped, sources, store):
+def test_finalise_is_refused_beside_a_living_one_not_beside_a_dead_one(run, stopped, sources, store):
     begun(run, sources, store)
     assert run("batch", "run", store, "1-2").returncode == 0
     first = stopped(store, "batch", "finalise", store, word="writing the index")
@@ -177,7 +177,7 @@ def test_finalise_is_refused_while_another_is_at_it_and_not_when_that_is_dead(ru
     assert_tidy(store)
 
 
-def test_a_terminated_task_drops_its_unit_at_once_and_its_number_does_it_again(run, stopped, sources, store):
+def test_a_terminated_task_drops_its_unit_and_can_run_again(run, stopped, sources, store):
     begun(run, sources, store)
     first = stopped(store, "batch", "run", store, 2)
     first.signal(signal.SIGTERM)
@@ -192,9 +192,7 @@ def test_a_terminated_task_drops_its_unit_at_once_and_its_number_does_it_again(r
 
 
 @pytest.mark.parametrize("suffix", ["zarr", pytest.param("h5", marks=pytest.mark.slow)], indirect=True)
-def test_tasks_and_finalise_that_are_killed_and_run_again_give_the_same_bytes(
-    run, stopped, sources, tmp_path, suffix, monkeypatch
-):
+def test_killed_tasks_and_finalise_run_again_give_the_same_bytes(run, stopped, sources, tmp_path, suffix, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     names = ("whole", "killed")
     for name in names:

@@ -52,7 +52,7 @@ CASES: dict[str, tuple[list[str], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_wrong_usage_is_told_and_nothing_is_touched(run, folder, case):
+def test_wrong_usage_is_reported_and_changes_nothing(run, folder, case):
     arguments, parts = CASES[case]
     before = tree(folder)
     done = run("convert", *arguments, cwd=folder)
@@ -67,7 +67,7 @@ def test_a_source_given_twice_is_one_source(run, folder):
     assert sorted(state(folder / "x.zarr")) == ["train/50SMG", "val/50SMG"]
 
 
-def test_a_folder_without_sources_is_nothing_to_convert(run, tmp_path):
+def test_a_folder_without_sources_is_wrong_usage(run, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("nothing here")
     done = run("convert", "in", "x.zarr", cwd=tmp_path)
@@ -75,7 +75,7 @@ def test_a_folder_without_sources_is_nothing_to_convert(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-def test_what_is_passed_over_in_a_folder_is_told_even_when_quiet(run, folder):
+def test_skipped_files_are_reported_even_when_quiet(run, folder):
     (folder / "in" / "README.txt").write_text("about the archives")
     done = run("convert", "in", "x.zarr", "-q", "-j1", cwd=folder)
     assert done.returncode == 0

@@ -24,11 +24,11 @@ from s2ct_convert.show.info import BAR, share_widths
         ([0, 0, 0, 0, 0, 0], [0] * 6),
     ],
 )
-def test_parts_are_shares_and_what_occurs_is_seen(counts, parts):
+def test_parts_follow_the_shares_and_every_class_is_visible(counts, parts):
     assert share_widths(counts, BAR) == parts
 
 
-def test_parts_fill_the_bar_and_are_off_by_no_more_than_they_must(rng):
+def test_parts_fill_the_bar_with_minimal_rounding(rng):
     for _ in range(200):
         counts = (rng.integers(0, 2, 6) * rng.integers(1, 10 ** rng.integers(1, 7), 6)).tolist()
         if not any(counts):
@@ -40,7 +40,7 @@ def test_parts_fill_the_bar_and_are_off_by_no_more_than_they_must(rng):
         assert all(abs(part - BAR * n / sum(counts)) <= 1 + small for part, n in zip(parts, counts, strict=True))
 
 
-def test_a_bar_of_each_unit_is_told_with_what_its_letters_mean(s2ct, sample_stores, suffix):
+def test_every_unit_has_a_bar_and_the_letters_are_explained(s2ct, sample_stores, suffix):
     lines = s2ct("info", sample_stores[suffix]).stdout.splitlines()
     (start,) = [i for i, line in enumerate(lines) if "shares of the labels" in line]
     for one in CLASSES:
@@ -54,7 +54,7 @@ def test_a_bar_of_each_unit_is_told_with_what_its_letters_mean(s2ct, sample_stor
 
 
 @pytest.mark.parametrize(("environment", "colours"), [({"TERM": "xterm-256color"}, True), ({"NO_COLOR": "1"}, False)])
-def test_a_terminal_gets_colours_unless_it_wants_none(sample_stores, environment, colours):
+def test_a_terminal_gets_colours_unless_no_color_is_set(sample_stores, environment, colours):
     master, slave = pty.openpty()
     base = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLORTERM")}
     command = [sys.executable, "-m", "s2ct_convert", "info", str(sample_stores["zarr"])]

@@ -36,7 +36,7 @@ def test_an_event_is_one_line_on_stderr(capsys, event: Event, line: str, always:
     assert capsys.readouterr().err == (f"{line}\n" if always or not quiet else "")
 
 
-def test_an_event_of_no_known_kind_is_not_shown(capsys):
+def test_an_unknown_event_is_not_shown(capsys):
     with show_progress(quiet=False, verbose=True) as on_event:
         on_event(Event())
     assert capsys.readouterr().err == ""
