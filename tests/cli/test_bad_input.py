@@ -1,4 +1,4 @@
-"""Damaged sources: one message, exit code 5, no store. Sources that are not as described: a note."""
+"""Damaged sources give one message, exit code 5 and no store. Sources that differ from the description give a note."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lzma2(path: Path) -> Path:
 
 
 def flipped_in_stored_data(path: Path) -> Path:
-    """The bit is one of a pixel, whose TFRecord checksum the reader meets before the CRC32 of the archive."""
+    """Flip a bit of a pixel. The reader checks its TFRecord checksum before the CRC-32 of the archive."""
     whole = put(path, handmade({NAME: RECORDS}))
     return flip(whole, 32 + PIXELS + 5000)
 
@@ -98,7 +98,7 @@ def test_an_archive_encrypted_by_7_zip_is_reported_as_encrypted(run, tmp_path):
     assert_unit_failed(run("convert", source, tmp_path / "x.zarr"), EXIT_SOURCE, f"{NAME}.7z", "encrypted")
 
 
-FIELDS = {  # offset in the second record, from its beginning or (negative) the end of the file
+FIELDS = {  # offset from the start of the second record or (negative) from the end of the file
     "length": (3, "the checksum of a record's length does not fit"),
     "checksum of the length": (9, "the checksum of a record's length does not fit"),
     "data": (20_000, "the checksum of the data does not fit"),
@@ -118,7 +118,7 @@ def test_a_flipped_bit_in_a_record_is_reported_with_example_and_byte(run, tmp_pa
 
 
 def broken(**changes: object) -> list[Group]:
-    """A right example, then one with fields replaced."""
+    """A valid example, then one with fields replaced."""
     return [GROUPS[0], replace(GROUPS[1], **changes)]
 
 
@@ -200,11 +200,11 @@ def test_a_cut_tfrecord_is_reported_with_example_and_byte(run, tmp_path, positio
 
 
 def _cuts() -> list[int]:
-    """Every boundary of a field, one byte before and after it, and seeded positions between."""
+    """Every boundary of a field, one byte before and after it, and random positions."""
     fields = [start + at for start in (0, SECOND) for at in (0, 8, 12)] + [SECOND - 4, len(RECORDS) - 4, len(RECORDS)]
     near = {at + by for at in fields for by in (-1, 0, 1)} & set(range(len(RECORDS)))
     cuts = near | set(np.random.default_rng(3).integers(0, len(RECORDS), 40).tolist())
-    return sorted(cuts - {SECOND})  # between two records a cut shows only by the number in the name
+    return sorted(cuts - {SECOND})  # only the number in the name shows a cut between two records
 
 
 def test_a_tfrecord_cut_anywhere_makes_no_store(tmp_path, suffix):
@@ -219,7 +219,7 @@ def test_a_tfrecord_cut_anywhere_makes_no_store(tmp_path, suffix):
         assert caught.value.summary.digest is None
         assert_no_store(store)
     source = put(tmp_path / NAME, RECORDS)
-    assert s2ct_convert.convert(source, store).digest, "the whole file converts over what was left"
+    assert s2ct_convert.convert(source, store).digest, "the whole file converts after the failures"
 
 
 def test_a_flipped_bit_anywhere_makes_no_store(tmp_path, suffix, rng):

@@ -1,4 +1,4 @@
-"""``s2ct batch``: begin once, make units by number, finish once; in any order, twice, or after a kill."""
+"""``s2ct batch``: init once, run units by number in any order, twice or after a kill, finalise once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def outside_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a login node, at one moment for all that is written."""
+    """Unset the task numbers, as on a login node, and fix the time that is written."""
     for name in ARRAY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
@@ -42,7 +42,7 @@ def outside_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store(run, sources, tmp_path, suffix) -> Path:
-    """A store that is begun."""
+    """A store after ``s2ct batch init``."""
     store = tmp_path / f"x.{suffix}"
     done = run("batch", "init", *sources, store)
     assert done.returncode == 0, done.stderr
@@ -52,7 +52,7 @@ def store(run, sources, tmp_path, suffix) -> Path:
 
 @pytest.fixture
 def zarr(run, sources, tmp_path) -> Path:
-    """The same, where one container is as good as both."""
+    """The same, for tests that need only one container."""
     assert run("batch", "init", *sources, tmp_path / "x.zarr").returncode == 0
     return tmp_path / "x.zarr"
 
@@ -71,14 +71,14 @@ def states(run: Any, store: Path) -> list[str]:
 
 
 def times(store: Path) -> dict[str, tuple[int, int]]:
-    """Which file each is, and when it was last written; leases and folders come and go."""
+    """Inode and modification time of every file; folders are left out."""
     files = [path for path in store.parent.rglob("*") if path.is_file()]
     return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "h5"], indirect=True)
 def test_units_one_by_one_give_the_bytes_of_one_conversion(sources, tmp_path, suffix):
-    """With one job and with two. The name of the command is in the history of a store, so all have the same here."""
+    """Compare with one job and with two. All use the same command name, which is in the history of a store."""
     stores = [tmp_path / folder / f"x.{suffix}" for folder in ("one", "two", "batch")]
     plans = [make_plan(sources, store) for store in stores]
     for store in stores:
@@ -138,7 +138,7 @@ class TestRun:
         assert states(run, zarr) == ["done", "planned", "done"]
 
     def test_run_without_a_number_is_wrong_usage(self, run, zarr, monkeypatch):
-        for value in ("0", "undefined", "", "-1"):  # LSF and SGE outside of an array
+        for value in ("0", "undefined", "", "-1"):  # as LSF and SGE set it outside of an array
             for name in ARRAY_VARIABLES:
                 monkeypatch.setenv(name, value)
             assert_says(run("batch", "run", zarr), EXIT_USAGE, "no unit number given", *ARRAY_VARIABLES)

@@ -1,4 +1,4 @@
-"""What docs/cluster.md says of a damaged archive, a full disk and a node that died, as a user meets it."""
+"""A damaged archive, a full disk and a dead node during a batch, as docs/cluster.md describes them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_task_on_a_full_disk_leaves_no_partial_unit_and_resumes(run, tmp_path,
     rng, sources = np.random.default_rng(29), []
     for unit in UNITS[:2]:
         group = random_group(rng, 4, 60)
-        group.image = rng.integers(0, 65536, group.image.shape, dtype=np.uint16)  # nothing makes it smaller
+        group.image = rng.integers(0, 65536, group.image.shape, dtype=np.uint16)  # incompressible
         sources.append(write_tfrecord(tmp_path / "in", [group], unit=unit))
     folder = disk("size=1400k")
     store = folder / f"x.{suffix}"
@@ -69,7 +69,7 @@ def test_a_task_on_a_full_disk_leaves_no_partial_unit_and_resumes(run, tmp_path,
     assert sorted(states(run, store).values()) in (
         ["done", "failed"],
         ["done", "planned"],
-    )  # no room for the note either
+    )  # the disk may have no space for the failure entry either
     assert list((folder / f"{store.name}.s2ct" / "work").iterdir()) == []
     subprocess.run(["mount", "-o", "remount,size=20m", str(folder)], check=True)
     good(run("batch", "run", store, 2))

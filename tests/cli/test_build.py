@@ -1,4 +1,4 @@
-"""``s2ct build`` against a stand-in for the service: the same store, few archives on the disk, every stop survived."""
+"""``s2ct build`` against a stand-in for the service: the store of convert, few archives on disk, safe stops."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OPTIONS = ("--record", RECORD, "--file", "*.7z")
 
 @pytest.fixture(scope="module")
 def undisturbed(archives, tmp_path_factory) -> dict[str, Path]:
-    """Stores of ``s2ct convert`` of the same archives, by suffix."""
+    """Stores that ``s2ct convert`` makes of the same archives, by suffix."""
     folder = tmp_path_factory.mktemp("undisturbed")
     sources = folder / "archives"
     sources.mkdir()
@@ -41,7 +41,7 @@ def undisturbed(archives, tmp_path_factory) -> dict[str, Path]:
 
 
 def assert_same(store: Path, other: Path) -> None:
-    """Every array of every unit, and the digest of all; in a Zarr store the very files of the units."""
+    """Compare every array of every unit and the store digest; in a Zarr store also the files of the units."""
     assert plain.store_digest(store) == plain.store_digest(other)
     for unit in plain.unit_names(other):
         one, two = plain.arrays(store, unit), plain.arrays(other, unit)
@@ -53,13 +53,13 @@ def assert_same(store: Path, other: Path) -> None:
 
 
 def here(store: Path) -> set[str]:
-    """Archives beside a store, whole or begun."""
+    """Archives beside a store, whole or partial."""
     folder = store.with_name(f"{store.name}.archives")
     return {path.name for path in folder.iterdir() if ".7z" in path.name and not path.name.endswith(".lease")}
 
 
 def watched(zenodo, store: Path) -> list[int]:
-    """How many archives are there, with the one that is asked for, at each request of a file."""
+    """The number of archives on disk at each request of a file, including the requested one."""
     seen: list[int] = []
 
     def watch(handler: Handler, data: bytes, start: int) -> None:
@@ -90,7 +90,7 @@ def test_build_makes_the_store_of_convert_with_few_archives_on_disk(
     again = run("build", store, *OPTIONS)
     assert again.returncode == 0, again.stderr
     assert "0 converted, 3 done before" in again.stdout
-    assert len(zenodo.requests) == 1 + 3, "nothing is asked where nothing is to do"
+    assert len(zenodo.requests) == 1 + 3, "a complete store needs no request"
 
 
 def test_keep_archives_keeps_all_and_existing_ones_are_not_downloaded(run, zenodo, archives, tmp_path):
@@ -147,10 +147,10 @@ def test_bytes_with_another_md5_are_never_converted(run, zenodo, archives, tmp_p
 
 
 def test_an_archive_that_changes_after_its_check_is_not_converted(zenodo, archives, tmp_path):
-    """Its receipt says that it was checked, its bytes are others: the md5 of what was read decides."""
+    """Its receipt is valid but its bytes have changed: the md5 of the bytes that were read decides."""
     store = tmp_path / "x.zarr"
     folder = tmp_path / "x.zarr.archives"
-    zenodo.files[KEYS[0]] = archives[KEYS[0]] + bytes(9)  # unpackers do not look at what comes after an archive
+    zenodo.files[KEYS[0]] = archives[KEYS[0]] + bytes(9)  # unpackers ignore bytes after an archive
     s2ct_convert.download(folder, record=RECORD, files=[KEYS[0]], base_url=zenodo.url)
     status = (folder / KEYS[0]).stat()
     with open(folder / KEYS[0], "r+b") as file:
@@ -165,7 +165,7 @@ def test_an_archive_that_changes_after_its_check_is_not_converted(zenodo, archiv
 
 
 def test_one_callback_gets_file_and_unit_events_one_at_a_time(zenodo, tmp_path):
-    """The second file is begun while the first is converted: that its event is still looked at keeps others waiting."""
+    """The callback blocks on the start of the second file, while the first is converted; no other call may overlap."""
     events, inside, met = [], threading.Lock(), threading.Event()
 
     def on_event(event: Event) -> None:
@@ -184,17 +184,17 @@ def test_one_callback_gets_file_and_unit_events_one_at_a_time(zenodo, tmp_path):
 
 
 def test_wrong_usage_writes_no_store(run, zenodo, tmp_path):
-    for options, said in (
+    for options, part in (
         (("x.unknown",), "--format zarr or --format hdf5"),
         (("x.zarr", "--tile", "31TCJ"), "the record has no tile 31TCJ"),
     ):
         done = run("build", tmp_path / options[0], *options[1:], *OPTIONS)
-        assert_says(done, EXIT_USAGE, said)
+        assert_says(done, EXIT_USAGE, part)
     assert not list(tmp_path.glob("x.*/zarr.json"))
 
 
 class Building:
-    """A build in a process group of its own, with a server that sends slowly enough to be met at work."""
+    """A build in its own process group, which a test can interrupt."""
 
     def __init__(self, store: Path, url: str) -> None:
         command = [sys.executable, "-m", "s2ct_convert", "build", str(store), *OPTIONS, "-j2", "--archives", "2"]
@@ -214,11 +214,11 @@ class Building:
             seen += line
             if word in line:
                 return seen
-        raise AssertionError(f"{word!r} was never said:\n{seen}")
+        raise AssertionError(f"{word!r} was never printed:\n{seen}")
 
 
 def stalls(handler: Handler, data: bytes, start: int) -> None:
-    """Half of it, then nothing."""
+    """Send half of the data, then stall."""
     handler.head(200, len(data), {})
     handler.wfile.write(data[: len(data) // 2])
     handler.wfile.flush()
@@ -243,8 +243,8 @@ def test_build_resumes_after_a_signal(run, zenodo, undisturbed, tmp_path, number
     before = len(zenodo.asked(KEYS[1]))
     done = run("build", store, *OPTIONS)
     assert done.returncode == 0, done.stderr
-    assert len(zenodo.asked(KEYS[1])) == before, "its unit was done"
-    assert zenodo.asked(KEYS[2])[-1] > 0, "it is continued"
+    assert len(zenodo.asked(KEYS[1])) == before, "its unit was already done"
+    assert zenodo.asked(KEYS[2])[-1] > 0, "the download resumes"
     assert_same(store, undisturbed["zarr"])
     assert here(store) == set()
 
@@ -252,7 +252,7 @@ def test_build_resumes_after_a_signal(run, zenodo, undisturbed, tmp_path, number
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])
 def test_repeated_kills_give_the_same_store_without_repeated_downloads(run, zenodo, undisturbed, tmp_path, suffix):
-    """SIGKILL after a number of lines drawn by lot, until a run is through."""
+    """Send SIGKILL after a random number of lines, until all units are done."""
     chance = random.Random(20181026)
     for n in range(8):
         store = tmp_path / str(n) / f"x.{suffix}"
@@ -270,7 +270,7 @@ def test_repeated_kills_give_the_same_store_without_repeated_downloads(run, zeno
             building.process.communicate()
             for key in KEYS:
                 if key.removesuffix("_2.7z") in done:
-                    assert len(zenodo.asked(key)) == asked[key], "of a unit that is done nothing is fetched"
+                    assert len(zenodo.asked(key)) == asked[key], "nothing is downloaded for a finished unit"
             if len(done) == 3:
                 break
         last = run("build", store, *OPTIONS)

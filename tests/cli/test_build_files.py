@@ -1,4 +1,4 @@
-"""``s2ct build`` looks into every file of the record, whatever its name, and keeps few of those that are bad."""
+"""``s2ct build`` examines every file of the record, whatever its name, and keeps few archives of failed units."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def store(tmp_path) -> Path:
 
 
 def packed(folder: Path, **members: bytes) -> bytes:
-    """An archive of these members."""
+    """The bytes of an archive with these members."""
     return write_archive(folder / "packed.7z", members).read_bytes()
 
 
 def other_records(*localids: int) -> bytes:
-    """Another content."""
+    """A TFRecord with other content."""
     return tfrecord_bytes(groups(*localids))
 
 
@@ -50,7 +50,7 @@ def test_a_file_without_a_unit_is_listed_and_makes_the_store_partial(run, zenodo
     zenodo.requests.clear()
     again = built(run, store, code=EXIT_INCOMPLETE)
     assert "no unit in    about.txt" in again.stdout
-    assert zenodo.requests == [], "what was looked into is not fetched again"
+    assert zenodo.requests == [], "examined files are not downloaded again"
     assert built(run, store, "--file", "*.7z") and plain.attributes(store)["state"] == "complete"
     assert here(store) == set()
 

@@ -1,4 +1,4 @@
-"""Variations of names and packing that stand beside the checkout, each with the exit codes and units it may give."""
+"""Variations of names and packing from the shared folder, each with its expected exit codes and units."""
 
 from __future__ import annotations
 

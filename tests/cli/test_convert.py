@@ -182,7 +182,7 @@ class TestProgress:
         while True:
             try:
                 piece = os.read(ours, 65536)
-            except OSError:  # what Linux says when the other end is closed
+            except OSError:  # EIO: the other end is closed
                 break
             if not piece:
                 break

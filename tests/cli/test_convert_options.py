@@ -1,4 +1,4 @@
-"""What ``convert`` prints and what its options do, where that is the command line's own doing."""
+"""The output of ``convert`` and the options that the command line handles itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNITS = ["train/31TCJ", "train/50SMG", "val/50SMG"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three sources: 2 + 2 + 3 samples of 2 timestamps. Not to be changed by a test."""
+    """Three sources with 2 + 2 + 3 samples of 2 timestamps. Tests must not change them."""
     folder = tmp_path_factory.mktemp("in")
     right_source(folder, "train_31TCJ")
     write_archive(folder / "train_50SMG_2.7z", {"train_50SMG_2": RECORDS})
@@ -118,7 +118,7 @@ def test_a_changed_source_replaces_the_old_samples(run, tmp_path, suffix, kind):
 
     assert run("convert", write((1, 2)), store).returncode == 0
     source = write((1, 3))
-    os.utime(source, ns=(0, 0))  # older than before: a copy with its time kept
+    os.utime(source, ns=(0, 0))  # older than before, like a copy that keeps its time
     done = run("convert", source, store)
     assert done.stdout.splitlines()[1] == "units         1 converted"
     assert plain.arrays(store, "val/50SMG")["localid"].tolist() == [1, 3]
@@ -165,7 +165,7 @@ def test_debug_shows_where_damage_was_found(run, tmp_path):
     source = right_source(tmp_path)
     source.write_bytes(source.read_bytes()[:-1])
     done = run("convert", source, tmp_path / "x.zarr", "--debug")
-    assert "tfrecord.py" in done.stderr, "the place where the damage was met, not only where the run ended"
+    assert "tfrecord.py" in done.stderr, "the traceback starts where the damage was found"
 
 
 @pytest.mark.parametrize("options", [[], ["-v"], ["-q"]], ids=["plain", "-v", "-q"])
@@ -185,7 +185,7 @@ def test_a_terminal_gets_a_bar_unless_quiet_and_stdout_stays_plain(tmp_path, fol
 
 @pytest.mark.parametrize(("name", "columns"), [("in :cloud: [red]x[/red]", 300), ("a folder", 40)], ids=["odd", "long"])
 def test_a_terminal_shows_names_unchanged(tmp_path, name, columns):
-    """No markup, no emoji codes, no line breaks inside: what is copied from the screen must work."""
+    """Names have no markup, emoji codes or line breaks, so that a name copied from the screen works."""
     right_source(tmp_path / name)
     (tmp_path / name / "notes").write_text("nothing")
     done, seen = on_terminal("convert", tmp_path / name, tmp_path / "x.zarr", columns=columns)
@@ -194,7 +194,7 @@ def test_a_terminal_shows_names_unchanged(tmp_path, name, columns):
 
 
 def on_terminal(*arguments: object, columns: int = 150) -> tuple[subprocess.CompletedProcess[bytes], str]:
-    """Run with a terminal for stderr; what was shown on it, without colours and moves of the cursor."""
+    """Run with a terminal for stderr; return also its text, without colours and cursor movements."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "s2ct_convert", *map(str, arguments)]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
@@ -204,7 +204,7 @@ def on_terminal(*arguments: object, columns: int = 150) -> tuple[subprocess.Comp
         while True:
             try:
                 piece = os.read(ours, 1 << 16)
-            except OSError:  # EIO: Linux's word for an end that was closed
+            except OSError:  # EIO: the other end is closed
                 break
             if not piece:
                 break
@@ -235,7 +235,7 @@ def test_the_c_locale_can_print_everything(s2ct, tmp_path):
     assert list(state(tmp_path / "größe" / "x.zarr")) == ["train/50SMG"]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere names must be Unicode")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems require Unicode names")
 @pytest.mark.parametrize("where", ["source", "store"])
 def test_a_name_that_is_not_utf_8_is_accepted(run, tmp_path, where, suffix):
     folder = tmp_path / os.fsdecode(b"gr\xf6\xdfe")

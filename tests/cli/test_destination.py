@@ -1,4 +1,4 @@
-"""Destinations that exist, cannot be written to or run full: never a loss of what was there."""
+"""Destinations that exist, are read-only or run full; existing files are never lost."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_overwrite_deletes_only_s2ct_stores(run, tmp_path, source, case):
 
 
 def test_a_message_suggests_only_what_works(run, tmp_path, source):
-    """Who follows "give --overwrite" must not be refused a second time."""
+    """A user who follows "give --overwrite" must not be refused a second time."""
     _folder(tmp_path / "x.zarr")
     done = run("convert", source, tmp_path / "x.zarr")
     assert "choose another destination" in done.stderr
@@ -153,7 +153,7 @@ def test_a_read_only_disk_is_reported_with_advice(run, source, disk, suffix):
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three sources of 0.85 MB that nothing makes smaller."""
+    """Three incompressible sources of 0.85 MB."""
     rng, folder = np.random.default_rng(21), tmp_path_factory.mktemp("noise")
     paths = []
     for unit in ("train_31TCJ", "train_50SMG", "val_50SMG"):

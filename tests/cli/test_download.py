@@ -1,4 +1,4 @@
-"""``s2ct download`` as users run it: what is fetched, what is told, and what is never told."""
+"""``s2ct download`` as users run it: files, messages, and secrets that it must not show."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ KEEPS = {f"{RECORD}.lock.json", ".s2ct-receipts"}
 
 
 def files(folder: Path) -> set[str]:
-    """What is in a folder besides the lock and the receipts."""
+    """Names in a folder without the lock and the receipts."""
     return {path.name for path in folder.iterdir()} - KEEPS if folder.exists() else set()
 
 
 @pytest.fixture
 def nowhere(clean_environment) -> str:
-    """Root of a service on a port where nobody listens, nor will while this holds it."""
+    """Root URL of a service on a port that this fixture reserves and on which nothing listens."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
@@ -190,7 +190,7 @@ TROUBLE = {
 @pytest.mark.parametrize("case", TROUBLE)
 def test_the_token_is_sent_and_never_shown(hasty, zenodo, tmp_path, monkeypatch, variable, case):
     zenodo.vices, code = {key: list(vices) for key, vices in TROUBLE[case][0].items()}, TROUBLE[case][1]
-    monkeypatch.setenv(variable, f"{TOKEN}\r\n")  # as a file written elsewhere leaves it
+    monkeypatch.setenv(variable, f"{TOKEN}\r\n")  # like a token from a file with Windows line endings
     record = "4712" if case == "no such record" else RECORD
     done = hasty("download", tmp_path, "--record", record, "-v", "--debug", "--json")
     assert done.returncode == code, done.stderr
@@ -262,7 +262,7 @@ def test_an_invalid_number_of_jobs_is_wrong_usage(run, zenodo, tmp_path, jobs):
 
 
 def test_a_closed_stdout_gives_no_traceback(zenodo, tmp_path):
-    """``s2ct download | true`` fetches all and shows no traceback."""
+    """``s2ct download | true`` downloads all files and shows no traceback."""
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "s2ct_convert", "download", str(tmp_path), "--record", RECORD]

@@ -1,4 +1,4 @@
-"""What a download shows on the way, with and without a terminal."""
+"""Progress of a download, with and without a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from s2ct_convert.errors import EXIT_INCOMPLETE
 RNG = np.random.default_rng(64)
 FILES = {f"train_{zone}SMG_2.7z": RNG.bytes(1_000_000) for zone in (50, 51, 52)}
 ONE, TWO, THREE = FILES
-# Makes the terminal the one whose Ctrl-C is a signal to the process, then becomes what is asked for.
+# Makes stdin the controlling terminal, so that its Ctrl-C is a signal to the process, then runs the given command.
 OWN_TERMINAL = """
 import fcntl, os, sys, termios
 os.setsid()
@@ -42,7 +42,7 @@ def zenodo(clean_environment, monkeypatch) -> Iterator[StandIn]:
 
 
 def lines(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """Lines on stderr, none of them for a terminal."""
+    """Lines on stderr; checks that they contain no terminal codes."""
     assert not re.search(r"[\x1b\r]", done.stderr)
     return done.stderr.splitlines()
 
@@ -56,9 +56,9 @@ def test_without_a_terminal_each_event_is_one_line(run, zenodo, tmp_path):
     for key in FILES:
         expected.append(rf"{re.escape(key)}: started, 1\.0 MB")
         expected.append(rf"{re.escape(key)}: done, 1\.0 MB, md5 correct, [\d.]+ s, [\d.]+ .?B/s")
-    said = lines(done)
-    assert len(said) == len(expected), done.stderr
-    for line, pattern in zip(said, expected, strict=True):
+    shown = lines(done)
+    assert len(shown) == len(expected), done.stderr
+    for line, pattern in zip(shown, expected, strict=True):
         assert re.fullmatch(pattern, line)
     assert re.fullmatch(
         rf"folder      {tmp_path}\ndownloaded  3 files, 3\.0 MB in .*/s\nkept        0 files\n", done.stdout
@@ -69,7 +69,7 @@ def test_problems_are_reported_as_they_happen(hasty, zenodo, tmp_path):
     zenodo.vices[ONE] = [cut_after(400_000), status(503), flipped]
     (tmp_path / TWO).write_bytes(FILES[TWO][:300_000])
     (tmp_path / THREE).write_bytes(bytes(1_000_000))
-    said = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
+    shown = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
     patterns = [
         r"checking 1 existing file, 1\.0 MB",
         rf"note: {THREE}: its md5 is .*; kept as {THREE}\.bad-[0-9a-f]{{32}} and fetched anew",
@@ -81,8 +81,8 @@ def test_problems_are_reported_as_they_happen(hasty, zenodo, tmp_path):
         rf"note: {ONE}: whole, but its md5 is .*; it is fetched once more",
         rf"{ONE}: done, 1\.0 MB, md5 correct, .*",
     ]
-    found = [next((i for i, line in enumerate(said) if re.fullmatch(pattern, line)), None) for pattern in patterns]
-    assert None not in found, (found, said)
+    found = [next((i for i, line in enumerate(shown) if re.fullmatch(pattern, line)), None) for pattern in patterns]
+    assert None not in found, (found, shown)
     assert found == sorted(found)
 
 
@@ -90,37 +90,37 @@ def test_quiet_shows_notes_failures_and_the_result(hasty, zenodo, tmp_path):
     zenodo.vices[ONE] = [flipped, flipped]
     done = hasty("download", tmp_path, "--record", RECORD, "-q")
     assert done.returncode == EXIT_INCOMPLETE
-    said = lines(done)
-    assert [line for line in said if line.startswith("note: ")] == said[:2]
-    assert said[2] == f"{ONE}: FAILED"
-    assert not [line for line in said if ": started" in line or ": done" in line or "to download" in line]
+    shown = lines(done)
+    assert [line for line in shown if line.startswith("note: ")] == shown[:2]
+    assert shown[2] == f"{ONE}: FAILED"
+    assert not [line for line in shown if ": started" in line or ": done" in line or "to download" in line]
     assert "downloaded  2 files" in done.stdout
 
 
 def test_lines_about_the_total_count_existing_bytes(hasty, zenodo, tmp_path):
-    """Also what is begun but waits for its turn; otherwise rate and time left are nonsense."""
+    """Partial files that wait for their turn count too; otherwise rate and time left are wrong."""
     for key, data in FILES.items():
         (tmp_path / f"{key}.part").write_bytes(data[:900_000])
     zenodo.vices = {key: [trickle(10_000, 0.03)] for key in FILES}
-    said = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
-    whole = [match for line in said if (match := re.fullmatch(r"([\d.]+) MB of 3\.0 MB, (.*)/s, (.*) left", line))]
-    assert len(whole) > 3, said
-    assert all(2.7 <= float(match[1]) <= 3.0 for match in whole), said
-    assert all(match[2].endswith(" kB") for match in whole), "10 kB every 0.03 s, and nothing that came before"
+    shown = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
+    whole = [match for line in shown if (match := re.fullmatch(r"([\d.]+) MB of 3\.0 MB, (.*)/s, (.*) left", line))]
+    assert len(whole) > 3, shown
+    assert all(2.7 <= float(match[1]) <= 3.0 for match in whole), shown
+    assert all(match[2].endswith(" kB") for match in whole), "10 kB every 0.03 s, without bytes of earlier runs"
     assert all(re.fullmatch(r"[\d.]+ s", match[3]) for match in whole)
 
 
 def test_a_stall_is_reported_once_and_the_download_completes(hasty, zenodo, tmp_path):
     zenodo.vices[ONE] = [stall_after(400_000)]
-    said = lines(hasty("download", tmp_path, "--record", RECORD))
-    assert len([line for line in said if re.fullmatch(rf"{ONE}: no data for \d+ s", line)]) == 1
-    assert [line for line in said if re.fullmatch(rf"{ONE}: no data for 1 s; retries in 0\.0 s", line)]
+    shown = lines(hasty("download", tmp_path, "--record", RECORD))
+    assert len([line for line in shown if re.fullmatch(rf"{ONE}: no data for \d+ s", line)]) == 1
+    assert [line for line in shown if re.fullmatch(rf"{ONE}: no data for 1 s; retries in 0\.0 s", line)]
     assert zenodo.asked(ONE) == [0, 400_000]
     assert (tmp_path / ONE).read_bytes() == FILES[ONE]
 
 
 class Terminal:
-    """A process that has a terminal of its own for everything."""
+    """A process with its own terminal for stdin, stdout and stderr."""
 
     def __init__(self, *arguments: object, columns: int = 120) -> None:
         self._master, slave = pty.openpty()
@@ -133,11 +133,11 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """All that was ever written, without colours and movements of the cursor."""
+        """All output so far, without colours and cursor movements."""
         return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", self.raw).replace("\r", "\n")
 
     def read_to(self, pattern: str) -> re.Match[str]:
-        """Read until a pattern is there."""
+        """Read until a pattern matches."""
         while not (match := re.search(pattern, self.text, re.MULTILINE)):
             assert self._read(), f"{pattern} never came:\n{self.text}"
         return match
@@ -145,7 +145,7 @@ class Terminal:
     def _read(self) -> bool:
         try:
             block = os.read(self._master, 65536)
-        except OSError:  # the other end has gone
+        except OSError:  # EIO: the other end is closed
             block = b""
         self.raw += block.decode(errors="replace")
         return bool(block)
@@ -154,7 +154,7 @@ class Terminal:
         os.write(self._master, keys)
 
     def end(self) -> int:
-        """Read to the end; the exit code."""
+        """Read to the end and return the exit code."""
         while self._read():
             pass
         os.close(self._master)
@@ -170,7 +170,7 @@ def test_a_terminal_shows_a_bar_per_lane_and_a_total_with_time_left(zenodo, tmp_
     assert terminal.end() == 0, terminal.text
     assert not re.search(rf"^total{bar}(train_5.SMG_2.7z{bar}){{3}}", terminal.text, re.MULTILINE), "two lanes"
     assert max(len(line.rstrip()) for line in terminal.text.splitlines() if "left" in line) <= columns
-    assert [f"{key}: started" in terminal.text for key in FILES] == [False] * 3, "the bar shows that"
+    assert [f"{key}: started" in terminal.text for key in FILES] == [False] * 3, "the bar shows the start"
     assert "/?" not in terminal.text, "no total before it is known"
     for key, data in FILES.items():
         assert f"{key}: done, 1.0 MB, md5 correct" in terminal.text

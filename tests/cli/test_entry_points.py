@@ -1,4 +1,4 @@
-"""The ways in: ``s2ct`` and ``python -m``, help and version as a shell sees them, pipes that close, light imports."""
+"""Entry points: ``s2ct`` and ``python -m``, help, version, closed pipes, light imports."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _command(path: tuple[str, ...]) -> click.Command:
     return command
 
 
-# Output is written when there is enough of it or at the end, as for a user.
+# Buffered output, as for a user.
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | {"COLUMNS": "80"}
 
 
@@ -64,7 +64,7 @@ def test_every_command_prints_help_on_stdout(path):
 
 
 def test_options_with_the_same_name_have_one_meaning():
-    """One short letter for one long option, and one long option with at most one short letter."""
+    """A short letter belongs to one long option, and a long option has at most one short letter."""
     long_of: dict[str, set[str]] = {}
     short_of: dict[str, set[str]] = {}
     for path in PATHS:
@@ -100,7 +100,7 @@ def test_every_example_in_the_help_parses(path):
         command: click.Command = cli.commands[name]
         while isinstance(command, click.Group):
             command = command.commands[rest.pop(0)]
-        command.make_context("s2ct", rest)  # click.UsageError if it is none
+        command.make_context("s2ct", rest)  # raises click.UsageError if it is invalid
 
 
 def test_the_script_and_the_module_are_the_same_program():
@@ -132,7 +132,7 @@ def test_a_reader_that_closes_stdout_early_causes_no_error(sample_stores, tmp_pa
     assert len(done.stdout.splitlines()) == (reader == "head -1")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
 def test_a_full_disk_behind_stdout_is_reported(sample_stores, options):
     with open("/dev/full", "w") as full:
@@ -162,7 +162,7 @@ LIGHT = {
     ],
 )
 def test_a_conversion_imports_only_what_it_needs(tmp_path, source, store, without):
-    """A third of a second, which every job of a cluster and every worker pays."""
+    """The other packages would cost every cluster job and worker a third of a second."""
     write_archive(tmp_path / "train_50SMG_2.7z", {"train_50SMG_2": right_source(tmp_path).read_bytes()})
     convert = f"import sys, s2ct_convert; s2ct_convert.convert({source!r}, {store!r})"
     code = f"{convert}; print({without} & set(sys.modules))"

@@ -1,4 +1,4 @@
-"""``s2ct export``: a store back as TFRecords, as a user meets it."""
+"""``s2ct export`` writes a store back as TFRecords."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from plain import chunk_place
 
 from s2ct_convert.errors import EXIT_DIFFERENCE, EXIT_INCOMPLETE, EXIT_MACHINE, EXIT_USAGE
 
-from .helpers import assert_says, told
+from .helpers import assert_says, closing_message
 
 NAMES = ["train_49RGN_2", "train_50SMG_4", "val_50SMG_2"]
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -42,8 +42,8 @@ def test_json_lists_each_file(run, made, tmp_path):
     done = run("export", made["zarr"], tmp_path, "--json", "--quiet")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    told = json.loads(done.stdout)
-    assert told == [
+    listed = json.loads(done.stdout)
+    assert listed == [
         {
             "unit": f"{split}/{tile}",
             "path": str(tmp_path / name),
@@ -102,7 +102,7 @@ def test_wrong_usage_is_reported_and_writes_nothing(run, made, tmp_path, case):
         (tmp_path / "back").write_bytes(b"mine")
     done = run("export", made["zarr"], tmp_path / "back", *options)
     assert done.returncode in (EXIT_USAGE, EXIT_MACHINE)
-    assert part in told(done)
+    assert part in closing_message(done)
     assert not (tmp_path / "back").is_dir()
 
 

@@ -78,7 +78,7 @@ def test_ctrl_c_leaves_no_partial_file(tmp_path):
     sources = list(map(str, s2ct_convert.sample_sources()))
     command = [sys.executable, "-m", "s2ct_convert", "extract", *sources, str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    process.stderr.readline()  # the first file is there
+    process.stderr.readline()  # the first file is written
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=60)
     assert process.returncode in (0, 130)

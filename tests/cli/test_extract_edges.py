@@ -1,4 +1,4 @@
-"""``s2ct extract`` where something is odd, and ``s2ct demo`` in odd places."""
+"""Edge cases of ``s2ct extract`` and ``s2ct demo``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``s2ct info`` of stores in every state, of every kind of source, and of what is neither."""
+"""``s2ct info`` of stores in every state, of every kind of source, and of other files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def document(run, path: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Complete stores of two units; not to be changed by a test."""
+    """Complete stores of two units. Tests must not change them."""
     folder = tmp_path_factory.mktemp("stores")
     sources = [right_source(folder / "in"), right_source(folder / "in", "val_50SMG", (5,))]
     kinds = {"zarr": ("x.zarr", {}), "hdf5": ("x.h5", {}), "linked": ("linked.h5", {"linked": True})}
@@ -62,7 +62,7 @@ class TestCompleteStore:
             assert (unit["time_first"], unit["time_last"]) == (FIRST, FIRST + 5)
             assert unit["label_count"] == [int((arrays["label"] == k).sum()) for k in range(6)]
             assert unit["digest"] == plain.unit_digest(arrays)
-        assert tree(path.parent) == before, "looking changes nothing"
+        assert tree(path.parent) == before, "info changes nothing"
 
     @pytest.mark.parametrize("kind", ["zarr", "hdf5", "linked"])
     def test_size_is_the_sum_of_all_files(self, run, stores, kind):
@@ -116,7 +116,7 @@ class TestSource:
     def test_an_archive_is_described_by_its_header_alone(self, run, tmp_path):
         whole = handmade({"train_50SMG_2": RECORDS})
         damaged = bytearray(whole)
-        damaged[500] ^= 1  # nobody unpacks it
+        damaged[500] ^= 1  # in data that info does not unpack
         found = document(run, put(tmp_path / "train_50SMG_2.7z", bytes(damaged)))
         assert found["format"] == "7z"
         assert found["methods"] == ["COPY"]
@@ -217,9 +217,9 @@ def test_other_files_are_reported_with_what_they_are(run, tmp_path, kind):
 
 @pytest.mark.parametrize(("suffix", "codec"), [("zarr", "fast"), ("zarr", "small"), ("h5", "gzip"), ("h5", "blosc")])
 def test_the_codec_has_the_same_name_before_and_after_the_end(run, tmp_path, suffix, codec):
-    source, told = right_source(tmp_path), []
+    source, documents = right_source(tmp_path), []
     for command in (("batch", "init"), ("convert",)):
         assert run(*command, source, tmp_path / f"x.{suffix}", "--codec", codec).returncode == 0
-        told.append(json.loads(run("info", tmp_path / f"x.{suffix}", "--json").stdout))
-    assert [one["state"] for one in told] == ["incomplete", "complete"]
-    assert told[0]["codec"] == told[1]["codec"]
+        documents.append(json.loads(run("info", tmp_path / f"x.{suffix}", "--json").stdout))
+    assert [one["state"] for one in documents] == ["incomplete", "complete"]
+    assert documents[0]["codec"] == documents[1]["codec"]

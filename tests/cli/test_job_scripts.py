@@ -1,4 +1,4 @@
-"""Job scripts, printed ones and those in scripts/batch: run by SLURM itself, by a stand-in for PBS, by a shell."""
+"""Job scripts, printed ones and those in scripts/batch, run by SLURM, a stand-in for PBS, and a shell."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def digest(sources, tmp_path_factory) -> str:
-    """Of the store that a conversion on this machine makes."""
+    """The digest of the store that ``convert`` makes on this machine."""
     found = s2ct_convert.convert(sources, tmp_path_factory.mktemp("whole") / "x.zarr").digest
     assert found
     return found
@@ -50,7 +50,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 @pytest.fixture
 def on_path(tmp_path, monkeypatch) -> Path:
-    """A folder of programs that comes first: ``s2ct``, and a ``qsub`` that runs what it is given."""
+    """A folder at the front of PATH with ``s2ct`` and a ``qsub`` that runs jobs at once."""
     programs, jobs = tmp_path / "bin", tmp_path / "jobs"
     jobs.mkdir()
     programs.mkdir()
@@ -62,7 +62,7 @@ def on_path(tmp_path, monkeypatch) -> Path:
 
 
 def printed(run, sources, store: Path, scheduler: str, *options: object) -> Path:
-    """The job script of a store that is begun, in a file beside it."""
+    """Initialise a store and write its job script to a file beside it."""
     assert run("batch", "init", *sources, store).returncode == 0
     done = run("batch", "script", store, "--scheduler", scheduler, *options)
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def shell(script: Path, *arguments: object, **options: object) -> subprocess.Com
 
 
 class TestText:
-    """What a shell and shellcheck say of them before anybody runs them."""
+    """Checks of the scripts by a shell and by shellcheck, without running them."""
 
     @pytest.fixture(params=["slurm", "pbs", "shell", *(path.name for path in WORKED)])
     def script(self, request, run, sources, tmp_path) -> Path:
@@ -107,7 +107,7 @@ class TestText:
 
     def test_shellcheck_accepts_the_scripts_of_the_repository(self):
         if not shutil.which("shellcheck"):
-            pytest.skip("shellcheck is not installed; nor was it used on those that are printed")
+            pytest.skip("shellcheck is not installed; printed scripts were not checked either")
         assert checked(*WORKED) == ""
 
 
@@ -137,10 +137,10 @@ def test_a_script_needs_an_initialised_store(run, tmp_path):
 
 
 class TestSlurm:
-    """By real daemons on this machine."""
+    """Runs with real SLURM daemons on this machine."""
 
     def submitted(self, done: subprocess.CompletedProcess[str]) -> tuple[str, str]:
-        """Numbers of the array and of the job that finishes the store."""
+        """Job ids of the array and of the job that finalises the store."""
         assert done.returncode == 0, done.stderr
         return re.search(r"Submitted array job (\d+)\nSubmitted batch job (\d+)", done.stdout).groups()
 
@@ -170,14 +170,14 @@ class TestSlurm:
 
     @pytest.fixture
     def held(self, run, cluster, sources, tmp_path) -> Iterator[tuple[Path, str, str]]:
-        """A store whose array is submitted and whose first unit waits for the lease of a node that is silent."""
+        """A store with a submitted array whose first unit waits for the lease of a dead host."""
         script = printed(run, sources, tmp_path / "x.zarr", "slurm", "--throttle", 1)
         lease = tmp_path / "x.zarr.s2ct" / "leases" / f"{first_unit(tmp_path / 'x.zarr')}.lease"
         lease.write_text(json.dumps({"host": "another", "pid": 7, "boot": "x"}))
         array, job = self.submitted(shell(script, env=cluster.environment))
         cluster.wait_for(f"{array}_1", "RUNNING")
         log = tmp_path / f"s2ct-{array}_1.log"
-        while not log.exists() or ": started" not in log.read_text():  # the lease comes next
+        while not log.exists() or ": started" not in log.read_text():  # it waits for the lease next
             assert cluster.state(f"{array}_1")["JobState"] == "RUNNING"
         yield lease, array, job
         cluster("scancel", array, job)
@@ -198,7 +198,7 @@ class TestSlurm:
             command = ["scancel", "--signal=USR1", "--batch", task]
         with subprocess.Popen(command, env=cluster.environment) as asking:
             cluster.wait_for(task, "PENDING", "CANCELLED", "FAILED")
-            asking.kill()  # scancel would send the signal again to the task that comes back
+            asking.kill()  # otherwise scancel would signal the requeued task too
         assert cluster.wait_for(f"{array}_1", "PENDING", "CANCELLED", "FAILED")["Restarts"] == "1"
         lease.unlink()
         assert cluster.wait_for(job, "COMPLETED", "FAILED", "CANCELLED")["JobState"] == "COMPLETED"

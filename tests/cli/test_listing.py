@@ -1,4 +1,4 @@
-"""``s2ct list`` and ``s2ct urls``: what the record has, what of it is here, and URLs that other programs take."""
+"""``s2ct list`` and ``s2ct urls``: the files of the record, their local state, and URLs for other programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def md5(data: bytes) -> str:
 
 @pytest.fixture
 def half(run, zenodo, archives, tmp_path) -> Path:
-    """A folder with one of each: a checked file, one of the right size, one too long, one begun."""
+    """A folder with a checked file, one of the right size, one that is too long, and a partial one."""
     folder = tmp_path / "half"
     assert run("download", folder, "--record", RECORD, "--file", ABOUT).returncode == 0
     (folder / TRAIN).write_bytes(bytes(len(archives[TRAIN])))
@@ -46,16 +46,16 @@ def test_the_table_shows_every_file_and_its_state(run, zenodo, archives, half):
     assert done.returncode == 0, done.stderr
     header, *rows, total = done.stdout.splitlines()
     assert header.split() == ["file", "split", "tile", "examples", "size", "md5", "here"]
-    told = [re.split(r"  +", row, maxsplit=6) for row in rows]
+    cells = [re.split(r"  +", row, maxsplit=6) for row in rows]
     units = [["-", "-", "-"], ["train", "50SMG", "2"], ["train", "51SMG", "2"], ["val", "50SMG", "2"]]
-    assert [row[0] for row in told] == ALL
-    assert [row[1:4] for row in told] == units
-    assert [row[5] for row in told] == [md5(archives[key]) for key in ALL]
+    assert [row[0] for row in cells] == ALL
+    assert [row[1:4] for row in cells] == units
+    assert [row[5] for row in cells] == [md5(archives[key]) for key in ALL]
     percent = 100 * (len(archives[VAL]) // 2) // len(archives[VAL])
-    assert [row[6].strip() for row in told] == ["ok", "unchecked", "wrong size", f"partial {percent} %"]
+    assert [row[6].strip() for row in cells] == ["ok", "unchecked", "wrong size", f"partial {percent} %"]
     assert re.fullmatch(r"4 files, [\d.]+ kB; 2 here", total)
     assert max(len(row) for row in rows) <= 100
-    assert zenodo.requests == [], "the lock tells it"
+    assert zenodo.requests == [], "the lock has the list"
     assert tree(half) == before, "nothing is changed"
 
 
@@ -168,12 +168,12 @@ def test_other_downloaders_accept_the_output_and_get_every_file(run, archives, t
     with serving(files) as service:
         monkeypatch.setenv("S2CT_ZENODO_URL", service.url)
         (tmp_path / "commands").write_text(run("urls", tmp_path, "--record", RECORD, "--format", program).stdout)
-        for again in (False, True):  # the same commands go on, or find all there
+        for again in (False, True):  # the same commands resume, or find all files
             if again:
                 (tmp_path / TRAIN).write_bytes(archives[TRAIN][:100])
                 service.requests.clear()
             done = subprocess.run(RUN[program], cwd=tmp_path, capture_output=True, text=True)
-            if not (again and program == "curl"):  # it calls it an error that of a whole file no byte is left
+            if not (again and program == "curl"):  # curl reports an error if a file is already whole
                 assert done.returncode == 0, done.stderr
             brought = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
             assert brought == {*files, "commands"}
@@ -194,12 +194,12 @@ def test_aria2_gets_the_md5_and_both_urls(run, zenodo, tmp_path, archives):
     zenodo.vices = {TRAIN: [flipped] * 9, VAL: [status(404)]}
     done = subprocess.run(["aria2c", "-q", "-j1", "-s1", "-i", "urls"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0, "the md5 of one file is wrong"
-    assert (tmp_path / VAL).read_bytes() == archives[VAL], "by its other URL"
+    assert (tmp_path / VAL).read_bytes() == archives[VAL], "from its other URL"
     assert (tmp_path / OTHER).read_bytes() == archives[OTHER]
 
 
 def test_plain_output_is_one_url_per_line(run, zenodo, archives, tmp_path):
-    """Which names the files ``content``, ``content.1``; a download takes them by their md5."""
+    """wget names the files ``content``, ``content.1``; download recognises them by their md5."""
     if shutil.which("wget") is None:
         pytest.skip("wget is not here")
     text = run("urls", tmp_path, "--record", RECORD).stdout

@@ -1,4 +1,4 @@
-"""Paths that are URLs, or of pipes, sockets and devices: refused at once by every command, and nothing is made."""
+"""Every command refuses URLs, pipes, sockets and devices at once and writes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is converted of sources however they are named and packed: the exit code and the units of the store."""
+"""Sources with many names and packings that are converted: exit code and units of the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused of sources named and packed in many ways: by name, with what was found and what helps."""
+"""Sources with names and packings that are refused: the message has name, finding and advice."""
 
 from __future__ import annotations
 

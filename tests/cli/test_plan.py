@@ -1,4 +1,4 @@
-"""``s2ct plan``: what it says is what a conversion then does, and it writes nothing unless asked to."""
+"""``s2ct plan``: its figures match the conversion, and it writes only the plan file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PIXELS = 4 * 42 * 42 * 2  # bytes of an observation
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive and two TFRecords; the largest is neither the first nor the last by name."""
+    """An archive and two TFRecords. The largest is neither the first nor the last by name."""
     rng, folder = np.random.default_rng(5), tmp_path_factory.mktemp("in")
     small = write_tfrecord(folder / "packed", [random_group(rng, 1, 40)], unit="train_31TCJ")
     write_archive(folder / f"{small.name}.7z", {small.name: small.read_bytes()})
@@ -95,7 +95,7 @@ def test_files_observations_and_bytes_match_the_conversion(run, tmp_path, folder
     made = [path for path in tmp_path.rglob("*") if path.suffix != ".lease"]
     merged = (
         4 if store.suffix == ".h5" and "--linked" not in options else 0
-    )  # its units and their folder are gone again
+    )  # the merge removes the unit files and their folder
     assert document["inodes"] == len(made) + merged
 
 
@@ -104,7 +104,7 @@ def test_the_estimate_names_its_basis(run, tmp_path, folder):
     speed = document["speed"]
     assert speed["source"] == "train_50SMG_2"
     assert 0 < speed["observations"] <= 120
-    assert 12 / 16 < speed["ratio"] < 0.85  # of noise below 4000, which has 12 of 16 bits
+    assert 12 / 16 < speed["ratio"] < 0.85  # noise below 4000 has 12 of 16 bits
     assert (document["cores"], document["jobs"], document["threads"]) == (2, 2, 1)
     first, *others = [unit["seconds"] for unit in document["units"]]
     assert document["seconds"] == pytest.approx(max(first, sum(others)))
@@ -141,8 +141,8 @@ class TestProblems:
 
     @pytest.mark.parametrize("twice", [False, True])
     def test_a_small_disk_is_reported_with_needed_and_free_bytes(self, run, tmp_path, folder, disk, twice):
-        """One HDF5 file is put together from files of its units, so that the disk must hold both for a while."""
-        needed = 180 * PIXELS * 0.78  # of the noise above
+        """An HDF5 store is merged from files of its units, so the disk must hold both for a while."""
+        needed = 180 * PIXELS * 0.78  # for the noise above
         store = disk(f"size={int(needed * (1.5 if twice else 0.5)) >> 10}k") / ("x.h5" if twice else "x.zarr")
         document = planned(run, folder, store)
         (problem,) = document["problems"]
@@ -261,7 +261,7 @@ class TestPlanFile:
 
 
 def test_an_archive_is_counted_by_its_header_and_not_unpacked(run, tmp_path, rng):
-    """A flipped bit in what is packed: what is packed cannot be read, its size can."""
+    """A flipped bit makes the packed data unreadable; the header still has its size."""
     record = write_tfrecord(tmp_path / "x", [random_group(rng, 1, 64)], unit="train_31TCJ")
     archive = write_archive(tmp_path / f"{record.name}.7z", {record.name: record.read_bytes()})
     flip(archive, 5000)
@@ -270,7 +270,7 @@ def test_an_archive_is_counted_by_its_header_and_not_unpacked(run, tmp_path, rng
 
 
 def test_the_trial_reads_only_the_start_of_the_first_source(tmp_path, rng):
-    """The try takes 640 of 2,000 observations; what is behind them is damaged, and nobody notices."""
+    """The trial reads 640 of 2,000 observations and does not reach the damage after them."""
     path = write_tfrecord(tmp_path, [random_group(rng, localid, 50) for localid in range(40)], unit="train_31TCJ")
     flip(path, -100)
     command = [sys.executable, "-m", "s2ct_convert", "plan", path, "x.zarr", "--json"]

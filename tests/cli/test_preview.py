@@ -1,4 +1,4 @@
-"""``s2ct preview`` as a user meets it: pictures, what is told of them, and what cannot be drawn."""
+"""``s2ct preview``: pictures, their description, and errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 @pytest.fixture
 def folder(tmp_path: Path, sample_stores: dict[str, Path], suffix: str) -> Path:
-    """An empty folder with the bundled sample in it as ``s.zarr`` or ``s.h5``."""
+    """A folder that holds only the bundled sample, as ``s.zarr`` or ``s.h5``."""
     (tmp_path / f"s.{suffix}").symlink_to(sample_stores[suffix])
     return tmp_path
 
@@ -82,7 +82,7 @@ def test_both_containers_give_the_same_picture(run, sample_stores, tmp_path):
     shapes = {suffix: Image.open(tmp_path / f"{suffix}.png").size for suffix in sample_stores}
     assert len(set(shapes.values())) == 1
     zarr, h5 = (np.asarray(Image.open(tmp_path / f"{suffix}.png"))[70:] for suffix in ("zarr", "h5"))
-    assert (zarr == h5).all(), "below the title, which has the name of the store"
+    assert (zarr == h5).all(), "they differ only in the title, which has the store name"
 
 
 def test_a_seed_gives_the_same_bytes_twice_and_seeds_differ(run, sample_stores, tmp_path):
@@ -128,7 +128,7 @@ def test_an_existing_picture_needs_overwrite(run, sample_stores, tmp_path):
     assert taken.read_bytes() == b"a holiday"
     assert run("preview", store, *options, "--overwrite", cwd=tmp_path).returncode == 0
     assert Image.open(taken).format == "PNG"
-    assert set(tree(tmp_path)) == {"a.png"}, "nothing temporary is left"
+    assert set(tree(tmp_path)) == {"a.png"}, "no temporary file is left"
     assert run("preview", store, "--sample", 143, cwd=tmp_path).returncode == 0
     assert_says(run("preview", store, "--sample", 143, cwd=tmp_path), 2, "sample_train_31TCJ_143.png: the picture is")
     (tmp_path / "b.png").mkdir()
@@ -192,7 +192,7 @@ def test_without_matplotlib_the_install_command_is_printed(sample_stores, tmp_pa
     for options in ([], ["--summary"]):
         done = run("preview", sample_stores["zarr"], *options)
         assert_says(done, 2, "pictures need matplotlib", "to do:    pip install 's2ct-convert[plot]'")
-    assert_says(run("preview", "no-store.zarr"), 2, "pictures need matplotlib")  # told before anything is read
+    assert_says(run("preview", "no-store.zarr"), 2, "pictures need matplotlib")  # checked before the store is opened
     assert tree(tmp_path) == {}
     assert run("info", sample_stores["zarr"]).returncode == 0
     assert "pip install" in run("preview", "--help").stdout
@@ -205,7 +205,7 @@ class TestPage:
 
     @pytest.mark.parametrize("name", ["sample.png", "store.png"])
     def test_the_command_makes_the_picture_of_the_page(self, run, tmp_path, sample_stores, name):
-        """Its size and nearly all of its pixels: another version of matplotlib may draw letters a little otherwise."""
+        """Compare size and nearly all pixels: other versions of matplotlib draw text slightly differently."""
         assert f"](images/{name})" in self.TEXT
         (line,) = re.findall(rf"^\$ (s2ct preview s2ct-demo/.* -o {re.escape(name)})$", self.TEXT, re.MULTILINE)
         (tmp_path / "s2ct-demo").mkdir()

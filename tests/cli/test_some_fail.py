@@ -1,4 +1,4 @@
-"""Good and bad sources together: the good become units, and the command that is printed does the rest."""
+"""Good and bad sources together: the good ones are converted, and the printed command retries the others."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import s2ct_convert
 from s2ct_convert import PartialStoreWarning
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE
 
-from .helpers import Done, assert_says, assert_tidy, failure_messages, right_source, state, told
+from .helpers import Done, assert_says, assert_tidy, failure_messages, right_source, state, closing_message
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three right sources, the last of which is then damaged; its right content is kept in ``mended``."""
+    """Three sources, the last one damaged; its valid content is in ``mended``."""
     for unit in ("train_31TCJ", "train_50SMG", "val_50SMG"):
         right_source(tmp_path / "all of it", unit)
     (tmp_path / "mended").mkdir()
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def partial(store: Path) -> list[str]:
-    """Units of a store that opens with one warning, which names the unit that is missing."""
+    """Units of a partial store, which opens with one warning that names the missing unit."""
     with (
         pytest.warns(PartialStoreWarning, match="without val/50SMG") as warned,
         s2ct_convert.open_store(store) as found,
@@ -42,8 +42,8 @@ def partial(store: Path) -> list[str]:
 
 
 def to_do(done: Done) -> list[str]:
-    """The command that the closing message gives, as a shell would take it apart."""
-    found = re.search(r"^  to do:    (s2ct .*)$", told(done), re.MULTILINE)
+    """The arguments of the command in the closing message, split like in a shell."""
+    found = re.search(r"^  to do:    (s2ct .*)$", closing_message(done), re.MULTILINE)
     assert found, done.stderr
     return shlex.split(found[1])[1:]
 
@@ -67,7 +67,7 @@ def test_the_printed_command_completes_the_store_after_the_repair(run, folder, s
     assert records == ["train_31TCJ", "train_50SMG"]
 
     again = to_do(done)
-    assert again[:2] == ["convert", "all of it/val_50SMG_2"], "only what failed is tried again"
+    assert again[:2] == ["convert", "all of it/val_50SMG_2"], "only the failed source is retried"
     assert_says(run(*again, cwd=folder), EXIT_SOURCE, "checksum of the data")
 
     shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
@@ -80,7 +80,7 @@ def test_the_printed_command_completes_the_store_after_the_repair(run, folder, s
 
 
 def right_whole(folder: Path) -> dict[str, str]:
-    """The same three units, made undisturbed."""
+    """Digests of the same three units from an undisturbed run."""
     s2ct_convert.convert(folder / "all of it", folder / "whole.zarr")
     return state(folder / "whole.zarr")
 
@@ -128,7 +128,7 @@ def test_a_source_damaged_later_leaves_all_units_unchanged(run, folder):
     assert_says(done, EXIT_INCOMPLETE, "the file ends inside the data checksum")
     assert "0 converted, 2 done before, 1 failed" in done.stdout
     with pytest.warns(PartialStoreWarning, match="sources that are not in it: val_50SMG_2"):
-        assert state(folder / "x.zarr") == before, "the unit stays until a new one takes its place"
+        assert state(folder / "x.zarr") == before, "the unit stays until a new one replaces it"
     shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
     assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == 0
     assert state(folder / "x.zarr") == before

@@ -1,4 +1,4 @@
-"""`s2ct verify store` and `s2ct verify sources` as a user runs them."""
+"""``s2ct verify store`` and ``s2ct verify sources``."""
 
 from __future__ import annotations
 

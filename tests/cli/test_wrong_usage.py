@@ -1,4 +1,4 @@
-"""Commands that make no sense: exit code 2, one message, and nothing written or deleted."""
+"""Wrong usage: exit code 2, one message, and nothing written or deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .helpers import assert_says, right_source, state, tree
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two right sources in ``in``; commands run beside it."""
+    """A folder with two valid sources in ``in``; commands run in it."""
     right_source(tmp_path / "in")
     right_source(tmp_path / "in", "val_50SMG")
     return tmp_path

@@ -1,4 +1,4 @@
-"""The bars of ``s2ct info``: as long as their shares, letters for all, colours for terminals."""
+"""The bars of ``s2ct info``: lengths follow the shares, letters everywhere, colours on terminals."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_every_unit_has_a_bar_and_the_letters_are_explained(s2ct, sample_stores,
     bars = {line.split()[0]: line.split()[1] for line in lines[start + 1 : start + 5]}
     assert list(bars) == ["train/31TCJ", "train/34VFN", "val/31TCJ", "val/34VFN"]
     assert all(len(bar) == BAR for bar in bars.values())
-    # 46, 11, 12, 8, 4 and 0 of 81.
+    # Shares are 46, 11, 12, 8, 4 and 0 of 81.
     assert bars["train/31TCJ"] == 34 * "c" + 8 * "O" + 9 * "t" + 6 * "h" + 3 * "s"
     assert "\x1b" not in "".join(lines)
 
@@ -60,16 +60,16 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(sample_stores, environme
     command = [sys.executable, "-m", "s2ct_convert", "info", str(sample_stores["zarr"])]
     with subprocess.Popen(command, stdout=slave, env={**base, "TERM": "xterm", **environment}) as process:
         os.close(slave)
-        told = b""
+        output = b""
         while True:
             try:
                 part = os.read(master, 65536)
-            except OSError:  # Linux says so when the other end is closed
+            except OSError:  # EIO: the other end is closed
                 break
             if not part:
                 break
-            told += part
+            output += part
     os.close(master)
     assert process.returncode == 0
-    (line,) = [line for line in told.decode().splitlines() if line.startswith("val/31TCJ") and "cccc" in line]
+    (line,) = [line for line in output.decode().splitlines() if line.startswith("val/31TCJ") and "cccc" in line]
     assert bool(re.search(r"\x1b\[[\d;]*48;5;\d+m", line)) == colours

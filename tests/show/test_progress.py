@@ -1,4 +1,4 @@
-"""Progress as lines: what is said of which event, once, and what is said where somebody wants quiet."""
+"""Progress as lines: one line per event, and the events that are shown even with ``--quiet``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from s2ct_convert.record.events import FileFailed, FilesPlanned, FileStarted
 from s2ct_convert.show.progress import show_progress
 from s2ct_convert.units.events import Finalising, UnitFailed, UnitLog, UnitRetried, UnitsPlanned, UnitStarted
 
-SAID = [
+LINES = [
     (Message("the list of files has changed"), "note: the list of files has changed", True),
     (FilesPlanned(2, 3_000_000, 0, 1), "2 files to download, 3.0 MB; 1 already here", False),
     (FileStarted("train_50SMG_2.7z", 2_000_000, 0), "train_50SMG_2.7z: started, 2.0 MB", False),
@@ -29,7 +29,7 @@ SAID = [
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-@pytest.mark.parametrize(("event", "line", "always"), SAID, ids=[type(event).__name__ for event, _, _ in SAID])
+@pytest.mark.parametrize(("event", "line", "always"), LINES, ids=[type(event).__name__ for event, _, _ in LINES])
 def test_an_event_is_one_line_on_stderr(capsys, event: Event, line: str, always: bool, quiet: bool):
     with show_progress(quiet=quiet, verbose=False) as on_event:
         on_event(event)
