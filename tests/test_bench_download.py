@@ -1,4 +1,4 @@
-"""The benchmark of downloads runs to its end and gives ratios; what the ratios are is not a test."""
+"""The benchmark of downloads completes and gives ratios; the tests do not check their values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bench(*options: object, **more: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **more)
 
 
-@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("md5sum")), reason="it needs curl and md5sum")
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("md5sum")), reason="the benchmark needs curl and md5sum")
 def test_the_benchmark_gives_ratios_and_leaves_no_files(tmp_path):
     output = tmp_path / "b.json"
     done = bench("--size", "300kB", "--files", 3, "--repeat", 2, "--work", tmp_path, "--json", output)

@@ -1,4 +1,4 @@
-"""The benchmark of readers runs to its end and gives ratios; what the ratios are is not a test."""
+"""The benchmark of readers completes and gives ratios; the tests do not check their values."""
 
 from __future__ import annotations
 

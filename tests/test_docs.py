@@ -1,4 +1,4 @@
-"""What the documents say is so: links, commands, examples, dependencies."""
+"""The documentation is correct: links, commands, examples, dependencies."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def test_no_placeholder_is_left(document):
     assert not re.findall(r"@[A-Z]+@|TODO|FIXME|XXX", text)
 
 
-# Packages that the examples of a page need beyond those of [dev].
+# Packages that the examples of a page need in addition to [dev].
 NEEDS = {"store.md": ["tensorstore"], "croissant.md": ["mlcroissant"]}
 
 
 @pytest.fixture(scope="module")
 def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that has what the pages speak of: archives, and what was made of them."""
+    """A folder with the archives and stores that the pages use."""
     folder = tmp_path_factory.mktemp("documented")
     (folder / "archives").mkdir()
     sources = s2ct_convert.sample_sources()
@@ -103,7 +103,7 @@ def test_the_python_of_a_page_runs(documented, page):
     done = subprocess.run([sys.executable, script.name], cwd=documented, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     if absent:
-        pytest.skip(f"all but the examples that need {', '.join(absent)} ran")
+        pytest.skip(f"without the examples that need {', '.join(absent)}; the others ran")
 
 
 def test_every_dependency_has_a_reason():
@@ -128,7 +128,7 @@ def test_the_changelog_has_entries():
 
 
 def test_the_help_of_convert_has_the_figures_of_codecs_md():
-    """docs/codecs.md is what was measured; what the help says is that, rounded."""
+    """docs/codecs.md has the measured figures; the help has them rounded."""
     from s2ct_convert.cli.planned import codec_table
     from s2ct_convert.store.codecs import CODECS
 
@@ -143,16 +143,16 @@ def test_the_help_of_convert_has_the_figures_of_codecs_md():
         words = line.split()
         format = words.pop(0) if words and words[0] in CODECS else format
         if words and words[0] in CODECS.get(format, ()):
-            said = [float(n.replace(",", "")) for n in re.findall(r"0\.\d\d|[\d,]+(?= MB/s)", line)]
+            figures = [float(n.replace(",", "")) for n in re.findall(r"0\.\d\d|[\d,]+(?= MB/s)", line)]
             ratio, packing, unpacking = table.pop(f"{format} {words[0]}")
-            assert said[0] == pytest.approx(ratio, abs=0.006), line
-            assert said[1] == pytest.approx(packing, rel=0.2), line
-            assert said[2] == pytest.approx(unpacking, rel=0.2), line
+            assert figures[0] == pytest.approx(ratio, abs=0.006), line
+            assert figures[1] == pytest.approx(packing, rel=0.2), line
+            assert figures[2] == pytest.approx(unpacking, rel=0.2), line
     assert table == {}
 
 
 def command_lines(text: str) -> list[str]:
-    """Every command of ours in a document: after a prompt or alone in a block of a shell, and in running text."""
+    """Every s2ct command in a document: in blocks of a shell, with or without a prompt, and in running text."""
     out = []
     for language in ("console", "bash", "sh", "shell"):
         for block in blocks(text, language):
@@ -164,7 +164,7 @@ def command_lines(text: str) -> list[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
 def test_commands_and_options_in_blocks_and_text_exist(document):
-    """Running text names commands without their arguments, so only the command and its options are looked up."""
+    """Running text names commands without arguments, so only the command and its options are checked."""
     for line in command_lines(document.read_text(encoding="utf-8")):
         if document.name in ("design.md", "CHANGELOG.md") and "|" in line:
             continue
@@ -181,7 +181,7 @@ def test_commands_and_options_in_blocks_and_text_exist(document):
 
 
 def anchors(document: Path) -> set[str]:
-    """Of every heading, as GitHub makes them."""
+    """The anchor of every heading, as GitHub makes them."""
     text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""Files that are there after a crash: the order of steps, and what a failure leaves."""
+"""Crash-safe files: the order of steps, and the files that a failure leaves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from s2ct_convert.durable import (
 )
 
 LEFT_OVER = ".s2ct-tmp"
-DEAD = 2**22 + 1  # a process that cannot be: more than Linux numbers
+DEAD = 2**22 + 1  # an impossible process id: above the maximum of Linux
 
 
 def left_overs(folder: Path) -> list[Path]:
@@ -42,7 +42,7 @@ def open_files() -> int:
 
 
 def tree(path: Path, **files: str) -> Path:
-    """A folder with files in it and one below it."""
+    """Make a folder with files and a subfolder."""
     (path / "below").mkdir(parents=True)
     for name, content in {"a": "aaa", "below/b": "bb", **files}.items():
         (path / name).write_text(content)
@@ -51,21 +51,21 @@ def tree(path: Path, **files: str) -> Path:
 
 @pytest.fixture
 def steps(monkeypatch) -> list[tuple[str, str]]:
-    """What is synced and renamed, in order; all is really done."""
-    told: list[tuple[str, str]] = []
+    """Record syncs and renames in order, and perform them."""
+    calls: list[tuple[str, str]] = []
     lock = threading.Lock()
 
-    def tell(real: Callable[..., None], name: str, path_of: Callable[..., str]) -> Callable[..., None]:
+    def record(real: Callable[..., None], name: str, path_of: Callable[..., str]) -> Callable[..., None]:
         def call(*args: object) -> None:
             with lock:
-                told.append((name, Path(path_of(*args)).name))
+                calls.append((name, Path(path_of(*args)).name))
             real(*args)
 
         return call
 
-    monkeypatch.setattr(os, "fsync", tell(os.fsync, "sync", lambda fd: str(Path(f"/proc/self/fd/{fd}").readlink())))
-    monkeypatch.setattr(os, "rename", tell(os.rename, "rename", lambda _, to: to))
-    return told
+    monkeypatch.setattr(os, "fsync", record(os.fsync, "sync", lambda fd: str(Path(f"/proc/self/fd/{fd}").readlink())))
+    monkeypatch.setattr(os, "rename", record(os.rename, "rename", lambda _, to: to))
+    return calls
 
 
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of open files are in /proc")
@@ -117,7 +117,7 @@ class TestWriteAtomic:
             write_atomic(tmp_path / "not there" / "x", b"new")
 
     def test_a_failed_write_leaves_the_old_content_and_no_other_file(self, tmp_path):
-        """A limit on the size of files is met as a full disk is: in the middle of the data."""
+        """A limit on the size of files acts like a full disk: the write fails in the middle of the data."""
         path = tmp_path / "x"
         path.write_bytes(b"old")
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -171,7 +171,7 @@ class TestWhole:
 
     def test_a_leftover_that_cannot_be_deleted_is_ignored(self, tmp_path, monkeypatch):
         left = tmp_path / f".x.1{LEFT_OVER}"
-        left.write_text("somebody's")
+        left.write_text("of another user")
 
         def refuse(*args: object, **kwargs: object) -> None:
             raise PermissionError(errno.EPERM, "Operation not permitted", str(left))
@@ -290,7 +290,7 @@ class TestSweep:
 
     @pytest.mark.parametrize("step", ["rename", "fsync", "rmdir"])
     def test_sweep_finds_the_leftovers_of_a_killed_process(self, tmp_path, step):
-        """Death itself, in a child: whatever is left has a name that sweep knows, or is as it was or should be."""
+        """Kill a child process: its leftovers have names that sweep knows, and other files are old or complete."""
         tree(tmp_path / "tree")
         (tmp_path / "file").write_bytes(b"old")
         if (child := os.fork()) == 0:
@@ -355,23 +355,23 @@ class TestWriteBehind:
                 assert steps == [("sync", "growing")] * asked
 
     def test_a_slow_sync_blocks_nobody_and_never_runs_twice_at_once(self, path, monkeypatch):
-        began, go_on, calls = threading.Event(), threading.Event(), []
+        started, release, calls = threading.Event(), threading.Event(), []
 
         def slow(fd: int) -> None:
             calls.append(fd)
-            began.set()
-            assert go_on.wait(60)
+            started.set()
+            assert release.wait(60)
 
         monkeypatch.setattr(os, "fsync", slow)
         with closing(WriteBehind(path)) as behind:
             behind.grew(100)
-            assert began.wait(60)
+            assert started.wait(60)
             for _ in range(5):
                 behind.grew(100)
             assert len(calls) == 1
-            go_on.set()
+            release.set()
             behind.finish()
-            behind.grew(0)  # what has come together since
+            behind.grew(0)  # starts a sync of the bytes since the first one
             behind.finish()
             assert len(calls) == 2
 
@@ -383,7 +383,7 @@ class TestWriteBehind:
         monkeypatch.setattr(os, "fsync", broken)
         with closing(WriteBehind(path)) as behind:
             behind.grew(100)
-            behind._syncing.exception()  # it has been tried
+            behind._syncing.exception()  # wait for the failed sync
             with pytest.raises(OSError, match="Input/output error"):
                 behind.finish() if call == "finish" else behind.grew(100)
 

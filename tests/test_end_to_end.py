@@ -1,4 +1,4 @@
-"""Archive in, store out, every example found back in it by a stranger with zarr or h5py."""
+"""Converts archives to stores and finds every example in them with plain zarr or h5py."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="session")
 def real_store(real_sources, tmp_path_factory):
-    """Makes the real sources into a store of one kind, once."""
+    """Convert the real sources to a store of one kind, once."""
     folder, made = tmp_path_factory.mktemp("real"), {}
 
     def store(kind: str) -> Path:
@@ -47,7 +47,7 @@ def unit_of(stem: str) -> str:
 
 
 def example_of(unit: plain.Arrays, number: int) -> dict[str, Any]:
-    """One example put together again from a unit's arrays, in the terms of the truth."""
+    """Rebuild one example from the arrays of a unit, in the form of the expected content."""
     rows = np.flatnonzero(unit["example"] == number)
     rows = rows[np.argsort(unit["position"][rows])]
     assert unit["position"][rows].tolist() == list(range(len(rows)))

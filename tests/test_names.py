@@ -73,7 +73,7 @@ def test_a_shard_has_its_number(name, shard):
         ("train_Tianjin_2", UnitName("train", "TIANJIN"), 2),  # only MGRS tiles lose their T
         ("train_TT50SMG_2", UnitName("train", "TT50SMG"), 2),
         ("train_00SIO_0", UnitName("train", "00SIO"), 0),
-        ("train_50SMG_462_1", SMG, None),  # which of the numbers counts?
+        ("train_50SMG_462_1", SMG, None),  # two numbers are ambiguous
         ("train_50SMG_20240204120000", SMG, None),
     ],
 )

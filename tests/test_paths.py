@@ -30,7 +30,7 @@ def test_a_local_path_is_returned(path):
 def test_a_pipe_a_socket_and_a_device_are_refused_without_being_opened(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
-    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
         for path, kind in (("pipe", "pipe"), ("link", "pipe"), ("socket", "socket"), (os.devnull, "device")):

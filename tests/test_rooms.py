@@ -1,4 +1,4 @@
-"""A lower room never imports a higher one (docs/design.md section 4), and the command line starts light."""
+"""A lower room never imports a higher one (docs/design.md section 4), and the command line starts fast."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEVELS = (
     {"show"},
     {"cli"},
 )
-OUTSIDE = {"__init__", "__main__", "sample"}  # the front door, and data
+OUTSIDE = {"__init__", "__main__", "sample"}  # the entry points, and data
 HEAVY = {"tensorflow", "dask", "distributed", "matplotlib", "xarray", "torch", "pandas"}
 
 
@@ -44,7 +44,7 @@ def level(room: str) -> int:
 
 
 def rooms_of(package: Path) -> dict[str, list[Path]]:
-    """Modules by the room they are in; a module at the top is a room of its own."""
+    """Modules by room; a module at the top level is its own room."""
     out: dict[str, list[Path]] = {}
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package).with_suffix("").parts
@@ -53,7 +53,7 @@ def rooms_of(package: Path) -> dict[str, list[Path]]:
 
 
 def imports(path: Path, package: Path, *, at_top: bool = False) -> Iterator[str]:
-    """Full names of what a module imports, ``s2ct_convert.store.layout``; at_top: when it is imported itself."""
+    """Full names that a module imports, such as ``s2ct_convert.store.layout``; ``at_top``: only at import time."""
     here = (package.name, *path.relative_to(package).with_suffix("").parts)
     for node in _statements(ast.parse(path.read_text(encoding="utf-8")), at_top=at_top):
         if isinstance(node, ast.Import):
@@ -76,7 +76,7 @@ def _statements(tree: ast.AST, *, at_top: bool) -> Iterator[ast.AST]:
 
 
 def wrong_imports(package: Path) -> list[str]:
-    """Imports from a lower room of a higher one, or of another room of the same level."""
+    """Imports of a higher room by a lower one, or of another room of the same level."""
     out = []
     for room, modules in rooms_of(package).items():
         if room in OUTSIDE:
@@ -138,7 +138,7 @@ def test_sources_know_no_containers_and_stores_know_no_archives(room, foreign):
 def test_packages_of_the_extras_are_imported_only_inside_functions():
     for module in PACKAGE.rglob("*.py"):
         tops = {name.split(".")[0] for name in imports(module, PACKAGE, at_top=True)}
-        allowed = {"torch"} if module == PACKAGE / "torch" / "shuffled.py" else set()  # its class is torch's
+        allowed = {"torch"} if module == PACKAGE / "torch" / "shuffled.py" else set()  # its class inherits from torch
         assert not tops & (HEAVY - allowed), module
 
 
@@ -168,7 +168,7 @@ def module_name(path: Path, package: Path) -> str:
 
 
 def cycles(package: Path) -> list[str]:
-    """Modules that import each other in a ring when they are imported. A package that holds a module is none."""
+    """Modules in an import cycle. A package that contains the importing module does not count."""
     modules = {module_name(path, package): path for path in sorted(package.rglob("*.py"))}
     left = {}
     for name, path in modules.items():
@@ -203,7 +203,7 @@ def test_the_check_finds_import_cycles(tmp_path, lines, ring):
 
 
 def test_command_modules_import_only_click_from_other_packages():
-    """A list of what is allowed: one of what is forbidden is never complete."""
+    """Checks a list of allowed packages, because a list of forbidden ones is never complete."""
     allowed = {*sys.stdlib_module_names, "click", PACKAGE.name}
     for module in rooms_of(PACKAGE)["cli"]:
         foreign = {name.split(".")[0] for name in imports(module, PACKAGE, at_top=True)} - allowed

@@ -28,7 +28,7 @@ def test_no_schedule_beats_the_largest_unit_or_all_workers_together(simulation):
         took = simulation.makespan(ordered, workers, 0.0)
         bound = max(seconds.max(), seconds.sum() / workers)
         assert bound <= took * (1 + 1e-9)
-        assert took <= bound * (4 / 3) + 1e-9, "largest first is never a third worse (Graham 1969)"
+        assert took <= bound * (4 / 3) + 1e-9, "largest first is at most a third worse (Graham 1969)"
     assert simulation.makespan(ordered, 1, 0.0) == pytest.approx(sum(ordered))
 
 

@@ -1,4 +1,4 @@
-"""The list of slow tests names tests that are there."""
+"""The list of slow tests names existing tests."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import s2ct_convert
 from s2ct_convert import PartialStoreWarning
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE
 
-from .helpers import Done, assert_says, assert_tidy, failure_messages, right_source, state, closing_message
+from .helpers import Done, assert_says, assert_tidy, closing_message, failure_messages, right_source, state
 
 
 @pytest.fixture
