@@ -23,7 +23,7 @@ def batch() -> None:
     s2ct batch init archives/ clouds.zarr
     s2ct batch script clouds.zarr --scheduler slurm > job.sh
     bash job.sh                      submits an array of units, then finalise
-    s2ct batch status clouds.zarr    what is done, running, failed
+    s2ct batch status clouds.zarr    lists planned, running, done and failed units
     s2ct verify store clouds.zarr
 
     All hosts must see the same files. A job that was killed can be run again: finished units stay and are not

@@ -83,8 +83,8 @@ def _row(local: Any) -> dict[str, Any]:
 
     file = local.file
     row = {"key": file.key, "split": None, "tile": None, "examples": None, "size": file.size or 0, "md5": file.md5}
-    if (said := try_name(file.key)) and said.sure:  # otherwise the file is not an archive of a unit
-        row |= {"split": said.unit.split, "tile": said.unit.tile, "examples": said.count}
+    if (name := try_name(file.key)) and name.sure:  # otherwise the file is not an archive of a unit
+        row |= {"split": name.unit.split, "tile": name.unit.tile, "examples": name.count}
     return {**row, "state": local.state.value, "have": local.have}
 
 

@@ -4,8 +4,8 @@
 #   bash pbs.sh archives/ clouds.zarr [options of s2ct batch init]
 #
 # Run the same command again to resume: tasks of finished units end at once. Add -A and -q below for an account or a
-# queue; TASKS is the number of tasks at the same time. s2ct must be on the PATH, and archives and store on a file system
-# that all nodes share.
+# queue. TASKS is the number of tasks at the same time. s2ct must be on the PATH, and archives and store on a file
+# system that all nodes share.
 #PBS -N s2ct
 #PBS -l select=1:ncpus=2:mem=700mb
 #PBS -l walltime=00:30:00

@@ -4,8 +4,8 @@
 #   sh shell.sh archives/ clouds.zarr [options of s2ct batch init]
 #
 # LANES is the number of units at the same time (default 2). Run the same command again to resume. Several machines that
-# share a file system can run it together: each refuses the units that another one is converting. On a single machine use
-# s2ct convert instead.
+# share a file system can run it together: each refuses the units that another one is converting. On a single machine,
+# use s2ct convert instead.
 set -eu
 
 s2ct batch init "$@"

@@ -173,21 +173,21 @@ class TestProgress:
         assert done.stdout
 
     def test_a_terminal_shows_a_bar_with_bytes_rate_and_time_left(self, tmp_path, sources):
-        ours, theirs = pty.openpty()
+        master, slave = pty.openpty()
         command = [sys.executable, "-m", "s2ct_convert", "convert", *map(str, sources), str(tmp_path / "x.zarr")]
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
-        os.close(theirs)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=slave, env=environment)
+        os.close(slave)
         seen = b""
         while True:
             try:
-                piece = os.read(ours, 65536)
+                piece = os.read(master, 65536)
             except OSError:  # EIO: the other end is closed
                 break
             if not piece:
                 break
             seen += piece
-        os.close(ours)
+        os.close(master)
         assert process.wait() == 0
         text = seen.decode()
         assert "/s" in text

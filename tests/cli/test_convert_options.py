@@ -195,21 +195,21 @@ def test_a_terminal_shows_names_unchanged(tmp_path, name, columns):
 
 def on_terminal(*arguments: object, columns: int = 150) -> tuple[subprocess.CompletedProcess[bytes], str]:
     """Run with a terminal for stderr; return also its text, without colours and cursor movements."""
-    ours, theirs = pty.openpty()
+    master, slave = pty.openpty()
     command = [sys.executable, "-m", "s2ct_convert", *map(str, arguments)]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
-        os.close(theirs)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment) as process:
+        os.close(slave)
         seen = b""
         while True:
             try:
-                piece = os.read(ours, 1 << 16)
+                piece = os.read(master, 1 << 16)
             except OSError:  # EIO: the other end is closed
                 break
             if not piece:
                 break
             seen += piece
-        os.close(ours)
+        os.close(master)
         stdout, _ = process.communicate()
     done = subprocess.CompletedProcess(command, process.returncode, stdout)
     return done, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())

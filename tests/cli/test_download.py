@@ -74,7 +74,7 @@ def test_a_selection_without_a_match_is_wrong_usage_with_choices(run, zenodo, tm
     done = run("download", tmp_path, "--record", RECORD, *options)
     assert_says(done, EXIT_USAGE, f"record {RECORD}: ", strange, *choices)
     assert files(tmp_path) == set()
-    assert len(zenodo.requests) == 1, "the list alone"
+    assert len(zenodo.requests) == 1, "only the list is requested"
 
 
 def test_archives_are_unpacked_and_a_second_run_finds_them(run, zenodo, tmp_path):

@@ -211,7 +211,7 @@ def test_plain_output_is_one_url_per_line(run, zenodo, archives, tmp_path):
     done = run("download", tmp_path, "--record", RECORD)
     assert done.returncode == 0, done.stderr
     assert {key: (tmp_path / key).read_bytes() for key in ALL} == archives
-    assert len(zenodo.requests) == 1, "the list alone"
+    assert len(zenodo.requests) == 1, "only the list is requested"
 
 
 def test_urls_come_from_the_lock_if_there_is_one(run, half, zenodo):
