@@ -1,11 +1,11 @@
 """Labelled Sentinel-2 cloud time series, from 7z-packed TFRecords to Zarr and HDF5.
 
-Everything the command line does can be done from the names here.
+The names here do everything that the command line does.
 """
 
 import lazy_loader
 
 from .version import __version__ as __version__
 
-# Loaded when first used: `s2ct --help` needs none of numpy, zarr and h5py. The names are in __init__.pyi (SPEC 1).
+# Names load on first use, so that `s2ct --help` does not import numpy, zarr and h5py. __init__.pyi lists them (SPEC 1).
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,7 +1,7 @@
-"""Speed and memory as ratios, each to a named peer measured in turn in the same run: one command, a table and JSON.
+"""Measures speed and memory as ratios to named peers in the same run; prints a table and writes JSON.
 
-The input is generated (bench_input.py) and warm in the page cache. TensorFlow runs in an environment of its own;
-without one its row says that it was not measured.
+The input is generated (bench_input.py) and warm in the page cache. TensorFlow runs in its own environment; without one,
+its rows are marked as not measured.
 
 usage: python scripts/bench.py [--size 500MB] [--repeat 3] [--only parse,zarr] [--json FILE] [--work DIR]
                                [--picture FILE] [--tensorflow PYTHON | --make-tensorflow-venv]
@@ -29,11 +29,11 @@ from bench_conversion import Bench
 from bench_report import Row, in_turn, machine, print_report, write_json
 
 NAMES = ("parse", "zarr", "script", "archives", "growth", "jobs", "hdf5", "memory", "startup", "codecs")
-CODEC_BYTES = 32_000_000  # of pixels, 71 chunks; level 9 of zstd packs some 5 MB a second
+CODEC_BYTES = 32_000_000  # of pixels, 71 chunks; level 9 of zstd packs about 5 MB/s
 
 
 def startup(repeat: int) -> Iterator[Row]:
-    """What ``s2ct --help`` takes."""
+    """Time of ``s2ct --help``."""
     ours = "s2ct --help"
     commands = {ours: ["-m", "s2ct_convert", "--help"], "python -c pass": ["-c", "pass"]}
     commands["import zarr"] = ["-c", "import zarr"]
@@ -53,7 +53,7 @@ def startup(repeat: int) -> Iterator[Row]:
 
 
 def rows_of(name: str, bench: Bench, tensorflow: Path | None) -> Iterator[Row]:
-    """Rows of the benchmark of that name; ``codecs`` has a table of its own."""
+    """Rows of the benchmark with this name; ``codecs`` has its own table."""
     if name == "parse":
         return bench_reading.parse(bench.source(), bench.repeat, tensorflow)
     if name == "startup":
@@ -81,13 +81,15 @@ def _names(text: str) -> list[str]:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=bench_input.parse_size, default="500MB", help="of the source (default: 500MB)")
+    parser.add_argument(
+        "--size", type=bench_input.parse_size, default="500MB", help="size of the source (default: 500MB)"
+    )
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each side (default: 3)")
     parser.add_argument("--only", type=_names, default=list(NAMES), metavar="NAMES", help=f"some of {','.join(NAMES)}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it, with every run, to FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results, with every run, to FILE")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the ratios against their targets")
     parser.add_argument("--work", type=Path, metavar="DIR", help="a folder on the disk to measure on")
-    parser.add_argument("--tensorflow", type=Path, metavar="PYTHON", help="python of an environment with TensorFlow")
+    parser.add_argument("--tensorflow", type=Path, metavar="PYTHON", help="Python of an environment with TensorFlow")
     parser.add_argument("--make-tensorflow-venv", action="store_true", help="make .venv-tensorflow")
     return parser.parse_args()
 

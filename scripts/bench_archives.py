@@ -1,7 +1,7 @@
-"""Benchmarks of archives: to Zarr against ``7zz t``, against ``7zz x`` and a script of one's own, and against py7zr.
+"""Benchmarks of archives: to Zarr against ``7zz t``, against ``7zz x`` with a user script, and against py7zr.
 
-Archives are packed by 7-Zip at its default level: one of several LZMA2 blocks, one of a single block, and eight small
-ones. Where there is no 7-Zip, or no TensorFlow, rows say so.
+7-Zip packs the archives at its default level: one with several LZMA2 blocks, one with a single block, and eight small
+ones. Without 7-Zip or TensorFlow, rows are marked as not measured.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from bench_report import CORES, Row, in_turn
 SCRIPT = Path(__file__).with_name("bench_user_script.py")
 PROGRAM = shutil.which("7zz") or shutil.which("7z")
 SMALL = 8  # archives, or TFRecords of equal size
-BLOCKS = {"several blocks": "-mmt=4", "one block": "-mmt=1"}  # 7-Zip cuts blocks where it packs with many threads
+BLOCKS = {
+    "several blocks": "-mmt=4",
+    "one block": "-mmt=1",
+}  # 7-Zip makes several blocks if it packs with several threads
 TARGETS = {("several blocks", "python"): 1.3, ("several blocks", "7zz"): 1.12, ("one block", "python"): 1.2}
 
 _PY7ZR = """
@@ -38,7 +41,7 @@ with open(sys.argv[1], "rb") as file, py7zr.SevenZipFile(file) as archive:
 
 
 def archives(bench: Bench, tensorflow: Path | None) -> Iterator[Row]:
-    """One archive to Zarr, by each unpacker, against each peer; then eight of them."""
+    """One archive to Zarr, with each unpacker, against each peer; then eight archives."""
     if PROGRAM is None:
         yield Row(".7z to Zarr", "7zz t", None, ("<=", 1.3), "not measured: no 7-Zip here")
         return
@@ -73,7 +76,7 @@ def _one(bench: Bench, kind: str, archive: Path, tensorflow: Path | None) -> Ite
 
 
 def _eight(bench: Bench) -> Iterator[Row]:
-    """Eight archives, one block each, as many at a time as there are cores."""
+    """Eight archives with one block each, one per core at a time."""
     folder = bench.work / "eight archives"
     paths = [_pack(path, folder, "-mmt=1") for path in _small(bench)]
 
@@ -115,7 +118,7 @@ def user_script(bench: Bench, tensorflow: Path | None) -> Iterator[Row]:
 
 
 def growth(bench: Bench) -> Iterator[Row]:
-    """How time grows with the size of the source and with cores."""
+    """Time by size of the source and number of cores."""
     sources = {4 // part: bench.source(part) for part in (4, 2, 1)}
     measures = {
         f"{times}x on {cores}": lambda source=source, cores=cores: convert(bench, source, "zarr", cores=cores).inside
@@ -136,8 +139,8 @@ def growth(bench: Bench) -> Iterator[Row]:
 
 
 def jobs(bench: Bench) -> Iterator[Row]:
-    """Units at a time on equal TFRecords: what two jobs are against one."""
-    folder = _links(bench.source(), bench.work / "eight of all")  # as large as units of the record are
+    """Equal TFRecords with two jobs against one job."""
+    folder = _links(bench.source(), bench.work / "eight of all")  # as large as the units of the record
     runs = in_turn(
         bench.repeat,
         one=lambda: convert(bench, folder, "zarr", cores=1, pinned=False).inside,
@@ -150,13 +153,13 @@ def jobs(bench: Bench) -> Iterator[Row]:
 
 
 def _small(bench: Bench) -> Sequence[Path]:
-    """Small TFRecords with the same number of examples, units of their own."""
+    """Small TFRecords with the same number of examples, each its own unit."""
     source = bench_input.make_input(bench.work / "small", bench.size // SMALL)
     return sorted(_links(source, bench.work / "eight").iterdir())
 
 
 def _links(source: Path, folder: Path) -> Path:
-    """A folder with one TFRecord under the names of so many tiles."""
+    """A folder with one TFRecord under the names of ``SMALL`` tiles."""
     if not folder.exists():
         folder.mkdir()
         for letter in "ABCDEFGH"[:SMALL]:
@@ -173,7 +176,7 @@ def _pack(source: Path, folder: Path, threads: str) -> Path:
 
 
 def _seconds(command: Sequence[object]) -> float:
-    """Wall time of a command on archives that are warm in the page cache."""
+    """Wall time in seconds of a command on an archive that is warm in the page cache."""
     warm(Path(str(command[-1])))
     began = time.perf_counter()
     run([*map(str, command)], check=True, stdout=DEVNULL)

@@ -1,9 +1,9 @@
-"""Runs one command and tells its wall time and peak memory as JSON; the command's standard output is part of it.
+"""Runs one command and prints its wall time, peak memory and standard output as JSON.
 
-A process of its own, and a small one: Linux hands the peak memory of a parent on to the child it starts (across
-``exec``), so a command started by a benchmark that holds 500 MB of pixels would seem to need as much itself.
+This is a separate, small process because a child inherits the peak memory of its parent on Linux, even across ``exec``:
+a command started by a benchmark that holds 500 MB of pixels would seem to need 500 MB.
 
-usage: python -I bench_child.py CORES COMMAND...    (CORES: 0 for all this process may use, 1 to pin to one)
+usage: python -I bench_child.py CORES COMMAND...    (CORES: 0 for all that this process may use, 1 to pin to one)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Size and speed of codecs on chunks of the store: those s2ct offers, and those that were weighed against them.
+"""Measures size and speed of codecs on chunks of the store: the codecs of s2ct, and alternatives.
 
-One thread, the same pixels for all, 32 observations a chunk where nothing else is said, one codec after another and
-then all again, medians. Prints a Markdown table; where 7-Zip is installed, also what it makes of the same pixels.
+Each codec runs in one thread on the same pixels, with 32 observations per chunk unless stated otherwise. The codecs run
+in turn, ``--repeat`` times; figures are medians. Prints a Markdown table and, if 7-Zip is installed, its ratio.
 
 usage: python scripts/bench_codecs.py [--size 32MB] [--repeat 3] [--work DIR]
 """
@@ -39,7 +39,7 @@ Encode, Decode = Callable[[Images], Any], Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A codec to measure; ``offered_as`` is its name on the command line, if it has one."""
+    """A codec to measure; ``offered_as`` is its name on the command line, or empty."""
 
     name: str
     offered_as: str
@@ -50,7 +50,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Figures:
-    """Packed bytes over bytes of pixels, and MB (10^6 bytes of pixels) a second of one thread; every run's seconds."""
+    """Packed bytes per byte of pixels, MB/s (10^6 bytes of pixels) in one thread, and the seconds of every run."""
 
     name: str
     offered_as: str
@@ -62,7 +62,7 @@ class Figures:
 
 
 def candidates() -> list[Candidate]:
-    """Offered ones first, with the checksum a chunk has in the store; the others are without."""
+    """The codecs of s2ct first, with the checksum of a stored chunk; the others have no checksum."""
     return [*_offered(), *_blosc(), *_chunk_sizes(), *_transposed(), *_deflate()]
 
 
@@ -93,7 +93,7 @@ def _chunk_sizes() -> Iterator[Candidate]:
 
 
 def _transposed() -> Iterator[Candidate]:
-    """The transpose codec first, so that the bands of a pixel, or the dates of a pixel, are neighbours."""
+    """Transposed before packing, so that the bands or the dates of a pixel are neighbours."""
     for what, order in (("bands", (0, 2, 3, 1)), ("dates", (1, 2, 3, 0))):
         for level in (2, 7):
             codec = Blosc("zstd", level, Blosc.SHUFFLE, CHUNK_BYTES)
@@ -123,7 +123,7 @@ def _deflate() -> Iterator[Candidate]:
     ):
         yield Candidate(f"shuffle, {name} {level}", "", _shuffled(compress, level), _unshuffled(decompress))
     try:
-        import deflate  # libdeflate; weighed, not a dependency
+        import deflate  # libdeflate; measured, not a dependency
     except ImportError:
         return
 
@@ -142,8 +142,8 @@ def _unshuffled(decompress: Callable[[bytes], bytes]) -> Decode:
 
 
 def measure(some: Sequence[Images], repeat: int) -> list[Figures]:
-    """Figures of all candidates; checks that each gives back what it was given."""
-    blosc.use_threads = False  # else numcodecs packs the blocks of a chunk in several
+    """Measure all candidates; check that each restores its input."""
+    blosc.use_threads = False  # otherwise numcodecs packs the blocks of a chunk in several threads
     tried = candidates()
     whole = np.concatenate(some)
     grouped = {
@@ -181,7 +181,7 @@ def measure(some: Sequence[Images], repeat: int) -> list[Figures]:
 
 
 def table(figures: Sequence[Figures]) -> str:
-    """As Markdown."""
+    """The figures as a Markdown table."""
     lines = ["| codec | on the command line | size | packing MB/s | unpacking MB/s |", "|---|---|---:|---:|---:|"]
     for one in figures:
         lines.append(f"| {one.name} | {one.offered_as} | {one.ratio:.3f} | {one.encode:,.0f} | {one.decode:,.0f} |")
@@ -189,7 +189,7 @@ def table(figures: Sequence[Figures]) -> str:
 
 
 def seven_zip(some: Sequence[Images], folder: Path) -> float | None:
-    """Size of the archive that 7-Zip makes of the pixels, over the pixels; None where it is not installed."""
+    """Size of a 7-Zip archive of the pixels per byte of pixels; None if 7-Zip is not installed."""
     program = shutil.which("7zz") or shutil.which("7z")
     if program is None:
         return None
@@ -200,7 +200,7 @@ def seven_zip(some: Sequence[Images], folder: Path) -> float | None:
 
 
 def run(source: Path, size: int, repeat: int) -> tuple[str, list[dict[str, Any]]]:
-    """Measure on at most ``size`` bytes of a source's pixels; the table, and the figures for JSON."""
+    """Measure on at most ``size`` bytes of pixels of a source; return the table, and the figures for JSON."""
     figures = measure(chunks(source, size), repeat)
     return table(figures), [dataclasses.asdict(one) for one in figures]
 
@@ -216,7 +216,7 @@ def main() -> None:
         print(f"pixels: {bench_input.pixels()}\n")
         print(run(source, options.size, options.repeat)[0])
         if (ratio := seven_zip(chunks(source, options.size), Path(work))) is not None:
-            print(f"\n7-Zip -mx5 makes {ratio:.3f} of them.")
+            print(f"\n7-Zip -mx5 packs them to {ratio:.3f}.")
 
 
 if __name__ == "__main__":

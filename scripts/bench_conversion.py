@@ -1,7 +1,7 @@
 """Benchmarks of whole conversions: to Zarr against the codec alone, to HDF5 against plain h5py, and peak memory.
 
-Each conversion is a process of its own (bench_child.py), reads a source that is warm in the page cache and writes to
-the disk of the work folder, fsync included, as users have it.
+Each conversion is a separate process (bench_child.py). It reads a source that is warm in the page cache and writes to
+the disk of the work folder with fsync, as for users.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from s2ct_convert.store.layout import CHUNK_OBS, OBS_BYTES, OBS_SHAPE
 CHUNK_BYTES = CHUNK_OBS * OBS_BYTES
 
 MEMORY_LIMIT_MB = 400
-CODEC_SAMPLE_BYTES = 256 << 20  # of chunks the codec is timed on; eight times a large L3 cache
+CODEC_SAMPLE_BYTES = 256 << 20  # size of the chunks on which the codec is timed; eight times a large L3 cache
 _CHILD = Path(__file__).with_name("bench_child.py")
 _H5PY_SCRIPT = Path(__file__).with_name("bench_h5py_script.py")
 
@@ -43,20 +43,20 @@ Images = np.ndarray[Any, np.dtype[np.uint16]]
 
 @dataclass(frozen=True)
 class Bench:
-    """Where, how much, how often."""
+    """Work folder, size of the source in bytes, and number of runs."""
 
     work: Path
     size: int
     repeat: int
 
     def source(self, part: int = 1) -> Path:
-        """A TFRecord of the whole size, or of a part of it; groups of a sample next to each other."""
+        """A TFRecord of ``size // part`` bytes, with the groups of a sample next to each other."""
         return bench_input.make_input(self.work / f"input-{part}", self.size // part)
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What one process of ``s2ct convert`` took: seconds with its start, of convert() alone, and peak bytes."""
+    """Cost of one ``s2ct convert``: seconds of the process, seconds of convert() alone, and peak memory in bytes."""
 
     process: float
     inside: float
@@ -66,7 +66,7 @@ class Conversion:
 def convert(
     bench: Bench, source: Path, suffix: str, *, cores: int = CORES, pinned: bool = True, options: Sequence[str] = ()
 ) -> Conversion:
-    """Convert with ``-j cores``, in a process pinned to as many cores, then delete the store."""
+    """Convert with ``-j cores`` in a process pinned to that many cores, then delete the store."""
     store = bench.work / f"out.{suffix}"
     _clear(store)
     warm(source)
@@ -80,7 +80,7 @@ def convert(
 
 
 def warm(source: Path) -> None:
-    """Bring a file, or all in a folder, into the page cache."""
+    """Bring a file, or all files in a folder, into the page cache."""
     for path in source.iterdir() if source.is_dir() else (source,):
         with open(path, "rb", buffering=0) as file:
             while file.read(1 << 22):
@@ -94,12 +94,12 @@ def _clear(store: Path) -> None:
 
 
 def images(source: Path) -> Images:
-    """All images of a source, one after another."""
+    """All images of a source in order."""
     return np.concatenate([example["imgs"] for example in s2ct_convert.read_examples(source)])
 
 
 def chunks(source: Path, limit: int) -> list[Images]:
-    """Chunks as the store has them, the last padded, spread evenly over the source up to ``limit`` bytes."""
+    """Chunks like those of the store, the last one padded, spread evenly over the source, at most ``limit`` bytes."""
     pixels = images(source)
     n = -(-len(pixels) // CHUNK_OBS)
     some = np.unique(np.linspace(0, n - 1, max(1, min(n, limit // CHUNK_BYTES))).round().astype(int))
@@ -113,12 +113,12 @@ def chunks(source: Path, limit: int) -> list[Images]:
 
 
 def zarr_codec() -> Callable[[Images], bytes]:
-    """What the writer calls for each chunk at the default codec."""
+    """The function that the writer calls for each chunk with the default codec."""
     return find_codec("zarr", None).encode
 
 
 def rate(work: Callable[[Images], Any], some: list[Images], threads: int) -> float:
-    """MB of pixels a second of ``work`` on chunks in threads; a single thread is pinned to one core."""
+    """MB/s of pixels of ``work`` on chunks in ``threads`` threads; a single thread is pinned to one core."""
     with ThreadPoolExecutor(threads, initializer=_pin if threads == 1 else None) as pool:
         began = time.perf_counter()
         list(pool.map(work, some))
@@ -126,13 +126,13 @@ def rate(work: Callable[[Images], Any], some: list[Images], threads: int) -> flo
 
 
 def _pin() -> None:
-    """Of the calling thread alone, as Linux has it."""
+    """Pin the calling thread to one core; on Linux the affinity is per thread."""
     if sys.platform == "linux":
         os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 
 
 def to_zarr(bench: Bench) -> Iterator[Row]:
-    """TFRecord to Zarr against the codec alone on the same chunks, on all cores and on one; with two upper bounds."""
+    """TFRecord to Zarr against the codec alone on the same chunks, on all cores and on one, with two upper bounds."""
     source = bench.source()
     some, encode = chunks(source, CODEC_SAMPLE_BYTES), zarr_codec()
     megabytes = len(images(source)) * OBS_BYTES / 1e6
@@ -180,7 +180,7 @@ def to_zarr(bench: Bench) -> Iterator[Row]:
 
 
 def to_hdf5(bench: Bench) -> Iterator[Row]:
-    """TFRecord to HDF5 against h5py's own filters: a script that does the same, and pixels in memory already."""
+    """TFRecord to HDF5 against the filters of h5py: a script that does the same, and pixels already in memory."""
     source = bench.source()
     pixels = images(source)
     script, level_1, level_4 = "h5py, gzip 1, whole process", "h5py writing pixels in memory, gzip 1", "... gzip 4"
@@ -225,10 +225,10 @@ def _plain_h5py(path: Path, pixels: Images, level: int) -> float:
 
 
 def memory(bench: Bench) -> Iterator[Row]:
-    """Peak memory of the process that converts, and how it grows from a quarter of the source to the whole.
+    """Peak memory of the converting process, and its growth from a quarter of the source to the whole.
 
-    On all cores: one unit runs in the process itself whatever ``-j`` says, and more threads hold more. What counts is
-    the highest of all peaks.
+    The conversion uses all cores: a single unit runs in the main process, and more threads need more memory. The
+    highest peak of all runs counts.
     """
     for suffix in ("zarr", "h5"):
         for order in ("groups together", "shuffled"):

@@ -1,7 +1,6 @@
-"""A whole download against ``curl`` of the same files and ``md5sum``, and its peak memory.
+"""Measures a download against ``curl`` and ``md5sum`` on the same files, and its peak memory.
 
-Both fetch from the same server on the loopback, which sends files as fast as the kernel can; in turn, ``--repeat``
-times.
+Both download in turn, ``--repeat`` times, from the same loopback server, which sends files as fast as the kernel can.
 
 usage: python scripts/bench_download.py [--size 1GB] [--files 8] [--repeat 3] [--json FILE] [--work DIR]
 """
@@ -39,7 +38,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """One connection; files go from the page cache to the socket without passing through Python."""
+    """One connection; the kernel sends files from the page cache to the socket, without copies in Python."""
 
     protocol_version = "HTTP/1.1"
     server: Server
@@ -67,7 +66,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def serve(folder: Path, keys: list[str]) -> Server:
-    """Start to serve files of a folder as a record."""
+    """Start a server of a record with the files of a folder."""
     server = Server(("127.0.0.1", 0), Handler)
     server.folder = folder
     entries = []
@@ -82,10 +81,10 @@ def serve(folder: Path, keys: list[str]) -> Server:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=bench_input.parse_size, default="1GB", help="of all files (default: 1GB)")
+    parser.add_argument("--size", type=bench_input.parse_size, default="1GB", help="size of all files (default: 1GB)")
     parser.add_argument("--files", type=int, default=8)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it, with every run, to FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results, with every run, to FILE")
     parser.add_argument("--work", type=Path, metavar="DIR")
     options = parser.parse_args()
     if shutil.which("curl") is None or shutil.which("md5sum") is None:

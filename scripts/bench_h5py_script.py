@@ -1,7 +1,7 @@
-"""What a user writes with h5py alone: a TFRecord through ``read_examples``, its pixels through HDF5's own filters.
+"""A user script with plain h5py: reads a TFRecord with ``read_examples`` and writes its pixels with HDF5's filters.
 
-Same chunks and filters as the default of ``s2ct convert``. Nothing is ordered, resumed or summed up, and all pixels are
-in memory at once.
+It uses the default chunks and filters of ``s2ct convert``. It does not sort, resume or compute checksums, and it holds
+all pixels in memory.
 
 usage: bench_h5py_script.py TFRECORD FILE
 """
@@ -33,7 +33,7 @@ def write(path: Path, pixels: Array, level: int, **columns: Array) -> None:
         for name, values in columns.items():
             file[name] = values
     with open(path, "rb") as file:
-        os.fsync(file.fileno())  # ours does
+        os.fsync(file.fileno())  # s2ct does this too
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""TFRecords for benchmarks, in the published form and under a published name; same arguments, same bytes.
+"""Makes TFRecords for benchmarks, with published form and names; the same arguments give the same bytes.
 
-Crops of the real Sentinel-2 scenes in ``../shared/data`` under seasons, clouds, haze, shadow and snow, with sensor
-noise in every pixel, so that no two timestamps are alike; without those scenes, series of the synthetic scenes of
-``sample_scene.py``, turned and with noise. With Blosc zstd 3 and bitshuffle the pixels of the archive
-``train_50SMG_11.7z`` there come to 0.638 of their size, these to 0.644.
+The images are crops of the real Sentinel-2 scenes in ``../shared/data`` with simulated seasons, clouds, haze, shadow,
+snow and sensor noise, so that no two timestamps are equal. Without those scenes, they are rotated series of the
+synthetic scenes of ``sample_scene.py`` with noise. Blosc zstd 3 with bitshuffle packs the pixels of the archive
+``train_50SMG_11.7z`` in ``../shared/data`` to 0.638 of their size, and these pixels to 0.644.
 
 usage: python scripts/bench_input.py FOLDER [--size 500MB] [--seed N] [--shuffled]
 """
@@ -23,22 +23,22 @@ from sample_scene import FIRST_DAY, Land, acquisitions, observe, points, weather
 
 SCENES = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "base_scenes.npz"
 SEED = 20180102
-TIMES = (60, 231)  # timestamps of a sample: 1 to 3 groups
-GROUP = 100  # timestamps of a group at most
+TIMES = (60, 231)  # timestamps per sample: 1 to 3 groups
+GROUP = 100  # maximum timestamps per group
 SIDE = 42
-CLOUDS = {1: (0.9, 0.15), 2: (0.35, 0.15), 3: (0.15, 0.05)}  # by label: opacity, its spread
-LABELS = (0.45, 0.28, 0.09, 0.07, 0.07, 0.04)  # how often each is
+CLOUDS = {1: (0.9, 0.15), 2: (0.35, 0.15), 3: (0.15, 0.05)}  # by label: mean opacity and its spread
+LABELS = (0.45, 0.28, 0.09, 0.07, 0.07, 0.04)  # frequency of each label
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def pixels() -> str:
-    """What the pixels are, for the report."""
+    """The kind of pixels, for the report."""
     return "real Sentinel-2 scenes, simulated weather" if SCENES.exists() else "synthetic scenes (sample_scene.py)"
 
 
 def parse_size(text: str) -> int:
-    """Bytes in ``500MB``, ``1.5 GB`` or a bare number of MB."""
+    """Parse ``500MB``, ``1.5 GB`` or a plain number of MB to bytes."""
     number, unit = text.strip().upper().removesuffix("B"), 1e6
     if number.endswith(("K", "M", "G")):
         number, unit = number[:-1], {"K": 1e3, "M": 1e6, "G": 1e9}[number[-1]]
@@ -46,7 +46,7 @@ def parse_size(text: str) -> int:
 
 
 def make_input(folder: Path, size: int, *, seed: int = SEED) -> Path:
-    """A TFRecord of at least ``size`` bytes, groups of a sample next to each other; made once."""
+    """A TFRecord of at least ``size`` bytes, with the groups of a sample next to each other; made once."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("train_50SMG_*"):
         return path
@@ -66,7 +66,7 @@ def make_input(folder: Path, size: int, *, seed: int = SEED) -> Path:
 
 
 def shuffled(source: Path, folder: Path, *, seed: int = SEED) -> Path:
-    """The same records in another order, so that the groups of a sample stand apart; made once."""
+    """The same records in random order, so that the groups of a sample are apart; made once."""
     target = folder / source.name
     if target.exists():
         return target
@@ -89,7 +89,7 @@ def _groups(localid: int, image: Array, label: Array, date: Array) -> Iterator[E
 
 
 def _real_series(rng: np.random.Generator) -> Iterator[tuple[Array, Array, Array]]:
-    """Images, labels and dates of one sample after another, each a crop of a scene through the years."""
+    """Yield images, labels and dates of one sample after another, each a crop of a scene over several years."""
     with np.load(SCENES) as arrays:
         scenes = [arrays["bands"], *arrays["eo"]]
     while True:
@@ -102,7 +102,7 @@ def _real_series(rng: np.random.Generator) -> Iterator[tuple[Array, Array, Array
 
 
 def _under_weather(land: Array, label: Array, day: Array, rng: np.random.Generator) -> Array:
-    """What a satellite sees of ``land`` (4, 42, 42) on these days under what ``label`` says."""
+    """Images (n, 4, 42, 42) of ``land`` (4, 42, 42) on these days, with the weather of ``label``."""
     n = len(label)
     season = 1 + 0.18 * np.sin(2 * np.pi * (day - day[0] + rng.uniform(0, 365)) / 365)
     gain = season[:, None] * (1 + 0.05 * rng.standard_normal((n, len(land))))
@@ -129,7 +129,7 @@ def _fractal(rng: np.random.Generator, n: int, side: int = 64, slope: float = 1.
 
 
 def _synthetic_series(rng: np.random.Generator) -> Iterator[tuple[Array, Array, Array]]:
-    """A few series of synthetic scenes, turned and with other noise each time: each takes a second to make."""
+    """Yield a few series of synthetic scenes, rotated and with new noise each time: making one takes a second."""
     known = [_observed(tile, localid) for tile, localid in (("31TCJ", 16), ("34VFN", 222))]
     while True:
         image, label, date = known[rng.integers(len(known))]
@@ -147,7 +147,7 @@ def _observed(tile: str, localid: int, n: int = 64) -> tuple[Array, Array, Array
 
 
 def _turned(image: Array, rng: np.random.Generator) -> Array:
-    """One of the eight ways to lay a square."""
+    """Apply one of the eight symmetries of a square."""
     image = np.rot90(image, int(rng.integers(4)), (-2, -1))
     return image[..., ::-1] if rng.integers(2) else image
 
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--size", type=parse_size, default="500MB")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--shuffled", action="store_true", help="groups of a sample apart")
+    parser.add_argument("--shuffled", action="store_true", help="put the records in random order")
     options = parser.parse_args(arguments)
     path = make_input(options.folder, options.size, seed=options.seed)
     print(shuffled(path, options.folder / "shuffled", seed=options.seed) if options.shuffled else path)

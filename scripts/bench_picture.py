@@ -1,4 +1,4 @@
-"""Draw what bench.py measured: each ratio against its target, and how time grows with size and cores. Needs [plot].
+"""Draws the results of bench.py: each ratio against its target, and time by size and cores. Needs [plot].
 
 usage: python scripts/bench_picture.py bench.json picture.png
 """
@@ -12,31 +12,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"  # told apart by the colour-blind too (Okabe and Ito)
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"  # distinct for colour-blind readers (Okabe and Ito)
 
 Rows = Sequence[dict[str, Any]]
 
 
 def _reached(row: dict[str, Any]) -> float:
-    """How far beyond its target: 1 is just met, 2 twice as good, whichever way round the target is."""
+    """The ratio relative to its target: 1 meets it, 2 is twice as good, for both directions of targets."""
     sign, bound = row["target"].split()
     return float(row["ratio"] / float(bound) if sign == ">=" else float(bound) / row["ratio"])
 
 
 def draw_targets(axes: Any, rows: Rows) -> None:
-    """A bar a target, from 1 to the right if it is met and to the left if it is missed."""
-    told = [row for row in rows if row["target"] and row["ratio"] is not None]
-    for y, row in enumerate(reversed(told)):
+    """Draw one bar per target, from 1 to the right if it is met, to the left if it is missed."""
+    shown = [row for row in rows if row["target"] and row["ratio"] is not None]
+    for y, row in enumerate(reversed(shown)):
         reached = _reached(row)
         axes.barh(y, reached - 1, left=1, height=0.6, color=BLUE if row["met"] else ORANGE)
         sign = row["target"].split()[0].replace(">=", "≥").replace("<=", "≤")
         words = f" {row['ratio']:.2f} ({sign} {row['target'].split()[1]}) "
         axes.text(reached, y, words, va="center", ha="left" if reached >= 1 else "right", fontsize=8)
-    axes.set_yticks(range(len(told)), [f"{row['name']}\nagainst {row['peer']}" for row in reversed(told)], fontsize=8)
+    axes.set_yticks(range(len(shown)), [f"{row['name']}\nagainst {row['peer']}" for row in reversed(shown)], fontsize=8)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
-    shown = [1.0, *(_reached(row) for row in told)]
-    axes.set_xlim(min(shown) / 1.8, max(shown) * 2.2)
+    values = [1.0, *(_reached(row) for row in shown)]
+    axes.set_xlim(min(values) / 1.8, max(values) * 2.2)
     ticks = [tick for tick in (0.125, 0.25, 0.5, 1, 2, 4, 8, 16) if axes.get_xlim()[0] < tick < axes.get_xlim()[1]]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
@@ -47,7 +47,7 @@ def draw_targets(axes: Any, rows: Rows) -> None:
 
 
 def draw_growth(axes: Any, rows: Rows) -> None:
-    """Seconds of a conversion by size, a line for each number of cores."""
+    """Draw the seconds of a conversion by size, one line per number of cores."""
     runs = next((row["medians"] for row in rows if "times the size" in row["name"]), {})
     cores = sorted({int(name.split()[2]) for name in runs})
     for n, (color, marker) in zip(cores, ((ORANGE, "o"), (BLUE, "s"), (GREY, "^")), strict=False):
@@ -87,12 +87,12 @@ def draw(report: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("report", type=Path, help="what bench.py --json wrote")
+    parser.add_argument("report", type=Path, help="the file that bench.py --json wrote")
     parser.add_argument("picture", type=Path, help="PNG, PDF or SVG by its suffix")
     options = parser.parse_args()
     report = json.loads(options.report.read_text())
     if not any(row["target"] and row["ratio"] is not None and math.isfinite(row["ratio"]) for row in report["rows"]):
-        raise SystemExit(f"{options.report}: nothing in it has a target")
+        raise SystemExit(f"{options.report}: no row has a target and a ratio")
     draw(report, options.picture)
 
 

@@ -1,7 +1,7 @@
-"""Reading samples at random and a whole epoch, against other readers of the same store, in one run.
+"""Measures random access to samples and a whole epoch against other readers of the same store, in one run.
 
-Samples are whole time series of pixels, taken in one random order by everyone. Files are warm in the page cache.
-TensorFlow has no random access to a TFRecord: it reads the file through and keeps the samples that were asked for.
+Samples are whole time series of pixels. All readers read them in the same random order, from a warm page cache.
+TensorFlow has no random access to a TFRecord: it reads the whole file and keeps the requested samples.
 
 usage: python scripts/bench_readers.py [--size 500MB] [--repeat 5] [--samples 200] [--tensorflow PYTHON] [--json FILE]
        [--work DIR]
@@ -33,26 +33,26 @@ from numcodecs.blosc import Blosc
 import s2ct_convert
 from s2ct_convert.reading.epoch import read_epoch
 
-BATCH = 32  # samples asked for together
+BATCH = 32  # samples per request
 NO_TENSORSTORE = "not measured: tensorstore is not installed"
 NO_TENSORFLOW = "not measured: no TensorFlow here, see --tensorflow"
 
 
 def seconds(work: Callable[[], None]) -> float:
-    """Time of one call."""
+    """Wall time of one call in seconds."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def batches(localids: Sequence[int]) -> Iterator[Sequence[int]]:
-    """In the same order, ``BATCH`` at a time."""
+    """Yield the localids in order, ``BATCH`` at a time."""
     for first in range(0, len(localids), BATCH):
         yield localids[first : first + BATCH]
 
 
 def open_tensorstore(store: s2ct_convert.Store, unit: s2ct_convert.Unit) -> Any:
-    """The image array as tensorstore opens it."""
+    """The image array, opened with tensorstore."""
     import tensorstore
 
     path = str(store.path / str(unit.name) / "image")
@@ -60,13 +60,13 @@ def open_tensorstore(store: s2ct_convert.Store, unit: s2ct_convert.Unit) -> Any:
 
 
 def open_with_library(store: s2ct_convert.Store, unit: s2ct_convert.Unit) -> Any:
-    """The image array as zarr-python or h5py opens it."""
+    """The image array, opened with zarr-python or h5py."""
     name = f"{unit.name}/image"
     return zarr.open_group(store.path, mode="r")[name] if store.format == "zarr" else h5py.File(store.path)[name]
 
 
 def random_access(stores: dict[str, s2ct_convert.Store], n: int, repeat: int) -> Iterator[Row]:
-    """Samples one at a time and some at once."""
+    """Random samples, one at a time and ``BATCH`` at once."""
     units = {kind: next(iter(store.units.values())) for kind, store in stores.items()}
     localids = np.random.default_rng(0).permutation(units["zarr"].localid)[:n].tolist()
     rows = [units["zarr"].rows(localid) for localid in localids]
@@ -122,7 +122,7 @@ def random_access(stores: dict[str, s2ct_convert.Store], n: int, repeat: int) ->
 
 
 def whole_epoch(store: s2ct_convert.Store, repeat: int) -> Iterator[Row]:
-    """Every sample once in shuffled order, against the codecs alone decoding the same chunks on all cores."""
+    """Every sample once in shuffled order, against decoding the same chunks with the codecs alone on all cores."""
     unit = next(iter(store.units.values()))
     shards = sorted((store.path / str(unit.name) / "image/c").glob("*/0/0/0"))
     packed = [chunk for path in shards for chunk in shard_chunks(path)]
@@ -172,14 +172,14 @@ def whole_epoch(store: s2ct_convert.Store, repeat: int) -> Iterator[Row]:
 
 
 def shard_chunks(path: Path) -> list[bytes]:
-    """Encoded chunks of a shard: a Blosc frame and its CRC-32C."""
+    """Encoded chunks of a shard, each a Blosc frame with its CRC-32C."""
     data = path.read_bytes()
     index = np.frombuffer(data[-2052:-4], "<u8").reshape(-1, 2)
     return [data[offset : offset + size] for offset, size in index.tolist() if offset != 2**64 - 1]
 
 
 def from_tfrecord(source: Path, store: s2ct_convert.Store, repeat: int, tensorflow: Path | None) -> Iterator[Row]:
-    """The same samples from the TFRecord by TensorFlow."""
+    """The same samples, read from the TFRecord with TensorFlow."""
     name, peer = f"Zarr, {BATCH} random samples at once", "TensorFlow reading the TFRecord through"
     if tensorflow is None:
         yield Row(name, peer, detail=NO_TENSORFLOW)
@@ -201,12 +201,14 @@ def from_tfrecord(source: Path, store: s2ct_convert.Store, repeat: int, tensorfl
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=bench_input.parse_size, default="500MB", help="of the source (default: 500MB)")
+    parser.add_argument(
+        "--size", type=bench_input.parse_size, default="500MB", help="size of the source (default: 500MB)"
+    )
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="runs of each side (default: 5)")
     parser.add_argument("--samples", type=int, default=200, metavar="N", help="random samples (default: 200)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it, with every run, to FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results, with every run, to FILE")
     parser.add_argument("--work", type=Path, metavar="DIR", help="a folder on the disk to measure on")
-    parser.add_argument("--tensorflow", type=Path, metavar="PYTHON", help="python of an environment with TensorFlow")
+    parser.add_argument("--tensorflow", type=Path, metavar="PYTHON", help="Python of an environment with TensorFlow")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.work) as folder:
         source = bench_input.make_input(Path(folder) / "source", given.size)

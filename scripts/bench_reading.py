@@ -1,8 +1,8 @@
-"""Benchmark of reading examples with both CRCs, against TensorFlow's tf.data doing the parsing of the authors.
+"""Benchmark of reading examples with both CRCs, against TensorFlow's tf.data with the authors' parser.
 
-Both sides run in a fresh process, read the file once to warm up, then time the loop alone ``PASSES`` times. Fresh, for
-malloc gives pages back to the system or not depending on what a process freed before, and that alone can double the
-speed of a reader. Also the side of s2ct, as a script: ``bench_reading.py TFRECORD`` prints its seconds.
+Both sides run in a fresh process, read the file once to warm up, then time only the loop ``PASSES`` times. The process
+is fresh because malloc may or may not return pages to the system, depending on earlier frees, which can change the
+speed of a reader by a factor of two. ``bench_reading.py TFRECORD`` runs the side of s2ct and prints its seconds.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from bench_report import Row, in_turn
 import s2ct_convert
 
 TENSORFLOW_VENV = Path(__file__).resolve().parents[1] / ".venv-tensorflow"
-PASSES = 3  # in a process; their median is one run
+PASSES = 3  # per process; their median is one run
 _NAME, _PEER, _TARGET = "read examples, both CRCs", "tf.data, authors' parser", (">=", 2.0)
 
 
 def find_tensorflow(given: Path | None) -> Path | None:
-    """Python that has TensorFlow: the one given, or that of the environment made by :func:`make_tensorflow_venv`."""
+    """A Python with TensorFlow: the given one, or the one of :func:`make_tensorflow_venv` if it exists."""
     own = TENSORFLOW_VENV / "bin" / "python"
     return given or (own if own.exists() else None)
 
 
 def make_tensorflow_venv() -> None:
-    """Make an environment with TensorFlow, some 600 MB to fetch, apart from the one s2ct is in."""
+    """Make a separate environment with TensorFlow, a download of about 600 MB."""
     venv.create(TENSORFLOW_VENV, with_pip=True, clear=True)
     run(
         [TENSORFLOW_VENV / "bin" / "python", "-m", "pip", "install", "--quiet", "tensorflow-cpu>=2.16", "zarr>=3.1.6"],
@@ -42,7 +42,7 @@ def make_tensorflow_venv() -> None:
 
 
 def parse(source: Path, repeat: int, tensorflow: Path | None) -> Iterator[Row]:
-    """Rows of this benchmark. The target is against the faster way of tf.data."""
+    """Rows of this benchmark. The target applies to the faster mode of tf.data."""
     if tensorflow is None:
         yield Row(_NAME, _PEER, None, _TARGET, "not measured: no TensorFlow here, see --tensorflow")
         return
@@ -75,7 +75,7 @@ def _json(command: list[str]) -> dict[str, Any]:
 
 
 def seconds(source: Path) -> float:
-    """Time of one pass over a TFRecord: every field of every example as an array."""
+    """Seconds of one pass over a TFRecord, with every field of every example as an array."""
     began, n = time.perf_counter(), 0
     for example in s2ct_convert.read_examples(source):
         n += len(example["dates"])

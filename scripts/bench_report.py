@@ -1,7 +1,7 @@
-"""What a benchmark gives: figures with their peers and targets, the machine they are from, a table and JSON of both.
+"""Results of a benchmark: figures with peers and targets, a description of the machine, output as table and JSON.
 
-A figure is a ratio of the medians of two things measured in turn in the same run. Seconds of one machine mean little
-on another; a ratio to a named peer means the same on both, as far as one can tell.
+A figure is the ratio of two medians, measured in turn in the same run. Seconds depend on the machine; a ratio to a
+named peer depends on it much less.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ Runs = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Row:
-    """One figure, or why there is none.
+    """One figure, or the reason why it was not measured.
 
     Attributes
     ----------
     name, peer : str
-        What was measured, and what it is compared with.
+        The measured operation, and the one it is compared with.
     ratio : float or None
     target : tuple of str and float, optional
-        ``>=``, ``<=`` or ``<`` and what the ratio is to reach; None where nothing was promised.
+        ``>=``, ``<=`` or ``<`` and the bound of the ratio; None without a target.
     detail : str
-        In words; begins with "not measured: " where there is no ratio.
+        Explanation; starts with "not measured: " if there is no ratio.
     runs : dict
-        Every run of both sides by name, with its unit in the name.
+        All runs of both sides by name; the name includes the unit.
     """
 
     name: str
@@ -61,14 +61,14 @@ class Row:
         return {">=": self.ratio >= bound, "<=": self.ratio <= bound, "<": self.ratio < bound}[sign]
 
     def document(self) -> dict[str, Any]:
-        """For JSON: with medians, and the target in words."""
+        """The row for JSON, with medians, and the target as text."""
         medians = {name: statistics.median(values) for name, values in self.runs.items()}
         target = None if self.target is None else f"{self.target[0]} {self.target[1]:g}"
         return {**asdict(self), "target": target, "met": self.met, "medians": medians}
 
 
 def in_turn(repeat: int, **measures: Callable[[], float]) -> Runs:
-    """Run each measure once, then each again, ``repeat`` times: what disturbs the machine disturbs all alike."""
+    """Run all measures in turn, ``repeat`` times, so that other load on the machine affects them equally."""
     runs: Runs = {name: [] for name in measures}
     for _ in range(repeat):
         for name, measure in measures.items():
@@ -77,7 +77,7 @@ def in_turn(repeat: int, **measures: Callable[[], float]) -> Runs:
 
 
 def machine() -> dict[str, Any]:
-    """Where and when this is measured."""
+    """Description of the machine, the versions and the date."""
     cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
     total = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
     return {
@@ -105,7 +105,7 @@ def _lines(path: str) -> list[str]:
 
 
 def print_report(facts: Mapping[str, Any], rows: Sequence[Row]) -> None:
-    """Facts a line each, then the figures as a table."""
+    """Print one line per fact, then the figures as a table."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
@@ -125,6 +125,6 @@ def print_report(facts: Mapping[str, Any], rows: Sequence[Row]) -> None:
 
 
 def write_json(path: Path, facts: Mapping[str, Any], rows: Sequence[Row]) -> None:
-    """All of it, with every single run."""
+    """Write facts and rows as JSON, with every run."""
     document = {**facts, "rows": [row.document() for row in rows]}
     path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")

@@ -1,7 +1,7 @@
-"""How finalise, opening and status grow with the number of units: time, memory and names on the disk, by kind of store.
+"""Measures how finalise, opening and status grow with the number of units: time, memory and files, by kind of store.
 
-Stores of units of one sample each (scale_store.py), each measured in a process of its own. What is to stay linear is
-shown by seconds per unit, which must not grow.
+The units have one sample each (scale_store.py). Each measurement is a separate process. Linear growth shows as constant
+seconds per unit.
 
 usage: python scripts/bench_scale.py [--units 100,1000,10000] [--kinds zarr,linked,hdf5] [--work DIR] [--json FILE]
 """
@@ -37,7 +37,7 @@ PROGRAMS = {
 
 
 def measure(store: Path, n: int) -> dict[str, Any]:
-    """Seconds and peak memory of each program, and what the store is on the disk."""
+    """Seconds and peak memory of each program, and the number of files and bytes of the store."""
     out: dict[str, Any] = {}
     for name, program in PROGRAMS.items():
         code = program.format(store=str(store), n=n)

@@ -1,10 +1,10 @@
-"""Time of TensorFlow's ``tf.data`` doing the parsing of the dataset's authors (https://doi.org/10.5281/zenodo.10613705).
+"""Times TensorFlow's ``tf.data`` with the parser of the dataset's authors (https://doi.org/10.5281/zenodo.10613705).
 
-Run by bench_reading.py in an environment of TensorFlow's own; prints one JSON object. Imports, the building of the
-graph and a first, warming pass are not timed; the seconds are the median of ``PASSES``. ``plain`` maps one record
-after another, ``parallel`` as many at once and ahead as TensorFlow likes.
+bench_reading.py runs this script in an environment with TensorFlow; it prints one JSON object. Imports, the building of
+the graph and a first warm-up pass are not timed; the seconds are the median of ``PASSES``. ``plain`` maps one record
+after another, ``parallel`` lets TensorFlow choose parallelism and prefetch.
 
-``select`` keeps the samples of these localids, as bench_readers.py asks.
+``select`` keeps the samples with these localids, for bench_readers.py.
 
 usage: bench_tensorflow.py TFRECORD plain|parallel|version
        bench_tensorflow.py TFRECORD select LOCALID,LOCALID...
@@ -22,7 +22,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
-PASSES = 3  # as in bench_reading.py
+PASSES = 3  # the same as in bench_reading.py
 FEATURES = {
     "localid": tf.io.FixedLenFeature([], tf.int64, -1),
     "image_raw_ldseries": tf.io.FixedLenFeature((), tf.string, ""),
@@ -33,7 +33,7 @@ FEATURES = {
 
 
 def parse(record: Any) -> dict[str, Any]:
-    """What the authors' ``preprocessDirect`` decodes."""
+    """Decode a record like the authors' ``preprocessDirect``."""
     parsed = tf.io.parse_single_example(record, FEATURES)
     return {
         "dates": tf.io.decode_raw(parsed["dates"], tf.int64),
@@ -45,7 +45,7 @@ def parse(record: Any) -> dict[str, Any]:
 
 
 def examples(path: str, how: str) -> Any:
-    """The data set of one way of parsing."""
+    """The tf.data dataset of one mode."""
     records = tf.data.TFRecordDataset(path)
     if how == "plain":
         return records.map(parse)
@@ -53,7 +53,7 @@ def examples(path: str, how: str) -> Any:
 
 
 def seconds(data: Any) -> float:
-    """Time of one pass, as numpy."""
+    """Seconds of one pass with numpy arrays."""
     began, n = time.perf_counter(), 0
     for example in data.as_numpy_iterator():
         n += len(example["dates"])

@@ -1,7 +1,7 @@
-"""What a user writes without s2ct: TensorFlow reads a TFRecord, zarr-python writes it. Run in TensorFlow's environment.
+"""A user script without s2ct: TensorFlow reads a TFRecord, zarr-python writes it. Runs in TensorFlow's environment.
 
-Same chunks, shards and codec as the default of ``s2ct convert``; shards are written whole, which is the faster way
-round. Nothing is checked, ordered, resumed or made durable.
+It uses the default chunks, shards and codec of ``s2ct convert`` and writes whole shards, which is faster. It does not
+check, sort, resume or sync.
 
 usage: bench_user_script.py TFRECORD STORE
 """

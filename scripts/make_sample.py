@@ -1,9 +1,9 @@
-"""Make the sample bundled in the wheel, and the truth about it that the tests compare with.
+"""Makes the sample bundled in the wheel, and the expected content for the tests.
 
-A sample is cut out of the scenes of ``sample_scene.py`` as the dataset's were out of Sentinel-2 scenes
-(https://doi.org/10.5281/zenodo.10613705): 500 random points a tile, each the centre of a pixel of the 60 m grid;
-42 x 42 pixels of the 10 m bands around it, whose centre 6 x 6 are that pixel; one label, for these 6 x 6; series of
-more than 100 timestamps in groups.
+Samples are cut out of the scenes of ``sample_scene.py`` as the dataset's samples were cut out of Sentinel-2 scenes
+(https://doi.org/10.5281/zenodo.10613705): 500 random points per tile, each the centre of a pixel of the 60 m grid;
+42 x 42 pixels of the 10 m bands around it, whose centre 6 x 6 pixels cover the 60 m pixel; one label for these 6 x 6
+pixels; series of more than 100 timestamps split into groups.
 
 Each run makes the same TFRecord bytes and, with the same versions of py7zr and liblzma, the same archives.
 """
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Series(NamedTuple):
-    """A sample: its point, its stretch of the tile's acquisitions, and which of them comes twice."""
+    """A sample: its point, its range of the acquisitions of the tile, and the acquisition that occurs twice."""
 
     localid: int
     first: int
@@ -45,12 +45,12 @@ PLAN = {
     "train_34VFN": (Series(222, 0, 104), Series(70, 44, 24), Series(20, 92, 14), Series(188, 52, 10)),
     "val_34VFN": (Series(110, 14, 17), Series(348, 122, 12)),
 }
-# Examples in the file, where that is not the order above: two groups of a sample with another sample between.
+# Order of the examples in the file, if it differs from PLAN: two groups of a sample with another sample between them.
 ORDER = {"train_34VFN": (0, 2, 1, 3, 4)}
 
 
 class Example(NamedTuple):
-    """The features of one tf.train.Example, by their names."""
+    """The features of one tf.train.Example by name."""
 
     localid: int
     image_raw_ldseries: Pixels
@@ -59,7 +59,7 @@ class Example(NamedTuple):
     weights: NDArray[np.float32]
 
     def truth(self) -> dict[str, Any]:
-        """What a reader must find."""
+        """The content that a reader must find."""
         return {
             "localid": self.localid,
             "n_timestamps": len(self.dates),
@@ -71,7 +71,7 @@ class Example(NamedTuple):
 
 
 def examples(tile: str, series: Series) -> list[Example]:
-    """The sample in as few groups of at most 100 timestamps as can be, of about the same length."""
+    """The sample, split into as few groups of at most 100 timestamps as possible, of similar length."""
     top, left = (6 * int(pixel) - MARGIN for pixel in points(tile)[series.localid])
     dates = acquisitions(tile)[series.first : series.first + series.n]
     if series.twice is not None:
@@ -115,7 +115,7 @@ def masked_crc(data: bytes) -> bytes:
 
 
 def build() -> tuple[dict[str, bytes], str]:
-    """The TFRecord files by name, and the truth about them as JSON, a line each."""
+    """The TFRecord files by name, and their expected content as JSON, one line per file."""
     files, lines = {}, []
     for unit, plan in PLAN.items():
         made = [example for series in plan for example in examples(unit.split("_")[1], series)]
@@ -127,7 +127,7 @@ def build() -> tuple[dict[str, bytes], str]:
 
 
 def write_archive(path: Path, data: bytes) -> None:
-    """A 7z archive of one file with the archive's name, its times and mode (0644) the same in each run."""
+    """Write a 7z archive of one file, named like the archive, with constant times and mode (0644)."""
     stamp = ArchiveTimestamp.from_datetime(datetime.datetime(2018, 1, 2, tzinfo=datetime.UTC).timestamp())
     with py7zr.SevenZipFile(path, "w", filters=[{"id": py7zr.FILTER_LZMA2, "preset": 7}]) as archive:
         archive.writestr(data, path.stem)
@@ -137,7 +137,7 @@ def write_archive(path: Path, data: bytes) -> None:
 
 
 def read_archive(path: Path) -> dict[str, bytes]:
-    """The files in an archive, by archive and name."""
+    """The files in an archive by ``archive/name``."""
     factory = BytesIOFactory(1 << 30)
     with py7zr.SevenZipFile(path) as archive:
         archive.extractall(factory=factory)
@@ -145,7 +145,7 @@ def read_archive(path: Path) -> dict[str, bytes]:
 
 
 def md5sums(paths: list[Path]) -> str:
-    """What md5sum writes of these files."""
+    """The md5 sums of the files in the format of md5sum."""
     return "".join(f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths)
 
 
@@ -153,7 +153,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "s2ct_convert" / "sample", metavar="FOLDER")
     parser.add_argument("--expected", type=Path, default=ROOT / "tests" / "data" / "sample_expected.json")
-    parser.add_argument("--check", action="store_true", help="only compare; exit 1 if different")
+    parser.add_argument("--check", action="store_true", help="only compare; exit code 1 if different")
     options = parser.parse_args()
     files, expected = build()
     there = sorted(options.out.glob("*.7z"))
@@ -162,7 +162,7 @@ def main() -> int:
         same = found == {f"{name}.7z/{name}": data for name, data in files.items()}
         same = same and options.expected.is_file() and options.expected.read_text() == expected
         same = same and (options.out / "md5sums.txt").read_text() == md5sums(there)
-        print("the sample is what this script makes" if same else "the sample is not what this script makes")
+        print("the sample matches this script" if same else "the sample differs from this script")
         return 0 if same else 1
     for path in there:
         path.unlink()

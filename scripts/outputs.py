@@ -1,4 +1,4 @@
-"""Writes down what every command prints on the bundled sample, good and bad input alike, to compare two versions.
+"""Prints the output of every command on the bundled sample, for good and bad input, to compare two versions.
 
 python scripts/outputs.py > after.txt
 PYTHONPATH=/path/to/another/version python scripts/outputs.py > before.txt
@@ -73,7 +73,7 @@ convert archives x.zarr --codec best
 
 
 def main() -> None:
-    """Run them one after another in an empty folder."""
+    """Run the commands one after another in an empty folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _prepare(folder)
@@ -115,7 +115,7 @@ def _show(line: str, folder: Path) -> None:
 
 
 def _steady(text: str, folder: Path) -> str:
-    """Without what differs from run to run: times, rates, free space."""
+    """Replace values that differ from run to run: times, rates, free space."""
     text = re.sub(r"\d[\d,.]* (?=s\b)", "N ", text)
     text = re.sub(r"\d[\d,.]* [kMGT]?B/s", "N MB/s", text)
     return re.sub(r"\d[\d,.]* ([kMGT]B )?free", "N free", text)

@@ -1,8 +1,8 @@
-"""Scenes for the bundled sample: synthetic, believable, the same in each run.
+"""Scenes for the bundled sample: synthetic, plausible, and the same in each run.
 
-A tile is a deterministic function of place and date: `Land` is what grows on a window of it, `weather` what hangs
-over it on a day, the same for all samples of the tile, `observe` what a satellite sees of both, with the label that
-fits. Nothing in it was photographed.
+A tile is a deterministic function of place and date. `Land` is the land cover of a window of the tile, `weather` is the
+weather of a day, the same for all samples of the tile, and `observe` is the satellite image of both with its label.
+Nothing comes from real images.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint16]
-CROP, MARGIN = 42, 18  # 10 m pixels: side of a crop, what surrounds its centre 6 x 6
+CROP, MARGIN = 42, 18  # 10 m pixels: side of a crop, margin around its centre 6 x 6
 GRID_60M = 1830  # 60 m pixels: side of a tile
 FIRST_DAY = datetime.date(2018, 1, 2).toordinal()
 CLEAR, OPAQUE_CLOUD, THIN_CLOUD, HAZE, CLOUD_SHADOW, SNOW = range(6)
 
 
-# In B2, B3, B4, B8: reflectance at the ground x 10,000, and what air, haze and clouds make of it.
+# For B2, B3, B4, B8: reflectance at the ground x 10,000, and the effects of air, haze and clouds.
 SURFACE = {
     "soil": (800, 1100, 1500, 2400), "green": (230, 560, 280, 4300), "straw": (950, 1400, 1850, 2900),
     "blossom": (420, 1500, 1250, 4200), "twigs": (380, 520, 680, 1500), "leaves": (190, 430, 230, 3300),
@@ -31,9 +31,9 @@ SURFACE = {
 }  # fmt: skip
 AIR_ADDS, AIR_PASSES, SHADOW, HAZINESS, CLOUD_COLOUR = np.array(
     [
-        [740, 440, 240, 90],  # to what comes from the ground, at the top of the air
+        [740, 440, 240, 90],  # added to the light from the ground, at the top of the atmosphere
         [0.82, 0.87, 0.91, 0.95],
-        [0.62, 0.66, 0.7, 0.74],  # part of what comes from the ground that is missing in full shadow
+        [0.62, 0.66, 0.7, 0.74],  # fraction of the light from the ground that is missing in full shadow
         [1, 0.8, 0.65, 0.35],
         [1, 0.97, 0.98, 1.03],
     ]
@@ -41,9 +41,9 @@ AIR_ADDS, AIR_PASSES, SHADOW, HAZINESS, CLOUD_COLOUR = np.array(
 
 
 class Cover(NamedTuple):
-    """A kind of land: what is there all year, its unevenness, the snow that shows on it, and what grows when.
+    """A land cover: its base surface, texture, visible snow, and vegetation by season.
 
-    ``grows``: by surface, days since 15 October, when most fields are bare, and the part covered then.
+    ``grows``: for each surface, days since 15 October, when most fields are bare, and the covered fractions.
     """
 
     base: str
@@ -80,7 +80,7 @@ COVERS = {
     "farm": Cover("roofs", 0.25, 0.8, {}),
 }  # fmt: skip
 NUMBER = {name: number for number, name in enumerate(COVERS)}
-ROTATED = -1  # stands for a crop, which is another one each year
+ROTATED = -1  # a crop that changes each year
 CROPS = np.array([NUMBER[name] for name in ("wheat", "maize", "rape", "wheat", "maize")])
 
 
@@ -101,7 +101,7 @@ def uniform(*keys: ArrayLike) -> Floats:
 
 
 def noise(seed: ArrayLike, y: Floats, x: Floats) -> Floats:
-    """Gradient noise (Perlin's) of grid step 1 and about unit variance."""
+    """Perlin's gradient noise with grid step 1 and about unit variance."""
     row, column = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
     v, u = y - row, x - column
 
@@ -116,7 +116,7 @@ def noise(seed: ArrayLike, y: Floats, x: Floats) -> Floats:
 
 
 def fractal(seed: ArrayLike, y: Floats, x: Floats, scale: float, octaves: int, gain: float = 0.55) -> Floats:
-    """Sum of noises at ``scale`` pixels, half of it and so on, each turned; about unit variance."""
+    """Sum of noises at ``scale`` pixels, half of it and so on, each rotated; about unit variance."""
     total = np.zeros_like(y)
     for k in range(octaves):
         turn, step = 2 * np.pi * float(uniform(seed, k)), scale / 2**k
@@ -126,7 +126,7 @@ def fractal(seed: ArrayLike, y: Floats, x: Floats, scale: float, octaves: int, g
 
 
 def cells(seed: ArrayLike, y: Floats, x: Floats, size: float) -> tuple[NDArray[np.uint64], Floats]:
-    """Voronoi cells about ``size`` pixels wide: hash of each pixel's cell, distance to its border."""
+    """Voronoi cells about ``size`` pixels wide: the hash of each pixel's cell, and the distance to its border."""
     i, j = np.mgrid[-1:2, -1:2].reshape(2, 9, 1, 1)
     row, column = (y // size).astype(np.int64) + i, (x // size).astype(np.int64) + j
     down = (row + uniform(seed, row, column, 0)) * size - y
@@ -137,7 +137,7 @@ def cells(seed: ArrayLike, y: Floats, x: Floats, size: float) -> tuple[NDArray[n
 
 
 class Land:
-    """A window of a tile: 3 x 3 points to a pixel, and a pixel around the crop for the blur of the optics."""
+    """A window of a tile: 3 x 3 points per pixel, and a border of one pixel around the crop for the optical blur."""
 
     def __init__(self, tile: str, top: int, left: int) -> None:
         self.seed = zlib.crc32(tile.encode())
@@ -152,7 +152,7 @@ class Land:
         return fractal(mix(self.seed, kind), self.y, self.x, scale, octaves)
 
     def _fields(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        """Blocks between roads, in each rows of parcels one way; woods, hedges, farms, a river."""
+        """Blocks between roads with parallel rows of parcels; woods, hedges, farms, a river."""
         block, to_road = cells(mix(self.seed, 1), self.y, self.x, 75)
         angle = np.pi * uniform(block, 1)
         c, s = np.cos(angle), np.sin(angle)
@@ -175,7 +175,7 @@ class Land:
         return cover, parcel
 
     def _forest(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        """Conifers and birches, clearings cut into them, bogs, lakes, a forest road here and there."""
+        """Conifers and birches with clearings, bogs, lakes and a few forest roads."""
         parcel, _ = cells(mix(self.seed, 1), self.y, self.x, 26)
         cover = np.where(self._field(2, 50) > 0.7, NUMBER["birch"], NUMBER["conifer"])
         cover[uniform(parcel, 3) < 0.14] = NUMBER["clearing"]
@@ -185,11 +185,11 @@ class Land:
         return cover, parcel
 
     def seen(self, date: int) -> tuple[Floats, Floats]:
-        """Without clouds: reflectance x 10,000 atop the air (4, 42, 42), part under snow (42, 42)."""
+        """Reflectance x 10,000 at the top of the air without clouds (4, 42, 42), and fraction of snow (42, 42)."""
         day = datetime.date.fromordinal(date)
         year = day.year - (day < datetime.date(day.year, 10, 15))
         since = date - datetime.date(year, 10, 15).toordinal()
-        # A boreal winter is from late November to late April, or up to a fortnight earlier.
+        # A boreal winter lasts from late November to late April, or starts and ends up to two weeks earlier.
         early = 14 * float(uniform(self.seed, 12, year))
         depth = float(np.interp(since + early, [32, 44, 180, 198], [0, 1, 1, 0])) if self.boreal else 0.0
         lying = np.clip(3 * (depth - 0.07 * self.broad) - 1, 0, 1)
@@ -211,12 +211,12 @@ class Land:
             snow[at] = lying[at] * np.clip(kind.snow * uneven, 0, 1)
             grown = sum(np.outer(SURFACE[name], part) for name, part in parts.items())
             surface[:, at] = grown * uneven * (1 - snow[at]) + np.outer(SURFACE["snow"], drift[at] * snow[at])
-        low_sun = 1 + 0.25 * np.cos(2 * np.pi * (since - 67) / 365.25)  # most on 21 December
+        low_sun = 1 + 0.25 * np.cos(2 * np.pi * (since - 67) / 365.25)  # maximum on 21 December
         return optics(AIR_ADDS * low_sun + AIR_PASSES * surface), optics(snow)
 
 
 def optics(points: Floats) -> Floats:
-    """Average 3 x 3 points to a pixel, blur a little, cut the margin off."""
+    """Average 3 x 3 points to a pixel, blur slightly, remove the border."""
     size = CROP + 2
     pixels = points.reshape(*points.shape[:-2], size, 3, size, 3).mean(axis=(-3, -1))
     for _ in range(2):  # down, then across
@@ -226,7 +226,7 @@ def optics(points: Floats) -> Floats:
 
 
 class Weather(NamedTuple):
-    """Above each pixel (42, 42) of a crop: opacities, brightness of the cloud, part of the sun it blocks."""
+    """For each pixel (42, 42) of a crop: opacities, brightness of the cloud, blocked fraction of the sun."""
 
     cloud: ArrayLike = 0.0
     bright: ArrayLike = 0.0
@@ -235,7 +235,7 @@ class Weather(NamedTuple):
 
 
 def weather(tile: str, date: int, top: int, left: int) -> Weather:
-    """Clear, cumulus with its shadows, overcast, cirrus or haze: one kind a day over the whole tile."""
+    """Clear sky, cumulus with shadows, overcast, cirrus or haze: one kind per day for the whole tile."""
     seed = mix(zlib.crc32(tile.encode()), date)
     y, x = np.meshgrid(top + np.arange(CROP) + 0.5, left + np.arange(CROP) + 0.5, indexing="ij")
     some = float(uniform(seed, 1))
@@ -247,7 +247,7 @@ def weather(tile: str, date: int, top: int, left: int) -> Weather:
     match int(np.searchsorted([0.4, 0.63, 0.79, 0.91], uniform(seed, 0), side="right")):
         case 0:
             return Weather()
-        case 1:  # far: pixels to the cloud that shades this one, towards a sun in the south-south-east
+        case 1:  # far: distance in pixels to the cloud that shades this pixel, towards a sun in the south-south-east
             depth, far = cumulus(y, x), 18 + 22 * float(uniform(seed, 4))
             bright = 4300 + 1500 * (1 - np.exp(-depth)) + 250 * billows
             shade = 1 - np.exp(-1.6 * cumulus(y + 0.92 * far, x + 0.39 * far))
@@ -264,12 +264,12 @@ def weather(tile: str, date: int, top: int, left: int) -> Weather:
 
 
 def observe(land: Land, above: Weather, date: int, rng: np.random.Generator) -> tuple[Pixels, int]:
-    """One observation, uint16 (4, 42, 42), and its label: what covers most of the centre 6 x 6 pixels."""
+    """One observation, uint16 (4, 42, 42), and its label: the class of most of the centre 6 x 6 pixels."""
     ground, snow = land.seen(date)
     cloud, bright, haze, shade = (np.broadcast_to(np.asarray(layer, float), snow.shape) for layer in above)
     seen = AIR_ADDS + (ground - AIR_ADDS) * (1 - SHADOW * shade)
     seen += HAZINESS * haze * (2800 - 0.4 * seen)
-    # What the ground sends up lights a cloud from below: over snow, clouds are no darker than the snow.
+    # The ground lights a cloud from below, so a cloud over snow is not darker than the snow.
     seen += cloud * (CLOUD_COLOUR * bright + 0.3 * seen - seen)
     seen += rng.standard_normal(seen.shape) * (4 + 0.004 * seen)
     covers = np.select(
@@ -282,13 +282,13 @@ def observe(land: Land, above: Weather, date: int, rng: np.random.Generator) -> 
 
 
 def points(tile: str) -> NDArray[np.int64]:
-    """Rows and columns (500, 2) on the 60 m grid, by localid; crops around them are inside the tile."""
+    """Rows and columns (500, 2) on the 60 m grid by localid; the crops around them are inside the tile."""
     margin = MARGIN // 6
     return np.random.default_rng(zlib.crc32(tile.encode())).integers(margin, GRID_60M - margin, (500, 2))
 
 
 def acquisitions(tile: str) -> list[int]:
-    """Dates the tile was imaged on: every 5 days, some missing, now and then from the next orbit as well."""
+    """Acquisition dates of the tile: every 5 days, some missing, and a few more from the next orbit."""
     seed = zlib.crc32(tile.encode())
     regular = FIRST_DAY + int(3 * uniform(seed, 13)) + 5 * np.arange(220)
     kept = regular[uniform(seed, 14, regular) > 0.14]

@@ -1,8 +1,8 @@
-"""Stores of very many units of one sample each, ready to be finalised: one unit is converted, the others are copies.
+"""Makes stores of many units with one sample each, ready for finalise: one unit is converted, the others are copies.
 
-What does not differ from unit to unit is a hard link to one file, to spare the disk; the number of names, folders and
-bytes read is that of a real store. Copies say in their attributes which unit they are (Zarr) or are all alike (HDF5),
-so that their ``tables_digest`` does not fit: `s2ct verify store` would say so.
+Files that do not differ between units are hard links to one file, to save disk space; the number of names, folders and
+bytes read is that of a real store. Copies name their unit in their attributes (Zarr) or are all equal (HDF5), so their
+``tables_digest`` does not match, and `s2ct verify store` would report it.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ KINDS = {
     "linked": StoreOptions("hdf5", "gzip", True),
 }
 SPLITS = ("train", "val")
-TILE = "50SMG"  # of the unit that is copied
+TILE = "50SMG"  # tile of the copied units
 OBSERVATIONS = 3
-MOST_LINKS = 60_000  # to one file; ext4 allows 65,000
+MOST_LINKS = 60_000  # per file; ext4 allows 65,000
 
 
 def unit_names(n: int) -> list[UnitName]:
-    """Both splits of as many tiles as that takes."""
+    """Names of ``n`` units: both splits of as many tiles as necessary."""
     parts = itertools.product(range(1, 61), "CDEFGHJKLMNPQRSTUVWX", "ABCDEFGHJKLMNPQRSTUVWXYZ", "ABCDEFGHJKLMNPQRSTUV")
     tiles = (f"{zone:02}{band}{column}{row}" for zone, band, column, row in parts)
     return [UnitName(split, tile) for tile, split in itertools.islice(itertools.product(tiles, SPLITS), n)]
 
 
 def make_store(folder: Path, kind: str, n: int) -> Path:
-    """A store of ``n`` finished units with their ledger, without index and root."""
+    """Make a store of ``n`` finished units with their ledger, without index and root."""
     folder.mkdir(parents=True, exist_ok=True)
     options, suffix = KINDS[kind], ".zarr" if kind == "zarr" else ".h5"
     one, many = folder / f"one{suffix}", folder / f"{kind}-{n}{suffix}"
@@ -65,7 +65,7 @@ def make_store(folder: Path, kind: str, n: int) -> Path:
 
 
 def _convert(folder: Path, store: Path) -> None:
-    """One tile in both splits, one sample in each, with files of their own."""
+    """Convert one tile in both splits, with one sample each, to a store with one file per unit."""
     folder.mkdir(exist_ok=True)
     sources = [folder / f"{split}_{TILE}_1" for split in SPLITS]
     for source in sources:
@@ -77,12 +77,12 @@ def _convert(folder: Path, store: Path) -> None:
 
 
 def _for(unit: UnitName, content: bytes) -> bytes:
-    """Of as many bytes, so that sizes in the ledger stay true."""
+    """Replace the tile; the length stays the same, so sizes in the ledger stay correct."""
     return content.replace(TILE.encode(), unit.tile.encode())
 
 
 class _Copy:
-    """Copies of files by hard links, and a new copy where one has too many."""
+    """Copies files by hard links, with a new copy when a file has too many links."""
 
     def __init__(self) -> None:
         self._latest: dict[Path, Path] = {}

@@ -1,8 +1,8 @@
-"""What converting records of any size takes, simulated: units of skewed sizes on workers that one scheduler serves.
+"""Simulates the conversion of records of any size: units of skewed sizes on workers with one scheduler.
 
-A unit costs what was measured: a start, and seconds per GB of its archive. Finalise is one process: seconds per unit,
-and seconds per sample. Nothing is measured here; the defaults are figures of docs/performance.md (an archive of one
-block, one core) and of docs/scale.md (Zarr).
+A unit costs a constant plus seconds per GB of its archive. Finalise is one process and costs seconds per unit and per
+sample. This script measures nothing; its defaults come from docs/performance.md (an archive of one block, one core) and
+docs/scale.md (Zarr).
 
 usage: python scripts/simulate_scale.py [--scale 1,10,1000,100000] [--workers 1,8,64,1000] [--json FILE]
 """
@@ -25,22 +25,22 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Costs:
-    """Measured costs. Seconds are of one worker with one core; sizes in bytes."""
+    """Measured costs: seconds of one worker with one core, sizes in bytes."""
 
     unit_seconds: float = 1.0  # start of a process, sync, record
     gb_seconds: float = 66.0  # per GB of archive: unpack, check, pack
-    scheduler_seconds: float = 0.01  # a batch system or Dask hands out a unit
+    scheduler_seconds: float = 0.01  # to assign a unit, by a batch system or Dask
     finalise_unit: float = 0.015  # Zarr: columns, digest and metadata of a unit
     finalise_sample: float = 2e-6
     names_unit: int = 53  # files and folders of a unit in a Zarr store
     names_shard: int = 5
-    metadata_unit: int = 19_000  # bytes of a unit in consolidated metadata
-    index_sample: int = 45  # bytes of a sample in the index, before compression
+    metadata_unit: int = 19_000  # bytes per unit in the consolidated metadata
+    index_sample: int = 45  # bytes per sample in the index, before compression
 
 
 @dataclass(frozen=True)
 class Record:
-    """The record as published: sizes of its archives are spread like a log-normal of this shape."""
+    """The record as published; the sizes of its archives follow a log-normal distribution with ``sigma``."""
 
     units: int = 72
     bytes: float = 40e9
@@ -52,7 +52,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one record of ``scale`` times the size with ``workers``."""
+    """Result for a record of ``scale`` times the size with ``workers`` workers."""
 
     scale: int
     workers: int
@@ -69,13 +69,13 @@ class Outcome:
 
 
 def sizes(record: Record, scale: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Bytes of each archive: so many times the units, the same spread."""
+    """Bytes of each archive: ``scale`` times the units, with the same distribution."""
     drawn = rng.lognormal(0, record.sigma, record.units * scale)
     return drawn / drawn.mean() * (record.bytes / record.units)
 
 
 def makespan(seconds: Sequence[float], workers: int, scheduler: float) -> float:
-    """When the last of these units is done, handed out in order to whoever is free, one after another."""
+    """Seconds until the last unit is done, if units are assigned in order to the next free worker."""
     free = [0.0] * min(workers, len(seconds))
     handed, last = 0.0, 0.0
     for cost in seconds:
@@ -87,7 +87,7 @@ def makespan(seconds: Sequence[float], workers: int, scheduler: float) -> float:
 
 
 def simulate(scale: int, workers: int, costs: Costs, record: Record, seed: int = 1) -> Outcome:
-    """One record on so many workers."""
+    """Simulate one record of ``scale`` times the size on ``workers`` workers."""
     rng = np.random.default_rng([seed, scale])
     archives = sizes(record, scale, rng)
     seconds = costs.unit_seconds + archives / 1e9 * costs.gb_seconds
@@ -116,11 +116,11 @@ def simulate(scale: int, workers: int, costs: Costs, record: Record, seed: int =
 def _breaks(
     seconds: float, finalise: float, longest: float, names: int, metadata: int, samples: int, costs: Costs, units: int
 ) -> str:
-    """What a user meets first, the worst first."""
+    """The limits that are exceeded, the worst first."""
     troubles = [
-        ("metadata in one document", metadata / 100e6),  # 100 MB of JSON take seconds to parse at each opening
+        ("metadata in one document", metadata / 100e6),  # each opening parses it; 100 MB of JSON take seconds
         ("the index in one process", samples * costs.index_sample / 8e9),
-        ("inodes", names / 1e6),  # what many clusters allow a user
+        ("inodes", names / 1e6),  # the limit per user on many clusters
         ("finalise in one process", finalise / max(3600.0, 0.1 * seconds)),
         ("one scheduler", units * costs.scheduler_seconds / seconds / 0.5),
         ("the largest archive", longest / seconds / 0.5),

@@ -1,7 +1,6 @@
-"""Train a small classifier of the six cloud classes for one epoch, on the CPU.
+"""Trains a small classifier of the six cloud classes for one epoch on the CPU.
 
-An example of how to feed PyTorch from a store, not of how to detect clouds. Without a store it converts the
-sample that comes with the package.
+It shows how to feed PyTorch from a store, not how to detect clouds. Without a store it converts the bundled sample.
 
 usage: python scripts/train_classifier.py [STORE] [--epochs 1] [--workers 0] [--seed 0]
 """
@@ -20,11 +19,11 @@ import s2ct_convert
 from s2ct_convert.torch import ShuffledDataset, collate_ragged
 
 CLASSES = ("clear", "opaque cloud", "thin cloud", "haze", "cloud shadow", "snow")
-REFLECTANCE = 10_000.0  # what the values as published are multiples of
+REFLECTANCE = 10_000.0  # published value of reflectance 1
 
 
 def make_model() -> nn.Module:
-    """One patch in, six scores out; about 24,000 parameters."""
+    """A model from one patch to six scores, with about 24,000 parameters."""
 
     def stage(n_in: int, n_out: int) -> list[nn.Module]:
         return [nn.Conv2d(n_in, n_out, 3, padding=1), nn.BatchNorm2d(n_out), nn.ReLU(), nn.MaxPool2d(2)]
@@ -34,7 +33,7 @@ def make_model() -> nn.Module:
 
 
 def run(loader: DataLoader, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> tuple[float, float, int]:
-    """Mean loss, share of right labels and number of observations; trains where there is an optimizer."""
+    """Return mean loss, fraction of correct labels and number of observations; train if an optimizer is given."""
     model.train(optimizer is not None)
     loss_sum, right, seen = 0.0, 0, 0
     for batch in loader:
@@ -55,7 +54,7 @@ def run(loader: DataLoader, model: nn.Module, optimizer: torch.optim.Optimizer |
 
 
 def train(store: Path, *, epochs: int, workers: int, seed: int) -> None:
-    """Train on the split ``train``, tell the loss on both."""
+    """Train on the split ``train`` and print the loss on both splits."""
     torch.manual_seed(seed)
     loaders, datasets = {}, {}
     for split in ("train", "val"):

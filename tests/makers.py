@@ -1,4 +1,4 @@
-"""Makes sources for tests, right and wrong: examples, TFRecords, archives. Shares no code with what it tests."""
+"""Makes valid and invalid sources for tests: examples, TFRecords, archives. Shares no code with the package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST_DAY = datetime.date(2018, 1, 2).toordinal()
 
 @dataclass
 class Group:
-    """What goes into one example. Arrays are written as they are, right or wrong; None leaves the feature out."""
+    """The features of one example. Arrays are written unchecked; None leaves a feature out."""
 
     localid: int | None
     image: np.ndarray | None
@@ -29,7 +29,7 @@ class Group:
 def random_group(
     rng: np.random.Generator, localid: int, n: int, *, first_day: int = FIRST_DAY, label_pixels: int = 1
 ) -> Group:
-    """A right example of ``n`` timestamps five days apart."""
+    """A valid example of ``n`` timestamps, five days apart."""
     return Group(
         localid,
         rng.integers(0, 4000, (n, 4, 42, 42), dtype=np.uint16),
@@ -43,7 +43,7 @@ FEATURES = ("localid", "image_raw_ldseries", "labels", "dates", "weights")
 
 
 def example_bytes(group: Group, names: Sequence[str] = FEATURES) -> bytes:
-    """The group as a serialized tf.train.Example, its features under these names."""
+    """The group as a serialized tf.train.Example; ``names`` are the names of its features."""
     features = b""
     if group.localid is not None:
         features += _feature(names[0], _tagged(3, _tagged(1, _varint(group.localid & (2**64 - 1)))))
@@ -59,7 +59,7 @@ def example_bytes(group: Group, names: Sequence[str] = FEATURES) -> bytes:
 
 
 def feature_bytes(name: str | bytes, feature: bytes) -> bytes:
-    """One more feature, to be appended to a serialized tf.train.Example; ``feature`` is its serialized Feature."""
+    """Bytes that add a feature to a serialized tf.train.Example; ``feature`` is a serialized Feature."""
     return _tagged(1, _feature(name, feature))
 
 
@@ -97,7 +97,7 @@ def tfrecord_bytes(groups: Sequence[Group]) -> bytes:
 
 
 def write_tfrecord(folder: Path, groups: Sequence[Group], *, unit: str = "train_50SMG", n: int | None = None) -> Path:
-    """Write a TFRecord under its published name (``n`` other than the number of groups makes the name lie)."""
+    """Write a TFRecord under its published name; ``n`` replaces the number of groups in the name."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{unit}_{len(groups) if n is None else n}"
     path.write_bytes(tfrecord_bytes(groups))
@@ -105,7 +105,7 @@ def write_tfrecord(folder: Path, groups: Sequence[Group], *, unit: str = "train_
 
 
 def write_archive(path: Path, files: dict[str, bytes], **options: object) -> Path:
-    """Write a 7z archive with py7zr; ``options`` as ``filters`` and ``password`` go to it."""
+    """Write a 7z archive with py7zr; ``options`` such as ``filters`` and ``password`` are passed on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with py7zr.SevenZipFile(path, "w", **options) as archive:  # type: ignore[arg-type]
         for name, data in files.items():
@@ -114,7 +114,7 @@ def write_archive(path: Path, files: dict[str, bytes], **options: object) -> Pat
 
 
 def flip(path: Path, offset: int, *, to: Path | None = None, bit: int = 0) -> Path:
-    """Copy a file with one bit of it changed; a negative offset counts from the end."""
+    """Flip one bit of a file, or of a copy ``to``; a negative offset counts from the end."""
     data = bytearray(path.read_bytes())
     data[offset] ^= 1 << bit
     target = to or path

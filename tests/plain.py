@@ -1,6 +1,6 @@
-"""A store read with plain zarr and plain h5py, and its digest by the words of s2ct_convert/store/digest.py.
+"""Reads a store with plain zarr and plain h5py, and computes its digest as s2ct_convert/store/digest.py describes it.
 
-Nothing of the package is used here: these are the eyes of a stranger.
+This module uses nothing of the package, so it sees a store as any other program does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Feature(NamedTuple):
-    """A published feature as it stands in a store."""
+    """A published feature as stored."""
 
     key: str
     name: str
@@ -31,7 +31,7 @@ class Feature(NamedTuple):
     data: np.ndarray
 
     def values(self) -> list[bytes | str]:
-        """By example: its bytes, or where else it is."""
+        """For each example its bytes, or "elsewhere" or "absent"."""
         data = self.data.tobytes()
         words = {0: "elsewhere", 2: "absent"}
         spans = zip(self.offset[:-1].tolist(), self.offset[1:].tolist(), strict=True)
@@ -50,7 +50,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def opened_to_edit(path: Path) -> Iterator[Any]:
-    """The same, to be written to; of Zarr the consolidated metadata stays as it was."""
+    """The root group, writable; the consolidated metadata of Zarr is not updated."""
     if path.is_dir():
         yield zarr.open_group(path, mode="r+", zarr_format=3, use_consolidated=False)
     else:
@@ -97,7 +97,7 @@ def _is_array(node: Any) -> bool:
 
 
 def is_pure_dimension(dataset: Any) -> bool:
-    """Whether netCDF-4 has it for a dimension without a variable."""
+    """Whether the dataset is a netCDF-4 dimension without a variable."""
     name = dataset.attrs.get("NAME", b"")
     return isinstance(name, bytes) and name.startswith(b"This is a netCDF dimension but not a netCDF variable")
 
@@ -138,7 +138,7 @@ def store_digest(path: Path) -> str:
 
 
 def strict_json(path: Path) -> Any:
-    """JSON as its specification has it: no NaN, no Infinity."""
+    """Parse strict JSON: no NaN, no Infinity."""
 
     def refuse(token: str) -> None:
         raise ValueError(f"{path}: {token} is not JSON")
@@ -154,7 +154,7 @@ def file_bytes(root: Path) -> dict[str, bytes]:
 
 
 def assert_same(found: Arrays, expected: Arrays) -> None:
-    """Equal names, dtypes, shapes and bytes (so that NaN equals NaN, and 0 is not -0)."""
+    """Check names, dtypes, shapes and bytes (so that NaN equals NaN, and 0 differs from -0)."""
     assert sorted(found) == sorted(expected)
     for name, array in expected.items():
         assert found[name].dtype == array.dtype, name
@@ -163,7 +163,7 @@ def assert_same(found: Arrays, expected: Arrays) -> None:
 
 
 def edit(path: Path, array: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Rewrite an array of a store with what ``change`` makes of it, as a stranger with zarr or h5py would."""
+    """Replace an array of a store by the result of ``change``, with plain zarr or h5py."""
     if path.is_dir():
         node = zarr.open_group(path, mode="r+", zarr_format=3, use_consolidated=False)[array]
         node[...] = change(node[...])
@@ -173,7 +173,7 @@ def edit(path: Path, array: str, change: Callable[[np.ndarray], np.ndarray]) -> 
 
 
 def chunk_place(path: Path, unit: str, number: int) -> tuple[Path, int, int]:
-    """File, offset and size of a chunk of ``image`` of the first shard."""
+    """File, offset and size in bytes of a chunk of ``image``; for Zarr in the first shard."""
     if path.is_dir():
         shard = path / unit / "image/c/0/0/0/0"
         offset, size = struct.unpack("<QQ", shard.read_bytes()[-2052 + 16 * number :][:16])
@@ -184,7 +184,7 @@ def chunk_place(path: Path, unit: str, number: int) -> tuple[Path, int, int]:
 
 
 def view(path: Path) -> dict[str, Any]:
-    """All that a reader gets of a store: every array and attribute of every node, in both ways zarr has."""
+    """Everything a reader gets: all arrays and attributes of all nodes, for Zarr with and without consolidation."""
     if path.is_dir():
         out = {}
         for consolidated in (True, False):
@@ -214,5 +214,5 @@ def _hdf5_node(node: Any) -> Any:
 
 
 def _hdf5_attributes(node: Any) -> Any:
-    skip = ("DIMENSION_LIST", "REFERENCE_LIST")  # references: what they point to is in dims
+    skip = ("DIMENSION_LIST", "REFERENCE_LIST")  # references; dims has their targets
     return sorted((name, np.asarray(value).tobytes()) for name, value in node.attrs.items() if name not in skip)

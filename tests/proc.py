@@ -1,4 +1,4 @@
-"""Processes as Linux tells of them in /proc."""
+"""Processes from /proc on Linux."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SERVER = b"multiprocessing.forkserver"
 
 
 def children_of(pid: int) -> list[int]:
-    """Processes whose parent this is."""
+    """Process ids of the children of a process."""
     out = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -21,20 +21,20 @@ def children_of(pid: int) -> list[int]:
 
 
 def workers_of(pid: int) -> list[int]:
-    """Processes that make units for this one: forked from the server it keeps, whose command line they have.
+    """Worker processes of a run: forked from its fork server, with the same command line.
 
-    So has, for a moment, any other program that the server starts: libraries ask ``uname`` while they are imported.
+    Any other program that the server starts has this command line for a moment: libraries run ``uname`` on import.
     """
     return [worker for server in servers_of(pid) for worker in children_of(server) if _SERVER in command_of(worker)]
 
 
 def servers_of(pid: int) -> list[int]:
-    """The server this process keeps for its workers, if it has begun."""
+    """The fork server that a process runs for its workers, if it has started."""
     return [child for child in children_of(pid) if _SERVER in command_of(child)]
 
 
 def command_of(pid: int) -> bytes:
-    """Its command line; nothing of one that has ended."""
+    """The command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

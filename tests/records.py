@@ -1,6 +1,6 @@
-"""TFRecords and what is in them, read without the package, protobuf or TensorFlow: what two files must agree in.
+"""Reads TFRecords and their features without the package, protobuf or TensorFlow, to compare two files.
 
-Only what tests write is understood: wire types 0, 1, 2 and 5 of protobuf.
+It supports only what the tests write: wire types 0, 1, 2 and 5 of protobuf.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Features = dict[str, Feature]
 
 
 def payloads(data: bytes | Path) -> list[bytes]:
-    """The records of a TFRecord file; both checksums must be there and fit."""
+    """The payloads of a TFRecord file; checks both checksums of each record."""
     from makers import record_bytes
 
     data = data.read_bytes() if isinstance(data, Path) else data
@@ -29,7 +29,7 @@ def payloads(data: bytes | Path) -> list[bytes]:
 
 
 def features(payload: bytes) -> Features | bytes:
-    """Features of a tf.train.Example by name; the bytes themselves of what is none."""
+    """Features of a tf.train.Example by name, or the payload itself if it is not an Example."""
     try:
         return {name: _feature(value) for name, value in _entries(payload)}
     except (ValueError, IndexError, KeyError, struct.error):
@@ -52,7 +52,7 @@ def _entries(payload: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _feature(data: bytes) -> Feature:
-    """Of several kinds the last counts; lists of one kind are joined."""
+    """Parse a Feature. The last of several kinds counts; lists of one kind are joined."""
     last: int | None = None
     joined = b""
     for number, value in _fields(data):
@@ -65,7 +65,7 @@ def _feature(data: bytes) -> Feature:
     if last == 1:
         return "bytes", values
     if last == 2:
-        return "floats", b"".join(values)  # bits: two NaN may differ
+        return "floats", b"".join(values)  # as bytes, since NaN values may differ
     return "ints", [n for value in values for n in ([value] if isinstance(value, int) else _varints(value))]
 
 
@@ -92,7 +92,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
         tag, at = _varint(data, at)
         kind = tag & 7
         if not tag >> 3 or kind not in (0, 1, 2, 5):
-            raise ValueError("no field of a message")
+            raise ValueError("not a field of a message")
         if kind == 0:
             value, at = _varint(data, at)
             yield tag >> 3, value

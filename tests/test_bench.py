@@ -1,4 +1,4 @@
-"""The benchmark runs to its end and gives ratios; what the ratios are is not a test."""
+"""The benchmark completes and gives ratios; the tests do not check their values."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def run_bench(folder, *options):
 
 
 @pytest.mark.slow
-def test_every_benchmark_gives_a_ratio_or_says_why_not(tmp_path):
+def test_every_benchmark_gives_a_ratio_or_a_reason(tmp_path):
     if (SCRIPTS.parent / ".venv-tensorflow").exists():
-        pytest.skip("TensorFlow is here")
+        pytest.skip("TensorFlow is installed")
     done = run_bench(tmp_path, "--json", tmp_path / "b.json", "--picture", tmp_path / "b.png")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "b.json").read_text())
@@ -74,7 +74,7 @@ def test_a_child_does_not_inherit_the_memory_of_the_benchmark(tmp_path):
     assert usage["seconds"] > 0
 
 
-def test_a_benchmark_that_does_not_exist_is_refused_with_those_that_do(tmp_path):
+def test_an_unknown_benchmark_is_refused_with_the_known_names(tmp_path):
     done = run_bench(tmp_path, "--only", "zarr,speed")
     assert done.returncode == 2
     assert "no benchmark speed; there are parse, zarr" in done.stderr
@@ -88,9 +88,9 @@ def test_sizes_are_decimal_and_mean_megabytes_without_a_unit(bench_input, text, 
 
 
 @pytest.mark.parametrize("real", first_quick([True, False]), ids=["real", "synthetic"])
-def test_the_input_is_the_same_each_time_and_as_published(tmp_path, monkeypatch, bench_input, real):
+def test_the_input_is_reproducible_and_has_the_published_form(tmp_path, monkeypatch, bench_input, real):
     if real and not bench_input.SCENES.exists():
-        pytest.skip("the scenes are not here")
+        pytest.skip("the scenes are not available")
     if not real:
         monkeypatch.setattr(bench_input, "SCENES", tmp_path / "nowhere")
     one, two = (bench_input.make_input(tmp_path / folder, 6_000_000) for folder in ("a", "b"))

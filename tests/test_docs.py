@@ -1,4 +1,4 @@
-"""What the documents say is so: links, commands, examples, dependencies."""
+"""The documentation is correct: links, commands, examples, dependencies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
-def test_links_lead_somewhere(document):
+def test_links_to_files_exist(document):
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (document.parent / target).exists(), target
@@ -48,18 +48,18 @@ def test_commands_parse(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
-def test_nothing_is_left_to_fill_in(document):
+def test_no_placeholder_is_left(document):
     text = document.read_text(encoding="utf-8")
     assert not re.findall(r"@[A-Z]+@|TODO|FIXME|XXX", text)
 
 
-# Packages that the examples of a page need beyond those of [dev].
+# Packages that the examples of a page need in addition to [dev].
 NEEDS = {"store.md": ["tensorstore"], "croissant.md": ["mlcroissant"]}
 
 
 @pytest.fixture(scope="module")
 def documented(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that has what the pages speak of: archives, and what was made of them."""
+    """A folder with the archives and stores that the pages use."""
     folder = tmp_path_factory.mktemp("documented")
     (folder / "archives").mkdir()
     sources = s2ct_convert.sample_sources()
@@ -103,10 +103,10 @@ def test_the_python_of_a_page_runs(documented, page):
     done = subprocess.run([sys.executable, script.name], cwd=documented, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     if absent:
-        pytest.skip(f"all but the examples that need {', '.join(absent)} ran")
+        pytest.skip(f"without the examples that need {', '.join(absent)}; the others ran")
 
 
-def test_every_dependency_has_its_reason():
+def test_every_dependency_has_a_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     for requirement in project["dependencies"]:
@@ -122,13 +122,13 @@ def test_the_citation_names_this_version():
     assert version is None or version[1] == __version__
 
 
-def test_the_changelog_tells_users_something():
+def test_the_changelog_has_entries():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^- ", text, re.MULTILINE)) > 3
 
 
-def test_the_help_of_convert_has_the_figures_of_the_table_of_codecs():
-    """docs/codecs.md is what was measured; what the help says is that, rounded."""
+def test_the_help_of_convert_has_the_figures_of_codecs_md():
+    """docs/codecs.md has the measured figures; the help has them rounded."""
     from s2ct_convert.cli.planned import codec_table
     from s2ct_convert.store.codecs import CODECS
 
@@ -143,16 +143,16 @@ def test_the_help_of_convert_has_the_figures_of_the_table_of_codecs():
         words = line.split()
         format = words.pop(0) if words and words[0] in CODECS else format
         if words and words[0] in CODECS.get(format, ()):
-            said = [float(n.replace(",", "")) for n in re.findall(r"0\.\d\d|[\d,]+(?= MB/s)", line)]
+            figures = [float(n.replace(",", "")) for n in re.findall(r"0\.\d\d|[\d,]+(?= MB/s)", line)]
             ratio, packing, unpacking = table.pop(f"{format} {words[0]}")
-            assert said[0] == pytest.approx(ratio, abs=0.006), line
-            assert said[1] == pytest.approx(packing, rel=0.2), line
-            assert said[2] == pytest.approx(unpacking, rel=0.2), line
+            assert figures[0] == pytest.approx(ratio, abs=0.006), line
+            assert figures[1] == pytest.approx(packing, rel=0.2), line
+            assert figures[2] == pytest.approx(unpacking, rel=0.2), line
     assert table == {}
 
 
 def command_lines(text: str) -> list[str]:
-    """Every command of ours in a document: after a prompt or alone in a block of a shell, and in running text."""
+    """Every s2ct command in a document: in blocks of a shell, with or without a prompt, and in running text."""
     out = []
     for language in ("console", "bash", "sh", "shell"):
         for block in blocks(text, language):
@@ -163,8 +163,8 @@ def command_lines(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
-def test_commands_and_options_in_blocks_and_in_running_text_are_there(document):
-    """Running text names commands without their arguments, so only the command and its options are looked up."""
+def test_commands_and_options_in_blocks_and_text_exist(document):
+    """Running text names commands without arguments, so only the command and its options are checked."""
     for line in command_lines(document.read_text(encoding="utf-8")):
         if document.name in ("design.md", "CHANGELOG.md") and "|" in line:
             continue
@@ -181,14 +181,14 @@ def test_commands_and_options_in_blocks_and_in_running_text_are_there(document):
 
 
 def anchors(document: Path) -> set[str]:
-    """Of every heading, as GitHub makes them."""
+    """The anchor of every heading, as GitHub makes them."""
     text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
-def test_links_to_headings_lead_to_headings(document):
+def test_links_to_headings_exist(document):
     for path, anchor in re.findall(r"\]\(([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8")):
         if "://" not in path:
             target = document.parent / path if path else document
@@ -201,7 +201,7 @@ def test_python_in_documents_compiles(document):
         compile(block, str(document), "exec")
 
 
-def test_every_package_of_an_extra_has_its_reason():
+def test_every_package_of_an_extra_has_a_reason():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
     for extra, requirements in extras.items():
@@ -211,7 +211,7 @@ def test_every_package_of_an_extra_has_its_reason():
             assert extra in ("dev", "hdf5plugin") or name in row, f"{extra}: {name}"
 
 
-def test_the_changelog_has_an_entry_for_what_is_next_or_for_this_version():
+def test_the_changelog_has_an_entry_for_the_next_or_this_version():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## \[?([^\]\s]+)\]?.*\n((?:(?!## ).*\n)*)", text, re.MULTILINE))
     wanted = sections.get("Unreleased", "") + sections.get(__version__, "")

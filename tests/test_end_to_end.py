@@ -1,4 +1,4 @@
-"""Archive in, store out, every example found back in it by a stranger with zarr or h5py."""
+"""Converts archives to stores and finds every example in them with plain zarr or h5py."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="session")
 def real_store(real_sources, tmp_path_factory):
-    """Makes the real sources into a store of one kind, once."""
+    """Convert the real sources to a store of one kind, once."""
     folder, made = tmp_path_factory.mktemp("real"), {}
 
     def store(kind: str) -> Path:
@@ -48,7 +48,7 @@ def unit_of(stem: str) -> str:
 
 
 def example_of(unit: plain.Arrays, number: int) -> dict[str, Any]:
-    """One example put together again from a unit's arrays, in the terms of the truth."""
+    """Rebuild one example from the arrays of a unit, in the form of the expected content."""
     rows = np.flatnonzero(unit["example"] == number)
     rows = rows[np.argsort(unit["position"][rows])]
     assert unit["position"][rows].tolist() == list(range(len(rows)))
@@ -65,7 +65,7 @@ def example_of(unit: plain.Arrays, number: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", first_quick(list(KINDS), quick=3))
-def test_every_example_is_found_back_bit_for_bit(real_sources, real_store, kind):
+def test_every_example_matches_the_archives_bit_for_bit(real_sources, real_store, kind):
     _, truth = real_sources
     path = real_store(kind)
     assert plain.unit_names(path) == sorted(map(unit_of, truth))
@@ -78,7 +78,7 @@ def test_every_example_is_found_back_bit_for_bit(real_sources, real_store, kind)
 
 
 @pytest.mark.parametrize("kind", ["zarr balanced", "hdf5 gzip"])
-def test_the_whole_series_of_each_sample_lies_together_in_time_order(real_sources, real_store, kind):
+def test_the_series_of_each_sample_is_contiguous_in_time_order(real_sources, real_store, kind):
     _, truth = real_sources
     for stem, examples in truth.items():
         unit = plain.arrays(real_store(kind), unit_of(stem))
@@ -100,7 +100,7 @@ def test_every_container_and_codec_has_the_same_content_digest(real_store):
 
 
 @pytest.mark.parametrize("kind", ["zarr balanced", "hdf5 gzip", "hdf5 linked"])
-def test_units_name_the_archive_they_are_from_and_its_md5(real_sources, real_store, kind):
+def test_units_name_their_archive_and_its_md5(real_sources, real_store, kind):
     sources, _ = real_sources
     for source in sources:
         attributes = plain.attributes(real_store(kind), unit_of(source.stem))

@@ -32,7 +32,7 @@ SMG = UnitName("train", "50SMG")
         "train_50SMG_462.7z.001",
     ],
 )
-def test_the_published_form_is_understood_in_any_case_with_any_separator_folder_and_suffix(name):
+def test_the_published_form_is_understood_with_any_case_and_separator(name):
     assert read_name(name) == SourceName(SMG, 462)
     assert parse_name(name) == (SMG, 462)
 
@@ -46,7 +46,7 @@ def test_the_published_form_is_understood_in_any_case_with_any_separator_folder_
         *("train_50SMG_462 (3rd copy).7z", "train_50SMG_462.7z.1", "train_50SMG_462.7z.~1~", "train_50SMG_462.7z~"),
     ],
 )
-def test_a_copy_is_known_as_one(name):
+def test_a_copy_is_recognised(name):
     assert read_name(name) == SourceName(SMG, 462, copy=True)
 
 
@@ -59,7 +59,7 @@ def test_a_copy_is_known_as_one(name):
         ("train_50SMG_462_1_of_3", (1, 3)),
     ],
 )
-def test_a_shard_tells_its_number(name, shard):
+def test_a_shard_has_its_number(name, shard):
     assert read_name(name) == SourceName(SMG, 462, shard)
 
 
@@ -73,11 +73,11 @@ def test_a_shard_tells_its_number(name, shard):
         ("train_Tianjin_2", UnitName("train", "TIANJIN"), 2),  # only MGRS tiles lose their T
         ("train_TT50SMG_2", UnitName("train", "TT50SMG"), 2),
         ("train_00SIO_0", UnitName("train", "00SIO"), 0),
-        ("train_50SMG_462_1", SMG, None),  # which of the numbers counts?
+        ("train_50SMG_462_1", SMG, None),  # two numbers are ambiguous
         ("train_50SMG_20240204120000", SMG, None),
     ],
 )
-def test_any_word_is_a_split_or_a_tile_and_a_number_need_not_be_there(name, unit, count):
+def test_any_word_may_be_a_split_or_tile_and_a_number_is_optional(name, unit, count):
     assert read_name(name) == SourceName(unit, count)
 
 
@@ -85,7 +85,7 @@ def test_any_word_is_a_split_or_a_tile_and_a_number_need_not_be_there(name, unit
     "name",
     ["my_notes_1", "train_data", "train_50SMG_2.record", "train_50SMG_2.txt", "train_50SMG_2.zip", "train_readme.md"],
 )
-def test_a_name_that_may_be_of_anything_makes_a_source_only_of_a_file_that_is_one(name):
+def test_an_ambiguous_name_is_not_sure(name):
     assert read_name(name).sure is False
 
 
@@ -98,7 +98,7 @@ def test_a_name_that_may_be_of_anything_makes_a_source_only_of_a_file_that_is_on
         *("train_\uff15\uff10SMG_462", "train_5\u0660SMG_462", "train_50SMG_\u0664\u0666\u0662", "tr\u00e4in_50SMG_1"),
     ],
 )
-def test_any_other_name_is_refused_with_the_form_it_should_have_and_what_to_do(name):
+def test_any_other_name_is_refused_with_the_form_and_advice(name):
     with pytest.raises(BadName, match="<split>_<tile>_<number of examples>") as caught:
         parse_name(name)
     assert caught.value.where == name
@@ -108,11 +108,11 @@ def test_any_other_name_is_refused_with_the_form_it_should_have_and_what_to_do(n
 
 
 @pytest.mark.parametrize("name", ["x" * 100_000, "a_" * 50_000, "train_50SMG_1" + " (1)" * 20_000, "-of-1" * 20_000])
-def test_a_name_of_any_length_is_read_in_no_time(name):
+def test_a_long_name_is_parsed_fast(name):
     try_name(name[:4096])  # no file name is longer
 
 
-def test_every_suffix_comes_off_and_only_at_the_end():
+def test_every_suffix_is_removed_but_only_at_the_end():
     assert stem("train_50SMG_462.tfrecord.gz.7z") == "train_50SMG_462"
     assert stem("train.7z.txt") == "train.7z.txt"
     assert stem("a.7z/b.7z") == "b"
@@ -123,24 +123,24 @@ def test_every_suffix_comes_off_and_only_at_the_end():
     ("name", "volume"),
     [("a.7z.001", ("a.7z", 1)), ("A.7Z.012", ("A.7Z", 12)), ("a.7z.1", None), ("a.001", None), ("a.7z", None)],
 )
-def test_a_volume_tells_its_archive_and_number(name, volume):
+def test_a_volume_has_its_archive_and_number(name, volume):
     assert volume_of(name) == volume
 
 
 @pytest.mark.parametrize("text", ["train/50SMG", "Train/T50smg", " TRAIN / 50SMG "])
-def test_a_unit_is_taken_as_people_write_it(text):
+def test_a_unit_is_parsed_in_any_usual_form(text):
     assert UnitName.from_user(text) == SMG
 
 
 @pytest.mark.parametrize(
     "text", ["", "train", "train/", "/50SMG", "train/50_SMG", "tr4in/50SMG", "a/b/c", "index/50SMG"]
 )
-def test_what_cannot_be_a_unit_is_refused_with_the_form(text):
+def test_an_invalid_unit_is_refused_with_the_form(text):
     with pytest.raises(WrongUsage, match="SPLIT/TILE"):
         UnitName.from_user(text)
 
 
-def test_a_unit_names_its_group_and_its_file_and_comes_back_from_its_group():
+def test_a_unit_names_its_group_and_file_and_parses_from_its_group():
     assert str(SMG) == "train/50SMG"
     assert SMG.key == "train_50SMG"
     assert UnitName.from_path(str(SMG)) == SMG

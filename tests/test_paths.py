@@ -16,21 +16,21 @@ URLS = ["s3://bucket/x.zarr", "gs://b/x.h5", "https://example.org/x.zarr", "file
 
 
 @pytest.mark.parametrize("url", URLS)
-def test_a_url_is_refused_also_as_pathlib_writes_it(url):
+def test_a_url_is_refused_as_text_and_as_a_path(url):
     for given in (url, Path(url)):
         with pytest.raises(WrongUsage, match="this is a URL; s2ct works on local paths"):
             check_path(given)
 
 
 @pytest.mark.parametrize("path", ["x.zarr", "/data/x.zarr", "./s3:x", "C:/data/x.zarr", "a:b/c", "../x", "10:30/notes"])
-def test_a_path_comes_back(path):
+def test_a_local_path_is_returned(path):
     assert check_path(path) == check_readable(path) == Path(path)
 
 
 def test_a_pipe_a_socket_and_a_device_are_refused_without_being_opened(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
-    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
         for path, kind in (("pipe", "pipe"), ("link", "pipe"), ("socket", "socket"), (os.devnull, "device")):
@@ -57,7 +57,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_every_function_refuses_a_url_and_makes_nothing(tmp_path, monkeypatch, call):
+def test_every_function_refuses_a_url_and_writes_nothing(tmp_path, monkeypatch, call):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "train_50SMG_0").touch()
     monkeypatch.chdir(tmp_path)

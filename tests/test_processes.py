@@ -15,18 +15,18 @@ def test_this_process_and_its_parent_are_alive():
     assert is_alive(os.getppid())
 
 
-def test_a_process_that_ended_is_not_alive_whether_it_was_waited_for_or_not():
+def test_an_ended_process_is_not_alive_even_as_a_zombie():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert is_alive(process.pid)
         process.stdin.close()
         if sys.platform.startswith("linux"):
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # a zombie now
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # now it is a zombie
             assert not is_alive(process.pid)
         process.wait()
         assert not is_alive(process.pid)
 
 
-@pytest.mark.skipif(not Path("/proc/sys/kernel/random/boot_id").exists(), reason="only Linux tells")
+@pytest.mark.skipif(not Path("/proc/sys/kernel/random/boot_id").exists(), reason="only Linux has boot ids")
 def test_a_boot_has_an_id():
     assert len(boot_id()) == 36
     assert boot_id() == boot_id()

@@ -1,4 +1,4 @@
-"""A lower room never imports a higher one (docs/design.md section 4), and the command line starts light."""
+"""A lower room never imports a higher one (docs/design.md section 4), and the command line starts fast."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEVELS = (
     {"show"},
     {"cli"},
 )
-OUTSIDE = {"__init__", "__main__", "sample"}  # the front door, and data
+OUTSIDE = {"__init__", "__main__", "sample"}  # the entry points, and data
 HEAVY = {"tensorflow", "dask", "distributed", "matplotlib", "xarray", "torch", "pandas"}
 
 
@@ -44,7 +44,7 @@ def level(room: str) -> int:
 
 
 def rooms_of(package: Path) -> dict[str, list[Path]]:
-    """Modules by the room they are in; a module at the top is a room of its own."""
+    """Modules by room; a module at the top level is its own room."""
     out: dict[str, list[Path]] = {}
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package).with_suffix("").parts
@@ -52,11 +52,8 @@ def rooms_of(package: Path) -> dict[str, list[Path]]:
     return out
 
 
-def imports(path: Path, package: Path, *, at_top: bool = False, typing: bool = True) -> Iterator[str]:
-    """Full names of what a module imports, ``s2ct_convert.store.layout``.
-
-    at_top: when it is imported itself. typing: what only type checkers import, too.
-    """
+def imports(path: Path, package: Path, *, at_top: bool = False) -> Iterator[str]:
+    """Full names that a module imports, such as ``s2ct_convert.store.layout``; ``at_top``: only at import time."""
     here = (package.name, *path.relative_to(package).with_suffix("").parts)
     for node in _statements(ast.parse(path.read_text(encoding="utf-8")), at_top=at_top, typing=typing):
         if isinstance(node, ast.Import):
@@ -79,7 +76,7 @@ def _statements(tree: ast.AST, *, at_top: bool, typing: bool) -> Iterator[ast.AS
 
 
 def wrong_imports(package: Path) -> list[str]:
-    """Imports from a lower room of a higher one, or of another room of the same level."""
+    """Imports of a higher room by a lower one, or of another room of the same level."""
     out = []
     for room, modules in rooms_of(package).items():
         if room in OUTSIDE:
@@ -101,7 +98,7 @@ def test_no_room_imports_a_higher_one_or_its_neighbour():
     assert wrong_imports(PACKAGE) == []
 
 
-def test_every_room_has_its_level():
+def test_every_room_has_a_level():
     known = OUTSIDE.union(*LEVELS)
     assert set(rooms_of(PACKAGE)) <= known
 
@@ -122,7 +119,7 @@ def test_every_room_has_its_level():
         ("cli/info.py", "from ..words import size", False),
     ],
 )
-def test_the_check_finds_what_it_is_for(tmp_path, module, line, wrong):
+def test_the_check_finds_wrong_imports(tmp_path, module, line, wrong):
     path = tmp_path / "s2ct_convert" / module
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(line + "\n")
@@ -138,14 +135,14 @@ def test_sources_know_no_containers_and_stores_know_no_archives(room, foreign):
             assert not any(name == one or name.startswith(f"{one}.") for one in foreign), f"{module.name}: {name}"
 
 
-def test_packages_of_the_extras_are_imported_only_where_they_are_used():
+def test_packages_of_the_extras_are_imported_only_inside_functions():
     for module in PACKAGE.rglob("*.py"):
         tops = {name.split(".")[0] for name in imports(module, PACKAGE, at_top=True)}
-        allowed = {"torch"} if module == PACKAGE / "torch" / "shuffled.py" else set()  # its class is torch's
+        allowed = {"torch"} if module == PACKAGE / "torch" / "shuffled.py" else set()  # its class inherits from torch
         assert not tops & (HEAVY - allowed), module
 
 
-def test_command_modules_import_only_what_is_light_until_a_command_runs():
+def test_command_modules_import_no_heavy_packages_at_the_top():
     light = {"errors", "version", "cli"}
     for module in rooms_of(PACKAGE)["cli"]:
         for name in imports(module, PACKAGE, at_top=True):
@@ -155,7 +152,7 @@ def test_command_modules_import_only_what_is_light_until_a_command_runs():
                 assert parts[1] in light, f"{module}: {name}"
 
 
-def test_every_module_says_what_it_is():
+def test_every_module_has_a_docstring():
     for module in PACKAGE.rglob("*.py"):
         assert ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))), module
 
@@ -166,7 +163,7 @@ def module_name(path: Path, package: Path) -> str:
 
 
 def cycles(package: Path) -> list[str]:
-    """Modules in or behind a ring of imports, at their top or in functions. A package that holds a module is none."""
+    """Modules in an import cycle, at the top or in functions. A package that contains the module does not count."""
     modules = {module_name(path, package): path for path in sorted(package.rglob("*.py"))}
     left = {}
     for name, path in modules.items():
@@ -179,7 +176,7 @@ def cycles(package: Path) -> list[str]:
     return sorted(left.keys() & importers)
 
 
-def test_no_modules_import_each_other_in_a_ring():
+def test_no_import_cycles_exist():
     assert cycles(PACKAGE) == []
 
 
@@ -193,15 +190,15 @@ def test_no_modules_import_each_other_in_a_ring():
         ({"a": "from p import b", "b": "import p.a", "d": "from .a import x"}, ["p.a", "p.b"]),
     ],
 )
-def test_the_check_for_rings_finds_what_it_is_for(tmp_path, lines, ring):
+def test_the_check_finds_import_cycles(tmp_path, lines, ring):
     (tmp_path / "p").mkdir()
     for name, text in {"__init__": "", **lines}.items():
         (tmp_path / "p" / f"{name}.py").write_text(text + "\n")
     assert cycles(tmp_path / "p") == ring
 
 
-def test_command_modules_import_nothing_from_outside_but_click():
-    """A list of what is allowed: one of what is forbidden is never complete."""
+def test_command_modules_import_only_click_from_other_packages():
+    """Checks a list of allowed packages, because a list of forbidden ones is never complete."""
     allowed = {*sys.stdlib_module_names, "click", PACKAGE.name}
     for module in rooms_of(PACKAGE)["cli"]:
         foreign = {name.split(".")[0] for name in imports(module, PACKAGE, at_top=True)} - allowed

@@ -28,15 +28,15 @@ def test_no_schedule_beats_the_largest_unit_or_all_workers_together(simulation):
         took = simulation.makespan(ordered, workers, 0.0)
         bound = max(seconds.max(), seconds.sum() / workers)
         assert bound <= took * (1 + 1e-9)
-        assert took <= bound * (4 / 3) + 1e-9, "largest first is never a third worse (Graham 1969)"
+        assert took <= bound * (4 / 3) + 1e-9, "largest first is at most a third worse (Graham 1969)"
     assert simulation.makespan(ordered, 1, 0.0) == pytest.approx(sum(ordered))
 
 
-def test_a_scheduler_that_hands_out_slowly_is_what_counts(simulation):
+def test_a_slow_scheduler_sets_the_time(simulation):
     assert simulation.makespan([1.0] * 100, 100, 0.5) == pytest.approx(51.0)
 
 
-def test_the_same_seed_gives_the_same_and_sizes_add_up(simulation):
+def test_the_same_seed_gives_the_same_result_and_sizes_add_up(simulation):
     record, costs = simulation.Record(), simulation.Costs()
     one, two = (simulation.simulate(10, 8, costs, record) for _ in range(2))
     assert one == two
@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_and_sizes_add_up(simulation):
     assert sizes.sum() == pytest.approx(10 * record.bytes)
 
 
-def test_the_script_prints_a_row_for_each_case():
+def test_the_script_prints_one_row_per_case():
     command = [sys.executable, str(SCRIPTS / "simulate_scale.py"), "--scale", "1,10", "--workers", "2,8"]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert out.count("│ 72 ") == out.count("│ 720 ") == 2

@@ -1,6 +1,6 @@
-"""What the record may hold that its description does not say: each a small source, and what it must become.
+"""Variations of the record that its description does not mention: each is a small source with its expected result.
 
-Our own table; the words of the notes are in s2ct_convert/source/notes.py.
+s2ct_convert/source/notes.py has the texts of the notes.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Variation:
     ----------
     records : tuple of bytes
     notes : frozenset of str
-        Kinds of the notes that a conversion gives, all of them.
+        Kinds of all notes that a conversion gives.
     time : sequence of sequences of date or None, optional
-        By example, what its dates mean. Without it, no date means anything.
+        For each example, the days that its dates mean. None if no date can be interpreted.
     count : int, optional
-        The number in the name, where it is not that of the records.
+        The number in the name, if it differs from the number of records.
     refused : bool
         Whether the authors' parser refuses a record.
     """
@@ -47,7 +47,7 @@ class Variation:
 
 
 def group(localid: int | None = 0, n: int = N, first: int = 0, **changes: object) -> Group:
-    """A right example, with features changed; None leaves one out."""
+    """A valid example with features changed; None leaves a feature out."""
     pixels = 1000 * np.arange(4)[None, :] + 10 * np.arange(n)[:, None] + (localid or 0) % 1000
     made = Group(
         localid,
@@ -62,7 +62,7 @@ def group(localid: int | None = 0, n: int = N, first: int = 0, **changes: object
 
 
 def changed(number: int, /, **features: bytes) -> bytes:
-    """A right example with features replaced or added, each as its serialized Feature; ``_`` stands for nothing."""
+    """A valid example with features replaced or added, each as a serialized Feature."""
     names = {"image": "image_raw_ldseries"}
     left_out = {name: None for name in features if name in ("localid", "image", "labels", "dates", "weights")}
     made = Group(**{**vars(group(number)), **left_out})
@@ -129,7 +129,7 @@ OTHER_DATES = {  # not one int64 per image
     "text": b"20180102 20180107 20180112 20180117",
 }
 LABELS_PER_IMAGE = {"3 x 3": 9, "4 x 4": 16, "a label per pixel": 1764}
-OTHER_LABELS = {  # by number of bytes for 4 images
+OTHER_LABELS = {  # number of bytes for 4 images
     "one per sample": 1,
     "one too many": N + 1,
     "int64": 8 * N,
@@ -316,7 +316,7 @@ TILES = {name: f"50S{letters}" for name, letters in zip(VARIATIONS, _LETTERS, st
 
 
 def write_variation(folder: Path, name: str, unit: str | None = None) -> Path:
-    """Write one as a TFRecord; without ``unit`` that of a tile of its own."""
+    """Write a variation as a TFRecord; without ``unit`` it gets its own tile."""
     one = VARIATIONS[name]
     count = len(one.records) if one.count is None else one.count
     path = folder / f"{unit or f'train_{TILES[name]}'}_{count}"

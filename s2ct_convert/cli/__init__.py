@@ -1,6 +1,6 @@
 """The command line: thin commands that parse, call the library and print. ``main`` turns errors into exit codes.
 
-Only click is imported here and at the top of the command modules, so that ``s2ct --help`` answers at once.
+This module and the top of each command module import only click, so that ``s2ct --help`` is fast.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .verify import verify
 
 
 class _Ordered(click.Group):
-    """Lists commands in the order a user meets them."""
+    """Lists commands in the order in which users need them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -48,11 +48,11 @@ def cli() -> None:
 
     \b
     Start here:
-      s2ct demo                            see it work on a small sample
-      s2ct download archives/              fetch the record, or resume
-      s2ct convert archives/ clouds.zarr   convert, or resume
-      s2ct build clouds.zarr               or both in one go, with little disk
-      s2ct preview clouds.zarr             look at a sample, or at all of it
+      s2ct demo                            try s2ct on a small sample
+      s2ct download archives/              download the record, or resume
+      s2ct convert archives/ clouds.zarr   convert it, or resume
+      s2ct build clouds.zarr               do both, with little disk space
+      s2ct preview clouds.zarr             draw a sample, or the whole store
 
     \b
     Exit codes: 0 done, 2 wrong usage or the destination exists, 3 incomplete
@@ -82,11 +82,11 @@ for command in (
 
 
 class _Terminated(BaseException):
-    """SIGTERM, as an exception, so that what runs can end in order."""
+    """SIGTERM as an exception, so that cleanup code runs."""
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is being obeyed
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second SIGTERM must not interrupt the cleanup
     raise _Terminated
 
 
@@ -98,7 +98,7 @@ def _warn_in_one_line(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """What is meant for users of the command, not for programmers, comes without a place in the code."""
+    """Print warnings for users in one line, without a place in the code, and other warnings as Python does."""
     if issubclass(category, PartialStoreWarning):
         print(f"note: {message}", file=sys.stderr)
     else:
@@ -110,7 +110,7 @@ def main() -> None:
     warnings.showwarning = _warn_in_one_line
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a name that is no UTF-8 is no reason to stop
+        sys.stdout.reconfigure(errors="backslashreplace")  # like stderr: a file name may not be valid UTF-8
     try:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()
@@ -126,7 +126,7 @@ def main() -> None:
     except _Terminated:
         code = _stopped("terminated", 143)
     except BrokenPipeError:
-        # Whoever read our output has gone (s2ct info | head): nothing to say and no one to say it to.
+        # The reader of stdout has closed it (s2ct info | head). This is not an error to report.
         _drop_output()
         code = 1
     except OSError as error:
@@ -136,7 +136,7 @@ def main() -> None:
 
 
 def _drop_output() -> None:
-    """Let what is still to be written to stdout go nowhere: Python tries again when it ends, and would complain."""
+    """Send buffered output to /dev/null. Python flushes stdout again at exit, and would print an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -148,8 +148,8 @@ def _report(error: S2ctError) -> int:
 
 
 def _stopped(how: str, code: int) -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses Ctrl-C thrice has been heard
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # another Ctrl-C must not interrupt the message
     if options.debug():
         traceback.print_exc()
-    print(f"s2ct: {how}. What is finished is kept; the same command goes on from there.", file=sys.stderr)
+    print(f"s2ct: {how}. Finished work is kept; run the same command again to resume.", file=sys.stderr)
     return code

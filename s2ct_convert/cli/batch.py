@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 @click.group(short_help="Convert as jobs of SLURM, PBS or a shell: init, run, status, finalise.")
 def batch() -> None:
-    """Convert as jobs of a batch system: begin once, make units by number on any machine, finish once.
+    """Convert as jobs of a batch system: init once, run units by number on any host, finalise once.
 
     \b
     s2ct batch init archives/ clouds.zarr
     s2ct batch script clouds.zarr --scheduler slurm > job.sh
     bash job.sh                      submits an array of units, then finalise
-    s2ct batch status clouds.zarr    what is done, running, failed
+    s2ct batch status clouds.zarr    lists planned, running, done and failed units
     s2ct verify store clouds.zarr
 
-    All machines must see the same files. Any job may be killed and run again: what is done stays and is not made twice.
+    All hosts must see the same files. A job that was killed can be run again: finished units stay and are not
+    converted again.
     """
 
 
@@ -45,7 +46,9 @@ def init(
     verbose: bool,
     **choices: Any,
 ) -> None:
-    """Number the units (largest first, from 1) and make an empty STORE; nothing is converted yet.
+    """Create an empty STORE and number its units.
+
+    Numbers start at 1, with the largest unit. Nothing is converted yet.
 
     \b
     s2ct batch init archives/ clouds.zarr
@@ -63,7 +66,7 @@ def init(
             command=options.command_line(),
             on_event=on_event,
         )
-    print(f"{plan.store} is begun: units 1 to {len(plan.files)}")
+    print(f"{plan.store} is initialised: units 1 to {len(plan.files)}")
     print(f"next: s2ct batch script {shlex.quote(str(plan.store))} --scheduler slurm > job.sh")
 
 
@@ -75,10 +78,10 @@ def init(
 @options.as_json
 @options.progress
 def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: bool, verbose: bool) -> None:
-    """Make units by their numbers, such as 3 or 1,4-7; inside an array job that of the task.
+    """Convert units by their numbers, such as 3 or 1,4-7.
 
-    The number is taken from SLURM_ARRAY_TASK_ID, PBS_ARRAY_INDEX, SGE_TASK_ID or LSB_JOBINDEX if none is given. A unit
-    that is done is left as it is, with exit code 0; one that somebody else is making is refused with 3.
+    The default is the number of the array task, from SLURM_ARRAY_TASK_ID, PBS_ARRAY_INDEX, SGE_TASK_ID or LSB_JOBINDEX.
+    A finished unit is skipped (exit code 0). A unit that another process is converting is refused (exit code 3).
     """
     from ..conversion.batch import run_units
     from ..conversion.ranges import ARRAY_VARIABLES, array_number, from_ranges
@@ -89,9 +92,9 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
     number = array_number()
     if numbers is None and number is None:
         raise WrongUsage(
-            "which unit?",
+            "no unit number given",
             where=str(store),
-            expected=f"a number, or one of {', '.join(ARRAY_VARIABLES)}",
+            expected=f"a number, or one of the variables {', '.join(ARRAY_VARIABLES)}",
             todo=f"s2ct batch run {shlex.quote(str(store))} 1",
         )
     wanted = from_ranges(numbers) if numbers is not None else [number or 0]
@@ -108,7 +111,7 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
 @options.as_json
 @options.debugging
 def status(store: Path, json_: bool) -> None:
-    """Tell which units are done, under way, failed or still to do. Works in every state."""
+    """Show which units are planned, running, done or failed. Works at any time."""
     from ..conversion.batch_status import batch_status
     from ..show.batch import print_status, status_document
     from ..show.tables import print_json
@@ -122,10 +125,10 @@ def status(store: Path, json_: bool) -> None:
 
 @batch.command()
 @click.argument("store", type=options.DATA_PATH)
-@click.option("--partial", is_flag=True, help="Also if units or sources are missing; the store says which.")
+@click.option("--partial", is_flag=True, help="Finalise even if units or sources are missing; the store lists them.")
 @options.progress
 def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
-    """Write the index and make STORE complete. Refused while units are missing; can be run again at any time."""
+    """Write the index and mark STORE as complete. Refused while units are missing; can be run again at any time."""
     from ..conversion.batch_finalise import finalise_batch
     from ..show.progress import show_progress
     from ..units.finalise import finished
@@ -145,16 +148,17 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     type=click.Choice(["slurm", "pbs", "shell"]),
     default="slurm",
     show_default=True,
-    help="Whose job script.",
+    help="Batch system of the job script.",
 )
-@click.option("--throttle", type=click.IntRange(min=1), metavar="N", help="Tasks at a time.  [default: 8, or all]")
+@click.option("--throttle", type=click.IntRange(min=1), metavar="N", help="Tasks at the same time.  [default: 8]")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processor cores of a task.")
 @options.debugging
 def script(store: Path, scheduler: str, throttle: int | None, jobs: int) -> None:
-    """Print a complete job script for a store that was begun: an array over its units, then finalise.
+    """Print a job script: an array job over the units, then finalise.
 
-    Memory and time are those of the plan, with room to spare; a preempted task is queued again by itself. Read it,
-    change what your cluster wants (account, partition), then run it with bash: it submits itself.
+    STORE must exist: s2ct batch init creates it. Memory and time come from the plan, with a margin. A preempted task
+    requeues itself. Read the script, add what your cluster needs (account, partition), then run it with bash: it
+    submits itself.
     """
     from ..conversion.job_script import job_script
 

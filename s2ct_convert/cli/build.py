@@ -11,7 +11,7 @@ from . import options, record_options
 from .planned import Converting, kind
 
 
-@click.command(cls=Converting, short_help="From the record to a store in one go, with bounded disk.")
+@click.command(cls=Converting, short_help="Download and convert in one go, with little disk space.")
 @click.argument("store", type=options.DATA_PATH)
 @record_options.which_files
 @click.option(
@@ -20,16 +20,16 @@ from .planned import Converting, kind
     default=3,
     show_default=True,
     metavar="K",
-    help="Archives, whole or begun, on the disk at the same time.",
+    help="Archives on the disk at the same time, whole or partial.",
 )
-@click.option("--keep-archives", is_flag=True, help="Delete no archive, whatever --archives says.")
+@click.option("--keep-archives", is_flag=True, help="Keep all archives; --archives has no effect.")
 @click.option(
     "--keep-failed",
     type=click.IntRange(min=0),
     default=3,
     show_default=True,
     metavar="N",
-    help="Archives of failed units that are kept besides; older ones are deleted.",
+    help="Archives of failed units to keep in addition; older ones are deleted.",
 )
 @kind
 @options.unpacker
@@ -43,11 +43,11 @@ from .planned import Converting, kind
 @options.as_json
 @options.progress
 def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool, **choices: Any) -> None:
-    """Fetch the archives of the record, convert each as it comes, and delete it.
+    """Download the archives of the record, convert each one, and delete it.
 
-    The next archive is fetched while the last is converted. They lie in STORE.archives; one is deleted once its unit
-    stands in STORE and was read back. A unit that fails does not stop the others: STORE then opens as partial. The same
-    command, run again, goes on where it was stopped.
+    The next archive is downloaded while the last one is converted. Archives are in STORE.archives; each is deleted once
+    its unit is in STORE and was read back. A unit that fails does not stop the others: STORE then opens as partial. Run
+    the same command again to resume.
 
     \b
     s2ct build clouds.zarr

@@ -22,16 +22,18 @@ from .planned import Converting, plan_of, planned
     "--engine",
     type=click.Choice(["local", "dask"]),
     default="local",
-    help="Make units here, or on the workers of a Dask scheduler (docs/dask.md).  [default: local]",
+    help="Convert on this machine, or on the workers of a Dask scheduler (docs/dask.md).  [default: local]",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="dask: where the scheduler is, e.g. tcp://host:8786.")
-@click.option("--scheduler-file", type=options.ANY_PATH, metavar="FILE", help="dask: the file that it writes.")
+@click.option("--scheduler", metavar="ADDRESS", help="dask: address of the scheduler, e.g. tcp://host:8786.")
+@click.option(
+    "--scheduler-file", type=options.ANY_PATH, metavar="FILE", help="dask: the file that the scheduler writes."
+)
 @click.option(
     "--workers-timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     metavar="SECONDS",
-    help="dask: how long to wait for scheduler and workers.  [default: 60]",
+    help="dask: time to wait for the scheduler and workers.  [default: 60]",
 )
 @options.overwrite
 @options.overwrite_units
@@ -48,9 +50,9 @@ def convert(
 ) -> None:
     """Convert archives (.7z), TFRecord files or folders of them to one store.
 
-    The same command, run again, goes on where it was stopped: finished units are kept in STORE and noted in
-    STORE.s2ct beside it. A source that fails does not stop the others: STORE then opens as partial. A unit that is
-    there is never replaced by another source unless --overwrite-unit says so.
+    Run the same command again to resume: finished units stay in STORE and are recorded in STORE.s2ct beside it. A
+    source that fails does not stop the others: STORE then opens as partial. Another source replaces a unit in STORE
+    only with --overwrite-unit.
 
     \b
     s2ct convert archives/ clouds.zarr
@@ -62,7 +64,7 @@ def convert(
     if local and cores > 1 and (plan_file or len(paths) > 2 or any(path.is_dir() for path in paths[:-1])):
         from ..engines.server import start_server
 
-        start_server()  # there may be several units; it imports what they need while this process does
+        start_server()  # for several units: the server imports modules while this process does the same
 
     from ..conversion.convert import convert_plan
     from ..errors import WrongUsage
@@ -72,7 +74,7 @@ def convert(
     from ..units.summary import UnitsFailed
 
     if jobs and not local:
-        raise WrongUsage("-j is for this machine", todo="start as many Dask workers as units are to be made at a time")
+        raise WrongUsage("-j does not apply to --engine dask", todo="leave out -j; start more Dask workers instead")
     run, engine = take(RunOptions, {"jobs": cores, **choices}), take(EngineOptions, choices)
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:

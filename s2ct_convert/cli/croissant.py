@@ -16,12 +16,12 @@ from . import options
 @options.as_json
 @options.progress
 def croissant(store: Path, folder: Path | None, overwrite: bool, json_: bool, quiet: bool, verbose: bool) -> None:
-    """Write a description of STORE into FOLDER (default: STORE.croissant beside it), made from the store itself.
+    """Write a description of STORE to FOLDER (default: STORE.croissant beside STORE).
 
     \b
     croissant.json   Croissant 1.1, for mlcroissant and search engines
-    samples.csv      the index, one line a sample
-    files.sha256     of every file of the store, as sha256sum -c takes it
+    samples.csv      the index, one line per sample
+    files.sha256     checksums of all files of the store, for sha256sum -c
     CITATION.cff     how to cite the dataset
     """
     from ..croissant.write import write_croissant

@@ -13,15 +13,15 @@ import click
 from . import options
 
 
-@click.command(short_help="See it work on a small bundled sample.")
+@click.command(short_help="Try s2ct on a small bundled sample.")
 @click.argument("destination", type=options.ANY_PATH, default="s2ct-demo", metavar="[DEST]")
 @options.jobs
 @options.progress
 def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> None:
-    """Convert a small bundled sample to Zarr and to HDF5, check both, show what came out.
+    """Convert a small bundled sample to Zarr and HDF5, verify both stores, and show the result.
 
-    The stores are written to DEST (default: s2ct-demo in this folder), and made anew each time. The sample is
-    synthetic: made the way the dataset was, not taken from it.
+    The stores are written to DEST (default: s2ct-demo in this folder); stores of an earlier demo are replaced. The
+    sample is synthetic: it was made like the dataset, not taken from it.
     """
     from ..conversion.convert import convert
     from ..conversion.describe import describe
@@ -74,7 +74,7 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
 
 
 def _program(name: str) -> str:
-    """A program of this environment as one has to type it here."""
+    """The name or path under which a program of this environment can be run from this folder."""
     path = Path(sys.executable).with_name(name)
     if not path.exists() or shutil.which(name) == str(path):
         return name
@@ -82,7 +82,7 @@ def _program(name: str) -> str:
 
 
 def _shell(command: list[str]) -> str:
-    """A command as a shell takes it, quoted with " where that is enough, which reads best around Python's '."""
+    """Quote a command for a shell, with double quotes where possible: Python code contains single quotes."""
     return " ".join(
         f'"{word}"' if "'" in word and not set(word) & set('"$`\\!') else shlex.quote(word) for word in command
     )

@@ -14,19 +14,21 @@ if TYPE_CHECKING:
     from ..record.download import Report
 
 _MORE = """
-Files in DEST that another program fetched are used: whole files by their md5, whatever their name; partial files are
-resumed. A wrong file is renamed to <name>.bad-<md5>; nothing is deleted.
+Files that another program downloaded to DEST are used: whole files are recognised by their md5, under any name, and
+partial files resume. A wrong file is renamed to <name>.bad-<md5>. Nothing is deleted.
 
 Environment: HTTPS_PROXY, HTTP_PROXY and NO_PROXY; S2CT_ZENODO_URL for a mirror; S2CT_ZENODO_TOKEN for a restricted
-record (it is sent in a header, to that host only, and shown nowhere)."""
+record (sent in a header, to that host only, and never shown)."""
 
 
-@click.command(short_help="Fetch archives of the record, resumed and checked.", epilog=_MORE)
+@click.command(short_help="Download the archives of the record, or resume.", epilog=_MORE)
 @click.argument("destination", type=options.ANY_PATH, default=".", metavar="[DEST]")
 @record_options.which_files
-@click.option("-j", "--jobs", type=click.IntRange(1, 16), default=3, show_default=True, help="Files at the same time.")
-@click.option("--extract", is_flag=True, help="Unpack each archive beside it once its md5 has been checked.")
-@click.option("--paranoid", is_flag=True, help="Read files again that were checked in an earlier run.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 16), default=3, show_default=True, help="Files to download at the same time."
+)
+@click.option("--extract", is_flag=True, help="Also unpack the archives in DEST, after their md5 is checked.")
+@click.option("--paranoid", is_flag=True, help="Check files again that an earlier run checked.")
 @record_options.which_record
 @options.as_json
 @options.progress
@@ -45,10 +47,10 @@ def download(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Fetch the archives of the record to DEST (default: this folder).
+    """Download the archives of the record to DEST (default: this folder).
 
-    The same command goes on after a stop: files that are there are kept, those begun are continued. A file gets its
-    name only when its size and its md5 are those of the record.
+    Run the same command again to resume: whole files stay, partial files continue. A file gets its name only when its
+    size and md5 match the record.
 
     \b
     s2ct download archives/
@@ -87,7 +89,7 @@ def download(
 
 
 def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
-    """Unpack what is there, each archive beside itself; ``out`` gets the paths."""
+    """Unpack the archives that are whole in their own folder, and append the paths to ``out``."""
     from ..archives.extract import extract_archive, unpacked_size
     from ..errors import DestinationExists
     from ..show.bar import file_progress
@@ -100,12 +102,12 @@ def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
             try:
                 cores = options.available_cores()
                 files = extract_archive(archive, archive.parent, jobs=cores, on_bytes=progress.advance)
-            except DestinationExists as error:  # there is no --overwrite here
-                todo = "move it away, or unpack with s2ct extract --overwrite"
+            except DestinationExists as error:  # s2ct download has no --overwrite
+                todo = "move the file away, or unpack with s2ct extract --overwrite"
                 raise DestinationExists(error.what, where=error.where, todo=todo) from error
             for file in files:
                 out.append(str(file.path))
-                progress.line(f"{file.path}: {size(file.bytes)}{', was there' if file.was_there else ''}")
+                progress.line(f"{file.path}: {size(file.bytes)}{', already there' if file.was_there else ''}")
 
 
 def _print(report: Report, extracted: list[str], json_: bool) -> None:
@@ -130,10 +132,10 @@ def _print(report: Report, extracted: list[str], json_: bool) -> None:
     rate = f", {size(fetched / report.seconds)}/s" if fetched and report.seconds else ""
     facts = [
         ("folder", str(report.folder)),
-        ("fetched", f"{plural(len(report.done), 'file')}, {size(fetched)} in {seconds(report.seconds)}{rate}"),
-        ("before", plural(len(report.before), "file")),
+        ("downloaded", f"{plural(len(report.done), 'file')}, {size(fetched)} in {seconds(report.seconds)}{rate}"),
+        ("kept", plural(len(report.before), "file")),
     ]
     facts += [("failed", plural(len(report.failed), "file"))] if report.failed else []
-    facts += [("left", plural(len(report.left), "file"))] if report.left else []
+    facts += [("not tried", plural(len(report.left), "file"))] if report.left else []
     facts += [("extracted", plural(len(extracted), "file"))] if extracted else []
     print_facts(facts)

@@ -13,7 +13,9 @@ from . import options
 @click.command(short_help="Write a store back as TFRecords.")
 @click.argument("store", type=options.ANY_PATH)
 @click.argument("folder", type=options.ANY_PATH)
-@click.option("--to", type=click.Choice(["tfrecord"]), default="tfrecord", show_default=True, help="Format.")
+@click.option(
+    "--to", type=click.Choice(["tfrecord"]), default="tfrecord", show_default=True, help="Format of the files."
+)
 @click.option("--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated.")
 @click.option("--split", "splits", multiple=True, metavar="SPLIT", help="Only this split, e.g. val; may be repeated.")
 @click.option("--overwrite", is_flag=True, help="Replace files in FOLDER that differ.")
@@ -30,10 +32,10 @@ def export(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Write the units of STORE to FOLDER as TFRecords, every feature of every example as it was published.
+    """Write the units of STORE to FOLDER as TFRecords, with every feature of every example as published.
 
-    One file per unit, named SPLIT_TILE_EXAMPLES, with the examples in the order of the source. A file appears under its
-    name when it is whole. The same command, run again, leaves files that are equal and writes the others.
+    There is one file per unit, named SPLIT_TILE_EXAMPLES, with the examples in the order of the source. A file gets its
+    name when it is whole. Run the same command again to resume: equal files stay, the others are written.
 
     \b
     s2ct export clouds.zarr back/
@@ -49,8 +51,8 @@ def export(
         pixels = sum(unit.observations for unit in choose_units(opened, tiles, splits)) * opened.dataset.obs_bytes
         with file_progress("exporting", pixels, quiet=quiet) as progress:
 
-            def tell(one: Exported) -> None:
-                there = ", was there" if one.was_there else ""
+            def report(one: Exported) -> None:
+                there = ", already there" if one.was_there else ""
                 progress.line(f"{one.path}: {one.unit}, {plural(one.examples, 'example')}, {size(one.bytes)}{there}")
 
             done = export_tfrecord(
@@ -60,7 +62,7 @@ def export(
                 splits=splits,
                 overwrite=overwrite,
                 on_bytes=progress.advance,
-                on_file=tell,
+                on_file=report,
             )
     if json_:
         print_json([{**dataclasses.asdict(one), "path": str(one.path)} for one in done])

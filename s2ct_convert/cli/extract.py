@@ -9,7 +9,7 @@ import click
 from . import options
 
 
-@click.command(short_help="Extract archives to files, checked and whole.")
+@click.command(short_help="Unpack archives and check their checksums.")
 @click.argument("archives", nargs=-1, required=True, type=options.DATA_PATH, metavar="ARCHIVE...")
 @click.argument("destination", type=options.ANY_PATH, metavar="DEST")
 @options.overwrite
@@ -27,10 +27,10 @@ def extract(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Extract archives (.7z) to the folder DEST.
+    """Unpack archives (.7z) to the folder DEST.
 
-    Not needed to convert. A file appears under its name only when it is whole and its CRC32 fits; one that is there
-    already with the right size and CRC32 is left alone, so the same command goes on after a stop.
+    A conversion does not need this. A file gets its name only when it is whole and its CRC-32 matches. Run the same
+    command again to resume: files with the right size and CRC-32 stay.
     """
     from ..archives.extract import Extracted, extract_archive, unpacked_size
     from ..errors import S2ctError, SomeFailed, WrongUsage
@@ -49,7 +49,9 @@ def extract(
                 done += extract_archive(
                     archive, destination, overwrite=overwrite, jobs=jobs or options.available_cores(),
                     unpacker=unpacker, on_bytes=progress.advance,
-                    on_file=lambda f: progress.line(f"{f.path}: {size(f.bytes)}{', was there' if f.was_there else ''}"),
+                    on_file=lambda f: progress.line(
+                        f"{f.path}: {size(f.bytes)}{', already there' if f.was_there else ''}"
+                    ),
                 )  # fmt: skip
             except S2ctError as error:
                 failures.append(error)

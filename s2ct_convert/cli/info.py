@@ -9,16 +9,16 @@ import click
 from . import options
 
 
-@click.command(short_help="Tell what is in a store, archive or TFRecord.")
+@click.command(short_help="Show what is in a store, archive or TFRecord.")
 @click.argument("path", type=options.DATA_PATH)
 @options.as_unit
 @options.as_json
 @options.debugging
 def info(path: Path, unit: str | None, json_: bool) -> None:
-    """Tell what is in a store, an archive, a TFRecord or a folder of sources.
+    """Show what is in a store, an archive, a TFRecord or a folder of sources.
 
-    Works on a store in every state of its conversion. An archive is not unpacked; a TFRecord is read to its end,
-    all checksums included.
+    Works on a store in every state of its conversion. An archive is not unpacked. A TFRecord is read to the end, with
+    all checksums.
     """
     from ..conversion.describe import describe
     from ..show.info import print_info

@@ -10,10 +10,10 @@ import click
 from . import options, record_options
 
 
-@click.command("list", short_help="List the files of the record and what of them is here.")
+@click.command("list", short_help="List the files of the record and their state here.")
 @click.argument("folder", type=options.ANY_PATH, default=".", metavar="[DEST]")
 @record_options.which_files
-@click.option("--offline", is_flag=True, help="Do not ask the service: by the lock in DEST, else by the bundled list.")
+@click.option("--offline", is_flag=True, help="Do not ask the service: use the lock in DEST, else the bundled list.")
 @record_options.which_record
 @options.as_json
 @options.debugging
@@ -30,8 +30,8 @@ def list_(
 ) -> None:
     """List the files of the record with their state in DEST (default: this folder).
 
-    States: ok (checked before), unchecked (right size, never read), partial, wrong size, missing. Nothing is read but
-    sizes; to check the files themselves: s2ct verify checksums DEST.
+    States: ok (md5 checked before), unchecked (right size, md5 not checked), partial, wrong size, missing. This command
+    compares only sizes; s2ct verify checksums DEST reads the files.
     """
     from ..errors import WrongUsage
     from ..record.api import record_id
@@ -47,9 +47,9 @@ def list_(
     if manifest is None:
         if tiles or splits or files:
             raise WrongUsage(
-                "without a lock nothing can be chosen: the bundled list has no names",
+                "files cannot be selected without a lock: the bundled list has no names",
                 where=str(folder),
-                todo="leave out --offline, or --tile, --split and --file",
+                todo="leave out --offline, or leave out --tile, --split and --file",
             )
         _print_published(record, published(record), json_)
         return
@@ -83,8 +83,8 @@ def _row(local: Any) -> dict[str, Any]:
 
     file = local.file
     row = {"key": file.key, "split": None, "tile": None, "examples": None, "size": file.size or 0, "md5": file.md5}
-    if (said := try_name(file.key)) and said.sure:  # else a file of the record that is no archive of a unit
-        row |= {"split": said.unit.split, "tile": said.unit.tile, "examples": said.count}
+    if (name := try_name(file.key)) and name.sure:  # otherwise the file is not an archive of a unit
+        row |= {"split": name.unit.split, "tile": name.unit.tile, "examples": name.count}
     return {**row, "state": local.state.value, "have": local.have}
 
 
@@ -94,7 +94,7 @@ def _print_published(record: str, known: Any, json_: bool) -> None:
 
     if not known:
         raise WrongUsage(
-            "this record is not bundled, and there is no lock here",
+            "there is no bundled list of this record, and no lock in this folder",
             where=f"record {record}",
             todo="leave out --offline",
         )
@@ -103,7 +103,7 @@ def _print_published(record: str, known: Any, json_: bool) -> None:
         print_json({"record": record, "doi": f"10.5281/zenodo.{record}", "published": files})
         return
     print_table(("position", "size", "md5"), [(str(one.position), one.listed_size, one.md5) for one in known], left=0)
-    print(f"{len(known)} files, as the page of the record lists them; names come with the service's first answer")
+    print(f"{len(known)} files, as listed on the page of the record; leave out --offline to get their names")
 
 
 @click.command(short_help="Print the URLs of the files for another downloader.")
@@ -115,7 +115,7 @@ def _print_published(record: str, known: Any, json_: bool) -> None:
     type=click.Choice(["plain", "aria2", "wget", "curl"]),
     default="plain",
     show_default=True,
-    help="plain: a URL a line; aria2: an input file with checksums; wget, curl: commands.",
+    help="plain: one URL per line; aria2: an input file with checksums; wget, curl: commands.",
 )
 @record_options.which_files
 @record_options.which_record
@@ -130,10 +130,10 @@ def urls(
     base_url: str | None,
     user_agent: str | None,
 ) -> None:
-    """Print where the files are, for people who bring their own downloader.
+    """Print the URLs of the files, for another downloader.
 
-    The list of files comes from the lock in DEST (default: this folder) if there is one, else from the service.
-    Afterwards: s2ct verify checksums DEST, or s2ct download DEST, which takes what it finds.
+    The file list comes from the lock in DEST (default: this folder) if there is one, else from the service. Check the
+    files afterwards with s2ct verify checksums DEST, or with s2ct download DEST, which also downloads missing files.
 
     \b
     s2ct urls --format aria2 > urls.txt; aria2c -i urls.txt -c -j 3

@@ -1,4 +1,4 @@
-"""Options that several commands share, each in one place. One meaning per short letter in the whole tool."""
+"""Options that several commands share, each defined once. A short letter has one meaning in the whole tool."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 
 def available_cores() -> int:
-    """Cores this process may use: what a batch system gave it, not what the machine has."""
+    """Number of cores this process may use. A batch system may grant fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def command_line() -> str:
-    """The command as it was typed, for the history of a store."""
+    """The command as typed, for the history of a store."""
     return shlex.join(["s2ct", *sys.argv[1:]])
 
 
 class LocalPath(click.Path):
-    """A path on this machine: no URL and, if it is of ``data``, no pipe, socket or device either."""
+    """A path on this machine: not a URL and, with ``data``, not a pipe, socket or device."""
 
     def __init__(self, *, data: bool = False) -> None:
         super().__init__(path_type=Path)
@@ -60,10 +60,10 @@ quiet = click.option("-q", "--quiet", is_flag=True, help="Show only notes, failu
 
 
 def progress(command: Command) -> Command:
-    """-q, -v, --debug: every command that works for long."""
+    """Add -q, -v and --debug, for commands that show progress."""
     for option in (
         debugging,
-        click.option("-v", "--verbose", is_flag=True, help="Tell more on the way."),
+        click.option("-v", "--verbose", is_flag=True, help="Show more details."),
         quiet,
     ):
         command = option(command)
@@ -77,17 +77,17 @@ jobs = click.option(
     type=click.IntRange(min=1),
     default=None,
     metavar="N",
-    help="Cores to use.  [default: those this process may use]",
+    help="Cores to use.  [default: all that this process may use]",
 )
 
 
 def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """A number of bytes as batch systems take it: 4G is 4 x 1024^3."""
+    """Parse a size in bytes as batch systems write it: 4G is 4 x 1024^3."""
     if value is None:
         return None
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?", value, re.IGNORECASE)
     if not found or not float(found[1]):
-        raise click.BadParameter(f"{value!r} is no size, such as 4G or 800M")
+        raise click.BadParameter(f"{value!r} is not a size, such as 4G or 800M")
     return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
 
 
@@ -95,7 +95,7 @@ memory = click.option(
     "--memory",
     callback=_bytes,
     metavar="SIZE",
-    help="Most memory to use, such as 4G: fewer units at a time if need be.",
+    help="Memory limit, such as 4G; fewer units run at a time if necessary.",
 )
 
 
@@ -110,7 +110,7 @@ nice = click.option(
     metavar="N",
     expose_value=False,
     callback=_set_nice,
-    help="Leave processors to others: 0 (not at all) to 19.",
+    help="Lower the priority of the process: 0 (not at all) to 19.",
 )
 splits = click.option(
     "--split", "splits", multiple=True, metavar="SPLIT", help="Only this split, e.g. train or val; may be repeated."
@@ -119,47 +119,47 @@ as_unit = click.option(
     "--as",
     "unit",
     metavar="SPLIT/TILE",
-    help="The unit of the one source whose name does not say it, e.g. train/50SMG.",
+    help="Unit of the one source whose name does not give it, e.g. train/50SMG.",
 )
 plan_file = click.option(
     "--plan",
     "plan_file",
     type=ANY_PATH,
     metavar="FILE",
-    help="Do what s2ct plan -o FILE wrote, instead of SOURCE... STORE.",
+    help="Use the plan that s2ct plan -o FILE wrote, instead of SOURCE... STORE.",
 )
 unpacker = click.option(
     "--unpacker",
     type=click.Choice(["auto", "python", "7zz"]),
     default="auto",
-    help="What unpacks archives; auto: 7zz or 7z where there is one (7-Zip 21.01 or later), else python. "
-    "What comes out is the same.  [default: auto]",
+    help="Program that unpacks archives; auto: 7zz or 7z if available (7-Zip 21.01 or later), else python. "
+    "The result is the same.  [default: auto]",
 )
 
 
 def demands(command: Command) -> Command:
-    """--strict and --accept-count: what a source must be."""
+    """Add --strict and --accept-count: requirements on a source."""
     for option in (
         click.option(
             "--accept-count",
             is_flag=True,
-            help="Take a bare TFRecord that has less in it than the number in its name.",
+            help="Accept a bare TFRecord that holds less than the number in its name.",
         ),
         click.option(
             "--strict",
             is_flag=True,
-            help="Refuse a source that is not as its record describes it, rather than note it.",
+            help="Refuse a source that differs from the description of the record, instead of noting it.",
         ),
     ):
         command = option(command)
     return command
 
 
-overwrite = click.option("--overwrite", is_flag=True, help="Delete what is there and start anew.")
+overwrite = click.option("--overwrite", is_flag=True, help="Delete existing output and start again.")
 overwrite_units = click.option(
     "--overwrite-unit",
     "overwrite_units",
     multiple=True,
     metavar="SPLIT/TILE",
-    help="Replace this unit, which is there from another source; may be repeated.",
+    help="Replace this unit if the store has it from another source; may be repeated.",
 )

@@ -11,11 +11,13 @@ from . import options
 from .planned import Converting, plan_of, planned
 
 
-@click.command(cls=Converting, short_help="Say what a conversion will take; nothing is written.")
+@click.command(cls=Converting, short_help="Estimate what a conversion needs; writes nothing.")
 @planned
 @options.jobs
 @options.memory
-@click.option("-o", "--output", type=options.ANY_PATH, metavar="FILE", help="Write the plan, for convert --plan FILE.")
+@click.option(
+    "-o", "--output", type=options.ANY_PATH, metavar="FILE", help="Write the plan, for s2ct convert --plan FILE."
+)
 @options.as_json
 @options.debugging
 def plan(
@@ -26,9 +28,9 @@ def plan(
     json_: bool,
     **choices: Any,
 ) -> None:
-    """Say what converting SOURCE... to STORE will take: units, files, bytes, memory, time, and what is in the way.
+    """Show the units of SOURCE..., and estimate the files, bytes, memory and time that STORE needs. Report problems.
 
-    A short try on the first source tells how fast this machine is. Nothing is written but FILE, if one is given.
+    A short trial on the first source measures the speed of this machine. Nothing is written, except FILE with -o.
 
     \b
     s2ct plan archives/ clouds.zarr

@@ -1,4 +1,4 @@
-"""What ``convert``, ``plan`` and ``batch init`` have in common: sources, a store, and how it is to be made."""
+"""Arguments that ``convert``, ``plan`` and ``batch init`` share: sources, a store, and how to make it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Converting(click.Command):
-    """A command that makes a store: its help ends with the codecs, which are asked only when it is shown."""
+    """A command that makes a store. Its help ends with a table of codecs, which are imported only to show it."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_paragraph()
@@ -26,20 +26,20 @@ class Converting(click.Command):
 
 
 def codec_table() -> list[str]:
-    """Every codec by format, with its size and speeds, as lines of 80 columns."""
+    """All codecs by format, with size and speed, in lines of at most 80 columns."""
     from ..store.codecs import CODECS, DEFAULT_CODEC
 
     lines = [
-        "Codecs: size against the raw pixels, packing and unpacking speed of one core",
+        "Codecs: size relative to the raw pixels, packing and unpacking speed per core",
         "(docs/codecs.md):",
     ]
     width = max(len(codec.title) for codecs in CODECS.values() for codec in codecs.values())
     for format, codecs in CODECS.items():
         heading, ordered = format, list(codecs.values())
         for codec, following in zip(ordered, [*ordered[1:], None], strict=True):
-            said = f"{codec.figures.ratio:.2f}{_speed(codec.figures.packing)}{_speed(codec.figures.unpacking)}"
+            figures = f"{codec.figures.ratio:.2f}{_speed(codec.figures.packing)}{_speed(codec.figures.unpacking)}"
             default = "  [default]" if codec.name == DEFAULT_CODEC[format] else ""
-            lines.append(f"  {heading:6}{codec.name:10}{codec.title:{width}}  {said}{default}")
+            lines.append(f"  {heading:6}{codec.name:10}{codec.title:{width}}  {figures}{default}")
             if codec.readers and (following is None or following.readers != codec.readers):
                 lines.append(f"          {codec.readers}")
             heading = ""
@@ -51,23 +51,23 @@ def _speed(megabytes: int) -> str:
 
 
 def kind(command: Command) -> Command:
-    """--format, --codec, --linked: what the store is to be."""
+    """Add --format, --codec and --linked: the form of the store."""
     for option in (
         click.option(
             "--linked",
             is_flag=True,
-            help="hdf5: keep a file per unit in STORE.units and make STORE a small file of links.",
+            help="hdf5: keep one file per unit in STORE.units; STORE is a small file of links.",
         ),
         click.option(
             "--codec",
             metavar="NAME",
-            help="Codec of the pixels; s2ct convert -h ends with a table of them.",
+            help="Codec of the pixels; s2ct convert -h ends with a table of codecs.",
         ),
         click.option(
             "-f",
             "--format",
             type=click.Choice(["zarr", "hdf5"]),
-            help="Format of the store.  [default: by its suffix]",
+            help="Format of the store.  [default: from its suffix]",
         ),
     ):
         command = option(command)
@@ -75,7 +75,7 @@ def kind(command: Command) -> Command:
 
 
 def planned(command: Command) -> Command:
-    """SOURCE... STORE, which of the sources, and what the store is to be."""
+    """Add SOURCE... STORE, and the options that select sources and the form of the store."""
     for option in (
         options.as_unit,
         options.splits,
@@ -91,7 +91,7 @@ def planned(command: Command) -> Command:
 
 
 def plan_of(paths: tuple[Path, ...], plan_file: Path | None, choices: dict[str, Any]) -> Plan:
-    """The plan that a command line asks for: what was found at the sources, or a plan file."""
+    """The plan for a command line: made from the sources, or read from a plan file."""
     from ..conversion.plan_file import read_plan
     from ..units.options import PlanOptions, take
     from ..units.plan import make_plan
@@ -101,7 +101,7 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, choices: dict[str, 
     wanted = take(PlanOptions, choices)
     if plan_file is not None:
         if paths or given:
-            raise click.UsageError(f"--plan says all that {', '.join(given) or 'SOURCE... STORE'} would: give one.")
+            raise click.UsageError(f"--plan cannot be combined with {', '.join(given) or 'SOURCE... STORE'}.")
         return read_plan(plan_file)
     if len(paths) < 2:
         missing = "SOURCE... STORE" if not paths else "STORE"

@@ -16,21 +16,21 @@ from . import options
     "--output",
     type=options.ANY_PATH,
     metavar="FILE",
-    help="A .png or .pdf.  [default: a PNG in this folder, named for what it shows]",
+    help="A .png or .pdf file.  [default: a PNG in this folder, named after its content]",
 )
 @click.option("--tile", metavar="TILE", help="A sample of this tile, e.g. 50SMG.")
 @click.option("--split", metavar="SPLIT", help="A sample of this split.")
 @click.option("--sample", type=int, metavar="LOCALID", help="This sample.  [default: the first with many classes]")
-@click.option("--random", is_flag=True, help="Any sample, drawn with --seed.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Another draw.  [default: 0]")
+@click.option("--random", is_flag=True, help="A random sample, chosen by --seed.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Seed of --random.  [default: 0]")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=48,
     metavar="N",
-    help="Most observations on the sheet, taken evenly along the series.  [default: 48]",
+    help="Maximum number of observations on the sheet, spread evenly over the series.  [default: 48]",
 )
-@click.option("--summary", is_flag=True, help="The whole store instead: labels, months, brightness.")
+@click.option("--summary", is_flag=True, help="Draw the whole store instead: labels, months, brightness.")
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -51,8 +51,10 @@ def preview(
 ) -> None:
     """Draw the time series of one sample, or a summary of STORE, as a PNG or PDF.
 
-    A sheet has every observation of a sample in true colour and near infrared, with its date and label. Needs
-    matplotlib: pip install 's2ct-convert[plot]'. The same command makes the same picture.
+    A sheet shows every observation of a sample in true colour and near infrared, with its date and label. The same
+    command draws the same picture.
+
+    Drawing needs matplotlib: pip install 's2ct-convert[plot]'
 
     \b
     s2ct preview clouds.zarr
@@ -61,10 +63,10 @@ def preview(
     s2ct preview clouds.zarr --summary -o clouds.png
     """
     if random and sample is not None:
-        raise click.UsageError("--random and --sample do not go together")
+        raise click.UsageError("--random and --sample cannot be combined")
     if summary and (random or sample is not None or tile or split):
         raise click.UsageError(
-            "--summary is of the whole store; it goes with none of --tile, --split, --sample, --random"
+            "--summary shows the whole store; it cannot be combined with --tile, --split, --sample or --random"
         )
     from ..pictures.preview import preview as draw
     from ..show.tables import print_facts, print_json

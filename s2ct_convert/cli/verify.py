@@ -1,4 +1,4 @@
-"""``s2ct verify``: are things what they should be?"""
+"""``s2ct verify``: checks of archives, TFRecords and stores."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 @click.group(short_help="Check archives, TFRecords and stores.")
 def verify() -> None:
-    """Check archives, TFRecords and stores. Exit code 0 only if all is as it should be."""
+    """Check archives, TFRecords and stores. The exit code is 0 only if every check passes."""
 
 
 @verify.command(short_help="Check md5 sums of archives.")
 @click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="[PATH]...")
-@click.option("--manifest", type=options.ANY_PATH, help="An md5sum file, or a lock, to compare with.")
-@click.option("--write", "write_", type=options.ANY_PATH, help="Write what was found, as md5sum -c accepts it.")
+@click.option("--manifest", type=options.ANY_PATH, help="An md5sum file or a lock to compare with.")
+@click.option("--write", "write_", type=options.ANY_PATH, help="Write the md5 sums to a file for md5sum -c.")
 @options.as_json
 @options.progress
 def checksums(
     paths: tuple[Path, ...], manifest: Path | None, write_: Path | None, json_: bool, quiet: bool, verbose: bool
 ) -> None:
-    """Check files, or all files of the record in folders (default: this folder), by their md5.
+    """Check the md5 of files, or of all files of the record in folders (default: this folder).
 
-    They are compared with --manifest, else with the lock beside them, else with the bundled md5 sums of record
-    10613705. Exit code 4 if anything is wrong, short or unknown; 3 if files are missing only.
+    The md5 is compared with --manifest, else with the lock beside the files, else with the bundled md5 sums of record
+    10613705. The exit code is 4 if a file is wrong, short or unknown, and 3 if files are only missing.
 
     \b
     s2ct verify checksums archives/
@@ -68,12 +68,12 @@ _STATES = ("ok", "wrong", "short", "missing", "unknown")
 
 
 def _line(one: Checksum) -> str:
-    told = {
-        "wrong": f"  md5 {one.found}, expected {one.expected or 'one of the record'}",
-        "short": f"  {one.size:,} bytes are there" if one.size is not None else "",
-        "unknown": "  the record has no such file" if one.found is None else f"  md5 {one.found} is none of the record",
+    details = {
+        "wrong": f"  md5 {one.found}, expected {one.expected or 'an md5 of the record'}",
+        "short": f"  only {one.size:,} bytes" if one.size is not None else "",
+        "unknown": "  the record has no such file" if one.found is None else f"  md5 {one.found} is not in the record",
     }
-    return f"{one.state.value.ljust(8)}{one.path}{told.get(one.state.value, '')}"
+    return f"{one.state.value.ljust(8)}{one.path}{details.get(one.state.value, '')}"
 
 
 def _document(one: Checksum) -> dict[str, str | int | None]:
@@ -87,19 +87,19 @@ def _document(one: Checksum) -> dict[str, str | int | None]:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """As ``md5sum -c`` finds it from the folder the list is in."""
+    """The path relative to the folder of the list, for ``md5sum -c`` in that folder."""
     import os
 
     return os.path.relpath(path, folder)
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file as a whole; what is no file, as /dev/stdout, and what a link leads to is written as it is."""
+    """Replace a regular file atomically. Write directly to anything else, such as /dev/stdout or a symlink."""
     import os
 
     from ..durable import write_atomic
 
-    data = os.fsencode(text)  # names in it need not be UTF-8
+    data = os.fsencode(text)  # file names may not be valid UTF-8
     if path.is_symlink() or (path.exists() and not path.is_file()):
         path.write_bytes(data)
     else:
@@ -110,9 +110,9 @@ def _raise(counts: dict[str, int], total: int) -> None:
     from ..errors import Difference, Incomplete
 
     if bad := counts["wrong"] + counts["short"] + counts["unknown"]:
-        raise Difference(f"{bad} of {total} files are not as they should be", todo="fetch them again: s2ct download")
+        raise Difference(f"{bad} of {total} files do not match", todo="download them again: s2ct download")
     if counts["missing"]:
-        raise Incomplete(f"{counts['missing']} of {total} files are missing", todo="fetch them: s2ct download")
+        raise Incomplete(f"{counts['missing']} of {total} files are missing", todo="download them: s2ct download")
 
 
 for command in (sources, store):

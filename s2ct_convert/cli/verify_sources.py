@@ -29,10 +29,10 @@ def sources(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Read archives and TFRecords to their end and check all that can be checked without anything else: the CRC of
-    each file in an archive, both CRCs of each record, the schema of each example, the number of examples.
+    """Read archives and TFRecords to the end, and run all checks that need no other file: the CRC-32 of each file in an
+    archive, both CRC-32C of each TFRecord record, the schema of each example, the number of examples.
 
-    Nothing is written. Exit code 5 if anything is damaged.
+    Nothing is written. The exit code is 5 if a source is damaged.
 
     \b
     s2ct verify sources archives/
@@ -64,12 +64,12 @@ def sources(
         unusable = f", {counts['unusable']} unusable" if counts["unusable"] else ""
         print(f"{plural(len(reports) - len(bad), 'source')} ok, {counts['damaged']} damaged{unusable}")
     if bad:
-        told = f"{len(bad)} of {plural(len(reports), 'source')} cannot be used"
+        message = f"{len(bad)} of {plural(len(reports), 'source')} cannot be used"
         codes = {one.error.exit_code for one in bad if one.error}
         if EXIT_MACHINE in codes:
-            raise SomeFailed(told, codes, some_done=len(bad) < len(reports))
+            raise SomeFailed(message, codes, some_done=len(bad) < len(reports))
         damaged = [one for one in bad if one.state == "damaged"]
-        raise SourceError(told, todo="fetch the damaged ones again: s2ct download" if damaged else "")
+        raise SourceError(message, todo="download the damaged sources again: s2ct download" if damaged else "")
 
 
 def _line(one: SourceReport) -> str:

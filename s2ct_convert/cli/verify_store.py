@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from ..verify.store import StoreReport
 
 
-_ANEW = "convert what is named again, to another place or with s2ct convert --overwrite"
-_UNFINISHED = "run the command that made it again; it goes on where it stopped"
-# Nothing is known of the rest of the store: it may all be well.
-_UNOPENED = "restore the file that is named from a copy, or convert again to another place"
+_DAMAGED = "convert the damaged units again, to another store or with s2ct convert --overwrite"
+_UNFINISHED = "run the command that made the store again; it resumes"
+# The state of the rest of the store is unknown; it may be intact.
+_UNOPENED = "restore the named file from a copy, or convert again to another store"
 
 
 @click.command(short_help="Check a store against itself, and against its sources.")
@@ -31,7 +31,7 @@ _UNOPENED = "restore the file that is named from a copy, or convert again to ano
     type=options.DATA_PATH,
     multiple=True,
     metavar="SOURCE",
-    help="Archives, TFRecords or folders of them; every example of each must be found in the store, bit for bit.",
+    help="Archives, TFRecords or folders of them; the store must hold every example of them, bit for bit.",
 )
 @options.as_unit
 @click.option(
@@ -40,9 +40,9 @@ _UNOPENED = "restore the file that is named from a copy, or convert again to ano
     type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     metavar="FRACTION",
-    help="Look at the pixels of this part only, such as 0.05. All the rest is checked wholly.",
+    help="Check only this fraction of the pixels, such as 0.05, and everything else in full.",
 )
-@click.option("--seed", type=int, default=0, help="Which part --sample looks at.  [default: 0]")
+@click.option("--seed", type=int, default=0, help="Seed of --sample.  [default: 0]")
 @options.jobs
 @options.as_json
 @options.progress
@@ -58,11 +58,11 @@ def store(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Check that a store is what was written: structure and attributes, every chunk, the checksum of every image,
-    offsets and order, the index, all digests. With --against, also that it is what its sources hold.
+    """Check that a store has not changed since it was written: structure and attributes, every chunk, the checksum of
+    every image, offsets and order, the index, all digests. With --against, also compare it with its sources.
 
-    Every difference is named with unit, sample, rows and file. Exit code 4 if there is any, 3 if a source could not be
-    compared.
+    Each difference is reported with unit, sample, rows and file. The exit code is 4 if there is a difference, and 3 if
+    a source could not be compared.
 
     \b
     s2ct verify store clouds.zarr
@@ -78,7 +78,7 @@ def store(
     left_out: list[str] = []
     if more and not against:
         raise click.UsageError(f"Got unexpected extra arguments ({' '.join(map(str, more))})")
-    against += more  # those that a shell made of archives/*.7z
+    against += more  # a shell expands archives/*.7z to several arguments
     with file_progress("checking", 0, quiet=quiet) as progress:
         report = verify_store(
             path, fraction=fraction, seed=seed, on_total=progress.set_total, on_bytes=progress.advance
@@ -112,7 +112,7 @@ def store(
         raise Difference(
             f"{plural(len(findings), 'difference')} found",
             where=str(path),
-            todo=_UNFINISHED if report.unfinished else _ANEW if report.opened else _UNOPENED,
+            todo=_UNFINISHED if report.unfinished else _DAMAGED if report.opened else _UNOPENED,
         )
 
     if left_out:
@@ -131,7 +131,7 @@ def _compare(
     quiet: bool,
     on_remark: Callable[[str], None],
 ) -> tuple[int, list[Finding]]:
-    """Number of examples that were compared, and differences."""
+    """Return the number of examples compared, and the differences."""
     from ..durable import size_of
     from ..reading.opening import open_to_verify
     from ..show.bar import file_progress
@@ -151,7 +151,7 @@ def _print_summary(report: StoreReport, compared: int | None, wrong: bool) -> No
 
     parts = [plural(report.units, "unit"), plural(report.samples, "sample"), plural(report.observations, "observation")]
     if report.checked < report.observations:
-        parts.append(f"pixels of {report.checked:,} looked at")
+        parts.append(f"pixels of {report.checked:,} checked")
     if compared is not None:
         parts.append(f"{plural(compared, 'example')} compared with the sources")
-    print(f"{report.path}: {', '.join(parts)}{'' if wrong else '; all as it should be'}")
+    print(f"{report.path}: {', '.join(parts)}{'' if wrong else '; no differences'}")

@@ -1,1 +1,1 @@
-"""What people see: progress, tables, results in words."""
+"""Output for people: progress, tables, summaries."""

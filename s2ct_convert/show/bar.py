@@ -1,4 +1,4 @@
-"""A bar over bytes on stderr, and progress over files: the bar on a terminal, one line per file elsewhere."""
+"""Progress over files on stderr: a bar over bytes on a terminal, one line per file elsewhere."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 
 class FileProgress:
-    """Told of bytes read and of lines to show."""
+    """Shows bytes read and lines about files."""
 
     def __init__(self, *, quiet: bool, bar: Progress | None = None, task: TaskID | None = None) -> None:
         self._quiet, self._bar, self._task = quiet, bar, task
 
     def advance(self, n: int) -> None:
-        """Bytes read since the last call."""
+        """Add the number of bytes read since the last call."""
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, n)
 
     def set_total(self, total: int) -> None:
-        """Bytes there will be in all, where that is known late."""
+        """Set the total number of bytes, if it was not known at the start."""
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=total)
 
     def line(self, text: str, *, always: bool = False) -> None:
-        """A line for one file."""
+        """Show a line about one file. ``always``: even with ``quiet``."""
         if self._bar is not None:
             print_above(self._bar, text)
         elif always or not self._quiet:
@@ -44,7 +44,7 @@ def file_progress(what: str, total: int, *, quiet: bool) -> Iterator[FileProgres
 
 @contextmanager
 def bar_or_none(*, quiet: bool) -> Iterator[Progress | None]:
-    """A bar where stderr is a terminal and somebody wants to see it."""
+    """Yield a bar if stderr is a terminal and ``quiet`` is not set, else None."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -53,7 +53,7 @@ def bar_or_none(*, quiet: bool) -> Iterator[Progress | None]:
 
 
 def print_above(bar: Progress, text: str) -> None:
-    """Print a line above a bar just as it is: no colours, no emoji, not broken where the terminal ends."""
+    """Print a line above a bar unchanged: no colours, no emoji, no wrapping at the width of the terminal."""
     bar.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 

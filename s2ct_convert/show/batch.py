@@ -1,4 +1,4 @@
-"""How far the units of a store are, for people and for programs."""
+"""The status of the units of a store, for people and for programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .tables import print_facts, print_table
 
 
 def print_status(status: BatchStatus) -> None:
-    """A line per unit, then the counts and what to do next."""
+    """Print one line per unit, then the counts and the next step."""
     print_table(
         ["number", "unit", "state", "time", "memory", "remarks"],
         (
@@ -36,7 +36,7 @@ def print_status(status: BatchStatus) -> None:
         ("units", counts),
     ]
     if status.run:
-        facts.append(("run", f"{status.run} is at work on the whole store"))
+        facts.append(("run", f"{status.run} has the lease on the whole store"))
     if status.missing:
         facts.append(("missing", f"--array={status.missing}"))
     elif not status.finished and status.count(UnitState.DONE) == len(status.units):
@@ -51,7 +51,7 @@ def _memory(one: UnitStatus) -> str:
 
 def _remarks(one: UnitStatus) -> str:
     if isinstance(one.owner, Owner):
-        return f"{one.owner}, last sign of life {seconds(one.owner.idle)} ago"
+        return f"{one.owner}, last heartbeat {seconds(one.owner.idle)} ago"
     if one.owner:
         return one.owner
     return one.failure.message.splitlines()[0] if one.failure else ""

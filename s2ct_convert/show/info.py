@@ -1,4 +1,4 @@
-"""The documents of ``describe`` for people."""
+"""Print the documents of ``describe`` for people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def print_info(document: Document) -> None:
 
 
 def print_units(units: list[Document], classes: Sequence[str] = DATASET.classes) -> None:
-    """One line per unit: counts, dates and how often each label occurs."""
+    """Print one line per unit: counts, dates and the number of observations of each class."""
     header = ["unit", "samples", "observations", "first", "last", *classes]
     print_table(
         header,
@@ -48,7 +48,7 @@ def print_units(units: list[Document], classes: Sequence[str] = DATASET.classes)
 
 
 def print_shares(units: list[Document]) -> None:
-    """One bar per unit: the shares of its labels, a letter for each class; in colour on terminals that have it."""
+    """Print one bar per unit with the shares of its labels: one letter per class, in colour on a colour terminal."""
     from rich.console import Console
     from rich.text import Text
 
@@ -65,15 +65,15 @@ def print_shares(units: list[Document]) -> None:
 
 
 def share_widths(counts: list[int], width: int) -> list[int]:
-    """Parts of a bar of so many characters; what occurs at all has at least one."""
+    """Divide a bar of ``width`` characters by ``counts``. Each class that occurs gets at least one character."""
     total = sum(counts)
     if not total:
         return [0] * len(counts)
     exact = [width * n / total for n in counts]
     parts = [max(int(share), 1) if share else 0 for share in exact]
-    while sum(parts) < width:  # the part that is shortest for its share
+    while sum(parts) < width:  # lengthen the part that is shortest for its share
         parts[max(range(len(parts)), key=lambda i: exact[i] - parts[i])] += 1
-    while sum(parts) > width:  # the part that is longest for its share, and does not go with it
+    while sum(parts) > width:  # shorten the part that is longest for its share, but never to zero
         parts[max((i for i, n in enumerate(parts) if n > 1), key=lambda i: parts[i] - exact[i])] -= 1
     return parts
 
@@ -95,7 +95,7 @@ def _print_store(document: Document) -> None:
         print()
         print_units(document["units"], document.get("classes", DATASET.classes))
         print()
-        if "classes" not in document:  # letters and colours are those of the default data set
+        if "classes" not in document:  # letters and colours exist only for the default data set
             print_shares(document["units"])
             print()
         print_table(
@@ -159,23 +159,23 @@ def _print_counted(document: Document) -> None:
 
 
 def _count(n: int | None) -> str:
-    """A number that a name may not have."""
+    """The number in a name, or "-" if there is none."""
     return "-" if n is None else f"{n:,}"
 
 
 def _by_name(n: int | None) -> str:
-    return "its name has no number" if n is None else f"the number in its name is {n:,}"
+    return "no number in its name" if n is None else f"the number in its name is {n:,}"
 
 
 def _counted(unit: Document) -> str:
-    """What the number in the name counts."""
+    """The number in the name, and what it counts."""
     if unit["name_count"] is None:
         return ""
     return f" (the number in its name, {unit['name_count']:,}, counts {unit['name_counts']})"
 
 
 def _blocks(document: Document) -> str:
-    """7z's own, and those that can be unpacked at once."""
+    """The number of 7z blocks, and of LZMA2 blocks, which can be unpacked in parallel."""
     inner = [file["lzma2_blocks"] for file in document["files"] if file["lzma2_blocks"]]
-    told = f", {sum(inner)} of LZMA2 that can be unpacked at once" if inner else ""
-    return f"{document['blocks']}{', solid' if document['solid'] else ''}{told}"
+    parallel = f"; {plural(sum(inner), 'LZMA2 block')} for parallel unpacking" if inner else ""
+    return f"{document['blocks']}{', solid' if document['solid'] else ''}{parallel}"

@@ -12,7 +12,7 @@ from ..words import plural
 
 
 def note_lines(entries: Iterable[UnitEntry], dataset: Dataset = DATASET) -> list[str]:
-    """Each kind of note once: what it is, in how many units, and the first place."""
+    """One line per kind of note: the text, the number of units, and the first place."""
     lines = []
     for one in sum_notes((entry.unit, note) for entry in entries for note in entry.notes):
         within = f"in {plural(len(one.units), 'unit')}, first " if len(one.units) > 1 else ""
@@ -21,6 +21,6 @@ def note_lines(entries: Iterable[UnitEntry], dataset: Dataset = DATASET) -> list
 
 
 def sum_documents(entries: Iterable[UnitEntry], dataset: Dataset = DATASET) -> list[dict[str, Any]]:
-    """The same as JSON has it."""
+    """The same notes as JSON objects."""
     sums = sum_notes((entry.unit, note) for entry in entries for note in entry.notes)
     return [{**one.note.document(dataset), "units": list(one.units)} for one in sums]

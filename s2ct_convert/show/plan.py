@@ -1,4 +1,4 @@
-"""What a plan will cost, for people and for programs."""
+"""A plan and its estimated cost, for people and for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tables import print_facts, print_table
 
 
 def print_plan(plan: Plan, found: Estimate) -> None:
-    """A line per unit in the order they will run, then what all will take."""
+    """Print one line per unit in the order of the run, then the totals."""
     print_table(
         ["number", "unit", "source", "size", "observations", "chunks", "shards", "expected", "time"],
         (
@@ -41,18 +41,19 @@ def print_plan(plan: Plan, found: Estimate) -> None:
     facts = [
         ("store", f"{plan.store} ({plan.options.format}, {plan.options.codec}): chunks of {grid}{shards}"),
         ("read", f"{size(sum(file.bytes for file in plan.files))} in {plural(len(plan.files), 'source')}"),
-        ("disk", f"{size(found.space)} needed, {size(found.free_space)} free; the store about {size(found.bytes)}"),
-        ("files", f"{found.inodes:,} with their folders{free}"),
-        ("memory", f"{size(found.peak_memory)} at most for each unit under way{memory}"),
+        (
+            "disk",
+            f"{size(found.space)} needed, {size(found.free_space)} free; the store takes about {size(found.bytes)}",
+        ),
+        ("files", f"{found.inodes:,}, folders included{free}"),
+        ("memory", f"at most {size(found.peak_memory)} per running unit{memory}"),
         ("jobs", f"-j {found.cores}: {plural(found.jobs, 'unit')} at a time, {plural(found.threads, 'thread')} each"),
     ]
     if found.speed and found.seconds is not None:
         rate = plan.options.dataset.obs_bytes / (found.speed.read + found.speed.make)
         facts.append(("time", f"about {seconds(found.seconds)}, if the disk keeps up"))
-        basis = (
-            f"{found.speed.observations:,} observations of {found.speed.source}: {size(rate)}/s of pixels for a core"
-        )
-        facts.append(("", f"by a try on {basis}, packed to {found.speed.ratio:.3f}"))
+        basis = f"{found.speed.observations:,} observations of {found.speed.source}: {size(rate)}/s of pixels per core"
+        facts.append(("", f"measured on {basis}, packed to {found.speed.ratio:.3f}"))
     facts.append(("plan", plan.hash))
     print_facts(facts)
     for note in plan.notes:
@@ -62,7 +63,7 @@ def print_plan(plan: Plan, found: Estimate) -> None:
 
 
 def plan_report(plan: Plan, found: Estimate) -> dict[str, Any]:
-    """The plan file's content and the estimate, as plain values."""
+    """The content of the plan file and the estimate, as plain values."""
     document = plan_document(plan)
     for one, unit in zip(document["units"], found.units, strict=True):
         wanted = ("observations", "chunks", "shards", "files", "seconds")

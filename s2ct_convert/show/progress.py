@@ -1,4 +1,4 @@
-"""Progress on stderr, fed by events: bars on a terminal, one plain line per event elsewhere."""
+"""Progress on stderr from events: bars on a terminal, one plain line per event elsewhere."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .bar import bar_or_none, print_above
 from .lanes import LaneBars, LaneLines
 from .units import UnitBar, unit_line
 
-_ALWAYS = (Message, UnitFailed, UnitLog, UnitRetried, FileFailed)  # also where somebody wants quiet
+_ALWAYS = (Message, UnitFailed, UnitLog, UnitRetried, FileFailed)  # shown even with --quiet
 
 
 @contextmanager
 def show_progress(*, quiet: bool, verbose: bool, debug: bool = False) -> Iterator[OnEvent]:
-    """Give a callback for all events. Failures and messages are always shown, all else not if ``quiet``."""
+    """Yield a callback for all events. With ``quiet`` it shows only failures and messages."""
     with bar_or_none(quiet=quiet) as bar:
         if bar is None:
             yield _Lines(_to_stderr, quiet=quiet, every=True, tracebacks=debug)
@@ -39,7 +39,7 @@ def _to_stderr(line: str) -> None:
 
 
 class _Lines:
-    """A line for what people should know. ``every``: also for what bars show; ``bars``: there are some."""
+    """Writes lines for events. ``every``: also for events that bars show. ``bars``: bars are shown too."""
 
     def __init__(
         self, write: Callable[[str], None], *, quiet: bool, every: bool, tracebacks: bool, bars: bool = False

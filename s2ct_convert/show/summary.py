@@ -1,4 +1,4 @@
-"""What a conversion did, on stdout."""
+"""The summary of a conversion, on stdout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tables import print_facts, print_json
 
 
 def print_summary(summary: Summary, json_: bool) -> None:
-    """What was made, for people or for programs."""
+    """Print the result of a conversion, for people or for programs."""
     if json_:
         print_json(_document(summary))
         return
@@ -51,7 +51,7 @@ def _state(summary: Summary) -> str:
 
 
 def check_complete(summary: Summary) -> None:
-    """Say that units which earlier runs were asked for are missing, or that files hold no unit.
+    """Check that no unit of an earlier run is missing, and that every selected file holds a unit.
 
     Raises
     ------
@@ -62,14 +62,14 @@ def check_complete(summary: Summary) -> None:
             "the store is not complete: units of an earlier run are missing",
             where=str(summary.store),
             found=", ".join(summary.missing),
-            todo="make them too, or give --overwrite to make a store of these alone",
+            todo="convert them too, or use --overwrite to make a store of these units only",
         )
     if summary.not_units:
         raise Incomplete(
-            "the store is not complete: files that were asked for hold no unit",
+            "the store is not complete: some of the selected files hold no unit",
             where=str(summary.store),
             found=", ".join(summary.not_units),
-            todo="choose the files that hold units, such as --file '*.7z'",
+            todo="select only files that hold units, such as --file '*.7z'",
         )
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document on stdout."""
     json.dump(value, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> None:
-    """A plain table; the first ``left`` columns are flush left, the others right. No lines: it pastes anywhere."""
+    """Print a table without lines. The first ``left`` columns are left-aligned, the others right-aligned."""
     body = [list(row) for row in rows]
     widths = [max(len(row[i]) for row in [list(header), *body]) for i in range(len(header))]
     for row in [list(header), *body]:
@@ -26,7 +26,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: i
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """Names and values, one a line."""
+    """Print names and values, one pair per line."""
     body = list(facts)
     width = max(len(name) for name, _ in body)
     for name, value in body:

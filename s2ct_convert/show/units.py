@@ -1,4 +1,4 @@
-"""Progress of units: a bar over the bytes of all sources, or a line per event."""
+"""Progress of units: one bar over the bytes of all sources, or one line per event."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def unit_line(event: Event, *, every: bool, tracebacks: bool) -> str | None:
-    """What there is to say of an event. ``every``: also that a unit is started."""
+    """The line for an event, or None. ``every``: also for the start of a unit."""
     match event:
         case UnitsPlanned(total, units, done):
             before = f", {done} done before" if done else ""
@@ -30,7 +30,7 @@ def unit_line(event: Event, *, every: bool, tracebacks: bool) -> str | None:
         case UnitStarted(unit, source) if every:
             return f"{unit}: started, {source}"
         case UnitDone(entry, False):
-            return f"{entry.unit} is done: another process made it meanwhile"
+            return f"{entry.unit}: done by another process in the meantime"
         case UnitDone(entry):
             return (
                 f"{entry.unit}: done, {plural(entry.samples, 'sample')}, "
@@ -44,18 +44,18 @@ def unit_line(event: Event, *, every: bool, tracebacks: bool) -> str | None:
         case UnitLog(unit, line):
             return f"{unit}: {line}"
         case UnitRetried(unit, cause, jobs, _):
-            return f"{unit}: {cause}; it is tried once more at the end, with {plural(jobs, 'job')} at a time"
+            return f"{unit}: {cause}; s2ct retries it once at the end, with {plural(jobs, 'job')} at a time"
         case Finalising():
             return "writing the index"
     return None
 
 
 class UnitBar:
-    """One bar over all bytes of the sources, with the units under way in front of it."""
+    """One bar over the bytes of all sources, labelled with the running units."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
-        self._task = bar.add_task("", total=None, visible=False)  # until there is something to make
+        self._task = bar.add_task("", total=None, visible=False)  # hidden until there is a unit to convert
         self._running: list[str] = []
 
     def __call__(self, event: Event) -> None:
@@ -79,5 +79,5 @@ class UnitBar:
         self._bar.update(self._task, description=" ".join(self._running))
 
     def _forget(self, unit: str) -> None:
-        if unit in self._running:  # a source that is no unit fails without having started
+        if unit in self._running:  # a source without a unit fails before it starts
             self._running.remove(unit)

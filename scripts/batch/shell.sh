@@ -1,10 +1,11 @@
 #!/bin/sh
-# From archives to a finished store where there is no batch system, with nothing but a shell:
+# Convert archives to a store with only a shell, without a batch system:
 #
 #   sh shell.sh archives/ clouds.zarr [options of s2ct batch init]
 #
-# LANES units at a time (default 2). The same line again goes on. Run it on several machines that share a file system, and
-# a unit that one of them is making is refused by the others; on one machine alone s2ct convert does all of this better.
+# LANES is the number of units at the same time (default 2). Run the same command again to resume. Several machines that
+# share a file system can run it together: each refuses the units that another one is converting. On a single machine,
+# use s2ct convert instead.
 set -eu
 
 s2ct batch init "$@"
@@ -14,7 +15,7 @@ done
 units=$(s2ct batch status "$store" | awk '$1 ~ /^[0-9]+$/ { n++ } END { print n }')
 lanes=${LANES:-2}
 
-# Each lane takes every so-manieth unit. One that fails does not stop the others.
+# Lane i converts the units i, i + LANES, i + 2 LANES, ... A unit that fails does not stop the others.
 lane() {
   number=$1
   failed=0
@@ -33,6 +34,6 @@ while [ "$first" -le "$lanes" ]; do
   first=$((first + 1))
 done
 for pid in $pids; do
-  wait "$pid" || true # finalise says what is missing
+  wait "$pid" || true # finalise reports the missing units
 done
 s2ct batch finalise "$store"

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# From archives to a finished store on SLURM:
+# Convert archives to a store on SLURM:
 #
 #   bash slurm.sh archives/ clouds.zarr [options of s2ct batch init]
 #
-# The same line again submits only units that are missing. Options for your cluster, such as an account, go into
-# SBATCH_ACCOUNT, SBATCH_PARTITION and the other variables that sbatch reads; tasks at a time into TASKS.
-# s2ct must be on the PATH; archives and store on a file system that all nodes see.
+# Run the same command again to submit only the missing units. Set SBATCH_ACCOUNT, SBATCH_PARTITION and other variables
+# that sbatch reads for your cluster. TASKS is the number of tasks at the same time.
+# s2ct must be on the PATH, and archives and store on a file system that all nodes share.
 #SBATCH --job-name=s2ct
 #SBATCH --ntasks=1
 #SBATCH --cpus-per-task=2
 #SBATCH --mem=700M
-#SBATCH --time=00:30:00             # s2ct plan says how long the largest unit takes; a busy disk takes several times that
+#SBATCH --time=00:30:00             # s2ct plan estimates the largest unit; allow several times that for a busy disk
 #SBATCH --output=s2ct-%A_%a.log
 #SBATCH --open-mode=append
 #SBATCH --requeue
 set -euo pipefail
 
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
-  exec s2ct batch run "$1" -j "${SLURM_CPUS_PER_TASK:-2}" # the number of the unit is that of the task
+  exec s2ct batch run "$1" -j "${SLURM_CPUS_PER_TASK:-2}" # the number of the task is the number of the unit
 fi
 
 s2ct batch init "$@"

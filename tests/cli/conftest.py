@@ -1,4 +1,4 @@
-"""``zenodo`` is a record to fetch; ``hasty`` runs ``s2ct`` with short waits."""
+"""``zenodo`` serves a small record; ``hasty`` runs ``s2ct`` with short waits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .helpers import RECORDS, right_source
 
 @pytest.fixture(scope="session")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    """As ``run``, but what waits for a network does not wait for long."""
+    """Like ``run``, with short waits for the network."""
     server = ForkServer(tmp_path_factory.mktemp("hasty"), short_waits=True)
     yield server
     server.close()
@@ -25,7 +25,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
 
 @pytest.fixture(scope="session")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Files of a small record by name: archives that can be unpacked, and one file that is none."""
+    """Files of a small record by name: valid archives and one text file."""
     folder = tmp_path_factory.mktemp("archives")
     files = {"about.txt": b"what this is\n"}
     for unit in ("train_50SMG", "train_51SMG", "val_50SMG"):
@@ -45,7 +45,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def zenodo(archives: dict[str, bytes], clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """A service that has them, and is the one that ``s2ct`` asks."""
+    """A service with these files; ``s2ct`` uses it."""
     with serving(dict(archives)) as stand_in:
         monkeypatch.setenv("S2CT_ZENODO_URL", stand_in.url)
         yield stand_in
@@ -53,7 +53,7 @@ def zenodo(archives: dict[str, bytes], clean_environment: None, monkeypatch: pyt
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts small file systems in memory."""
+    """Mount small file systems in memory."""
     mounted: list[Path] = []
 
     def mount(options: str) -> Path:
@@ -61,7 +61,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         folder.mkdir()
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
         if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("file systems can only be mounted by root, and not in every container")
+            pytest.skip("only root can mount file systems, and not in every container")
         mounted.append(folder)
         return folder
 

@@ -1,8 +1,8 @@
-"""Processes that run ``s2ct`` without half a second of imports each: forked from one that has them all loaded.
+"""Runs ``s2ct`` in processes forked from a server that has all imports loaded, which saves half a second per run.
 
-What runs is the real command in a process of its own, with its own arguments, folder, environment, output and
-exit code. What such a process cannot show (imports, locale, signals while starting, the end of Python) is tested with
-new ones.
+Each run is the real command in its own process, with its own arguments, folder, environment, output and exit code. A
+forked process cannot show imports, locale, signals during start-up and the end of Python; tests of these start new
+processes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 
 class ForkServer:
-    """Runs commands one after another; ``folder`` takes their output. ``short_waits``: see the file of that name."""
+    """Runs commands one after another; their output goes to ``folder``. ``short_waits``: see short_waits.py."""
 
     def __init__(self, folder: Path, *, short_waits: bool = False) -> None:
         self._output = folder / "stdout", folder / "stderr"
@@ -61,11 +61,11 @@ def _serve() -> None:
         sheet.text(0, 0, "x", size=9)
         sheet.encode(".png")
     if sys.argv[1:] == ["short"]:
-        from short_waits import shorten  # beside this file, which is run as a script
+        from short_waits import shorten  # in the folder of this file, which runs as a script
 
         shorten()
     gc.collect()
-    gc.freeze()  # or each process copies most of this memory to mark what it has no use for
+    gc.freeze()  # otherwise garbage collection in a child would copy most of this memory
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()
@@ -79,7 +79,7 @@ def _serve() -> None:
 
 
 def _end(code: Any) -> None:
-    """As Python ends, but it does not take apart, module by module, what the server has loaded."""
+    """End like Python, but without tearing down the modules that the server has loaded."""
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
     atexit._run_exitfuncs()
     sys.stdout.flush()

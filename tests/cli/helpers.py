@@ -1,4 +1,4 @@
-"""What tests of the command line share: small sources, and what is asked of every failure whatever its cause."""
+"""Helpers for tests of the command line: small sources, and checks that apply to every failure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEFT_OVER = re.compile(r"^\.|tmp|\.part$|\.sorted$")
 
 
 def groups(*localids: int, n: int = 2, seed: int = 1) -> list[Group]:
-    """Right examples, ``n`` timestamps each."""
+    """Valid examples with ``n`` timestamps each."""
     rng = np.random.default_rng([seed, *localids])
     return [random_group(rng, localid, n) for localid in localids]
 
@@ -32,17 +32,17 @@ RECORDS = tfrecord_bytes(groups(7, 3))  # a file of two records
 
 
 def right_source(folder: Path, unit: str = "train_50SMG", localids: tuple[int, ...] = (7, 3)) -> Path:
-    """A small TFRecord with nothing wrong."""
+    """A small valid TFRecord."""
     return write_tfrecord(folder, groups(*localids), unit=unit)
 
 
 def boundaries(parts: list[Group]) -> list[int]:
-    """Byte offsets at which the records of a TFRecord of these groups begin, and the end."""
+    """Byte offsets of the records of a TFRecord with these groups, and of its end."""
     return np.cumsum([0, *(len(record_bytes(example_bytes(group))) for group in parts)]).tolist()
 
 
-def told(done: Done) -> str:
-    """The last message: what ``s2ct`` itself says when it ends, after all lines about units."""
+def closing_message(done: Done) -> str:
+    """The closing message of ``s2ct``, after all lines about units."""
     lines = done.stderr.splitlines()
     starts = [i for i, line in enumerate(lines) if line.startswith(("s2ct: ", "Usage: "))]
     assert len(starts) == 1, f"not one closing message:\n{done.stderr}"
@@ -50,9 +50,9 @@ def told(done: Done) -> str:
 
 
 def assert_says(done: Done, exit_code: int, *parts: str) -> None:
-    """The exit code, one closing message, each part told once, and nothing of Python's insides."""
+    """Check the exit code, one closing message, that each part is in stderr, and that no Python internals are shown."""
     assert done.returncode == exit_code, done.stderr
-    told(done)
+    closing_message(done)
     assert not _INTERNALS.search(done.stderr), done.stderr
     assert not _INTERNALS.search(done.stdout), done.stdout
     for part in parts:
@@ -60,7 +60,7 @@ def assert_says(done: Done, exit_code: int, *parts: str) -> None:
 
 
 def assert_unit_failed(done: Done, exit_code: int, name: str, *parts: str) -> None:
-    """One source failed: one message about it, which begins with the name of the file and says what to do."""
+    """Check that one source failed, with one message that starts with the file name and contains ``parts``."""
     assert_says(done, exit_code)
     messages = failure_messages(done)
     assert len(messages) == 1, done.stderr
@@ -73,14 +73,14 @@ def assert_unit_failed(done: Done, exit_code: int, name: str, *parts: str) -> No
 
 
 def failure_messages(done: Done) -> list[str]:
-    """What is told after each ``FAILED``."""
+    """The message after each ``FAILED``."""
     found = re.findall(r": FAILED\n(.*\n(?:  .*\n)*)", done.stderr)
     assert len(found) == done.stderr.count("FAILED")
     return found
 
 
 def assert_no_store(store: Path) -> None:
-    """Nothing under this name looks complete, and nothing temporary is left."""
+    """Check that there is no complete store at this path, and no temporary file."""
     if store.suffix == ".zarr" and store.exists():
         attributes = json.loads((store / "zarr.json").read_text())["attributes"]
         assert attributes["state"] == "incomplete"
@@ -93,7 +93,7 @@ def assert_no_store(store: Path) -> None:
 
 
 def assert_tidy(store: Path) -> None:
-    """Beside a store are its ledger and, for HDF5, the files of its units; no temporary file anywhere."""
+    """Check that beside a store are only its ledger and, for HDF5, the files of its units; no temporary files."""
     beside = {path.name for path in store.parent.iterdir() if store.name in path.name}
     units = {f"{store.name}.units"} if store.suffix == ".h5" else set()
     assert beside <= {store.name, f"{store.name}.s2ct"} | units
@@ -104,11 +104,11 @@ def assert_tidy(store: Path) -> None:
 
 
 def state(store: Path) -> dict[str, str]:
-    """Units of a complete store and their digests."""
+    """The digests of the units of a complete store, by unit."""
     with s2ct_convert.open_store(store) as opened:
         return {str(name): unit.digest for name, unit in opened.units.items()}
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    """Every file below a folder with its content, and every folder."""
+    """Every file below a folder with its content, and every folder with None."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}

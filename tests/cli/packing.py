@@ -1,6 +1,6 @@
-"""Makes folders of sources, named and packed in many ways, and tells what a store made of them holds.
+"""Makes folders of sources with many names and packings, and reads the stores converted from them.
 
-A source has one or two samples by the localids it is given, so that a store tells which source it was made of.
+Each source has its own localids, so that a store shows which source it was converted from.
 """
 
 from __future__ import annotations

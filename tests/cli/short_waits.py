@@ -1,4 +1,4 @@
-"""``python short_waits.py ARGUMENTS``: ``s2ct``, only that what it waits for takes tenths of a second, not minutes."""
+"""``python short_waits.py ARGUMENTS``: ``s2ct`` with waits of tenths of a second instead of minutes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TOTAL_EVERY = 0.05
 
 
 def shorten() -> None:
-    """Give the numbers of the policy other defaults; no code is replaced."""
+    """Change the defaults of the retry policy; no code is replaced."""
     from s2ct_convert.record import watch
     from s2ct_convert.record.policy import RetryPolicy
     from s2ct_convert.show import lanes

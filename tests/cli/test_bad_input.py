@@ -1,4 +1,4 @@
-"""Damaged sources: one message, exit code 5, no store. Sources that are not as described: a note."""
+"""Damaged sources give one message, exit code 5 and no store. Sources that differ from the description give a note."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lzma2(path: Path) -> Path:
 
 
 def flipped_in_stored_data(path: Path) -> Path:
-    """The bit is one of a pixel, whose TFRecord checksum the reader meets before the CRC32 of the archive."""
+    """Flip a bit of a pixel. The reader checks its TFRecord checksum before the CRC-32 of the archive."""
     whole = put(path, handmade({NAME: RECORDS}))
     return flip(whole, 32 + PIXELS + 5000)
 
@@ -74,7 +74,7 @@ FOUND_WHILE_WRITING = ("flipped bit in COPY data", "flipped bit in LZMA2 data", 
 @pytest.mark.parametrize(
     ("case", "suffix"), [*((case, "zarr") for case in ARCHIVES), *((case, "h5") for case in FOUND_WHILE_WRITING)]
 )
-def test_a_bad_archive_is_told_once_and_makes_no_store(run, tmp_path, suffix, case):
+def test_a_bad_archive_is_reported_once_and_makes_no_store(run, tmp_path, suffix, case):
     make, parts = ARCHIVES[case]
     source, store = make(tmp_path / f"{NAME}.7z"), tmp_path / "out" / f"x.{suffix}"
     assert_unit_failed(run("convert", source, store), EXIT_SOURCE, f"{NAME}.7z", *parts)
@@ -84,7 +84,7 @@ def test_a_bad_archive_is_told_once_and_makes_no_store(run, tmp_path, suffix, ca
 
 @needs_7zip
 @pytest.mark.parametrize("method", ["LZMA2", "Copy"])
-def test_a_flipped_bit_anywhere_in_an_archive_of_7_zip_makes_no_store(run, tmp_path, rng, method):
+def test_a_flipped_bit_in_a_7_zip_archive_makes_no_store(run, tmp_path, rng, method):
     whole = seven_zip(tmp_path / "whole.7z", {NAME: RECORDS}, f"-m0={method}", "-mx=1")
     for i, at in enumerate(rng.integers(32, whole.stat().st_size, 2)):
         source, store = flip(whole, int(at), to=tmp_path / str(i) / f"{NAME}.7z"), tmp_path / str(i) / "x.zarr"
@@ -93,12 +93,12 @@ def test_a_flipped_bit_anywhere_in_an_archive_of_7_zip_makes_no_store(run, tmp_p
 
 
 @needs_7zip
-def test_an_archive_encrypted_by_7_zip_says_so(run, tmp_path):
+def test_an_archive_encrypted_by_7_zip_is_reported_as_encrypted(run, tmp_path):
     source = seven_zip(tmp_path / f"{NAME}.7z", {NAME: RECORDS}, "-psecret", "-mhe=on")
     assert_unit_failed(run("convert", source, tmp_path / "x.zarr"), EXIT_SOURCE, f"{NAME}.7z", "encrypted")
 
 
-FIELDS = {  # offset in the second record, from its beginning or (negative) the end of the file
+FIELDS = {  # offset from the start of the second record or (negative) from the end of the file
     "length": (3, "the checksum of a record's length does not match"),
     "checksum of the length": (9, "the checksum of a record's length does not match"),
     "data": (20_000, "the checksum of the data does not match"),
@@ -107,7 +107,7 @@ FIELDS = {  # offset in the second record, from its beginning or (negative) the 
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_a_flipped_bit_in_a_record_is_told_with_its_example_and_byte(run, tmp_path, field):
+def test_a_flipped_bit_in_a_record_is_reported_with_example_and_byte(run, tmp_path, field):
     at, what = FIELDS[field]
     source = put(tmp_path / NAME, RECORDS)
     flip(source, SECOND + at if at > 0 else at, bit=5)
@@ -118,7 +118,7 @@ def test_a_flipped_bit_in_a_record_is_told_with_its_example_and_byte(run, tmp_pa
 
 
 def broken(**changes: object) -> list[Group]:
-    """A right example, then one with fields replaced."""
+    """A valid example, then one with fields replaced."""
     return [GROUPS[0], replace(GROUPS[1], **changes)]
 
 
@@ -139,7 +139,7 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("case", EXAMPLES)
-def test_an_example_that_is_not_as_described_is_stored_with_a_note_and_refused_by_strict(run, tmp_path, case):
+def test_an_odd_example_is_stored_with_a_note_and_refused_by_strict(run, tmp_path, case):
     parts, kind = EXAMPLES[case]
     source, store = write_tfrecord(tmp_path, parts), tmp_path / "out" / "x.zarr"
     done = run("convert", source, store, "--strict")
@@ -154,7 +154,7 @@ def test_an_example_that_is_not_as_described_is_stored_with_a_note_and_refused_b
 
 
 @pytest.mark.parametrize(("n", "suffix"), [(0, "zarr"), (1, "h5"), (3, "zarr"), (3, "h5")])
-def test_a_number_in_the_name_that_is_not_that_of_the_examples_is_a_note(run, tmp_path, n, suffix):
+def test_a_wrong_number_in_the_name_gives_a_note(run, tmp_path, n, suffix):
     source, store = write_tfrecord(tmp_path, GROUPS, n=n), tmp_path / "out" / f"x.{suffix}"
     done = run("convert", source, store, "--json")
     assert done.returncode == 0, done.stderr
@@ -163,7 +163,7 @@ def test_a_number_in_the_name_that_is_not_that_of_the_examples_is_a_note(run, tm
     assert f"{source.name}: 2 examples" in note["first"]
 
 
-def test_a_bare_tfrecord_with_less_than_the_number_in_its_name_is_refused_unless_it_is_accepted(run, tmp_path):
+def test_a_short_bare_tfrecord_is_refused_without_accept_count(run, tmp_path):
     source, store = put(tmp_path / "train_50SMG_99", RECORDS[:SECOND]), tmp_path / "x.zarr"
     done = run("convert", source, store)
     assert_unit_failed(done, EXIT_SOURCE, source.name, "it may be cut", "expected: 99", "1 example,", "--accept-count")
@@ -171,13 +171,13 @@ def test_a_bare_tfrecord_with_less_than_the_number_in_its_name_is_refused_unless
     assert run("convert", source, store, "--accept-count").returncode == 0
 
 
-def test_an_archive_proves_itself_whole_whatever_the_number_in_its_name(run, tmp_path):
+def test_an_archive_is_whole_despite_a_wrong_number_in_its_name(run, tmp_path):
     source = write_archive(tmp_path / "train_50SMG_99.7z", {"train_50SMG_99": RECORDS[:SECOND]})
     assert run("convert", source, tmp_path / "x.zarr").returncode == 0
 
 
 @pytest.mark.parametrize("name", ["train", "50SMG", "data.tfrecord", "train_50SMG_2_cloudy", "index_50SMG_2"])
-def test_a_tfrecord_whose_name_is_none_of_a_unit_is_told_with_the_form_of_names(run, tmp_path, name):
+def test_a_tfrecord_without_a_unit_name_is_reported_with_the_right_form(run, tmp_path, name):
     source, store = put(tmp_path / name, RECORDS), tmp_path / "out" / "x.zarr"
     done = run("convert", source, store)
     parts = ("not understood", "<split>_<tile>_<number of examples>", "a TFRecord named", "--as SPLIT/TILE")
@@ -185,7 +185,7 @@ def test_a_tfrecord_whose_name_is_none_of_a_unit_is_told_with_the_form_of_names(
     assert not store.parent.exists()
 
 
-def test_a_file_that_is_neither_archive_nor_tfrecord_is_told_with_what_was_found(run, tmp_path):
+def test_a_file_of_another_kind_is_reported_with_its_kind(run, tmp_path):
     source = put(tmp_path / "notes.txt", b"some notes on clouds")
     done = run("convert", source, tmp_path / "x.zarr")
     assert_unit_failed(done, EXIT_SOURCE, "notes.txt", "neither a 7z archive nor a TFRecord", "to do:")
@@ -193,7 +193,7 @@ def test_a_file_that_is_neither_archive_nor_tfrecord_is_told_with_what_was_found
 
 
 @pytest.mark.parametrize("position", sorted(np.random.default_rng(42).integers(13, len(RECORDS), 3).tolist()))
-def test_a_cut_tfrecord_is_told_with_example_and_byte(run, tmp_path, position):
+def test_a_cut_tfrecord_is_reported_with_example_and_byte(run, tmp_path, position):
     source, store = put(tmp_path / NAME, RECORDS[:position]), tmp_path / "out" / "x.zarr"
     number = int(position > SECOND)
     place = f"example {number}, byte {number * SECOND:,}: the file ends inside"
@@ -202,11 +202,11 @@ def test_a_cut_tfrecord_is_told_with_example_and_byte(run, tmp_path, position):
 
 
 def _cuts() -> list[int]:
-    """Every boundary of a field, one byte before and after it, and seeded positions between."""
+    """Every boundary of a field, one byte before and after it, and random positions."""
     fields = [start + at for start in (0, SECOND) for at in (0, 8, 12)] + [SECOND - 4, len(RECORDS) - 4, len(RECORDS)]
     near = {at + by for at in fields for by in (-1, 0, 1)} & set(range(len(RECORDS)))
     cuts = near | set(np.random.default_rng(3).integers(0, len(RECORDS), 40).tolist())
-    return sorted(cuts - {SECOND})  # between two records a cut shows only by the number in the name
+    return sorted(cuts - {SECOND})  # only the number in the name shows a cut between two records
 
 
 def test_a_tfrecord_cut_anywhere_makes_no_store(tmp_path, suffix):
@@ -221,7 +221,7 @@ def test_a_tfrecord_cut_anywhere_makes_no_store(tmp_path, suffix):
         assert caught.value.summary.digest is None
         assert_no_store(store)
     source = put(tmp_path / NAME, RECORDS)
-    assert s2ct_convert.convert(source, store).digest, "the whole file converts over what was left"
+    assert s2ct_convert.convert(source, store).digest, "the whole file converts after the failures"
 
 
 def test_a_flipped_bit_anywhere_makes_no_store(tmp_path, suffix, rng):

@@ -1,4 +1,4 @@
-"""``s2ct batch``: begin once, make units by number, finish once; in any order, twice, or after a kill."""
+"""``s2ct batch``: init once, run units by number in any order, twice or after a kill, finalise once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def outside_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a login node, at one moment for all that is written."""
+    """Unset the task numbers, as on a login node, and fix the time that is written."""
     for name in ARRAY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
@@ -42,17 +42,17 @@ def outside_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store(run, sources, tmp_path, suffix) -> Path:
-    """A store that is begun."""
+    """A store after ``s2ct batch init``."""
     store = tmp_path / f"x.{suffix}"
     done = run("batch", "init", *sources, store)
     assert done.returncode == 0, done.stderr
-    assert f"{store} is begun: units 1 to 3" in done.stdout
+    assert f"{store} is initialised: units 1 to 3" in done.stdout
     return store
 
 
 @pytest.fixture
 def zarr(run, sources, tmp_path) -> Path:
-    """The same, where one container is as good as both."""
+    """The same, for tests that need only one container."""
     assert run("batch", "init", *sources, tmp_path / "x.zarr").returncode == 0
     return tmp_path / "x.zarr"
 
@@ -71,14 +71,14 @@ def states(run: Any, store: Path) -> list[str]:
 
 
 def times(store: Path) -> dict[str, tuple[int, int]]:
-    """Which file each is, and when it was last written; leases and folders come and go."""
+    """Inode and modification time of every file; folders are left out."""
     files = [path for path in store.parent.rglob("*") if path.is_file()]
     return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "h5"], indirect=True)
 def test_units_one_by_one_give_the_bytes_of_one_conversion(sources, tmp_path, suffix):
-    """With one job and with two. The name of the command is in the history of a store, so all have the same here."""
+    """Compare with one job and with two. All use the same command name, which is in the history of a store."""
     stores = [tmp_path / folder / f"x.{suffix}" for folder in ("one", "two", "batch")]
     plans = [make_plan(sources, store) for store in stores]
     for store in stores:
@@ -98,19 +98,19 @@ def test_units_one_by_one_give_the_bytes_of_one_conversion(sources, tmp_path, su
 
 
 class TestInit:
-    def test_it_makes_an_empty_store_and_says_what_comes_next(self, run, store):
+    def test_init_makes_an_empty_store_and_prints_the_next_step(self, run, store):
         assert states(run, store) == ["planned"] * 3
         with pytest.raises((s2ct_convert.errors.Incomplete, s2ct_convert.errors.NotAStore)):
             s2ct_convert.open_store(store)
 
-    def test_again_it_changes_nothing_that_is_done(self, run, store, sources):
+    def test_a_second_init_keeps_finished_units(self, run, store, sources):
         good(run("batch", "run", store, 2))
         before = {name: at for name, at in times(store).items() if "units/" in name}
         assert "2 units to make, 1 done before" in good(run("batch", "init", *sources, store)).stderr
         assert states(run, store) == ["planned", "done", "planned"]
         assert before.items() <= times(store).items()
 
-    def test_with_other_sources_it_is_refused_unless_to_start_anew(self, run, zarr, sources):
+    def test_init_with_other_sources_is_refused_without_overwrite(self, run, zarr, sources):
         good(run("batch", "run", zarr, 1))
         done = run("batch", "init", *sources[:2], zarr)
         assert_says(done, EXIT_USAGE, "a batch with another plan was started here", "--overwrite")
@@ -118,7 +118,7 @@ class TestInit:
         good(run("batch", "init", *sources[:2], zarr, "--overwrite"))
         assert states(run, zarr) == ["planned", "planned"]
 
-    def test_a_source_that_cannot_be_used_is_told_before_anything_is_made(self, run, sources, tmp_path):
+    def test_init_reports_an_unusable_source_before_it_writes_anything(self, run, sources, tmp_path):
         bad = tmp_path / "train_31TCJ_1.7z"
         bad.write_bytes(b"7z no more")
         assert_says(
@@ -132,30 +132,30 @@ class TestInit:
 
 class TestRun:
     @pytest.mark.parametrize("variable", ARRAY_VARIABLES)
-    def test_inside_a_job_the_number_is_that_of_the_task(self, run, zarr, variable, monkeypatch):
+    def test_a_job_takes_the_number_of_its_task(self, run, zarr, variable, monkeypatch):
         monkeypatch.setenv(variable, "2")
         assert "train/50SMG: done" in good(run("batch", "run", zarr)).stderr
         assert states(run, zarr) == ["planned", "done", "planned"]
 
-    def test_a_number_that_is_given_counts_more(self, run, zarr, monkeypatch):
+    def test_a_given_number_overrides_the_number_of_the_task(self, run, zarr, monkeypatch):
         monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
         good(run("batch", "run", zarr, "1,3"))
         assert states(run, zarr) == ["done", "planned", "done"]
 
-    def test_without_a_number_it_asks_for_one(self, run, zarr, monkeypatch):
-        for value in ("0", "undefined", "", "-1"):  # LSF and SGE outside of an array
+    def test_run_without_a_number_is_wrong_usage(self, run, zarr, monkeypatch):
+        for value in ("0", "undefined", "", "-1"):  # as LSF and SGE set it outside of an array
             for name in ARRAY_VARIABLES:
                 monkeypatch.setenv(name, value)
-            assert_says(run("batch", "run", zarr), EXIT_USAGE, "which unit?", *ARRAY_VARIABLES)
+            assert_says(run("batch", "run", zarr), EXIT_USAGE, "no unit number given", *ARRAY_VARIABLES)
 
-    def test_what_is_no_number_of_a_unit_is_wrong_usage(self, run, zarr):
+    def test_a_number_without_a_unit_is_wrong_usage(self, run, zarr):
         for numbers in ("0", "4", "1-4"):
             assert_says(run("batch", "run", zarr, numbers), EXIT_USAGE, "there is no unit", "numbers from 1 to 3")
         for numbers in ("x", "3-1", "1,,2", "2-"):
             assert_says(run("batch", "run", zarr, numbers), EXIT_USAGE, f"{numbers}: not numbers of units")
         assert states(run, zarr) == ["planned"] * 3
 
-    def test_a_unit_that_is_done_is_left_as_it_is(self, run, store):
+    def test_a_finished_unit_stays_unchanged(self, run, store):
         good(run("batch", "run", store, 1))
         before = times(store)
         done = good(run("batch", "run", store, 1, "--json"))
@@ -163,7 +163,7 @@ class TestRun:
         assert [entry["unit"] for entry in json.loads(done.stdout)] == ["val/50SMG"]
         assert times(store) == before
 
-    def test_its_source_may_be_deleted_then(self, run, tmp_path, sources):
+    def test_the_source_of_a_finished_unit_may_be_deleted(self, run, tmp_path, sources):
         mine = [Path(shutil.copy2(source, tmp_path)) for source in sources]
         store = tmp_path / "x.zarr"
         good(run("batch", "init", *mine, store))
@@ -174,7 +174,7 @@ class TestRun:
         good(run("batch", "finalise", store))
         assert sorted(state(store)) == sorted(NAMES)
 
-    def test_one_that_fails_does_not_stop_the_others_and_the_line_to_try_it_again_is_told(self, run, tmp_path, sources):
+    def test_a_failed_unit_leaves_the_others_and_names_the_command_to_retry(self, run, tmp_path, sources):
         mine = [Path(shutil.copy2(source, tmp_path)) for source in sources]
         store = tmp_path / "x.zarr"
         good(run("batch", "init", *mine, store))
@@ -193,7 +193,7 @@ class TestRun:
         good(run("batch", "run", store, 2))
         assert states(run, store) == ["done"] * 3
 
-    def test_a_source_that_changed_since_is_refused(self, run, tmp_path, sources):
+    def test_a_source_that_changed_since_init_is_refused(self, run, tmp_path, sources):
         mine = Path(shutil.copy2(sources[0], tmp_path))
         good(run("batch", "init", mine, tmp_path / "x.zarr"))
         os.utime(mine, (1, 1))
@@ -201,14 +201,14 @@ class TestRun:
         assert done.returncode == EXIT_SOURCE
         assert "the file has changed since the plan was made" in done.stderr
 
-    def test_where_no_batch_was_begun_it_says_how_to(self, run, tmp_path):
+    def test_run_without_init_names_the_command_for_init(self, run, tmp_path):
         for command in (("run", tmp_path / "x.zarr", 1), ("finalise", tmp_path / "x.zarr")):
             assert_says(run("batch", *command), EXIT_USAGE, "was started here")
         assert list(tmp_path.iterdir()) == []
 
 
 class TestStatus:
-    def test_it_works_in_every_state(self, run, store, sources, tmp_path):
+    def test_status_works_in_every_state(self, run, store, sources, tmp_path):
         found = [status_of(run, store)]
         for number in (2, 1, 3):
             good(run("batch", "run", store, number))
@@ -227,7 +227,7 @@ class TestStatus:
         assert status_of(run, store)["counts"]["planned"] == 3
         assert_says(run("batch", "status", tmp_path / "y.zarr"), EXIT_USAGE, "no conversion was started here")
 
-    def test_the_text_has_a_line_for_each_unit_and_what_to_do_next(self, run, zarr):
+    def test_status_has_one_line_per_unit_and_the_next_step(self, run, zarr):
         good(run("batch", "run", zarr, 2))
         lines = good(run("batch", "status", zarr)).stdout.splitlines()
         assert [line.split()[:3] for line in lines[1:4]] == [
@@ -243,7 +243,7 @@ class TestStatus:
         good(run("batch", "run", zarr, "1,3"))
         assert good(run("batch", "status", zarr)).stdout.splitlines()[-1] == f"next   s2ct batch finalise {zarr}"
 
-    def test_records_tell_all_that_was_asked_of_the_ledger(self, run, zarr):
+    def test_entries_have_every_field_of_the_ledger(self, run, zarr):
         good(run("batch", "run", zarr, 3))
         entry = status_of(run, zarr)["units"][2]["record"]
         plan = json.loads((zarr.with_name("x.zarr.s2ct") / "plan.json").read_text())
@@ -257,20 +257,20 @@ class TestStatus:
             name: path.stat().st_size for name, path in files.items() if path.is_file()
         }
 
-    def test_a_conversion_that_is_no_batch_has_units_without_numbers(self, run, sources, tmp_path):
+    def test_units_of_a_plain_conversion_have_no_numbers(self, run, sources, tmp_path):
         good(run("convert", *sources, tmp_path / "x.zarr", "-j1"))
         found = status_of(run, tmp_path / "x.zarr")
         assert ([unit["number"] for unit in found["units"]], found["finished"]) == ([None] * 3, True)
 
 
 class TestFinalise:
-    def test_it_is_refused_while_units_are_missing(self, run, store):
+    def test_finalise_is_refused_while_units_are_missing(self, run, store):
         good(run("batch", "run", store, 2))
         done = run("batch", "finalise", store)
         assert_says(done, EXIT_INCOMPLETE, "2 of 3 units are missing", "--array=1,3", "--partial", "train/31TCJ")
         assert status_of(run, store)["finished"] is False
 
-    def test_a_partial_store_says_so_and_what_comes_later_completes_it(self, run, store, sources, tmp_path):
+    def test_a_partial_store_is_completed_by_later_units(self, run, store, sources, tmp_path):
         good(run("batch", "run", store, 2))
         done = good(run("batch", "finalise", store, "--partial"))
         assert "is partial: without 2 units (train/31TCJ, val/50SMG)" in done.stdout
@@ -287,10 +287,10 @@ class TestFinalise:
         assert plain.store_digest(store) == whole.digest
         assert_tidy(store)
 
-    def test_without_a_single_unit_there_is_nothing_to_finish(self, run, zarr):
+    def test_finalise_without_any_unit_is_refused(self, run, zarr):
         assert_says(run("batch", "finalise", zarr, "--partial"), EXIT_INCOMPLETE, "3 of 3 units are missing")
 
-    def test_again_it_says_the_same_and_writes_nothing(self, run, store):
+    def test_a_second_finalise_prints_the_same_and_writes_nothing(self, run, store):
         good(run("batch", "run", store, "1-3"))
         first = good(run("batch", "finalise", store))
         before = times(store)
@@ -299,7 +299,7 @@ class TestFinalise:
         assert "digest  sha256:" in first.stdout
         assert_tidy(store)
 
-    def test_convert_goes_on_where_a_batch_stopped(self, run, store, sources):
+    def test_convert_resumes_a_batch(self, run, store, sources):
         good(run("batch", "run", store, 2))
         assert "2 converted, 1 done before" in good(run("convert", *sources, store, "-j1")).stdout
         assert status_of(run, store)["finished"] is True
@@ -308,7 +308,7 @@ class TestFinalise:
         assert tree(store.parent) == before
 
 
-def test_ranges_are_short_and_come_back():
+def test_ranges_are_short_and_parse_to_the_same_numbers():
     for numbers, text in (([1], "1"), ([1, 2], "1-2"), ([5, 1, 3, 4, 5], "1,3-5"), ([], ""), ([7, 9, 11], "7,9,11")):
         assert to_ranges(numbers) == text
         if text:

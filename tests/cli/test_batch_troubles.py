@@ -1,4 +1,4 @@
-"""What docs/cluster.md says of a damaged archive, a full disk and a node that died, as a user meets it."""
+"""A damaged archive, a full disk and a dead node during a batch, as docs/cluster.md describes them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def good(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[
     return done
 
 
-def test_an_archive_that_is_downloaded_again_is_taken_after_another_init_and_what_is_done_stays(run, tmp_path):
+def test_a_new_archive_is_used_after_init_and_finished_units_stay(run, tmp_path):
     archives, store = tmp_path / "in", tmp_path / "x.zarr"
     for unit in UNITS:
         record = right_source(tmp_path, unit)
@@ -54,11 +54,11 @@ def test_an_archive_that_is_downloaded_again_is_taken_after_another_init_and_wha
     assert len(state(store)) == 3
 
 
-def test_a_task_on_a_full_disk_leaves_nothing_half_made_and_goes_on_when_there_is_room(run, tmp_path, disk, suffix):
+def test_a_task_on_a_full_disk_leaves_no_partial_unit_and_resumes(run, tmp_path, disk, suffix):
     rng, sources = np.random.default_rng(29), []
     for unit in UNITS[:2]:
         group = random_group(rng, 4, 60)
-        group.image = rng.integers(0, 65536, group.image.shape, dtype=np.uint16)  # nothing makes it smaller
+        group.image = rng.integers(0, 65536, group.image.shape, dtype=np.uint16)  # incompressible
         sources.append(write_tfrecord(tmp_path / "in", [group], unit=unit))
     folder = disk("size=1400k")
     store = folder / f"x.{suffix}"
@@ -69,7 +69,7 @@ def test_a_task_on_a_full_disk_leaves_nothing_half_made_and_goes_on_when_there_i
     assert sorted(states(run, store).values()) in (
         ["done", "failed"],
         ["done", "planned"],
-    )  # no room for the note either
+    )  # the disk may have no space for the failure entry either
     assert list((folder / f"{store.name}.s2ct" / "work").iterdir()) == []
     subprocess.run(["mount", "-o", "remount,size=20m", str(folder)], check=True)
     good(run("batch", "run", store, 2))
@@ -79,7 +79,7 @@ def test_a_task_on_a_full_disk_leaves_nothing_half_made_and_goes_on_when_there_i
 
 
 @pytest.mark.parametrize(("silent", "shown"), [(0, "running"), (SILENT_SECONDS + 1, "planned")])
-def test_the_unit_of_another_node_is_running_until_that_was_silent_for_long(run, tmp_path, silent, shown):
+def test_a_unit_on_another_host_is_running_until_its_heartbeat_expires(run, tmp_path, silent, shown):
     store = tmp_path / "x.zarr"
     good(run("batch", "init", right_source(tmp_path), store))
     lease = tmp_path / "x.zarr.s2ct" / "leases" / "train_50SMG.lease"
@@ -88,7 +88,7 @@ def test_the_unit_of_another_node_is_running_until_that_was_silent_for_long(run,
     os.utime(lease, (then, then))
     assert states(run, store) == {"train/50SMG": shown}
     text = run("batch", "status", store).stdout
-    assert ("process 4711 on node7, last sign of life" in text) == (shown == "running")
+    assert ("process 4711 on node7, last heartbeat" in text) == (shown == "running")
     assert ("missing  --array=1" in text) == (shown == "planned")
     if shown == "planned":
         good(run("batch", "run", store, 1))

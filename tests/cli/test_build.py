@@ -1,4 +1,4 @@
-"""``s2ct build`` against a stand-in for the service: the same store, few archives on the disk, every stop survived."""
+"""``s2ct build`` against a stand-in for the service: the store of convert, few archives on disk, safe stops."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OPTIONS = ("--record", RECORD, "--file", "*.7z")
 
 @pytest.fixture(scope="module")
 def undisturbed(archives, tmp_path_factory) -> dict[str, Path]:
-    """Stores of ``s2ct convert`` of the same archives, by suffix."""
+    """Stores that ``s2ct convert`` makes of the same archives, by suffix."""
     folder = tmp_path_factory.mktemp("undisturbed")
     sources = folder / "archives"
     sources.mkdir()
@@ -42,7 +42,7 @@ def undisturbed(archives, tmp_path_factory) -> dict[str, Path]:
 
 
 def assert_same(store: Path, other: Path) -> None:
-    """Every array of every unit, and the digest of all; in a Zarr store the very files of the units."""
+    """Compare every array of every unit and the store digest; in a Zarr store also the files of the units."""
     assert plain.store_digest(store) == plain.store_digest(other)
     for unit in plain.unit_names(other):
         one, two = plain.arrays(store, unit), plain.arrays(other, unit)
@@ -54,13 +54,13 @@ def assert_same(store: Path, other: Path) -> None:
 
 
 def here(store: Path) -> set[str]:
-    """Archives beside a store, whole or begun."""
+    """Archives beside a store, whole or partial."""
     folder = store.with_name(f"{store.name}.archives")
     return {path.name for path in folder.iterdir() if ".7z" in path.name and not path.name.endswith(".lease")}
 
 
 def watched(zenodo, store: Path) -> list[int]:
-    """How many archives are there, with the one that is asked for, at each request of a file."""
+    """The number of archives on disk at each request of a file, including the requested one."""
     seen: list[int] = []
 
     def watch(handler: Handler, data: bytes, start: int) -> None:
@@ -77,7 +77,7 @@ def watched(zenodo, store: Path) -> list[int]:
 @pytest.mark.parametrize(
     ("suffix", "most", "jobs"), first_quick([("zarr", 3, 2), ("h5", 2, 1), ("zarr", 1, 1)], quick=2)
 )
-def test_the_store_is_that_of_convert_and_never_more_archives_are_there(
+def test_build_makes_the_store_of_convert_with_few_archives_on_disk(
     run, zenodo, undisturbed, tmp_path, suffix, most, jobs
 ):
     store = tmp_path / f"x.{suffix}"
@@ -93,10 +93,10 @@ def test_the_store_is_that_of_convert_and_never_more_archives_are_there(
     again = run("build", store, *OPTIONS)
     assert again.returncode == 0, again.stderr
     assert "0 converted, 3 done before" in again.stdout
-    assert len(zenodo.requests) == 1 + 3, "nothing is asked where nothing is to do"
+    assert len(zenodo.requests) == 1 + 3, "a complete store needs no request"
 
 
-def test_archives_are_kept_when_asked_and_those_that_are_there_are_not_fetched(run, zenodo, archives, tmp_path):
+def test_keep_archives_keeps_all_and_existing_ones_are_not_downloaded(run, zenodo, archives, tmp_path):
     store = tmp_path / "x.zarr"
     folder = tmp_path / "x.zarr.archives"
     folder.mkdir()
@@ -109,7 +109,7 @@ def test_archives_are_kept_when_asked_and_those_that_are_there_are_not_fetched(r
     assert [len(zenodo.asked(key)) for key in KEYS] == [0, 1, 1]
 
 
-def test_what_is_chosen_is_built_and_more_may_come_later(run, zenodo, undisturbed, tmp_path):
+def test_a_selection_is_built_and_the_rest_can_follow(run, zenodo, undisturbed, tmp_path):
     store = tmp_path / "x.zarr"
     done = run("build", store, *OPTIONS, "--split", "val")
     assert done.returncode == 0, done.stderr
@@ -120,7 +120,7 @@ def test_what_is_chosen_is_built_and_more_may_come_later(run, zenodo, undisturbe
     assert_same(store, undisturbed["zarr"])
 
 
-def test_a_file_that_cannot_be_had_does_not_stop_the_others(run, zenodo, undisturbed, tmp_path):
+def test_a_failed_download_does_not_stop_the_others(run, zenodo, undisturbed, tmp_path):
     store = tmp_path / "x.zarr"
     zenodo.vices[KEYS[1]] = [lambda handler, data, start: handler.answer(404, b"{}")] * 20
     done = run("build", store, *OPTIONS)
@@ -149,11 +149,11 @@ def test_bytes_with_another_md5_are_never_converted(run, zenodo, archives, tmp_p
     assert not list((tmp_path / "x.zarr.s2ct" / "units").iterdir())
 
 
-def test_an_archive_that_changes_between_check_and_use_is_not_converted(zenodo, archives, tmp_path):
-    """Its receipt says that it was checked, its bytes are others: the md5 of what was read decides."""
+def test_an_archive_that_changes_after_its_check_is_not_converted(zenodo, archives, tmp_path):
+    """Its receipt is valid but its bytes have changed: the md5 of the bytes that were read decides."""
     store = tmp_path / "x.zarr"
     folder = tmp_path / "x.zarr.archives"
-    zenodo.files[KEYS[0]] = archives[KEYS[0]] + bytes(9)  # unpackers do not look at what comes after an archive
+    zenodo.files[KEYS[0]] = archives[KEYS[0]] + bytes(9)  # unpackers ignore bytes after an archive
     s2ct_convert.download(folder, record=RECORD, files=[KEYS[0]], base_url=zenodo.url)
     status = (folder / KEYS[0]).stat()
     with open(folder / KEYS[0], "r+b") as file:
@@ -167,8 +167,8 @@ def test_an_archive_that_changes_between_check_and_use_is_not_converted(zenodo, 
     assert (folder / KEYS[0]).exists()
 
 
-def test_one_callback_gets_events_of_files_and_units_one_at_a_time(zenodo, tmp_path):
-    """The second file is begun while the first is converted: that its event is still looked at keeps others waiting."""
+def test_one_callback_gets_file_and_unit_events_one_at_a_time(zenodo, tmp_path):
+    """The callback blocks on the start of the second file, while the first is converted; no other call may overlap."""
     events, inside, met = [], threading.Lock(), threading.Event()
 
     def on_event(event: Event) -> None:
@@ -186,18 +186,18 @@ def test_one_callback_gets_events_of_files_and_units_one_at_a_time(zenodo, tmp_p
     assert sorted(event.entry.source_file for event in events if isinstance(event, UnitDone)) == sorted(KEYS)
 
 
-def test_wrong_usage_begins_nothing(run, zenodo, tmp_path):
-    for options, said in (
+def test_wrong_usage_writes_no_store(run, zenodo, tmp_path):
+    for options, part in (
         (("x.unknown",), "--format zarr or --format hdf5"),
         (("x.zarr", "--tile", "31TCJ"), "the record has no tile 31TCJ"),
     ):
         done = run("build", tmp_path / options[0], *options[1:], *OPTIONS)
-        assert_says(done, EXIT_USAGE, said)
+        assert_says(done, EXIT_USAGE, part)
     assert not list(tmp_path.glob("x.*/zarr.json"))
 
 
 class Building:
-    """A build in a process group of its own, with a server that sends slowly enough to be met at work."""
+    """A build in its own process group, which a test can interrupt."""
 
     def __init__(self, store: Path, url: str) -> None:
         command = [sys.executable, "-m", "s2ct_convert", "build", str(store), *OPTIONS, "-j2", "--archives", "2"]
@@ -217,11 +217,11 @@ class Building:
             seen += line
             if word in line:
                 return seen
-        raise AssertionError(f"{word!r} was never said:\n{seen}")
+        raise AssertionError(f"{word!r} was never printed:\n{seen}")
 
 
 def stalls(handler: Handler, data: bytes, start: int) -> None:
-    """Half of it, then nothing."""
+    """Send half of the data, then stall."""
     handler.head(200, len(data), {})
     handler.wfile.write(data[: len(data) // 2])
     handler.wfile.flush()
@@ -232,7 +232,7 @@ def stalls(handler: Handler, data: bytes, start: int) -> None:
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
-def test_a_signal_keeps_what_came_and_the_same_command_goes_on(run, zenodo, undisturbed, tmp_path, number, code, word):
+def test_build_resumes_after_a_signal(run, zenodo, undisturbed, tmp_path, number, code, word):
     store = tmp_path / "x.zarr"
     zenodo.vices[KEYS[2]] = [stalls]
     building = Building(store, zenodo.url)
@@ -246,18 +246,16 @@ def test_a_signal_keeps_what_came_and_the_same_command_goes_on(run, zenodo, undi
     before = len(zenodo.asked(KEYS[1]))
     done = run("build", store, *OPTIONS)
     assert done.returncode == 0, done.stderr
-    assert len(zenodo.asked(KEYS[1])) == before, "its unit was done"
-    assert zenodo.asked(KEYS[2])[-1] > 0, "it is continued"
+    assert len(zenodo.asked(KEYS[1])) == before, "its unit was already done"
+    assert zenodo.asked(KEYS[2])[-1] > 0, "the download resumes"
     assert_same(store, undisturbed["zarr"])
     assert here(store) == set()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])
-def test_killed_again_and_again_it_ends_with_the_same_store_and_fetches_nothing_twice(
-    run, zenodo, undisturbed, tmp_path, suffix
-):
-    """SIGKILL after a number of lines drawn by lot, until a run is through."""
+def test_repeated_kills_give_the_same_store_without_repeated_downloads(run, zenodo, undisturbed, tmp_path, suffix):
+    """Send SIGKILL after a random number of lines, until all units are done."""
     chance = random.Random(20181026)
     for n in range(8):
         store = tmp_path / str(n) / f"x.{suffix}"
@@ -275,7 +273,7 @@ def test_killed_again_and_again_it_ends_with_the_same_store_and_fetches_nothing_
             building.process.communicate()
             for key in KEYS:
                 if key.removesuffix("_2.7z") in done:
-                    assert len(zenodo.asked(key)) == asked[key], "of a unit that is done nothing is fetched"
+                    assert len(zenodo.asked(key)) == asked[key], "nothing is downloaded for a finished unit"
             if len(done) == 3:
                 break
         last = run("build", store, *OPTIONS)

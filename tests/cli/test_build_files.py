@@ -1,4 +1,4 @@
-"""``s2ct build`` looks into every file of the record, whatever its name, and keeps few of those that are bad."""
+"""``s2ct build`` examines every file of the record, whatever its name, and keeps few archives of failed units."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def store(tmp_path) -> Path:
 
 
 def packed(folder: Path, **members: bytes) -> bytes:
-    """An archive of these members."""
+    """The bytes of an archive with these members."""
     return write_archive(folder / "packed.7z", members).read_bytes()
 
 
 def other_records(*localids: int) -> bytes:
-    """Another content."""
+    """A TFRecord with other content."""
     return tfrecord_bytes(groups(*localids))
 
 
@@ -39,7 +39,7 @@ def built(run, store: Path, *options: object, code: int = 0):
     return done
 
 
-def test_a_file_that_is_no_unit_is_listed_and_makes_the_store_partial(run, zenodo, store):
+def test_a_file_without_a_unit_is_listed_and_makes_the_store_partial(run, zenodo, store):
     done = built(run, store, "--json", code=EXIT_INCOMPLETE)
     assert_says(done, EXIT_INCOMPLETE, "note: about.txt: holds no unit", "--file '*.7z'")
     document = json.loads(done.stdout)
@@ -50,18 +50,18 @@ def test_a_file_that_is_no_unit_is_listed_and_makes_the_store_partial(run, zenod
     zenodo.requests.clear()
     again = built(run, store, code=EXIT_INCOMPLETE)
     assert "no unit in    about.txt" in again.stdout
-    assert zenodo.requests == [], "what was looked into is not fetched again"
+    assert zenodo.requests == [], "examined files are not downloaded again"
     assert built(run, store, "--file", "*.7z") and plain.attributes(store)["state"] == "complete"
     assert here(store) == set()
 
 
-def test_nothing_but_such_files_is_wrong_usage(run, zenodo, store):
+def test_a_selection_without_any_unit_is_wrong_usage(run, zenodo, store):
     done = built(run, store, "--file", "about.txt", code=EXIT_USAGE)
     assert_says(done, EXIT_USAGE, "none of these files is the archive of a unit", "about.txt")
     assert not store.exists()
 
 
-def test_the_member_says_which_unit_a_file_is_whatever_the_name_of_the_file(run, zenodo, store, tmp_path):
+def test_the_member_name_gives_the_unit_despite_the_file_name(run, zenodo, store, tmp_path):
     zenodo.files.clear()
     zenodo.files["data.7z"] = packed(tmp_path, train_50SMG_2=RECORDS)
     zenodo.files["part two"] = packed(tmp_path, val_50SMG_2=other_records(9, 4))
@@ -72,7 +72,7 @@ def test_the_member_says_which_unit_a_file_is_whatever_the_name_of_the_file(run,
     assert zenodo.requests == []
 
 
-def test_two_units_in_one_archive_are_both_made_and_known_again(run, zenodo, store, tmp_path):
+def test_two_units_in_one_archive_are_converted_and_recognised(run, zenodo, store, tmp_path):
     zenodo.files.clear()
     zenodo.files["both.7z"] = packed(tmp_path, train_50SMG_2=RECORDS, val_50SMG_2=other_records(9, 4))
     assert "units         2 converted" in built(run, store).stdout
@@ -86,7 +86,7 @@ def test_two_units_in_one_archive_are_both_made_and_known_again(run, zenodo, sto
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_second_archive_of_a_unit_is_refused_and_replaces_it_when_asked(run, zenodo, store, tmp_path, jobs):
+def test_a_second_archive_of_a_unit_needs_overwrite_unit(run, zenodo, store, tmp_path, jobs):
     zenodo.files["train_50SMG_3.7z"] = packed(tmp_path, train_50SMG_3=other_records(9, 4, 5))
     options = ("--file", "train_50SMG*", "-j", jobs)
     done = built(run, store, *options, code=EXIT_INCOMPLETE)
@@ -102,7 +102,7 @@ def test_a_second_archive_of_a_unit_is_refused_and_replaces_it_when_asked(run, z
     assert plain.attributes(store)["state"] == "complete"
 
 
-def test_a_copy_is_one_source_and_a_note(run, zenodo, store, archives, tmp_path):
+def test_a_copy_counts_as_one_source_with_a_note(run, zenodo, store, archives, tmp_path):
     zenodo.files["train_50SMG_2 (1).7z"] = archives[KEYS[0]]
     zenodo.files["again.7z"] = write_archive(
         tmp_path / "again.7z", {"train_50SMG_2": RECORDS}, filters=[{"id": 33, "preset": 1}]
@@ -113,7 +113,7 @@ def test_a_copy_is_one_source_and_a_note(run, zenodo, store, archives, tmp_path)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(3, 2), (1, 1), (0, 0)])
-def test_every_unit_is_tried_and_few_archives_of_failed_ones_are_kept(run, zenodo, store, keep, kept):
+def test_every_unit_is_tried_and_few_failed_archives_are_kept(run, zenodo, store, keep, kept):
     zenodo.files[KEYS[0]] = zenodo.files[KEYS[2]] = b"no archive" * 100
     options = ("--file", "*.7z", "--archives", 1, "--keep-failed", keep)
     done = built(run, store, *options, code=EXIT_INCOMPLETE)

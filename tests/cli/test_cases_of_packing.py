@@ -1,4 +1,4 @@
-"""Variations of names and packing that stand beside the checkout, each with the exit codes and units it may give."""
+"""Variations of names and packing from the shared folder, each with its expected exit codes and units."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.slow
-def test_every_case_ends_as_it_may_and_makes_its_units(run, tmp_path):
+def test_every_case_has_an_expected_exit_code_and_its_units(run, tmp_path):
     cases = json.loads((SHARED / "data" / "cases.json").read_text())["packed"]
     command = [sys.executable, SHARED / "tools" / "make_cases.py", tmp_path / "in", *cases]
     made = subprocess.run(command, capture_output=True, text=True)

@@ -28,7 +28,7 @@ def sources(tmp_path_factory) -> list[Path]:
 
 
 class TestResult:
-    def test_the_summary_tells_units_samples_observations_bytes_ratio_time_and_rate(self, run, tmp_path, sources):
+    def test_the_summary_has_counts_bytes_ratio_time_and_rate(self, run, tmp_path, sources):
         done = run("convert", *sources, tmp_path / "x.zarr")
         assert done.returncode == 0, done.stderr
         facts = dict(line.split(None, 1) for line in done.stdout.splitlines())
@@ -41,7 +41,7 @@ class TestResult:
         assert facts["time"].endswith("/s of pixels")
         assert facts["digest"] == plain.store_digest(tmp_path / "x.zarr")
 
-    def test_json_is_all_there_is_on_stdout_and_has_the_same_numbers(self, run, tmp_path, sources):
+    def test_json_is_alone_on_stdout_and_has_the_same_numbers(self, run, tmp_path, sources):
         done = run("convert", *sources, tmp_path / "x.h5", "--json", "-j", 2)
         document = json.loads(done.stdout)
         assert document["format"] == "hdf5"
@@ -55,7 +55,7 @@ class TestResult:
         assert document["failed"] == document["missing"] == document["skipped"] == []
         assert {one["unit"] for one in document["converted"]} == {"train/49RGN", "train/50SMG", "val/50SMG"}
 
-    def test_a_failure_is_in_the_json_too(self, run, tmp_path, sources):
+    def test_json_includes_failures(self, run, tmp_path, sources):
         bad = tmp_path / "train_50SMG_999"
         bad.write_bytes(sources[0].read_bytes())
         done = run("convert", bad, sources[1], tmp_path / "x.zarr", "--json")
@@ -80,12 +80,12 @@ class TestResult:
             ("x.zarr", ["--format", "hdf5"], "hdf5"),
         ],
     )
-    def test_the_format_is_that_of_the_suffix_unless_it_is_given(self, run, tmp_path, sources, name, options, format):
+    def test_the_suffix_sets_the_format_unless_an_option_does(self, run, tmp_path, sources, name, options, format):
         done = run("convert", sources[1], tmp_path / name, *options, "--json")
         assert json.loads(done.stdout)["format"] == format
         assert (tmp_path / name).is_dir() == (format == "zarr")
 
-    def test_paths_may_have_spaces_and_letters_of_any_language(self, run, tmp_path, sources):
+    def test_paths_may_contain_spaces_and_non_ascii_letters(self, run, tmp_path, sources):
         folder = tmp_path / "données ☁ of mine"
         folder.mkdir()
         (folder / sources[1].name).write_bytes(sources[1].read_bytes())
@@ -106,7 +106,7 @@ class TestSelection:
             (["--tile", "50SMG", "--tile", "49RGN", "--split", "train"], ["train/49RGN", "train/50SMG"]),
         ],
     )
-    def test_only_what_was_asked_for_is_converted(self, run, tmp_path, sources, options, units):
+    def test_only_the_selected_units_are_converted(self, run, tmp_path, sources, options, units):
         assert run("convert", sources[0].parent, *sources[1:], tmp_path / "x.zarr", *options).returncode == 0
         with s2ct_convert.open_store(tmp_path / "x.zarr") as opened:
             assert list(opened.units) == units
@@ -114,7 +114,7 @@ class TestSelection:
 
 class TestAgain:
     @zarr_first
-    def test_a_second_run_makes_nothing_and_changes_nothing(self, run, tmp_path, sources, suffix):
+    def test_a_second_run_changes_nothing(self, run, tmp_path, sources, suffix):
         store = tmp_path / f"x.{suffix}"
         first = run("convert", *sources, store)
         before = plain.file_bytes(store)
@@ -125,7 +125,7 @@ class TestAgain:
         assert plain.file_bytes(store) == before
 
     @zarr_first
-    def test_a_store_grows_by_the_sources_that_are_new(self, run, tmp_path, sources, suffix):
+    def test_new_sources_are_added_to_a_store(self, run, tmp_path, sources, suffix):
         grown, at_once = tmp_path / "a" / f"x.{suffix}", tmp_path / "b" / f"x.{suffix}"
         assert run("convert", *sources[:2], grown).returncode == 0
         done = run("convert", *sources, grown)
@@ -133,7 +133,7 @@ class TestAgain:
         assert run("convert", *sources, at_once).returncode == 0
         assert plain.store_digest(grown) == plain.store_digest(at_once)
 
-    def test_a_source_with_another_content_is_made_anew_and_one_that_was_touched_is_not(self, run, tmp_path):
+    def test_changed_sources_are_converted_again_touched_ones_are_not(self, run, tmp_path):
         archive = tmp_path / "in" / "val_31TCJ_1.7z"
         archive.parent.mkdir()
         rng = np.random.default_rng(1)
@@ -150,7 +150,7 @@ class TestAgain:
             done = run("convert", archive, tmp_path / "x.zarr")
             assert expected in done.stdout
 
-    def test_overwrite_starts_anew(self, run, tmp_path, sources):
+    def test_overwrite_starts_again(self, run, tmp_path, sources):
         store = tmp_path / "x.zarr"
         assert run("convert", *sources[:2], store).returncode == 0
         done = run("convert", sources[2], store, "--overwrite", "--codec", "fast")
@@ -160,7 +160,7 @@ class TestAgain:
 
 
 class TestProgress:
-    def test_without_a_terminal_there_is_a_line_per_event(self, run, tmp_path, sources):
+    def test_without_a_terminal_each_event_is_one_line(self, run, tmp_path, sources):
         done = run("convert", *sources, tmp_path / "x.zarr", "-j", 1)
         lines = done.stderr.splitlines()
         assert lines[0].startswith("3 units to convert, ")
@@ -168,27 +168,27 @@ class TestProgress:
         assert lines[-1] == "writing the index"
         assert "\x1b" not in done.stderr
 
-    def test_quiet_says_nothing_but_the_result(self, run, tmp_path, sources):
+    def test_quiet_prints_only_the_result(self, run, tmp_path, sources):
         done = run("convert", *sources, tmp_path / "x.zarr", "-q")
         assert done.stderr == ""
         assert done.stdout
 
-    def test_on_a_terminal_there_is_a_bar_with_bytes_rate_and_time_left(self, tmp_path, sources):
-        ours, theirs = pty.openpty()
+    def test_a_terminal_shows_a_bar_with_bytes_rate_and_time_left(self, tmp_path, sources):
+        master, slave = pty.openpty()
         command = [sys.executable, "-m", "s2ct_convert", "convert", *map(str, sources), str(tmp_path / "x.zarr")]
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
-        os.close(theirs)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=slave, env=environment)
+        os.close(slave)
         seen = b""
         while True:
             try:
-                piece = os.read(ours, 65536)
-            except OSError:  # what Linux says when the other end is closed
+                piece = os.read(master, 65536)
+            except OSError:  # EIO: the other end is closed
                 break
             if not piece:
                 break
             seen += piece
-        os.close(ours)
+        os.close(master)
         assert process.wait() == 0
         text = seen.decode()
         assert "/s" in text

@@ -1,4 +1,4 @@
-"""What ``convert`` prints and what its options do, where that is the command line's own doing."""
+"""The output of ``convert`` and the options that the command line handles itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNITS = ["train/31TCJ", "train/50SMG", "val/50SMG"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three sources: 2 + 2 + 3 samples of 2 timestamps. Not to be changed by a test."""
+    """Three sources with 2 + 2 + 3 samples of 2 timestamps. Tests must not change them."""
     folder = tmp_path_factory.mktemp("in")
     right_source(folder, "train_31TCJ")
     write_archive(folder / "train_50SMG_2.7z", {"train_50SMG_2": RECORDS})
@@ -76,7 +76,7 @@ def test_the_json_document_agrees_with_the_sources_and_the_store(run, tmp_path, 
         assert entry["digest"] == plain.unit_digest(arrays)
 
 
-def test_the_summary_has_a_line_for_each_thing_with_its_unit(run, tmp_path, folder):
+def test_the_summary_has_one_line_per_fact_with_its_unit(run, tmp_path, folder):
     done = run("convert", folder, tmp_path / "x.zarr", "-j1", "--unpacker", "python")
     shapes = [
         rf"store +{re.escape(str(tmp_path))}/x\.zarr \(zarr, balanced\)",
@@ -95,7 +95,7 @@ def test_the_summary_has_a_line_for_each_thing_with_its_unit(run, tmp_path, fold
         assert re.fullmatch(shape, line), line
 
 
-def test_a_second_run_says_that_nothing_was_to_do(run, tmp_path, folder):
+def test_a_second_run_reports_that_all_units_are_done(run, tmp_path, folder):
     store = tmp_path / "x.zarr"
     first = run("convert", folder, store, "-j1")
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
@@ -109,7 +109,7 @@ def test_a_second_run_says_that_nothing_was_to_do(run, tmp_path, folder):
 
 
 @pytest.mark.parametrize("kind", ["archive", "TFRecord"])
-def test_a_source_that_changed_is_made_anew_and_the_old_samples_are_gone(run, tmp_path, suffix, kind):
+def test_a_changed_source_replaces_the_old_samples(run, tmp_path, suffix, kind):
     store = tmp_path / f"x.{suffix}"
 
     def write(localids: tuple[int, ...]) -> Path:
@@ -121,7 +121,7 @@ def test_a_source_that_changed_is_made_anew_and_the_old_samples_are_gone(run, tm
 
     assert run("convert", write((1, 2)), store).returncode == 0
     source = write((1, 3))
-    os.utime(source, ns=(0, 0))  # older than before: a copy with its time kept
+    os.utime(source, ns=(0, 0))  # older than before, like a copy that keeps its time
     done = run("convert", source, store)
     assert done.stdout.splitlines()[1] == "units         1 converted"
     assert plain.arrays(store, "val/50SMG")["localid"].tolist() == [1, 3]
@@ -130,7 +130,7 @@ def test_a_source_that_changed_is_made_anew_and_the_old_samples_are_gone(run, tm
     assert_tidy(store)
 
 
-def test_linked_is_part_of_what_must_be_the_same_to_go_on(run, tmp_path, folder):
+def test_a_resumed_run_must_have_the_same_linked_option(run, tmp_path, folder):
     store = tmp_path / "x.h5"
     assert run("convert", folder, store, "--linked", "-j1").returncode == 0
     assert sorted(path.name for path in (tmp_path / "x.h5.units").iterdir()) == [
@@ -164,15 +164,15 @@ def test_debug_shows_the_traceback_and_the_same_message(run, tmp_path, folder, p
     assert f"\ns2ct: {tmp_path / 'x'}: the name of the store does not give its format\n" in done.stderr
 
 
-def test_debug_shows_where_a_source_was_found_to_be_damaged(run, tmp_path):
+def test_debug_shows_where_damage_was_found(run, tmp_path):
     source = right_source(tmp_path)
     source.write_bytes(source.read_bytes()[:-1])
     done = run("convert", source, tmp_path / "x.zarr", "--debug")
-    assert "tfrecord.py" in done.stderr, "the place where the damage was met, not only where the run ended"
+    assert "tfrecord.py" in done.stderr, "the traceback starts where the damage was found"
 
 
 @pytest.mark.parametrize("options", [[], ["-v"], ["-q"]], ids=["plain", "-v", "-q"])
-def test_a_terminal_gets_a_bar_unless_quiet_and_stdout_stays_as_it_is(tmp_path, folder, options):
+def test_a_terminal_gets_a_bar_unless_quiet_and_stdout_stays_plain(tmp_path, folder, options):
     done, seen = on_terminal("convert", folder, tmp_path / "x.zarr", "--json", "-j1", *options)
     assert done.returncode == 0
     assert json.loads(done.stdout)["units"] == 3
@@ -187,8 +187,8 @@ def test_a_terminal_gets_a_bar_unless_quiet_and_stdout_stays_as_it_is(tmp_path, 
 
 
 @pytest.mark.parametrize(("name", "columns"), [("in :cloud: [red]x[/red]", 300), ("a folder", 40)], ids=["odd", "long"])
-def test_a_terminal_shows_names_as_they_are(tmp_path, name, columns):
-    """No markup, no emoji codes, no line breaks inside: what is copied from the screen must work."""
+def test_a_terminal_shows_names_unchanged(tmp_path, name, columns):
+    """Names have no markup, emoji codes or line breaks, so that a name copied from the screen works."""
     right_source(tmp_path / name)
     (tmp_path / name / "notes").write_text("nothing")
     done, seen = on_terminal("convert", tmp_path / name, tmp_path / "x.zarr", columns=columns)
@@ -197,28 +197,28 @@ def test_a_terminal_shows_names_as_they_are(tmp_path, name, columns):
 
 
 def on_terminal(*arguments: object, columns: int = 150) -> tuple[subprocess.CompletedProcess[bytes], str]:
-    """Run with a terminal for stderr; what was shown on it, without colours and moves of the cursor."""
-    ours, theirs = pty.openpty()
+    """Run with a terminal for stderr; return also its text, without colours and cursor movements."""
+    master, slave = pty.openpty()
     command = [sys.executable, "-m", "s2ct_convert", *map(str, arguments)]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
-        os.close(theirs)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment) as process:
+        os.close(slave)
         seen = b""
         while True:
             try:
-                piece = os.read(ours, 1 << 16)
-            except OSError:  # EIO: Linux's word for an end that was closed
+                piece = os.read(master, 1 << 16)
+            except OSError:  # EIO: the other end is closed
                 break
             if not piece:
                 break
             seen += piece
-        os.close(ours)
+        os.close(master)
         stdout, _ = process.communicate()
     done = subprocess.CompletedProcess(command, process.returncode, stdout)
     return done, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
 
 
-def test_names_of_any_language_and_with_brackets_are_shown_as_they_are(run, tmp_path):
+def test_names_with_brackets_and_non_ascii_letters_are_shown_unchanged(run, tmp_path):
     place = tmp_path / "a b 'c' [red]雲[/red] *"
     source = write_archive(place / "train_50SMG_2.7z", {"train_50SMG_2": RECORDS[:-1]})
     done = run("convert", place, place / "größe.zarr")
@@ -231,16 +231,16 @@ def test_names_of_any_language_and_with_brackets_are_shown_as_they_are(run, tmp_
     assert list(state(place / "größe.zarr")) == ["train/50SMG"]
 
 
-def test_a_plain_locale_can_print_everything(s2ct, tmp_path):
+def test_the_c_locale_can_print_everything(s2ct, tmp_path):
     source = right_source(tmp_path / "größe")
     done = s2ct("convert", source, tmp_path / "größe" / "x.zarr", env={**os.environ, "LC_ALL": "C"})
     assert done.returncode == 0, done.stderr
     assert list(state(tmp_path / "größe" / "x.zarr")) == ["train/50SMG"]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere names must be Unicode")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems require Unicode names")
 @pytest.mark.parametrize("where", ["source", "store"])
-def test_a_name_that_is_no_utf_8_is_a_name_as_any_other(run, tmp_path, where, suffix):
+def test_a_name_that_is_not_utf_8_is_accepted(run, tmp_path, where, suffix):
     folder = tmp_path / os.fsdecode(b"gr\xf6\xdfe")
     folder.mkdir()
     source = right_source(folder if where == "source" else tmp_path)
@@ -251,7 +251,7 @@ def test_a_name_that_is_no_utf_8_is_a_name_as_any_other(run, tmp_path, where, su
     assert list(state(store)) == ["train/50SMG"]
 
 
-def test_only_what_was_asked_for_is_looked_at(run, tmp_path, folder):
+def test_only_the_selected_sources_are_read(run, tmp_path, folder):
     bad = tmp_path / "val_31TCJ_1.7z"
     bad.write_bytes(b"no archive")
     done = run("convert", folder, bad, tmp_path / "x.zarr", "--split", "train", "--tile", "T50SMG")

@@ -9,7 +9,7 @@ import s2ct_convert
 
 
 @pytest.mark.slow
-def test_the_demo_makes_both_stores_checks_them_and_shows_what_came_out_twice(run, tmp_path):
+def test_the_demo_makes_and_verifies_both_stores_also_a_second_time(run, tmp_path):
     for _ in range(2):
         done = run("demo", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -27,7 +27,7 @@ def test_the_demo_makes_both_stores_checks_them_and_shows_what_came_out_twice(ru
     assert f"both stores have the content digest {digests.pop()}\n" in readme
 
 
-def test_the_commands_it_shows_at_the_end_work(run, tmp_path):
+def test_the_commands_that_the_demo_prints_work(run, tmp_path):
     import shlex
     import subprocess
 
@@ -40,7 +40,7 @@ def test_the_commands_it_shows_at_the_end_work(run, tmp_path):
         assert done.stdout
 
 
-def test_the_demo_does_not_delete_what_is_not_its_own(run, tmp_path):
+def test_the_demo_does_not_delete_other_files(run, tmp_path):
     thing = tmp_path / "s2ct-demo" / "sample.zarr" / "thesis.tex"
     thing.parent.mkdir(parents=True)
     thing.write_bytes(b"years of work")
@@ -49,7 +49,7 @@ def test_the_demo_does_not_delete_what_is_not_its_own(run, tmp_path):
     assert thing.read_bytes() == b"years of work"
 
 
-def test_the_sample_is_small_and_has_what_it_should_have():
+def test_the_sample_is_small_and_varied():
     sources = s2ct_convert.sample_sources()
     assert sum(source.stat().st_size for source in sources) <= 3_000_000
     names = [source.name.split("_") for source in sources]

@@ -1,4 +1,4 @@
-"""Destinations that exist, cannot be written to or run full: never a loss of what was there."""
+"""Destinations that exist, are read-only or run full; existing files are never lost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FOREIGN: dict[str, tuple[str, Callable[[Path], None]]] = {
 
 
 @pytest.mark.parametrize("case", FOREIGN)
-def test_what_is_at_the_destination_is_kept_and_told(run, tmp_path, source, case):
+def test_an_existing_destination_is_kept_and_reported(run, tmp_path, source, case):
     name, make = FOREIGN[case]
     store = tmp_path / name
     make(store)
@@ -63,7 +63,7 @@ def test_what_is_at_the_destination_is_kept_and_told(run, tmp_path, source, case
 
 
 @pytest.mark.parametrize("case", FOREIGN)
-def test_overwrite_does_not_delete_what_no_conversion_made(run, tmp_path, source, case):
+def test_overwrite_deletes_only_s2ct_stores(run, tmp_path, source, case):
     name, make = FOREIGN[case]
     store = tmp_path / name
     make(store)
@@ -72,8 +72,8 @@ def test_overwrite_does_not_delete_what_no_conversion_made(run, tmp_path, source
     assert tree(tmp_path) == before
 
 
-def test_what_to_do_is_only_told_if_it_works(run, tmp_path, source):
-    """Who follows "give --overwrite" must not be refused a second time."""
+def test_a_message_suggests_only_what_works(run, tmp_path, source):
+    """A user who follows "give --overwrite" must not be refused a second time."""
     _folder(tmp_path / "x.zarr")
     done = run("convert", source, tmp_path / "x.zarr")
     assert "choose another destination" in done.stderr
@@ -81,7 +81,7 @@ def test_what_to_do_is_only_told_if_it_works(run, tmp_path, source):
 
 
 @pytest.mark.parametrize("gone", ["nothing", "the ledger"])
-def test_overwrite_replaces_a_store_of_ours(run, tmp_path, source, suffix, gone):
+def test_overwrite_replaces_an_s2ct_store(run, tmp_path, source, suffix, gone):
     store = tmp_path / f"x.{suffix}"
     assert run("convert", source, store).returncode == 0
     if gone == "the ledger":
@@ -93,7 +93,7 @@ def test_overwrite_replaces_a_store_of_ours(run, tmp_path, source, suffix, gone)
     assert_tidy(store)
 
 
-def test_an_overwrite_that_makes_no_sense_keeps_the_store(run, tmp_path, source):
+def test_an_overwrite_with_wrong_arguments_keeps_the_store(run, tmp_path, source):
     store = tmp_path / "x.zarr"
     assert run("convert", source, store).returncode == 0
     before = tree(store)
@@ -102,7 +102,7 @@ def test_an_overwrite_that_makes_no_sense_keeps_the_store(run, tmp_path, source)
     assert tree(store) == before
 
 
-def test_a_store_without_its_ledger_is_not_written_into(run, tmp_path, source, suffix):
+def test_a_store_without_its_ledger_stays_unchanged(run, tmp_path, source, suffix):
     store = tmp_path / f"x.{suffix}"
     assert run("convert", source, store).returncode == 0
     subprocess.run(["rm", "-r", f"{store}.s2ct"], check=True)
@@ -114,7 +114,7 @@ def test_a_store_without_its_ledger_is_not_written_into(run, tmp_path, source, s
 @pytest.mark.parametrize(
     "options", [["--codec", "fast"], ["--format", "hdf5"]], ids=["another codec", "another format"]
 )
-def test_going_on_with_other_options_is_refused_with_both_told(run, tmp_path, source, options):
+def test_a_resume_with_other_options_is_refused_and_shows_both(run, tmp_path, source, options):
     store = tmp_path / "x.zarr"
     assert run("convert", source, store).returncode == 0
     before = tree(tmp_path)
@@ -124,20 +124,20 @@ def test_going_on_with_other_options_is_refused_with_both_told(run, tmp_path, so
     assert tree(tmp_path) == before
 
 
-def test_an_empty_folder_is_a_free_destination(run, tmp_path, source):
+def test_an_empty_folder_is_a_valid_destination(run, tmp_path, source):
     store = tmp_path / "x.zarr"
     store.mkdir()
     assert run("convert", source, store).returncode == 0
     assert list(state(store)) == ["train/50SMG"]
 
 
-def test_folders_above_the_store_are_made(run, tmp_path, source, suffix):
+def test_parent_folders_of_the_store_are_created(run, tmp_path, source, suffix):
     store = tmp_path / "a" / "b" / f"x.{suffix}"
     assert run("convert", source, store).returncode == 0
     assert list(state(store)) == ["train/50SMG"]
 
 
-def test_a_destination_below_a_file_is_a_fault_of_this_machine_with_something_to_do(run, tmp_path, source, suffix):
+def test_a_destination_below_a_file_is_a_machine_error_with_advice(run, tmp_path, source, suffix):
     below = tmp_path / "file"
     below.write_text("not a folder")
     done = run("convert", source, below / f"x.{suffix}")
@@ -145,7 +145,7 @@ def test_a_destination_below_a_file_is_a_fault_of_this_machine_with_something_to
     assert below.read_text() == "not a folder"
 
 
-def test_a_read_only_disk_is_told_with_something_to_do(run, source, disk, suffix):
+def test_a_read_only_disk_is_reported_with_advice(run, source, disk, suffix):
     store = disk("ro") / f"x.{suffix}"
     done = run("convert", source, store)
     assert_says(done, EXIT_MACHINE, str(store), "Read-only file system", "choose a place that can be written to")
@@ -153,7 +153,7 @@ def test_a_read_only_disk_is_told_with_something_to_do(run, source, disk, suffix
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three sources of 0.85 MB that nothing makes smaller."""
+    """Three incompressible sources of 0.85 MB."""
     rng, folder = np.random.default_rng(21), tmp_path_factory.mktemp("noise")
     paths = []
     for unit in ("train_31TCJ", "train_50SMG", "val_50SMG"):
@@ -164,7 +164,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_disk_that_runs_full_keeps_what_is_finished_and_the_same_command_goes_on(run, noise, disk, suffix, jobs):
+def test_a_full_disk_keeps_finished_units_and_the_same_command_resumes(run, noise, disk, suffix, jobs):
     folder = disk("size=1400k")
     store = folder / f"x.{suffix}"
     command = ("convert", *noise, store, "-j", jobs)
@@ -184,7 +184,7 @@ def test_a_disk_that_runs_full_keeps_what_is_finished_and_the_same_command_goes_
     assert_tidy(store)
 
 
-def test_a_disk_that_runs_full_while_units_are_put_together_keeps_them_all(run, noise, disk):
+def test_a_disk_that_fills_during_the_merge_keeps_all_units(run, noise, disk):
     folder = disk("size=1400k")
     store = folder / "x.h5"
     done = run("convert", noise[0], store)

@@ -1,4 +1,4 @@
-"""``s2ct download`` as users run it: what is fetched, what is told, and what is never told."""
+"""``s2ct download`` as users run it: files, messages, and secrets that it must not show."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ KEEPS = {f"{RECORD}.lock.json", ".s2ct-receipts"}
 
 
 def files(folder: Path) -> set[str]:
-    """What is in a folder besides the lock and the receipts."""
+    """Names in a folder without the lock and the receipts."""
     return {path.name for path in folder.iterdir()} - KEEPS if folder.exists() else set()
 
 
 @pytest.fixture
 def nowhere(clean_environment) -> str:
-    """Root of a service on a port where nobody listens, nor will while this holds it."""
+    """Root URL of a service on a port that this fixture reserves and on which nothing listens."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
@@ -49,14 +49,14 @@ SELECTED = {
 
 
 @pytest.mark.parametrize("case", SELECTED)
-def test_what_is_chosen_is_fetched_and_nothing_else_is_asked_for(run, zenodo, archives, tmp_path, case):
+def test_only_selected_files_are_requested_and_downloaded(run, zenodo, archives, tmp_path, case):
     options, chosen = SELECTED[case]
     done = run("download", tmp_path, "--record", RECORD, *options)
     assert done.returncode == 0, done.stderr
     assert files(tmp_path) == chosen
     assert {key: (tmp_path / key).read_bytes() for key in chosen} == {key: archives[key] for key in chosen}
     assert [len(zenodo.asked(key)) for key in archives] == [int(key in chosen) for key in archives]
-    assert f"fetched  {len(chosen)} file" in done.stdout
+    assert f"downloaded  {len(chosen)} file" in done.stdout
 
 
 FIT_NOTHING = {
@@ -69,15 +69,15 @@ FIT_NOTHING = {
 
 
 @pytest.mark.parametrize("case", FIT_NOTHING)
-def test_what_fits_nothing_is_wrong_usage_and_the_choices_are_named(run, zenodo, tmp_path, case):
+def test_a_selection_without_a_match_is_wrong_usage_with_choices(run, zenodo, tmp_path, case):
     options, strange, choices = FIT_NOTHING[case]
     done = run("download", tmp_path, "--record", RECORD, *options)
     assert_says(done, EXIT_USAGE, f"record {RECORD}: ", strange, *choices)
     assert files(tmp_path) == set()
-    assert len(zenodo.requests) == 1, "the list alone"
+    assert len(zenodo.requests) == 1, "only the list is requested"
 
 
-def test_archives_are_unpacked_and_a_second_run_finds_all_there(run, zenodo, tmp_path):
+def test_archives_are_unpacked_and_a_second_run_finds_them(run, zenodo, tmp_path):
     command = ("download", tmp_path, "--record", RECORD, "--extract", "--json")
     first, second = (json.loads(run(*command).stdout) for _ in range(2))
     unpacked = [str(tmp_path / key.removesuffix(".7z")) for key in (TRAIN, OTHER, VAL)]
@@ -87,16 +87,16 @@ def test_archives_are_unpacked_and_a_second_run_finds_all_there(run, zenodo, tmp
     assert (len(first["fetched"]), len(second["fetched"]), len(second["before"])) == (4, 0, 4)
 
 
-def test_an_archive_with_the_wrong_md5_is_not_unpacked_the_others_are(run, zenodo, tmp_path):
+def test_an_archive_with_a_wrong_md5_is_not_unpacked_the_others_are(run, zenodo, tmp_path):
     zenodo.vices[VAL] = [flipped, flipped]
     done = run("download", tmp_path, "--record", RECORD, "--extract")
     assert_says(done, EXIT_INCOMPLETE, f"{VAL}: FAILED", "wrong md5", "1 of 4 files could not be had")
     assert not [path for path in files(tmp_path) if path in (VAL, VAL.removesuffix(".7z"))]
     assert (tmp_path / TRAIN.removesuffix(".7z")).read_bytes() == RECORDS
-    assert "extracted  2 files" in done.stdout
+    assert "extracted   2 files" in done.stdout
 
 
-def test_a_file_in_the_way_of_what_is_unpacked_is_kept_and_what_was_fetched_is_told(run, zenodo, tmp_path):
+def test_a_file_in_the_way_is_kept_and_the_downloads_are_reported(run, zenodo, tmp_path):
     mine = tmp_path / OTHER.removesuffix(".7z")
     mine.write_bytes(b"years of work\n")
     done = run("download", tmp_path, "--record", RECORD, "--extract", "--json")
@@ -107,7 +107,7 @@ def test_a_file_in_the_way_of_what_is_unpacked_is_kept_and_what_was_fetched_is_t
     assert document["extracted"] == [str(tmp_path / TRAIN.removesuffix(".7z"))]
 
 
-def test_json_tells_every_file_and_nothing_else_is_on_stdout(run, zenodo, archives, tmp_path):
+def test_json_lists_every_file_and_is_alone_on_stdout(run, zenodo, archives, tmp_path):
     run("download", tmp_path, "--record", RECORD, "--file", ABOUT)
     zenodo.vices[VAL] = [flipped, flipped]
     done = run("download", tmp_path, "--record", RECORD, "--json", "-v")
@@ -135,12 +135,12 @@ def test_a_record_is_named_by_id_doi_or_url(run, zenodo, tmp_path, name):
     assert zenodo.requests[0].path == f"/api/records/{RECORD}"
 
 
-def test_what_names_no_record_is_wrong_usage(run, zenodo, tmp_path):
+def test_an_invalid_record_id_is_wrong_usage(run, zenodo, tmp_path):
     assert_says(run("download", tmp_path, "--record", "clouds"), EXIT_USAGE, "clouds: ", "10.5281/zenodo.10613705")
     assert zenodo.requests == []
 
 
-def test_base_url_wins_over_the_environment(run, zenodo, archives, tmp_path):
+def test_base_url_overrides_the_environment(run, zenodo, archives, tmp_path):
     with serving(dict(archives)) as other:
         done = run("download", tmp_path, "--record", RECORD, "--base-url", f"{other.url}/", "--file", ABOUT)
         assert done.returncode == 0, done.stderr
@@ -153,7 +153,7 @@ NO_ROOTS = ["zenodo.org", "ftp://zenodo.org", "http://", "http://h:port", "http:
 
 
 @pytest.mark.parametrize("root", [*NO_ROOTS, "http://me:secret@127.0.0.1:9", "http://127.0.0.1:9/?key=secret"])
-def test_what_is_no_root_of_a_service_is_wrong_usage(hasty, clean_environment, monkeypatch, tmp_path, root):
+def test_an_invalid_base_url_is_wrong_usage(hasty, clean_environment, monkeypatch, tmp_path, root):
     for variable, options in ((root, []), ("", ["--base-url", root])):
         monkeypatch.setenv("S2CT_ZENODO_URL", variable)
         done = hasty("download", tmp_path, "--record", RECORD, *options)
@@ -161,7 +161,7 @@ def test_what_is_no_root_of_a_service_is_wrong_usage(hasty, clean_environment, m
         assert "secret" not in done.stderr
 
 
-def test_the_user_agent_arrives_with_every_request(run, zenodo, tmp_path):
+def test_every_request_sends_the_user_agent(run, zenodo, tmp_path):
     run("download", tmp_path, "--record", RECORD, "--file", ABOUT, "--user-agent", "my lab (me@example.org)")
     assert [request.headers["User-Agent"] for request in zenodo.requests] == ["my lab (me@example.org)"] * 2
     zenodo.requests.clear()
@@ -170,7 +170,7 @@ def test_the_user_agent_arrives_with_every_request(run, zenodo, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a\nb", "snow ☃", "a\rb"])
-def test_a_user_agent_that_cannot_be_sent_is_wrong_usage(run, zenodo, tmp_path, text):
+def test_an_invalid_user_agent_is_wrong_usage(run, zenodo, tmp_path, text):
     assert_says(run("download", tmp_path, "--record", RECORD, "--user-agent", text), EXIT_USAGE, "user agent")
     assert zenodo.requests == []
 
@@ -188,9 +188,9 @@ TROUBLE = {
 
 @pytest.mark.parametrize("variable", ["S2CT_ZENODO_TOKEN", "ZENODO_TOKEN"])
 @pytest.mark.parametrize("case", TROUBLE)
-def test_the_token_arrives_and_is_told_nowhere(hasty, zenodo, tmp_path, monkeypatch, variable, case):
+def test_the_token_is_sent_and_never_shown(hasty, zenodo, tmp_path, monkeypatch, variable, case):
     zenodo.vices, code = {key: list(vices) for key, vices in TROUBLE[case][0].items()}, TROUBLE[case][1]
-    monkeypatch.setenv(variable, f"{TOKEN}\r\n")  # as a file written elsewhere leaves it
+    monkeypatch.setenv(variable, f"{TOKEN}\r\n")  # like a token from a file with Windows line endings
     record = "4712" if case == "no such record" else RECORD
     done = hasty("download", tmp_path, "--record", record, "-v", "--debug", "--json")
     assert done.returncode == code, done.stderr
@@ -202,7 +202,7 @@ def test_the_token_arrives_and_is_told_nowhere(hasty, zenodo, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("end", ["\n\nX-Evil: 1", " two", "☃", "\x7f"])
-def test_a_token_that_cannot_be_sent_is_wrong_usage_and_is_not_told(hasty, zenodo, tmp_path, monkeypatch, end):
+def test_an_invalid_token_is_wrong_usage_and_is_not_shown(hasty, zenodo, tmp_path, monkeypatch, end):
     monkeypatch.setenv("S2CT_ZENODO_TOKEN", TOKEN + end)
     done = hasty("download", tmp_path, "--record", RECORD, "-v")
     assert_says(done, EXIT_USAGE, "S2CT_ZENODO_TOKEN")
@@ -210,7 +210,7 @@ def test_a_token_that_cannot_be_sent_is_wrong_usage_and_is_not_told(hasty, zenod
     assert zenodo.requests == []
 
 
-def test_a_destination_that_is_a_file_is_wrong_usage_and_stays(run, zenodo, tmp_path):
+def test_a_file_as_destination_is_wrong_usage_and_stays(run, zenodo, tmp_path):
     mine = tmp_path / "mine"
     mine.write_bytes(b"years of work\n")
     assert_says(run("download", mine, "--record", RECORD), EXIT_USAGE, str(mine), "a file, not a folder")
@@ -219,14 +219,14 @@ def test_a_destination_that_is_a_file_is_wrong_usage_and_stays(run, zenodo, tmp_
     assert [request.path for request in zenodo.requests if "/files/" in request.path] == []
 
 
-def test_a_destination_that_cannot_be_written_to_is_told_before_any_file_is_asked_for(run, zenodo, disk):
+def test_a_read_only_destination_is_reported_before_any_request(run, zenodo, disk):
     folder = disk("ro")
     done = run("download", folder, "--record", RECORD)
     assert_says(done, EXIT_MACHINE, str(folder), "Read-only file system", "choose a place that can be written to")
     assert len(zenodo.requests) == 1
 
 
-def test_a_folder_without_permission_is_told(zenodo, tmp_path):
+def test_a_folder_without_permission_is_reported(zenodo, tmp_path):
     tmp_path.chmod(0o555)
     try:
         without = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
@@ -237,32 +237,32 @@ def test_a_folder_without_permission_is_told(zenodo, tmp_path):
     assert_says(done, EXIT_MACHINE, str(tmp_path / "in"), "Permission denied", "check the permissions")
 
 
-def test_a_service_that_is_not_there_is_told_with_what_to_do(hasty, nowhere, tmp_path):
+def test_an_unreachable_service_is_reported_with_advice(hasty, nowhere, tmp_path):
     done = hasty("download", tmp_path / "in", "--record", RECORD, "--base-url", nowhere)
     assert_says(done, EXIT_NETWORK, nowhere, "Connection refused", "check the network", "HTTPS_PROXY")
-    assert done.stderr.count("asks again in") == 2, "waits are told"
+    assert done.stderr.count("retries in") == 2, "waits are reported"
     assert not (tmp_path / "in").exists()
 
 
-def test_a_name_that_cannot_be_resolved_is_told(hasty, clean_environment, tmp_path):
+def test_an_unknown_host_name_is_reported(hasty, clean_environment, tmp_path):
     done = hasty("download", tmp_path, "--record", RECORD, "--base-url", "http://zenodo.invalid")
     assert_says(done, EXIT_NETWORK, "http://zenodo.invalid", "cannot be resolved")
 
 
-def test_a_record_that_does_not_exist_is_told_as_a_record(run, zenodo, tmp_path):
+def test_a_missing_record_is_reported_as_a_record(run, zenodo, tmp_path):
     done = run("download", tmp_path, "--record", "4712")
     assert_says(done, EXIT_NETWORK, f"{zenodo.url}/api/records/4712", "not have this record (404)", "check --record")
     assert files(tmp_path) == set()
 
 
 @pytest.mark.parametrize("jobs", ["0", "17", "-1", "many"])
-def test_a_number_of_jobs_that_cannot_be_is_wrong_usage(run, zenodo, tmp_path, jobs):
+def test_an_invalid_number_of_jobs_is_wrong_usage(run, zenodo, tmp_path, jobs):
     assert_says(run("download", tmp_path, "--record", RECORD, "-j", jobs), EXIT_USAGE, "--jobs")
     assert zenodo.requests == []
 
 
-def test_who_reads_our_output_may_go(zenodo, tmp_path):
-    """``s2ct download | true`` fetches all and shows no traceback."""
+def test_a_closed_stdout_gives_no_traceback(zenodo, tmp_path):
+    """``s2ct download | true`` downloads all files and shows no traceback."""
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "s2ct_convert", "download", str(tmp_path), "--record", RECORD]

@@ -1,4 +1,4 @@
-"""Room on the disk: looked at before the first byte, and a disk that fills all the same loses and spoils nothing."""
+"""Disk space: checked before the first byte; a disk that fills up later loses and damages nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .helpers import assert_says
 RNG = np.random.default_rng(63)
 FILES = {f"train_{zone}SMG_2.7z": RNG.bytes(1_000_000) for zone in (50, 51, 52)}
 FIRST = min(FILES)
-# Lets no file grow larger than this, then becomes what is asked for.
+# Sets a limit on the size of files, then runs the given command.
 LIMITED = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
@@ -45,7 +45,7 @@ def free(folder: Path) -> int:
 
 
 def fill_after(n: int, folder: Path):
-    """Send ``n`` bytes; when they are on the disk, somebody else fills it; then send the rest."""
+    """Send ``n`` bytes, fill the disk once they are written, then send the rest."""
 
     def vice(handler: Handler, data: bytes, start: int) -> None:
         handler.head(200, len(data), {})
@@ -53,8 +53,8 @@ def fill_after(n: int, folder: Path):
         handler.wfile.flush()
         part = wait_for_part(handler, folder, n)
         if part is not None:
-            (folder / "somebody").write_bytes(b"x" * (free(folder) - 100_000))
-        with suppress(OSError):  # it hangs up when it can write no more
+            (folder / "filler").write_bytes(b"x" * (free(folder) - 100_000))
+        with suppress(OSError):  # the client disconnects when the disk is full
             handler.wfile.write(data[n:])
         handler.close_connection = True
 
@@ -62,7 +62,7 @@ def fill_after(n: int, folder: Path):
 
 
 def wait_for_part(handler: Handler, folder: Path, n: int) -> Path | None:
-    """The partial of the first file when it has ``n`` bytes; nothing tells when another process has written them."""
+    """Poll until the partial file of the first file has ``n`` bytes; writes of another process give no event."""
     for _ in range(4000):
         if found := [path for path in folder.glob(f"{FIRST}.*part") if path.stat().st_size >= n]:
             return found[0]
@@ -75,7 +75,7 @@ def right_names(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.7z")}
 
 
-def test_room_is_looked_at_before_any_file_is_asked_for(run, zenodo, disk):
+def test_disk_space_is_checked_before_any_request_for_a_file(run, zenodo, disk):
     folder = disk("size=2m")
     done = run("download", folder, "--record", RECORD)
     assert_says(done, EXIT_MACHINE, str(folder), "not enough room", "3,000,000 bytes free", "--tile")
@@ -85,7 +85,7 @@ def test_room_is_looked_at_before_any_file_is_asked_for(run, zenodo, disk):
     assert right_names(folder) == {FIRST: FILES[FIRST]}
 
 
-def test_what_is_here_already_needs_no_room_again(run, zenodo, disk):
+def test_existing_bytes_need_no_more_disk_space(run, zenodo, disk):
     folder = disk("size=3200k")
     for key, data in FILES.items():
         (folder / f"{key}.part").write_bytes(data[:900_000])
@@ -97,13 +97,13 @@ def test_what_is_here_already_needs_no_room_again(run, zenodo, disk):
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_a_disk_that_fills_keeps_what_came_and_the_same_command_goes_on(run, zenodo, disk, jobs):
+def test_a_download_resumes_after_a_full_disk(run, zenodo, disk, jobs):
     folder = disk("size=4m")
     zenodo.vices[FIRST] = [fill_after(300_000, folder)]
     command = ("download", folder, "--record", RECORD, "--file", FIRST if jobs == 1 else "*", "-j", jobs)
     done = run(*command)
     assert_says(done, EXIT_MACHINE, FIRST, "No space left on device", "free some space", "run the same command again")
-    assert "unit" not in done.stderr, "there are none here"
+    assert "unit" not in done.stderr, "a download has no units"
     there = right_names(folder)
     assert there == {key: FILES[key] for key in there}
     assert FIRST not in there
@@ -112,7 +112,7 @@ def test_a_disk_that_fills_keeps_what_came_and_the_same_command_goes_on(run, zen
     assert 300_000 <= had < 1_000_000
     assert part.read_bytes() == FILES[FIRST][:had]
     assert list(folder.glob("*.lease")) == []
-    (folder / "somebody").unlink()
+    (folder / "filler").unlink()
     zenodo.requests.clear()
     done = run(*command)
     assert done.returncode == 0, done.stderr
@@ -128,11 +128,11 @@ def test_a_full_disk_stops_the_other_files_too(run, zenodo, disk):
     assert done.stderr.count("FAILED") == 1
     assert len(files_asked(zenodo)) == 1
     assert "3 of 3 files could not be had" in done.stderr
-    assert "failed   1 file\nleft     2 files\n" in done.stdout
+    assert "failed      1 file\nnot tried   2 files\n" in done.stdout
 
 
-def test_a_file_larger_than_may_be_written_is_told_and_continued_where_it_may(zenodo, tmp_path):
-    """A limit of the size of files, as quotas of some systems look to a program."""
+def test_a_file_above_the_size_limit_is_reported_and_resumes_later(zenodo, tmp_path):
+    """A limit on the size of files; some quotas look like this to a program."""
     command = [sys.executable, "-m", "s2ct_convert", "download", str(tmp_path), "--record", RECORD, "--file", FIRST]
     done = subprocess.run([sys.executable, "-c", LIMITED, *command], capture_output=True, text=True)
     assert_says(done, EXIT_MACHINE, FIRST, "File too large")
@@ -145,26 +145,26 @@ def test_a_file_larger_than_may_be_written_is_told_and_continued_where_it_may(ze
     assert right_names(tmp_path) == {FIRST: FILES[FIRST]}
 
 
-def test_a_disk_too_full_for_the_list_of_files_is_told(run, zenodo, disk):
+def test_a_disk_too_full_for_the_lock_is_reported(run, zenodo, disk):
     folder = disk("size=64k")
-    (folder / "somebody").write_bytes(b"x" * free(folder))
+    (folder / "filler").write_bytes(b"x" * free(folder))
     done = run("download", folder, "--record", RECORD)
     assert_says(done, EXIT_MACHINE, str(folder), "No space left on device")
     assert files_asked(zenodo) == []
-    assert [path.name for path in folder.iterdir()] == ["somebody"]
+    assert [path.name for path in folder.iterdir()] == ["filler"]
 
 
-def test_a_disk_that_fills_while_archives_are_unpacked_leaves_no_half_file(run, archives, disk, monkeypatch):
+def test_a_disk_that_fills_during_extraction_leaves_no_partial_file(run, archives, disk, monkeypatch):
     folder = disk("size=256k")
     with serving({"train_50SMG_2.7z": archives["train_50SMG_2.7z"]}) as zenodo:
         monkeypatch.setenv("S2CT_ZENODO_URL", zenodo.url)
         command = ("download", folder, "--record", RECORD)
         assert run(*command).returncode == 0
-        (folder / "somebody").write_bytes(b"x" * (free(folder) - 8192))
+        (folder / "filler").write_bytes(b"x" * (free(folder) - 8192))
         done = run(*command, "--extract")
         assert_says(done, EXIT_MACHINE, "No space left on device")
         assert {path.name for path in folder.glob("*train*")} == {"train_50SMG_2.7z"}
-        (folder / "somebody").unlink()
+        (folder / "filler").unlink()
         assert run(*command, "--extract").returncode == 0
         assert (folder / "train_50SMG_2").exists()
         assert zenodo.asked("train_50SMG_2.7z") == [0]

@@ -1,4 +1,4 @@
-"""What a download shows on the way, with and without a terminal."""
+"""Progress of a download, with and without a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from s2ct_convert.errors import EXIT_INCOMPLETE
 RNG = np.random.default_rng(64)
 FILES = {f"train_{zone}SMG_2.7z": RNG.bytes(1_000_000) for zone in (50, 51, 52)}
 ONE, TWO, THREE = FILES
-# Makes the terminal the one whose Ctrl-C is a signal to the process, then becomes what is asked for.
+# Makes stdin the controlling terminal, so that its Ctrl-C is a signal to the process, then runs the given command.
 OWN_TERMINAL = """
 import fcntl, os, sys, termios
 os.setsid()
@@ -43,83 +43,85 @@ def zenodo(clean_environment, monkeypatch) -> Iterator[StandIn]:
 
 
 def lines(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """Lines on stderr, none of them for a terminal."""
+    """Lines on stderr; checks that they contain no terminal codes."""
     assert not re.search(r"[\x1b\r]", done.stderr)
     return done.stderr.splitlines()
 
 
-def test_without_a_terminal_there_is_a_line_per_event(run, zenodo, tmp_path):
+def test_without_a_terminal_each_event_is_one_line(run, zenodo, tmp_path):
     done = run("download", tmp_path, "--record", RECORD, "-j", 1)
     expected = [
         rf"note: the list of 3 files is kept in {RECORD}\.lock\.json",
-        r"3 files to fetch, 3\.0 MB; 0 here before",
+        r"3 files to download, 3\.0 MB; 0 already here",
     ]
     for key in FILES:
         expected.append(rf"{re.escape(key)}: started, 1\.0 MB")
         expected.append(rf"{re.escape(key)}: done, 1\.0 MB, md5 correct, [\d.]+ s, [\d.]+ .?B/s")
-    said = lines(done)
-    assert len(said) == len(expected), done.stderr
-    for line, pattern in zip(said, expected, strict=True):
+    shown = lines(done)
+    assert len(shown) == len(expected), done.stderr
+    for line, pattern in zip(shown, expected, strict=True):
         assert re.fullmatch(pattern, line)
-    assert re.fullmatch(rf"folder   {tmp_path}\nfetched  3 files, 3\.0 MB in .*/s\nbefore   0 files\n", done.stdout)
+    assert re.fullmatch(
+        rf"folder      {tmp_path}\ndownloaded  3 files, 3\.0 MB in .*/s\nkept        0 files\n", done.stdout
+    )
 
 
-def test_what_goes_wrong_on_the_way_is_told_as_it_happens(hasty, zenodo, tmp_path):
+def test_problems_are_reported_as_they_happen(hasty, zenodo, tmp_path):
     zenodo.vices[ONE] = [cut_after(400_000), status(503), flipped]
     (tmp_path / TWO).write_bytes(FILES[TWO][:300_000])
     (tmp_path / THREE).write_bytes(bytes(1_000_000))
-    said = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
+    shown = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
     patterns = [
-        r"reading 1 file that is there, 1\.0 MB",
+        r"checking 1 existing file, 1\.0 MB",
         rf"note: {THREE}: its md5 is .*; kept as {THREE}\.bad-[0-9a-f]{{32}} and fetched anew",
         rf"note: {TWO}: 300,000 of 1,000,000 bytes, continued from there",
-        r"3 files to fetch, 3\.0 MB, 300\.0 kB of that are here; 0 here before",
-        rf"{TWO}: goes on at 300\.0 kB of 1\.0 MB",
-        rf"{ONE}: the connection .*; asks again in 0\.0 s",
-        rf"{ONE}: the service answers 503 .*; asks again in 0\.0 s",
+        r"3 files to download, 3\.0 MB \(300\.0 kB of it already here\); 0 already here",
+        rf"{TWO}: resumes at 300\.0 kB of 1\.0 MB",
+        rf"{ONE}: the connection .*; retries in 0\.0 s",
+        rf"{ONE}: the service answers 503 .*; retries in 0\.0 s",
         rf"note: {ONE}: whole, but its md5 is .*; it is fetched once more",
         rf"{ONE}: done, 1\.0 MB, md5 correct, .*",
     ]
-    found = [next((i for i, line in enumerate(said) if re.fullmatch(pattern, line)), None) for pattern in patterns]
-    assert None not in found, (found, said)
+    found = [next((i for i, line in enumerate(shown) if re.fullmatch(pattern, line)), None) for pattern in patterns]
+    assert None not in found, (found, shown)
     assert found == sorted(found)
 
 
-def test_quiet_leaves_notes_failures_and_the_result(hasty, zenodo, tmp_path):
+def test_quiet_shows_notes_failures_and_the_result(hasty, zenodo, tmp_path):
     zenodo.vices[ONE] = [flipped, flipped]
     done = hasty("download", tmp_path, "--record", RECORD, "-q")
     assert done.returncode == EXIT_INCOMPLETE
-    said = lines(done)
-    assert [line for line in said if line.startswith("note: ")] == said[:2]
-    assert said[2] == f"{ONE}: FAILED"
-    assert not [line for line in said if ": started" in line or ": done" in line or "to fetch" in line]
-    assert "fetched  2 files" in done.stdout
+    shown = lines(done)
+    assert [line for line in shown if line.startswith("note: ")] == shown[:2]
+    assert shown[2] == f"{ONE}: FAILED"
+    assert not [line for line in shown if ": started" in line or ": done" in line or "to download" in line]
+    assert "downloaded  2 files" in done.stdout
 
 
-def test_lines_about_the_whole_count_what_was_here_before(hasty, zenodo, tmp_path):
-    """Also what is begun but waits for its turn; otherwise rate and time left are nonsense."""
+def test_lines_about_the_total_count_existing_bytes(hasty, zenodo, tmp_path):
+    """Partial files that wait for their turn count too; otherwise rate and time left are wrong."""
     for key, data in FILES.items():
         (tmp_path / f"{key}.part").write_bytes(data[:900_000])
     zenodo.vices = {key: [trickle(10_000, 0.03)] for key in FILES}
-    said = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
-    whole = [match for line in said if (match := re.fullmatch(r"([\d.]+) MB of 3\.0 MB, (.*)/s, (.*) left", line))]
-    assert len(whole) > 3, said
-    assert all(2.7 <= float(match[1]) <= 3.0 for match in whole), said
-    assert all(match[2].endswith(" kB") for match in whole), "10 kB every 0.03 s, and nothing that came before"
+    shown = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
+    whole = [match for line in shown if (match := re.fullmatch(r"([\d.]+) MB of 3\.0 MB, (.*)/s, (.*) left", line))]
+    assert len(whole) > 3, shown
+    assert all(2.7 <= float(match[1]) <= 3.0 for match in whole), shown
+    assert all(match[2].endswith(" kB") for match in whole), "10 kB every 0.03 s, without bytes of earlier runs"
     assert all(re.fullmatch(r"[\d.]+ s", match[3]) for match in whole)
 
 
-def test_a_stall_is_told_once_then_ended_and_the_file_comes_all_the_same(hasty, zenodo, tmp_path):
+def test_a_stall_is_reported_once_and_the_download_completes(hasty, zenodo, tmp_path):
     zenodo.vices[ONE] = [stall_after(400_000)]
-    said = lines(hasty("download", tmp_path, "--record", RECORD))
-    assert len([line for line in said if re.fullmatch(rf"{ONE}: no data for \d+ s", line)]) == 1
-    assert [line for line in said if re.fullmatch(rf"{ONE}: no data for 1 s; asks again in 0\.0 s", line)]
+    shown = lines(hasty("download", tmp_path, "--record", RECORD))
+    assert len([line for line in shown if re.fullmatch(rf"{ONE}: no data for \d+ s", line)]) == 1
+    assert [line for line in shown if re.fullmatch(rf"{ONE}: no data for 1 s; retries in 0\.0 s", line)]
     assert zenodo.asked(ONE) == [0, 400_000]
     assert (tmp_path / ONE).read_bytes() == FILES[ONE]
 
 
 class Terminal:
-    """A process that has a terminal of its own for everything."""
+    """A process with its own terminal for stdin, stdout and stderr."""
 
     def __init__(self, *arguments: object, columns: int = 120) -> None:
         self._master, slave = pty.openpty()
@@ -132,11 +134,11 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """All that was ever written, without colours and movements of the cursor."""
+        """All output so far, without colours and cursor movements."""
         return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", self.raw).replace("\r", "\n")
 
     def read_to(self, pattern: str) -> re.Match[str]:
-        """Read until a pattern is there."""
+        """Read until a pattern matches."""
         while not (match := re.search(pattern, self.text, re.MULTILINE)):
             assert self._read(), f"{pattern} never came:\n{self.text}"
         return match
@@ -144,7 +146,7 @@ class Terminal:
     def _read(self) -> bool:
         try:
             block = os.read(self._master, 65536)
-        except OSError:  # the other end has gone
+        except OSError:  # EIO: the other end is closed
             block = b""
         self.raw += block.decode(errors="replace")
         return bool(block)
@@ -153,7 +155,7 @@ class Terminal:
         os.write(self._master, keys)
 
     def end(self) -> int:
-        """Read to the end; the exit code."""
+        """Read to the end and return the exit code."""
         while self._read():
             pass
         os.close(self._master)
@@ -161,7 +163,7 @@ class Terminal:
 
 
 @pytest.mark.parametrize("columns", first_quick([80, 120]))
-def test_a_terminal_has_a_line_per_lane_and_a_total_with_rate_and_time_left(zenodo, tmp_path, columns):
+def test_a_terminal_shows_a_bar_per_lane_and_a_total_with_time_left(zenodo, tmp_path, columns):
     zenodo.vices = {key: [trickle(40_000, 0.05)] for key in FILES}
     terminal = Terminal("download", tmp_path, "--record", RECORD, "-j", 2, columns=columns)
     bar = r" +\S* *[\d.]+/[\d.]+ .?B +[\d.]+ .?B/s +\d:\d\d:\d\d left *\n+"
@@ -169,7 +171,7 @@ def test_a_terminal_has_a_line_per_lane_and_a_total_with_rate_and_time_left(zeno
     assert terminal.end() == 0, terminal.text
     assert not re.search(rf"^total{bar}(train_5.SMG_2.7z{bar}){{3}}", terminal.text, re.MULTILINE), "two lanes"
     assert max(len(line.rstrip()) for line in terminal.text.splitlines() if "left" in line) <= columns
-    assert [f"{key}: started" in terminal.text for key in FILES] == [False] * 3, "the bar shows that"
+    assert [f"{key}: started" in terminal.text for key in FILES] == [False] * 3, "the bar shows the start"
     assert "/?" not in terminal.text, "no total before it is known"
     for key, data in FILES.items():
         assert f"{key}: done, 1.0 MB, md5 correct" in terminal.text
@@ -178,7 +180,7 @@ def test_a_terminal_has_a_line_per_lane_and_a_total_with_rate_and_time_left(zeno
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_terminal_tells_where_no_data_comes(zenodo, tmp_path, columns):
+def test_a_terminal_shows_which_file_is_stalled(zenodo, tmp_path, columns):
     zenodo.vices[TWO] = [stall_after(400_000)]
     terminal = Terminal("download", tmp_path, "--record", RECORD, columns=columns)
     terminal.read_to(rf"^{TWO}: no data for [1-9] s .* 0\.4/1\.0 MB")
@@ -186,15 +188,13 @@ def test_a_terminal_tells_where_no_data_comes(zenodo, tmp_path, columns):
     assert (tmp_path / TWO).read_bytes() == FILES[TWO]
 
 
-def test_ctrl_c_on_a_terminal_takes_the_bars_away_and_says_how_to_go_on(zenodo, tmp_path):
+def test_ctrl_c_removes_the_bars_and_prints_how_to_resume(zenodo, tmp_path):
     zenodo.vices = {key: [stall_after(400_000)] * 9 for key in FILES}
     terminal = Terminal("download", tmp_path, "--record", RECORD, "--file", ONE)
     terminal.read_to("no data for")
     terminal.type(b"\x03")
     assert terminal.end() == 130, terminal.text
-    assert terminal.text.rstrip().endswith(
-        "interrupted. What is finished is kept; the same command goes on from there."
-    )
+    assert terminal.text.rstrip().endswith("interrupted. Finished work is kept; run the same command again to resume.")
     assert "Traceback" not in terminal.text
     assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l"), "the cursor is there again"
     (part,) = tmp_path.glob("*.part")

@@ -1,6 +1,6 @@
-"""A download that is stopped wherever it is: it ends at once, keeps what came, and the same command goes on.
+"""Signals at any step of a download: it stops at once and keeps its bytes, and the same command resumes.
 
-What it is stopped in would never end, so there is no time here but that of a timeout.
+Each step that is interrupted would never end by itself, so the tests depend on no time except timeouts.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ RNG = np.random.default_rng(65)
 FILES = {f"train_{zone}SMG_2.7z": RNG.bytes(1_000_000) for zone in (50, 51, 52)}
 ONE = min(FILES)
 MD5 = hashlib.md5(FILES[ONE]).hexdigest()
-ENDLESS = 1 << 40  # bytes of a sparse file that nobody reads to its end
+ENDLESS = 1 << 40  # bytes of a sparse file, too large to be read to the end
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open files are found in /proc")
-GOES_ON = "What is finished is kept; the same command goes on from there."
+RESUME = "Finished work is kept; run the same command again to resume."
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def zenodo(clean_environment, monkeypatch) -> Iterator[StandIn]:
 
 
 def stall_forever(n: int):
-    """Send ``n`` bytes and then nothing as long as the test lasts."""
+    """Send ``n`` bytes, then stall until the test ends."""
 
     def vice(handler: Handler, data: bytes, start: int) -> None:
         handler.head(200, len(data), {})
@@ -56,7 +56,7 @@ def command(folder: Path, *options: str) -> list[str]:
 
 
 def stop(folder: Path, word: str, ready: Callable[[int], bool], *signals: int) -> tuple[int, str]:
-    """Signals to the process group when it has said a word and is ``ready`` by its pid; exit code and stderr."""
+    """Send signals once ``word`` is printed and ``ready(pid)`` holds; return exit code and stderr."""
     pipe = subprocess.PIPE
     with subprocess.Popen(command(folder), start_new_session=True, stdout=pipe, stderr=pipe, text=True) as process:
         try:
@@ -67,14 +67,14 @@ def stop(folder: Path, word: str, ready: Callable[[int], bool], *signals: int) -
                 os.killpg(process.pid, number)
             stdout, rest = process.communicate(timeout=20)
         finally:
-            process.kill()  # one that did not stop
+            process.kill()  # if it did not stop
     assert stdout == ""
     return process.returncode, seen + rest
 
 
-def assert_told(code: int, stderr: str, expected: int, word: str) -> None:
+def assert_stopped(code: int, stderr: str, expected: int, word: str) -> None:
     assert code == expected, stderr
-    assert stderr.splitlines()[-1] == f"s2ct: {word}. {GOES_ON}"
+    assert stderr.splitlines()[-1] == f"s2ct: {word}. {RESUME}"
     assert "Traceback" not in stderr
     assert "FAILED" not in stderr
 
@@ -83,8 +83,8 @@ def parts(folder: Path) -> list[int]:
     return sorted(path.stat().st_size for path in folder.glob("*.part"))
 
 
-def goes_on(zenodo: StandIn, folder: Path, asked: int) -> None:
-    """The same command asks for what is missing alone, and all is right."""
+def assert_resumes(zenodo: StandIn, folder: Path, asked: int) -> None:
+    """Check that the same command requests only the missing bytes and completes."""
     zenodo.vices.clear()
     zenodo.requests.clear()
     done = subprocess.run(command(folder), capture_output=True, text=True)
@@ -95,39 +95,39 @@ def goes_on(zenodo: StandIn, folder: Path, asked: int) -> None:
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_no_data_comes(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_a_stall_keeps_the_partial_files(zenodo, tmp_path, number, code, word):
     zenodo.vices = {key: [stall_forever(200_000)] for key in FILES}
     three = [200_000] * 3
-    assert_told(*stop(tmp_path, ": started", lambda pid: parts(tmp_path) == three, number), code, word)
+    assert_stopped(*stop(tmp_path, ": started", lambda pid: parts(tmp_path) == three, number), code, word)
     assert parts(tmp_path) == three
     assert list(tmp_path.glob("*.7z")) == list(tmp_path.glob("*.lease")) == []
-    goes_on(zenodo, tmp_path, 200_000)
+    assert_resumes(zenodo, tmp_path, 200_000)
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_the_service_has_asked_to_wait(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_retry_after_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.vices = {key: [status(503, Retry_After="600")] for key in FILES}
-    assert_told(*stop(tmp_path, "asks again in 0:10:00", lambda pid: True, number), code, word)
+    assert_stopped(*stop(tmp_path, "retries in 0:10:00", lambda pid: True, number), code, word)
     assert parts(tmp_path) == []
-    goes_on(zenodo, tmp_path, 0)
+    assert_resumes(zenodo, tmp_path, 0)
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_the_list_of_files_is_waited_for(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_a_retry_of_the_file_list_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.record_vices = [status(503, Retry_After="600")]
-    assert_told(*stop(tmp_path, f"record {RECORD}: the service answers 503", lambda pid: True, number), code, word)
-    goes_on(zenodo, tmp_path, 0)
+    assert_stopped(*stop(tmp_path, f"record {RECORD}: the service answers 503", lambda pid: True, number), code, word)
+    assert_resumes(zenodo, tmp_path, 0)
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_the_list_of_files_does_not_come(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_a_stall_of_the_file_list_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.record_vices = [status(503, Retry_After="0"), stall_forever(10)]
-    assert_told(*stop(tmp_path, "asks again", lambda pid: len(zenodo.requests) == 2, number), code, word)
-    goes_on(zenodo, tmp_path, 0)
+    assert_stopped(*stop(tmp_path, "retries in", lambda pid: len(zenodo.requests) == 2, number), code, word)
+    assert_resumes(zenodo, tmp_path, 0)
 
 
 def endless(zenodo: StandIn, path: Path) -> None:
-    """Make the record say that a file is very large, and a sparse file of that size."""
+    """Give a file of the record a huge size, and make a sparse file of that size."""
     document = zenodo.document()
     next(one for one in document["files"] if one["key"] == ONE)["size"] = ENDLESS
     zenodo.document = lambda: document
@@ -136,7 +136,7 @@ def endless(zenodo: StandIn, path: Path) -> None:
 
 
 def has_open(path: Path) -> Callable[[int], bool]:
-    """Whether a process has a file open."""
+    """A check whether a process has a file open."""
 
     def ready(pid: int) -> bool:
         links = []
@@ -150,43 +150,43 @@ def has_open(path: Path) -> Callable[[int], bool]:
 
 @linux_only
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_what_is_there_is_read(zenodo, tmp_path, number, code, word):
-    """Nothing is said of a file that was not read to its end."""
+def test_a_signal_during_the_check_of_a_file_leaves_no_receipt(zenodo, tmp_path, number, code, word):
+    """A file that was not read to the end gets no receipt and no other name."""
     endless(zenodo, tmp_path / ONE)
-    assert_told(*stop(tmp_path, "reading 1 file that is there", has_open(tmp_path / ONE), number), code, word)
+    assert_stopped(*stop(tmp_path, "checking 1 existing file", has_open(tmp_path / ONE), number), code, word)
     assert {path.name for path in tmp_path.iterdir()} == {ONE, f"{RECORD}.lock.json"}
     assert (tmp_path / ONE).stat().st_size == ENDLESS
 
 
 @linux_only
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
-def test_while_a_beginning_is_read_back(zenodo, tmp_path, number, code, word):
+def test_a_signal_during_the_check_of_a_partial_file_keeps_it(zenodo, tmp_path, number, code, word):
     part = tmp_path / f"{ONE}.{MD5[:8]}.part"
     endless(zenodo, part)
     os.truncate(part, ENDLESS - 1)
     lease = part.with_name(f"{part.name}.lease")
-    assert_told(*stop(tmp_path, "to fetch", has_open(part), number), code, word)
+    assert_stopped(*stop(tmp_path, "to download", has_open(part), number), code, word)
     assert part.stat().st_size == ENDLESS - 1
     assert not lease.exists()
 
 
-def test_whoever_presses_ctrl_c_thrice_sees_no_traceback_and_loses_nothing(zenodo, tmp_path):
+def test_three_ctrl_c_give_no_traceback_and_lose_nothing(zenodo, tmp_path):
     zenodo.vices = {key: [stall_forever(200_000)] for key in FILES}
     code, stderr = stop(tmp_path, ": started", lambda pid: parts(tmp_path) == [200_000] * 3, *[signal.SIGINT] * 3)
     assert code == 130, stderr
     assert "Traceback" not in stderr
-    assert stderr.splitlines()[-1] == f"s2ct: interrupted. {GOES_ON}"
-    goes_on(zenodo, tmp_path, 200_000)
+    assert stderr.splitlines()[-1] == f"s2ct: interrupted. {RESUME}"
+    assert_resumes(zenodo, tmp_path, 200_000)
 
 
-def test_what_was_whole_before_the_signal_stays(zenodo, tmp_path):
+def test_files_that_are_whole_before_the_signal_stay(zenodo, tmp_path):
     zenodo.vices[ONE] = [stall_forever(200_000)]
     others = set(FILES) - {ONE}
 
     def ready(pid: int) -> bool:
         return {path.name for path in tmp_path.glob("*.7z")} == others and parts(tmp_path) == [200_000]
 
-    assert_told(*stop(tmp_path, ": done", ready, signal.SIGINT), 130, "interrupted")
+    assert_stopped(*stop(tmp_path, ": done", ready, signal.SIGINT), 130, "interrupted")
     zenodo.requests.clear()
     done = subprocess.run(command(tmp_path), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

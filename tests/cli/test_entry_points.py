@@ -1,4 +1,4 @@
-"""The ways in: ``s2ct`` and ``python -m``, help and version as a shell sees them, pipes that close, light imports."""
+"""Entry points: ``s2ct`` and ``python -m``, help, version, closed pipes, light imports."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _command(path: tuple[str, ...]) -> click.Command:
     return command
 
 
-# Output is written when there is enough of it or at the end, as for a user.
+# Buffered output, as for a user.
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | {"COLUMNS": "80"}
 
 
@@ -53,7 +53,7 @@ def run(*command: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: " ".join(path) or "s2ct")
-def test_every_command_answers_help_on_stdout(path):
+def test_every_command_prints_help_on_stdout(path):
     done = run(*MODULE, *path, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Usage: ")
@@ -64,8 +64,8 @@ def test_every_command_answers_help_on_stdout(path):
                 assert re.search(rf"(?<!\S){re.escape(option)}\b", done.stdout), option
 
 
-def test_options_that_sound_alike_have_one_meaning():
-    """One short letter for one long option, and one long option with at most one short letter."""
+def test_options_with_the_same_name_have_one_meaning():
+    """A short letter belongs to one long option, and a long option has at most one short letter."""
     long_of: dict[str, set[str]] = {}
     short_of: dict[str, set[str]] = {}
     for path in PATHS:
@@ -83,14 +83,14 @@ def test_options_that_sound_alike_have_one_meaning():
     assert long_of["-f"] == {"--format"}
 
 
-def test_every_command_that_takes_long_has_the_same_options():
+def test_every_long_command_has_the_progress_options():
     for path in [("convert",), ("extract",), ("demo",), ("download",)]:
         names = {option for parameter in _command(path).params for option in parameter.opts}
         assert {"--quiet", "-q", "--verbose", "-v", "--debug"} <= names, path
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: " ".join(path) or "s2ct")
-def test_every_example_in_a_help_parses(path):
+def test_every_example_in_the_help_parses(path):
     text = run(*MODULE, *path, "--help").stdout
     examples = [line.strip() for line in text.splitlines() if line.strip().startswith("s2ct ")]
     if path in ((), ("convert",)):
@@ -101,7 +101,7 @@ def test_every_example_in_a_help_parses(path):
         command: click.Command = cli.commands[name]
         while isinstance(command, click.Group):
             command = command.commands[rest.pop(0)]
-        command.make_context("s2ct", rest)  # click.UsageError if it is none
+        command.make_context("s2ct", rest)  # raises click.UsageError if it is invalid
 
 
 def test_the_script_and_the_module_are_the_same_program():
@@ -114,7 +114,7 @@ def test_the_script_and_the_module_are_the_same_program():
 
 
 @pytest.mark.parametrize("words", [["covnert"], ["convert", "--fomrat", "zarr"], ["--jobs", "2", "demo"]])
-def test_a_slip_of_the_pen_is_wrong_usage(words):
+def test_a_typing_error_is_wrong_usage(words):
     done = run(*MODULE, *words)
     assert_says(done, 2, next(word for word in words if word in ("covnert", "--fomrat", "--jobs")), "--help")
     assert done.stdout == ""
@@ -125,7 +125,7 @@ def test_a_slip_of_the_pen_is_wrong_usage(words):
 @pytest.mark.parametrize(
     "words", ["info {store}", "info {store} --json", "convert {source} {folder}/x.zarr -q", "--help"]
 )
-def test_a_reader_that_leaves_early_is_no_error_to_see(sample_stores, tmp_path, words, reader):
+def test_a_reader_that_closes_stdout_early_causes_no_error(sample_stores, tmp_path, words, reader):
     names = {"store": sample_stores["zarr"], "source": right_source(tmp_path), "folder": tmp_path}
     command = shlex.join([*MODULE, *words.format(**names).split()])
     done = run("bash", "-c", f"{command} | {reader}")
@@ -133,9 +133,9 @@ def test_a_reader_that_leaves_early_is_no_error_to_see(sample_stores, tmp_path, 
     assert len(done.stdout.splitlines()) == (reader == "head -1")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
-def test_a_full_disk_behind_stdout_is_told(sample_stores, options):
+def test_a_full_disk_behind_stdout_is_reported(sample_stores, options):
     with open("/dev/full", "w") as full:
         command = [*MODULE, "info", str(sample_stores["zarr"]), *options]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=BUFFERED)
@@ -163,7 +163,7 @@ LIGHT = {
     ],
 )
 def test_a_conversion_imports_only_what_it_needs(tmp_path, source, store, without):
-    """A third of a second, which every job of a cluster and every worker pays."""
+    """The other packages would cost every cluster job and worker a third of a second."""
     write_archive(tmp_path / "train_50SMG_2.7z", {"train_50SMG_2": right_source(tmp_path).read_bytes()})
     convert = f"import sys, s2ct_convert; s2ct_convert.convert({source!r}, {store!r})"
     code = f"{convert}; print({without} & set(sys.modules))"
@@ -173,7 +173,7 @@ def test_a_conversion_imports_only_what_it_needs(tmp_path, source, store, withou
 
 
 @pytest.mark.parametrize("what", LIGHT)
-def test_what_must_answer_at_once_imports_nothing_heavy(what):
+def test_fast_paths_import_no_heavy_packages(what):
     code = f"{LIGHT[what]}\nimport sys; print(sorted(set({HEAVY}) & set(sys.modules)), file=sys.stderr)"
     done = run(sys.executable, "-c", code)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""``s2ct export``: a store back as TFRecords, as a user meets it."""
+"""``s2ct export`` writes a store back as TFRecords."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from twins import first_quick
 
 from s2ct_convert.errors import EXIT_DIFFERENCE, EXIT_INCOMPLETE, EXIT_MACHINE, EXIT_USAGE
 
-from .helpers import assert_says, told
+from .helpers import assert_says, closing_message
 
 NAMES = ["train_49RGN_2", "train_50SMG_4", "val_50SMG_2"]
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -27,7 +27,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_it_writes_the_sources_back_and_says_so(run, made, made_sources, suffix, tmp_path):
+def test_export_writes_the_sources_back_and_reports_them(run, made, made_sources, suffix, tmp_path):
     done = run("export", made[suffix], tmp_path / "back", "--to", "tfrecord")
     assert done.returncode == 0, done.stderr
     assert names(tmp_path / "back") == NAMES
@@ -38,13 +38,13 @@ def test_it_writes_the_sources_back_and_says_so(run, made, made_sources, suffix,
     assert len(lines) == 1 and lines[0].endswith("train_49RGN_2: train/49RGN, 2 examples, 708.3 kB")
 
 
-def test_json_tells_of_each_file(run, made, tmp_path):
+def test_json_lists_each_file(run, made, tmp_path):
     run("export", made["zarr"], tmp_path, "--tile", "49RGN")
     done = run("export", made["zarr"], tmp_path, "--json", "--quiet")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    told = json.loads(done.stdout)
-    assert told == [
+    listed = json.loads(done.stdout)
+    assert listed == [
         {
             "unit": f"{split}/{tile}",
             "path": str(tmp_path / name),
@@ -65,21 +65,21 @@ def test_json_tells_of_each_file(run, made, tmp_path):
         (["--split", "train", "--split", "val", "--tile", "49RGN"], NAMES[:1]),
     ],
 )
-def test_units_can_be_chosen(run, made, tmp_path, options, wanted):
+def test_units_can_be_selected(run, made, tmp_path, options, wanted):
     assert run("export", made["zarr"], tmp_path, *options).returncode == 0
     assert names(tmp_path) == wanted
 
 
-def test_run_again_it_says_what_was_there(run, made, tmp_path):
+def test_a_second_run_reports_existing_files(run, made, tmp_path):
     run("export", made["zarr"], tmp_path)
     times = [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())]
     done = run("export", made["zarr"], tmp_path)
     assert done.returncode == 0
-    assert done.stderr.count(", was there") == 3
+    assert done.stderr.count(", already there") == 3
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == times
 
 
-def test_another_file_in_the_way_is_not_touched_unless_asked(run, made, tmp_path):
+def test_another_file_in_the_way_needs_overwrite(run, made, tmp_path):
     (tmp_path / NAMES[0]).write_bytes(b"mine")
     done = run("export", made["zarr"], tmp_path)
     assert_says(done, EXIT_USAGE, "not unit train/49RGN of this store", str(tmp_path / NAMES[0]), "--overwrite")
@@ -97,22 +97,22 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_usage_is_told_and_nothing_is_written(run, made, tmp_path, case):
+def test_wrong_usage_is_reported_and_writes_nothing(run, made, tmp_path, case):
     options, part = WRONG[case]
     if case == "a file for a folder":
         (tmp_path / "back").write_bytes(b"mine")
     done = run("export", made["zarr"], tmp_path / "back", *options)
     assert done.returncode in (EXIT_USAGE, EXIT_MACHINE)
-    assert part in told(done)
+    assert part in closing_message(done)
     assert not (tmp_path / "back").is_dir()
 
 
-def test_no_store_is_wrong_usage(run, tmp_path):
+def test_a_missing_store_is_wrong_usage(run, tmp_path):
     assert_says(run("export", tmp_path / "none.zarr", tmp_path / "back"), EXIT_USAGE, "none.zarr")
     assert not (tmp_path / "back").exists()
 
 
-def test_a_store_of_layout_1_is_refused_with_what_to_do(run, suffix, tmp_path):
+def test_a_store_of_layout_1_is_refused_with_advice(run, suffix, tmp_path):
     if suffix == "zarr":
         shutil.unpack_archive(DATA / "layout_1.zarr.zip", tmp_path)
     else:
@@ -123,7 +123,7 @@ def test_a_store_of_layout_1_is_refused_with_what_to_do(run, suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", first_quick(["h5", "zarr"]))
-def test_a_damaged_store_is_told_and_no_file_of_that_unit_is_left(run, made, suffix, tmp_path):
+def test_a_damaged_store_is_reported_and_leaves_no_file_of_the_unit(run, made, suffix, tmp_path):
     own = tmp_path / made[suffix].name
     (shutil.copytree if own.suffix == ".zarr" else shutil.copy)(made[suffix], own)
     path, offset, _ = chunk_place(own, "train/50SMG", 1)
@@ -134,13 +134,13 @@ def test_a_damaged_store_is_told_and_no_file_of_that_unit_is_left(run, made, suf
     assert len(records.payloads(tmp_path / "back" / NAMES[0])) == 2
 
 
-def test_a_store_whose_conversion_has_not_finished_is_called_so(run, tmp_path):
+def test_an_unfinished_store_is_reported_as_unfinished(run, tmp_path):
     (tmp_path / "x.h5.s2ct").mkdir()
     done = run("export", tmp_path / "x.h5", tmp_path / "back")
     assert_says(done, EXIT_INCOMPLETE, "the conversion of this store has not finished", "run the command that made it")
 
 
-def test_a_full_disk_is_told_and_leaves_whole_files_alone(run, made, tmp_path, disk):
+def test_a_full_disk_is_reported_and_keeps_whole_files(run, made, tmp_path, disk):
     full = disk("size=1m")
     done = run("export", made["zarr"], full / "back")
     assert_says(done, EXIT_MACHINE, f"{full / 'back' / NAMES[1]}: No space left on device")
@@ -166,7 +166,7 @@ main()
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
-def test_a_signal_leaves_no_file_at_all(made, tmp_path, number, code, word):
+def test_a_signal_leaves_no_file(made, tmp_path, number, code, word):
     command = [sys.executable, "-c", PAUSED, "export", made["zarr"], tmp_path, "--quiet"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, text=True, **pipes) as process:

@@ -26,7 +26,7 @@ def archive(tmp_path, data):
     return write_archive(tmp_path / "in" / "val_50SMG_3.7z", {"val_50SMG_3": data})
 
 
-def test_files_come_out_as_they_are(run, tmp_path, archive, data):
+def test_files_are_extracted_unchanged(run, tmp_path, archive, data):
     done = run("extract", archive, tmp_path / "out")
     assert done.returncode == 0
     assert (tmp_path / "out" / "val_50SMG_3").read_bytes() == data
@@ -34,7 +34,7 @@ def test_files_come_out_as_they_are(run, tmp_path, archive, data):
     assert done.stdout == f"1 file, {len(data) / 1e3:.1f} kB in {tmp_path / 'out'}\n"
 
 
-def test_a_second_run_leaves_what_is_there_alone(run, tmp_path, archive):
+def test_a_second_run_keeps_existing_files(run, tmp_path, archive):
     run("extract", archive, tmp_path / "out")
     before = (tmp_path / "out" / "val_50SMG_3").stat().st_mtime_ns
     done = run("extract", archive, tmp_path / "out", "--json")
@@ -42,7 +42,7 @@ def test_a_second_run_leaves_what_is_there_alone(run, tmp_path, archive):
     assert (tmp_path / "out" / "val_50SMG_3").stat().st_mtime_ns == before
 
 
-def test_another_file_of_that_name_is_not_replaced_unless_asked(run, tmp_path, archive, data):
+def test_another_file_with_the_same_name_needs_overwrite(run, tmp_path, archive, data):
     out = tmp_path / "out"
     out.mkdir()
     (out / "val_50SMG_3").write_bytes(b"mine")
@@ -62,7 +62,7 @@ def test_a_damaged_archive_does_not_stop_the_others_and_leaves_nothing(run, tmp_
     assert not (tmp_path / "other").exists() or not list((tmp_path / "other").iterdir())
 
 
-def test_a_name_that_leads_out_of_the_folder_is_refused(run, tmp_path, data):
+def test_a_member_name_outside_the_folder_is_refused(run, tmp_path, data):
     archive = put(tmp_path / "in" / "val_50SMG_3.7z", handmade({"../../val_50SMG_3": data}))
     done = run("extract", archive, tmp_path / "a" / "out")
     assert done.returncode == EXIT_SOURCE
@@ -73,12 +73,12 @@ def test_a_missing_archive_is_wrong_usage(run, tmp_path):
     assert_says(run("extract", tmp_path / "nowhere.7z", tmp_path / "out"), EXIT_USAGE, "there is no such file")
 
 
-def test_ctrl_c_leaves_no_half_file(tmp_path):
+def test_ctrl_c_leaves_no_partial_file(tmp_path):
     out = tmp_path / "out"
     sources = list(map(str, s2ct_convert.sample_sources()))
     command = [sys.executable, "-m", "s2ct_convert", "extract", *sources, str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    process.stderr.readline()  # the first file is there
+    process.stderr.readline()  # the first file is written
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=60)
     assert process.returncode in (0, 130)

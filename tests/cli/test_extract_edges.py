@@ -1,4 +1,4 @@
-"""``s2ct extract`` where something is odd, and ``s2ct demo`` in odd places."""
+"""Edge cases of ``s2ct extract`` and ``s2ct demo``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def archive(tmp_path: Path) -> Path:
     return write_archive(tmp_path / "in" / f"{NAME}.7z", {NAME: RECORDS}, filters=[{"id": py7zr.FILTER_COPY}])
 
 
-def test_json_is_all_of_stdout_and_names_every_file(run, tmp_path, archive):
+def test_json_is_alone_on_stdout_and_names_every_file(run, tmp_path, archive):
     other = write_archive(tmp_path / "in" / "more.7z", {"a/b.txt": b"b", "c.txt": b""})
     done = run("extract", archive, other, tmp_path / "out put", "--json", "-q")
     assert (done.returncode, done.stderr) == (0, "")
@@ -38,15 +38,15 @@ def test_json_is_all_of_stdout_and_names_every_file(run, tmp_path, archive):
     assert (tmp_path / "out put" / NAME).read_bytes() == RECORDS
 
 
-def test_there_is_a_line_per_file_and_a_result(run, tmp_path, archive):
+def test_extract_prints_one_line_per_file_and_a_result(run, tmp_path, archive):
     done = run("extract", archive, tmp_path / "out")
     assert done.stderr == f"{tmp_path / 'out' / NAME}: 56.7 kB\n"
     assert done.stdout == f"1 file, 56.7 kB in {tmp_path / 'out'}\n"
     again = run("extract", archive, tmp_path / "out")
-    assert again.stderr == f"{tmp_path / 'out' / NAME}: 56.7 kB, was there\n"
+    assert again.stderr == f"{tmp_path / 'out' / NAME}: 56.7 kB, already there\n"
 
 
-def test_what_was_extracted_is_what_convert_reads_from_the_archive(run, tmp_path, archive):
+def test_convert_reads_the_same_from_extracted_files_and_archives(run, tmp_path, archive):
     assert run("extract", archive, tmp_path / "out").returncode == 0
     one = s2ct_convert.convert(tmp_path / "out", tmp_path / "file.zarr")
     other = s2ct_convert.convert(archive, tmp_path / "archive.zarr")
@@ -68,7 +68,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_archive_is_told_once_and_leaves_no_file(run, tmp_path, case):
+def test_a_bad_archive_is_reported_once_and_leaves_no_file(run, tmp_path, case):
     make, what = BAD[case]
     path = make(tmp_path / "in" / "a.7z")
     done = run("extract", path, tmp_path / "out", "--unpacker", "python")
@@ -79,7 +79,7 @@ def test_a_bad_archive_is_told_once_and_leaves_no_file(run, tmp_path, case):
     assert not Path("/tmp/s2ct-evil").exists()
 
 
-def test_the_good_of_several_are_extracted(run, tmp_path, archive):
+def test_good_archives_are_extracted_beside_bad_ones(run, tmp_path, archive):
     bad = put(tmp_path / "in" / "a.7z", b"no")
     done = run("extract", bad, archive, tmp_path / "out", "--json")
     assert_says(done, EXIT_INCOMPLETE, "s2ct: 1 of 2 archives failed")
@@ -94,14 +94,14 @@ def test_the_good_of_several_are_extracted(run, tmp_path, archive):
     [([], "ARCHIVE"), (["in"], "DEST"), (["in/nowhere.7z", "out"], "in/nowhere.7z"), (["in", "out"], "in: ")],
     ids=["nothing", "no destination", "no such archive", "a folder"],
 )
-def test_wrong_usage_is_told_and_writes_nothing(run, tmp_path, archive, arguments, word):
+def test_wrong_usage_is_reported_and_writes_nothing(run, tmp_path, archive, arguments, word):
     before = tree(tmp_path)
     assert_says(run("extract", *arguments, cwd=tmp_path), EXIT_USAGE, word)
     assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize("below", ["", "/deeper"], ids=["a file", "below a file"])
-def test_a_destination_that_is_a_file_is_told_with_something_to_do(run, tmp_path, archive, below):
+def test_a_file_as_destination_is_reported_with_advice(run, tmp_path, archive, below):
     put(tmp_path / "out", b"mine")
     done = run("extract", archive, f"{tmp_path / 'out'}{below}")
     assert done.returncode in (EXIT_USAGE, EXIT_MACHINE)
@@ -109,7 +109,7 @@ def test_a_destination_that_is_a_file_is_told_with_something_to_do(run, tmp_path
     assert (tmp_path / "out").read_bytes() == b"mine"
 
 
-def test_the_demo_in_a_place_with_an_odd_name_shows_commands_that_work(run, tmp_path):
+def test_the_demo_prints_working_commands_for_an_odd_folder_name(run, tmp_path):
     done = run("demo", "it's a demo", "-q", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -120,14 +120,14 @@ def test_the_demo_in_a_place_with_an_odd_name_shows_commands_that_work(run, tmp_
         assert shown.returncode == 0, shown.stderr
 
 
-def test_the_demo_below_a_file_is_told_with_something_to_do(run, tmp_path):
+def test_the_demo_below_a_file_is_reported_with_advice(run, tmp_path):
     put(tmp_path / "s2ct-demo", b"mine")
     done = run("demo", "-j1", cwd=tmp_path)
     assert_says(done, EXIT_MACHINE, "s2ct-demo", "Not a directory", "to do:")
     assert (tmp_path / "s2ct-demo").read_bytes() == b"mine"
 
 
-def test_the_demo_keeps_the_store_of_someone_else(run, tmp_path):
+def test_the_demo_keeps_a_store_made_by_another_program(run, tmp_path):
     import zarr
 
     zarr.create_group(tmp_path / "s2ct-demo" / "sample.zarr", attributes={"title": "years of work"})
@@ -136,7 +136,7 @@ def test_the_demo_keeps_the_store_of_someone_else(run, tmp_path):
     assert tree(tmp_path) == before
 
 
-def test_a_full_disk_is_told_with_the_file_that_has_no_room(run, tmp_path, archive, disk):
+def test_a_full_disk_is_reported_with_the_file(run, tmp_path, archive, disk):
     full = disk("size=16k")
     done = run("extract", archive, full)
     assert_says(done, 6, f"{full}/", "No space left on device")

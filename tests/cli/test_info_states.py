@@ -1,4 +1,4 @@
-"""``s2ct info`` of stores in every state, of every kind of source, and of what is neither."""
+"""``s2ct info`` of stores in every state, of every kind of source, and of other files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def document(run, path: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Complete stores of two units; not to be changed by a test."""
+    """Complete stores of two units. Tests must not change them."""
     folder = tmp_path_factory.mktemp("stores")
     sources = [right_source(folder / "in"), right_source(folder / "in", "val_50SMG", (5,))]
     kinds = {"zarr": ("x.zarr", {}), "hdf5": ("x.h5", {}), "linked": ("linked.h5", {"linked": True})}
@@ -44,7 +44,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 class TestCompleteStore:
     @pytest.mark.parametrize("kind", ["zarr", "hdf5", "linked"])
-    def test_json_has_what_a_stranger_finds_in_the_arrays(self, run, stores, kind):
+    def test_json_agrees_with_the_arrays_as_plain_readers_see_them(self, run, stores, kind):
         path = stores[kind]
         before = tree(path.parent)
         found = document(run, path)
@@ -63,10 +63,10 @@ class TestCompleteStore:
             assert (unit["time_first"], unit["time_last"]) == (FIRST, FIRST + 5)
             assert unit["label_count"] == [int((arrays["label"] == k).sum()) for k in range(6)]
             assert unit["digest"] == plain.unit_digest(arrays)
-        assert tree(path.parent) == before, "looking changes nothing"
+        assert tree(path.parent) == before, "info changes nothing"
 
     @pytest.mark.parametrize("kind", ["zarr", "hdf5", "linked"])
-    def test_size_is_that_of_all_its_files(self, run, stores, kind):
+    def test_size_is_the_sum_of_all_files(self, run, stores, kind):
         files = [stores[kind], stores[kind].with_name(f"{stores[kind].name}.units")]
         files = [file for top in files for file in (top, *top.rglob("*")) if file.is_file()]
         assert document(run, stores[kind])["bytes"] == sum(file.stat().st_size for file in files)
@@ -82,7 +82,7 @@ class TestCompleteStore:
         assert row[:5] == ["train/50SMG", "2", "4", "2018-01-02", "2018-01-07"]
         assert len(row) == len(header) == 5 + 6
 
-    def test_a_store_without_its_ledger_is_told_the_same(self, run, stores, tmp_path):
+    def test_a_store_without_its_ledger_gives_the_same_document(self, run, stores, tmp_path):
         shutil.copytree(stores["zarr"], tmp_path / "copy.zarr")
         there, here = document(run, stores["zarr"]), document(run, tmp_path / "copy.zarr")
         assert {**there, "path": ""} == {**here, "path": ""}
@@ -90,7 +90,7 @@ class TestCompleteStore:
 
 class TestUnfinishedStore:
     @pytest.mark.parametrize("kind", ["zarr", "h5", "linked"])
-    def test_it_is_told_with_its_units_and_what_is_missing(self, run, tmp_path, kind):
+    def test_an_unfinished_store_is_shown_with_units_and_missing_units(self, run, tmp_path, kind):
         good, bad = right_source(tmp_path), flip(right_source(tmp_path, "val_50SMG"), 999)
         store = tmp_path / ("x.zarr" if kind == "zarr" else "x.h5")
         options = ["--linked"] if kind == "linked" else []
@@ -106,7 +106,7 @@ class TestUnfinishedStore:
         assert "state    incomplete" in text
         assert "missing  val/50SMG" in text
 
-    def test_it_is_told_without_a_single_unit(self, run, tmp_path, suffix):
+    def test_an_unfinished_store_without_units_is_shown(self, run, tmp_path, suffix):
         bad = right_source(tmp_path).rename(tmp_path / "train_50SMG_99")
         assert run("convert", bad, tmp_path / f"x.{suffix}").returncode == 5
         found = document(run, tmp_path / f"x.{suffix}")
@@ -114,10 +114,10 @@ class TestUnfinishedStore:
 
 
 class TestSource:
-    def test_an_archive_is_told_by_its_header_alone(self, run, tmp_path):
+    def test_an_archive_is_described_by_its_header_alone(self, run, tmp_path):
         whole = handmade({"train_50SMG_2": RECORDS})
         damaged = bytearray(whole)
-        damaged[500] ^= 1  # nobody unpacks it
+        damaged[500] ^= 1  # in data that info does not unpack
         found = document(run, put(tmp_path / "train_50SMG_2.7z", bytes(damaged)))
         assert found["format"] == "7z"
         assert found["methods"] == ["COPY"]
@@ -126,7 +126,7 @@ class TestSource:
         assert found["units"] == [{"split": "train", "tile": "50SMG", "name_count": 2}]
 
     @needs_7zip
-    def test_an_archive_with_a_packed_header_is_told_as_any_other(self, run, tmp_path):
+    def test_an_archive_with_a_packed_header_is_described_too(self, run, tmp_path):
         files = {"train_50SMG_2": RECORDS, **{f"train_notes_{i}": b"." * i for i in range(1, 9)}}
         path = seven_zip(tmp_path / "train_50SMG_2.7z", files, "-mx=1", "-mhc=on")
         assert b"t\0r\0a\0i\0n\0" not in path.read_bytes(), "the names are packed"
@@ -135,11 +135,11 @@ class TestSource:
         assert "unit     train/50SMG, the number in its name is 2" in text
 
     @pytest.mark.parametrize("hidden", [False, True], ids=["names open", "names hidden"])
-    def test_an_encrypted_archive_says_so(self, run, tmp_path, hidden):
+    def test_an_encrypted_archive_is_reported_as_encrypted(self, run, tmp_path, hidden):
         path = write_archive(tmp_path / "a.7z", {"train_50SMG_2": b"x"}, password="p", header_encryption=hidden)
         assert_says(run("info", path), EXIT_SOURCE, "a.7z: the archive is encrypted", "to do:")
 
-    def test_an_archive_of_other_files_is_told_too(self, run, tmp_path):
+    def test_an_archive_of_other_files_is_described_too(self, run, tmp_path):
         path = write_archive(tmp_path / "backup.7z", {"a.txt": b"a", "b/c.txt": b"bc"})
         found = document(run, path)
         assert [file["name"] for file in found["files"]] == ["a.txt", "b/c.txt"]
@@ -173,7 +173,7 @@ class TestSource:
         assert_says(done, EXIT_SOURCE, "train_50SMG_2: example 1, byte 28,372: the file ends inside", "to do:")
         assert done.stdout == ""
 
-    def test_a_folder_is_told_with_its_problems(self, run, tmp_path):
+    def test_a_folder_is_described_with_its_problems(self, run, tmp_path):
         right_source(tmp_path / "in")
         write_archive(tmp_path / "in" / "more" / "val_50SMG_2.7z", {"val_50SMG_2": RECORDS})
         put(tmp_path / "in" / "val_31TCJ_1.7z", b"no archive")
@@ -211,7 +211,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_what_is_neither_store_nor_source_is_told_as_such(run, tmp_path, kind):
+def test_other_files_are_reported_with_what_they_are(run, tmp_path, kind):
     make, code, word = FOREIGN[kind]
     path = tmp_path / "thing"
     make(path)
@@ -224,10 +224,10 @@ CODECS = first_quick([("zarr", "fast"), ("h5", "gzip"), ("zarr", "small"), ("h5"
 
 
 @pytest.mark.parametrize(("suffix", "codec"), CODECS)
-def test_the_codec_is_told_in_the_same_words_before_and_after_the_end(run, tmp_path, suffix, codec):
-    source, told = right_source(tmp_path), []
+def test_the_codec_has_the_same_name_before_and_after_the_end(run, tmp_path, suffix, codec):
+    source, documents = right_source(tmp_path), []
     for command in (("batch", "init"), ("convert",)):
         assert run(*command, source, tmp_path / f"x.{suffix}", "--codec", codec).returncode == 0
-        told.append(json.loads(run("info", tmp_path / f"x.{suffix}", "--json").stdout))
-    assert [one["state"] for one in told] == ["incomplete", "complete"]
-    assert told[0]["codec"] == told[1]["codec"]
+        documents.append(json.loads(run("info", tmp_path / f"x.{suffix}", "--json").stdout))
+    assert [one["state"] for one in documents] == ["incomplete", "complete"]
+    assert documents[0]["codec"] == documents[1]["codec"]

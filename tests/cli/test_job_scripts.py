@@ -1,4 +1,4 @@
-"""Job scripts, printed ones and those in scripts/batch: run by SLURM itself, by a stand-in for PBS, by a shell."""
+"""Job scripts, printed ones and those in scripts/batch, run by SLURM, a stand-in for PBS, and a shell."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def digest(sources, tmp_path_factory) -> str:
-    """Of the store that a conversion on this machine makes."""
+    """The digest of the store that ``convert`` makes on this machine."""
     found = s2ct_convert.convert(sources, tmp_path_factory.mktemp("whole") / "x.zarr").digest
     assert found
     return found
@@ -50,7 +50,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 @pytest.fixture
 def on_path(tmp_path, monkeypatch) -> Path:
-    """A folder of programs that comes first: ``s2ct``, and a ``qsub`` that runs what it is given."""
+    """A folder at the front of PATH with ``s2ct`` and a ``qsub`` that runs jobs at once."""
     programs, jobs = tmp_path / "bin", tmp_path / "jobs"
     jobs.mkdir()
     programs.mkdir()
@@ -62,7 +62,7 @@ def on_path(tmp_path, monkeypatch) -> Path:
 
 
 def printed(run, sources, store: Path, scheduler: str, *options: object) -> Path:
-    """The job script of a store that is begun, in a file beside it."""
+    """Initialise a store and write its job script to a file beside it."""
     assert run("batch", "init", *sources, store).returncode == 0
     done = run("batch", "script", store, "--scheduler", scheduler, *options)
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def shell(script: Path, *arguments: object, **options: object) -> subprocess.Com
 
 
 class TestText:
-    """What a shell and shellcheck say of them before anybody runs them."""
+    """Checks of the scripts by a shell and by shellcheck, without running them."""
 
     @pytest.fixture(params=["slurm", "pbs", "shell", *(path.name for path in WORKED)])
     def script(self, request, run, sources, tmp_path) -> Path:
@@ -94,7 +94,7 @@ class TestText:
         folder.mkdir()
         return printed(run, sources, folder / "x y.zarr", request.param)
 
-    def test_a_shell_can_read_it_and_nothing_is_left_to_fill_in(self, script):
+    def test_a_shell_parses_it_and_no_placeholder_is_left(self, script):
         text = script.read_text()
         shells = ["bash", "dash"] if text.startswith("#!/bin/sh\n") and shutil.which("dash") else ["bash"]
         for program in shells:
@@ -105,9 +105,9 @@ class TestText:
             if shutil.which("shellcheck"):
                 assert checked(script) == ""
 
-    def test_shellcheck_has_nothing_to_say_of_the_worked_ones(self):
+    def test_shellcheck_accepts_the_scripts_of_the_repository(self):
         if not shutil.which("shellcheck"):
-            pytest.skip("shellcheck is not installed; nor was it used on those that are printed")
+            pytest.skip("shellcheck is not installed; printed scripts were not checked either")
         assert checked(*WORKED) == ""
 
 
@@ -116,7 +116,7 @@ def checked(*scripts: Path) -> str:
 
 
 @pytest.mark.parametrize("scheduler", ["slurm", "pbs"])
-def test_memory_and_time_are_those_of_the_plan_with_room_to_spare(run, sources, tmp_path, scheduler):
+def test_memory_and_time_come_from_the_plan_with_a_margin(run, sources, tmp_path, scheduler):
     text = printed(run, sources, tmp_path / "x.zarr", scheduler, "--throttle", 2, "-j", 3).read_text()
     plan = json.loads(run("plan", *sources, tmp_path / "y.zarr", "--json").stdout)
     memory = re.search(r"--mem=(\d+)M|mem=(\d+)mb", text)
@@ -129,7 +129,7 @@ def test_memory_and_time_are_those_of_the_plan_with_room_to_spare(run, sources, 
     assert re.search(r"cpus-per-task=3|ncpus=3", text)
 
 
-def test_a_script_is_for_a_store_that_was_begun(run, tmp_path):
+def test_a_script_needs_an_initialised_store(run, tmp_path):
     done = run("batch", "script", tmp_path / "x.zarr")
     assert done.returncode == 2
     assert "no batch was started here" in done.stderr
@@ -137,10 +137,10 @@ def test_a_script_is_for_a_store_that_was_begun(run, tmp_path):
 
 
 class TestSlurm:
-    """By real daemons on this machine."""
+    """Runs with real SLURM daemons on this machine."""
 
     def submitted(self, done: subprocess.CompletedProcess[str]) -> tuple[str, str]:
-        """Numbers of the array and of the job that finishes the store."""
+        """Job ids of the array and of the job that finalises the store."""
         assert done.returncode == 0, done.stderr
         return re.search(r"Submitted array job (\d+)\nSubmitted batch job (\d+)", done.stdout).groups()
 
@@ -156,7 +156,7 @@ class TestSlurm:
         assert digest in (tmp_path / f"s2ct-finalise-{job}.log").read_text()
 
     @pytest.mark.slow
-    def test_the_worked_script_submits_only_what_is_missing(self, run, cluster, on_path, sources, digest, tmp_path):
+    def test_the_repository_script_submits_only_missing_units(self, run, cluster, on_path, sources, digest, tmp_path):
         store = tmp_path / "x.zarr"
         assert run("batch", "init", *sources, store).returncode == 0
         assert run("batch", "run", store, 2).returncode == 0
@@ -170,14 +170,14 @@ class TestSlurm:
 
     @pytest.fixture
     def held(self, run, cluster, sources, tmp_path) -> Iterator[tuple[Path, str, str]]:
-        """A store whose array is submitted and whose first unit waits for the lease of a node that is silent."""
+        """A store with a submitted array whose first unit waits for the lease of a dead host."""
         script = printed(run, sources, tmp_path / "x.zarr", "slurm", "--throttle", 1)
         lease = tmp_path / "x.zarr.s2ct" / "leases" / f"{first_unit(tmp_path / 'x.zarr')}.lease"
         lease.write_text(json.dumps({"host": "another", "pid": 7, "boot": "x"}))
         array, job = self.submitted(shell(script, env=cluster.environment))
         cluster.wait_for(f"{array}_1", "RUNNING")
         log = tmp_path / f"s2ct-{array}_1.log"
-        while not log.exists() or ": started" not in log.read_text():  # the lease comes next
+        while not log.exists() or ": started" not in log.read_text():  # it waits for the lease next
             assert cluster.state(f"{array}_1")["JobState"] == "RUNNING"
         yield lease, array, job
         cluster("scancel", array, job)
@@ -187,18 +187,18 @@ class TestSlurm:
         cluster("scancel", array)
         assert cluster.wait_for(f"{array}_1", "CANCELLED", "PENDING", "FAILED")["JobState"] == "CANCELLED"
         log = (tmp_path / f"s2ct-{array}_1.log").read_text()
-        assert "What is finished is kept" in log
+        assert "Finished work is kept" in log
 
     @pytest.mark.slow
     @pytest.mark.parametrize("by", ["its time is up", "preemption"])
-    def test_a_task_that_is_queued_again_goes_on(self, cluster, held, digest, tmp_path, by):
+    def test_a_requeued_task_resumes(self, cluster, held, digest, tmp_path, by):
         lease, array, job = held
         task, command = f"{array}_1", ["scontrol", "requeue", f"{array}_1"]
         if by == "its time is up":
             command = ["scancel", "--signal=USR1", "--batch", task]
         with subprocess.Popen(command, env=cluster.environment) as asking:
             cluster.wait_for(task, "PENDING", "CANCELLED", "FAILED")
-            asking.kill()  # scancel would send the signal again to the task that comes back
+            asking.kill()  # otherwise scancel would signal the requeued task too
         assert cluster.wait_for(f"{array}_1", "PENDING", "CANCELLED", "FAILED")["Restarts"] == "1"
         lease.unlink()
         assert cluster.wait_for(job, "COMPLETED", "FAILED", "CANCELLED")["JobState"] == "COMPLETED"
@@ -221,7 +221,7 @@ class TestPbs:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("units", [3, 1])
-    def test_the_worked_script_makes_the_store_of_one_machine(self, on_path, sources, digest, tmp_path, units):
+    def test_the_repository_script_makes_the_store_of_one_machine(self, on_path, sources, digest, tmp_path, units):
         done = subprocess.run(
             ["bash", str(BATCH / "pbs.sh"), *map(str, sources[:units]), "x.zarr"],
             cwd=tmp_path,
@@ -232,7 +232,7 @@ class TestPbs:
         assert len(state(tmp_path / "x.zarr")) == units
 
     @pytest.mark.slow
-    def test_a_failed_unit_keeps_finalise_from_running_and_the_same_line_goes_on(self, run, on_path, sources, tmp_path):
+    def test_a_failed_unit_blocks_finalise_and_the_same_command_resumes(self, run, on_path, sources, tmp_path):
         mine = [Path(shutil.copy2(source, tmp_path)) for source in sources]
         store = tmp_path / "x.zarr"
         script = printed(run, mine, store, "pbs")
@@ -246,7 +246,7 @@ class TestPbs:
 
 
 class TestShell:
-    def test_a_printed_script_goes_on_and_makes_the_store(self, run, sources, tmp_path):
+    def test_a_printed_script_resumes_and_makes_the_store(self, run, sources, tmp_path):
         mine = [Path(shutil.copy2(source, tmp_path)) for source in sources[:2]]
         store = tmp_path / "x.zarr"
         script = printed(run, mine, store, "shell", "-j", 1)
@@ -261,7 +261,7 @@ class TestShell:
         assert len(state(store)) == 2
 
     @pytest.mark.slow
-    def test_the_worked_script_needs_no_more_than_a_shell(self, on_path, sources, digest, tmp_path):
+    def test_the_repository_script_needs_only_a_shell(self, on_path, sources, digest, tmp_path):
         command = ["sh", BATCH / "shell.sh", *sources, "x.zarr"]
         done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""SIGKILL in the middle of ``extract``, ``export`` and ``croissant``, with real processes; then the same command."""
+"""SIGKILL during ``extract``, ``export`` and ``croissant`` in real processes; then the same command again."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from makers import write_archive
 
 from .helpers import RECORDS, tree
 
-# Sends itself a signal at a moment. `half`: half of the data is in the temporary file. `fsync`, `rename`: just before
-# each of these calls.
+# Sends itself a signal at a given moment. `half`: half of the data is in the temporary file. `fsync`, `rename`: just
+# before that call.
 DRIVER = """
 import builtins, io, os, sys
 from s2ct_convert.cli import main
@@ -47,7 +47,7 @@ NAME = "train_49RGN_2"
 
 @pytest.fixture
 def command(request, tmp_path, made) -> list[str | Path]:
-    """A command but for its destination, which is the last of its words."""
+    """A command without its destination, which is the last argument."""
     match request.param:
         case "extract":
             return ["extract", "--overwrite", write_archive(tmp_path / f"{NAME}.7z", {NAME: RECORDS})]
@@ -58,7 +58,7 @@ def command(request, tmp_path, made) -> list[str | Path]:
 
 
 def put_old(folder: Path, command: str) -> Path:
-    """Something else in the place of the result; that place."""
+    """Put other content in the place of the result, and return its path."""
     if command == "croissant":
         folder.mkdir()
         (folder / "croissant.json").write_text("old")
@@ -70,7 +70,7 @@ def put_old(folder: Path, command: str) -> Path:
 
 @pytest.mark.parametrize("moment", ["half", "fsync", "rename"])
 @pytest.mark.parametrize("command", ["extract", "export", "croissant"], indirect=True)
-def test_after_a_kill_the_old_result_stands_and_the_same_command_mends_all(run, tmp_path, command, moment):
+def test_a_kill_keeps_the_old_result_and_the_same_command_completes(run, tmp_path, command, moment):
     assert run(*command, tmp_path / "right").returncode == 0
     out = tmp_path / "out"
     place = put_old(out, command[0])
@@ -86,8 +86,8 @@ def test_after_a_kill_the_old_result_stands_and_the_same_command_mends_all(run, 
 
 
 @pytest.mark.parametrize("command", ["extract", "export"], indirect=True)
-def test_what_a_living_process_writes_is_not_deleted(run, tmp_path, command):
-    """The first process is stopped before it publishes; a second does the same work; then the first goes on."""
+def test_temporary_files_of_a_living_process_stay(run, tmp_path, command):
+    """The first process is stopped before it publishes; a second does the same work; then the first continues."""
     out = tmp_path / "out"
     words = [sys.executable, "-c", DRIVER, "rename", str(int(signal.SIGSTOP)), *command, out]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as first:

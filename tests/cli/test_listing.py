@@ -1,4 +1,4 @@
-"""``s2ct list`` and ``s2ct urls``: what the record has, what of it is here, and URLs that other programs take."""
+"""``s2ct list`` and ``s2ct urls``: the files of the record, their local state, and URLs for other programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def md5(data: bytes) -> str:
 
 @pytest.fixture
 def half(run, zenodo, archives, tmp_path) -> Path:
-    """A folder with one of each: a checked file, one of the right size, one too long, one begun."""
+    """A folder with a checked file, one of the right size, one that is too long, and a partial one."""
     folder = tmp_path / "half"
     assert run("download", folder, "--record", RECORD, "--file", ABOUT).returncode == 0
     (folder / TRAIN).write_bytes(bytes(len(archives[TRAIN])))
@@ -40,26 +40,26 @@ def half(run, zenodo, archives, tmp_path) -> Path:
 STATES = {ABOUT: "ok", TRAIN: "unchecked", OTHER: "wrong size", VAL: "partial"}
 
 
-def test_the_table_tells_what_every_file_is_and_what_of_it_is_here(run, zenodo, archives, half):
+def test_the_table_shows_every_file_and_its_state(run, zenodo, archives, half):
     before = tree(half)
     done = run("list", half, "--record", RECORD)
     assert done.returncode == 0, done.stderr
     header, *rows, total = done.stdout.splitlines()
     assert header.split() == ["file", "split", "tile", "examples", "size", "md5", "here"]
-    told = [re.split(r"  +", row, maxsplit=6) for row in rows]
+    cells = [re.split(r"  +", row, maxsplit=6) for row in rows]
     units = [["-", "-", "-"], ["train", "50SMG", "2"], ["train", "51SMG", "2"], ["val", "50SMG", "2"]]
-    assert [row[0] for row in told] == ALL
-    assert [row[1:4] for row in told] == units
-    assert [row[5] for row in told] == [md5(archives[key]) for key in ALL]
+    assert [row[0] for row in cells] == ALL
+    assert [row[1:4] for row in cells] == units
+    assert [row[5] for row in cells] == [md5(archives[key]) for key in ALL]
     percent = 100 * (len(archives[VAL]) // 2) // len(archives[VAL])
-    assert [row[6].strip() for row in told] == ["ok", "unchecked", "wrong size", f"partial {percent} %"]
+    assert [row[6].strip() for row in cells] == ["ok", "unchecked", "wrong size", f"partial {percent} %"]
     assert re.fullmatch(r"4 files, [\d.]+ kB; 2 here", total)
     assert max(len(row) for row in rows) <= 100
-    assert zenodo.requests == [], "the lock tells it"
+    assert zenodo.requests == [], "the lock has the list"
     assert tree(half) == before, "nothing is changed"
 
 
-def test_json_tells_the_same(run, half, archives):
+def test_json_has_the_same_values(run, half, archives):
     document = json.loads(run("list", half, "--record", RECORD, "--json").stdout)
     assert (document["record"], document["doi"]) == (RECORD, f"10.5281/zenodo.{RECORD}")
     assert {row["key"]: row["state"] for row in document["files"]} == STATES
@@ -76,7 +76,7 @@ def test_json_tells_the_same(run, half, archives):
     assert row["md5"] == md5(archives[TRAIN])
 
 
-def test_a_file_cut_under_its_own_name_is_partial_and_one_touched_is_to_be_read_again(run, half, archives):
+def test_a_cut_file_is_partial_and_a_touched_one_is_unchecked(run, half, archives):
     (half / TRAIN).write_bytes(archives[TRAIN][:-1])
     (half / ABOUT).write_bytes(archives[ABOUT].swapcase())
     document = json.loads(run("list", half, "--record", RECORD, "--json").stdout)
@@ -102,7 +102,7 @@ def test_without_a_lock_the_service_is_asked_and_nothing_is_written(run, zenodo,
         (["--tile", "50SMG", "--tile", "51SMG", "--split", "train"], [TRAIN, OTHER]),
     ],
 )
-def test_choices_are_those_of_download(run, zenodo, tmp_path, options, chosen):
+def test_the_selection_options_work_as_for_download(run, zenodo, tmp_path, options, chosen):
     document = json.loads(run("list", tmp_path, "--record", RECORD, "--json", *options).stdout)
     assert [row["key"] for row in document["files"]] == chosen
     urls = run("urls", tmp_path, "--record", RECORD, *options).stdout.splitlines()
@@ -111,7 +111,7 @@ def test_choices_are_those_of_download(run, zenodo, tmp_path, options, chosen):
         assert_says(run(command, tmp_path, "--record", RECORD, "--tile", "31TCJ"), EXIT_USAGE, "31TCJ", "50SMG, 51SMG")
 
 
-def test_offline_there_is_the_bundled_list_without_names(run, zenodo, tmp_path):
+def test_offline_shows_the_bundled_list_without_names(run, zenodo, tmp_path):
     done = run("list", tmp_path, "--offline")
     assert done.returncode == 0, done.stderr
     header, *rows, last = done.stdout.splitlines()
@@ -124,22 +124,22 @@ def test_offline_there_is_the_bundled_list_without_names(run, zenodo, tmp_path):
     assert zenodo.requests == []
 
 
-def test_offline_what_cannot_be_told_is_wrong_usage(run, zenodo, tmp_path):
+def test_offline_without_a_list_or_names_is_wrong_usage(run, zenodo, tmp_path):
     assert_says(
-        run("list", tmp_path, "--offline", "--record", RECORD), EXIT_USAGE, "not bundled", "leave out --offline"
+        run("list", tmp_path, "--offline", "--record", RECORD), EXIT_USAGE, "no bundled list", "leave out --offline"
     )
     assert_says(run("list", tmp_path, "--offline", "--tile", "50SMG"), EXIT_USAGE, "no names", "leave out --offline")
     assert zenodo.requests == []
 
 
-def test_offline_a_lock_is_enough(run, zenodo, half, monkeypatch):
+def test_offline_uses_the_lock(run, zenodo, half, monkeypatch):
     monkeypatch.setenv("S2CT_ZENODO_URL", "http://zenodo.invalid")
     document = json.loads(run("list", half, "--record", RECORD, "--json", "--offline").stdout)
     assert {row["key"]: row["state"] for row in document["files"]} == STATES
 
 
 @pytest.mark.parametrize("command", ["list", "urls"])
-def test_what_cannot_be_told_is_told_with_what_to_do(hasty, zenodo, tmp_path, monkeypatch, command):
+def test_failures_are_reported_with_advice(hasty, zenodo, tmp_path, monkeypatch, command):
     assert_says(hasty(command, tmp_path, "--record", "4712"), EXIT_NETWORK, "does not have this record", "--record")
     mine = tmp_path / "mine"
     mine.write_bytes(b"")
@@ -160,9 +160,7 @@ RUN = {
 
 
 @pytest.mark.parametrize("program", RUN)
-def test_the_program_itself_takes_what_is_printed_and_brings_every_file(
-    run, archives, tmp_path, monkeypatch, program, zenodo
-):
+def test_other_downloaders_accept_the_output_and_get_every_file(run, archives, tmp_path, monkeypatch, program, zenodo):
     name = RUN[program][0] if program == "aria2" else program
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not here")
@@ -170,12 +168,12 @@ def test_the_program_itself_takes_what_is_printed_and_brings_every_file(
     with serving(files) as service:
         monkeypatch.setenv("S2CT_ZENODO_URL", service.url)
         (tmp_path / "commands").write_text(run("urls", tmp_path, "--record", RECORD, "--format", program).stdout)
-        for again in (False, True):  # the same commands go on, or find all there
+        for again in (False, True):  # the same commands resume, or find all files
             if again:
                 (tmp_path / TRAIN).write_bytes(archives[TRAIN][:100])
                 service.requests.clear()
             done = subprocess.run(RUN[program], cwd=tmp_path, capture_output=True, text=True)
-            if not (again and program == "curl"):  # it calls it an error that of a whole file no byte is left
+            if not (again and program == "curl"):  # curl reports an error if a file is already whole
                 assert done.returncode == 0, done.stderr
             brought = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
             assert brought == {*files, "commands"}
@@ -185,23 +183,23 @@ def test_the_program_itself_takes_what_is_printed_and_brings_every_file(
         service.requests.clear()
         done = run("download", tmp_path, "--record", RECORD)
         assert done.returncode == 0, done.stderr
-        assert "before   7 files" in done.stdout
+        assert "kept        7 files" in done.stdout
         assert [request for request in service.requests if "/files/" in request.path] == []
 
 
 @pytest.mark.skipif(shutil.which("aria2c") is None, reason="aria2c is not here")
-def test_aria2_is_given_the_md5_and_both_urls(run, zenodo, tmp_path, archives):
+def test_aria2_gets_the_md5_and_both_urls(run, zenodo, tmp_path, archives):
     text = run("urls", tmp_path, "--record", RECORD, "--format", "aria2").stdout
     (tmp_path / "urls").write_text(text)
     zenodo.vices = {TRAIN: [flipped] * 9, VAL: [status(404)]}
     done = subprocess.run(["aria2c", "-q", "-j1", "-s1", "-i", "urls"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0, "the md5 of one file is wrong"
-    assert (tmp_path / VAL).read_bytes() == archives[VAL], "by its other URL"
+    assert (tmp_path / VAL).read_bytes() == archives[VAL], "from its other URL"
     assert (tmp_path / OTHER).read_bytes() == archives[OTHER]
 
 
-def test_plain_lines_are_urls_for_any_program(run, zenodo, archives, tmp_path):
-    """Which names the files ``content``, ``content.1``; a download takes them by their md5."""
+def test_plain_output_is_one_url_per_line(run, zenodo, archives, tmp_path):
+    """wget names the files ``content``, ``content.1``; download recognises them by their md5."""
     if shutil.which("wget") is None:
         pytest.skip("wget is not here")
     text = run("urls", tmp_path, "--record", RECORD).stdout
@@ -213,13 +211,13 @@ def test_plain_lines_are_urls_for_any_program(run, zenodo, archives, tmp_path):
     done = run("download", tmp_path, "--record", RECORD)
     assert done.returncode == 0, done.stderr
     assert {key: (tmp_path / key).read_bytes() for key in ALL} == archives
-    assert len(zenodo.requests) == 1, "the list alone"
+    assert len(zenodo.requests) == 1, "only the list is requested"
 
 
-def test_urls_are_of_the_lock_where_there_is_one(run, half, zenodo):
+def test_urls_come_from_the_lock_if_there_is_one(run, half, zenodo):
     assert len(run("urls", half, "--record", RECORD).stdout.splitlines()) == 4
     assert zenodo.requests == []
 
 
-def test_a_format_that_does_not_exist_is_wrong_usage(run, zenodo, tmp_path):
+def test_an_unknown_format_is_wrong_usage(run, zenodo, tmp_path):
     assert_says(run("urls", tmp_path, "--format", "axel"), EXIT_USAGE, "plain", "aria2", "wget", "curl")

@@ -1,4 +1,4 @@
-"""Paths that are URLs, or of pipes, sockets and devices: refused at once by every command, and nothing is made."""
+"""Every command refuses URLs, pipes, sockets and devices at once and writes nothing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ PIPES = {
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 @pytest.mark.parametrize("case", PIPES)
-def test_a_pipe_is_wrong_usage_and_is_never_waited_for(run, tmp_path, case):
+def test_a_pipe_is_wrong_usage_and_is_never_opened(run, tmp_path, case):
     right_source(tmp_path / "in")
     os.mkfifo(tmp_path / "pipe")
     assert_says(run(*PIPES[case], cwd=tmp_path), 2, "pipe: this is a pipe (FIFO)")
@@ -77,6 +77,6 @@ def test_a_device_is_wrong_usage(run, tmp_path):
     assert_says(run("convert", os.devnull, tmp_path / "x.zarr"), 2, f"{os.devnull}: this is a device")
 
 
-def test_a_folder_without_a_source_is_wrong_usage_to_verify(run, tmp_path):
+def test_verify_refuses_a_folder_without_sources(run, tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     assert_says(run("verify", "sources", tmp_path), 2, "there is no archive and no TFRecord here")

@@ -1,4 +1,4 @@
-"""What is converted of sources however they are named and packed: the exit code and the units of the store."""
+"""Sources with many names and packings that are converted: exit code and units of the store."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ PACKINGS: dict[str, tuple[Callable[[Path], object], Ids]] = {
 
 
 @pytest.mark.parametrize("case", [*NAMES, *PACKINGS])
-def test_what_can_be_understood_is_converted(run, tmp_path, case):
+def test_every_understood_name_and_packing_is_converted(run, tmp_path, case):
     make, units = (NAMES | PACKINGS)[case]
     make(tmp_path / "in")
     assert converted(run, tmp_path, 0) == units
@@ -136,7 +136,7 @@ METHODS = ["PPMd", "BCJ2", "ARM64", "RISCV", "SWAP2", "Deflate64", "Copy", "BZip
 @needs_7zip
 @pytest.mark.parametrize("solid", first_quick(["off", "on"]))
 @pytest.mark.parametrize("method", METHODS)
-def test_what_7_zip_packs_is_unpacked_by_what_can(run, tmp_path, method, solid):
+def test_every_7_zip_method_is_unpacked(run, tmp_path, method, solid):
     filters = [f"-mf={method}"] if method in ("BCJ2", "ARM64", "RISCV") else [f"-m0={method}", "-m1=LZMA2"]
     seven_zip(
         tmp_path / "in" / "train_50SMG_2.7z",
@@ -148,14 +148,14 @@ def test_what_7_zip_packs_is_unpacked_by_what_can(run, tmp_path, method, solid):
 
 
 @pytest.mark.parametrize("filters", [py7zr.FILTER_ZSTD, py7zr.FILTER_BROTLI], ids=["zstd", "brotli"])
-def test_what_7_zip_may_not_know_is_unpacked_by_python(run, tmp_path, filters):
+def test_methods_that_7_zip_may_lack_are_unpacked_by_python(run, tmp_path, filters):
     write_archive(tmp_path / "in" / "train_50SMG_2.7z", {"train_50SMG_2": A}, filters=[{"id": filters, "level": 3}])
     assert converted(run, tmp_path, 0) == TRAIN
 
 
 @needs_7zip
 @pytest.mark.parametrize(("unpacker", "filters"), [("python", "PPMd"), ("7zz", "Brotli")])
-def test_an_unpacker_that_was_chosen_and_cannot_names_the_other(run, tmp_path, unpacker, filters):
+def test_an_unpacker_without_the_method_names_the_other_one(run, tmp_path, unpacker, filters):
     chosen = {
         "PPMd": {"id": py7zr.FILTER_PPMD, "order": 6, "mem": 24},
         "Brotli": {"id": py7zr.FILTER_BROTLI, "level": 3},
@@ -175,7 +175,7 @@ def test_an_unpacker_that_was_chosen_and_cannot_names_the_other(run, tmp_path, u
 
 
 @pytest.mark.parametrize("name", ["train_50SMG", "train_50SMG.7z"])
-def test_info_tells_of_sources_whose_names_have_no_number(run, tmp_path, name):
+def test_info_describes_sources_without_a_number_in_the_name(run, tmp_path, name):
     make = archive("train_50SMG", name) if name.endswith(".7z") else files(**{name: A})
     make(tmp_path / "in")
     for path in (tmp_path / "in" / name, tmp_path / "in"):

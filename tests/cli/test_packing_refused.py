@@ -1,4 +1,4 @@
-"""What is refused of sources named and packed in many ways: by name, with what was found and what helps."""
+"""Sources with names and packings that are refused: the message has name, finding and advice."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ PARTIAL: dict[str, tuple[Callable[[Path], object], Ids, str]] = {
 
 
 @pytest.mark.parametrize("case", PARTIAL)
-def test_what_cannot_be_used_is_named_and_the_rest_goes_on(run, tmp_path, case):
+def test_unusable_sources_are_named_and_the_rest_is_converted(run, tmp_path, case):
     make, units, says = PARTIAL[case]
     make(tmp_path / "in")
     done = run("convert", tmp_path / "in", tmp_path / "x.zarr", "-j1")
@@ -148,7 +148,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_source_is_said_to_be_none_with_what_was_found(run, tmp_path, case):
+def test_a_file_that_is_not_a_source_is_reported_with_its_kind(run, tmp_path, case):
     make, says = REFUSED[case]
     make(tmp_path / "in")
     done = run("convert", tmp_path / "in", tmp_path / "x.zarr", "-j1")
@@ -157,13 +157,13 @@ def test_what_is_no_source_is_said_to_be_none_with_what_was_found(run, tmp_path,
 
 
 @pytest.mark.parametrize("name", ["train_50SMG_2.7z.part", "x.crdownload", "train_50SMG_2.7z.bad-" + 32 * "0"])
-def test_an_unfinished_download_given_by_name_is_called_so(run, tmp_path, name):
+def test_an_unfinished_download_given_by_name_is_reported_as_such(run, tmp_path, name):
     done = run("convert", put(tmp_path / name, WHOLE[:999]), tmp_path / "x.zarr")
     assert_says(done, 5, "this is an unfinished download", "finish the download")
     assert "cut" not in done.stderr
 
 
-def test_volumes_are_taken_as_one_whichever_is_given(run, tmp_path):
+def test_any_volume_stands_for_the_whole_archive(run, tmp_path):
     paths = [put(tmp_path / name, data) for name, data in VOLUMES.items()]
     for i, given in enumerate([paths[:1], paths[1:2], paths[::-1]]):
         done = run("convert", *given, tmp_path / f"{i}.zarr")
@@ -176,12 +176,12 @@ def test_volumes_are_taken_as_one_whichever_is_given(run, tmp_path):
 
 
 class TestAs:
-    def test_the_command_to_run_again_names_the_unit_too(self, run, tmp_path):
+    def test_the_command_to_retry_includes_the_unit(self, run, tmp_path):
         source = put(tmp_path / "10613705", A[:-9])
         done = run("convert", source, tmp_path / "x.zarr", "--as", "test/50SMG")
         assert_says(done, 5, f"s2ct convert {source} {tmp_path / 'x.zarr'}", "--as test/50SMG")
 
-    def test_a_name_that_says_nothing_is_given_one_in_every_command(self, run, tmp_path):
+    def test_as_names_a_source_in_every_command(self, run, tmp_path):
         source, store = write_archive(tmp_path / "in" / "10613705.7z", {"data": A}), tmp_path / "x.zarr"
         assert converted(run, tmp_path, 0, "--as", "Test/T50SMG") == {"test/50SMG": [3, 7]}
         for command in (
@@ -194,29 +194,29 @@ class TestAs:
             done = run(*command, "--as", "test/50SMG")
             assert done.returncode == 0, done.stderr
 
-    def test_a_source_alone_is_given_another_unit(self, run, tmp_path):
+    def test_as_overrides_the_name_of_a_single_source(self, run, tmp_path):
         put(tmp_path / "in" / "train_50SMG_2", A)
         assert converted(run, tmp_path, 0, "--as", "val/50SMG") == {"val/50SMG": [3, 7]}
 
-    def test_the_one_of_several_that_has_no_name_gets_it(self, run, tmp_path):
+    def test_as_names_the_only_unnamed_source(self, run, tmp_path):
         files(train_50SMG_2=A, data=B)(tmp_path / "in")
         assert converted(run, tmp_path, 0, "--as", "val/50SMG") == {**TRAIN, "val/50SMG": [8]}
 
     @pytest.mark.parametrize("names", [("train_50SMG_2", "val_50SMG_1"), ("a", "b"), ()])
-    def test_what_it_could_be_of_several_or_of_none_is_wrong_usage(self, run, tmp_path, names):
+    def test_as_without_exactly_one_candidate_is_wrong_usage(self, run, tmp_path, names):
         (tmp_path / "in").mkdir()
         files(**dict.fromkeys(names, A))(tmp_path / "in")
         done = run("convert", tmp_path / "in", tmp_path / "x.zarr", "--as", "dev/50SMG")
         assert_says(done, 2, "--as needs exactly one source to name")
         assert not (tmp_path / "x.zarr").exists()
 
-    def test_a_word_that_is_no_unit_is_wrong_usage(self, run, tmp_path):
+    def test_an_invalid_unit_is_wrong_usage(self, run, tmp_path):
         done = run("convert", put(tmp_path / "data", A), tmp_path / "x.zarr", "--as", "train")
         assert_says(done, 2, "this is no unit", "SPLIT/TILE")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_in_a_folder_is_passed_over_with_a_note(run, tmp_path):
+def test_a_pipe_in_a_folder_is_skipped_with_a_note(run, tmp_path):
     put(tmp_path / "in" / "train_50SMG_2", A)
     os.mkfifo(tmp_path / "in" / "val_50SMG_2.7z")
     done = run("convert", tmp_path / "in", tmp_path / "x.zarr")

@@ -1,4 +1,4 @@
-"""``s2ct plan``: what it says is what a conversion then does, and it writes nothing unless asked to."""
+"""``s2ct plan``: its figures match the conversion, and it writes only the plan file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PIXELS = 4 * 42 * 42 * 2  # bytes of an observation
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive and two TFRecords; the largest is neither the first nor the last by name."""
+    """An archive and two TFRecords. The largest is neither the first nor the last by name."""
     rng, folder = np.random.default_rng(5), tmp_path_factory.mktemp("in")
     small = write_tfrecord(folder / "packed", [random_group(rng, 1, 40)], unit="train_31TCJ")
     write_archive(folder / f"{small.name}.7z", {small.name: small.read_bytes()})
@@ -48,7 +48,7 @@ def mtimes(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("options", [(), ("--json",), ("--json", "-o", "plan.json")])
-def test_nothing_is_written_but_what_was_asked_for(run, tmp_path, folder, options):
+def test_plan_writes_only_the_plan_file(run, tmp_path, folder, options):
     before = mtimes(folder)
     done = run("plan", folder, tmp_path / "x.zarr", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -56,7 +56,7 @@ def test_nothing_is_written_but_what_was_asked_for(run, tmp_path, folder, option
     assert mtimes(folder) == before
 
 
-def test_units_come_largest_first_with_numbers_from_one(run, tmp_path, folder):
+def test_units_are_numbered_from_one_largest_first(run, tmp_path, folder):
     document = planned(run, folder, tmp_path / "x.zarr")
     assert [(unit["number"], unit["unit"]) for unit in document["units"]] == [
         (1, "train/50SMG"),
@@ -75,7 +75,7 @@ def test_units_come_largest_first_with_numbers_from_one(run, tmp_path, folder):
 
 
 @pytest.mark.parametrize("options", [("x.zarr", "--codec", "fast"), ("x.h5",), ("x.h5", "--linked")])
-def test_files_observations_and_bytes_are_those_of_the_conversion(run, tmp_path, folder, options):
+def test_files_observations_and_bytes_match_the_conversion(run, tmp_path, folder, options):
     store = tmp_path / options[0]
     document = planned(run, folder, store, *options[1:])
     done = run("convert", folder, store, *options[1:], "-q", "--json", "-j1")
@@ -95,27 +95,27 @@ def test_files_observations_and_bytes_are_those_of_the_conversion(run, tmp_path,
     made = [path for path in tmp_path.rglob("*") if path.suffix != ".lease"]
     merged = (
         4 if store.suffix == ".h5" and "--linked" not in options else 0
-    )  # its units and their folder are gone again
+    )  # the merge removes the unit files and their folder
     assert document["inodes"] == len(made) + merged
 
 
-def test_the_estimate_says_what_it_rests_on(run, tmp_path, folder):
+def test_the_estimate_names_its_basis(run, tmp_path, folder):
     document = planned(run, folder, tmp_path / "x.zarr", "-j", 2)
     speed = document["speed"]
     assert speed["source"] == "train_50SMG_2"
     assert 0 < speed["observations"] <= 120
-    assert 12 / 16 < speed["ratio"] < 0.85  # of noise below 4000, which has 12 of 16 bits
+    assert 12 / 16 < speed["ratio"] < 0.85  # noise below 4000 has 12 of 16 bits
     assert (document["cores"], document["jobs"], document["threads"]) == (2, 2, 1)
     first, *others = [unit["seconds"] for unit in document["units"]]
     assert document["seconds"] == pytest.approx(max(first, sum(others)))
 
 
-def test_memory_caps_units_at_a_time_and_cores_then_go_into_units(run, tmp_path, folder):
+def test_a_memory_limit_gives_fewer_units_with_more_threads(run, tmp_path, folder):
     document = planned(run, folder, tmp_path / "x.zarr", "-j", 4, "--memory", "1100M")
     assert (document["jobs"], document["threads"]) == (2, 2)
 
 
-def test_the_text_has_a_line_for_each_unit_and_each_fact(run, tmp_path, folder):
+def test_the_text_has_one_line_per_unit_and_per_fact(run, tmp_path, folder):
     text = run("plan", folder, tmp_path / "x.zarr", "-j2").stdout
     lines = text.splitlines()
     assert [line.split()[:2] for line in lines[1:4]] == [["1", "train/50SMG"], ["2", "train/31TCJ"], ["3", "val/31TCJ"]]
@@ -126,10 +126,10 @@ def test_the_text_has_a_line_for_each_unit_and_each_fact(run, tmp_path, folder):
 
 
 class TestProblems:
-    def test_a_source_that_is_not_there_is_wrong_usage(self, run, tmp_path):
+    def test_a_missing_source_is_wrong_usage(self, run, tmp_path):
         assert_says(run("plan", tmp_path / "missing", tmp_path / "x.zarr"), EXIT_USAGE, "missing", "no such file")
 
-    def test_a_damaged_archive_and_one_with_a_wrong_name_are_told_and_the_rest_is_planned(self, run, tmp_path, folder):
+    def test_a_damaged_archive_is_reported_and_the_rest_is_planned(self, run, tmp_path, folder):
         mine = tmp_path / "in"
         shutil.copytree(folder, mine)
         flip(mine / "train_31TCJ_1.7z", -10)
@@ -140,9 +140,9 @@ class TestProblems:
         assert f"problem: {problem}" in run("plan", mine, tmp_path / "x.zarr").stdout
 
     @pytest.mark.parametrize("twice", [False, True])
-    def test_a_disk_too_small_is_told_with_both_numbers(self, run, tmp_path, folder, disk, twice):
-        """One HDF5 file is put together from files of its units, so that the disk must hold both for a while."""
-        needed = 180 * PIXELS * 0.78  # of the noise above
+    def test_a_small_disk_is_reported_with_needed_and_free_bytes(self, run, tmp_path, folder, disk, twice):
+        """An HDF5 store is merged from files of its units, so the disk must hold both for a while."""
+        needed = 180 * PIXELS * 0.78  # for the noise above
         store = disk(f"size={int(needed * (1.5 if twice else 0.5)) >> 10}k") / ("x.h5" if twice else "x.zarr")
         document = planned(run, folder, store)
         (problem,) = document["problems"]
@@ -153,7 +153,7 @@ class TestProblems:
         roomy = store.with_name("x.zarr")
         assert bool(planned(run, folder, roomy)["problems"]) is not twice
 
-    def test_a_disk_with_too_few_inodes_is_told(self, run, folder, disk):
+    def test_too_few_inodes_are_reported(self, run, folder, disk):
         store = disk("nr_inodes=60") / "x.zarr"
         document = planned(run, folder, store)
         (problem,) = document["problems"]
@@ -161,12 +161,12 @@ class TestProblems:
         assert document["free_inodes"] < 60 < document["inodes"]
         assert planned(run, folder, store.with_name("x.h5"))["problems"] == []
 
-    def test_a_store_that_is_there_is_told(self, run, tmp_path, folder):
+    def test_an_existing_store_is_reported(self, run, tmp_path, folder):
         (tmp_path / "x.zarr").mkdir()
         (problem,) = planned(run, folder, tmp_path / "x.zarr")["problems"]
         assert "exists" in problem
 
-    def test_with_no_source_that_can_be_read_there_is_no_guess_at_time(self, run, tmp_path, folder):
+    def test_without_a_readable_source_there_is_no_time_estimate(self, run, tmp_path, folder):
         mine = tmp_path / "in"
         mine.mkdir()
         shutil.copy(folder / "train_31TCJ_1.7z", mine)
@@ -190,7 +190,7 @@ class TestPlanFile:
         units = store.with_name(f"{store.name}.s2ct") / "units"
         return {json.loads(path.read_text())["plan"] for path in units.iterdir()}
 
-    def test_it_says_all_that_convert_needs_from_wherever_that_is_called(self, run, tmp_path, mine, file):
+    def test_convert_runs_a_plan_file_from_any_folder(self, run, tmp_path, mine, file):
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         done = run("convert", "--plan", file, "-j1", cwd=elsewhere)
@@ -201,7 +201,7 @@ class TestPlanFile:
         assert len(state(store)) == 3
         assert self.hashes(store) == {json.loads(file.read_text())["hash"]}
 
-    def test_batch_takes_it_and_its_hash_is_in_every_record(self, run, tmp_path, mine, file):
+    def test_batch_runs_a_plan_file_and_every_entry_has_its_hash(self, run, tmp_path, mine, file):
         assert run("batch", "init", "--plan", file).returncode == 0
         store = tmp_path / "x.zarr"
         assert run("batch", "run", store, "1-3").returncode == 0
@@ -209,7 +209,7 @@ class TestPlanFile:
         assert self.hashes(store) == {json.loads(file.read_text())["hash"]}
         assert run("convert", "--plan", file, "-j1").stdout.count("3 done before") == 1
 
-    def test_the_hash_is_of_what_determines_the_store_and_not_of_where_things_are(self, run, tmp_path, mine, file):
+    def test_the_hash_covers_content_and_options_but_not_paths(self, run, tmp_path, mine, file):
         wanted = json.loads(file.read_text())["hash"]
         moved = tmp_path / "moved"
         mine.rename(moved)
@@ -218,7 +218,7 @@ class TestPlanFile:
             assert planned(run, moved, tmp_path / other[0], *other[1:])["hash"] != wanted
 
     @pytest.mark.parametrize("change", ["touched", "gone"])
-    def test_a_source_that_is_not_as_it_was_planned_is_refused_and_named(self, run, tmp_path, mine, file, change):
+    def test_a_source_that_changed_since_the_plan_is_refused(self, run, tmp_path, mine, file, change):
         source = mine / "val_31TCJ_1"
         if change == "gone":
             source.unlink()
@@ -235,7 +235,7 @@ class TestPlanFile:
         assert "2 converted, 1 failed" in done.stdout
         assert plain.attributes(tmp_path / "x.zarr")["state"] == "partial"
 
-    def test_one_that_was_edited_or_is_none_is_refused(self, run, tmp_path, file):
+    def test_an_edited_or_invalid_plan_file_is_refused(self, run, tmp_path, file):
         text = file.read_text()
         for old, new, told in (
             ('"codec": "fast"', '"codec": "small"', "the plan does not match its hash"),
@@ -250,18 +250,18 @@ class TestPlanFile:
         assert_says(run("batch", "init", "--plan", file), EXIT_USAGE, told, "s2ct plan")
         assert not (tmp_path / "x.zarr").exists()
 
-    def test_it_is_given_instead_of_sources_and_choices(self, run, tmp_path, file, mine):
+    def test_a_plan_file_excludes_sources_and_options(self, run, tmp_path, file, mine):
         before = tree(tmp_path)
         for extra in ((mine, tmp_path / "y.zarr"), ("--codec", "small"), ("--tile", "31TCJ")):
             done = run("convert", "--plan", file, *extra)
             assert done.returncode == EXIT_USAGE
-            assert "--plan says all that" in done.stderr
+            assert "--plan cannot be combined with" in done.stderr
         assert run("convert", "--plan", tmp_path / "missing.json").returncode == EXIT_USAGE
         assert tree(tmp_path) == before
 
 
 def test_an_archive_is_counted_by_its_header_and_not_unpacked(run, tmp_path, rng):
-    """A flipped bit in what is packed: what is packed cannot be read, its size can."""
+    """A flipped bit makes the packed data unreadable; the header still has its size."""
     record = write_tfrecord(tmp_path / "x", [random_group(rng, 1, 64)], unit="train_31TCJ")
     archive = write_archive(tmp_path / f"{record.name}.7z", {record.name: record.read_bytes()})
     flip(archive, 5000)
@@ -269,8 +269,8 @@ def test_an_archive_is_counted_by_its_header_and_not_unpacked(run, tmp_path, rng
     assert unit["observations"] == 64
 
 
-def test_it_reads_no_more_than_a_little_of_the_first_source(tmp_path, rng):
-    """The try takes 640 of 2,000 observations; what is behind them is damaged, and nobody notices."""
+def test_the_trial_reads_only_the_start_of_the_first_source(tmp_path, rng):
+    """The trial reads 640 of 2,000 observations and does not reach the damage after them."""
     path = write_tfrecord(tmp_path, [random_group(rng, localid, 50) for localid in range(40)], unit="train_31TCJ")
     flip(path, -100)
     command = [sys.executable, "-m", "s2ct_convert", "plan", path, "x.zarr", "--json"]

@@ -1,4 +1,4 @@
-"""``s2ct preview`` as a user meets it: pictures, what is told of them, and what cannot be drawn."""
+"""``s2ct preview``: pictures, their description, and errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def suffix(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, sample_stores: dict[str, Path], suffix: str) -> Path:
-    """An empty folder with the bundled sample in it as ``s.zarr`` or ``s.h5``."""
+    """A folder that holds only the bundled sample, as ``s.zarr`` or ``s.h5``."""
     (tmp_path / f"s.{suffix}").symlink_to(sample_stores[suffix])
     return tmp_path
 
@@ -40,7 +40,7 @@ def pictures(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.startswith("s.")}
 
 
-def test_without_options_it_draws_the_first_varied_sample_and_says_which(run, folder, suffix):
+def test_without_options_the_first_varied_sample_is_drawn(run, folder, suffix):
     done = run("preview", f"s.{suffix}", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert pictures(folder) == {f"{_stem(folder, suffix)}_train_31TCJ_16.png"}
@@ -53,7 +53,7 @@ def _stem(folder: Path, suffix: str) -> str:
     return (folder / f"s.{suffix}").stem
 
 
-def test_json_tells_what_was_drawn(run, folder, suffix):
+def test_json_describes_the_picture(run, folder, suffix):
     done = run("preview", f"s.{suffix}", "--sample", "222", "--limit", "9", "-o", "a.png", "--json", cwd=folder)
     assert done.stderr == ""
     assert json.loads(done.stdout) == {
@@ -76,7 +76,7 @@ def test_json_tells_what_was_drawn(run, folder, suffix):
     assert pictures(folder) == {"a.png", "b.pdf"}
 
 
-def test_quiet_prints_the_name_of_the_picture_alone(run, folder, suffix):
+def test_quiet_prints_only_the_name_of_the_picture(run, folder, suffix):
     done = run("preview", f"s.{suffix}", "--summary", "-q", cwd=folder)
     assert done.stdout == f"{_stem(folder, suffix)}_summary.png\n"
     assert pictures(folder) == {done.stdout.strip()}
@@ -88,7 +88,7 @@ def test_both_containers_give_the_same_picture(run, sample_stores, tmp_path):
     shapes = {suffix: Image.open(tmp_path / f"{suffix}.png").size for suffix in sample_stores}
     assert len(set(shapes.values())) == 1
     zarr, h5 = (np.asarray(Image.open(tmp_path / f"{suffix}.png"))[70:] for suffix in ("zarr", "h5"))
-    assert (zarr == h5).all(), "below the title, which has the name of the store"
+    assert (zarr == h5).all(), "they differ only in the title, which has the store name"
 
 
 def test_a_seed_gives_the_same_bytes_twice_and_seeds_differ(run, sample_stores, tmp_path):
@@ -114,19 +114,19 @@ WRONG = {
     "a split that is not there": (["--split", "test"], ("--split test", "train/31TCJ", "val/34VFN", "to do:")),
     "no patches at all": (["--limit", "0"], ("--limit", "x>=1")),
     "a sample at random": (["--random", "--sample", "16"], ("--random and --sample",)),
-    "a summary of a tile": (["--summary", "--tile", "31TCJ"], ("--summary is of the whole store",)),
-    "a summary of a sample": (["--summary", "--sample", "16"], ("--summary is of the whole store",)),
+    "a summary of a tile": (["--summary", "--tile", "31TCJ"], ("--summary shows the whole store",)),
+    "a summary of a sample": (["--summary", "--sample", "16"], ("--summary shows the whole store",)),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_usage_is_told_and_nothing_is_written(run, sample_stores, tmp_path, case):
+def test_wrong_usage_is_reported_and_writes_nothing(run, sample_stores, tmp_path, case):
     options, parts = WRONG[case]
     assert_says(run("preview", sample_stores["zarr"], *options, cwd=tmp_path), 2, *parts)
     assert tree(tmp_path) == {}
 
 
-def test_a_picture_that_is_there_is_replaced_only_when_asked(run, sample_stores, tmp_path):
+def test_an_existing_picture_needs_overwrite(run, sample_stores, tmp_path):
     store, taken = sample_stores["zarr"], tmp_path / "a.png"
     taken.write_bytes(b"a holiday")
     options = ("--sample", 143, "-o", "a.png")
@@ -134,7 +134,7 @@ def test_a_picture_that_is_there_is_replaced_only_when_asked(run, sample_stores,
     assert taken.read_bytes() == b"a holiday"
     assert run("preview", store, *options, "--overwrite", cwd=tmp_path).returncode == 0
     assert Image.open(taken).format == "PNG"
-    assert set(tree(tmp_path)) == {"a.png"}, "nothing temporary is left"
+    assert set(tree(tmp_path)) == {"a.png"}, "no temporary file is left"
     assert run("preview", store, "--sample", 143, cwd=tmp_path).returncode == 0
     assert_says(run("preview", store, "--sample", 143, cwd=tmp_path), 2, "sample_train_31TCJ_143.png: the picture is")
     (tmp_path / "b.png").mkdir()
@@ -142,7 +142,7 @@ def test_a_picture_that_is_there_is_replaced_only_when_asked(run, sample_stores,
     assert_says(done, 2, "b.png: this is a folder")
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(run, sample_stores, tmp_path):
+def test_a_read_only_folder_is_reported(run, sample_stores, tmp_path):
     if os.geteuid() == 0:
         pytest.skip("root may write anywhere")
     tmp_path.chmod(0o500)
@@ -152,24 +152,24 @@ def test_a_folder_that_cannot_be_written_to_is_told(run, sample_stores, tmp_path
 
 
 class TestStores:
-    def test_one_that_is_not_finished(self, run, tmp_path):
+    def test_an_unfinished_store_is_refused(self, run, tmp_path):
         assert run("batch", "init", right_source(tmp_path / "in"), tmp_path / "x.zarr").returncode == 0
         done = run("preview", tmp_path / "x.zarr", "-o", "a.png", cwd=tmp_path)
         assert_says(done, 3, "x.zarr: the conversion of this store has not finished", "to do:")
         assert not (tmp_path / "a.png").exists()
 
     @pytest.mark.parametrize("options", [[], ["--summary"], ["--random"]], ids=str)
-    def test_one_without_observations(self, run, tmp_path, options):
+    def test_a_store_without_observations_is_refused(self, run, tmp_path, options):
         s2ct_convert.convert([write_tfrecord(tmp_path / "in", [empty_group(5)])], tmp_path / "x.h5", jobs=1)
         assert_says(run("preview", "x.h5", *options, cwd=tmp_path), 2, "x.h5: there are no observations to show")
         assert not list(tmp_path.glob("*.png"))
 
     @pytest.mark.parametrize("options", [[], ["--summary"]], ids=str)
-    def test_one_without_samples(self, run, tmp_path, options):
+    def test_a_store_without_samples_is_refused(self, run, tmp_path, options):
         s2ct_convert.convert([write_tfrecord(tmp_path / "in", [])], tmp_path / "x.zarr", jobs=1)
         assert_says(run("preview", "x.zarr", *options, cwd=tmp_path), 2, "x.zarr: there are no observations to show")
 
-    def test_none(self, run, tmp_path):
+    def test_a_missing_store_is_refused(self, run, tmp_path):
         assert_says(run("preview", "x.zarr", cwd=tmp_path), 2, "x.zarr: there is no such store")
         (tmp_path / "notes.txt").write_text("?")
         assert_says(run("preview", "notes.txt", cwd=tmp_path), 2, "notes.txt: this is neither")
@@ -190,7 +190,7 @@ main()
 """
 
 
-def test_without_matplotlib_the_command_to_install_it_is_told_and_the_rest_works(sample_stores, tmp_path):
+def test_without_matplotlib_the_install_command_is_printed(sample_stores, tmp_path):
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", BLOCKED, *map(str, arguments)]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
@@ -198,7 +198,7 @@ def test_without_matplotlib_the_command_to_install_it_is_told_and_the_rest_works
     for options in ([], ["--summary"]):
         done = run("preview", sample_stores["zarr"], *options)
         assert_says(done, 2, "pictures need matplotlib", "to do:    pip install 's2ct-convert[plot]'")
-    assert_says(run("preview", "no-store.zarr"), 2, "pictures need matplotlib")  # told before anything is read
+    assert_says(run("preview", "no-store.zarr"), 2, "pictures need matplotlib")  # checked before the store is opened
     assert tree(tmp_path) == {}
     assert run("info", sample_stores["zarr"]).returncode == 0
     assert "pip install" in run("preview", "--help").stdout
@@ -210,8 +210,8 @@ class TestPage:
     TEXT = (DOCS / "preview.md").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize("name", ["sample.png", "store.png"])
-    def test_the_picture_is_what_its_command_makes(self, run, tmp_path, sample_stores, name):
-        """Its size and nearly all of its pixels: another version of matplotlib may draw letters a little otherwise."""
+    def test_the_command_makes_the_picture_of_the_page(self, run, tmp_path, sample_stores, name):
+        """Compare size and nearly all pixels: other versions of matplotlib draw text slightly differently."""
         assert f"](images/{name})" in self.TEXT
         (line,) = re.findall(rf"^\$ (s2ct preview s2ct-demo/.* -o {re.escape(name)})$", self.TEXT, re.MULTILINE)
         (tmp_path / "s2ct-demo").mkdir()
@@ -225,12 +225,12 @@ class TestPage:
         assert (made == shown).all(-1).mean() > 0.97
 
     @pytest.mark.parametrize("path", sorted((DOCS / "images").glob("*")), ids=lambda path: path.name)
-    def test_pictures_are_small_and_shown(self, path):
+    def test_pictures_are_small_and_used_on_a_page(self, path):
         assert path.stat().st_size < 300_000
         pages = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
         assert any(f"images/{path.name})" in page.read_text(encoding="utf-8") for page in pages)
 
-    def test_its_python_runs(self, tmp_path, sample_stores, monkeypatch):
+    def test_the_python_of_the_page_runs(self, tmp_path, sample_stores, monkeypatch):
         (tmp_path / "s2ct-demo").mkdir()
         (tmp_path / "s2ct-demo" / "sample.zarr").symlink_to(sample_stores["zarr"])
         monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Good and bad sources together: the good become units, and the command that is printed does the rest."""
+"""Good and bad sources together: the good ones are converted, and the printed command retries the others."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import s2ct_convert
 from s2ct_convert import PartialStoreWarning
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE
 
-from .helpers import Done, assert_says, assert_tidy, failure_messages, right_source, state, told
+from .helpers import Done, assert_says, assert_tidy, closing_message, failure_messages, right_source, state
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three right sources, the last of which is then damaged; its right content is kept in ``mended``."""
+    """Three sources, the last one damaged; its valid content is in ``mended``."""
     for unit in ("train_31TCJ", "train_50SMG", "val_50SMG"):
         right_source(tmp_path / "all of it", unit)
     (tmp_path / "mended").mkdir()
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def partial(store: Path) -> list[str]:
-    """Units of a store that opens with one warning, which names the unit that is missing."""
+    """Units of a partial store, which opens with one warning that names the missing unit."""
     with (
         pytest.warns(PartialStoreWarning, match="without val/50SMG") as warned,
         s2ct_convert.open_store(store) as found,
@@ -43,8 +43,8 @@ def partial(store: Path) -> list[str]:
 
 
 def to_do(done: Done) -> list[str]:
-    """The command that the closing message gives, as a shell would take it apart."""
-    found = re.search(r"^  to do:    (s2ct .*)$", told(done), re.MULTILINE)
+    """The arguments of the command in the closing message, split like in a shell."""
+    found = re.search(r"^  to do:    (s2ct .*)$", closing_message(done), re.MULTILINE)
     assert found, done.stderr
     return shlex.split(found[1])[1:]
 
@@ -62,7 +62,7 @@ def to_do(done: Done) -> list[str]:
         quick=2,
     ),
 )
-def test_the_command_that_is_printed_completes_the_store_once_the_source_is_mended(run, folder, store, options):
+def test_the_printed_command_completes_the_store_after_the_repair(run, folder, store, options):
     done = run("convert", "all of it", store, *options, cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, f"s2ct: {store}: 1 of 3 units failed", "val_50SMG_2: example 1, byte 28,372: ")
     assert "2 converted, 1 failed" in done.stdout
@@ -71,7 +71,7 @@ def test_the_command_that_is_printed_completes_the_store_once_the_source_is_mend
     assert records == ["train_31TCJ", "train_50SMG"]
 
     again = to_do(done)
-    assert again[:2] == ["convert", "all of it/val_50SMG_2"], "only what failed is tried again"
+    assert again[:2] == ["convert", "all of it/val_50SMG_2"], "only the failed source is retried"
     assert_says(run(*again, cwd=folder), EXIT_SOURCE, "checksum of the data")
 
     shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
@@ -84,12 +84,12 @@ def test_the_command_that_is_printed_completes_the_store_once_the_source_is_mend
 
 
 def right_whole(folder: Path) -> dict[str, str]:
-    """The same three units, made undisturbed."""
+    """Digests of the same three units from an undisturbed run."""
     s2ct_convert.convert(folder / "all of it", folder / "whole.zarr")
     return state(folder / "whole.zarr")
 
 
-def test_every_failure_is_told_once_with_its_own_reason(run, folder):
+def test_every_failure_is_reported_once_with_its_reason(run, folder):
     put(folder / "all of it" / "train_34VFN_1.7z", b"no archive at all")
     put(folder / "all of it" / "val_34VFN_900", (folder / "mended" / "val_50SMG_2").read_bytes())
     done = run("convert", "all of it", "x.zarr", "-j1", cwd=folder)
@@ -103,7 +103,7 @@ def test_every_failure_is_told_once_with_its_own_reason(run, folder):
     assert sorted(to_do(done)[1:4]) == [f"all of it/{n}" for n in ("train_34VFN_1.7z", "val_34VFN_900", "val_50SMG_2")]
 
 
-def test_failures_are_in_the_json_and_stdout_is_nothing_else(run, folder):
+def test_json_includes_failures_and_is_alone_on_stdout(run, folder):
     done = run("convert", "all of it", "x.zarr", "--json", "-q", "-j1", cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, "val_50SMG_2: example 1")
     document = json.loads(done.stdout)
@@ -115,14 +115,14 @@ def test_failures_are_in_the_json_and_stdout_is_nothing_else(run, folder):
     assert [record["unit"] for record in document["converted"]] == ["train/31TCJ", "train/50SMG"]
 
 
-def test_a_unit_that_is_missing_from_an_earlier_run_keeps_the_store_incomplete(run, folder):
+def test_a_missing_unit_of_an_earlier_run_keeps_the_store_partial(run, folder):
     assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == EXIT_INCOMPLETE
     done = run("convert", "all of it/train_50SMG_2", "x.zarr", cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, "x.zarr: the store is not complete", "found:    val/50SMG", "to do:")
     assert partial(folder / "x.zarr") == ["train/31TCJ", "train/50SMG"]
 
 
-def test_a_source_that_went_bad_later_leaves_the_other_units_as_they_are(run, folder):
+def test_a_source_damaged_later_leaves_all_units_unchanged(run, folder):
     shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
     assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == 0
     before = state(folder / "x.zarr")
@@ -132,7 +132,7 @@ def test_a_source_that_went_bad_later_leaves_the_other_units_as_they_are(run, fo
     assert_says(done, EXIT_INCOMPLETE, "the file ends inside the data checksum")
     assert "0 converted, 2 done before, 1 failed" in done.stdout
     with pytest.warns(PartialStoreWarning, match="sources that are not in it: val_50SMG_2"):
-        assert state(folder / "x.zarr") == before, "the unit stays until a new one takes its place"
+        assert state(folder / "x.zarr") == before, "the unit stays until a new one replaces it"
     shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
     assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == 0
     assert state(folder / "x.zarr") == before

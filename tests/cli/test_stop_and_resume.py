@@ -1,4 +1,4 @@
-"""Signals in the middle: what is finished is kept, and the end has the bytes of an undisturbed run."""
+"""Signals during a conversion: finished units stay, and the final store has the bytes of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = [unit.replace("_", "/") for unit in UNITS]
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two sources of 17 MB each, whose samples come in pieces, so that a unit takes two passes."""
+    """Two sources of 17 MB each, with samples in several examples, so that a unit takes two passes."""
     rng, folder = np.random.default_rng(17), tmp_path_factory.mktemp("long")
     data = tfrecord_bytes([random_group(rng, localid, 50) for localid in (3, 1, 2, 0)]) * 6
     for unit in UNITS:
@@ -36,7 +36,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=SUFFIXES)
 def undisturbed(request, sources, tmp_path_factory) -> Path:
-    """A store made at one go, under the name and by the command that the tests use."""
+    """A store from one run, with the name and the command that the tests use."""
     folder = tmp_path_factory.mktemp("whole")
     resume(folder, sources, f"x.{request.param}")
     return folder / f"x.{request.param}"
@@ -47,23 +47,23 @@ def environment() -> dict[str, str]:
 
 
 class Stopped:
-    """A conversion that got a signal when it had said something.
+    """A conversion that got a signal once it had printed ``word``.
 
-    Its pipes end with the last process that holds them, so a worker that lives on is a timeout here.
+    Its pipes close when the last process ends, so a worker that survives causes a timeout.
     """
 
     def __init__(self, folder: Path, sources: Path, name: str, jobs: int, word: str, *signals: int) -> None:
         process = start(folder, sources, name, jobs)
         self.stderr = read_to(process, word)
         for number in signals:
-            os.killpg(process.pid, number)  # to all its processes, as a terminal and SLURM do
+            os.killpg(process.pid, number)  # to the whole process group, like a terminal or SLURM
         self.stdout, rest = process.communicate(timeout=60)
         self.stderr += rest
         self.code = process.returncode
 
 
 def start(folder: Path, sources: Path, name: str, jobs: int) -> subprocess.Popen[str]:
-    """A conversion with its process group of its own."""
+    """Start a conversion in its own process group."""
     command, pipe = [*COMMAND, str(sources), name, f"-j{jobs}"], subprocess.PIPE
     return subprocess.Popen(
         command, cwd=folder, env=environment(), text=True, start_new_session=True, stdout=pipe, stderr=pipe
@@ -71,7 +71,7 @@ def start(folder: Path, sources: Path, name: str, jobs: int) -> subprocess.Popen
 
 
 def read_to(process: subprocess.Popen[str], word: str) -> str:
-    """What a process says up to the line with ``word``."""
+    """The stderr of a process up to the line with ``word``."""
     assert process.stderr is not None
     seen = ""
     for line in process.stderr:
@@ -85,13 +85,13 @@ linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="wo
 
 
 def resume(folder: Path, sources: Path, name: str) -> str:
-    """Run to the end; the summary."""
+    """Run to the end and return the summary."""
     command = [*COMMAND, str(sources), name, "-q", "-j1"]
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, env=environment()).stdout
 
 
 def assert_equal(store: Path, other: Path) -> None:
-    """Byte for byte, every file."""
+    """Compare every file byte for byte."""
     one, two = plain.file_bytes(store), plain.file_bytes(other)
     assert sorted(one) == sorted(two)
     assert [name for name in one if one[name] != two[name]] == []
@@ -101,13 +101,13 @@ def assert_equal(store: Path, other: Path) -> None:
     ("number", "code", "word", "jobs"),
     [(signal.SIGINT, 130, "interrupted", 1), (signal.SIGTERM, 143, "terminated", 2)],
 )
-def test_a_signal_while_a_unit_is_made_is_told_and_the_same_command_goes_on(
+def test_a_signal_while_a_unit_is_made_is_reported_and_a_rerun_resumes(
     tmp_path, sources, undisturbed, number, code, word, jobs
 ):
     store = tmp_path / undisturbed.name
     stopped = Stopped(tmp_path, sources, store.name, jobs, ": started", number)
     assert stopped.code == code, stopped.stderr
-    last = f"s2ct: {word}. What is finished is kept; the same command goes on from there."
+    last = f"s2ct: {word}. Finished work is kept; run the same command again to resume."
     assert stopped.stderr.splitlines()[-1] == last
     assert stopped.stderr.count("s2ct: ") == 1
     assert "Traceback" not in stopped.stderr
@@ -118,7 +118,7 @@ def test_a_signal_while_a_unit_is_made_is_told_and_the_same_command_goes_on(
     assert_equal(store, undisturbed)
 
 
-def test_a_signal_after_a_unit_is_done_does_not_lose_it(tmp_path, sources, undisturbed):
+def test_a_unit_done_before_a_signal_stays(tmp_path, sources, undisturbed):
     store = tmp_path / undisturbed.name
     stopped = Stopped(tmp_path, sources, store.name, 1, ": done", signal.SIGTERM)
     assert stopped.code == 143, stopped.stderr
@@ -128,7 +128,7 @@ def test_a_signal_after_a_unit_is_done_does_not_lose_it(tmp_path, sources, undis
     assert_tidy(store)
 
 
-def test_what_is_killed_outright_looks_incomplete_and_the_next_run_cleans_up(tmp_path, sources):
+def test_a_killed_run_leaves_an_incomplete_store_for_the_next_run(tmp_path, sources):
     store, work = tmp_path / "x.zarr", tmp_path / "x.zarr.s2ct" / "work"
     process = start(tmp_path, sources, store.name, 1)
     while not work.exists() or not list(work.iterdir()):
@@ -137,13 +137,13 @@ def test_what_is_killed_outright_looks_incomplete_and_the_next_run_cleans_up(tmp
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert plain.attributes(store)["state"] == "incomplete"
-    assert list(work.iterdir()), "something for the next run to clean up"
+    assert list(work.iterdir()), "there is a leftover for the next run"
     resume(tmp_path, sources, store.name)
     assert sorted(plain.unit_names(store)) == NAMES
     assert_tidy(store)
 
 
-def test_an_impatient_user_who_presses_ctrl_c_thrice_sees_no_traceback(tmp_path, sources):
+def test_three_ctrl_c_give_no_traceback(tmp_path, sources):
     stopped = Stopped(tmp_path, sources, "x.h5", 2, ": started", *[signal.SIGINT] * 3)
     assert stopped.code == 130, stopped.stderr
     assert "Traceback" not in stopped.stderr
@@ -153,18 +153,18 @@ def test_an_impatient_user_who_presses_ctrl_c_thrice_sees_no_traceback(tmp_path,
 
 
 def interrupt_first(process: subprocess.Popen[str], find: Callable[[int], list[int]]) -> None:
-    """SIGINT to the first process found that still lives when it is sent."""
+    """Send SIGINT to the first process that is found alive."""
     while process.poll() is None:
         for pid in find(process.pid)[:1]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
                 return
-    raise AssertionError("the run ended before there was one")
+    raise AssertionError("the run ended before a process was found")
 
 
 @linux_only
-def test_ctrl_c_while_a_worker_is_starting_is_left_to_the_parent(tmp_path, sources):
-    """A terminal sends it to all; a worker that dies of it before it can ignore it shows a traceback."""
+def test_a_starting_worker_ignores_ctrl_c(tmp_path, sources):
+    """A terminal signals all processes; a worker that is not yet ignoring SIGINT would show a traceback."""
     process = start(tmp_path, sources, "x.zarr", 2)
     read_to(process, "2 units to convert")
     interrupt_first(process, servers_of)
@@ -175,14 +175,14 @@ def test_ctrl_c_while_a_worker_is_starting_is_left_to_the_parent(tmp_path, sourc
 
 
 @linux_only
-def test_a_worker_that_is_killed_takes_only_its_own_unit_with_it(tmp_path, sources):
+def test_a_killed_worker_loses_only_its_own_unit(tmp_path, sources):
     process = start(tmp_path, sources, "x.zarr", 2)
     read_to(process, ": started")
     first = workers_of(process.pid)[0]
     os.kill(first, signal.SIGKILL)
-    stderr = read_to(process, "it is tried once more at the end, with 1 job at a time")
+    stderr = read_to(process, "s2ct retries it once at the end, with 1 job at a time")
     assert "the worker process died (SIGKILL" in stderr
-    read_to(process, ": done")  # the other one
+    read_to(process, ": done")  # the other unit
     read_to(process, ": started")
     (second,) = workers_of(process.pid)
     os.kill(second, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Two runs on one store, and runs that are killed: the second is told who the first is, and the dead stop nobody."""
+"""Two runs on one store: the second names the owner of the lease, and a killed run does not block the next."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HERE = socket.gethostname()
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two sources of 17 MB, whose samples come in pieces, so that a unit takes two passes."""
+    """Two sources of 17 MB each, with samples in several examples, so that a unit takes two passes."""
     rng, folder = np.random.default_rng(19), tmp_path_factory.mktemp("long")
     data = tfrecord_bytes([random_group(rng, localid, 50) for localid in (3, 1, 2, 0)]) * 6
     for unit in UNITS:
@@ -38,7 +38,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Stopped:
-    """A command that was stopped (SIGSTOP) after it said something: it is at work for as long as a test wants."""
+    """A command that was stopped (SIGSTOP) once it had printed ``word``, and runs as long as a test needs it."""
 
     def __init__(self, store: Path, *command: object, word: str) -> None:
         arguments = [sys.executable, "-m", "s2ct_convert", *map(str, command)]
@@ -50,24 +50,24 @@ class Stopped:
             text=True,
             start_new_session=True,
         )
-        self.pid, self.told = self.process.pid, ""
+        self.pid, self.stderr = self.process.pid, ""
         for line in self.process.stderr:
-            self.told += line
+            self.stderr += line
             if word in line:
                 break
         leases = store.with_name(f"{store.name}.s2ct") / "leases"
         while word == ": started" and not any(path.read_text() for path in leases.glob("*_*.lease")):
-            assert self.process.poll() is None, self.told  # it takes that of the unit right after it said so
+            assert self.process.poll() is None, self.stderr  # it takes the lease of the unit right after this line
         self.signal(signal.SIGSTOP)
-        assert self.process.poll() is None, self.told
+        assert self.process.poll() is None, self.stderr
 
     def signal(self, number: int) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
-    def go_on(self) -> int:
+    def resume(self) -> int:
         self.signal(signal.SIGCONT)
-        self.told += self.process.communicate(timeout=100)[1]
+        self.stderr += self.process.communicate(timeout=100)[1]
         return self.process.returncode
 
     def kill(self) -> None:
@@ -77,7 +77,7 @@ class Stopped:
 
 @pytest.fixture
 def stopped() -> Iterator[Any]:
-    """Start such a command; whatever is left of it is killed."""
+    """Start such commands, and kill their processes at the end."""
     started: list[Stopped] = []
 
     def start(store: Path, *command: object, word: str = ": started") -> Stopped:
@@ -94,7 +94,7 @@ def store(tmp_path) -> Path:
     return tmp_path / "x.zarr"
 
 
-def begun(run: Any, sources: Path, store: Path) -> None:
+def initialise(run: Any, sources: Path, store: Path) -> None:
     done = run("batch", "init", sources, store)
     assert done.returncode == 0, done.stderr
 
@@ -103,7 +103,7 @@ def finished(run: Any, store: Path) -> bool:
     return json.loads(run("batch", "status", store, "--json").stdout)["finished"]
 
 
-def test_a_second_conversion_names_the_first_and_leaves_it_alone(run, stopped, sources, store):
+def test_a_second_run_is_refused_and_names_the_first(run, stopped, sources, store):
     first = stopped(store, "convert", sources, store, "-j2")
     before = tree(store.parent)
     for command in (
@@ -120,12 +120,12 @@ def test_a_second_conversion_names_the_first_and_leaves_it_alone(run, stopped, s
     status = json.loads(run("batch", "status", store, "--json").stdout)
     assert (status["run"]["pid"], status["run"]["host"]) == (first.pid, HERE)
     assert status["counts"]["running"] >= 1
-    assert first.go_on() == 0, first.told
+    assert first.resume() == 0, first.stderr
     assert finished(run, store)
     assert_tidy(store)
 
 
-def test_one_that_was_killed_stops_nobody(run, stopped, sources, store):
+def test_a_killed_run_does_not_block_the_next(run, stopped, sources, store):
     first = stopped(store, "convert", sources, store, "-j1")
     first.kill()
     status = json.loads(run("batch", "status", store, "--json").stdout)
@@ -136,8 +136,8 @@ def test_one_that_was_killed_stops_nobody(run, stopped, sources, store):
     assert_tidy(store)
 
 
-def test_the_maker_of_a_unit_is_named_to_others_who_want_it_and_they_make_the_rest(run, stopped, sources, store):
-    begun(run, sources, store)
+def test_a_running_unit_is_refused_with_its_owner_and_the_rest_is_made(run, stopped, sources, store):
+    initialise(run, sources, store)
     first = stopped(store, "batch", "run", store, 1)
     done = run("batch", "run", store, "1-2")
     unit = json.loads(run("batch", "status", store, "--json").stdout)["units"][0]
@@ -148,28 +148,28 @@ def test_the_maker_of_a_unit_is_named_to_others_who_want_it_and_they_make_the_re
     assert f"s2ct batch run {store} 1" in done.stderr
     status = run("batch", "status", store)
     assert "1 running, 1 done" in status.stdout
-    assert f"process {first.pid} on {HERE}, last sign of life" in status.stdout
+    assert f"process {first.pid} on {HERE}, last heartbeat" in status.stdout
     assert "missing" not in status.stdout
-    assert first.go_on() == 0, first.told
+    assert first.resume() == 0, first.stderr
     assert run("batch", "finalise", store).returncode == 0
     assert_tidy(store)
 
 
 @pytest.mark.slow
-def test_finalise_waits_for_a_maker_to_end_and_then_names_it(run, stopped, sources, store):
-    begun(run, sources, store)
+def test_finalise_waits_for_a_running_unit_then_names_its_owner(run, stopped, sources, store):
+    initialise(run, sources, store)
     first = stopped(store, "batch", "run", store, "1")
     done = run("batch", "finalise", store)
     assert f"process {first.pid} on {HERE} is making a unit of this store; waiting" in done.stderr
     assert_says(done, EXIT_INCOMPLETE, "another process is making", f"process {first.pid} on {HERE}")
 
 
-def test_finalise_is_refused_while_another_is_at_it_and_not_when_that_is_dead(run, stopped, sources, store):
-    begun(run, sources, store)
+def test_finalise_is_refused_beside_a_living_one_not_beside_a_dead_one(run, stopped, sources, store):
+    initialise(run, sources, store)
     assert run("batch", "run", store, "1-2").returncode == 0
     first = stopped(store, "batch", "finalise", store, word="writing the index")
     done = run("batch", "finalise", store)
-    if done.returncode:  # else the first was through with it when it was stopped
+    if done.returncode:  # otherwise the first had finished before it was stopped
         assert_says(done, EXIT_INCOMPLETE, "another run is using this store", f"process {first.pid} on {HERE}")
     first.kill()
     assert run("batch", "finalise", store).returncode == 0
@@ -177,13 +177,13 @@ def test_finalise_is_refused_while_another_is_at_it_and_not_when_that_is_dead(ru
     assert_tidy(store)
 
 
-def test_a_terminated_task_drops_its_unit_at_once_and_its_number_does_it_again(run, stopped, sources, store):
-    begun(run, sources, store)
+def test_a_terminated_task_drops_its_unit_and_can_run_again(run, stopped, sources, store):
+    initialise(run, sources, store)
     first = stopped(store, "batch", "run", store, 2)
     first.signal(signal.SIGTERM)
-    assert first.go_on() == 143, first.told
-    last = "s2ct: terminated. What is finished is kept; the same command goes on from there."
-    assert first.told.splitlines()[-1] == last
+    assert first.resume() == 143, first.stderr
+    last = "s2ct: terminated. Finished work is kept; run the same command again to resume."
+    assert first.stderr.splitlines()[-1] == last
     status = json.loads(run("batch", "status", store, "--json").stdout)
     assert [unit["state"] for unit in status["units"]] == ["planned", "planned"]
     assert list((store.with_name("x.zarr.s2ct") / "work").iterdir()) == []
@@ -192,14 +192,12 @@ def test_a_terminated_task_drops_its_unit_at_once_and_its_number_does_it_again(r
 
 
 @pytest.mark.parametrize("suffix", ["zarr", pytest.param("h5", marks=pytest.mark.slow)], indirect=True)
-def test_tasks_and_finalise_that_are_killed_and_run_again_give_the_same_bytes(
-    run, stopped, sources, tmp_path, suffix, monkeypatch
-):
+def test_killed_tasks_and_finalise_run_again_give_the_same_bytes(run, stopped, sources, tmp_path, suffix, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     names = ("whole", "killed")
     for name in names:
         (tmp_path / name).mkdir()
-        begun(run, sources, tmp_path / name / f"x.{suffix}")
+        initialise(run, sources, tmp_path / name / f"x.{suffix}")
     whole, store = (tmp_path / name / f"x.{suffix}" for name in names)
     assert run("batch", "run", whole, "1-2").returncode == 0
     stopped(store, "batch", "run", store, "1-2").kill()
@@ -211,7 +209,7 @@ def test_tasks_and_finalise_that_are_killed_and_run_again_give_the_same_bytes(
     for one in (whole, store):
         done = run("batch", "finalise", one.name, cwd=one.parent)
         assert done.returncode == 0, done.stderr
-    # The history has the command, and that of the killed one may have been through.
+    # The history has the command, and the killed run may already have written it.
     one, two = plain.view(whole), plain.view(store)
     assert one.keys() == two.keys()
     assert [name for name in one if name not in ("", "True ", "False ") and one[name] != two[name]] == []

@@ -1,4 +1,4 @@
-"""`s2ct verify store` and `s2ct verify sources` as a user runs them."""
+"""``s2ct verify store`` and ``s2ct verify sources``."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def stores(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["s.zarr", "s.h5"])
-def test_a_right_store(s2ct, stores, name):
+def test_an_intact_store_has_no_differences(s2ct, stores, name):
     done = s2ct("verify", "store", stores / name, "--against", stores / "archives")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         f"{stores / name}: 4 units, 13 samples, 309 observations, 14 examples compared with the sources; "
-        "all as it should be\n"
+        "no differences\n"
     )
 
 
-def test_several_sources_as_a_shell_gives_them(s2ct, stores):
+def test_against_accepts_several_sources(s2ct, stores):
     archives = sorted((stores / "archives").iterdir())
     done = s2ct("verify", "store", stores / "s.zarr", "--against", *archives)
     assert (done.returncode, done.stderr) == (0, "")
@@ -44,7 +44,7 @@ def test_several_sources_as_a_shell_gives_them(s2ct, stores):
     assert "unexpected extra arguments" in done.stderr
 
 
-def test_a_part_of_it(s2ct, stores):
+def test_sample_checks_a_part_of_the_pixels(s2ct, stores):
     done = s2ct("verify", "store", stores / "s.zarr", "--sample", "0.01", "--json")
     document = json.loads(done.stdout)
     assert document["ok"]
@@ -52,7 +52,7 @@ def test_a_part_of_it(s2ct, stores):
     assert document["examples_compared"] is None
 
 
-def test_a_lost_shard_is_told_for_people_and_for_programs(s2ct, stores, tmp_path):
+def test_a_lost_shard_is_reported_as_text_and_json(s2ct, stores, tmp_path):
     own = Path(shutil.copytree(stores / "s.zarr", tmp_path / "s.zarr"))
     shard = next(own.glob("train/31TCJ/image/c/0/0/0/0"))
     shard.unlink()
@@ -90,7 +90,7 @@ def test_another_source_is_a_difference(s2ct, stores, tmp_path, rng):
         (["verify", "sources", "none"], 2, "none"),
     ],
 )
-def test_wrong_usage(s2ct, tmp_path, arguments, code, told):
+def test_wrong_usage_is_reported(s2ct, tmp_path, arguments, code, told):
     done = s2ct(*arguments, cwd=tmp_path)
     assert done.returncode == code
     assert told in done.stdout + done.stderr
@@ -106,13 +106,13 @@ def test_a_source_whose_unit_is_missing_from_a_partial_store_is_incomplete(s2ct,
     done = s2ct("verify", "store", tmp_path / "x.zarr", "--against", *sources[:2])
     assert done.returncode == 3
     assert f"remark: not compared: {sources[0]}" in done.stdout
-    assert "all as it should be" not in done.stdout
+    assert "no differences" not in done.stdout
     assert "1 source could not be compared" in done.stderr
     assert not json.loads(s2ct("verify", "store", tmp_path / "x.zarr", "--against", sources[0], "--json").stdout)["ok"]
     assert s2ct("verify", "store", tmp_path / "x.zarr", "--against", sources[1]).returncode == 0
 
 
-def test_a_store_without_its_root_is_damaged_and_a_folder_without_one_is_no_store(s2ct, stores, tmp_path):
+def test_a_store_without_root_is_damaged_another_group_is_not_a_store(s2ct, stores, tmp_path):
     own = tmp_path / "own.zarr"
     shutil.copytree(stores / "s.zarr", own)
     (own / "zarr.json").unlink()
@@ -127,7 +127,7 @@ def test_a_store_without_its_root_is_damaged_and_a_folder_without_one_is_no_stor
     assert "this was not made by s2ct convert" in done.stderr
 
 
-def test_sources(s2ct, stores, tmp_path):
+def test_sources_are_checked_by_their_own_checksums(s2ct, stores, tmp_path):
     done = s2ct("verify", "sources", stores / "archives")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("4 sources ok, 0 damaged\n")

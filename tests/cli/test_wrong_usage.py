@@ -1,4 +1,4 @@
-"""Commands that make no sense: exit code 2, one message, and nothing written or deleted."""
+"""Wrong usage: exit code 2, one message, and nothing written or deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .helpers import assert_says, right_source, state, tree
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two right sources in ``in``; commands run beside it."""
+    """A folder with two valid sources in ``in``; commands run in it."""
     right_source(tmp_path / "in")
     right_source(tmp_path / "in", "val_50SMG")
     return tmp_path
@@ -58,7 +58,7 @@ CASES: dict[str, tuple[list[str], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_wrong_usage_is_told_and_nothing_is_touched(run, folder, case):
+def test_wrong_usage_is_reported_and_changes_nothing(run, folder, case):
     arguments, parts = CASES[case]
     before = tree(folder)
     done = run("convert", *arguments, cwd=folder)
@@ -73,7 +73,7 @@ def test_a_source_given_twice_is_one_source(run, folder):
     assert sorted(state(folder / "x.zarr")) == ["train/50SMG", "val/50SMG"]
 
 
-def test_a_folder_without_sources_is_nothing_to_convert(run, tmp_path):
+def test_a_folder_without_sources_is_wrong_usage(run, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("nothing here")
     done = run("convert", "in", "x.zarr", cwd=tmp_path)
@@ -81,7 +81,7 @@ def test_a_folder_without_sources_is_nothing_to_convert(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-def test_what_is_passed_over_in_a_folder_is_told_even_when_quiet(run, folder):
+def test_skipped_files_are_reported_even_when_quiet(run, folder):
     (folder / "in" / "README.txt").write_text("about the archives")
     done = run("convert", "in", "x.zarr", "-q", "-j1", cwd=folder)
     assert done.returncode == 0

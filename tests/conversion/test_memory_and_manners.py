@@ -91,8 +91,8 @@ def test_sizes_have_the_syntax_of_batch_systems(text, size):
 
 
 @pytest.mark.parametrize("text", ["", "0", "G", "-1G", "4X", "1,5G", "nan"])
-def test_an_invalid_size_is_wrong_usage(text):
-    with pytest.raises(click.BadParameter, match="is no size, such as 4G"):
+def test_what_is_no_size_is_wrong_usage(text):
+    with pytest.raises(click.BadParameter, match="is not a size, such as 4G"):
         _bytes(None, None, text)  # type: ignore[arg-type]
 
 

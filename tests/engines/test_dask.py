@@ -188,7 +188,7 @@ def test_without_a_scheduler_nothing_is_written(tmp_path, monkeypatch, options, 
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (["--engine", "dask", "-j", "2"], 2, "-j is for this machine"),
+        (["--engine", "dask", "-j", "2"], 2, "-j does not apply to --engine dask"),
         (["--engine", "dask"], 2, "s2ct does not start one"),
         (["--scheduler", "tcp://127.0.0.1:9"], 2, "add --engine dask"),
         (["--engine", "dask", "--scheduler", "tcp://127.0.0.1:9", "--workers-timeout", "1"], 7, "does not answer"),

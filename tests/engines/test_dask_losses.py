@@ -243,7 +243,7 @@ def test_a_stopped_client_stops_its_workers_and_resumes(dask, tmp_path, long_sou
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == code, stderr
     assert no_work_left(store)  # at once
-    last = f"s2ct: {word}. What is finished is kept; the same command goes on from there."
+    last = f"s2ct: {word}. Finished work is kept; run the same command again to resume."
     assert stderr.splitlines()[-1] == last
     assert "Traceback" not in stderr
     assert "distributed" not in stderr

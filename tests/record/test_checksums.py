@@ -182,7 +182,7 @@ class TestCommand:
         assert counts(done.stdout) == wanted
         lines = {Path(line.split()[1]).name: line.split()[0] for line in done.stdout.splitlines()[:-1]}
         assert lines == {key: state.value for key, state in STATES.items()}
-        assert "6 of 9 files are not as they should be" in done.stderr
+        assert "6 of 9 files do not match" in done.stderr
         document = json.loads(s2ct("verify", "checksums", folder, "--json").stdout)
         assert document["ok"] is False
         assert document["counts"] == wanted

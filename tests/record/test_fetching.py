@@ -331,7 +331,7 @@ def test_ctrl_c_stops_keeps_what_came_and_says_how_to_go_on(zenodo, tmp_path):
     _, rest = process.communicate(timeout=20)
     assert process.returncode == 130
     assert time.monotonic() - began < 5
-    assert "the same command goes on from there" in rest
+    assert "run the same command again to resume" in rest
     assert "Traceback" not in rest
     (part,) = tmp_path.glob("*.part")
     assert part.stat().st_size == 200_000

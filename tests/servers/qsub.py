@@ -1,7 +1,7 @@
 """``python qsub.py FOLDER OPTIONS [SCRIPT]``: a stand-in for the qsub of PBS that runs a job at once, in this process.
 
-It takes what PBS takes and refuses what PBS refuses: an array of one task, a throttle within ``-J``, an option it does
-not know. A job that depends on one that failed is not run. FOLDER remembers how each job ended.
+Like PBS it refuses an array of one task, a throttle within ``-J``, and unknown options. It does not run a job that
+depends on a failed one. FOLDER records the exit code of each job.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ def _tasks(options: argparse.Namespace) -> list[dict[str, str]]:
 
 
 def _environment(options: argparse.Namespace) -> dict[str, str]:
-    """What a job gets of the environment of qsub: all by -V, else little but what -v names."""
+    """The environment of a job: everything with -V, else a few variables and those that -v names."""
     few = {name: os.environ[name] for name in ("HOME", "PATH", "LANG") if name in os.environ}
     given = dict(pair.split("=", 1) for pair in options.v.split(",")) if options.v else {}
     return {**(os.environ if options.V else few), "PBS_O_WORKDIR": str(Path.cwd()), "PBS_JOBID": "1.here", **given}
 
 
 def _run(script: str, environment: dict[str, str], log: object) -> int:
-    """As PBS does: from the home folder, by a shell that reads a copy of the script."""
+    """Run a script like PBS: in the home folder, with a shell that reads a copy of the script."""
     command = ["bash", "-c", script]
     home = environment["HOME"]
     return subprocess.run(command, env=environment, cwd=home, stdout=log, stderr=log).returncode  # type: ignore[call-overload]

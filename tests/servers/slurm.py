@@ -1,4 +1,4 @@
-"""SLURM itself on one node: munged, slurmctld and slurmd of Debian's slurm-wlm, private, on free ports."""
+"""A private SLURM on one node, with munged, slurmctld and slurmd of Debian's slurm-wlm on free ports."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 
 
 def why_not() -> str:
-    """Why it cannot be started here; empty if it can."""
+    """Why SLURM cannot be started here; empty if it can."""
     if absent := [program for program in PROGRAMS if not shutil.which(program)]:
         return f"not installed: {', '.join(absent)}"
-    return "" if os.geteuid() == 0 else "the daemons of SLURM want to be root"
+    return "" if os.geteuid() == 0 else "the daemons of SLURM need root"
 
 
 class Slurm:
-    """One node with four processors, by its commands."""
+    """A cluster of one node with four processors, controlled by SLURM's commands."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # A task of the cluster these tests may run on is no task of this one.
+        # The tests may themselves run as a SLURM job, whose variables must not reach this cluster.
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
         self.environment["SLURM_CONF"] = str(folder / "slurm.conf")
         self._daemons: list[subprocess.Popen[bytes]] = []
@@ -100,7 +100,7 @@ class Slurm:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True).stdout.strip()
 
     def __call__(self, *command: object, cwd: Path | None = None) -> str:
-        """Run a command as a user of this cluster; what it printed."""
+        """Run a command as a user of this cluster and return its output."""
         done = subprocess.run(
             list(map(str, command)), env=self.environment, cwd=cwd, capture_output=True, text=True, timeout=60
         )
@@ -108,7 +108,7 @@ class Slurm:
         return done.stdout
 
     def state(self, job: str) -> dict[str, str]:
-        """What ``scontrol`` says of a job or of the first of its tasks."""
+        """The fields that ``scontrol`` shows for a job or for its first task."""
         words = self("scontrol", "--oneliner", "show", "job", job).splitlines()[0].split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
@@ -142,13 +142,13 @@ class Slurm:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Slurm]:
-    """A cluster that is ready, and gone afterwards; where its daemons do not come up, the tests of it are skipped."""
+    """Start a cluster and stop it afterwards; skip the tests if its daemons do not start."""
     slurm = Slurm(folder)
     try:
         try:
             slurm.start()
         except AssertionError as error:
-            pytest.skip(f"SLURM's daemons do not come up here: {error}")
+            pytest.skip(f"SLURM's daemons do not start here: {error}")
         yield slurm
     finally:
         slurm.stop()

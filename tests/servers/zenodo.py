@@ -1,7 +1,7 @@
-"""A stand-in for Zenodo on a loopback socket: serves a record and its files, and misbehaves answer by answer.
+"""A stand-in for Zenodo on a loopback socket: serves a record and its files, and can misbehave in each answer.
 
-A file has a list of vices, one for each answer in turn; when it is used up the answers are good. A vice is a function
-that writes whatever it likes to the socket.
+A file has a list of vices, one per answer in order; after the last one, answers are good. A vice is a function that
+writes anything to the socket.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RECORD = "4711"
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked: path, first byte of the range, and all headers."""
+    """A request: path, first byte of the range, and all headers."""
 
     path: str
     start: int
@@ -37,22 +37,22 @@ class Request:
 
 @dataclass
 class Limit:
-    """So many requests in any window of so many seconds, whoever makes them; what passes it is refused and counted."""
+    """A limit of ``requests`` in any window of ``seconds`` for all clients; refuses and counts further requests."""
 
     requests: int
     seconds: float
-    told: bool = True  # in headers of every answer; else only by refusing
+    told: bool = True  # announced in the headers of every answer, not only by refusals
     refused: int = 0
     most: int = 0
     _seen: deque[float] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def others(self, requests: int) -> None:
-        """Requests of somebody else at the same address, just now."""
+        """Count requests of another client at the same address, just now."""
         self._seen.extend([time.monotonic()] * requests)
 
     def count(self) -> tuple[bool, dict[str, str]]:
-        """Whether one more is too many, and what the headers tell."""
+        """Count a request; return whether it exceeds the limit, and the headers of the answer."""
         with self._lock:
             now = time.monotonic()
             while self._seen and self._seen[0] <= now - self.seconds:
@@ -77,7 +77,7 @@ Vice = Callable[["Handler", bytes, int], None]
 
 @dataclass
 class StandIn:
-    """The record, what is to go wrong, and what was asked."""
+    """The record, the vices of its answers, and the requests so far."""
 
     files: dict[str, bytes]
     vices: dict[str, list[Vice]] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class StandIn:
     release: threading.Event = field(default_factory=threading.Event)  # ends every stall
 
     def asked(self, key: str) -> list[int]:
-        """First bytes that were asked of a file, request by request."""
+        """The first byte of each request for a file."""
         return [request.start for request in self.requests if f"/files/{key}" in request.path]
 
     def document(self) -> dict[str, object]:
@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         match = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(match[1]) if match else 0
         stand_in.requests.append(Request(self.path, start, dict(self.headers)))
-        self.path = re.sub(r"^http://[^/]+", "", self.path)  # asked as a proxy
+        self.path = re.sub(r"^http://[^/]+", "", self.path)  # a request to a proxy has the whole URL
         if too_many:
             self.answer(429, b"<html>Too many requests</html>", {"Content-Type": "text/html"})
             return
@@ -139,12 +139,14 @@ class Handler(BaseHTTPRequestHandler):
             good(self, stand_in.files[key], start)
 
     def head(self, status: int, length: int | None, headers: dict[str, str]) -> None:
-        """Status and headers, with those Zenodo sends with every answer."""
+        """Send status and headers, including those that Zenodo sends with every answer."""
         self.send_response(status)
-        self.send_header("Accept-Ranges", "none")  # both, as seen
+        self.send_header("Accept-Ranges", "none")  # Zenodo sends both
         self.send_header("Accept-Ranges", "bytes")
         for name, value in self.told.items():
-            if name != "Retry-After" or status in (200, 206) or self.server.stand_in.limit:  # means nothing with these
+            if (
+                name != "Retry-After" or status in (200, 206) or self.server.stand_in.limit
+            ):  # it has no meaning with success
                 self.send_header(name, value)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -161,7 +163,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def reset(self) -> None:
-        """End the connection with RST."""
+        """Close the connection with RST."""
         self.wfile.flush()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
@@ -186,14 +188,14 @@ def good(handler: Handler, data: bytes, start: int) -> None:
 
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
-    request_queue_size = 64  # of a shorter one some lanes would come in a second later, when the kernel tries again
+    request_queue_size = 64  # with a shorter queue some lanes connect a second later, when the kernel retries
     daemon_threads = True
     stand_in: StandIn
 
 
 @contextmanager
 def serving(files: dict[str, bytes], tls: ssl.SSLContext | None = None) -> Iterator[StandIn]:
-    """Run a stand-in with these files."""
+    """Run a stand-in that serves these files."""
     with Server(("127.0.0.1", 0), Handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -210,7 +212,7 @@ def serving(files: dict[str, bytes], tls: ssl.SSLContext | None = None) -> Itera
 
 
 class Tunnel(socketserver.BaseRequestHandler):
-    """A proxy that knows CONNECT only, and leads to one place whatever is asked for."""
+    """A proxy that supports only CONNECT and always connects to the same port."""
 
     server: TunnelServer
 
@@ -228,13 +230,13 @@ class Tunnel(socketserver.BaseRequestHandler):
 
 
 def pipe(source: socket.socket, target: socket.socket) -> None:
-    """All that comes, until one end has gone."""
+    """Copy all bytes until one end closes."""
     try:
         while data := source.recv(65536):
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
     except OSError:
-        pass  # either end may go first
+        pass  # either end may close first
 
 
 class TunnelServer(socketserver.ThreadingTCPServer):
@@ -246,7 +248,7 @@ class TunnelServer(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def tunnelling(port: int) -> Iterator[tuple[str, list[str]]]:
-    """Run a proxy that leads to a port; its URL, and the heads of what was asked of it."""
+    """Run a proxy that connects to a port; yield its URL and the heads of its requests."""
     with TunnelServer(("127.0.0.1", 0), Tunnel) as server:
         server.port, server.heads = port, []
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

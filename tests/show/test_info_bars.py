@@ -1,4 +1,4 @@
-"""The bars of ``s2ct info``: as long as their shares, letters for all, colours for terminals."""
+"""The bars of ``s2ct info``: lengths follow the shares, letters everywhere, colours on terminals."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from s2ct_convert.show.info import BAR, share_widths
         ([0, 0, 0, 0, 0, 0], [0] * 6),
     ],
 )
-def test_parts_are_shares_and_what_occurs_is_seen(counts, parts):
+def test_parts_follow_the_shares_and_every_class_is_visible(counts, parts):
     assert share_widths(counts, BAR) == parts
 
 
-def test_parts_fill_the_bar_and_are_off_by_no_more_than_they_must(rng):
+def test_parts_fill_the_bar_with_minimal_rounding(rng):
     for _ in range(200):
         counts = (rng.integers(0, 2, 6) * rng.integers(1, 10 ** rng.integers(1, 7), 6)).tolist()
         if not any(counts):
@@ -40,7 +40,7 @@ def test_parts_fill_the_bar_and_are_off_by_no_more_than_they_must(rng):
         assert all(abs(part - BAR * n / sum(counts)) <= 1 + small for part, n in zip(parts, counts, strict=True))
 
 
-def test_a_bar_of_each_unit_is_told_with_what_its_letters_mean(s2ct, sample_stores, suffix):
+def test_every_unit_has_a_bar_and_the_letters_are_explained(s2ct, sample_stores, suffix):
     lines = s2ct("info", sample_stores[suffix]).stdout.splitlines()
     (start,) = [i for i, line in enumerate(lines) if "shares of the labels" in line]
     for one in CLASSES:
@@ -48,28 +48,28 @@ def test_a_bar_of_each_unit_is_told_with_what_its_letters_mean(s2ct, sample_stor
     bars = {line.split()[0]: line.split()[1] for line in lines[start + 1 : start + 5]}
     assert list(bars) == ["train/31TCJ", "train/34VFN", "val/31TCJ", "val/34VFN"]
     assert all(len(bar) == BAR for bar in bars.values())
-    # 46, 11, 12, 8, 4 and 0 of 81.
+    # Shares are 46, 11, 12, 8, 4 and 0 of 81.
     assert bars["train/31TCJ"] == 34 * "c" + 8 * "O" + 9 * "t" + 6 * "h" + 3 * "s"
     assert "\x1b" not in "".join(lines)
 
 
 @pytest.mark.parametrize(("environment", "colours"), [({"TERM": "xterm-256color"}, True), ({"NO_COLOR": "1"}, False)])
-def test_a_terminal_gets_colours_unless_it_wants_none(sample_stores, environment, colours):
+def test_a_terminal_gets_colours_unless_no_color_is_set(sample_stores, environment, colours):
     master, slave = pty.openpty()
     base = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLORTERM")}
     command = [sys.executable, "-m", "s2ct_convert", "info", str(sample_stores["zarr"])]
     with subprocess.Popen(command, stdout=slave, env={**base, "TERM": "xterm", **environment}) as process:
         os.close(slave)
-        told = b""
+        output = b""
         while True:
             try:
                 part = os.read(master, 65536)
-            except OSError:  # Linux says so when the other end is closed
+            except OSError:  # EIO: the other end is closed
                 break
             if not part:
                 break
-            told += part
+            output += part
     os.close(master)
     assert process.returncode == 0
-    (line,) = [line for line in told.decode().splitlines() if line.startswith("val/31TCJ") and "cccc" in line]
+    (line,) = [line for line in output.decode().splitlines() if line.startswith("val/31TCJ") and "cccc" in line]
     assert bool(re.search(r"\x1b\[[\d;]*48;5;\d+m", line)) == colours
