@@ -222,7 +222,7 @@ def test_a_destination_that_is_a_file_is_wrong_usage_and_stays(run, zenodo, tmp_
 def test_a_destination_that_cannot_be_written_to_is_told_before_any_file_is_asked_for(run, zenodo, disk):
     folder = disk("ro")
     done = run("download", folder, "--record", RECORD)
-    assert_says(done, EXIT_MACHINE, str(folder), "Read-only file system", "choose a place that can be written to")
+    assert_says(done, EXIT_MACHINE, str(folder), "Read-only file system", "choose a path on a writable file system")
     assert len(zenodo.requests) == 1
 
 

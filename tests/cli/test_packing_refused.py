@@ -212,7 +212,7 @@ class TestAs:
 
     def test_a_word_that_is_no_unit_is_wrong_usage(self, run, tmp_path):
         done = run("convert", put(tmp_path / "data", A), tmp_path / "x.zarr", "--as", "train")
-        assert_says(done, 2, "this is no unit", "SPLIT/TILE")
+        assert_says(done, 2, "this is not a unit", "SPLIT/TILE")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

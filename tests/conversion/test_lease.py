@@ -115,7 +115,7 @@ def test_a_refusal_says_what_is_busy_and_what_to_do(path, takers):
     assert error.what == "another run is at work on this store"
     assert error.where == "x.zarr"
     assert error.found == f"process {takers[0].pid} on {HERE}"
-    assert error.todo == "wait for it; if it is no more, delete run.lease"
+    assert error.todo == "wait for it to end; if it no longer runs, delete run.lease"
 
 
 def test_it_is_given_back_after_an_error_too(path):
@@ -235,7 +235,7 @@ def test_of_processes_that_race_for_a_lease_exactly_one_gets_it(tmp_path, takers
         assert json.loads(path.read_text())["pid"] == winner.pid
         assert {answer for answer in answers if answer != "taken"} <= {
             f"process {winner.pid} on {HERE}",
-            "a lease without a name",  # it is just being written
+            "a lease that is being written",  # it is just being written
         }
 
 
@@ -261,7 +261,7 @@ class TestClocks:
         told = []
         with lease_at(path).held(told.append):
             assert json.loads(path.read_text())["host"] == HERE
-        assert told == [Message("process 7 on another holds run.lease: waiting up to 0 s for a sign of life")]
+        assert told == [Message("process 7 on another holds run.lease: waiting up to 0 s for a heartbeat")]
 
     def test_one_that_gives_a_sign_keeps_it(self, path, monkeypatch):
         monkeypatch.setattr(lease_module, "SILENT_SECONDS", 60.0)
@@ -274,7 +274,7 @@ class TestClocks:
 
         with pytest.raises(Incomplete, match="process 7 on another"), lease_at(path).held(tell):
             pass
-        assert told == [Message("process 7 on another holds run.lease: waiting up to 60 s for a sign of life")]
+        assert told == [Message("process 7 on another holds run.lease: waiting up to 60 s for a heartbeat")]
 
 
 def test_one_whose_lease_another_has_taken_is_told_so(path):

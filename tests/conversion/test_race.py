@@ -160,7 +160,7 @@ def test_a_holder_that_was_stopped_on_another_host_does_not_publish_what_another
     lease = store.with_name("x.zarr.s2ct") / "leases" / "train_50SMG.lease"
     os.utime(lease, (2e9, 2e9))  # the clock there is ahead
     told = [task(store).end()]
-    waited = f"note: process {stopped.pid} on node-a holds train_50SMG.lease: waiting up to 1 s for a sign of life"
+    waited = f"note: process {stopped.pid} on node-a holds train_50SMG.lease: waiting up to 1 s for a heartbeat"
     assert waited in told[0][1]
     assert told[0][0] == 0
     if finished:
