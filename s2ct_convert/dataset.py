@@ -1,7 +1,7 @@
-"""What a data set is, as a value: its record, features, bands, patches, classes and days.
+"""Description of a data set: its record, features, bands, patches, classes and dates.
 
-Everything that another Zenodo record of TFRecords would have otherwise stands here. What every such data set has in
-common (dtypes of the features, arrays of a unit, missing values) belongs to the layout of a store.
+This module holds everything that differs between Zenodo records of TFRecords. What all such data sets share (dtypes of
+the features, arrays of a unit, missing values) belongs to the layout of a store.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from .errors import WrongUsage
 
-PIXEL_BYTES = 2  # of a uint16
-MOST_CLASSES = 127  # labels are int8, and -1 stands for no label
+PIXEL_BYTES = 2  # uint16
+MOST_CLASSES = 127  # labels are int8, and -1 means no label
 
 _WORD = re.compile(r"[A-Za-z0-9_.@+-]+")  # what CF allows in flag_meanings
 
@@ -40,14 +40,14 @@ class Band:
 
 @dataclass(frozen=True)
 class Features:
-    """Names of the five features of a tf.train.Example, each of one type in every data set.
+    """Names of the five features of a tf.train.Example. Their types are the same in every data set.
 
     Attributes
     ----------
     localid : str
         One int64 in an int64_list: the id of the sample.
     image : str
-        uint16 little-endian in a bytes_list: n patches, each band after band, row after row.
+        uint16 little-endian in a bytes_list: n patches, each band by band and row by row.
     labels : str
         int8 in a bytes_list: one label, or k x k labels, for each of the n patches.
     dates : str
@@ -64,65 +64,64 @@ class Features:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """All five."""
+        """All five names."""
         return dataclasses.astuple(self)
 
     @cached_property
     def dtypes(self) -> Mapping[str, str]:
-        """Numpy dtype of each feature that is bytes, by its name."""
+        """NumPy dtype of each feature that is a bytes_list, by name."""
         return {self.image: "<u2", self.labels: "i1", self.dates: "<i8", self.weights: "<f4"}
 
     @cached_property
     def bytes_names(self) -> frozenset[str]:
-        """Names of the features that are bytes."""
+        """Names of the features that are a bytes_list."""
         return frozenset(self.dtypes)
 
 
 @dataclass(frozen=True, repr=False)
 class Dataset:
-    """Facts of a data set. Two data sets of the same kind differ in these and in nothing else.
+    """Facts of a data set. Data sets of this kind differ in nothing else.
 
     Attributes
     ----------
     record : str
-        Id of its Zenodo record, digits; empty for a data set that has none.
+        Id of its Zenodo record, digits; may be empty.
     doi : str
-        URL of the DOI of the data. It names the data set.
+        URL of the DOI of the data. It identifies the data set.
     paper : str
-        URL of the paper; empty if there is none.
+        URL of the paper; may be empty.
     citation : str
         How to cite data and paper.
     title, summary : str
-        What the data is, in a line and in a sentence.
+        The data in a line and in a sentence.
     creators, creator_institution : str
-        Who made it.
+        Authors and their institution.
     sensor, mission, platform : str
-        What took the images, such as ``Sentinel-2 MSI``, ``Sentinel-2`` and ``Sentinel-2A``; the wavelengths are those
-        of the platform.
+        Such as ``Sentinel-2 MSI``, ``Sentinel-2`` and ``Sentinel-2A``. The wavelengths belong to the platform.
     features : Features
     bands : tuple of Band
         In the order of the pixels.
     height, width : int
-        Of a patch, in pixels.
+        Size of a patch, in pixels.
     resolution_m : int
         Side of a pixel, in m.
     label : str
-        What a label is, such as ``cloud class``.
+        Meaning of a label, such as ``cloud class``.
     classes : tuple of str
-        Names of the labels 0, 1, 2 and so on; one word each.
+        Names of the labels 0, 1, 2, ...; one word each.
     centre : int
-        Labels are for the centre ``centre`` x ``centre`` pixels of a patch.
+        A label describes the central ``centre`` x ``centre`` pixels of a patch.
     first_day : date
-        No image is older. A value that is an earlier day is no date.
+        No image is older; an earlier value is not a date.
     published : date
         Day of publication: no image of the record is younger.
     name_form, name_example : str
-        Names of its files, as messages show them. Names are read generously (names.py).
+        Form of its file names, for messages. Other forms are accepted too (names.py).
 
     Raises
     ------
     ValueError
-        If no store can hold such data.
+        If a store cannot hold such data.
     """
 
     record: str
@@ -152,16 +151,19 @@ class Dataset:
     def __post_init__(self) -> None:
         bands, names = [band.name for band in self.bands], self.features.names
         for right, wrong in (
-            (self.doi != "", "a data set has a DOI, which names it"),
-            (re.fullmatch("[0-9]*", self.record), f"{self.record!r} is no id of a Zenodo record"),
-            (len(set(names)) == len(names) and all(names), f"five different names of features, not {names}"),
-            ("\0" not in "".join(names), "a name of a feature with a zero byte, which no store can hold"),
-            (self.height > 0 and self.width > 0, f"patches of {self.height} x {self.width} pixels"),
-            (0 < self.centre <= min(self.height, self.width), f"labels of {self.centre} x {self.centre} pixels"),
-            (_are_words(bands), f"bands have names of one word, each another, not {bands}"),
-            (_are_words(self.classes), f"classes have names of one word, each another, not {self.classes}"),
-            (len(self.bands) <= MOST_CLASSES, f"{len(self.bands)} bands, of {MOST_CLASSES} at most"),
-            (len(self.classes) <= MOST_CLASSES, f"{len(self.classes)} classes, of {MOST_CLASSES} at most"),
+            (self.doi != "", "a data set needs a DOI"),
+            (re.fullmatch("[0-9]*", self.record), f"{self.record!r} is not the id of a Zenodo record"),
+            (len(set(names)) == len(names) and all(names), f"features need five different names, found {names}"),
+            ("\0" not in "".join(names), "the name of a feature has a zero byte, which a store cannot hold"),
+            (self.height > 0 and self.width > 0, f"a patch cannot have {self.height} x {self.width} pixels"),
+            (
+                0 < self.centre <= min(self.height, self.width),
+                f"a label cannot describe {self.centre} x {self.centre} pixels of such a patch",
+            ),
+            (_are_words(bands), f"bands need different names of one word each, found {bands}"),
+            (_are_words(self.classes), f"classes need different names of one word each, found {self.classes}"),
+            (len(self.bands) <= MOST_CLASSES, f"{len(self.bands)} bands; at most {MOST_CLASSES} are possible"),
+            (len(self.classes) <= MOST_CLASSES, f"{len(self.classes)} classes; at most {MOST_CLASSES} are possible"),
             (self.first_day <= self.published, f"published on {self.published}, before {self.first_day}"),
         ):
             if not right:
@@ -181,22 +183,22 @@ class Dataset:
         return len(self.bands) * self.height * self.width * PIXEL_BYTES
 
     def cap(self, most: int) -> int:
-        """So many observations, or fewer where they would take more memory than ``most`` of the default data set."""
+        """``most``, or fewer observations, so that they take no more memory than ``most`` of the default data set."""
         return max(1, min(most, most * DATASET.obs_bytes // self.obs_bytes))
 
     def values(self) -> dict[str, Any]:
-        """As JSON takes it: the inverse of ``from_values``."""
+        """Plain values for JSON; the inverse of ``from_values``."""
         days = {name: getattr(self, name).isoformat() for name in _DAYS}
         return {**dataclasses.asdict(self), **days}
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Dataset:
-        """A data set that was made plain values.
+        """A data set from plain values; the inverse of ``values``.
 
         Raises
         ------
         ValueError, TypeError, KeyError, AttributeError
-            If it is none.
+            If they do not describe a data set.
         """
         return cls(
             **{
@@ -210,7 +212,7 @@ class Dataset:
 
 
 def check_default(dataset: Dataset, what: str, where: str) -> None:
-    """Refuse a store of another data set than the default one, for what is made for that one alone.
+    """Check that a store holds the default data set. ``what`` names a function that supports no other.
 
     Raises
     ------
@@ -218,7 +220,7 @@ def check_default(dataset: Dataset, what: str, where: str) -> None:
     """
     if dataset != DATASET:
         raise WrongUsage(
-            f"{what} is made for one data set, and this store is of another",
+            f"{what} supports one data set, and this store holds another",
             where=where,
             expected=DATASET.doi,
             found=dataset.doi,
@@ -235,8 +237,8 @@ def _are_words(names: tuple[str, ...] | list[str]) -> bool:
 _DOI = "https://doi.org/10.5281/zenodo.10613705"
 _PAPER = "https://doi.org/10.3390/rs16060973"
 
-# The data set that s2ct is for. Sources: the page of the record (v2) and the authors' decoder in it, the paper; where
-# another source is named, that.
+# The data set that s2ct is made for. Sources, unless another is named: the page of the record (v2), the authors'
+# decoder there, and the paper.
 DATASET = Dataset(
     record="10613705",
     doi=_DOI,

@@ -1,8 +1,8 @@
-"""Files that are there after a crash: write, fsync, rename, fsync the folder.
+"""Files that survive a crash: write, fsync, rename, fsync the folder.
 
-A rename is atomic, but only what was synced before it survives a power cut, and the rename itself only once its
-folder was synced. Every step that makes a result visible under its own name goes through here. :func:`whole` does all
-steps, for a file or a folder that one block of code makes.
+A rename is atomic. After a power cut, the content is there only if it was synced before the rename, and the new name
+only if the folder was synced after it. Every result gets its name through this module. :func:`whole` does all steps for
+a file or a folder that one block of code makes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import BinaryIO
 
 from .processes import may_be_alive, owner_tag
 
-BEHIND_BYTES = 32 << 20  # written before the disk is asked for them
-_TEMPORARY = ".s2ct-tmp"  # end of the names that only a process at work has, or one that was killed
+BEHIND_BYTES = 32 << 20  # written between two calls of fsync
+_TEMPORARY = ".s2ct-tmp"  # suffix of unfinished files; a killed process leaves them behind
 
 
 def sync(path: Path) -> None:
@@ -35,7 +35,7 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(root: Path) -> None:
-    """fsync every file and folder below ``root``, then ``root``; or the file ``root``."""
+    """fsync every file and folder below ``root``, then ``root``. ``root`` may be a file."""
     for folder, _, files in os.walk(root, topdown=False):
         for name in files:
             sync(Path(folder, name))
@@ -45,9 +45,9 @@ def sync_tree(root: Path) -> None:
 
 
 class WriteBehind:
-    """Has the disk write a file that grows, in a thread, so that the fsync at its end waits for little.
+    """Syncs a growing file in a thread, so that the last fsync is short.
 
-    An error of the disk is told once, to whoever syncs first: here it is raised by ``grew`` or ``finish``.
+    The kernel reports a disk error once, to the first fsync. So ``grew`` and ``finish`` raise it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,20 +57,20 @@ class WriteBehind:
         self._fresh = 0
 
     def grew(self, n: int) -> None:
-        """``n`` bytes more were written. Does not wait for the disk."""
+        """Count ``n`` bytes more that were written. Does not wait for the disk."""
         self._fresh += n
         if self._fresh >= BEHIND_BYTES and (self._syncing is None or self._syncing.done()):
             self.finish()
             self._syncing, self._fresh = self._executor.submit(os.fsync, self._fd), 0
 
     def finish(self) -> None:
-        """Wait for the disk to have done what it was asked; what was written since is not asked for."""
+        """Wait for the fsync in progress. Bytes written after it started are not synced."""
         syncing, self._syncing = self._syncing, None
         if syncing is not None:
             syncing.result()
 
     def close(self) -> None:
-        """Let go of the file; can be called again."""
+        """Close the file. May be called twice."""
         self._executor.shutdown()
         if self._fd >= 0:
             os.close(self._fd)
@@ -78,23 +78,23 @@ class WriteBehind:
 
 
 def publish(work: Path, final: Path) -> None:
-    """Give synced ``work`` its final name."""
+    """Rename ``work``, which must be synced, to its final name."""
     os.rename(work, final)
     sync(final.parent)
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file or a folder that is under the name ``path`` when it is whole, and not before.
+    """Make a file or a folder that appears as ``path`` only when it is complete.
 
-    The block makes it under the temporary name it gets, which is beside ``path`` and states the process that owns it.
-    When the block ends, what it made is synced and takes the place of what is there; a file does not replace a folder.
-    A block that fails leaves what is there. What a killed process left of an earlier try is deleted first.
+    The block gets a temporary path beside ``path``; its name contains the owning process. When the block ends, the
+    result is synced and replaces ``path``; a file does not replace a folder. If the block fails, ``path`` is unchanged.
+    Leftovers of killed processes are deleted first.
 
     Raises
     ------
     OSError
-        It names ``path`` where it has no name or a temporary one: ``write`` names no file.
+        It names ``path`` instead of the temporary path, also if it named no file.
     """
     sweep(path.parent, f"{path.name}.")
     work = _temporary_path(path)
@@ -114,13 +114,13 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """As :func:`whole`, for a file that is written from its beginning to its end."""
+    """As :func:`whole`, with an open file instead of a path."""
     with whole(path) as work, open(work, "xb") as file:
         yield file
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace the content of ``path`` as a whole."""
+    """Replace the content of ``path`` atomically."""
     with whole_file(path) as file:
         file.write(data)
 
@@ -143,15 +143,15 @@ def _delete(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a tree that may not be there; a tree loses its name first, so that no half is seen under it."""
-    with suppress(FileNotFoundError):  # another process was faster
+    """Delete a file or a tree, if it exists. A tree is renamed first, so that its name never shows half of it."""
+    with suppress(FileNotFoundError):  # another process may delete it first
         if path.is_dir() and not path.is_symlink():
             path = path.rename(_temporary_path(path))
         _delete(path)
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """What stands beside ``path`` under its name and a suffix, also where it is given as ``.`` or with a slash."""
+    """``path`` with a suffix appended to its name. ``path`` may be ``.`` or end with a slash."""
     return Path(os.path.abspath(path) + suffix)  # noqa: PTH100  # resolve() would follow links
 
 
@@ -163,7 +163,7 @@ def size_of(path: Path) -> int:
 
 
 def has_files(root: Path, files: Mapping[str, int]) -> bool:
-    """Whether ``root`` has these files with these sizes; the name of ``root`` itself is empty."""
+    """Whether ``root`` has these files with these sizes. An empty name means ``root`` itself."""
     try:
         return all((root / name if name else root).stat().st_size == size for name, size in files.items())
     except OSError:
@@ -171,15 +171,15 @@ def has_files(root: Path, files: Mapping[str, int]) -> bool:
 
 
 def has_same_files(one: Path, other: Path) -> bool:
-    """Whether two folders have files of the same names and bytes."""
+    """Whether two folders have the same files, with the same bytes."""
     names = [{path.relative_to(root) for path in root.rglob("*") if path.is_file()} for root in (one, other)]
     return names[0] == names[1] and all(filecmp.cmp(one / name, other / name, shallow=False) for name in names[0])
 
 
 def sweep(folder: Path, name: str = "") -> None:
-    """Delete what killed processes left in ``folder`` while they made or deleted what begins with ``name``.
+    """Delete temporary files of killed processes in ``folder``, of paths that start with ``name``.
 
-    What this process may not delete stays: it is in nobody's way.
+    Skips files that it has no permission to delete; they do no harm.
     """
     for path in folder.glob(f".{glob.escape(name)}*{_TEMPORARY}"):
         owner = re.search(rf"@([^@]+\.\d+){re.escape(_TEMPORARY)}$", path.name)

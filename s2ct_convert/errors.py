@@ -1,7 +1,7 @@
-"""What can go wrong, as types: one base class, each error with its exit code and a message that helps.
+"""Error types: one base class; each error has an exit code.
 
-A message says the place (file, example number, byte offset), what was expected, what was found and what to
-do. Everything outside our own bugs reaches the user as one of these and never as a traceback.
+A message gives the place (file, example number, byte offset), what was expected, what was found and what to do.
+Users see these errors, never a traceback, unless s2ct has a bug.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ EXIT_NETWORK = 7
 
 
 class PartialStoreWarning(UserWarning):
-    """A store was finished without some of its units or sources; the message names them."""
+    """A store lacks some of its units or sources; the message names them."""
 
 
 class S2ctError(Exception):
-    """Base of all errors a user may meet.
+    """Base class of all errors that a user may see.
 
     Parameters
     ----------
     what : str
-        What is wrong, in one sentence without a full stop.
+        What happened, in one sentence without a full stop.
     where : str, optional
-        The file and the place in it.
+        The file, and the place in it.
     expected, found : str, optional
-        Shown on lines of their own.
+        One line each.
     todo : str, optional
         What the user can do now.
     """
@@ -54,41 +54,41 @@ class S2ctError(Exception):
 
 
 class WrongUsage(S2ctError):
-    """The command cannot be carried out as it was given."""
+    """The command or call is wrong."""
 
     exit_code = EXIT_USAGE
 
 
 class MissingPackage(WrongUsage, ImportError):
-    """This needs a package that is not installed."""
+    """A required package is not installed."""
 
 
 class DestinationExists(WrongUsage):
-    """Something is already there and was not made by the same command."""
+    """The destination exists and another command made it."""
 
 
 class NotAStore(WrongUsage):
-    """What was opened is not a store of this layout."""
+    """The path is not an s2ct store."""
 
 
 class Incomplete(S2ctError):
-    """Some units or files are not done; running again goes on."""
+    """Some units or files are not done; running the command again resumes."""
 
     exit_code = EXIT_INCOMPLETE
 
 
 class Difference(S2ctError):
-    """Verification found that two things that must be equal are not."""
+    """Verification found a difference."""
 
     exit_code = EXIT_DIFFERENCE
 
 
 class StoreDamaged(Difference):
-    """A file of a store is missing, cut, or does not fit its checksums."""
+    """A file of a store is missing, truncated or fails its checksum."""
 
 
 class SourceError(S2ctError):
-    """A source is damaged or not what it should be."""
+    """A source is damaged or has unexpected content."""
 
     exit_code = EXIT_SOURCE
 
@@ -98,55 +98,58 @@ class BadName(SourceError):
 
 
 class DuplicateUnit(SourceError):
-    """A second source of a unit that has one with other content."""
+    """A unit has two sources with different content."""
 
 
 class NotAnArchive(SourceError):
-    """The file does not begin as a 7z archive does."""
+    """The file does not start with the 7z signature."""
 
 
 class ArchiveDamaged(SourceError):
-    """A 7z archive is cut, or its checksums do not fit."""
+    """A 7z archive is truncated or fails a checksum."""
 
 
 class ArchiveUnsupported(SourceError):
-    """A 7z archive is encrypted or uses a method that cannot be decoded here."""
+    """A 7z archive is encrypted, or uses a method that cannot be decoded here."""
 
 
 class NotATFRecord(SourceError):
-    """The first bytes are not the header of a TFRecord."""
+    """The file does not start with a TFRecord header."""
 
 
 class TFRecordDamaged(SourceError):
-    """A TFRecord file is cut, or one of its checksums does not fit."""
+    """A TFRecord file is truncated or fails a checksum."""
 
 
 class ExampleError(SourceError):
-    """A record is not a tf.train.Example as this dataset has them."""
+    """A record is not a tf.train.Example of this dataset."""
 
 
 class CountMismatch(SourceError):
-    """A file has less in it than the number in its name."""
+    """A file has fewer examples than its name says."""
 
 
 class NotAsDescribed(SourceError):
-    """A source is not as its record describes it, and the user wants only such."""
+    """A source differs from the description of its record, and ``strict`` is on."""
 
 
 class MachineError(S2ctError):
-    """This machine: disk full, no permission, memory."""
+    """The machine fails: disk full, no permission, out of memory."""
 
     exit_code = EXIT_MACHINE
 
 
 class NetworkError(S2ctError):
-    """The network or the remote service."""
+    """The network or the service fails."""
 
     exit_code = EXIT_NETWORK
 
 
 class SomeFailed(S2ctError):
-    """Of several things that were asked for, some could not be done."""
+    """Some of several files or units failed.
+
+    The exit code is that of the machine if it failed, the common one if all failed in the same way, else "incomplete".
+    """
 
     def __init__(self, what: str, codes: set[int], *, some_done: bool, where: str = "", todo: str = "") -> None:
         super().__init__(what, where=where, todo=todo)
@@ -154,7 +157,6 @@ class SomeFailed(S2ctError):
 
 
 def _combined(codes: set[int], *, some_done: bool) -> int:
-    """A fault of this machine is told as such, a fault that all share too; otherwise the work is incomplete."""
     if EXIT_MACHINE in codes:
         return EXIT_MACHINE
     if len(codes) == 1 and not some_done:
@@ -163,26 +165,26 @@ def _combined(codes: set[int], *, some_done: bool) -> int:
 
 
 _TODO = {
-    errno.ENOSPC: "free some space and run the same command again: what is finished is kept",
-    errno.EDQUOT: "raise the quota or free some space and run the same command again: what is finished is kept",
-    errno.EACCES: "check the permissions, or choose another place",
-    errno.EPERM: "check the permissions, or choose another place",
-    errno.EROFS: "choose a place that can be written to",
-    errno.ENOTDIR: "choose another place: a part of this path is a file",
-    errno.EEXIST: "choose another place, or move away what is there",
-    errno.EISDIR: "choose another place: this is a folder",
+    errno.ENOSPC: "free some space and run the same command again; finished work is kept",
+    errno.EDQUOT: "raise the quota or free some space and run the same command again; finished work is kept",
+    errno.EACCES: "check the permissions, or choose another path",
+    errno.EPERM: "check the permissions, or choose another path",
+    errno.EROFS: "choose a path on a writable file system",
+    errno.ENOTDIR: "choose another path; a part of this one is a file",
+    errno.EEXIST: "choose another path, or move the existing file away",
+    errno.EISDIR: "choose another path; this one is a folder",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENOMEM: "use fewer jobs (-j), or a machine with more memory",
 }
 
 
 def from_os_error(error: OSError, where: str = "") -> S2ctError:
-    """The error a user sees for a failed system call: a missing file is wrong usage, all else this machine.
+    """Convert a failed system call: a missing file is ``WrongUsage``, the rest ``MachineError``.
 
-    ``where`` is told if the error itself names no file, as those of ``write`` do not.
+    ``where`` is used if the error names no file, as with ``write``.
     """
     where = os.fsdecode(error.filename) if error.filename else where
-    # h5py puts the whole state of its file driver into strerror.
+    # Not error.strerror: h5py puts the whole state of its file driver there.
     what = os.strerror(error.errno) if error.errno else str(error)
     if isinstance(error, FileNotFoundError):
         return WrongUsage(what, where=where, todo="check the path")

@@ -1,7 +1,7 @@
-"""What happens, as values. Progress displays, summaries and tests are fed from these alone.
+"""Events: values that feed progress displays, summaries and tests.
 
-Whatever works for long takes one callback, ``on_event``. What can happen to files is in ``record/events.py``, what can
-happen to units in ``units/events.py``.
+Every long operation takes one callback, ``on_event``. Events of files are in ``record/events.py``, events of units in
+``units/events.py``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened."""
+    """Base class of all events."""
 
 
 @dataclass(frozen=True)
 class Message(Event):
-    """Something a user should know that is no failure."""
+    """A note to the user that is not a failure."""
 
     text: str
 
@@ -27,11 +27,11 @@ OnEvent = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The callback of a caller who does not want to know."""
+    """Drop an event: the default callback."""
 
 
 def in_turn(on_event: OnEvent) -> OnEvent:
-    """The same callback, called once at a time whatever thread an event comes from."""
+    """Wrap a callback so that threads call it one at a time."""
     lock = threading.Lock()
 
     def one_at_a_time(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Digests of files, several at a time, stopped at once when the user stops."""
+"""Digests of several files at a time; stops at once when the user interrupts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _BLOCK = 1 << 20
 
 
 def file_digests(algorithm: str, paths: Sequence[Path], on_bytes: Callable[[int], None]) -> Generator[str]:
-    """Digest of each file (hex), in order, as they come; ``on_bytes`` gets the bytes read, from many threads.
+    """Yield the digest (hex) of each file, in order. ``on_bytes`` gets the bytes read, from several threads.
 
-    To be closed by whoever may stop in between, so that no thread goes on reading.
+    Close the generator if you stop early; otherwise its threads continue reading.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(max(1, min(len(paths), cores()))) as pool:
@@ -29,7 +29,7 @@ def file_digests(algorithm: str, paths: Sequence[Path], on_bytes: Callable[[int]
 
 
 def _digest(algorithm: str, path: Path, on_bytes: Callable[[int], None], stop: threading.Event) -> str:
-    """Digest of a file; of its beginning, which nobody will look at, if ``stop`` is set."""
+    """Digest of a file. Returns early if ``stop`` is set; the result is then unused."""
     digest, buffer = hashlib.new(algorithm, usedforsecurity=False), memoryview(bytearray(_BLOCK))
     with open(path, "rb", buffering=0) as file:
         while (n := file.readinto(buffer)) and not stop.is_set():

@@ -1,11 +1,11 @@
-"""Who works on something: host, process and boot of the machine, in a file made with O_EXCL.
+"""Leases: a file, created with O_EXCL, that holds the host, process and boot id of its owner.
 
-No file locks: on Lustre and NFS they are often absent or off. So a lease can be broken by one who believes its owner
-dead; whoever takes one must see to it that this costs work at most, never a wrong byte: it asks :meth:`Lease.check`
-before it makes its work visible.
+File locks are not used: Lustre and NFS often lack them. So a process that considers the owner dead can break a lease.
+The owner must make sure that this costs work at most, never a wrong byte: it calls :meth:`Lease.check` before it makes
+its work visible.
 
-Clocks of machines differ. That a lease of another host is old is believed; that it is not is found out by watching
-whether its file changes, by the clock of this machine alone.
+Clocks of hosts differ. If the file of a lease on another host looks old, the lease counts as expired. If it looks
+recent, this process watches whether the file changes, by its own clock.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from .errors import Incomplete
 from .events import Message, OnEvent, ignore
 from .processes import boot_id, is_alive, started_at
 
-LEASE_SECONDS = 600.0  # a lease of another machine whose file has not grown for so long is of a dead process
+LEASE_SECONDS = 600.0  # a lease on another host without heartbeats expires when its file has not grown for so long
 HEARTBEAT_SECONDS = 30.0
-SILENT_SECONDS = 180.0  # a lease of another machine that gives signs of life, and has not for so long
-_TORN_SECONDS = 5.0  # a lease without content may be one that is being written
-_TRIES = 1000  # a hundredth of a second each where others break it: longer than one who died at it is in the way
-_LOOK_SECONDS = 0.5  # between two looks for a sign of life
+SILENT_SECONDS = 180.0  # a lease on another host expires after so long without a heartbeat
+_TORN_SECONDS = 5.0  # a lease without content may be in the middle of being written
+_TRIES = 1000  # 0.01 s each while others break the lease: longer than _TORN_SECONDS, after which their mark expires
+_LOOK_SECONDS = 0.5  # between two checks for a heartbeat
 
-_held: set[str] = set()  # leases of this process: its own pid says nothing of whether they are still held
+_held: set[str] = set()  # leases that this process holds: its pid alone does not tell
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lease, and how many seconds ago it gave its last sign of life."""
+    """The owner of a lease; ``idle`` is seconds since the last heartbeat."""
 
     host: str
     pid: int
@@ -48,24 +48,24 @@ class Owner:
 
 
 class Lease:
-    """A lease in a file of its own.
+    """A lease on a file or folder.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file of the lease.
     subject : Path
-        What is worked on.
+        The file or folder that the lease protects.
     busy : str
-        What is wrong where somebody else holds it.
+        Error message if another process holds the lease.
     beats : bool
-        Owners give signs of life by :meth:`held`; otherwise that the subject grows is one.
+        True: :meth:`held` writes heartbeats. False: growth of ``subject`` counts as a heartbeat.
     """
 
     def __init__(self, path: Path, subject: Path, busy: str, *, beats: bool) -> None:
         self.path, self._subject, self._busy, self._beats = path, subject, busy, beats
         self._token = uuid.uuid4().hex
-        self._silent: tuple[str, int] | None = None  # content and time of a lease that was watched, and did not change
+        self._silent: tuple[str, int] | None = None  # content and time of a lease that was watched and did not change
         self._content = json.dumps(
             {
                 "host": socket.gethostname(),
@@ -77,12 +77,12 @@ class Lease:
         )
 
     def take(self, on_event: OnEvent = ignore) -> None:
-        """Become the owner. ``on_event`` is told what is waited for.
+        """Take the lease. ``on_event`` gets a message while this waits.
 
         Raises
         ------
         Incomplete
-            If somebody else is, and alive.
+            If another process that is alive holds it.
         """
         for _ in range(_TRIES):
             try:
@@ -97,18 +97,20 @@ class Lease:
             with os.fdopen(fd, "w") as file:
                 file.write(self._content)
             return
-        raise Incomplete("another process takes this again and again", where=str(self._subject))
+        raise Incomplete("other processes keep taking this lease", where=str(self._subject))
 
     def bury(self) -> None:
-        """Delete it if its owner is dead. Of many who find it one at a time does and looks again, else the second would
-        delete what the first has taken meanwhile.
+        """Delete the lease if its owner is dead.
+
+        One process at a time does this, and checks the owner again. Otherwise a second process could delete the lease
+        that the first has just taken.
         """
         busy = self.path.with_name(f"{self.path.name}.breaking")
         try:
             os.close(os.open(busy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         except FileExistsError:
             with suppress(OSError):
-                if time.time() - busy.stat().st_mtime > _TORN_SECONDS:  # whoever made it died between two lines
+                if time.time() - busy.stat().st_mtime > _TORN_SECONDS:  # its process died before it deleted it
                     busy.unlink()
             time.sleep(0.01)
             return
@@ -119,10 +121,10 @@ class Lease:
             busy.unlink(missing_ok=True)
 
     def listen(self, on_event: OnEvent = ignore) -> Owner | str | None:
-        """The owner, if it is alive. One of another machine must give a sign of life, for which this waits.
+        """Return the owner if it is alive. If it is on another host, wait for a heartbeat first.
 
-        A job that is queued again comes back at once, and its lease is of the node that died. A sign of life is that
-        the file changes; how long to wait for one is told by the time in the file only where that is in the past.
+        A requeued job starts at once, while the lease of its dead node still looks recent. A heartbeat is a change of
+        the file. The wait is ``SILENT_SECONDS`` less the age of the file; a time in the future counts as age 0.
         """
         first, seen = self.owner(), self._state()
         if not isinstance(first, Owner) or first.host == socket.gethostname() or seen is None:
@@ -131,7 +133,7 @@ class Lease:
         on_event(
             Message(
                 f"{first} holds {self.path.name}: waiting up to {max(0.0, SILENT_SECONDS - first.idle):.0f} s "
-                "for a sign of life"
+                "for a heartbeat"
             )
         )
         while time.monotonic() < end:
@@ -142,25 +144,25 @@ class Lease:
         return self.owner()
 
     def living(self, on_event: OnEvent = ignore) -> Owner | str | None:
-        """The owner, if it is alive; see :meth:`listen`. A lease of a dead one is deleted."""
+        """As :meth:`listen`, but deletes the lease of a dead owner."""
         if (owner := self.listen(on_event)) is None:
             self.bury()
         return owner
 
     def check(self) -> None:
-        """See that it is still ours.
+        """Check that this process still holds the lease.
 
         Raises
         ------
         Incomplete
-            If another process has taken it: this one gave no sign of life for too long.
+            If another process has taken it, since this one wrote no heartbeat for too long.
         """
         if not self._is_ours():
             raise Incomplete(
-                "this process has lost its lease: it was stopped for so long that another took it for dead",
+                "this process has lost its lease: it sent no heartbeat for so long that the lease expired",
                 where=str(self._subject),
                 found=str(self.owner() or f"no {self.path.name}"),
-                todo="run the same command again; nothing of what this process made is kept",
+                todo="run the same command again; the results of this process are discarded",
             )
 
     def _is_ours(self) -> bool:
@@ -170,23 +172,23 @@ class Lease:
             return False
 
     def _state(self) -> tuple[str, int] | None:
-        """Content and time of the file; None if there is none."""
+        """Content and modification time (ns) of the file; None if there is no file."""
         try:
             return self.path.read_text(), self.path.stat().st_mtime_ns
         except OSError:
             return None
 
     def refusal(self, owner: Owner | str) -> Incomplete:
-        """The error of one who meets an owner."""
+        """The error for a lease that ``owner`` holds."""
         return Incomplete(
             self._busy,
             where=str(self._subject),
             found=str(owner),
-            todo=f"wait for it; if it is no more, delete {self.path.name}",
+            todo=f"wait for it to end; if it no longer runs, delete {self.path.name}",
         )
 
     def owner(self) -> Owner | str | None:
-        """Who holds it and is alive; a description where nobody has signed yet; None if it is free."""
+        """The owner if it is alive; a text if the lease is still being written; None if the lease is free."""
         return self._look()[1]
 
     def _look(self) -> tuple[bool, Owner | str | None]:
@@ -199,8 +201,8 @@ class Lease:
         except FileNotFoundError:
             return False, None
         except (ValueError, KeyError, TypeError, OverflowError):
-            # Torn: its writer died while writing it, or writes it just now.
-            return True, "a lease without a name" if self._idle() < _TORN_SECONDS else None
+            # Torn: its writer died while writing it, or is writing it now.
+            return True, "a lease that is being written" if self._idle() < _TORN_SECONDS else None
         owner = Owner(host, pid, max(0.0, self._idle()))
         if host != socket.gethostname():
             if self._silent is not None and self._silent == self._state():
@@ -210,11 +212,11 @@ class Lease:
             return True, None
         if pid == os.getpid():
             return True, owner if content.get("lease") in _held else None
-        same = content.get("started") in (None, started_at(pid))  # or the number has gone to another process
+        same = content.get("started") in (None, started_at(pid))  # otherwise the pid was reused
         return True, owner if same and is_alive(pid) else None
 
     def _idle(self) -> float:
-        """Seconds since the last sign of life."""
+        """Seconds since the last heartbeat."""
         times = []
         for path in (self.path,) if self._beats else (self.path, self._subject):
             with suppress(OSError):
@@ -222,28 +224,28 @@ class Lease:
         return time.time() - max(times, default=0.0)
 
     def give_back(self) -> None:
-        """Be the owner no more, if it is still us."""
+        """Release the lease, if this process still holds it."""
         _held.discard(self._token)
         with suppress(OSError):
             if self._is_ours():
                 self.path.unlink()
 
     def break_it(self) -> None:
-        """Take it from an owner that is known to be dead."""
+        """Delete the lease of an owner that is known to be dead."""
         self.path.unlink(missing_ok=True)
 
     @contextmanager
     def held(self, on_event: OnEvent = ignore) -> Iterator[Lease]:
-        """Take it, give signs of life, give it back. ``on_event`` is told what is waited for.
+        """Take the lease, write heartbeats, release it. ``on_event`` gets a message while this waits.
 
         Raises
         ------
         Incomplete
-            If somebody else has it, and is alive.
+            If another process that is alive holds it.
         """
         ended = threading.Event()
         heart = threading.Thread(target=self._beat, args=(ended,), name="s2ct-heartbeat", daemon=True)
-        try:  # a signal may end us right after it was taken
+        try:  # before take(): a signal may raise right after it
             self.take(on_event)
             heart.start()
             yield self
@@ -255,6 +257,6 @@ class Lease:
 
     def _beat(self, ended: threading.Event) -> None:
         while not ended.wait(HEARTBEAT_SECONDS):
-            with suppress(OSError):  # broken, or the disk is away for a while: the work decides
+            with suppress(OSError):  # the disk may fail for a while; check() decides later
                 if self._is_ours():
                     os.utime(self.path)

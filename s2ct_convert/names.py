@@ -1,7 +1,7 @@
 """Names of the record's files: ``train_50SMG_462`` <-> split, tile, number of examples.
 
-A name is only a hint: content decides whether a file is a TFRecord or an archive of one. So names are read generously,
-and :class:`SourceName` says whether the name alone makes the file a source.
+A name is only a hint: the content decides whether a file is a TFRecord or an archive of one. So many forms of a name
+are accepted, and :class:`SourceName` says whether the name alone makes the file a source.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from .dataset import DATASET
 from .errors import BadName, WrongUsage
 
-INDEX = "index"  # the group of a store that is no split
+INDEX = "index"  # the only top group of a store that is not a split
 KNOWN_SPLITS = frozenset(
     ("train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval", "evaluation", "trainval")
 )
 FORM = DATASET.name_form
 
-_MGRS = "[0-9]{2}[A-Z]{3}"  # zone, band and square, also those that the grid leaves out
+_MGRS = "[0-9]{2}[A-Z]{3}"  # zone, band and square; also letters that the grid does not use
 _PARTS = re.compile(r"([A-Za-z]+)[-_. ]+([A-Za-z0-9]+)(?:[-_. ]+([0-9]+))?(?:_[0-9]{1,2})?")
 _SUFFIX = re.compile(r"\.(?:7z|tfrecords?|tfrec|gz|gzip|zlib|zz)", re.IGNORECASE)
 _OTHER_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,11}")
 _SHARD = re.compile(r"[-_. ]([0-9]{1,9})[-_]of[-_]([0-9]{1,9})", re.IGNORECASE)
-# What browsers, file managers and wget append to the name of a second download or of a copy.
+# Suffixes that browsers, file managers and wget append to copies and repeated downloads.
 _COPY = re.compile(
     r" *\((?:[0-9]{1,3}|(?:another |[0-9]+[a-z]{2} )?copy(?: [0-9]{1,3})?)\)"
     r"|[-_ ]+copy(?:[-_ ]?[0-9]{1,3})?"
@@ -36,29 +36,29 @@ _VOLUME = re.compile(r"(.+\.7z)\.([0-9]{3,})", re.IGNORECASE | re.DOTALL)
 
 
 def is_split(word: str) -> bool:
-    """Whether this can be a split, and so a group of a store: lower-case letters, any word but ``index``."""
+    """Whether a word is a valid split (a group of a store): lower-case letters, not ``index``."""
     return re.fullmatch("[a-z]+", word) is not None and word != INDEX
 
 
 def is_tile(word: str) -> bool:
-    """Whether this can be a tile, and so a group of a store: capital letters and digits."""
+    """Whether a word is a valid tile (a group of a store): capital letters and digits."""
     return re.fullmatch("[A-Z0-9]+", word) is not None
 
 
 def fold_split(word: str) -> str:
-    """A split as somebody may write it, in the form that stores have."""
+    """Normalise a split to the form in stores: lower case."""
     return word.strip().lower()
 
 
 def fold_tile(word: str) -> str:
-    """A tile as somebody may write it, in the form that stores have: MGRS tiles without their leading T."""
+    """Normalise a tile to the form in stores: upper case, MGRS tiles without a leading T."""
     word = word.strip().upper()
     return word[1:] if re.fullmatch(f"T{_MGRS}", word) else word
 
 
 @dataclass(frozen=True, order=True)
 class UnitName:
-    """One split of one tile. Sorts as the store does: by split, then tile."""
+    """One split of one tile. Sorts by split, then tile, as in a store."""
 
     split: str
     tile: str
@@ -80,7 +80,7 @@ class UnitName:
 
     @classmethod
     def from_user(cls, text: str) -> UnitName:
-        """A unit as somebody writes it, ``train/50SMG``, in any case and with or without the T of the tile.
+        """A unit that a user gives, such as ``train/50SMG``: any case, with or without the T of the tile.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class UnitName:
         unit = cls(fold_split(split), fold_tile(tile))
         if not (is_split(unit.split) and is_tile(unit.tile)):
             raise WrongUsage(
-                "this is no unit",
+                "this is not a unit",
                 where=text,
                 expected="SPLIT/TILE, as in train/50SMG: letters for the split, letters and digits for the tile",
             )
@@ -99,7 +99,7 @@ class UnitName:
 
 @dataclass(frozen=True)
 class SourceName:
-    """What a name says.
+    """The parts of a file name.
 
     Attributes
     ----------
@@ -107,12 +107,12 @@ class SourceName:
     count : int or None
         The number in the name.
     shard : (int, int) or None
-        Which part of how many, from ``-00000-of-00002``.
+        Number of the shard and number of shards, from ``-00000-of-00002``.
     sure : bool
-        Whether the name is in the published form, so that the file should be a source whatever its content is.
-        Otherwise the name gives a unit only to a file whose content is that of a source.
+        Whether the name has the published form. If true, the file should be a source, and other content is an error.
+        If false, the name counts only if the content is a source.
     copy : bool
-        Whether something marks the file as a copy, such as `` (1)``.
+        Whether the name marks a copy, as `` (1)`` does.
     """
 
     unit: UnitName
@@ -123,17 +123,17 @@ class SourceName:
 
     @property
     def tells(self) -> bool:
-        """Whether the unit can be relied upon: the name is sure, or has a tile of the military grid."""
+        """Whether the unit is reliable: the name is sure, or its tile has the MGRS form."""
         return self.sure or re.fullmatch(_MGRS, self.unit.tile) is not None
 
 
 def printable(name: str) -> str:
-    r"""A file name as text: what is no UTF-8 in it comes out as ``\xe9``, which attributes of stores can hold."""
+    r"""A file name as valid text for attributes of stores: bytes that are not UTF-8 become ``\xe9``."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def stem(name: str) -> str:
-    """Last part of a path (``/`` or ``\\``) without suffixes, the mark of a shard and what marks a copy."""
+    """Last part of a path (``/`` or ``\\``), without suffixes, shard number and copy marks."""
     return _strip(name)[0]
 
 
@@ -157,7 +157,7 @@ def _strip(name: str) -> tuple[str, tuple[int, int] | None, bool]:
 
 
 def _at_end(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    # The tail alone is searched: names are short, but nothing says so.
+    # Search the tail only: the length of a name has no limit here.
     for found in pattern.finditer(text, max(0, len(text) - 40)):
         if found.end() == len(text):
             return found
@@ -165,16 +165,16 @@ def _at_end(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 
 def volume_of(name: str) -> tuple[str, int] | None:
-    """Archive and number of a volume: ``x.7z.001`` is the first of ``x.7z``. None if the name is of no volume."""
+    """Archive and number of a volume: ``x.7z.001`` is the first of ``x.7z``. None if the file is not a volume."""
     found = _VOLUME.fullmatch(name)
     return (found[1], int(found[2])) if found else None
 
 
 def read_name(name: str) -> SourceName:
-    """All that a name says.
+    """Parse a file name.
 
-    The published form is ``<split>_<tile>_<number of examples>``. Any case is taken; ``-``, ``.`` and blanks for ``_``;
-    any word for the split or the tile, as long as the rest of the name is in the form; no number at all.
+    The published form is ``<split>_<tile>_<number of examples>``. Also accepted: any case; ``-``, ``.`` or blanks
+    instead of ``_``; any word as split or tile, if the rest of the name has the form; a missing number.
 
     Raises
     ------
@@ -203,12 +203,12 @@ def read_name(name: str) -> SourceName:
 
 
 def _without_copy(parts: re.Match[str]) -> str:
-    """The text up to the number: what follows it, as in train_50SMG_462_1, leaves open which number counts."""
+    """The text up to the number. In train_50SMG_462_1 more follows, so the count is ambiguous."""
     return parts.string[: parts.end(3)] if parts[3] else parts.string
 
 
 def try_name(name: str) -> SourceName | None:
-    """What a name says; None if it says nothing."""
+    """Parse a file name as :func:`read_name` does; None if it does not say a unit."""
     try:
         return read_name(name)
     except BadName:
@@ -216,7 +216,7 @@ def try_name(name: str) -> SourceName | None:
 
 
 def parse_name(name: str) -> tuple[UnitName, int | None]:
-    """Unit and number of examples that a file name states, the number only where there is one.
+    """Unit and number of examples in a file name.
 
     Parameters
     ----------
@@ -227,12 +227,13 @@ def parse_name(name: str) -> tuple[UnitName, int | None]:
     -------
     unit : UnitName
     count : int or None
+        None if the name has no number.
 
     Raises
     ------
     BadName
-        If the name does not say which unit this is. The form is given in the dataset's description,
+        If the name does not say which unit this is. The form is documented at
         https://doi.org/10.5281/zenodo.10613705.
     """
-    said = read_name(name)
-    return said.unit, said.count
+    parsed = read_name(name)
+    return parsed.unit, parsed.count

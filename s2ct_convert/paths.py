@@ -1,4 +1,4 @@
-"""Paths that a user gives: refused at once where they are URLs, or name what is no file and no folder."""
+"""Checks of paths that a user gives: no URLs, no pipes, sockets or devices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import WrongUsage
 
-# pathlib makes one slash of two. One letter is a drive.
+# One slash, since pathlib turns two into one. Two letters at least, since one is a drive.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _KINDS = {
     stat.S_IFIFO: "a pipe (FIFO)",
@@ -20,7 +20,7 @@ _KINDS = {
 
 
 def special_kind(path: Path) -> str | None:
-    """What is at a path, if it is neither a file nor a folder nor nothing. It is not opened, which could wait."""
+    """Kind of a pipe, socket or device; None for a file, a folder or a missing path. Opens nothing, so never blocks."""
     try:
         return _KINDS.get(stat.S_IFMT(path.stat().st_mode))
     except (OSError, ValueError):
@@ -28,7 +28,7 @@ def special_kind(path: Path) -> str | None:
 
 
 def check_path(path: str | os.PathLike[str]) -> Path:
-    """A path on this machine.
+    """Check that a path is local.
 
     Raises
     ------
@@ -38,15 +38,15 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path)
     if _URL.match(text):
         raise WrongUsage(
-            "this is a URL; s2ct works on local paths",
+            "this is a URL; s2ct needs a local path",
             where=text,
-            todo="copy the data to this machine, or mount it, and give its path",
+            todo="copy or mount the data on this machine and give its path",
         )
     return Path(text)
 
 
 def check_readable(path: str | os.PathLike[str]) -> Path:
-    """A path on this machine that can be looked into without waiting for anybody; it need not be there.
+    """Check that a path is local and that reading it does not block. It need not exist.
 
     Raises
     ------
@@ -56,6 +56,6 @@ def check_readable(path: str | os.PathLike[str]) -> Path:
     checked = check_path(path)
     if kind := special_kind(checked):
         raise WrongUsage(
-            f"this is {kind}", where=str(checked), expected="a file or a folder", todo="store the data as a file"
+            f"this is {kind}", where=str(checked), expected="a file or a folder", todo="save the data to a file"
         )
     return checked

@@ -1,4 +1,4 @@
-"""Which processes are alive: for whoever finds what another one left."""
+"""Which processes are alive, so that leftovers of dead ones can be deleted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 def owner_tag() -> str:
-    """This machine and this process as a part of a file name, ``host.pid``."""
+    """Host and process as a part of a file name, ``host.pid``."""
     return f"{_host()}.{os.getpid()}"
 
 
 def may_be_alive(tag: str) -> bool:
-    """Whether the process of an :func:`owner_tag` may still be at work; of another machine nobody here can tell."""
+    """Whether the process of an :func:`owner_tag` may be alive. Always true for another host, where it is unknown."""
     host, _, pid = tag.rpartition(".")
     return host != _host() or is_alive(int(pid))
 
@@ -26,22 +26,22 @@ def _host() -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this machine is there and not a zombie, which works no more and may never be waited for."""
+    """Whether a process of this host runs. A zombie counts as dead: its parent may never reap it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # somebody else's
+        pass  # it belongs to another user
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
-        return True  # a system without /proc; or it ends just now, and is gone the next time
+        return True  # no /proc on this system, or the process just ended and is gone the next time
     return state not in "ZX"
 
 
 def started_at(pid: int) -> int | None:
-    """When a process of this machine began, in ticks since the boot; None if unknown."""
+    """Start time of a process of this host, in clock ticks since boot; None if unknown."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except (OSError, IndexError, ValueError):
@@ -49,7 +49,7 @@ def started_at(pid: int) -> int | None:
 
 
 def peak_memory(pid: int | str = "self") -> int | None:
-    """Most bytes of memory a process has had at once; None where it cannot be told."""
+    """Peak memory of a process in bytes; None if unknown."""
     try:
         found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     except OSError:
@@ -63,7 +63,7 @@ def peak_memory(pid: int | str = "self") -> int | None:
 
 
 def boot_id() -> str:
-    """What tells this run of the machine from others, in which numbers of processes mean others; empty if unknown."""
+    """Id of the current boot, since pids repeat after a reboot; empty if unknown."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

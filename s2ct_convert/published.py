@@ -1,4 +1,4 @@
-"""Features of a source that the typed arrays of a unit do not give back, kept as the bytes they were published as."""
+"""Features of a source that the typed arrays of a unit cannot reproduce, kept as their published bytes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# What a unit says of one example and one kept feature.
-ELSEWHERE = 0  # the arrays of the unit give it, or another kept feature of that name
+# Where one kept feature of one example is.
+ELSEWHERE = 0  # in the arrays of the unit, or in another kept feature of the same name
 HERE = 1
 ABSENT = 2  # the example does not have it
 STATES = ("elsewhere", "here", "absent")
@@ -19,7 +19,7 @@ STATES = ("elsewhere", "here", "absent")
 
 @dataclass(frozen=True)
 class PublishedFeature:
-    """The values of one feature in one form, of all examples of a unit, one after another.
+    """The values of one feature of one kind, for all examples of a unit, concatenated.
 
     Attributes
     ----------
@@ -28,13 +28,13 @@ class PublishedFeature:
     name : str
         Name of the feature; empty for whole records.
     kind : str
-        What the bytes are: ``bytes``, ``int64``, ``float``, ``feature`` or ``record`` (source/example.py).
+        Type of the bytes: ``bytes``, ``int64``, ``float``, ``feature`` or ``record`` (source/example.py).
     state : ndarray of int8, shape (examples,)
         ``ELSEWHERE``, ``HERE`` or ``ABSENT``.
     offset : ndarray of int64, shape (examples + 1,)
         Example ``i`` has the bytes ``data[offset[i]:offset[i + 1]]``.
     data : array of uint8, shape (bytes,)
-        Anything that can be sliced: it may be longer than memory.
+        Anything that can be sliced; it may be larger than memory.
     """
 
     key: str
@@ -45,7 +45,7 @@ class PublishedFeature:
     data: Any
 
     def get(self, example: int) -> bytes | None:
-        """Its bytes in an example; None where they are not here."""
+        """Its bytes in an example; None unless the state is ``HERE``."""
         if self.state[example] != HERE:
             return None
         low, high = self.offset[example : example + 2].tolist()
@@ -53,12 +53,12 @@ class PublishedFeature:
 
 
 def plain_key(name: str) -> str:
-    """Name of the group of a feature, unless another one has it."""
+    """Name of the group of a feature, if no other feature uses it."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name or "record").lstrip("_-")[:80] or "feature"
 
 
 def make_keys(features: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Names of groups for (name, kind) of features: the name itself where that is plain and can be had.
+    """Unique names of groups for (name, kind) of features. A plain name that is free is kept.
 
     Zarr v3 reserves names that begin with ``__``, netCDF those that begin with ``-``.
     """
@@ -67,7 +67,7 @@ def make_keys(features: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]
     for name, kind in sorted(features):
         plain = plain_key(name)
         key, number = plain, 1
-        while key.lower() in taken:  # a file system may not tell cases apart
+        while key.lower() in taken:  # file systems may ignore case
             number += 1
             key = f"{plain}.{number}"
         taken.add(key.lower())

@@ -1,4 +1,4 @@
-"""Threads: a pool that hands results on in order and caps what is in flight, and threads that the process shares."""
+"""Thread pools: one delivers results in order within a memory limit, one is shared by the process."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_shared: ThreadPoolExecutor | None = None  # of for_each: made when first needed, anew in a forked process
+_shared: ThreadPoolExecutor | None = None  # of for_each: created on first use, and again after a fork
 
-IN_FLIGHT_BYTES = 32 << 20  # input of the work under way or waiting: about 74 chunks
+IN_FLIGHT_BYTES = 32 << 20  # input of running and waiting work: about 74 chunks
 
 
 class OrderedPool(Generic[T]):
-    """Runs functions in threads and gives their results to ``deliver`` in the order they were submitted.
+    """Runs functions in threads and passes their results to ``deliver`` in the order of submission.
 
-    ``submit`` first delivers what is ready, then waits while more than ``limit`` bytes are in flight, so a slow
-    consumer slows the producer and memory stays bounded. Results are delivered in the submitting thread. Without
-    threads (0) it does the work itself, at once.
+    ``submit`` first delivers ready results, then waits while more than ``limit`` bytes are in flight. So a slow
+    consumer slows the producer, and memory is bounded. Results are delivered in the submitting thread. With 0 threads
+    the work runs in ``submit`` itself.
     """
 
     def __init__(self, threads: int, deliver: Callable[[T], None], *, limit: int = IN_FLIGHT_BYTES) -> None:
@@ -30,7 +30,7 @@ class OrderedPool(Generic[T]):
         self._bytes = 0
 
     def submit(self, cost: int, work: Callable[..., T], *args: object) -> None:
-        """Queue ``work(*args)``, which holds on to ``cost`` bytes until it is delivered."""
+        """Queue ``work(*args)``, which holds ``cost`` bytes until its result is delivered."""
         if self._executor is None:
             self._deliver(work(*args))
             return
@@ -46,23 +46,23 @@ class OrderedPool(Generic[T]):
         self._deliver(result)
 
     def finish(self) -> None:
-        """Deliver all that is left."""
+        """Deliver all remaining results."""
         while self._in_flight:
             self._deliver_first()
 
     def close(self) -> None:
-        """Drop what has not begun and wait for what has."""
+        """Cancel queued work and wait for running work."""
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def for_each(work: Callable[[T], None], items: Iterable[T]) -> None:
-    """``work`` on each item, in as many threads as there are cores; the first error is raised once all have ended."""
+    """Run ``work`` on each item, with one thread per core. Raises the first error after all have ended."""
     global _shared
     items = list(items)
     if len(items) < 2:
@@ -72,7 +72,7 @@ def for_each(work: Callable[[T], None], items: Iterable[T]) -> None:
     if _shared is None:
         _shared = ThreadPoolExecutor(cores(), thread_name_prefix="s2ct-read")
     futures = [_shared.submit(work, item) for item in items]
-    errors = [future.exception() for future in futures]  # waits: the arrays that are written to belong to the caller
+    errors = [future.exception() for future in futures]  # wait for all: they write to arrays of the caller
     for error in errors:
         if error is not None:
             raise error
@@ -80,7 +80,7 @@ def for_each(work: Callable[[T], None], items: Iterable[T]) -> None:
 
 def _forget_shared() -> None:
     global _shared
-    _shared = None  # its threads are not in the child
+    _shared = None  # threads do not survive a fork
 
 
 if hasattr(os, "register_at_fork"):

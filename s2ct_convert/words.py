@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers, dates and durations as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime
 
 
 def size(n: float) -> str:
-    """Bytes with an SI prefix, as disks and networks are sold."""
+    """Bytes with an SI prefix: 1 kB is 1000 bytes."""
     for unit in ("B", "kB", "MB", "GB"):
         if abs(n) < 1000:
             return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
@@ -27,7 +27,7 @@ def day(days: int | None) -> str:
 
 
 def span(first: int | None, last: int | None) -> str:
-    """From one day to another, given as days since 1970-01-01."""
+    """A range of dates, given as days since 1970-01-01."""
     return "no dates" if first is None else f"{day(first)} to {day(last)}"
 
 
@@ -37,7 +37,7 @@ def plural(n: int, noun: str) -> str:
 
 
 def without(missing_units: str, refused_sources: str) -> str:
-    """What a partial store lacks, of the root attributes that tell it; empty for a complete one."""
+    """What a partial store lacks, from its root attributes; empty for a complete store."""
     units, sources = missing_units.split(), refused_sources.split(", ") if refused_sources else []
     parts = [f"{plural(len(units), 'unit')} ({', '.join(units)})"] if units else []
     parts += [f"{plural(len(sources), 'source')} ({', '.join(sources)})"] if sources else []

@@ -1,13 +1,14 @@
-"""Fixtures for all tests: the bundled sample, the shared archives if present, the command as a user runs it."""
+"""What every test may use: the bundled sample, the shared archives where they are, the command as a user runs it."""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,14 @@ S2ct = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_configure() -> None:
-    """Reset SIGINT: a shell ignores it for background jobs, and child processes would inherit that."""
+    """Hear Ctrl-C where a shell began the tests in the background: what they start would not hear it either."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests in tests/slow.txt as slow."""
-    patterns = [f"tests/{line}" for line in SLOW.read_text().splitlines() if not line.startswith("#")]
-    for item in items:
-        if any(fnmatchcase(item.nodeid, pattern) for pattern in patterns):
-            item.add_marker(pytest.mark.slow)
+def pytest_collection_finish() -> None:
+    """Spare every collection of garbage, and every fork, the walk through all that is loaded by now."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -44,8 +43,11 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def s2ct() -> S2ct:
-    """Run ``s2ct`` in its own process, like a shell; no terminal."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """Run ``s2ct`` in a process of its own that has its imports already; no terminal."""
+    server = ForkServer(tmp_path_factory.mktemp("forked"))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +65,7 @@ def s2ct(run: ForkServer) -> S2ct:
 
 @pytest.fixture(params=["sample", "shared"], scope="session")
 def real_sources(request: pytest.FixtureRequest) -> tuple[list[Path], dict[str, Any]]:
-    """Real archives with their expected content, from the maker of the bundled sample and from TensorFlow."""
+    """Real archives with the truth about them: by the maker of the bundled sample, and by TensorFlow."""
     if request.param == "sample":
         return s2ct_convert.sample_sources(), json.loads(EXPECTED.read_text())
     if not SHARED.exists():
@@ -79,7 +81,7 @@ def suffix(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def sample_stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The bundled sample in both containers, by suffix. Tests must not change them."""
+    """The bundled sample in both containers, by suffix. Not to be changed by a test."""
     folder = tmp_path_factory.mktemp("stores")
     stores = {suffix: folder / f"sample.{suffix}" for suffix in ("zarr", "h5")}
     for path in stores.values():
@@ -93,7 +95,7 @@ def is_ci() -> bool:
 
 @pytest.fixture(scope="session")
 def made_sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three units of two tiles: samples out of order and in several examples, both kinds of labels, extreme values."""
+    """Three units of two tiles: samples out of order and in pieces, both kinds of labels, extreme values."""
     rng = np.random.default_rng(7)
     folder = tmp_path_factory.mktemp("sources")
     smg = [random_group(rng, localid, n) for localid, n in ((412, 100), (37, 20), (-5, 1), (412, 30))]
@@ -110,7 +112,7 @@ def made_sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def made(made_sources: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Stores of these units: ``zarr``, ``h5``, ``blosc`` (HDF5), ``linked`` (HDF5). Tests must not change them."""
+    """Stores of them: ``zarr``, ``h5``, ``blosc`` (HDF5) and ``linked`` (HDF5). Not to be changed by a test."""
     folder = tmp_path_factory.mktemp("made")
     stores = {"zarr": folder / "made.zarr", "h5": folder / "made.h5"}
     stores |= {kind: folder / kind / "made.h5" for kind in ("blosc", "linked")}
@@ -122,7 +124,10 @@ def made(made_sources: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print totals: mutations found and mutations without effect; right answers and refusals of damaged stores."""
+    """Of mutated stores: how many were found, and how many were as good as before to every reader.
+
+    Of damaged ones: how many answers were right, and how many were refused.
+    """
     totals: dict[str, list[int]] = {}
     damage: dict[str, list[int]] = {}
     for report in terminalreporter.getreports("passed"):
@@ -144,7 +149,7 @@ LONG_UNITS = ("train_31TCJ", "train_34VFN", "train_50SMG", "val_50SMG")
 
 @pytest.fixture(scope="session")
 def long_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sources of 17 MB each, with samples in several examples, so that a unit takes two passes."""
+    """Sources of 17 MB each, whose samples come in pieces, so that a unit takes two passes."""
     rng, folder = np.random.default_rng(61), tmp_path_factory.mktemp("long")
     data = tfrecord_bytes([random_group(rng, localid, 50) for localid in (3, 1, 2, 0)]) * 6
     for unit in LONG_UNITS:

@@ -18,7 +18,7 @@ URLS = ["s3://bucket/x.zarr", "gs://b/x.h5", "https://example.org/x.zarr", "file
 @pytest.mark.parametrize("url", URLS)
 def test_a_url_is_refused_as_text_and_as_a_path(url):
     for given in (url, Path(url)):
-        with pytest.raises(WrongUsage, match="this is a URL; s2ct works on local paths"):
+        with pytest.raises(WrongUsage, match="this is a URL; s2ct needs a local path"):
             check_path(given)
 
 

@@ -52,8 +52,11 @@ def rooms_of(package: Path) -> dict[str, list[Path]]:
     return out
 
 
-def imports(path: Path, package: Path, *, at_top: bool = False) -> Iterator[str]:
-    """Full names that a module imports, such as ``s2ct_convert.store.layout``; ``at_top``: only at import time."""
+def imports(path: Path, package: Path, *, at_top: bool = False, typing: bool = True) -> Iterator[str]:
+    """Full names that a module imports, such as ``s2ct_convert.store.layout``.
+
+    ``at_top``: only at import time. ``typing``: also what only type checkers import.
+    """
     here = (package.name, *path.relative_to(package).with_suffix("").parts)
     for node in _statements(ast.parse(path.read_text(encoding="utf-8")), at_top=at_top, typing=typing):
         if isinstance(node, ast.Import):

@@ -148,7 +148,7 @@ def test_a_destination_below_a_file_is_a_machine_error_with_advice(run, tmp_path
 def test_a_read_only_disk_is_reported_with_advice(run, source, disk, suffix):
     store = disk("ro") / f"x.{suffix}"
     done = run("convert", source, store)
-    assert_says(done, EXIT_MACHINE, str(store), "Read-only file system", "choose a place that can be written to")
+    assert_says(done, EXIT_MACHINE, str(store), "Read-only file system", "choose a path on a writable file system")
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def test_archives_are_unpacked_and_a_second_run_finds_them(run, zenodo, tmp_path
 def test_an_archive_with_a_wrong_md5_is_not_unpacked_the_others_are(run, zenodo, tmp_path):
     zenodo.vices[VAL] = [flipped, flipped]
     done = run("download", tmp_path, "--record", RECORD, "--extract")
-    assert_says(done, EXIT_INCOMPLETE, f"{VAL}: FAILED", "wrong md5", "1 of 4 files could not be had")
+    assert_says(done, EXIT_INCOMPLETE, f"{VAL}: FAILED", "wrong md5", "1 of 4 files could not be downloaded")
     assert not [path for path in files(tmp_path) if path in (VAL, VAL.removesuffix(".7z"))]
     assert (tmp_path / TRAIN.removesuffix(".7z")).read_bytes() == RECORDS
     assert "extracted   2 files" in done.stdout
@@ -100,7 +100,7 @@ def test_a_file_in_the_way_is_kept_and_the_downloads_are_reported(run, zenodo, t
     mine = tmp_path / OTHER.removesuffix(".7z")
     mine.write_bytes(b"years of work\n")
     done = run("download", tmp_path, "--record", RECORD, "--extract", "--json")
-    assert_says(done, EXIT_USAGE, str(mine), "another file is there", "s2ct extract --overwrite")
+    assert_says(done, EXIT_USAGE, str(mine), "a file with other content exists", "s2ct extract --overwrite")
     assert mine.read_bytes() == b"years of work\n"
     document = json.loads(done.stdout)
     assert len(document["fetched"]) == 4
@@ -157,7 +157,7 @@ def test_an_invalid_base_url_is_wrong_usage(hasty, clean_environment, monkeypatc
     for variable, options in ((root, []), ("", ["--base-url", root])):
         monkeypatch.setenv("S2CT_ZENODO_URL", variable)
         done = hasty("download", tmp_path, "--record", RECORD, *options)
-        assert_says(done, EXIT_USAGE, "no root of a service", "https://zenodo.org")
+        assert_says(done, EXIT_USAGE, "not the root URL of a service", "https://zenodo.org")
         assert "secret" not in done.stderr
 
 
@@ -222,7 +222,7 @@ def test_a_file_as_destination_is_wrong_usage_and_stays(run, zenodo, tmp_path):
 def test_a_read_only_destination_is_reported_before_any_request(run, zenodo, disk):
     folder = disk("ro")
     done = run("download", folder, "--record", RECORD)
-    assert_says(done, EXIT_MACHINE, str(folder), "Read-only file system", "choose a place that can be written to")
+    assert_says(done, EXIT_MACHINE, str(folder), "Read-only file system", "choose a path on a writable file system")
     assert len(zenodo.requests) == 1
 
 

@@ -44,7 +44,7 @@ URLS = {
 def test_a_url_is_wrong_usage_in_every_command(run, tmp_path, case):
     right_source(tmp_path / "in")
     before = tree(tmp_path)
-    assert_says(run(*URLS[case], cwd=tmp_path), 2, f"{URL}: this is a URL; s2ct works on local paths")
+    assert_says(run(*URLS[case], cwd=tmp_path), 2, f"{URL}: this is a URL; s2ct needs a local path")
     assert tree(tmp_path) == before
 
 

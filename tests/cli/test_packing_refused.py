@@ -50,7 +50,7 @@ PARTIAL: dict[str, tuple[Callable[[Path], object], Ids, str]] = {
     "a damaged second download": (
         several(archive("a", "train_50SMG_2.7z"), files(**{"train_50SMG_2 (1).7z": WHOLE[:-9]})),
         TRAIN,
-        "the archive is cut",
+        "the archive is truncated",
     ),
     "a TFRecord without a name beside one that has one": (
         lambda f: write_archive(f / "x.7z", {"train_50SMG_2": A, "other": B}),
@@ -212,7 +212,7 @@ class TestAs:
 
     def test_an_invalid_unit_is_wrong_usage(self, run, tmp_path):
         done = run("convert", put(tmp_path / "data", A), tmp_path / "x.zarr", "--as", "train")
-        assert_says(done, 2, "this is no unit", "SPLIT/TILE")
+        assert_says(done, 2, "this is not a unit", "SPLIT/TILE")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -115,7 +115,7 @@ def test_a_refusal_names_the_owner_and_what_to_do(path, takers):
     assert error.what == "another run is using this store"
     assert error.where == "x.zarr"
     assert error.found == f"process {takers[0].pid} on {HERE}"
-    assert error.todo == "wait for it; if it is no more, delete run.lease"
+    assert error.todo == "wait for it to end; if it no longer runs, delete run.lease"
 
 
 def test_a_lease_is_released_after_an_error(path):
@@ -235,7 +235,7 @@ def test_exactly_one_of_several_processes_gets_a_lease(tmp_path, takers, left):
         assert json.loads(path.read_text())["pid"] == winner.pid
         assert {answer for answer in answers if answer != "taken"} <= {
             f"process {winner.pid} on {HERE}",
-            "a lease without a name",  # while it is written
+            "a lease that is being written",  # it is just being written
         }
 
 
@@ -261,7 +261,7 @@ class TestClocks:
         told = []
         with lease_at(path).held(told.append):
             assert json.loads(path.read_text())["host"] == HERE
-        assert told == [Message("process 7 on another holds run.lease: waiting up to 0 s for a sign of life")]
+        assert told == [Message("process 7 on another holds run.lease: waiting up to 0 s for a heartbeat")]
 
     def test_an_owner_with_heartbeats_keeps_its_lease(self, path, monkeypatch):
         monkeypatch.setattr(lease_module, "SILENT_SECONDS", 60.0)
@@ -274,7 +274,7 @@ class TestClocks:
 
         with pytest.raises(Incomplete, match="process 7 on another"), lease_at(path).held(on_event):
             pass
-        assert told == [Message("process 7 on another holds run.lease: waiting up to 60 s for a sign of life")]
+        assert told == [Message("process 7 on another holds run.lease: waiting up to 60 s for a heartbeat")]
 
 
 def test_check_raises_after_another_process_takes_the_lease(path):

@@ -161,7 +161,7 @@ def test_a_suspended_holder_does_not_publish_after_losing_its_lease(task, store,
     lease = store.with_name("x.zarr.s2ct") / "leases" / "train_50SMG.lease"
     os.utime(lease, (2e9, 2e9))  # the clock there is ahead
     ended = [task(store).end()]
-    waited = f"note: process {stopped.pid} on node-a holds train_50SMG.lease: waiting up to 1 s for a sign of life"
+    waited = f"note: process {stopped.pid} on node-a holds train_50SMG.lease: waiting up to 1 s for a heartbeat"
     assert waited in ended[0][1]
     assert ended[0][0] == 0
     if finished:

@@ -324,10 +324,10 @@ def test_build_refuses_the_default_record_for_another_data_set(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_preview_and_croissant_refuse_another_data_set(stores, tmp_path):
-    with pytest.raises(WrongUsage, match="Croissant description is made for one data set"):
+def test_pictures_and_croissant_refuse_it(stores, tmp_path):
+    with pytest.raises(WrongUsage, match="Croissant description supports one data set"):
         s2ct_convert.write_croissant(stores["zarr"], tmp_path / "c")
-    with pytest.raises(WrongUsage, match="preview is made for one data set"):
+    with pytest.raises(WrongUsage, match="preview supports one data set"):
         s2ct_convert.preview(stores["zarr"], tmp_path / "p.png")
     assert list(tmp_path.iterdir()) == []
 
@@ -351,10 +351,10 @@ def test_larger_patches_are_read_in_smaller_blocks():
     [
         ({"doi": ""}, "DOI"),
         ({"record": "../x"}, "Zenodo"),
-        ({"bands": ()}, "bands have names"),
+        ({"bands": ()}, "bands need different names"),
         ({"bands": (Band("near infrared", 830.0),)}, "one word"),
-        ({"classes": ("ice", "ice")}, "each another"),
-        ({"classes": tuple(f"class{i}" for i in range(128))}, "127 at most"),
+        ({"classes": ("ice", "ice")}, "classes need different names"),
+        ({"classes": tuple(f"class{i}" for i in range(128))}, "at most 127"),
         ({"features": Features("id", "id", "c", "d", "e")}, "five different names"),
         ({"features": Features("id\0", "i", "c", "d", "e")}, "zero byte"),
         ({"width": 0}, "16 x 0"),

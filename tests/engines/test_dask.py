@@ -125,7 +125,7 @@ def test_warnings_of_a_worker_name_the_unit_and_the_worker(dask, tmp_path):
     (note,) = (event.text for event in events if isinstance(event, Message))
     (address,) = dask.addresses().values()
     assert note.startswith("train/31TCJ: ")
-    assert "unpacking by one thread" in note
+    assert "unpacking with one thread" in note
     assert address in note
 
 
