@@ -47,7 +47,7 @@ ARCHIVES = {
     "cut by one byte": (lambda p: cut(lzma2(p), -1), ("the archive is truncated", "to do:")),
     "cut in the start header": (lambda p: cut(lzma2(p), 20), ("the archive is truncated", "expected: 32 bytes")),
     "flipped bit in LZMA2 data": (lambda p: flip(lzma2(p), 20_000), ("to do:", "md5")),
-    "flipped bit in COPY data": (flipped_in_stored_data, ("example 0, byte 0", "CRC32", "to do:")),
+    "flipped bit in COPY data": (flipped_in_stored_data, ("example 0, byte 0", "CRC", "to do:")),
     "flipped bit in the start header": (lambda p: flip(lzma2(p), 14), ("checksum of the start header", "to do:")),
     "flipped bit in the header": (lambda p: flip(lzma2(p), -20), ("damaged", "to do:")),
     "encrypted": (lambda p: write_archive(p, {NAME: RECORDS}, password="x"), ("encrypted", "to do:")),
