@@ -1,1 +1,1 @@
-"""Bytes out of 7z archives: headers, what unpacks them, members as streams, extraction to files. Knows no TFRecord."""
+"""Read 7z archives: headers, unpackers, members as streams, extraction to files. Knows nothing about TFRecords."""

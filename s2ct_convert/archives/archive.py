@@ -1,7 +1,7 @@
-"""7z archives through py7zr, streamed: nothing is extracted to disk.
+"""Read 7z archives as streams. Nothing is extracted to disk.
 
-The archive is opened on a file object, which makes py7zr unpack folders one after another in archive order. The last
-bytes of a member are given out before its CRC32 is known to fit: whoever reads must read to the end and treat all as
+py7zr gets the archive as a file object, so it unpacks the 7z folders one after another in archive order. A stream
+returns the last bytes of a member before it checks the CRC32. So the caller must read to the end and treat all bytes as
 provisional until then.
 """
 
@@ -38,9 +38,9 @@ from .volumes import next_volume
 
 @dataclass(frozen=True)
 class Member:
-    """One file in an archive: its name, its size in bytes and the CRC32 the archive has for it.
+    """One file in an archive: its name, its unpacked size in bytes and its CRC32 in the header.
 
-    ``methods`` are the ids of the methods that its block is packed by, in hex.
+    ``methods`` are the ids of the methods of its block, in hex.
     """
 
     name: str
@@ -51,9 +51,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Archive:
-    """What the headers of an archive say.
+    """The headers of an archive.
 
-    ``blocks`` counts the solid blocks (7z folders), each of which is unpacked from its start.
+    ``blocks`` is the number of solid blocks (7z folders). Unpacking starts at the start of a block.
     """
 
     path: Path
@@ -69,40 +69,40 @@ def read_archive(path: Path) -> Archive:
 
     Raises
     ------
-    NotAnArchive, ArchiveDamaged, ArchiveUnsupported
-        With what is wrong in the header.
+    NotAnArchive, NotATFRecord, ArchiveDamaged, ArchiveUnsupported
+        NotATFRecord: the archive is empty.
     """
     with SourceReader(path, with_md5=False) as file, _opened(file) as archive:
         with explained(path.name):
             info = archive.archiveinfo()
-            # Not archive.list(): it fails on a time of modification that Python's datetime cannot hold.
+            # Not archive.list(): it fails on a modification time that Python's datetime cannot hold.
             members = tuple(
                 Member(f.filename, f.uncompressed, _crc32(f), _methods(f)) for f in archive.files if f.is_file
             )
-            methods = dict.fromkeys(map(_plain_name, info.method_names))  # and those that py7zr does not name
+            methods = dict.fromkeys(map(_plain_name, info.method_names))  # plus those that py7zr does not name
             methods |= dict.fromkeys(NAMES[id] for member in members for id in member.methods if id in NAMES)
         return Archive(path, file.size(), tuple(methods), info.blocks, bool(info.solid), members)
 
 
 def _plain_name(method: str) -> str:
-    return method.rstrip("*")  # py7zr's mark of those that it does not unpack
+    return method.rstrip("*")  # py7zr marks methods that it does not unpack
 
 
 def _methods(file: Any) -> tuple[str, ...]:
-    """Ids of the methods of a file's block; none for an empty file, which is in no block."""
+    """Ids of the methods of a file's block; empty for an empty file, which has no block."""
     folder = getattr(file, "folder", None)
     return () if folder is None else tuple(coder["method"].hex() for coder in folder.coders)
 
 
 def _crc32(file: Any) -> int | None:
-    """CRC32 of a file; where it is the only one of its block, an archive may have it for the block alone."""
+    """CRC32 of a file. If it is alone in its block, the archive may store the CRC32 of the block instead."""
     if file.crc32 is None and file.folder is not None and len(file.folder.files) == 1:
         return cast("int | None", file.folder.crc)
     return cast("int | None", file.crc32)
 
 
 def count_lzma2_blocks(path: Path, name: str) -> int | None:
-    """How many threads could unpack a member at once; None where it is not one plain LZMA2 stream.
+    """How many threads can unpack a member at once; None if it is not one plain LZMA2 stream.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def count_lzma2_blocks(path: Path, name: str) -> int | None:
 
 
 def read_heads(path: Path, names: Sequence[str], n: int = HEAD_BYTES) -> dict[str, bytes]:
-    """The first ``n`` bytes of members, for which each block is unpacked once as far as the last of them.
+    """The first ``n`` bytes of members. Each block is unpacked once, up to the last of them.
 
     Raises
     ------
@@ -146,18 +146,19 @@ def read_heads(path: Path, names: Sequence[str], n: int = HEAD_BYTES) -> dict[st
 def open_member(
     file: SourceReader, name: str, *, threads: int = 1, unpacker: Unpacker = PYTHON
 ) -> Iterator[MemberReadable]:
-    """One member of the archive in ``file`` as a stream.
+    """Open one member of the archive in ``file`` as a stream.
 
-    Where ``unpacker`` has a 7-Zip program, that unpacks in ``threads`` threads (native.py). Otherwise, and where a
-    member cannot be asked for by its name, one that is one plain LZMA2 stream is unpacked block by block in ``threads``
-    threads (lzma2.py), all else by py7zr in one. What one of them does not know the other may (unpackers.py).
+    If ``unpacker`` has a 7-Zip program, it unpacks with ``threads`` threads (native.py). Without one, or if the member
+    cannot be selected by name, Python unpacks. It unpacks a plain LZMA2 stream block by block with ``threads`` threads
+    (lzma2.py), and everything else with py7zr in one thread. If only one of the two supports a method, it is used
+    (unpackers.py).
 
     Raises
     ------
     WrongUsage
-        If ``unpacker`` is required and cannot be asked for this member.
+        If ``unpacker`` is required and cannot select this member.
     ArchiveDamaged, ArchiveUnsupported
-        Here or from ``read`` once the unpacker meets the damage; at the latest where the end would be.
+        Here, or from ``read`` when the unpacker finds the damage, at the latest instead of the end of the stream.
     """
     where = Path(file.name).name
     with _opened(file) as archive:
@@ -165,12 +166,12 @@ def open_member(
         if member is None:
             raise SourceError(f"there is no file {name!r} in the archive", where=where)
         place, names = f"{where}: {name}", [one.filename for one in archive.files if not one.is_directory]
-        by_name = "it is in volumes" if file.joined else why_not(name, names)
-        chosen, told = choose(unpacker, _methods(member), place, by_name)
+        by_name = "the archive is in volumes" if file.joined else why_not(name, names)
+        chosen, label = choose(unpacker, _methods(member), place, by_name)
         if chosen.program is not None:
             asked, size = None if is_alone(name, names) else name, int(member.uncompressed)
             native = NativeStream(
-                file, asked, size, _crc32(member), where=place, unpacker=chosen, threads=threads, told=told
+                file, asked, size, _crc32(member), where=place, unpacker=chosen, threads=threads, label=label
             )
             with closing(native):
                 native.start()
@@ -178,11 +179,11 @@ def open_member(
             return
         if not file.joined and (packed := _one_lzma2_stream(archive, name)) is not None:
             with closing(Lzma2Stream(file, packed, where=place, threads=threads)) as blocks:
-                blocks.unpacker = told
+                blocks.unpacker = label
                 yield blocks
             return
         stream = MemberStream(where, member.uncompressed)
-        stream.unpacker = told
+        stream.unpacker = label
         thread = threading.Thread(target=stream.run, args=(archive, name), name="s2ct-unpack", daemon=True)
         thread.start()
         try:
@@ -199,13 +200,13 @@ def _one_lzma2_stream(archive: py7zr.SevenZipFile, name: str) -> Packed | None:
     try:
         return find_packed(archive, files[0], _crc32(files[0]))
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        told = f"py7zr {py7zr.__version__} keeps its headers otherwise than expected ({error}): unpacking by one thread"
-        warnings.warn(told, RuntimeWarning, stacklevel=2)
+        message = f"py7zr {py7zr.__version__} has an unknown header layout ({error}); unpacking with one thread"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
         return None
 
 
 class MemberReadable(Readable, Protocol):
-    """A member as a stream, and what unpacks it."""
+    """A member as a stream, and the name of its unpacker."""
 
     unpacker: str
 
@@ -225,21 +226,21 @@ def _opened(file: SourceReader) -> Iterator[py7zr.SevenZipFile]:
 
 
 def _check_start(file: SourceReader, name: str) -> None:
-    """Say plainly what py7zr would put less plainly: no archive, unfinished, or cut. (7zFormat.txt)"""
+    """Check the start header (7zFormat.txt), for clearer messages than those of py7zr."""
     head = file.read(32)
     if head[:6] != SIGNATURE:
         raise NotAnArchive(
             "this is not a 7z archive",
             where=name,
             expected=f"the first bytes {SIGNATURE.hex(' ')}",
-            found=_told(head + read_head(file)),
-            todo="give a .7z of the record or a TFRecord file",
+            found=_describe_head(head + read_head(file)),
+            todo="use a .7z of the record or a TFRecord file",
         )
     if len(head) < 32:
         raise _cut(name, 32, len(head))
     stored, offset, size = struct.unpack_from("<IQQ", head, 8)
     if zlib.crc32(head[12:32]) != stored:
-        raise ArchiveDamaged("the checksum of the start header does not fit", where=name, todo=AGAIN)
+        raise ArchiveDamaged("the checksum of the start header does not match", where=name, todo=AGAIN)
     if not size:
         raise NotATFRecord("there is no file in this archive", where=name)
     needed, there = 32 + offset + size, file.size()
@@ -250,22 +251,26 @@ def _check_start(file: SourceReader, name: str) -> None:
     file.seek(0)
 
 
-def _told(head: bytes) -> str:
+def _describe_head(head: bytes) -> str:
     first = head[:6].hex(" ")
     return f"{first} ({kind})" if (kind := name_kind(head)) else first or "an empty file"
 
 
 def _cut(name: str, needed: int, there: int) -> ArchiveDamaged:
     return ArchiveDamaged(
-        "the archive is cut", where=name, expected=f"{needed:,} bytes", found=f"{there:,} bytes", todo="fetch it again"
+        "the archive is truncated",
+        where=name,
+        expected=f"{needed:,} bytes",
+        found=f"{there:,} bytes",
+        todo="fetch it again",
     )
 
 
 def _volume_missing(name: str, needed: int, there: int, following: str) -> ArchiveDamaged:
     return ArchiveDamaged(
-        f"the archive is not all here: there is no {following} beside it, or a volume is cut",
+        f"the archive is incomplete: {following} is missing, or a volume is truncated",
         where=name,
         expected=f"{needed:,} bytes in all volumes",
         found=f"{there:,} bytes",
-        todo="put all volumes into one folder: .001, .002 and so on without a gap",
+        todo="put all volumes into one folder: .001, .002, ... without a gap",
     )

@@ -1,4 +1,4 @@
-"""Size and CRC-32 of a TFRecord, which tell equal ones without a comparison byte by byte."""
+"""Size and CRC-32 of a TFRecord, to find equal ones without comparing all bytes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .stream import PIECE_BYTES, Readable, SourceReader
 
 
 class Content(NamedTuple):
-    """Size in bytes and CRC-32 of a TFRecord as it lies in its archive, or of the bare file."""
+    """Size in bytes and CRC-32 of a TFRecord file or of the unpacked member of an archive."""
 
     bytes: int
     crc32: int
 
 
 class Summed:
-    """A stream, and the size and CRC-32 of what was read of it."""
+    """Wraps a stream and keeps the size and CRC-32 of the bytes read so far."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
@@ -32,7 +32,7 @@ class Summed:
 
 
 def content_of(stream: Readable) -> Content:
-    """Of a stream, which is read to its end."""
+    """Size and CRC-32 of a stream. Reads it to its end."""
     summed = Summed(stream)
     while summed.read(PIECE_BYTES):
         pass
@@ -40,7 +40,7 @@ def content_of(stream: Readable) -> Content:
 
 
 def content_of_file(path: Path) -> Content:
-    """Of a file.
+    """Size and CRC-32 of a file. Reads it to its end.
 
     Raises
     ------
@@ -51,13 +51,15 @@ def content_of_file(path: Path) -> Content:
 
 
 def content_of_member(archive: Path, member: str) -> Content | None:
-    """Of a member by the header of its archive; None where that has no checksum, or several members of this name.
+    """Size and CRC-32 of a member, from the header of its archive.
+
+    None if the header has no checksum, or not exactly one member of this name.
 
     Raises
     ------
     SourceError, OSError
     """
-    from .archive import read_archive  # slow to import, and only archives need it
+    from .archive import read_archive  # slow to import
 
     found = [one for one in read_archive(archive).members if one.name == member]
     if len(found) != 1 or found[0].crc32 is None:

@@ -1,4 +1,4 @@
-"""Extracts archives to files: each appears under its name only when it is whole and its CRC32 fits."""
+"""Extract archives to files. A file gets its name only when it is complete and its CRC32 matches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .unpackers import Unpacker, find_unpacker
 
 @dataclass(frozen=True)
 class Extracted:
-    """One file: where it is, its size in bytes, and whether it was there already, equal in size and CRC32."""
+    """One file: its path, its size in bytes, and whether it existed before with the same size and CRC32."""
 
     path: Path
     bytes: int
@@ -37,20 +37,20 @@ def extract_archive(
     on_bytes: Callable[[int], None] = lambda n: None,
     on_file: Callable[[Extracted], None] = lambda one: None,
 ) -> list[Extracted]:
-    """Extract every file of an archive below ``destination``, with the folders the archive has.
+    """Extract every file of an archive below ``destination``, including its folders.
 
     Parameters
     ----------
     archive, destination : path-like
     overwrite : bool
-        Replace files that are there and differ.
+        Replace existing files. If false, equal files are kept and other files are an error.
     jobs : int
-        Processor cores that unpack, where an archive can be unpacked by several.
+        Threads that unpack, if the archive allows several.
     unpacker : {"auto", "python", "7zz"}
         As for :func:`s2ct_convert.convert`.
     on_bytes, on_file : callable
-        Called with the bytes unpacked since the last call (of a file that is there already, with all of its bytes), and
-        with each file when it is in its place.
+        Progress callbacks. ``on_bytes`` gets the bytes unpacked since the last call; an existing file counts with its
+        whole size. ``on_file`` gets each file when it is complete.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def extract_archive(
     Raises
     ------
     DestinationExists
-        If another file is there and `overwrite` is false.
+        If a file exists with other content and `overwrite` is false.
     WrongUsage
         If there is no such unpacker.
     SourceError
@@ -88,12 +88,14 @@ def extract_archive(
 
 
 def _targets(archive: Path, destination: Path) -> dict[Path, Member]:
-    """Where each file of an archive goes."""
+    """Destination of each file of an archive."""
     targets: dict[Path, Member] = {}
     for member in read_archive(archive).members:
         target = destination / _checked(member.name, archive)
         if target in targets:
-            raise SourceError("the archive has two files for one place", where=archive.name, found=repr(member.name))
+            raise SourceError(
+                "the archive has two files with the same path", where=archive.name, found=repr(member.name)
+            )
         targets[target] = member
     if not targets:
         raise NotATFRecord("there is no file in this archive", where=archive.name)
@@ -101,16 +103,16 @@ def _targets(archive: Path, destination: Path) -> dict[Path, Member]:
 
 
 def unpacked_size(archives: Iterable[Path]) -> int:
-    """Bytes that will come out of archives; of those that cannot be read, none."""
+    """Unpacked bytes of archives. Archives that cannot be read count as 0."""
     total = 0
     for archive in archives:
-        with suppress(SourceError, OSError):  # told when its turn comes
+        with suppress(SourceError, OSError):  # extract_archive reports it
             total += sum(member.size for member in read_archive(archive).members)
     return total
 
 
 def _checked(name: str, archive: Path) -> Path:
-    """A name in an archive as a path that stays below the destination."""
+    """A name in an archive as a relative path, checked to stay below the destination."""
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or re.search(r"[\\\0]|^[A-Za-z]:", name):
         raise SourceError("a name in the archive leads out of the destination", where=archive.name, found=repr(name))
@@ -124,7 +126,9 @@ def _check_equal(target: Path, member: Member) -> None:
             equal = content_of(file) == (member.size, member.crc32)
     if not equal:
         raise DestinationExists(
-            "another file is there", where=str(target), todo="give --overwrite to replace it, or another destination"
+            "a file with other content exists",
+            where=str(target),
+            todo="use --overwrite to replace it, or choose another destination",
         )
 
 
@@ -133,7 +137,7 @@ def _extract(
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        whole_file(target) as out,  # outermost: the file gets its name after every check of the archive
+        whole_file(target) as out,  # outermost, so that the file gets its name after all checks of the archive
         SourceReader(archive, with_md5=False) as source,
         open_member(source, member.name, threads=threads, unpacker=unpacker) as stream,
     ):

@@ -1,7 +1,7 @@
-"""LZMA2 unpacked block by block, in threads.
+"""Unpack LZMA2 block by block, in threads.
 
-7-Zip cuts what it packs with several threads into blocks that know nothing of each other (lzma2_chunks.py finds them).
-Each goes to a decoder of its own, and what they give is handed on in order.
+When 7-Zip packs with several threads, it writes independent blocks (lzma2_chunks.py finds them). Each block has its own
+decoder. The output is returned in the order of the blocks.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from .damage import AGAIN, wrong_crc32, wrong_size
 from .lzma2_chunks import Packed, scan
 from .stream import PIECE_BYTES, SourceReader
 
-BUDGET_BYTES = 136 << 20  # unpacked bytes that wait for their turn: more than a block of 128 MiB
-HEAD_BYTES = 8 << 20  # of these, what the block whose turn it is may always have
-STEP_BYTES = 1 << 20  # unpacked at once
+BUDGET_BYTES = 136 << 20  # limit of unpacked bytes in memory: more than a block of 128 MiB
+HEAD_BYTES = 8 << 20  # the block that is being read may always hold this much
+STEP_BYTES = 1 << 20  # unpacked in one step
 _INPUT_BYTES = 256 << 10
 
 
@@ -37,18 +37,18 @@ class _Block:
 
 
 class Lzma2Stream:
-    """What comes out of one LZMA2 stream, to read from. To be closed.
+    """One unpacked LZMA2 stream, to read from. It must be closed.
 
-    One thread reads the file through, which gives its md5, and finds the blocks; ``threads`` others unpack them,
-    reading again what is in the page cache by then.
+    One thread reads the whole file, which gives its md5, and finds the blocks. ``threads`` other threads unpack the
+    blocks and read their bytes again, from the page cache.
 
     Parameters
     ----------
     file : SourceReader
-        The archive; nobody else may use it before this is closed.
+        The archive. No other code may use it until this stream is closed.
     packed : Packed
     where : str
-        How messages name the member.
+        Name of the member in messages.
     threads : int
     """
 
@@ -82,7 +82,7 @@ class Lzma2Stream:
                 self._hash_to(self._packed.offset + chunk.offset)
             self._found(begin, self._packed.size, unpacked)
             self._hash_to(self._packed.offset + self._packed.size)
-        except BaseException as error:  # told by read, after the blocks before it
+        except BaseException as error:  # read() raises it, after the blocks before it
             self._scan_error = error
         with self._changed:
             self._scanned = True
@@ -102,7 +102,7 @@ class Lzma2Stream:
         while (block := self._take()) is not None:
             try:
                 self._unpack(block)
-            except BaseException as error:  # told by read when it is this block's turn
+            except BaseException as error:  # read() raises it when it reaches this block
                 block.error = error
             with self._changed:
                 block.ended = True
@@ -140,7 +140,7 @@ class Lzma2Stream:
         return ArchiveDamaged(f"the archive is damaged ({reason})", where=self._where, todo=AGAIN)
 
     def _put(self, block: _Block, out: bytes) -> None:
-        """Take a piece, waiting while too much waits; never for good, since the head may always have a little."""
+        """Queue a piece, and wait while the buffer is full. No deadlock: the first block may always queue a little."""
         with self._changed:
             while not self._abandoned and self._buffered + len(out) > BUDGET_BYTES:
                 if block is self._blocks[self._head] and block.waiting + len(out) <= HEAD_BYTES:
@@ -152,7 +152,7 @@ class Lzma2Stream:
             self._changed.notify_all()
 
     def read(self, n: int, /) -> bytes:
-        """At most ``n`` bytes; none once the member has ended and its size and CRC32 fit."""
+        """At most ``n`` bytes; none at the end, after size and CRC32 were checked."""
         if not n:
             return b""
         piece = self._piece(n)

@@ -1,7 +1,7 @@
-"""Where the chunks and the blocks of an LZMA2 stream are, told without unpacking.
+"""Find the chunks and blocks of an LZMA2 stream without unpacking it.
 
-Chunk headers state sizes, and a block, which knows nothing of those before it, begins where a header resets the
-dictionary (control byte 1, or 0xE0 and above; Lzma2Dec.c of the LZMA SDK).
+Chunk headers contain sizes. A block does not depend on earlier blocks: it starts where a header resets the dictionary
+(control byte 1, or 0xE0 and above; Lzma2Dec.c of the LZMA SDK).
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from .damage import AGAIN
 
 
 class Packed(NamedTuple):
-    """One member that is one LZMA2 stream: where it is in the archive, and what comes out of it."""
+    """A member that is one LZMA2 stream: its offset and size in the archive, and its unpacked size and CRC32.
+
+    Sizes and offsets are in bytes.
+    """
 
     offset: int
     size: int
@@ -25,19 +28,19 @@ class Packed(NamedTuple):
 
 
 def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
-    """Where a member is, if it is alone in a folder with one plain LZMA2 coder; None if it is not.
+    """Locate a member that is alone in a 7z folder with one plain LZMA2 coder; None for other members.
 
     Parameters
     ----------
     archive, file : py7zr.SevenZipFile, py7zr.ArchiveFile
-        Their parsed headers are looked at, which are not of the public interface.
+        Their parsed headers are used, which are not public.
     crc32 : int or None
-        What the archive has for the file.
+        CRC32 of the file in the header.
 
     Raises
     ------
     AttributeError, KeyError, IndexError, TypeError, ValueError
-        If py7zr keeps its headers otherwise than it did.
+        If py7zr has changed the layout of its headers.
     """
     folder, streams = file.folder, archive.header.main_streams
     if folder is None or len(folder.files) != 1 or len(folder.coders) != 1 or folder.coders[0]["method"] != b"\x21":
@@ -52,7 +55,7 @@ def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
 
 
 class Chunk(NamedTuple):
-    """A chunk by its header: ``unpacked`` is the bytes that come out of it."""
+    """The header of a chunk; ``unpacked`` is its unpacked size in bytes."""
 
     offset: int  # in the stream
     begins_block: bool
@@ -60,12 +63,12 @@ class Chunk(NamedTuple):
 
 
 def scan(fd: int, packed: Packed, where: str) -> Iterator[Chunk]:
-    """Chunks by their headers alone.
+    """Yield the chunks of a stream. Reads only their headers.
 
     Raises
     ------
     ArchiveDamaged
-        If a header is none, or the stream does not end where it must.
+        If a header is not valid, or the stream ends at the wrong place.
     """
     at = 0
     while at < packed.size:
@@ -86,7 +89,7 @@ def scan(fd: int, packed: Packed, where: str) -> Iterator[Chunk]:
         else:
             break
     raise ArchiveDamaged(
-        "the archive is damaged (no LZMA2 chunk where one must be)",
+        "the archive is damaged (invalid LZMA2 chunk header)",
         where=where,
         found=f"at byte {packed.offset + at:,}",
         todo=AGAIN,
@@ -94,5 +97,5 @@ def scan(fd: int, packed: Packed, where: str) -> Iterator[Chunk]:
 
 
 def count_blocks(fd: int, packed: Packed, where: str) -> int:
-    """Number of blocks that can be unpacked at once; looks at chunk headers only."""
+    """Number of blocks that can be unpacked at the same time. Reads only chunk headers."""
     return max(1, sum(chunk.begins_block for chunk in scan(fd, packed, where)))

@@ -1,4 +1,4 @@
-"""A member that py7zr pushes out, turned round into a stream to read from: a thread, and a buffer capped in bytes."""
+"""A member as a stream: py7zr pushes bytes from a thread into a bounded buffer, and the caller reads them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from py7zr.io import Py7zIO, WriterFactory
 from .damage import explained, wrong_size
 from .unpackers import PYTHON
 
-BUFFER_BYTES = 8 << 20  # what may wait between the unpacker and the parser
+BUFFER_BYTES = 8 << 20  # limit of the buffer between unpacker and parser
 
 
 class _Abandoned(BaseException):
-    """Raised inside py7zr to stop it: nobody reads any more."""
+    """Raised inside py7zr to stop it, after the stream was abandoned."""
 
 
 class MemberStream:
-    """What one thread unpacks and another reads, at most ``BUFFER_BYTES`` (or one piece) apart."""
+    """Buffer between the unpacking thread and the reader: at most ``BUFFER_BYTES``, or one piece if it is larger."""
 
     def __init__(self, where: str, size: int) -> None:
         self.unpacker = PYTHON.name
@@ -39,14 +39,14 @@ class MemberStream:
                 raise wrong_size(f"{self._where}: {name}", self._missing)
         except _Abandoned:
             pass
-        except BaseException as error:  # handed to the reader, which raises it
+        except BaseException as error:  # read() raises it
             self._error = error
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def push(self, data: bytes | bytearray) -> None:
-        """Take a piece from py7zr, waiting while the buffer is full."""
+        """Queue a piece from py7zr, and wait while the buffer is full."""
         with self._changed:
             while self._waiting and self._waiting + len(data) > BUFFER_BYTES and not self._abandoned:
                 self._changed.wait()
@@ -59,7 +59,7 @@ class MemberStream:
                 self._changed.notify_all()
 
     def read(self, n: int, /) -> bytes:
-        """At most ``n`` bytes; none once the member has ended and its CRC32 fits."""
+        """At most ``n`` bytes; none at the end, after size and CRC32 were checked."""
         with self._changed:
             while not self._pieces and not self._ended:
                 self._changed.wait()
@@ -76,7 +76,7 @@ class MemberStream:
         return bytes(piece)
 
     def abandon(self) -> None:
-        """Make the unpacker stop at its next piece."""
+        """Stop the unpacker at its next piece."""
         with self._changed:
             self._abandoned = True
             self._pieces.clear()
@@ -102,7 +102,7 @@ class _Writer(Py7zIO):
         return 0
 
     def flush(self) -> None:
-        """Pieces are never held back."""
+        """Do nothing: pieces are never held back."""
 
     def size(self) -> int:
         return self._size
@@ -117,11 +117,11 @@ class _Factory(WriterFactory):
 
 
 class Unpacked(BaseException):
-    """Raised inside py7zr to stop it: all that is wanted is there."""
+    """Raised inside py7zr to stop it, when all heads are complete."""
 
 
 class HeadsFactory(WriterFactory):
-    """Keeps the first ``n`` bytes of each of ``count`` members, then ends the unpacking with ``Unpacked``."""
+    """Keeps the first ``n`` bytes of each of ``count`` members, then stops py7zr with ``Unpacked``."""
 
     def __init__(self, count: int, n: int) -> None:
         self.heads: dict[str, bytes] = {}
@@ -131,7 +131,7 @@ class HeadsFactory(WriterFactory):
         return _HeadWriter(self, filename)
 
     def add(self, filename: str, data: bytes | bytearray) -> None:
-        """The next bytes of a member."""
+        """Add bytes of a member."""
         head = self.heads.get(filename, b"")
         self.heads[filename] = head + bytes(data[: self._n - len(head)])
         if len(self.heads) == self._count and len(self.heads[filename]) == self._n:

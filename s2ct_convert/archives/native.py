@@ -1,9 +1,8 @@
-"""Members unpacked by a 7-Zip program, ``7zz`` or ``7z``, through a pipe.
+"""Unpack members with a 7-Zip program, ``7zz`` or ``7z``, through a pipe.
 
-The program gets the archive as an open file and the member's name in a form that it cannot take for anything else.
-What it gives counts only once it has exited with 0 and size and CRC32 are those of the header, which py7zr parsed:
-until then the end of the stream is not reported. The child is killed and waited for when the stream is closed; if this
-process is killed, the child ends at its next write.
+The program gets the archive as an open file, and the name of the member in an unambiguous form. The stream ends only
+after the program exited with 0, and size and CRC32 match the header, which py7zr parsed. Closing the stream kills the
+child and waits for it. If this process is killed, the child ends at its next write.
 """
 
 from __future__ import annotations
@@ -24,51 +23,52 @@ from .damage import AGAIN, unsupported, wrong_crc32, wrong_size
 from .stream import PIECE_BYTES, SourceReader
 from .unpackers import Unpacker
 
-PIPE_BYTES = 1 << 20  # as much as Linux allows everybody
-_TOLD_BYTES = 4096  # of what the program says on stderr, the last
+PIPE_BYTES = 1 << 20  # the limit of Linux for unprivileged users
+_STDERR_BYTES = 4096  # kept of the end of stderr
 
 
 def why_not(name: str, names: Sequence[str]) -> str | None:
-    """Why a member of an archive with these ``names`` (folders left out) cannot be asked for; None if it can.
+    """Why a member cannot be selected by name; None if it can. ``names`` are all members without the folders.
 
-    One that is alone, as in the archives of the record, needs no name. To 7-Zip names are patterns, and a folder stands
-    for all that is in it. ``-spd`` and ``--`` help against the first; besides, py7zr tells ``\\`` as ``/``, and what is
-    not ASCII depends on the locale.
+    A member that is alone, as in the archives of the record, needs no name. 7-Zip treats names as patterns, which
+    ``-spd`` and ``--`` prevent, and a folder as all of its content. py7zr turns ``\\`` into ``/``, and the encoding of
+    names that are not ASCII depends on the locale.
     """
     if is_alone(name, names):
         return None
     if not name.isascii() or not name.isprintable() or "/" in name or "\\" in name:
-        return "its name is not plain"
+        return "its name has slashes or special characters"
     if names.count(name) != 1 or any(other.startswith(name + "/") for other in names):
-        return "its name stands for more than this member"
+        return "its name matches more than one member"
     return None
 
 
 def is_alone(name: str, names: Sequence[str]) -> bool:
-    """Whether a member is all that comes out of the archive."""
+    """Whether a member is the only one of its archive."""
     return list(names) == [name]
 
 
 class NativeStream:
-    """What a 7-Zip program writes of one member, to read from. To be started, and to be closed.
+    """One member that a 7-Zip program unpacks, to read from. It must be started and closed.
 
-    A thread reads the file through behind the program, which gives its md5.
+    A thread reads the whole file behind the program, which gives its md5.
 
     Parameters
     ----------
     file : SourceReader
-        The archive; nobody else may use it before this is closed.
+        The archive. No other code may use it until this stream is closed.
     name : str or None
-        Of the member; :func:`why_not` has nothing against it. None: it is alone in the archive.
+        Name of the member, which must pass :func:`why_not`. None: it is alone in the archive.
     size : int
+        Unpacked size of the member in the header, in bytes.
     crc32 : int or None
-        What the header has for the member.
+        CRC32 of the member in the header.
     where : str
-        How messages name the member.
+        Name of the member in messages.
     unpacker : Unpacker
     threads : int
-    told : str, optional
-        What the ledger notes as the unpacker.
+    label : str, optional
+        Name of the unpacker in the ledger; by default that of ``unpacker``.
     """
 
     def __init__(
@@ -81,35 +81,35 @@ class NativeStream:
         where: str,
         unpacker: Unpacker,
         threads: int,
-        told: str | None = None,
+        label: str | None = None,
     ) -> None:
-        self.unpacker, self._program = told or unpacker.name, unpacker.name
+        self.unpacker, self._program = label or unpacker.name, unpacker.name
         self._file, self._name, self._where = file, name, where
         self._unpacker, self._threads = unpacker, threads
         self._size, self._missing = size, size
         self._expected, self._crc = crc32, 0
         self._status = os.fstat(file.fileno())
-        # No threading.Condition: Ctrl-C between its lock being taken and its "with" would leave it taken for good.
+        # Not a threading.Condition: Ctrl-C right after it takes its lock would leave the lock taken forever.
         self._starting = threading.Lock()
         self._began: SimpleQueue[BaseException | None] = SimpleQueue()
         self._news: SimpleQueue[int | None] = SimpleQueue()  # bytes unpacked so far; None at the end
         self._child: subprocess.Popen[bytes] | None = None
         self._abandoned = False
         self._error: BaseException | None = None
-        self._told = b""
+        self._stderr = b""
         self._worker = threading.Thread(target=self._work, name="s2ct-hash", daemon=True)
         self._listener = threading.Thread(target=self._listen, name="s2ct-stderr", daemon=True)
 
     def start(self) -> None:
-        """Start the program; what is interrupted or fails here is put away by ``close``."""
+        """Start the program. After an error or an interrupt here, ``close`` cleans up."""
         self._worker.start()
         if (error := self._began.get()) is not None:
             raise error
 
     def _work(self) -> None:
-        """Start the child, then read the file through behind it.
+        """Start the child, then read the whole file behind it.
 
-        In a thread, since no Ctrl-C comes between the start of a child and the note that there is one.
+        The child is started in a thread: there Ctrl-C cannot interrupt between the start and ``self._child = ...``.
         """
         try:
             with self._starting:
@@ -123,11 +123,11 @@ class NativeStream:
         self._began.put(None)
         try:
             self._hash()
-        except BaseException as error:  # told by read, at the end
+        except BaseException as error:  # read() raises it at the end
             self._error = error
 
     def _hash(self) -> None:
-        """Read the file through, as far as corresponds to what was unpacked: the child has had it by then."""
+        """Read the whole file, in step with the unpacked bytes, so that the child has read each part before."""
         self._file.seek(0)
         at = 0
         while (unpacked := self._news.get()) is not None:
@@ -140,7 +140,9 @@ class NativeStream:
 
     def _run(self) -> subprocess.Popen[bytes]:
         program = str(self._unpacker.program)
-        archive = os.open(self._file.name, os.O_RDONLY)  # one of its own: where /dev/fd duplicates, the place is shared
+        archive = os.open(
+            self._file.name, os.O_RDONLY
+        )  # not file.fileno(): where /dev/fd duplicates, the offset is shared
         try:
             if not os.path.samestat(os.fstat(archive), self._status):
                 raise self._replaced()
@@ -154,14 +156,14 @@ class NativeStream:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=(archive,),
-                process_group=0,  # Ctrl-C is for us: the child is killed when the stream is closed
+                process_group=0,  # keep Ctrl-C from the child: close() kills it
             )
         except OSError as error:
             raise MachineError(
-                f"{self._program} cannot be run",
+                f"{self._program} does not start",
                 where=program,
                 found=os.strerror(error.errno) if error.errno else str(error),
-                todo="mend the installation of 7-Zip, or give --unpacker python",
+                todo="repair the installation of 7-Zip, or use --unpacker python",
             ) from error
         finally:
             os.close(archive)
@@ -172,11 +174,11 @@ class NativeStream:
 
     def _listen(self) -> None:
         assert self._child is not None and self._child.stderr is not None
-        while told := self._child.stderr.read(_TOLD_BYTES):
-            self._told = (self._told + told)[-_TOLD_BYTES:]
+        while piece := self._child.stderr.read(_STDERR_BYTES):
+            self._stderr = (self._stderr + piece)[-_STDERR_BYTES:]
 
     def read(self, n: int, /) -> bytes:
-        """At most ``n`` bytes; none once the program has ended well and the member's size and CRC32 fit."""
+        """At most ``n`` bytes; none at the end, after exit code, size and CRC32 were checked."""
         piece = os.read(self._out, n)
         if not piece and n:
             self._finish()
@@ -189,7 +191,7 @@ class NativeStream:
         return piece
 
     def _finish(self) -> None:
-        """Raise unless all is as it must be."""
+        """Check exit code, size, CRC32, and that the archive did not change meanwhile."""
         assert self._child is not None
         code = self._child.wait()
         self._listener.join()
@@ -208,12 +210,12 @@ class NativeStream:
             raise self._replaced()
 
     def _failed(self, code: int) -> Exception:
-        said = _said(self._told)
+        output = _one_line(self._stderr)
         if code in (1, 2):  # "warning" and "fatal error" of 7-Zip
-            if "Unsupported Method" in said:
+            if "Unsupported Method" in output:
                 return unsupported(self._where, f"{self.unpacker}: Unsupported Method")
             return ArchiveDamaged(
-                f"the archive is damaged ({self._program}: {said or f'exit code {code}'})",
+                f"the archive is damaged ({self._program}: {output or f'exit code {code}'})",
                 where=self._where,
                 todo=AGAIN,
             )
@@ -221,27 +223,26 @@ class NativeStream:
             return MachineError(
                 "memory ran out while unpacking",
                 where=self._where,
-                found=f"{self._program}: {said or 'exit code 8'}",
+                found=f"{self._program}: {output or 'exit code 8'}",
                 todo="use fewer jobs (-j)",
             )
         by = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return Incomplete(
             f"{self._program} died ({by})",
             where=self._where,
-            found=said,
-            todo="if it was killed for its memory, use fewer jobs (-j); then run the same command again, "
-            "or give --unpacker python",
+            found=output,
+            todo="run the same command again; if it ran out of memory, use fewer jobs (-j), or use --unpacker python",
         )
 
     def _replaced(self) -> SourceError:
-        return SourceError("the file changed while it was read", where=self._where, todo="run the same command again")
+        return SourceError("the file changed during reading", where=self._where, todo="run the same command again")
 
     def close(self) -> None:
-        """End the child, whatever it does, and the threads."""
+        """Kill the child and end the threads."""
         self._abandoned = True
         self._news.put(None)
         with self._starting:
-            pass  # a child that is being started is there now, and no other will be
+            pass  # wait until a child that is being started exists; no other will start
         if self._child is not None:
             assert self._child.stdout is not None and self._child.stderr is not None
             if self._child.poll() is None:
@@ -256,13 +257,13 @@ class NativeStream:
 
 
 def _widen(pipe: int) -> None:
-    """Let more be in the pipe, so that the child waits less; only Linux can, and not for those who have many pipes."""
+    """Enlarge the pipe, so that the child waits less. Only on Linux; it fails for users with many pipes."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
         with suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
-def _said(told: bytes) -> str:
-    """What 7-Zip wrote to stderr, on one line."""
-    lines = [line.strip() for line in told.decode(errors="replace").splitlines()]
+def _one_line(stderr: bytes) -> str:
+    """The output of 7-Zip on stderr, as one line."""
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
     return "; ".join(dict.fromkeys(line for line in lines if line and set(line) != {"-"}))[:300]

@@ -1,4 +1,4 @@
-"""Byte streams: files, and archives in volumes, read once while their MD5 is computed."""
+"""Byte streams: files and archives in volumes, read once while their MD5 is computed."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ PIECE_BYTES = 1 << 20
 
 
 class Readable(Protocol):
-    """Anything that gives bytes: ``read`` returns at most ``n``, fewer when it likes, none at the end."""
+    """A byte stream: ``read`` returns at most ``n`` bytes, possibly fewer, none only at the end."""
 
     def read(self, n: int, /) -> bytes: ...
 
 
 class SourceReader(io.RawIOBase):
-    """A file opened for reading that reports progress and, if asked, computes its MD5 from the very bytes read.
+    """A file open for reading that reports progress and, if asked, computes its MD5 from the bytes that are read.
 
-    The first volume of an archive (``x.7z.001``) is read as all of them, one after another.
+    The first volume of an archive (``x.7z.001``) is read as all volumes, one after another.
 
-    A 7z is read as: start header, end header, then the packed stream from front to back. The hash follows the
-    contiguous front, so bytes that were read out of order are read again only if nothing covered them later.
+    A 7z is read in this order: start header, end header, then the packed stream from start to end. The hash covers the
+    contiguous bytes from the start. Bytes that were read out of order are read again only if no later read covers them.
     """
 
     def __init__(self, path: Path, *, with_md5: bool = True, on_bytes: Callable[[int], None] | None = None) -> None:
         self.name = os.fspath(path)
         files = files_of(path)
-        self.joined = len(files) > 1  # and then there is no one descriptor
+        self.joined = len(files) > 1  # then there is no single file descriptor
         self._file: io.RawIOBase = JoinedFile(files) if self.joined else open(path, "rb", buffering=0)
         self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
         self._hashed = 0
-        self.on_bytes = on_bytes or nobody
+        self.on_bytes = on_bytes or ignore_bytes
 
     def readable(self) -> bool:
         return True
@@ -51,9 +51,9 @@ class SourceReader(io.RawIOBase):
         return self._file.tell()
 
     def read(self, n: int = -1, *, report: bool = True) -> bytes:
-        """As of a file: fewer than ``n`` bytes only at the end.
+        """Read as from a file: fewer than ``n`` bytes only at the end.
 
-        ``report`` is false for one who reads ahead, and calls ``on_bytes`` when the bytes are unpacked.
+        ``report`` is false for a caller that reads ahead and calls ``on_bytes`` itself, when the bytes are unpacked.
         """
         start = self._file.tell()
         data = self._file.read(n) or b""
@@ -67,7 +67,7 @@ class SourceReader(io.RawIOBase):
         return data
 
     def size(self) -> int:
-        """Bytes of all of it; the place stays."""
+        """Size in bytes. The position does not change."""
         at = self.tell()
         size = self.seek(0, os.SEEK_END)
         self.seek(at)
@@ -77,7 +77,7 @@ class SourceReader(io.RawIOBase):
         return self._file.fileno()
 
     def md5(self) -> str | None:
-        """MD5 of the whole file, hex; reads what no one has read yet. None if it was not asked for."""
+        """MD5 of the whole file, in hex. Reads the bytes that were not read yet. None if ``with_md5`` was false."""
         if self._md5 is None:
             return None
         self._file.seek(self._hashed)
@@ -90,12 +90,12 @@ class SourceReader(io.RawIOBase):
         super().close()
 
 
-def nobody(n: int) -> None:
-    """Told of bytes where nobody wants to know."""
+def ignore_bytes(n: int) -> None:
+    """Do nothing: the default progress callback."""
 
 
 class Prefixed:
-    """A stream with bytes put back in front of it."""
+    """A stream with some bytes put in front of it."""
 
     def __init__(self, head: bytes, rest: Readable) -> None:
         self._head, self._rest = head, rest

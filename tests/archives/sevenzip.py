@@ -1,4 +1,4 @@
-"""7z archives as 7-Zip makes them, and as no tool would: headers written by hand (7zFormat.txt of the LZMA SDK)."""
+"""7z archives made by 7-Zip, and handmade ones with unusual headers (7zFormat.txt of the LZMA SDK)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COPY = b"\x01\x00"  # a coder: its flags with the length of its id, then the id
 
 
 def seven_zip(archive: Path, files: dict[str, bytes], *options: str) -> Path:
-    """Pack ``files`` with 7-Zip, the folders in their names made on the way."""
+    """Pack ``files`` with 7-Zip. Their names may contain folders."""
     tree = archive.parent / f"{archive.name}.files"
     for name, data in files.items():
         put(tree / name, data)
@@ -45,8 +45,8 @@ def handmade(
 ) -> bytes:
     """An archive of one solid block with a plain header.
 
-    ``file_crc`` and ``folder_crc`` say where checksums stand, ``substreams`` whether the optional section that
-    divides a block into files is there, ``written`` is a time of 100 ns since 1601, ``claimed`` a false size.
+    ``file_crc`` and ``folder_crc`` choose where checksums are. ``substreams`` adds the optional section that divides a
+    block into files. ``written`` is a modification time in 100 ns since 1601, ``claimed`` a false unpacked size.
     """
     names, contents = zip(*(files.items() if isinstance(files, dict) else files), strict=True)
     packed = b"".join(contents)
@@ -70,20 +70,20 @@ def handmade(
 
 
 def put(path: Path, data: bytes) -> Path:
-    """Write a file, the folders above it made on the way."""
+    """Write a file and make its parent folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
 
 
 def with_start_header(packed: bytes, header: bytes) -> bytes:
-    """Put the 32 bytes in front that say where the header is."""
+    """Prepend the 32 bytes that locate the header."""
     start = struct.pack("<QQI", len(packed), len(header), zlib.crc32(header))
     return b"7z\xbc\xaf\x27\x1c\x00\x04" + struct.pack("<I", zlib.crc32(start)) + start + packed + header
 
 
 def _number(value: int) -> bytes:
-    """7z's number: as many leading ones in the first byte as bytes follow."""
+    """A 7z number: the leading ones of the first byte count the bytes that follow."""
     for extra in range(8):
         if value < 1 << 7 * (extra + 1):
             first = 0xFF00 >> extra & 0xFF | value >> 8 * extra
@@ -96,7 +96,7 @@ def _property(kind: int, data: bytes) -> bytes:
 
 
 def read_member(path: Path, name: str | None = None, *, piece: int = 1 << 20) -> bytes:
-    """The bytes of a member (the only one if no name is given), through the stream under test."""
+    """Read a member (the only one if no name is given) through the stream under test."""
     if name is None:
         (only,) = read_archive(path).members
         name = only.name

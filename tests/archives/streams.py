@@ -1,10 +1,10 @@
-"""Streams that behave as badly as the contract allows, and the wire format of tf.train.Example by hand."""
+"""Streams that return as little as the contract allows, and a handmade encoder of tf.train.Example."""
 
 from __future__ import annotations
 
 
 class Trickle:
-    """Gives at most ``piece`` bytes a read, and remembers the most that was ever asked for."""
+    """Returns at most ``piece`` bytes a read, and records the largest request."""
 
     def __init__(self, data: bytes, piece: int = 1 << 30) -> None:
         self._data, self._at, self._piece = data, 0, piece
@@ -19,7 +19,7 @@ class Trickle:
 
 
 def drain(stream, n: int = 1 << 20) -> bytes:
-    """All of a stream, ``n`` bytes a read; no read may give more."""
+    """Read a stream to its end, ``n`` bytes a read. No read may return more."""
     pieces = []
     while piece := stream.read(n):
         assert len(piece) <= n
@@ -41,17 +41,17 @@ def field(number: int, payload: bytes) -> bytes:
 
 
 def bytes_list(*values: bytes) -> bytes:
-    """A Feature of the first kind."""
+    """A bytes_list Feature."""
     return field(1, b"".join(field(1, value) for value in values))
 
 
 def int64_list(*values: int, packed: bool = True) -> bytes:
-    """A Feature of the third kind, both ways that parsers must take."""
+    """An int64_list Feature, in either encoding that parsers must accept."""
     numbers = [varint(value & (2**64 - 1)) for value in values]
     return field(3, field(1, b"".join(numbers)) if packed else b"".join(b"\x08" + number for number in numbers))
 
 
 def example(*features: tuple[str, bytes]) -> bytes:
-    """A tf.train.Example; unlike a dict, a key may be there twice."""
+    """A tf.train.Example. Unlike in a dict, a key may repeat."""
     entries = (field(1, field(1, name.encode()) + field(2, feature)) for name, feature in features)
     return field(1, b"".join(entries))

@@ -33,7 +33,7 @@ METHODS = ["LZMA2", "LZMA", "Copy", "BZip2", "Deflate", "Deflate64"]
 
 @pytest.fixture(scope="module")
 def data() -> bytes:
-    """Numbers as in an image and noise, more than is read or given out in one piece, packed or not."""
+    """Pixels of an image and noise: more than one piece, packed or unpacked."""
     dice = np.random.default_rng(7)
     return (2000 + dice.normal(0, 30, 200_000).cumsum()).astype("<u2").tobytes() + dice.bytes(1_100_003)
 
@@ -44,25 +44,25 @@ def threads() -> list[str]:
 
 class TestStreaming:
     @pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS.keys())
-    def test_what_py7zr_packed_comes_out_equal(self, tmp_path, data, filters):
+    def test_archives_of_py7zr_are_unpacked(self, tmp_path, data, filters):
         path = write_archive(tmp_path / "a.7z", {NAME: data}, filters=filters)
         assert read_member(path) == data
 
     @needs_7zip
     @pytest.mark.parametrize("method", METHODS)
-    def test_what_7_zip_packed_comes_out_equal(self, tmp_path, data, method):
+    def test_archives_of_7_zip_are_unpacked(self, tmp_path, data, method):
         path = seven_zip(tmp_path / "a.7z", {NAME: data}, f"-m0={method}", "-mx=1")
         assert read_archive(path).methods == (method.upper() if "Deflate" in method or method == "Copy" else method,)
         assert read_member(path) == data
 
     @needs_7zip
     @pytest.mark.parametrize("method", ["Delta:2", "Delta:8", "BCJ", "ARM", "ARMT", "PPC", "SPARC"])
-    def test_filters_of_7_zip_are_undone(self, tmp_path, data, method):
+    def test_filters_of_7_zip_are_decoded(self, tmp_path, data, method):
         path = seven_zip(tmp_path / "a.7z", {NAME: data}, f"-mf={method}", "-mx=1")
         assert read_member(path) == data
 
     @needs_7zip
-    def test_several_blocks_of_lzma2_come_out_in_order(self, tmp_path, data):
+    def test_several_blocks_of_lzma2_are_read_in_order(self, tmp_path, data):
         path = seven_zip(tmp_path / "a.7z", {NAME: 3 * data}, "-m0=lzma2:d=64k:c=1m", "-mx=1", "-mmt=4")
         assert lzma2_blocks(path.read_bytes()[32:]) >= 4
         assert read_member(path) == 3 * data
@@ -73,7 +73,7 @@ class TestStreaming:
         path.write_bytes(handmade({NAME: some}))
         assert read_member(path, piece=piece) == some
 
-    def test_what_packs_very_well_comes_out_whole(self, tmp_path):
+    def test_highly_compressible_data_is_read_completely(self, tmp_path):
         path = write_archive(tmp_path / "a.7z", {NAME: bytes(20 << 20)}, filters=FILTERS["lzma2"])
         with SourceReader(path) as file, open_member(file, NAME) as stream:
             n = 0
@@ -83,26 +83,26 @@ class TestStreaming:
         assert n == 20 << 20
 
     @pytest.mark.parametrize("n", [0, 1])
-    def test_a_file_of_next_to_nothing(self, tmp_path, n):
+    def test_a_file_of_zero_or_one_byte_is_read(self, tmp_path, n):
         path = put(tmp_path / "a.7z", handmade({NAME: bytes(n), "other": b"abc"}))
         assert read_member(path, NAME) == bytes(n)
 
-    def test_the_end_stays_the_end(self, tmp_path):
+    def test_reads_at_the_end_return_nothing(self, tmp_path):
         path = write_archive(tmp_path / "a.7z", {NAME: b"abc"})
         with SourceReader(path) as file, open_member(file, NAME) as stream:
             assert [stream.read(9) for _ in range(3)] == [b"abc", b"", b""]
 
-    def test_bytes_after_the_end_of_an_archive_are_no_part_of_it(self, tmp_path, data):
+    def test_bytes_after_the_end_of_an_archive_are_ignored(self, tmp_path, data):
         path = write_archive(tmp_path / "a.7z", {NAME: data}, filters=FILTERS["lzma2"])
         path.write_bytes(path.read_bytes() + bytes(1000))
         assert read_member(path) == data
 
-    def test_an_archive_whose_only_checksum_is_that_of_the_block_is_read(self, tmp_path):
+    def test_an_archive_with_only_a_block_checksum_is_read(self, tmp_path):
         path = put(tmp_path / "a.7z", handmade({NAME: b"abc"}, folder_crc=True, file_crc=False))
         assert read_member(path) == b"abc"
 
-    def test_an_archive_without_the_section_that_divides_blocks_into_files_is_read_or_refused(self, tmp_path):
-        # Optional by 7zFormat.txt, and 7-Zip reads it; py7zr 1.1 does not.
+    def test_an_archive_without_a_substreams_section_is_read_or_refused(self, tmp_path):
+        # The section is optional in 7zFormat.txt. 7-Zip reads such archives; py7zr 1.1 does not.
         path = put(tmp_path / "a.7z", handmade({NAME: b"abc"}, folder_crc=True, substreams=False))
         try:
             assert read_member(path) == b"abc"
@@ -110,13 +110,13 @@ class TestStreaming:
             assert error.where == "a.7z"
 
     @pytest.mark.parametrize("written", [0, 132_000_000_000_000_000, 2_650_467_744_000_000_000, 2**64 - 1])
-    def test_a_file_with_any_time_is_read(self, tmp_path, written):
+    def test_a_file_with_any_modification_time_is_read(self, tmp_path, written):
         path = put(tmp_path / "a.7z", handmade({NAME: b"abc"}, written=written))
         assert read_member(path) == b"abc"
 
 
 def lzma2_blocks(packed: bytes) -> int:
-    """Blocks of an LZMA2 stream that can be unpacked on their own (Lzma2Dec.c of the LZMA SDK)."""
+    """Number of independent blocks of an LZMA2 stream (Lzma2Dec.c of the LZMA SDK)."""
     at = blocks = 0
     while control := packed[at]:
         blocks += control == 1 or control >= 0xE0
@@ -128,7 +128,7 @@ def lzma2_blocks(packed: bytes) -> int:
 
 
 class TestHeaders:
-    def test_an_archive_tells_its_files_with_size_and_crc32(self, tmp_path):
+    def test_an_archive_lists_its_files_with_size_and_crc32(self, tmp_path):
         files = {"train_50SMG_1": b"abc", "notes.txt": b"defghi"}
         path = write_archive(tmp_path / "a.7z", files)
         archive = read_archive(path)
@@ -137,15 +137,13 @@ class TestHeaders:
         found = [(member.name, member.size, member.crc32) for member in archive.members]
         assert found == [(name, len(data), zlib.crc32(data)) for name, data in files.items()]
 
-    def test_a_member_tells_the_methods_of_its_block(self, tmp_path):
+    def test_a_member_has_the_methods_of_its_block(self, tmp_path):
         path = write_archive(tmp_path / "a.7z", {NAME: b"abc"}, filters=FILTERS["delta and lzma2"])
         assert read_archive(path).members == (Member(NAME, 3, zlib.crc32(b"abc"), ("21", "03")),)
 
     @needs_7zip
     @pytest.mark.parametrize(("option", "blocks", "solid"), [("-ms=on", 1, True), ("-ms=off", 3, False)])
-    def test_files_in_folders_come_out_each_by_its_name_from_one_block_or_several(
-        self, tmp_path, data, option, blocks, solid
-    ):
+    def test_members_in_folders_are_read_by_name(self, tmp_path, data, option, blocks, solid):
         files = {"a/b/train_50SMG_1": data[:70_000], "a/val_50SMG_2": data[1000:2000], "notes.txt": b"text"}
         path = seven_zip(tmp_path / "a.7z", files, option)
         archive = read_archive(path)
@@ -155,14 +153,14 @@ class TestHeaders:
             assert read_member(path, name) == content
 
     @needs_7zip
-    def test_an_archive_of_nothing_but_folders_has_no_members(self, tmp_path):
+    def test_an_archive_with_only_folders_has_no_members(self, tmp_path):
         path = seven_zip(tmp_path / "a.7z", {"folder/x": b""}, "-x!folder/x")
         assert read_archive(path).members == ()
 
 
 class TestThread:
     @pytest.mark.parametrize("taken", [0, 1, 100_000])
-    def test_who_stops_reading_early_leaves_no_thread_behind(self, tmp_path, taken):
+    def test_an_early_stop_leaves_no_thread(self, tmp_path, taken):
         path = put(tmp_path / "a.7z", handmade({NAME: bytes(3 * BUFFER_BYTES)}))
         with SourceReader(path) as file:
             with open_member(file, NAME) as stream:
@@ -170,19 +168,19 @@ class TestThread:
                 assert len(stream.read(taken)) == taken
             assert threads() == []
 
-    def test_an_error_of_the_reader_stops_the_unpacker_and_comes_through(self, tmp_path):
+    def test_an_error_in_the_reader_stops_the_unpacker(self, tmp_path):
         path = put(tmp_path / "a.7z", handmade({NAME: bytes(3 * BUFFER_BYTES)}))
         with SourceReader(path) as file, pytest.raises(ZeroDivisionError), open_member(file, NAME) as stream:
             stream.read(1)
             raise ZeroDivisionError
         assert threads() == []
 
-    def test_no_thread_is_left_after_the_end_or_after_damage(self, tmp_path):
+    def test_no_thread_is_left_after_the_end(self, tmp_path):
         path = put(tmp_path / "a.7z", handmade({NAME: b"abc"}))
         read_member(path)
         assert threads() == []
 
-    def test_the_unpacker_is_never_more_than_the_buffer_and_one_piece_ahead(self, tmp_path, rng):
+    def test_the_unpacker_is_at_most_a_buffer_and_a_piece_ahead(self, tmp_path, rng):
         path, step = tmp_path / "a.7z", 1 << 16
         path.write_bytes(handmade({NAME: rng.bytes(4 * BUFFER_BYTES)}))  # stored: bytes in are bytes out
         consumed = unpacked = largest = lead = 0
@@ -197,8 +195,8 @@ class TestThread:
 
         with SourceReader(path, on_bytes=on_bytes) as file, open_member(file, NAME) as stream:
             consumed += len(stream.read(1))
-            assert not ran_on.wait(0.2), "nobody reads, yet it goes on"
+            assert not ran_on.wait(0.2), "it continues although no one reads"
             while piece := stream.read(step):
                 consumed += len(piece)
         assert consumed == 4 * BUFFER_BYTES
-        assert lead <= BUFFER_BYTES + largest + 2 * step  # the steps are counted only after they were taken
+        assert lead <= BUFFER_BYTES + largest + 2 * step  # a step is counted only after it was read

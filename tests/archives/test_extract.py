@@ -45,7 +45,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 
 def wrong_checksum(files: dict[str, bytes], name: str) -> bytes:
-    """An archive in which all is right but the CRC32 of one file."""
+    """An archive in which only the CRC32 of one file is wrong."""
     whole, packed = handmade(files), b"".join(files.values())
     crc = zlib.crc32(files[name])
     return with_start_header(packed, whole[32 + len(packed) :].replace(_u32(crc), _u32(crc ^ 1)))
@@ -56,14 +56,14 @@ def _u32(value: int) -> bytes:
 
 
 class TestExtracting:
-    def test_every_file_comes_out_with_its_folders_and_nothing_else(self, archive, out):
-        told: list[Extracted] = []
-        done = extract_archive(archive, out, on_file=told.append)
+    def test_every_file_is_extracted_with_its_folders(self, archive, out):
+        reported: list[Extracted] = []
+        done = extract_archive(archive, out, on_file=reported.append)
         assert done == [Extracted(out / name, len(data), was_there=False) for name, data in FILES.items()]
-        assert told == done
+        assert reported == done
         assert files_below(out) == FILES
 
-    def test_files_that_are_there_and_equal_are_left_alone(self, archive, out):
+    def test_equal_files_are_kept(self, archive, out):
         extract_archive(archive, out)
         before = {path: path.stat() for path in out.rglob("*")}
         done = extract_archive(archive, out)
@@ -77,7 +77,7 @@ class TestExtracting:
         assert [file.was_there for file in extract_archive(archive, out)] == [False, True, True]
         assert files_below(out) == FILES
 
-    def test_files_are_left_alone_too_where_the_block_has_the_only_checksum(self, tmp_path, out):
+    def test_equal_files_are_kept_with_only_a_block_checksum(self, tmp_path, out):
         path = put(tmp_path / "a.7z", handmade({NAME: b"abc"}, file_crc=False, folder_crc=True))
         assert [file.was_there for file in extract_archive(path, out)] == [False]
         assert [file.was_there for file in extract_archive(path, out)] == [True]
@@ -85,32 +85,32 @@ class TestExtracting:
     @pytest.mark.parametrize(
         "there", [b"", b"short", b"ONE" * 1000, b"one" * 1001], ids=["empty", "short", "same size", "long"]
     )
-    def test_another_file_is_never_replaced_unasked(self, archive, out, there):
+    def test_another_file_is_never_replaced_by_default(self, archive, out, there):
         put(out / NAME, there)
-        with pytest.raises(DestinationExists, match="another file is there") as caught:
+        with pytest.raises(DestinationExists, match="a file with other content exists") as caught:
             extract_archive(archive, out)
         assert caught.value.exit_code == EXIT_USAGE
         assert caught.value.where == str(out / NAME)
         assert "--overwrite" in caught.value.todo
         assert files_below(out) == {NAME: there}
 
-    def test_a_folder_in_the_place_of_a_file_is_never_replaced(self, archive, out):
+    def test_a_folder_is_never_replaced_by_a_file(self, archive, out):
         put(out / NAME / "inside", b"mine")
         with pytest.raises(DestinationExists):
             extract_archive(archive, out)
         assert files_below(out) == {f"{NAME}/inside": b"mine"}
 
-    def test_asked_to_overwrite_it_replaces_other_files(self, archive, out):
+    def test_overwrite_replaces_other_files(self, archive, out):
         put(out / NAME, b"another")
         assert not any(file.was_there for file in extract_archive(archive, out, overwrite=True))
         assert files_below(out) == FILES
 
     @pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
-    def test_bytes_are_reported_as_they_are_unpacked_and_come_to_what_was_announced(self, archive, out, again):
+    def test_reported_bytes_add_up_to_the_unpacked_size(self, archive, out, again):
         for _ in range(1 + again):
-            told: list[int] = []
-            extract_archive(archive, out, on_bytes=told.append)
-        assert sum(told) == unpacked_size([archive, out / NAME]) == sum(map(len, FILES.values()))
+            reported: list[int] = []
+            extract_archive(archive, out, on_bytes=reported.append)
+        assert sum(reported) == unpacked_size([archive, out / NAME]) == sum(map(len, FILES.values()))
 
     @pytest.mark.parametrize("unpacker", ["python", "7zz"])
     def test_blocks_are_unpacked_by_several_threads_or_a_program(self, tmp_path, rng, out, unpacker):
@@ -121,12 +121,12 @@ class TestExtracting:
         (done,) = extract_archive(path, out, jobs=3, unpacker=unpacker)
         assert done.path.read_bytes() == data
 
-    def test_an_unpacker_that_there_is_not_is_wrong_usage(self, archive, out):
+    def test_an_unknown_unpacker_is_wrong_usage(self, archive, out):
         with pytest.raises(WrongUsage, match="no unpacker 'rar'"):
             extract_archive(archive, out, unpacker="rar")
         assert not out.exists()
 
-    def test_links_in_an_archive_are_not_made_and_lead_nowhere(self, tmp_path, out):
+    def test_links_in_an_archive_are_not_created(self, tmp_path, out):
         outside = tmp_path / "outside"
         outside.mkdir()
         link = tmp_path / "link"
@@ -142,7 +142,7 @@ class TestExtracting:
 
 class TestDamage:
     @pytest.mark.parametrize("overwrite", [False, True])
-    def test_a_damaged_archive_leaves_no_file_behind(self, tmp_path, rng, out, overwrite):
+    def test_a_damaged_archive_leaves_no_file(self, tmp_path, rng, out, overwrite):
         whole = write_archive(tmp_path / "whole.7z", {NAME: rng.bytes(200_000)}, filters=LZMA2)
         size = whole.stat().st_size
         changed = [flip(whole, at, to=tmp_path / f"changed{at}.7z") for at in (5, 20, 40, size // 2, size - 5)]
@@ -153,20 +153,20 @@ class TestDamage:
             assert caught.value.exit_code == EXIT_SOURCE
             assert files_below(tmp_path / "out") == {}
 
-    def test_a_file_whose_checksum_does_not_fit_does_not_appear_and_those_before_it_stay(self, tmp_path, out):
+    def test_only_files_before_a_wrong_checksum_are_extracted(self, tmp_path, out):
         path = put(tmp_path / "a.7z", wrong_checksum({"one": b"1" * 99, "two": b"2" * 99, "three": b"3" * 99}, "two"))
         with pytest.raises(ArchiveDamaged, match="CRC"):
             extract_archive(path, out)
         assert files_below(out) == {"one": b"1" * 99}
 
-    def test_what_was_there_stays_when_what_should_replace_it_is_damaged(self, tmp_path, out):
+    def test_a_damaged_archive_does_not_replace_a_file(self, tmp_path, out):
         put(out / NAME, b"mine")
         path = put(tmp_path / "a.7z", wrong_checksum({NAME: b"1" * 99}, NAME))
         with pytest.raises(ArchiveDamaged):
             extract_archive(path, out, overwrite=True)
         assert files_below(out) == {NAME: b"mine"}
 
-    def test_a_stop_in_the_middle_leaves_no_file_behind(self, tmp_path, rng, out):
+    def test_a_stop_in_the_middle_leaves_no_file(self, tmp_path, rng, out):
         path = put(tmp_path / "a.7z", handmade({NAME: rng.bytes(5 << 20)}))
         read = 0
 
@@ -220,9 +220,7 @@ class TestNames:
         ],
     )
     @pytest.mark.parametrize("overwrite", [False, True])
-    def test_a_name_that_leads_out_of_the_destination_is_refused_before_anything_is_written(
-        self, tmp_path, out, name, overwrite
-    ):
+    def test_a_name_that_leads_out_of_the_destination_is_refused(self, tmp_path, out, name, overwrite):
         path = put(tmp_path / "a.7z", handmade([("good", b"abc"), (name, b"evil")]))
         with pytest.raises(SourceError, match="leads out of the destination") as caught:
             extract_archive(path, out, overwrite=overwrite)
@@ -232,7 +230,7 @@ class TestNames:
     @pytest.mark.parametrize(
         "name", ["..a", "a..", "...", "a/.b/c", "./a", "a//b", "a\\b", "ä ö.☃", "x" * 180, "a:b.txt2"]
     )
-    def test_an_odd_name_that_does_not_lead_out_stays_below_the_destination_or_is_refused(self, tmp_path, out, name):
+    def test_an_odd_name_stays_below_the_destination_or_is_refused(self, tmp_path, out, name):
         path = put(tmp_path / "a.7z", handmade({name: b"abc"}))
         try:
             (done,) = extract_archive(path, out)
@@ -243,7 +241,7 @@ class TestNames:
             assert files_below(tmp_path / "out") == {done.path.relative_to(tmp_path / "out").as_posix(): b"abc"}
 
     @pytest.mark.parametrize("name", ["a\0b", "\ud800", "a/"])
-    def test_a_name_that_no_file_can_have_never_gives_a_file_of_other_bytes(self, tmp_path, out, name):
+    def test_an_impossible_file_name_never_gives_other_bytes(self, tmp_path, out, name):
         path = put(tmp_path / "a.7z", handmade({name: b"abc"}))
         try:
             extract_archive(path, out)
@@ -253,7 +251,7 @@ class TestNames:
 
     @pytest.mark.parametrize("overwrite", [False, True])
     @pytest.mark.parametrize("other", [NAME, f"./{NAME}", f"x//../{NAME}"])
-    def test_two_files_for_one_place_are_refused_before_anything_is_written(self, tmp_path, out, other, overwrite):
+    def test_two_files_with_the_same_path_are_refused(self, tmp_path, out, other, overwrite):
         path = put(tmp_path / "a.7z", handmade([(NAME, b"abc"), (other, b"def")]))
         with pytest.raises(SourceError):
             extract_archive(path, out, overwrite=overwrite)

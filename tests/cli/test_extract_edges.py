@@ -55,12 +55,12 @@ def test_what_was_extracted_is_what_convert_reads_from_the_archive(run, tmp_path
 
 BAD = {
     "a text": (lambda path: put(path, b"some text"), "a.7z: this is not a 7z archive"),
-    "cut": (lambda path: put(path, handmade({NAME: RECORDS})[:-5]), "a.7z: the archive is cut"),
+    "cut": (lambda path: put(path, handmade({NAME: RECORDS})[:-5]), "a.7z: the archive is truncated"),
     "encrypted": (lambda path: write_archive(path, {NAME: RECORDS}, password="p"), "a.7z: the archive is encrypted"),
     "empty": (lambda path: write_archive(path, {}), "a.7z: there is no file in this archive"),
     "a bit of the data flipped": (
         lambda path: put(path, handmade({NAME: RECORDS}).replace(RECORDS[:50], RECORDS[:49] + b"\x00")),
-        "a.7z: train_50SMG_2: the CRC32 of what was unpacked does not fit",
+        "a.7z: train_50SMG_2: the CRC32 of the unpacked data does not match",
     ),
     "a name that is absolute": (lambda path: put(path, handmade({"/tmp/s2ct-evil": b"x"})), "out of the destination"),
     "a name that leads out": (lambda path: put(path, handmade({"../s2ct-evil": b"x"})), "out of the destination"),

@@ -50,7 +50,7 @@ PARTIAL: dict[str, tuple[Callable[[Path], object], Ids, str]] = {
     "a damaged second download": (
         several(archive("a", "train_50SMG_2.7z"), files(**{"train_50SMG_2 (1).7z": WHOLE[:-9]})),
         TRAIN,
-        "the archive is cut",
+        "the archive is truncated",
     ),
     "a TFRecord without a name beside one that has one": (
         lambda f: write_archive(f / "x.7z", {"train_50SMG_2": A, "other": B}),
@@ -130,7 +130,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "a volume that is missing": (
         files(**{name: data for name, data in VOLUMES.items() if not name.endswith(".002")}),
-        ("there is no train_50SMG_2.7z.002 beside it",),
+        ("train_50SMG_2.7z.002 is missing",),
     ),
     "later volumes without the first": (
         files(**{name: data for name, data in VOLUMES.items() if not name.endswith(".001")}),

@@ -123,7 +123,7 @@ def test_what_a_worker_warns_of_is_told_here_with_the_unit_and_the_worker(dask, 
     (note,) = (event.text for event in events if isinstance(event, Message))
     (address,) = dask.addresses().values()
     assert note.startswith("train/31TCJ: ")
-    assert "unpacking by one thread" in note
+    assert "unpacking with one thread" in note
     assert address in note
 
 
