@@ -1,1 +1,1 @@
-"""Zenodo: which files the record has, fetching them, checking them."""
+"""Zenodo: list, fetch and check the files of a record."""

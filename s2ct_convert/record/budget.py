@@ -1,7 +1,7 @@
-"""One budget of requests for all lanes, so that a run never brings a rate limit upon itself.
+"""One budget of requests for all lanes, so that a run stays below the rate limit.
 
-Zenodo counts requests per User-Agent and address in a moving window of a minute (133 for guests in 2026) and says
-in ``X-RateLimit-*`` how many are left. A run of the whole record needs 1 + 72.
+Zenodo counts requests per User-Agent and address in a moving window of a minute (133 for guests in 2026). The headers
+``X-RateLimit-*`` say how many are left. A download of the whole record needs 1 + 72 requests.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import time
 from collections import deque
 from collections.abc import Mapping
 
-PER_MINUTE = 60  # the smallest limit ever documented for guests
-WINDOW = 62.0  # seconds; a request may reach the service a little later than it was made, and is counted then
+PER_MINUTE = 60  # the smallest documented limit for guests
+WINDOW = 62.0  # seconds; more than a minute, since the service counts a request when it arrives
 
 
 class Budget:
-    """Hands out requests: at most ``limit`` in any ``window`` seconds, none while the service asks for quiet."""
+    """Limits requests: at most ``limit`` in any ``window`` seconds, none while the service asks to wait."""
 
     def __init__(self, limit: int = PER_MINUTE, window: float = WINDOW) -> None:
         self._limit, self._window = limit, window
@@ -26,7 +26,7 @@ class Budget:
         self._lock = threading.Lock()
 
     def wait(self) -> float:
-        """Seconds until the next request may be made; 0 if it may be made now, which then counts as made."""
+        """Seconds until the next request is allowed. 0 means now, and counts it as made."""
         with self._lock:
             now = time.monotonic()
             if now < self._quiet_until:
@@ -39,12 +39,12 @@ class Budget:
             return 0.0
 
     def keep_quiet(self, seconds: float) -> None:
-        """No request of any lane for so long."""
+        """Allow no request of any lane for ``seconds``."""
         with self._lock:
             self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
 
     def observe(self, headers: Mapping[str, str], now: float) -> None:
-        """Learn from an answer. ``now`` is the time of day in seconds, as ``X-RateLimit-Reset`` is."""
+        """Apply the rate limit in the headers of a response. ``now`` is the time in seconds since 1970."""
         limit, remaining, reset = (
             _number(headers.get(f"X-RateLimit-{name}")) for name in ("Limit", "Remaining", "Reset")
         )
@@ -56,6 +56,6 @@ class Budget:
 
 
 def _number(text: str | None) -> float | None:
-    """A plain number; None for anything else, of which ``float`` reads much: nan, inf, 1_000."""
+    """A plain number; None for anything else, also for nan, inf and 1_000, which ``float`` accepts."""
     text = (text or "").strip()
     return float(text) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]*)?", text) else None

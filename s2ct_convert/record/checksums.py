@@ -1,7 +1,7 @@
-"""Are files what the record has? Every file is read; nothing is changed.
+"""Check files against the md5 sums of a record. Reads every file; changes nothing.
 
-What they are compared with: a manifest that is given, else the lock beside the files, else the bundled list of the
-record, which has md5 sums without names: then a file is right if its md5 is one of them.
+The sums come from a given manifest, else from the lock beside the files, else from the bundled list. The bundled list
+has no names, so a file is correct if its md5 is any of them.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from .partial import partial_path
 
 
 class Check(Enum):
-    """What a check found."""
+    """Result of a check."""
 
     OK = "ok"
     WRONG = "wrong"  # another md5
-    SHORT = "short"  # fewer bytes than it should have
+    SHORT = "short"  # too few bytes
     MISSING = "missing"
-    UNKNOWN = "unknown"  # the manifest does not have it
+    UNKNOWN = "unknown"  # not in the manifest
 
 
 @dataclass(frozen=True)
 class Checksum:
-    """A file and what was found; md5 sums are None where there is none."""
+    """Result for one file. ``expected`` and ``found`` are md5 sums, ``size`` is in bytes; None if unknown."""
 
     path: Path
     state: Check
@@ -45,7 +45,7 @@ class Checksum:
 @dataclass(frozen=True)
 class _Job:
     path: Path
-    file: RecordFile | None  # None: any md5 of the bundled list will do
+    file: RecordFile | None  # None: any md5 of the bundled list is correct
 
 
 def check_files(
@@ -55,17 +55,18 @@ def check_files(
     on_total: Callable[[int], None] = lambda n: None,
     on_bytes: Callable[[int], None] = lambda n: None,
 ) -> list[Checksum]:
-    """Check files by their md5, and all files that a manifest names in folders. Nothing is changed.
+    """Check the md5 of files, and of all files of a manifest in folders. Changes nothing.
 
     Parameters
     ----------
     paths : path-like or sequence of path-like
-        Files or folders. Of a folder every file of the manifest is expected.
+        Files or folders. A folder must have every file of the manifest.
     manifest : Manifest or path-like, optional
-        What they are compared with, or a lock or md5sum file of it; by default the lock beside the files, else the
+        The expected md5 sums, or a lock or md5sum file with them; by default the lock beside the files, else the
         bundled md5 sums of record 10613705.
     on_total, on_bytes : callable
-        Told how many bytes will be read, and how many more were read, the latter from several threads.
+        Progress callbacks: the number of bytes to read, and the bytes read since the last call. ``on_bytes`` is called
+        from several threads.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def check_files(
     Raises
     ------
     WrongUsage
-        If a path is not there, or there is nothing to check.
+        If a path does not exist, or there is nothing to check.
 
     Examples
     --------
@@ -112,7 +113,7 @@ _WithPath = TypeVar("_WithPath", _Job, Checksum)
 
 
 def _once(those: list[_WithPath]) -> list[_WithPath]:
-    """Those of different paths: a file may be given by itself and with its folder."""
+    """One entry per path: a file may be given alone and with its folder."""
     return list({one.path.absolute(): one for one in those}.values())
 
 
@@ -139,14 +140,14 @@ def _add_known(path: Path, manifest: Manifest, jobs: list[_Job], results: list[C
 
 
 def _of_record(folder: Path, suffixes: set[str]) -> Iterable[Path]:
-    """Files in a folder that are named as those of the record are; what was extracted from them is not."""
+    """Files in a folder with one of these suffixes and a name of the record."""
     files = (path for path in sorted(folder.rglob("*")) if path.suffix in suffixes and path.is_file())
     return [path for path in files if _is_of_record(path.name)]
 
 
 def _is_of_record(name: str) -> bool:
-    said = try_name(name)
-    return said is not None and said.sure and not said.copy
+    parsed = try_name(name)
+    return parsed is not None and parsed.sure and not parsed.copy
 
 
 def _result(job: _Job, md5: str, size: int, any_of: set[str]) -> Checksum:

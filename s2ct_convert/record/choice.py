@@ -1,4 +1,4 @@
-"""Which files of a record are wanted: by tile, by split, by patterns of names."""
+"""Select files of a record by tile, split or patterns of names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .manifest import Manifest, RecordFile
 
 @dataclass(frozen=True)
 class FileChoice:
-    """Which files of a record are wanted; empty means all."""
+    """Selects files of a record. An empty field selects all."""
 
     tiles: frozenset[str] = frozenset()
     splits: frozenset[str] = frozenset()
@@ -34,12 +34,12 @@ class FileChoice:
         return (not self.tiles or unit.tile in self.tiles) and (not self.splits or unit.split in self.splits)
 
     def of_manifest(self, manifest: Manifest) -> list[RecordFile]:
-        """The wanted files.
+        """The selected files.
 
         Raises
         ------
         WrongUsage
-            If there are none, or a tile, a split or a pattern fits none: a name mistyped among right ones is told.
+            If no file is selected, or one of the tiles, splits or patterns matches no file, as when it is mistyped.
         """
         keys, where = [file.key for file in manifest.files], f"record {manifest.record}"
         units = [unit for key in keys if (unit := _unit(key))]
@@ -52,18 +52,18 @@ class FileChoice:
                 raise WrongUsage(f"the record has no {kind} {', '.join(strange)}", where=where, found=choices)
         for glob in self.globs:
             if not any(fnmatch.fnmatchcase(key, glob) for key in keys):
-                raise WrongUsage(f"no file of the record is named {glob}", where=where, found=_some(keys))
+                raise WrongUsage(f"no file of the record matches {glob}", where=where, found=_some(keys))
         files = [file for file in manifest.files if self(file.key)]
         if not files:
-            raise WrongUsage("no file of the record is all of that", where=where, found=_some(keys))
+            raise WrongUsage("no file of the record matches all options", where=where, found=_some(keys))
         return files
 
 
 def _some(keys: Sequence[str]) -> str:
-    """The first few names."""
+    """The first names, for a message."""
     return ", ".join(keys[:6]) + (f", and {len(keys) - 6} more (s2ct list)" if len(keys) > 6 else "")
 
 
 def _unit(key: str) -> UnitName | None:
-    said = try_name(key)
-    return said.unit if said and (said.sure or key.lower().endswith(".7z")) else None
+    parsed = try_name(key)
+    return parsed.unit if parsed and (parsed.sure or key.lower().endswith(".7z")) else None

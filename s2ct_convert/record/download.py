@@ -1,7 +1,7 @@
-"""Brings the files of a record to a folder: what is there is kept, what is begun is continued, the rest is fetched.
+"""Download the files of a record to a folder: keep whole files, resume partial files, fetch the others.
 
-The order that makes it safe to stop anywhere: the manifest is kept first; a file grows under a name of its own and gets
-its name only when size and md5 fit; then its receipt is written. Running it again is the resume.
+It is safe to stop at any time. First the manifest is written as the lock. A file grows as a partial file and gets its
+name only when size and md5 match. Then its receipt is written. Running the download again resumes it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from .receipts import write_receipt
 from .run import FetchRun, ServiceOptions, Stopped, open_run
 
 WAKE_SECONDS = 0.2
-STOP_SECONDS = 0.7  # for lanes to put their things away after Ctrl-C
+STOP_SECONDS = 0.7  # for lanes to clean up after Ctrl-C
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a download did: files fetched now, there before, failed, and left where it had to stop before their turn."""
+    """Result of a download: files fetched now, complete before, failed, and left out because it had to stop."""
 
     folder: Path
     record: str
@@ -47,18 +47,18 @@ class Report:
 
 
 class FilesFailed(SomeFailed):
-    """Some files could not be had; ``report`` tells all."""
+    """Some files could not be downloaded; see ``report``."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
         n = len(report.failed) + len(report.left)
         total = n + len(report.done) + len(report.before)
         super().__init__(
-            f"{n} of {total} files could not be had",
+            f"{n} of {total} files could not be downloaded",
             {failure.exit_code for failure in report.failed},
             some_done=bool(report.done or report.before),
             where=str(report.folder),
-            todo="run the same command again: what came so far is kept",
+            todo="run the same command again to resume",
         )
 
 
@@ -74,7 +74,7 @@ def download(
     on_event: OnEvent = ignore,
     **service: Unpack[ServiceOptions],
 ) -> Report:
-    """Bring files of a record to a folder, or go on with that.
+    """Download files of a record to a folder, or resume a download.
 
     Parameters
     ----------
@@ -82,15 +82,16 @@ def download(
     record : str
         Id, DOI or URL of a Zenodo record.
     tiles, splits, files : iterable of str
-        Only these; ``files`` are shell patterns of names.
+        Download only these; ``files`` are shell patterns of names.
     lanes : int
-        Files fetched at the same time.
+        Number of files fetched at the same time.
     paranoid : bool
         Read files again that were checked before.
     on_event : callable
-        Called with every event, one call at a time, see :mod:`s2ct_convert.record.events`.
+        Called with every event, one call at a time; see :mod:`s2ct_convert.record.events`.
     base_url, user_agent, policy, budget : optional
-        Root of the service (default: S2CT_ZENODO_URL, else https://zenodo.org); waits, attempts and number of requests.
+        Root of the service (default: S2CT_ZENODO_URL, else https://zenodo.org); ``User-Agent`` header; waits and
+        attempts; limit of requests.
 
     Returns
     -------
@@ -99,9 +100,9 @@ def download(
     Raises
     ------
     FilesFailed
-        If some could not be had; the others are there.
+        If some files could not be downloaded. The others are complete.
     Difference, NetworkError, MachineError, WrongUsage
-        Difference: the service describes the record otherwise than the lock.
+        Difference: the file list of the service differs from the lock.
 
     Examples
     --------
@@ -125,7 +126,7 @@ def download(
 
 
 def _look(folder: Path, run: FetchRun, choice: FileChoice, *, paranoid: bool) -> tuple[list[Local], tuple[str, ...]]:
-    """Files to fetch, and the names of those that are here."""
+    """Files to fetch, and the names of files that are complete."""
     lock = read_lock(folder, run.record)
     wanted = choice.of_manifest(lock or ask_manifest(folder, run))
     found = survey(folder, wanted, paranoid=paranoid, on_event=run.on_event)
@@ -140,7 +141,7 @@ def _look(folder: Path, run: FetchRun, choice: FileChoice, *, paranoid: bool) ->
 
 
 def check_space(folder: Path, need: int) -> None:
-    """See that there is room for so many bytes.
+    """Check that ``need`` bytes are free.
 
     Raises
     ------
@@ -150,18 +151,18 @@ def check_space(folder: Path, need: int) -> None:
     free = shutil.disk_usage(folder).free
     if need > free:
         raise MachineError(
-            "there is not enough room for what is to be fetched",
+            "not enough disk space for the download",
             where=str(folder),
             expected=f"{need:,} bytes free",
             found=f"{free:,} bytes free",
-            todo="free some space, choose another folder, or fetch less (--tile, --split, --file)",
+            todo="free some space, choose another folder, or fetch fewer files (--tile, --split, --file)",
         )
 
 
 def _run_lanes(
     folder: Path, run: FetchRun, todo: Sequence[Local], lanes: int
 ) -> tuple[list[FileDone], list[FileFailed]]:
-    """Threads that take files one after another: those begun before first, then the largest."""
+    """Fetch files in ``lanes`` threads: partial files first, then the largest."""
     waiting: queue.SimpleQueue[RecordFile] = queue.SimpleQueue()
     for one in sorted(todo, key=lambda one: (one.state is not State.PARTIAL, -(one.file.size or 0))):
         waiting.put(one.file)
@@ -183,34 +184,34 @@ def _run_lanes(
                 elif outcome is not None:
                     failed.append(outcome)
                     if outcome.exit_code == MachineError.exit_code:
-                        run.stop.set()  # a full disk would meet every other file too
-        except BaseException as error:  # a thread's own end would be seen by nobody
+                        run.stop.set()  # a full disk affects every other file too
+        except BaseException as error:  # raised below: an exception in a thread is not seen
             bugs.append(error)
             run.end()
         finally:
             ended.release()
 
-    # Daemons: one that waits for an answer does not keep the process when the user wants it to end.
+    # Daemon threads: a lane that waits for a response must not keep the process alive after Ctrl-C.
     threads = [threading.Thread(target=lane, name=f"s2ct-lane-{i}", daemon=True) for i in range(min(lanes, len(todo)))]
     try:
         for thread in threads:
             thread.start()
         for _ in threads:
             while not ended.acquire(timeout=WAKE_SECONDS):
-                pass  # to see signals, also those that the system gave to another thread
-        if bugs:  # a lane that dies must not look like one that has nothing to do
+                pass  # wake up to handle signals, also those delivered to another thread
+        if bugs:  # a lane that died must not look finished
             raise bugs[0]
     except BaseException:
         run.end()
         deadline = time.monotonic() + STOP_SECONDS
-        for thread in filter(threading.Thread.is_alive, threads):  # a signal may come before all are started
+        for thread in filter(threading.Thread.is_alive, threads):  # a signal may arrive before all are started
             thread.join(max(0.0, deadline - time.monotonic()))
         raise
     return done, failed
 
 
 def fetch_file(folder: Path, run: FetchRun, file: RecordFile) -> FileDone | FileFailed | None:
-    """One file; None if the run is being stopped."""
+    """Fetch one file; None if the run is being stopped."""
     began = time.monotonic()
     try:
         partial = Partial(folder / file.key, file, run.stop.is_set)

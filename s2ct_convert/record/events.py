@@ -1,4 +1,4 @@
-"""What happens to the files of a record."""
+"""Events of the files of a record. Sizes are in bytes, times in seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..events import Event
 
 @dataclass(frozen=True)
 class Checking(Event):
-    """Files that are there already are read to get their md5: so many bytes."""
+    """``files`` existing files of ``bytes`` bytes will be read to check their md5."""
 
     files: int
     bytes: int
@@ -17,14 +17,14 @@ class Checking(Event):
 
 @dataclass(frozen=True)
 class Checked(Event):
-    """Bytes read of files that are there already."""
+    """``bytes`` more bytes of existing files were read."""
 
     bytes: int
 
 
 @dataclass(frozen=True)
 class FilesPlanned(Event):
-    """What is to be fetched: files, bytes of them, bytes of these that are there already; and files done before."""
+    """``files`` files of ``bytes`` bytes will be fetched; ``have`` bytes exist already. ``done`` files are complete."""
 
     files: int
     bytes: int
@@ -34,7 +34,7 @@ class FilesPlanned(Event):
 
 @dataclass(frozen=True)
 class FileStarted(Event):
-    """A lane works on a file of which ``have`` of ``size`` bytes are there."""
+    """A lane starts on a file, of which ``have`` of ``size`` bytes exist."""
 
     key: str
     size: int
@@ -43,7 +43,7 @@ class FileStarted(Event):
 
 @dataclass(frozen=True)
 class FileProgress(Event):
-    """So many bytes of a file are there now."""
+    """A file has ``have`` bytes now."""
 
     key: str
     have: int
@@ -51,7 +51,7 @@ class FileProgress(Event):
 
 @dataclass(frozen=True)
 class FileWaiting(Event):
-    """A lane waits before it asks again, and why; ``key`` is ``record <id>`` where the list of files is asked for."""
+    """A lane waits before it retries. ``key`` is ``record <id>`` for the list of files."""
 
     key: str
     seconds: float
@@ -60,7 +60,7 @@ class FileWaiting(Event):
 
 @dataclass(frozen=True)
 class FileIdle(Event):
-    """No byte has come for so long; ``have`` bytes of the file are there."""
+    """No byte of a file has arrived for ``seconds``. It has ``have`` bytes."""
 
     key: str
     seconds: float
@@ -69,7 +69,7 @@ class FileIdle(Event):
 
 @dataclass(frozen=True)
 class FileDone(Event):
-    """A file is in its place, its md5 right. ``fetched`` bytes came over the network in ``seconds``."""
+    """A file is complete and its md5 is correct. ``fetched`` bytes came over the network in ``seconds``."""
 
     key: str
     size: int
@@ -79,7 +79,7 @@ class FileDone(Event):
 
 @dataclass(frozen=True)
 class FileFailed(Event):
-    """A file that could not be had."""
+    """A file could not be downloaded."""
 
     key: str
     exit_code: int

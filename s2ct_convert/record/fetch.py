@@ -1,7 +1,7 @@
-"""Brings one file whole, however often the connection breaks.
+"""Download one file completely, however often the connection breaks.
 
-The rules, answer by answer, are in :meth:`Fetch._judge`; what a status means is in :mod:`.policy`. A byte is
-written only after the answer was seen to be of the right file at the right offset, and in the end the md5 decides.
+:meth:`Fetch._judge` checks each response; :mod:`.policy` says what a status means. Bytes are written only after the
+response proved to be the right file at the right offset. In the end the md5 decides.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib3.response import BaseHTTPResponse
 
 from ..errors import Difference, NetworkError
 from ..events import Message
-from .answers import body_of, refused, told
+from .answers import body_of, describe, refused
 from .api import file_urls
 from .events import FileProgress, FileWaiting
 from .manifest import RecordFile
@@ -24,20 +24,20 @@ from .run import STOPPED, FetchRun, Stopped
 from .watch import Transfer
 
 _BLOCK = 1 << 18
-_TELL_SECONDS = 0.1  # between two events of progress
+_REPORT_SECONDS = 0.1  # between two progress events
 SLOW = "slow"
 
 
 class WrongMd5(Difference):
-    """A file came whole twice, each time with the wrong md5."""
+    """A file was downloaded completely twice, both times with the wrong md5."""
 
 
 class FileChanged(Difference):
-    """The service has another file under this name than the manifest tells."""
+    """The file at the service differs from the manifest."""
 
 
 class _Again(Exception):
-    """This request brought nothing more. ``wait`` is what the service asked for; ``free`` counts as no failure."""
+    """Retry the request. ``wait``: seconds the service asks to wait. ``free``: this does not count as a failure."""
 
     def __init__(self, why: str, *, wait: float | None = None, free: bool = False) -> None:
         super().__init__(why)
@@ -45,27 +45,27 @@ class _Again(Exception):
 
 
 class Fetch:
-    """The work on one file."""
+    """Downloads one file."""
 
     def __init__(self, run: FetchRun, file: RecordFile, partial: Partial) -> None:
         self._run, self._file, self._partial = run, file, partial
         self._urls = file_urls(run.service.base, run.record, file.key)
         self._url = 0
-        self._refused_ranges: set[int] = set()  # URLs that answer a range with something else
+        self._refused_ranges: set[int] = set()  # URLs that do not support ranges
         self._gone: set[int] = set()
         self._other_size: set[int] = set()
         self._redials = run.policy.redials
         self._jitter = random.Random(file.key)
-        self._last_told = 0.0
+        self._last_report = 0.0
         self.fetched = 0
 
     def run(self) -> None:
-        """Bring the file and publish it.
+        """Download the file and publish it.
 
         Raises
         ------
         S2ctError
-            If it cannot be had; what came so far stays for the next time.
+            If the download fails. The partial file is kept, so that the next run resumes it.
         Stopped
         """
         for last in (False, True):
@@ -76,19 +76,19 @@ class Fetch:
             if last:
                 aside = self._partial.set_aside()
                 raise WrongMd5(
-                    "the file came whole twice, with the wrong md5",
+                    "the file has the wrong md5 after two complete downloads",
                     where=self._file.key,
                     expected=f"md5 {self._file.md5}",
                     found=f"md5 {self._partial.md5()}, kept as {aside.name}",
-                    todo="try another network; if it stays so, the record has changed or the manifest is wrong",
+                    todo="try another network; if the error stays, the record has changed or the manifest is wrong",
                 )
             self._run.on_event(
-                Message(f"{self._file.key}: whole, but its md5 is {self._partial.md5()}; it is fetched once more")
+                Message(f"{self._file.key}: complete, but with the wrong md5 {self._partial.md5()}; fetching it again")
             )
             self._partial.start_over()
 
     def _bring(self) -> None:
-        """Ask until all bytes are there."""
+        """Send requests until all bytes are there."""
         failures, policy = 0, self._run.policy
         while self._partial.missing:
             before = self._partial.have
@@ -102,48 +102,48 @@ class Fetch:
             if reason.free:
                 continue
             failures += 1
-            self._refused_ranges.clear()  # a server may fall back for a while only
+            self._refused_ranges.clear()  # a server may lack ranges for a while only
             if failures >= policy.attempts:
                 raise NetworkError(
                     f"{reason.why}; gave up after {failures} attempts without a new byte",
                     where=self._file.key,
                     found=f"{self._partial.have:,} of {self._partial.size:,} bytes are here",
-                    todo="run the same command again: it goes on from there",
+                    todo="run the same command again to resume",
                 )
             wait = reason.wait if reason.wait is not None else policy.wait(failures, self._jitter.random())
             if wait > policy.patience:
                 raise NetworkError(
                     f"{reason.why}; the service asks to wait {until(self._run.clock(), wait)}",
                     where=self._file.key,
-                    todo="run the same command again after that: it goes on from where it is",
+                    todo="run the same command again after that time to resume",
                 )
             self._run.on_event(FileWaiting(self._file.key, wait, reason.why))
             self._run.pause(wait)
 
     def _ask(self) -> None:
-        """One request, and all bytes it brings."""
+        """Send one request and write all bytes of its response."""
         run, partial = self._run, self._partial
         ranges = len(self._refused_ranges) < len(self._urls)
         start = partial.have if ranges else 0
         try:
             answer = run.service.get(self._urls[self._url], start=start, turn=run.turn)
         except (HTTPError, OSError) as error:
-            raise _Again(told(error)) from error
+            raise _Again(describe(error)) from error
         try:
             skip = self._judge(answer, start)
             self._read(answer, skip)
         finally:
-            answer.close()  # what was not read to its end cannot be used again
+            answer.close()  # a connection that was not read to its end cannot be reused
 
     def _judge(self, answer: BaseHTTPResponse, start: int) -> int:
-        """See whether this is the answer that was asked for; bytes at its beginning that are here already."""
+        """Check that a response fits the request. Returns how many of its first bytes exist already."""
         run, status, headers = self._run, answer.status, answer.headers
         now = run.clock()
         run.budget.observe(headers, now)
         verdict = judge(status)
         if verdict is Verdict.RETRY:
             wait = asked_wait(status, headers, now)
-            if status == 429:  # counts for all lanes: the limit is by address
+            if status == 429:  # for all lanes: the limit is per address
                 run.budget.keep_quiet(min(wait if wait is not None else run.policy.backoff, run.policy.patience))
             raise _Again(f"the service answers {status} {answer.reason or ''}".rstrip(), wait=wait)
         if verdict is Verdict.OTHER_URL:
@@ -154,40 +154,40 @@ class Fetch:
             raise refused(self._file.key, answer)
         if verdict is Verdict.FINAL:
             raise refused(self._file.key, answer)
-        said = etag_md5(headers.get("ETag"))
-        if said is not None and said != self._file.md5:
+        found = etag_md5(headers.get("ETag"))
+        if found is not None and found != self._file.md5:
             raise FileChanged(
                 "the service has another file under this name",
                 where=self._file.key,
                 expected=f"md5 {self._file.md5}",
-                found=f"md5 {said}",
-                todo="the record was changed; see s2ct list",
+                found=f"md5 {found}",
+                todo="the record was changed; compare it with s2ct list",
             )
         if status == 416:
             self._check_total(content_range(headers.get("Content-Range")).total)
             new = self._refuse_ranges()
-            raise _Again("the service finds no byte where the file goes on", free=new)
+            raise _Again("the service has no bytes after the partial file", free=new)
         if headers.get("Content-Type", "").lower().startswith("text/html"):
-            raise _Again(f"a web page came instead of the file: {page_says(body_of(answer))}")
+            raise _Again(f"the service sent a web page instead of the file: {page_says(body_of(answer))}")
         if headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
-            raise _Again("the file came packed by the server, which was not asked for")
+            raise _Again("the service sent the file in a content encoding that was not requested")
         if status == 206:
             part = content_range(headers.get("Content-Range"))
             self._check_total(part.total)
             if part.start != start:
                 new = self._refuse_ranges()
-                raise _Again(f"the service sends bytes from {part.start}, asked for was from {start}", free=new)
+                raise _Again(f"the service sent bytes from {part.start} instead of {start}", free=new)
             return 0
         length = headers.get("Content-Length", "")
         self._check_total(int(length) if length.isdigit() else None)
         if start and self._url not in self._refused_ranges:
             self._refuse_ranges()
             if len(self._refused_ranges) < len(self._urls):
-                raise _Again("the service sends all of the file again", free=True)
+                raise _Again("the service sent the file from its start", free=True)
         return self._partial.have
 
     def _check_total(self, total: int | None) -> None:
-        """Another size than in the manifest is another file; both URLs are asked before that is said."""
+        """Check the size of the file at the service. Raises only if it differs at both URLs."""
         if total is None or total == self._partial.size:
             return
         self._other_size.add(self._url)
@@ -199,13 +199,13 @@ class Fetch:
             where=self._file.key,
             expected=f"{self._partial.size:,} bytes",
             found=f"{total:,} bytes",
-            todo="the record was changed, or something on the way changes it; see s2ct list",
+            todo="the record was changed, or a proxy changes the file; compare it with s2ct list",
         )
 
     def _refuse_ranges(self) -> bool:
-        """This URL does not go on where a file broke off: use the other; where none does, all is read anew.
+        """Note that this URL does not support ranges, and use the other. If neither does, read the file from its start.
 
-        Whether that is news: if not, asking at once would go on forever.
+        Returns whether this is new. If it is not, an immediate retry would loop forever.
         """
         new = self._url not in self._refused_ranges
         self._refused_ranges.add(self._url)
@@ -217,7 +217,7 @@ class Fetch:
         self._url = (self._url + 1) % len(self._urls)
 
     def _read(self, answer: BaseHTTPResponse, skip: int) -> None:
-        """Write what comes, but the first ``skip`` bytes, until all is there or it breaks."""
+        """Write the body without its first ``skip`` bytes, until the file is complete or the connection breaks."""
         run, partial = self._run, self._partial
         transfer = Transfer(
             self._file.key,
@@ -234,23 +234,23 @@ class Fetch:
                 try:
                     block = memoryview(answer.read1(_BLOCK))
                 except (HTTPError, OSError) as error:
-                    raise self._broke(transfer, told(error)) from error
+                    raise self._broke(transfer, describe(error)) from error
                 if not block:
-                    raise self._broke(transfer, "the connection ended early")
+                    raise self._broke(transfer, "the connection was closed early")
                 transfer.add(len(block))
                 self.fetched += len(block)
                 dropped = min(skip, len(block))
                 skip -= dropped
                 if block := block[dropped : dropped + partial.missing]:
                     partial.write(block)
-                    self._tell_progress()
+                    self._report_progress()
         finally:
             run.watch.end(transfer)
 
-    def _tell_progress(self) -> None:
+    def _report_progress(self) -> None:
         now = time.monotonic()
-        if now - self._last_told >= _TELL_SECONDS or not self._partial.missing:
-            self._last_told = now
+        if now - self._last_report >= _REPORT_SECONDS or not self._partial.missing:
+            self._last_report = now
             self._run.on_event(FileProgress(self._file.key, self._partial.have))
 
     def _broke(self, transfer: Transfer, why: str) -> _Again | Stopped:

@@ -1,4 +1,4 @@
-"""Lists the files of a record: what they are, what of them is here, and where others may fetch them."""
+"""List the files of a record, their local state and their URLs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .urls import FORMATS
 def find_manifest(
     folder: Path, record: str, *, offline: bool = False, base_url: str | None = None, user_agent: str | None = None
 ) -> Manifest | None:
-    """The lock of a record in a folder, else what the service says; None if it is not to be asked."""
+    """The lock of a record in a folder, else the file list of the service; None if there is no lock and ``offline``."""
     check_folder(folder)
     if (lock := read_lock(folder, record)) or offline:
         return lock
@@ -41,18 +41,18 @@ def list_files(
     base_url: str | None = None,
     user_agent: str | None = None,
 ) -> list[Local]:
-    """List the files of a record and what of them is in a folder. Nothing is read but sizes; nothing is changed.
+    """List the files of a record and their state in a folder. Reads only sizes; changes nothing.
 
     Parameters
     ----------
     folder : path-like
-        Where the files are or will be. It need not be there.
+        Folder of the files. It need not exist.
     record : str
         Id, DOI or URL of a Zenodo record.
     tiles, splits, files : iterable of str
-        Only these; ``files`` are shell patterns of names.
+        List only these; ``files`` are shell patterns of names.
     offline : bool
-        Do not ask the service if there is no lock in `folder`.
+        Do not contact the service, also if `folder` has no lock.
     base_url : str, optional
         Root of the service; by default S2CT_ZENODO_URL, else https://zenodo.org.
     user_agent : str, optional
@@ -60,12 +60,12 @@ def list_files(
     Returns
     -------
     list of Local
-        Of each its ``file`` (``key``, ``md5``, ``size`` in bytes), ``state``, and ``have``, the bytes that are here.
+        Each has ``file`` (``key``, ``md5``, ``size`` in bytes), ``state``, and ``have``, the bytes in the folder.
 
     Raises
     ------
     WrongUsage
-        If nothing fits what is asked for, or there is no lock and `offline` is true.
+        If no file matches, or there is no lock and `offline` is true.
     NetworkError
 
     Examples
@@ -78,7 +78,7 @@ def list_files(
     folder, record = check_path(folder), record_id(record)
     manifest = find_manifest(folder, record, offline=offline, base_url=base_url, user_agent=user_agent)
     if manifest is None:
-        raise WrongUsage("there is no lock of this record here", where=str(folder), todo="ask the service")
+        raise WrongUsage("this folder has no lock of the record", where=str(folder), todo="leave out offline")
     return [look(folder, file) for file in FileChoice.of(tiles, splits, files).of_manifest(manifest)]
 
 
@@ -93,27 +93,27 @@ def list_urls(
     base_url: str | None = None,
     user_agent: str | None = None,
 ) -> list[str]:
-    """Tell where the files of a record are, as other downloaders take it.
+    """List the URLs of the files of a record, in formats for other downloaders.
 
     Parameters
     ----------
     folder : path-like
-        If it has a lock of the record, the service is not asked.
+        If it has a lock of the record, the service is not contacted.
     format : {"plain", "aria2", "wget", "curl"}
-        A URL; an entry of an input file of aria2, with the md5; a command of a shell.
+        A URL; an entry of an aria2 input file, with the md5; a shell command with wget or curl.
     record, tiles, splits, files, base_url, user_agent
         As of :func:`list_files`.
 
     Returns
     -------
     list of str
-        One for each file, each with its end of line.
+        One for each file, each with its line ending.
 
     Raises
     ------
     WrongUsage, NetworkError
     Difference
-        If the service says something else of record 10613705 than is published.
+        If the file list of record 10613705 differs from the published one.
 
     Examples
     --------
@@ -127,6 +127,6 @@ def list_urls(
     manifest = find_manifest(check_path(folder), record, base_url=base_url, user_agent=user_agent)
     assert manifest is not None
     if read_lock(Path(folder), record) is None:
-        check_published(manifest)  # nothing that was changed is handed on in silence
+        check_published(manifest)  # never list a changed record silently
     wanted = FileChoice.of(tiles, splits, files).of_manifest(manifest)
     return [FORMATS[format](root, record, file) for file in wanted]

@@ -1,4 +1,4 @@
-"""What the service says of a record now, and whether that is what was said before."""
+"""The current file list of the service, and its comparison with the lock and the bundled list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib3.exceptions import HTTPError
 
 from ..errors import Difference, NetworkError
 from ..events import Message, OnEvent
-from .answers import refused, told
+from .answers import describe, refused
 from .api import parse_record, record_url
 from .events import FileWaiting
 from .manifest import Manifest, lock_path, published, read_lock, write_lock
@@ -20,14 +20,14 @@ _RECORD_BYTES = 16 << 20  # no description of a record is larger
 
 
 def fetch_manifest(run: FetchRun) -> Manifest:
-    """Ask the service what files the record has.
+    """Fetch the file list of the record from the service.
 
     Raises
     ------
     NetworkError
-        If it cannot be had.
+        If the list cannot be fetched.
     BadManifest
-        If it cannot be trusted.
+        If the list is not valid.
     """
     service, record, policy = run.service, run.record, run.policy
     url, why, failures = record_url(service.base, record), "", 0
@@ -47,9 +47,9 @@ def fetch_manifest(run: FetchRun) -> Manifest:
             finally:
                 answer.close()
         except (HTTPError, OSError) as error:
-            why = told(error)
+            why = describe(error)
         except (json.JSONDecodeError, UnicodeDecodeError):
-            why = "the answer of the service is no JSON"
+            why = "the response is not JSON"
         failures += 1
         wait = wait if wait is not None else policy.wait(failures, 0.5)
         if failures < policy.attempts:
@@ -59,19 +59,19 @@ def fetch_manifest(run: FetchRun) -> Manifest:
             run.on_event(FileWaiting(f"record {record}", wait, why))
             run.pause(wait)
     raise NetworkError(
-        f"the list of files cannot be had: {why}",
+        f"the list of files cannot be fetched: {why}",
         where=url,
-        todo="check the network and run the same command again; behind a proxy set HTTPS_PROXY",
+        todo="check the network and run the same command again; behind a proxy, set HTTPS_PROXY",
     )
 
 
 def ask_manifest(folder: Path, run: FetchRun) -> Manifest:
-    """What the service says of the record, compared with the lock in the folder or kept as that."""
+    """Fetch the file list and pass it to :func:`settle_manifest`."""
     return settle_manifest(folder, fetch_manifest(run), run.on_event)
 
 
 def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest:
-    """Compare what the service says with the lock, or with the bundled list; keep it as the lock if there was none.
+    """Compare the file list with the lock. If there is no lock, compare it with the bundled list and write the lock.
 
     Raises
     ------
@@ -82,21 +82,21 @@ def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest
     if lock is not None:
         if lock.files != live.files:
             raise Difference(
-                "the service describes the record otherwise than the lock beside the files",
+                "the file list of the service differs from the lock",
                 where=str(lock_path(folder, live.record)),
                 found="; ".join(_changes(lock, live)[:5]),
-                todo="if you want the record as it is now, move the lock away",
+                todo="to use the new file list, move the lock away",
             )
         return lock
     check_published(live)
     folder.mkdir(parents=True, exist_ok=True)
     path = write_lock(folder, live)
-    on_event(Message(f"the list of {len(live.files)} files is kept in {path.name}"))
+    on_event(Message(f"the list of {len(live.files)} files is saved as {path.name}"))
     return live
 
 
 def check_published(live: Manifest) -> None:
-    """Compare what the service says with the bundled list, by md5; a record that is not bundled is as it is.
+    """Compare the file list with the bundled list, by md5. A record that is not bundled is accepted.
 
     Raises
     ------
@@ -106,11 +106,11 @@ def check_published(live: Manifest) -> None:
     if (known := published(live.record)) and sorted(p.md5 for p in known) != sorted(file.md5 for file in live.files):
         missing = {p.md5 for p in known} - {file.md5 for file in live.files}
         raise Difference(
-            "the service describes the record otherwise than it was when this program was made",
+            "the file list of the service differs from the list that s2ct was made with",
             where=f"record {live.record}",
             expected=f"{len(known)} files with the md5 sums of the page of the record",
-            found=f"{len(live.files)} files, {len(missing)} of those md5 sums are not among them",
-            todo="look at the page of the record; a newer version of this program may know it",
+            found=f"{len(live.files)} files; {len(missing)} of those md5 sums are missing",
+            todo="check the page of the record; a newer version of s2ct may support it",
         )
 
 

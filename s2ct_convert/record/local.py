@@ -1,7 +1,7 @@
-"""What of a record is on this disk: whole, begun, wrong, or there under another name.
+"""Local files of a record: complete, partial, wrong, or under another name.
 
-Files that a browser, wget or aria2 brought are taken as they are: whole ones by size and md5 whatever their name, begun
-ones by name. Nothing of anybody's is deleted; what stands under a final name and is wrong gets a name that says so.
+Files from a browser, wget or aria2 are adopted: complete ones by size and md5, under any name; partial ones by name.
+No file of the user is deleted. A wrong file under the name of a record's file is renamed.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from .receipts import FOLDER, has_receipt, write_receipt
 
 
 class State(Enum):
-    """State of a file, by what can be told without reading it."""
+    """State of a file, found without reading it."""
 
-    OK = "ok"  # right size, and a receipt for its md5
-    UNCHECKED = "unchecked"  # right size, never read
-    WRONG = "wrong size"  # larger than it should be
+    OK = "ok"  # the right size, and a receipt for its md5
+    UNCHECKED = "unchecked"  # the right size, never read
+    WRONG = "wrong size"  # too large
     PARTIAL = "partial"
     MISSING = "missing"
 
 
 @dataclass(frozen=True)
 class Local:
-    """A file of the record as it is on this disk: its state and how many bytes of it are there."""
+    """Local state of a file of the record; ``have`` is its bytes on this disk."""
 
     file: RecordFile
     state: State
@@ -46,7 +46,7 @@ class Local:
 
 
 def check_folder(folder: Path) -> None:
-    """See that what is to be a folder is none other.
+    """Check that a path is a local folder or does not exist.
 
     Raises
     ------
@@ -54,11 +54,11 @@ def check_folder(folder: Path) -> None:
     """
     check_path(folder)
     if folder.exists() and not folder.is_dir():
-        raise WrongUsage("this is a file, not a folder", where=str(folder), todo="choose another place")
+        raise WrongUsage("this is a file, not a folder", where=str(folder), todo="choose another path")
 
 
 def look(folder: Path, file: RecordFile) -> Local:
-    """What is there of a file, by stat alone."""
+    """Local state of a file, by stat alone."""
     final = folder / file.key
     if (size := _size(final)) is not None:
         if file.size is not None and size != file.size:
@@ -74,9 +74,9 @@ def _size(path: Path) -> int | None:
 
 
 def survey(folder: Path, files: Sequence[RecordFile], *, paranoid: bool, on_event: OnEvent) -> list[Local]:
-    """See what is there, adopting and setting aside; after this every file is OK, PARTIAL or MISSING.
+    """Find all local files, adopt files of other downloaders and rename wrong ones.
 
-    What a process left that was killed while it wrote the lock or a receipt is deleted.
+    After this every file is OK, PARTIAL or MISSING. Temporary files of killed processes are deleted.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def survey(folder: Path, files: Sequence[RecordFile], *, paranoid: bool, on_even
                 write_receipt(folder, file.key, md5, status)
                 continue
             aside = set_aside(folder / file.key, folder / file.key, md5)
-            on_event(Message(f"{file.key}: its md5 is {md5}, not {file.md5}; kept as {aside.name} and fetched anew"))
+            on_event(Message(f"{file.key}: its md5 is {md5}, not {file.md5}; kept as {aside.name}, fetching it again"))
     for one in found:
         if one.state is State.PARTIAL and (final := folder / one.file.key).exists():
             _continue(final, final, one.file, on_event)
@@ -107,7 +107,7 @@ def survey(folder: Path, files: Sequence[RecordFile], *, paranoid: bool, on_even
 
 
 def _adopt(folder: Path, files: Sequence[RecordFile], on_event: OnEvent) -> None:
-    """Give files that others fetched the names they have in the record."""
+    """Rename files of other downloaders to their names in the record."""
     missing = [file for file in files if look(folder, file).state is State.MISSING]
     strangers = list(_strangers(folder, {file.key for file in files})) if missing else []
     for file in missing:
@@ -122,15 +122,17 @@ def _adopt(folder: Path, files: Sequence[RecordFile], on_event: OnEvent) -> None
                 strangers.remove(path)
                 break
         else:
-            begun = [path for path in strangers if _is_begun(path, file) and path.stat().st_size < (file.size or 0)]
-            if begun:
-                longest = max(begun, key=lambda path: path.stat().st_size)
+            partials = [
+                path for path in strangers if _is_partial(path, file) and path.stat().st_size < (file.size or 0)
+            ]
+            if partials:
+                longest = max(partials, key=lambda path: path.stat().st_size)
                 _continue(longest, folder / file.key, file, on_event)
                 strangers.remove(longest)
 
 
 def _strangers(folder: Path, keys: set[str]) -> Iterator[Path]:
-    """Files in a folder that are neither of the record nor of ours."""
+    """Files in a folder that belong neither to the record nor to s2ct."""
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
@@ -139,10 +141,10 @@ def _strangers(folder: Path, keys: set[str]) -> Iterator[Path]:
             yield path
 
 
-def _is_begun(path: Path, file: RecordFile) -> bool:
-    """Whether a name is what browsers and wget make of the file's while or after they fetch it."""
+def _is_partial(path: Path, file: RecordFile) -> bool:
+    """Whether a browser or wget may have given this name to a download of the file."""
     if path.with_name(f"{path.name}.aria2").exists():
-        return False  # aria2 writes pieces in any order: not a beginning
+        return False  # aria2 writes pieces in any order, so this cannot be resumed
     stem, dot, suffix = file.key.rpartition("/")[2].rpartition(".")
     if not dot:
         stem, suffix = suffix, ""
@@ -154,20 +156,20 @@ def _is_begun(path: Path, file: RecordFile) -> bool:
 
 
 def _continue(path: Path, final: Path, file: RecordFile, on_event: OnEvent) -> None:
-    """Take a file that somebody began to fetch as our own beginning, unless aria2 wrote it or ours is longer."""
+    """Use the partial file of another downloader, unless aria2 wrote it or ours is at least as long."""
     part = partial_path(final, file)
     if path.with_name(f"{path.name}.aria2").exists() or (_size(part) or 0) >= path.stat().st_size:
         if path == final:
             kept = _free(path.with_name(f"{path.name}.left-alone"))
             os.rename(path, kept)
-            on_event(Message(f"{file.key}: what is there cannot be continued, kept as {kept.name}"))
+            on_event(Message(f"{file.key}: this partial file cannot be resumed, kept as {kept.name}"))
         return
     os.replace(path, part)
-    on_event(Message(f"{path.name}: {part.stat().st_size:,} of {file.size:,} bytes, continued from there"))
+    on_event(Message(f"{path.name}: {part.stat().st_size:,} of {file.size:,} bytes, resumed"))
 
 
 def _free(path: Path) -> Path:
-    """The path, or with the first number at its end at which nothing is."""
+    """The path itself if it is free, else with the first free number appended."""
     numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
     return next(one for one in chain([path], numbered) if not os.path.lexists(one))
 

@@ -1,7 +1,7 @@
-"""Which files a record has, with sizes and md5 sums: from a lock, an md5sum file, or the list bundled here.
+"""Manifests: names, sizes and md5 sums of the files of a record, from a lock, an md5sum file or the bundled list.
 
-A lock is the manifest the service gave when it was first asked, kept beside the files. From then on it is what the
-files are compared with; a service that says something else is reported, never followed.
+A lock is the first manifest from the service, kept beside the files. All later checks use the lock. If the service
+lists other files later, that is an error.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _MD5SUM_LINE = re.compile(r"\\?([0-9a-fA-F]{32}) [ *](.+)")
 
 
 class BadManifest(WrongUsage):
-    """A manifest that cannot be trusted as it is: a name that leads elsewhere, an md5 that is none."""
+    """A manifest is not valid, for example a name leads out of the folder or an md5 is malformed."""
 
 
 @dataclass(frozen=True, order=True)
 class RecordFile:
-    """A file of a record. ``size`` in bytes is None where the manifest does not tell it."""
+    """A file of a record. ``size`` is in bytes; None if the manifest does not have it."""
 
     key: str
     md5: str
@@ -46,7 +46,7 @@ class Manifest:
 
     @classmethod
     def of(cls, record: str, files: Iterable[RecordFile], doi: str = "") -> Manifest:
-        """Check and sort.
+        """Check and sort the files.
 
         Raises
         ------
@@ -56,26 +56,28 @@ class Manifest:
         for file in checked:
             check_key(file.key)
             if not _MD5.fullmatch(file.md5):
-                raise BadManifest("this is no md5", where=file.key, expected="32 hexadecimal digits", found=file.md5)
+                raise BadManifest(
+                    "this is not an md5", where=file.key, expected="32 hexadecimal digits", found=file.md5
+                )
             if file.size is not None and (not isinstance(file.size, int) or file.size < 0):
-                raise BadManifest("a file cannot have this size", where=file.key, found=repr(file.size))
+                raise BadManifest("this is not a valid size", where=file.key, found=repr(file.size))
         keys = [file.key for file in checked]
         if twice := {key for key in keys if keys.count(key) > 1}:
-            raise BadManifest("a name is there twice", where=min(twice))
+            raise BadManifest("two files have the same name", where=min(twice))
         return cls(record, checked, doi)
 
     def find(self, key: str) -> RecordFile | None:
-        """The file of that key."""
+        """The file with this key; None if there is none."""
         return next((file for file in self.files if file.key == key), None)
 
 
 def check_key(key: str) -> None:
-    r"""See that a key names a place below the folder it is put in.
+    r"""Check that a key is a path below its folder.
 
     Raises
     ------
     BadManifest
-        If it is empty or absolute, has ``..``, NUL, a backslash, a drive, or control characters.
+        If it is empty, absolute or too long, or has ``..``, a backslash, a drive, NUL or other control characters.
     """
     parts = key.split("/")
     if (
@@ -88,24 +90,26 @@ def check_key(key: str) -> None:
         or PurePosixPath(key).is_absolute()
     ):
         raise BadManifest(
-            "a file name of the record leads out of the folder, or is none", where=repr(key), todo="do not use it"
+            "a file name of the record is not valid or leads out of the folder",
+            where=repr(key),
+            todo="do not use this file list",
         )
 
 
 def lock_path(folder: Path, record: str) -> Path:
-    """Where the lock of a record is kept."""
+    """Path of the lock of a record."""
     return folder / f"{record}.lock.json"
 
 
 def write_lock(folder: Path, manifest: Manifest) -> Path:
-    """Keep what the service said."""
+    """Write a manifest as the lock of its record."""
     path = lock_path(folder, manifest.record)
     write_atomic(path, json.dumps({"s2ct_lock": 1, **asdict(manifest)}, indent=1).encode() + b"\n")
     return path
 
 
 def read_lock(folder: Path, record: str) -> Manifest | None:
-    """The lock in a folder, or None."""
+    """The lock of a record in a folder, or None."""
     path = lock_path(folder, record)
     return read_manifest(path) if path.exists() else None
 
@@ -116,21 +120,21 @@ def find_lock(folder: Path) -> Manifest | None:
     Raises
     ------
     BadManifest
-        If there are several: which one the files are of cannot be told.
+        If there are several, since it is unknown which one the files belong to.
     """
     paths = sorted(folder.glob("*.lock.json"))
     if len(paths) > 1:
         raise BadManifest(
-            "there are locks of several records",
+            "the folder has locks of several records",
             where=str(folder),
             found=", ".join(path.name for path in paths),
-            todo="give the one you mean with --manifest",
+            todo="choose one with --manifest",
         )
     return read_manifest(paths[0]) if paths else None
 
 
 def read_manifest(path: Path) -> Manifest:
-    """A lock of ours, or what ``md5sum`` writes.
+    """Read a lock or an md5sum file.
 
     Raises
     ------
@@ -146,7 +150,7 @@ def read_manifest(path: Path) -> Manifest:
         raise BadManifest(
             f"{error.where}: {error.what}" if error.where else error.what,
             where=str(path),
-            expected=error.expected or "a lock (JSON) or lines as md5sum writes them",
+            expected=error.expected or "a lock (JSON) or an md5sum file",
             found=error.found,
         ) from error
 
@@ -155,23 +159,23 @@ def _from_json(text: str) -> Manifest:
     try:
         content = json.loads(text)
         if content["s2ct_lock"] != 1:
-            raise BadManifest("a lock of another version", found=str(content["s2ct_lock"]))
+            raise BadManifest("the lock has an unknown version", found=str(content["s2ct_lock"]))
         files = [RecordFile(str(f["key"]), str(f["md5"]), f["size"]) for f in content["files"]]
         return Manifest.of(str(content["record"]), files, str(content["doi"]))
     except json.JSONDecodeError as error:
-        raise BadManifest("this is no lock", found=f"no JSON in line {error.lineno}: {error.msg}") from error
+        raise BadManifest("this is not a lock", found=f"invalid JSON in line {error.lineno}: {error.msg}") from error
     except (KeyError, TypeError) as error:
-        raise BadManifest("this is no lock", found="JSON without what a lock has") from error
+        raise BadManifest("this is not a lock", found="JSON without the fields of a lock") from error
 
 
 def _from_md5sum(text: str) -> Manifest:
     files = []
-    for number, line in enumerate(text.split("\n"), 1):  # splitlines() also splits at U+2028 and others in names
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() would also split names at U+2028
         if not line.strip():
             continue
         match = _MD5SUM_LINE.fullmatch(line)
         if match is None:
-            raise BadManifest("not a line as md5sum writes it", where=f"line {number}", found=line[:80])
+            raise BadManifest("this is not a line of md5sum", where=f"line {number}", found=line[:80])
         name = _unescape(match[2]) if line.startswith("\\") else match[2]
         files.append(RecordFile(name.removeprefix("./"), match[1].lower()))
     return Manifest.of("", files)
@@ -191,7 +195,7 @@ def md5sum_line(md5: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Published:
-    """A file as the page of the record lists it: without its name. ``listed_size`` is rounded, as on the page."""
+    """A file on the page of the record, which shows no name. ``listed_size`` is rounded, as on the page."""
 
     position: int
     md5: str

@@ -1,10 +1,10 @@
-"""A file that is not whole yet: ``<name>.<first 8 of its md5>.part`` beside where it is to be.
+"""Partial files: ``<name>.<first 8 digits of its md5>.part`` beside the final path.
 
-Its length is the truth about how much is there; nothing else is remembered. Continuing reads what is there, which
-gives the md5 of the prefix and proves that the disk still has it. Every write goes to its own offset of the file, so
-that two processes that both believe to own it write the same bytes to the same places. Before each write, and before
-the file gets its name, it is seen to be still the very file this process works on: who comes too late stops, and
-writes nothing into what another has published. A broken lease can cost bandwidth, never a wrong byte.
+The length of the partial file is the only record of progress. Resuming reads it, which gives the md5 of the prefix and
+proves that the disk can still read it. Every write goes to its own offset, so two processes that both believe to own
+the file write the same bytes to the same places. Before each write, and before the rename, the process checks that the
+path is still the file it has open. A process that is too late stops, so it never writes into a file that another one
+has published. A broken lease can cost bandwidth, never a wrong byte.
 """
 
 from __future__ import annotations
@@ -23,31 +23,32 @@ BLOCK = 1 << 20
 
 
 def partial_path(final: Path, file: RecordFile) -> Path:
-    """Where the beginning of a file is kept. The md5 in the name: what was a part of something else is not taken."""
+    """Path of a partial file. The md5 in its name prevents resuming with the bytes of another version."""
     return final.with_name(f"{final.name}.{file.md5[:8]}.part")
 
 
 def lease_of(part: Path) -> Lease:
-    """Who works on the beginning of a file; that it grows is a sign of life."""
+    """The lease on a partial file. Growth of the file counts as a heartbeat."""
     return Lease(part.with_name(f"{part.name}.lease"), part, "another process is fetching this file", beats=False)
 
 
 class Partial:
-    """The beginning of a file, owned by this process while it is open.
+    """A partial file, owned by this process while it is open.
 
     Parameters
     ----------
     final : Path
-        The name it gets when it is whole.
+        Its path once it is complete.
     file : RecordFile
-        With its size.
+        Its size must be known.
     stopping : callable
-        Asked between blocks of what is read back; true ends it with :class:`KeyboardInterrupt`.
+        Called between blocks while existing bytes are read; if it returns true, this raises
+        :class:`KeyboardInterrupt`.
 
     Raises
     ------
     Incomplete
-        If another process that is alive works on it.
+        If another process that is alive has the lease.
     """
 
     def __init__(self, final: Path, file: RecordFile, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -67,7 +68,7 @@ class Partial:
         self._md5, self.have = hashlib.md5(usedforsecurity=False), 0
         try:
             if os.fstat(self._fd).st_size > self.size:
-                os.ftruncate(self._fd, 0)  # longer than the whole: not a beginning of it
+                os.ftruncate(self._fd, 0)  # too long to be a prefix of the file
             while block := os.pread(self._fd, BLOCK, self.have):
                 if stopping():
                     raise KeyboardInterrupt
@@ -79,26 +80,26 @@ class Partial:
 
     @property
     def missing(self) -> int:
-        """Bytes still to come."""
+        """Number of missing bytes."""
         return self.size - self.have
 
     def write(self, block: memoryview) -> None:
-        """The next bytes.
+        """Append bytes.
 
         Raises
         ------
         Incomplete
-            If another process has published the file or begun a new one.
+            If another process has published the file or started a new one.
         """
-        self._see_that_it_is_mine()
+        self._check_same_file()
         self._md5.update(block)
         while block:
             n = os.pwrite(self._fd, block, self.have)
             self.have, block = self.have + n, block[n:]
 
     def start_over(self) -> None:
-        """Forget what is there, in a new file: another process may still be writing the old one."""
-        self._see_that_it_is_mine()
+        """Start again with a new, empty file, since another process may still write to the old one."""
+        self._check_same_file()
         self.path.unlink()
         try:
             new = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
@@ -109,55 +110,55 @@ class Partial:
         self._md5, self.have = hashlib.md5(usedforsecurity=False), 0
 
     def md5(self) -> str:
-        """md5 of what is there."""
+        """md5 of all bytes so far."""
         return self._md5.hexdigest()
 
     def is_right(self) -> bool:
-        """Whether it is whole, with the right md5."""
+        """Whether the file is complete and has the right md5."""
         return self.have == self.size and self.md5() == self._wanted
 
     def publish(self) -> None:
-        """Give it its name, synced.
+        """Sync the file and rename it to its final name.
 
         Raises
         ------
         Incomplete
-            If what would get the name, or got it, is not the file that was written here.
+            If, before or after the rename, the path is not the file that was written here.
         """
         assert self.is_right()
         os.fsync(self._fd)
         if os.fstat(self._fd).st_size != self.size:
             raise self._replaced()
-        self._see_that_it_is_mine()
+        self._check_same_file()
         os.replace(self.path, self.final)
         sync(self.final.parent)
         if not _is(self.final, os.fstat(self._fd)):
             raise self._replaced()
 
-    def _see_that_it_is_mine(self) -> None:
+    def _check_same_file(self) -> None:
         if not _is(self.path, os.fstat(self._fd)):
             raise self._replaced()
 
     def _replaced(self) -> Incomplete:
         return Incomplete(
-            "another process replaced the file while it was fetched",
+            "another process replaced the file during the download",
             where=str(self.final),
             todo="run the same command again",
         )
 
     def set_aside(self) -> Path:
-        """Keep a whole file with the wrong md5 under a name that says so.
+        """Rename a complete file with the wrong md5.
 
         Raises
         ------
         Incomplete
-            If it is another process' file by now.
+            If another process has replaced the file.
         """
-        self._see_that_it_is_mine()
+        self._check_same_file()
         return set_aside(self.path, self.final, self.md5())
 
     def close(self) -> None:
-        """Let go; what is there stays, but for a beginning of nothing."""
+        """Close the file and release the lease. The partial file is kept, unless it is empty."""
         status = os.fstat(self._fd)
         if not status.st_size and _is(self.path, status):
             self.path.unlink(missing_ok=True)
@@ -166,7 +167,7 @@ class Partial:
 
 
 def set_aside(path: Path, final: Path, md5: str) -> Path:
-    """Rename a file that is wrong to ``<name>.bad-<md5>``; nothing is deleted."""
+    """Rename a wrong file to ``<name>.bad-<md5>``."""
     aside = final.with_name(f"{final.name}.bad-{md5}")
     os.replace(path, aside)
     return aside

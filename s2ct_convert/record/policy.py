@@ -1,4 +1,4 @@
-"""What to do about an answer, or the lack of one: decisions as values, without waiting and without I/O."""
+"""Retry policy: decides what to do about a response or an error, without waiting and without I/O."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from enum import Enum
 
 
 class Verdict(Enum):
-    """What the status of an answer means for the request."""
+    """What to do after a response with a given status."""
 
     GOOD = "good"
-    RETRY = "retry"  # the service is busy or broken for now
-    OTHER_URL = "other url"  # not at this URL; perhaps at the other
-    FINAL = "final"  # asking again will not help
+    RETRY = "retry"  # the service is busy or failing for now
+    OTHER_URL = "other url"  # not at this URL, perhaps at the other
+    FINAL = "final"  # a retry will not help
 
 
 def judge(status: int) -> Verdict:
-    """What a status means."""
+    """The verdict on an HTTP status."""
     if status in (200, 206, 416):
         return Verdict.GOOD
     if status in (408, 425, 429) or 500 <= status <= 599:
@@ -33,13 +33,15 @@ def judge(status: int) -> Verdict:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how long. All times in seconds.
+    """How often to retry and how long to wait. All times are in seconds.
 
-    ``attempts`` in a row without a new byte end the work on a file; a byte that arrives starts the count anew, so a
-    connection that breaks every minute still brings 40 GB. Waits grow by a factor of two from ``backoff`` to
-    ``longest``. A service that asks for more patience than ``patience`` is told to the user, who has other things to
-    do. ``stall`` without a byte ends a connection; so does less than a ``slow`` part of the best lane's rate over
-    ``slow_window``, at most ``redials`` times a file.
+    A file fails after ``attempts`` requests in a row without a new byte. A new byte resets the count, so a connection
+    that breaks every minute can still fetch 40 GB. Waits double from ``backoff`` up to ``longest``. If the service asks
+    to wait longer than ``patience``, the file fails with a message.
+
+    Connecting times out after ``connect``. A connection is closed after ``stall`` without data. It is also closed if
+    its rate over ``slow_window`` is below ``slow`` times the best rate and more than ``slow_bytes`` bytes are missing,
+    at most ``redials`` times a file.
     """
 
     attempts: int = 8
@@ -54,16 +56,16 @@ class RetryPolicy:
     redials: int = 3
 
     def wait(self, failures: int, jitter: float) -> float:
-        """Seconds to wait after so many failures in a row; ``jitter`` in 0 to 1 spreads lanes out."""
-        doublings = min(failures - 1, 1000)  # 2.0 ** 1024 is none
+        """Seconds to wait after ``failures`` failures in a row; ``jitter`` from 0 to 1 spreads the lanes."""
+        doublings = min(failures - 1, 1000)  # 2.0 ** 1024 overflows
         return min(self.longest, self.backoff * 2.0**doublings) * (0.75 + 0.5 * jitter)
 
 
 def asked_wait(status: int, headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds the service asks to wait, or None if it does not say.
+    """Seconds that the service asks to wait; None if it does not ask.
 
-    Zenodo sends ``Retry-After`` with good answers too, where it means nothing: it counts with 429 and 503 only.
-    Forms: seconds, a date, and ``X-RateLimit-Reset`` (seconds since 1970) alone.
+    Only 429 and 503 count: Zenodo also sends ``Retry-After`` with good responses, where it means nothing. It is seconds
+    or a date. Without it, ``X-RateLimit-Reset`` (seconds since 1970) counts.
 
     Parameters
     ----------
@@ -77,10 +79,10 @@ def asked_wait(status: int, headers: Mapping[str, str], now: float) -> float | N
             return float(text)
         try:
             date = email.utils.parsedate_to_datetime(text)
-            date = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)  # dates of HTTP are, however written
+            date = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)  # HTTP dates are in UTC
             return max(0.0, date.timestamp() - now)
         except (ValueError, TypeError, OverflowError):
-            pass  # in neither form: as if it were not there
+            pass  # neither form: ignore it
     reset = headers.get("X-RateLimit-Reset", "").strip()
     if re.fullmatch(r"[0-9]{9,11}(\.[0-9]+)?", reset):
         return max(0.0, float(reset) - now)
@@ -88,7 +90,7 @@ def asked_wait(status: int, headers: Mapping[str, str], now: float) -> float | N
 
 
 def until(now: float, wait: float) -> str:
-    """How long a wait is, in words: the time of day when it ends, with a date if that is another day."""
+    """When a wait ends, in words: a local time, with a date if it is another day."""
     if wait > 366 * 86400:
         return "for more than a year"
     end = time.localtime(now + wait)
@@ -98,14 +100,14 @@ def until(now: float, wait: float) -> str:
 
 @dataclass(frozen=True)
 class ContentRange:
-    """``Content-Range``: first byte and total; None where it does not say."""
+    """``Content-Range``: first byte and total size; None if missing."""
 
     start: int | None
     total: int | None
 
 
 def content_range(text: str | None) -> ContentRange:
-    """Read ``bytes 5-9/10``, ``bytes */10`` or ``bytes 5-9/*``."""
+    """Parse ``bytes 5-9/10``, ``bytes */10`` or ``bytes 5-9/*``."""
     match = re.fullmatch(r"\s*bytes\s+(?:(\d+)\s*-\s*\d+|\*)\s*/\s*(?:(\d+)|\*)\s*", text or "", re.IGNORECASE)
     if match is None:
         return ContentRange(None, None)
@@ -113,13 +115,13 @@ def content_range(text: str | None) -> ContentRange:
 
 
 def etag_md5(text: str | None) -> str | None:
-    """The md5 in an ``ETag: "md5:..."``, as Zenodo has it where it has one."""
+    """The md5 in ``ETag: "md5:..."``, the form that Zenodo uses; else None."""
     match = re.fullmatch(r'(?:W/)?"md5:([0-9a-fA-F]{32})"', (text or "").strip())
     return match[1].lower() if match else None
 
 
 def page_says(body: str) -> str:
-    """What an HTML page says, short: its title and the reference that its writers ask to be told."""
+    """Summary of an HTML error page: its title and its reference number for support."""
     title = re.search(r"<title[^>]*>(.*?)</title>", body, re.IGNORECASE | re.DOTALL)
     reference = re.search(
         r"reference\s*(?:id|number)?\s*:?\s*(?:<[^>]+>\s*)*([A-Za-z0-9][A-Za-z0-9.\-]{5,})", body, re.IGNORECASE

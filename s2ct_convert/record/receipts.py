@@ -1,6 +1,6 @@
-"""Receipts: that a file was seen to have its md5, so that a second run looks at 72 stats and not at 40 GB.
+"""Receipts: notes that the md5 of a file was checked, so that a second run reads 72 stats instead of 40 GB.
 
-A receipt holds size, modification time and inode of the file as it was then; where one differs, the file is read again.
+A receipt holds the size, modification time and inode of the checked file. If one differs, the file is read again.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from urllib.parse import quote
 from ..durable import write_atomic
 
 FOLDER = ".s2ct-receipts"
-_LONGEST = 180  # characters of a name; file systems take 255, and temporary names are longer
+_LONGEST = 180  # characters of a name; the limit is 255, and temporary names are longer
 
 
 def has_receipt(folder: Path, key: str, md5: str) -> bool:
-    """Whether the file is the very one that had this md5."""
+    """Whether the file has a receipt for this md5 and is unchanged since."""
     try:
         receipt = json.loads(_path(folder, key).read_bytes())
         return bool(receipt == _receipt((folder / key).stat(), md5))
-    except (OSError, ValueError):  # not there, torn, or not to be read: no receipt
+    except (OSError, ValueError):  # missing, torn or unreadable
         return False
 
 
 def write_receipt(folder: Path, key: str, md5: str, before: os.stat_result | None = None) -> None:
-    """Note that the file has this md5.
+    """Write the receipt of a file with this md5.
 
     Parameters
     ----------
     before : os.stat_result, optional
-        The file as it was before it was read: what changed while it was read has no receipt. By default as it is now.
+        Its stat before it was read, so that the receipt is void if the file changed meanwhile. By default its stat now.
     """
     path = _path(folder, key)
     path.parent.mkdir(exist_ok=True)

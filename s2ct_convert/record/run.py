@@ -1,4 +1,4 @@
-"""A run that fetches: what its lanes share, and how it ends."""
+"""State that all lanes of a download share, and how a download stops."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .policy import RetryPolicy
 from .service import USER_AGENT, Service, service_url, token_from_environment
 from .watch import Watch
 
-STOPPED = "stopped"  # why a connection was cut
+STOPPED = "stopped"  # the reason for closing a connection
 
 
 class Stopped(Exception):
-    """The run is being stopped; what is there stays."""
+    """The run is being stopped. Partial files are kept."""
 
 
 @dataclass
 class FetchRun:
-    """What all lanes share."""
+    """Shared state of all lanes."""
 
     service: Service
     record: str
@@ -47,20 +47,20 @@ class FetchRun:
             raise Stopped
 
     def turn(self) -> None:
-        """Wait for a request that the budget allows."""
+        """Wait until the budget allows a request."""
         while (seconds := self.budget.wait()) > 0:
             self.pause(seconds)
         if self.stop.is_set():
             raise Stopped
 
     def end(self) -> None:
-        """Stop all lanes, also those that wait for bytes; what came stays."""
+        """Stop all lanes, also those that wait for data. Partial files are kept."""
         self.stop.set()
         self.watch.cut_all(STOPPED)
 
 
 class ServiceOptions(TypedDict, total=False):
-    """How to talk to the service; see :func:`open_run`."""
+    """Options of the connection to the service; see :func:`s2ct_convert.download`."""
 
     base_url: str | None
     user_agent: str | None
@@ -78,8 +78,8 @@ def open_run(
     budget: Budget | None = None,
     on_event: OnEvent = ignore,
 ) -> Iterator[FetchRun]:
-    """Connections to the service, a budget of requests, a watch on both; ``on_event`` gets one event at a time."""
-    policy, tell = policy or RetryPolicy(), in_turn(on_event)
+    """Open the connections and start the watch; ``on_event`` gets one event at a time."""
+    policy, report = policy or RetryPolicy(), in_turn(on_event)
     with (
         Service(
             service_url(base_url),
@@ -88,6 +88,6 @@ def open_run(
             connect=policy.connect,
             read=policy.stall + policy.connect,
         ) as service,
-        Watch(policy, lambda transfer, idle: tell(FileIdle(transfer.key, idle, transfer.have()))) as watch,
+        Watch(policy, lambda transfer, idle: report(FileIdle(transfer.key, idle, transfer.have()))) as watch,
     ):
-        yield FetchRun(service, record, policy, budget or Budget(), watch, threading.Event(), tell)
+        yield FetchRun(service, record, policy, budget or Budget(), watch, threading.Event(), report)

@@ -1,6 +1,6 @@
-"""Requests to the service: redirects, proxies, the token, and nothing else. Deciding is for others.
+"""HTTP requests to the service: redirects, proxies and the token. Retries are decided elsewhere.
 
-The token goes into a header, to the service's own host only, and is in no URL, message or log.
+The token is sent in a header, to the service's own host only. It never appears in a URL, a message or a log.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from .api import ZENODO
 
 URL_VARIABLE = "S2CT_ZENODO_URL"
 TOKEN_VARIABLES = ("S2CT_ZENODO_TOKEN", "ZENODO_TOKEN")
-# The form Zenodo asks for; it refuses those of libraries and of browsers that are none.
+# The form that Zenodo asks for. It refuses the names of libraries and false names of browsers.
 USER_AGENT = f"s2ct-convert/{__version__} (+{DATASET.doi})"
 _REDIRECTS = 5
 
 
 def service_url(option: str | None) -> str:
-    """Root of the service: the option, else the environment, else Zenodo itself."""
+    """Root URL of the service: the option, else the environment, else Zenodo."""
     url = (option or os.environ.get(URL_VARIABLE) or ZENODO).rstrip("/")
     try:
         parts = urlsplit(url)
         right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, half an IPv6 address
+    except ValueError:  # a port that is not a number, an incomplete IPv6 address
         raise _no_root("") from None
     if not right or parts.username is not None or parts.query or parts.fragment:
         raise _no_root(redact(url))
@@ -42,20 +42,20 @@ def service_url(option: str | None) -> str:
 
 def _no_root(where: str) -> WrongUsage:
     return WrongUsage(
-        "this is no root of a service",
+        "this is not the root URL of a service",
         where=where or f"--base-url or {URL_VARIABLE}",
-        expected="https://zenodo.org or http://host:port; no login in it, and nothing after ?",
+        expected="https://zenodo.org or http://host:port, without a login and without a query",
     )
 
 
 def token_from_environment() -> str | None:
-    """The access token, if one is set; without the end of line that files and copying leave."""
+    """The access token, if one is set, without surrounding blanks and line ends."""
     return next((token for name in TOKEN_VARIABLES if (token := os.environ.get(name, "").strip())), None)
 
 
 @dataclass
 class Service:
-    """A root URL and how to talk to it; used by all lanes at once.
+    """Sends requests to a root URL. All lanes share it.
 
     Parameters
     ----------
@@ -65,12 +65,12 @@ class Service:
     token : str, optional
         Access token for a restricted record.
     connect, read : float
-        Seconds to wait for a connection and for each piece of an answer.
+        Timeouts in seconds, for a connection and for each read.
 
     Raises
     ------
     WrongUsage
-        If the user agent or the token cannot be in a header; the token is not told.
+        If the user agent or the token is not valid in a header. The message does not show the token.
     """
 
     base: str
@@ -81,12 +81,12 @@ class Service:
 
     def __post_init__(self) -> None:
         if not _fits_header(self.user_agent):
-            raise WrongUsage("this is no user agent", where=ascii(self.user_agent), expected="printable ASCII")
+            raise WrongUsage("this is not a valid user agent", where=ascii(self.user_agent), expected="printable ASCII")
         if self.token and not (_fits_header(self.token) and " " not in self.token):
             raise WrongUsage(
-                "the access token has characters that no token has",
+                "the access token has invalid characters",
                 where=" or ".join(TOKEN_VARIABLES),
-                todo="set it again; letters, digits and -._~+/= are what tokens are made of",
+                todo="set it again; a token has only letters, digits and -._~+/=",
             )
         self._direct = urllib3.PoolManager(maxsize=16, retries=False)
         self._proxies: dict[str, urllib3.ProxyManager] = {}
@@ -94,19 +94,21 @@ class Service:
     def get(
         self, url: str, *, start: int = 0, accept: str = "*/*", turn: Callable[[], None] = lambda: None
     ) -> BaseHTTPResponse:
-        """An open answer, its body not yet read; follows redirects.
+        """Send a request and follow redirects. The body of the response is not read yet.
 
         Parameters
         ----------
+        start : int
+            First byte to request, sent as a range.
         turn : callable
-            Waits until a request may be made; called before each, as a redirect leads to another one.
+            Waits until a request is allowed. Called before each request, also after a redirect.
 
         Raises
         ------
         urllib3.exceptions.HTTPError
-            If there is no answer.
+            If there is no response.
         NetworkError
-            If redirects go on and on, or to somewhere that cannot be asked.
+            If there are too many redirects, or one leads to something that is not a web address.
         """
         for _ in range(_REDIRECTS):
             turn()
@@ -125,17 +127,17 @@ class Service:
                 retries=False,
                 timeout=urllib3.Timeout(connect=self.connect, read=self.read),
             )
-            answer.url = url  # urllib3 tells the path alone
+            answer.url = url  # urllib3 gives the path only
             location = answer.get_redirect_location()
             if not location:
                 return answer
             answer.drain_conn()
             answer.release_conn()
             url = _target(url, location)
-        raise NetworkError("the service redirects again and again", where=redact(url))
+        raise NetworkError("the service redirects too often", where=redact(url))
 
     def _manager(self, url: str) -> urllib3.PoolManager:
-        """Straight to the host, or through the proxy that the environment names for it."""
+        """The pool for a URL: direct, or through the proxy in the environment."""
         parts = urlsplit(url)
         proxies = getproxies()
         proxy = proxies.get(parts.scheme) or proxies.get("all")
@@ -146,7 +148,7 @@ class Service:
         return self._proxies[proxy]
 
     def close(self) -> None:
-        """Close all connections that are at rest."""
+        """Close all idle connections."""
         for manager in (self._direct, *self._proxies.values()):
             manager.clear()
 
@@ -163,7 +165,7 @@ def _proxy_manager(proxy: str) -> urllib3.ProxyManager:
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     if parts.scheme not in ("http", "https"):
         raise WrongUsage(
-            "this kind of proxy cannot be used",
+            "this kind of proxy is not supported",
             where=redact(proxy),
             expected="http://host:port",
             todo="unset ALL_PROXY",
@@ -175,22 +177,22 @@ def _proxy_manager(proxy: str) -> urllib3.ProxyManager:
 
 
 def _is_web(url: str) -> bool:
-    """Whether a URL is one that can be asked."""
+    """Whether this is a valid http or https URL."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, a port that is no number
+    except ValueError:  # unmatched brackets, a port that is not a number
         return False
 
 
 def _target(url: str, location: str) -> str:
-    """Where a redirect leads."""
+    """Target URL of a redirect."""
     try:
         target = urljoin(url, location)
     except ValueError:
         target = ""
     if not _is_web(target):
-        raise NetworkError("the service redirects to what is no web address", where=redact(url))
+        raise NetworkError("the service redirects to something that is not a web address", where=redact(url))
     return target
 
 
@@ -204,6 +206,6 @@ def _fits_header(text: str) -> bool:
 
 
 def redact(url: str) -> str:
-    """A URL without what may be secret in it: login, query."""
+    """A URL without its parts that may be secret: login and query."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

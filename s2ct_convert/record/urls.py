@@ -1,4 +1,4 @@
-"""URLs of files as other downloaders take them."""
+"""URLs of files in the formats of other downloaders."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def _plain(base: str, record: str, file: RecordFile) -> str:
 
 
 def _aria2(base: str, record: str, file: RecordFile) -> str:
-    """Both URLs of one file, its name and its md5, as ``aria2c -i`` reads them."""
+    """Both URLs of a file, its name and its md5, in the format of ``aria2c -i``."""
     return "\t".join(file_urls(base, record, file.key)) + f"\n  out={file.key}\n  checksum=md5={file.md5}\n"
 
 
 def _wget(base: str, record: str, file: RecordFile) -> str:
-    folder = file.key.rpartition("/")[0]  # which wget does not make
+    folder = file.key.rpartition("/")[0]  # wget does not create it
     make = f"{shlex.join(['mkdir', '-p', folder])} && " if folder else ""
     return make + shlex.join(["wget", "-c", "-O", file.key, file_urls(base, record, file.key)[0]]) + "\n"
 

@@ -1,6 +1,6 @@
-"""Watches all lanes at once: ends connections that stand still, and dials anew where one is much slower than others.
+"""Watches all lanes: closes stalled connections, and reconnects those that are much slower than others.
 
-A connection is ended from here by shutting its socket down, which wakes the lane that waits in it; nothing else can.
+A connection is closed by shutting down its socket. Only this wakes the lane that waits in it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Protocol
 
 from .policy import RetryPolicy
 
-STALL_BYTES = 4096  # less than this in a whole stall window is no data
-IDLE_SECONDS = 5.0  # without a byte, before a user is told
+STALL_BYTES = 4096  # fewer bytes than this in a stall window count as no data
+IDLE_SECONDS = 5.0  # without a byte, before the user gets a note
 
 
 class Shutdown(Protocol):
-    """What a connection must offer."""
+    """A connection that can be shut down."""
 
     def shutdown(self) -> None:
-        """Wake whoever reads from it."""
+        """Shut down the socket and wake the thread that reads from it."""
 
 
 class Transfer:
-    """One answer being read by one lane; ``have`` tells how much of the file is there."""
+    """One response that one lane reads. ``have`` returns the bytes of the file so far."""
 
     def __init__(
         self, key: str, answer: Shutdown, missing: int, *, may_redial: bool, have: Callable[[], int] = lambda: 0
@@ -38,32 +38,32 @@ class Transfer:
         self._seen: deque[tuple[float, int]] = deque([(self.began, 0)])
 
     def add(self, n: int) -> None:
-        """Bytes that came; called by the lane."""
+        """Count ``n`` bytes that arrived. The lane calls this."""
         self.bytes += n
         self.last_byte = time.monotonic()
 
     def observe(self, now: float, keep: float) -> None:
-        """Remember how much had come by now, and forget what is older than ``keep`` seconds."""
+        """Record the current byte count, and drop counts older than ``keep`` seconds."""
         self._seen.append((now, self.bytes))
         while len(self._seen) > 1 and self._seen[1][0] <= now - keep:
             self._seen.popleft()
 
     def gained(self, now: float, window: float) -> int | None:
-        """Bytes in the last ``window`` seconds; None if it is not that old."""
+        """Bytes in the last ``window`` seconds; None if the transfer is younger than that."""
         if now - self.began < window:
             return None
         before = max((count for at, count in self._seen if at <= now - window), default=0)
         return self.bytes - before
 
     def cut(self, why: str) -> None:
-        """End the connection; the lane finds the reason here."""
+        """Close the connection. The lane reads the reason from ``cut_because``."""
         self.cut_because = self.cut_because or why
-        with suppress(OSError, ValueError, RuntimeError):  # it has ended by itself
+        with suppress(OSError, ValueError, RuntimeError):  # it is already closed
             self._answer.shutdown()
 
 
 class Watch:
-    """Watches transfers in a thread of its own while it is entered."""
+    """Context manager that watches transfers in a thread."""
 
     def __init__(self, policy: RetryPolicy, on_idle: Callable[[Transfer, float], None] = lambda *_: None) -> None:
         self._policy, self._on_idle = policy, on_idle
@@ -89,7 +89,7 @@ class Watch:
             self._transfers.discard(transfer)
 
     def cut_all(self, why: str) -> None:
-        """End every connection."""
+        """Close every connection."""
         with self._lock:
             for transfer in self._transfers:
                 transfer.cut(why)

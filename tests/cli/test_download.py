@@ -90,7 +90,7 @@ def test_archives_are_unpacked_and_a_second_run_finds_all_there(run, zenodo, tmp
 def test_an_archive_with_the_wrong_md5_is_not_unpacked_the_others_are(run, zenodo, tmp_path):
     zenodo.vices[VAL] = [flipped, flipped]
     done = run("download", tmp_path, "--record", RECORD, "--extract")
-    assert_says(done, EXIT_INCOMPLETE, f"{VAL}: FAILED", "wrong md5", "1 of 4 files could not be had")
+    assert_says(done, EXIT_INCOMPLETE, f"{VAL}: FAILED", "wrong md5", "1 of 4 files could not be downloaded")
     assert not [path for path in files(tmp_path) if path in (VAL, VAL.removesuffix(".7z"))]
     assert (tmp_path / TRAIN.removesuffix(".7z")).read_bytes() == RECORDS
     assert "extracted  2 files" in done.stdout
@@ -157,7 +157,7 @@ def test_what_is_no_root_of_a_service_is_wrong_usage(hasty, clean_environment, m
     for variable, options in ((root, []), ("", ["--base-url", root])):
         monkeypatch.setenv("S2CT_ZENODO_URL", variable)
         done = hasty("download", tmp_path, "--record", RECORD, *options)
-        assert_says(done, EXIT_USAGE, "no root of a service", "https://zenodo.org")
+        assert_says(done, EXIT_USAGE, "not the root URL of a service", "https://zenodo.org")
         assert "secret" not in done.stderr
 
 

@@ -78,7 +78,7 @@ def right_names(folder: Path) -> dict[str, bytes]:
 def test_room_is_looked_at_before_any_file_is_asked_for(run, zenodo, disk):
     folder = disk("size=2m")
     done = run("download", folder, "--record", RECORD)
-    assert_says(done, EXIT_MACHINE, str(folder), "not enough room", "3,000,000 bytes free", "--tile")
+    assert_says(done, EXIT_MACHINE, str(folder), "not enough disk space", "3,000,000 bytes free", "--tile")
     assert files_asked(zenodo) == []
     fits = run("download", folder, "--record", RECORD, "--tile", "50SMG")
     assert fits.returncode == 0, fits.stderr
@@ -127,7 +127,7 @@ def test_a_full_disk_stops_the_other_files_too(run, zenodo, disk):
     assert done.returncode == EXIT_MACHINE
     assert done.stderr.count("FAILED") == 1
     assert len(files_asked(zenodo)) == 1
-    assert "3 of 3 files could not be had" in done.stderr
+    assert "3 of 3 files could not be downloaded" in done.stderr
     assert "failed   1 file\nleft     2 files\n" in done.stdout
 
 

@@ -50,7 +50,7 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[str]:
 def test_without_a_terminal_there_is_a_line_per_event(run, zenodo, tmp_path):
     done = run("download", tmp_path, "--record", RECORD, "-j", 1)
     expected = [
-        rf"note: the list of 3 files is kept in {RECORD}\.lock\.json",
+        rf"note: the list of 3 files is saved as {RECORD}\.lock\.json",
         r"3 files to fetch, 3\.0 MB; 0 here before",
     ]
     for key in FILES:
@@ -70,13 +70,13 @@ def test_what_goes_wrong_on_the_way_is_told_as_it_happens(hasty, zenodo, tmp_pat
     said = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
     patterns = [
         r"reading 1 file that is there, 1\.0 MB",
-        rf"note: {THREE}: its md5 is .*; kept as {THREE}\.bad-[0-9a-f]{{32}} and fetched anew",
-        rf"note: {TWO}: 300,000 of 1,000,000 bytes, continued from there",
+        rf"note: {THREE}: its md5 is .*; kept as {THREE}\.bad-[0-9a-f]{{32}}, fetching it again",
+        rf"note: {TWO}: 300,000 of 1,000,000 bytes, resumed",
         r"3 files to fetch, 3\.0 MB, 300\.0 kB of that are here; 0 here before",
         rf"{TWO}: goes on at 300\.0 kB of 1\.0 MB",
         rf"{ONE}: the connection .*; asks again in 0\.0 s",
         rf"{ONE}: the service answers 503 .*; asks again in 0\.0 s",
-        rf"note: {ONE}: whole, but its md5 is .*; it is fetched once more",
+        rf"note: {ONE}: complete, but with the wrong md5 .*; fetching it again",
         rf"{ONE}: done, 1\.0 MB, md5 correct, .*",
     ]
     found = [next((i for i, line in enumerate(said) if re.fullmatch(pattern, line)), None) for pattern in patterns]

@@ -1,4 +1,4 @@
-"""Files that a browser, wget or aria2 brought: taken if their md5 is right, continued if they were begun, else left."""
+"""Files of a browser, wget or aria2: adopted if the md5 is right, resumed if partial, otherwise left alone."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def zenodo() -> Iterator[StandIn]:
 
 
 def fetch(zenodo: StandIn, folder: Path) -> list[object]:
-    """A run that ends well; what it told."""
-    told: list[object] = []
-    download(folder, record=RECORD, base_url=zenodo.url, policy=QUICK, budget=Budget(10_000), on_event=told.append)
+    """Download everything; returns the events."""
+    events: list[object] = []
+    download(folder, record=RECORD, base_url=zenodo.url, policy=QUICK, budget=Budget(10_000), on_event=events.append)
     assert {key: (folder / key).read_bytes() for key in zenodo.files} == zenodo.files
-    return told
+    return events
 
 
 ODD = [
@@ -62,19 +62,19 @@ ODD = [
 
 
 @pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
-def test_a_right_md5_under_an_odd_name_is_taken_and_not_read_again(zenodo, tmp_path, name):
+def test_a_file_with_the_right_md5_is_adopted_under_any_name(zenodo, tmp_path, name):
     (tmp_path / name).write_bytes(DATA)
     inode = (tmp_path / name).stat().st_ino
-    told = fetch(zenodo, tmp_path)
+    events = fetch(zenodo, tmp_path)
     assert zenodo.asked(KEY) == []
     assert left(tmp_path) == {KEY}
     assert (tmp_path / KEY).stat().st_ino == inode
-    assert any(isinstance(event, Message) and name in event.text and KEY in event.text for event in told)
+    assert any(isinstance(event, Message) and name in event.text and KEY in event.text for event in events)
     assert not any(isinstance(event, Checked) for event in fetch(zenodo, tmp_path))
 
 
 @pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
-def test_a_wrong_md5_is_left_where_it_is(zenodo, tmp_path, name):
+def test_a_file_with_the_wrong_md5_is_left_alone(zenodo, tmp_path, name):
     (tmp_path / name).write_bytes(WRONG)
     fetch(zenodo, tmp_path)
     assert zenodo.asked(KEY) == [0]
@@ -82,7 +82,7 @@ def test_a_wrong_md5_is_left_where_it_is(zenodo, tmp_path, name):
     assert (tmp_path / name).read_bytes() == WRONG
 
 
-def test_names_that_were_mixed_up_are_put_right(tmp_path):
+def test_mixed_up_names_are_corrected(tmp_path):
     files = {f"train_{zone}SMG_2.7z": RNG.bytes(5000) for zone in range(10, 14)}
     names = [f"download ({i})" for i in range(4)]
     for name, data in zip(names, files.values(), strict=True):
@@ -93,7 +93,7 @@ def test_names_that_were_mixed_up_are_put_right(tmp_path):
     assert left(tmp_path) == set(files)
 
 
-def test_one_of_two_copies_is_taken(zenodo, tmp_path):
+def test_one_of_two_copies_is_adopted(zenodo, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(DATA)
     fetch(zenodo, tmp_path)
@@ -101,7 +101,7 @@ def test_one_of_two_copies_is_taken(zenodo, tmp_path):
     assert len(left(tmp_path)) == 2
 
 
-def test_links_and_files_in_folders_are_nobody_elses_business(zenodo, tmp_path):
+def test_links_and_files_in_folders_are_not_adopted(zenodo, tmp_path):
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "copy").write_bytes(DATA)
     (tmp_path / "link").symlink_to(tmp_path / "below" / "copy")
@@ -111,7 +111,7 @@ def test_links_and_files_in_folders_are_nobody_elses_business(zenodo, tmp_path):
     assert (tmp_path / "link").is_symlink()
 
 
-BEGUN = [
+PARTIAL = [
     KEY,
     f"{KEY}.1",
     f"{KEY}.part",
@@ -130,17 +130,17 @@ BEGUN = [
 ]
 
 
-@pytest.mark.parametrize("name", BEGUN)
-def test_what_another_program_began_is_continued(zenodo, tmp_path, name):
+@pytest.mark.parametrize("name", PARTIAL)
+def test_a_partial_file_of_another_program_is_resumed(zenodo, tmp_path, name):
     (tmp_path / name).write_bytes(DATA[:123_456])
-    told = fetch(zenodo, tmp_path)
+    events = fetch(zenodo, tmp_path)
     assert zenodo.asked(KEY) == [123_456]
     assert left(tmp_path) == {KEY}
-    assert any(isinstance(event, Message) and "123,456 of 700,000 bytes" in event.text for event in told)
+    assert any(isinstance(event, Message) and "123,456 of 700,000 bytes" in event.text for event in events)
 
 
-@pytest.mark.parametrize("name", BEGUN)
-def test_what_is_no_beginning_costs_bandwidth_only(zenodo, tmp_path, name):
+@pytest.mark.parametrize("name", PARTIAL)
+def test_a_false_partial_file_costs_only_bandwidth(zenodo, tmp_path, name):
     (tmp_path / name).write_bytes(b"<html>something else</html>")
     fetch(zenodo, tmp_path)
     assert zenodo.asked(KEY) == [27, 0]
@@ -150,7 +150,7 @@ def test_what_is_no_beginning_costs_bandwidth_only(zenodo, tmp_path, name):
 @pytest.mark.parametrize(
     "name", ["train_50SMG_3.7z.part", "train_50SMG_2.7z.torrent", "x" + KEY, "train_50SMG_2.zip", "notes.txt", "train"]
 )
-def test_what_is_of_another_name_is_not_taken_for_a_beginning(zenodo, tmp_path, name):
+def test_a_file_with_another_name_is_not_resumed(zenodo, tmp_path, name):
     (tmp_path / name).write_bytes(DATA[:5])
     fetch(zenodo, tmp_path)
     assert zenodo.asked(KEY) == [0]
@@ -158,7 +158,7 @@ def test_what_is_of_another_name_is_not_taken_for_a_beginning(zenodo, tmp_path, 
     assert (tmp_path / name).read_bytes() == DATA[:5]
 
 
-def test_the_longest_beginning_is_taken(zenodo, tmp_path):
+def test_the_longest_partial_file_is_adopted(zenodo, tmp_path):
     for name, have in ((f"{KEY}.part", 100), (f"{KEY}.1", 3000), ("train_50SMG_2 (1).7z", 200)):
         (tmp_path / name).write_bytes(DATA[:have])
     fetch(zenodo, tmp_path)
@@ -167,7 +167,7 @@ def test_the_longest_beginning_is_taken(zenodo, tmp_path):
 
 
 @pytest.mark.parametrize("name", [KEY, f"{KEY}.part"])
-def test_of_ours_and_theirs_the_longer_is_continued(zenodo, tmp_path, name):
+def test_a_longer_partial_file_of_ours_is_resumed(zenodo, tmp_path, name):
     partial_path(tmp_path / KEY, FILE).write_bytes(DATA[:5000])
     (tmp_path / name).write_bytes(DATA[:3000])
     fetch(zenodo, tmp_path)
@@ -175,7 +175,7 @@ def test_of_ours_and_theirs_the_longer_is_continued(zenodo, tmp_path, name):
 
 
 @pytest.mark.parametrize("kept_before", [0, 1, 2])
-def test_what_is_left_alone_takes_the_place_of_nothing(zenodo, tmp_path, kept_before):
+def test_a_left_alone_file_replaces_no_other(zenodo, tmp_path, kept_before):
     before = {f"{KEY}.left-alone" + (f".{i}" if i else ""): str(i).encode() for i in range(kept_before)}
     for name, content in before.items():
         (tmp_path / name).write_bytes(content)
@@ -188,15 +188,15 @@ def test_what_is_left_alone_takes_the_place_of_nothing(zenodo, tmp_path, kept_be
 
 
 class TestAria2:
-    """It writes pieces in any order: what it began is no beginning, unless its control file is gone."""
+    """aria2 writes pieces in any order, so its partial files are not resumed while its control file exists."""
 
     def holes(self) -> bytes:
-        """The last third came first, into a file that has its full length."""
+        """A file of full length in which only the last part was written."""
         return bytes(400_000) + DATA[400_000:]
 
     @pytest.mark.parametrize("name", [KEY, f"{KEY}.1", f"{KEY}?download=1"])
     @pytest.mark.parametrize("allocated", [True, False])
-    def test_what_it_works_on_is_not_continued_and_nothing_is_lost(self, zenodo, tmp_path, name, allocated):
+    def test_a_file_in_progress_is_not_resumed_and_not_lost(self, zenodo, tmp_path, name, allocated):
         theirs = self.holes() if allocated else DATA[:50_000]
         (tmp_path / name).write_bytes(theirs)
         (tmp_path / f"{name}.aria2").write_bytes(b"control")
@@ -205,12 +205,12 @@ class TestAria2:
         assert theirs in [path.read_bytes() for path in tmp_path.iterdir() if path.is_file() and path.name != KEY]
         assert (tmp_path / f"{name}.aria2").read_bytes() == b"control"
 
-    def test_what_it_finished_is_taken(self, zenodo, tmp_path):
+    def test_a_finished_file_is_adopted(self, zenodo, tmp_path):
         (tmp_path / KEY).write_bytes(DATA)
         fetch(zenodo, tmp_path)
         assert zenodo.asked(KEY) == []
 
-    def test_of_several_begun_files_only_its_own_is_left(self, zenodo, tmp_path):
+    def test_only_the_file_with_a_control_file_is_left_alone(self, zenodo, tmp_path):
         (tmp_path / f"{KEY}.1").write_bytes(DATA[:3000])
         (tmp_path / f"{KEY}.1.aria2").write_bytes(b"control")
         (tmp_path / f"{KEY}.part").write_bytes(DATA[:2000])
@@ -227,7 +227,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("program", COMMANDS)
 @pytest.mark.parametrize("comes", [250_000, len(DATA)])
-def test_what_the_real_ones_leave_is_taken(zenodo, tmp_path, program, comes):
+def test_files_of_real_downloaders_are_adopted(zenodo, tmp_path, program, comes):
     command = COMMANDS[program]
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")

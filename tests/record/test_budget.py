@@ -1,4 +1,4 @@
-"""The budget of requests by a clock that a test sets: never more than the limit, and nothing odd is believed."""
+"""The budget of requests, with a fake clock: it keeps the limit and ignores invalid headers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NOW = 1000.0  # time of day in seconds since 1970
 
 @pytest.fixture
 def clock(monkeypatch) -> SimpleNamespace:
-    """A clock that a test sets."""
+    """A fake clock."""
     clock = SimpleNamespace(now=50.0)
     monkeypatch.setattr(budget_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
-def test_so_many_at_once_and_then_one_whenever_one_is_old(clock):
+def test_a_request_is_allowed_when_an_old_one_leaves_the_window(clock):
     budget = Budget(limit=3, window=10)
     assert budget.wait() == budget.wait() == 0
     clock.now += 4
@@ -31,7 +31,7 @@ def test_so_many_at_once_and_then_one_whenever_one_is_old(clock):
     assert [budget.wait() for _ in range(3)] == [0, 0, 4]
 
 
-def test_no_window_ever_has_more_than_the_limit(clock, rng: np.random.Generator):
+def test_no_window_exceeds_the_limit(clock, rng: np.random.Generator):
     budget, made = Budget(limit=7, window=10), []
     for pause in rng.exponential(0.5, 2000):
         clock.now += float(pause)
@@ -41,7 +41,7 @@ def test_no_window_ever_has_more_than_the_limit(clock, rng: np.random.Generator)
     assert all(later - earlier >= 10 - 1e-6 for earlier, later in zip(made, made[7:], strict=False))
 
 
-def test_a_service_that_is_up_to_two_seconds_away_counts_no_more_than_the_limit(clock, rng: np.random.Generator):
+def test_a_delay_of_two_seconds_does_not_exceed_the_limit(clock, rng: np.random.Generator):
     budget, counted = Budget(), []
     for pause in rng.exponential(0.05, 20_000):
         clock.now += float(pause)
@@ -52,7 +52,7 @@ def test_a_service_that_is_up_to_two_seconds_away_counts_no_more_than_the_limit(
     assert all(later - earlier > 60 for earlier, later in zip(counted, counted[PER_MINUTE:], strict=False))
 
 
-def test_the_longer_quiet_holds(clock):
+def test_the_longer_pause_holds(clock):
     budget = Budget(limit=9)
     budget.keep_quiet(30)
     budget.keep_quiet(5)
@@ -79,14 +79,14 @@ def test_the_longer_quiet_holds(clock):
         ({"Retry-After": "59"}, PER_MINUTE),
     ],
 )
-def test_a_limit_that_is_told_is_kept_if_it_is_lower(clock, headers, at_once):
+def test_a_lower_limit_in_the_headers_is_adopted(clock, headers, at_once):
     budget = Budget()
     budget.observe(headers, NOW)
     assert [budget.wait() for _ in range(at_once)] == [0] * at_once
     assert budget.wait() > 0
 
 
-def test_a_limit_does_not_grow_again(clock):
+def test_a_limit_never_increases(clock):
     budget = Budget()
     for limit in ("2", "133"):
         budget.observe({"X-RateLimit-Limit": limit}, NOW)
@@ -101,7 +101,7 @@ def test_a_limit_does_not_grow_again(clock):
         ("1", "1020", 0),
         ("0", "1000", 0),
         ("0", "900", 0),
-        ("0", "5000", 60),  # an hour's limit; the answer that refuses says more
+        ("0", "5000", 60),  # the limit of an hour; the next refusal has Retry-After
         ("0", "1e9", 0),
         ("0", None, 0),
         ("0", "soon", 0),
@@ -109,7 +109,7 @@ def test_a_limit_does_not_grow_again(clock):
         ("none", "1020", 0),
     ],
 )
-def test_when_nothing_remains_it_is_quiet_until_the_reset(clock, remaining, reset, quiet):
+def test_no_request_is_allowed_until_the_reset(clock, remaining, reset, quiet):
     budget = Budget(window=60)
     headers = {"X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
     budget.observe({name: value for name, value in headers.items() if value is not None}, NOW)

@@ -1,4 +1,4 @@
-"""A service that counts requests and refuses what passes its limit: a run makes it refuse none."""
+"""A service that refuses requests above its limit: a run stays below the limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from s2ct_convert.record.download import download
 
 from .test_fetching import QUICK
 
-COUNTED, WINDOW = 0.3, 0.9  # seconds: of the service, and of the budget; a busy machine is late
+COUNTED, WINDOW = 0.3, 0.9  # windows of the service and of the budget, in seconds; a busy machine is late
 FILES = {f"train_{zone:02}SMG_1.7z": np.random.default_rng(zone).bytes(50 + zone) for zone in range(1, 27)}
 
 
@@ -26,7 +26,7 @@ def zenodo() -> Iterator[StandIn]:
 
 
 def fetch(zenodo: StandIn, folder: Path, *, lanes: int = 6) -> float:
-    """All files, with a budget that knows of no limit but what it is told; the seconds it took."""
+    """Download all files with a budget that knows no limit but that in the headers; returns the seconds."""
     began = time.monotonic()
     download(
         folder,
@@ -41,7 +41,7 @@ def fetch(zenodo: StandIn, folder: Path, *, lanes: int = 6) -> float:
 
 
 @pytest.mark.parametrize("lanes", [1, 6, 16])
-def test_a_limit_that_is_told_is_never_passed(zenodo, tmp_path, lanes):
+def test_a_limit_in_the_headers_is_never_exceeded(zenodo, tmp_path, lanes):
     zenodo.limit = Limit(12, COUNTED)
     seconds = fetch(zenodo, tmp_path, lanes=lanes)
     assert zenodo.limit.refused == 0
@@ -50,8 +50,8 @@ def test_a_limit_that_is_told_is_never_passed(zenodo, tmp_path, lanes):
     assert seconds > 2 * WINDOW  # 27 requests are three windows of 12
 
 
-def test_the_stand_in_refuses_what_passes_its_limit(zenodo, tmp_path):
-    """Or the tests here would prove nothing."""
+def test_the_stand_in_refuses_requests_above_its_limit(zenodo, tmp_path):
+    """Otherwise the tests here prove nothing."""
     zenodo.limit = Limit(12, COUNTED, told=False)
     fetch(zenodo, tmp_path)
     assert zenodo.limit.refused > 0
@@ -64,7 +64,7 @@ def elsewhere_first(handler: Handler, data: bytes, start: int) -> None:
     handler.answer(302, b"", {"Location": f"{path}?download=1"})
 
 
-def test_redirects_are_requests_too(zenodo, tmp_path):
+def test_redirects_count_as_requests(zenodo, tmp_path):
     zenodo.limit = Limit(12, COUNTED)
     zenodo.vices = {key: [elsewhere_first, good] for key in FILES}
     fetch(zenodo, tmp_path)
@@ -72,7 +72,7 @@ def test_redirects_are_requests_too(zenodo, tmp_path):
     assert zenodo.limit.refused == 0
 
 
-def test_so_are_requests_that_fail(zenodo, tmp_path):
+def test_failed_requests_count_as_requests(zenodo, tmp_path):
     def busy(handler: Handler, data: bytes, start: int) -> None:
         handler.answer(500, b"")
 
@@ -83,14 +83,14 @@ def test_so_are_requests_that_fail(zenodo, tmp_path):
     assert zenodo.limit.refused == 0
 
 
-def test_when_others_at_the_same_address_have_used_it_up_nothing_is_asked_until_the_reset(zenodo, tmp_path):
+def test_requests_wait_when_others_have_used_up_the_limit(zenodo, tmp_path):
     zenodo.limit = Limit(30, COUNTED)
     zenodo.limit.others(29)
     assert fetch(zenodo, tmp_path) > COUNTED
     assert zenodo.limit.refused == 0
 
 
-def test_when_it_refuses_without_having_told_each_lane_learns_it_once(zenodo, tmp_path):
+def test_a_refusal_without_headers_happens_once_a_lane(zenodo, tmp_path):
     zenodo.limit = Limit(60, seconds=0.8, told=False)
     zenodo.limit.others(59)
     fetch(zenodo, tmp_path, lanes=4)
@@ -98,7 +98,7 @@ def test_when_it_refuses_without_having_told_each_lane_learns_it_once(zenodo, tm
     assert all(len(zenodo.asked(key)) <= 2 for key in FILES)
 
 
-def test_what_is_here_is_not_asked_for_again(zenodo, tmp_path):
+def test_complete_files_are_not_requested_again(zenodo, tmp_path):
     fetch(zenodo, tmp_path)
     zenodo.requests.clear()
     for key in list(FILES)[:3]:

@@ -1,4 +1,4 @@
-"""Files against a lock, an md5sum file or the bundled list: each state, each count, each exit code."""
+"""Checks against a lock, an md5sum file or the bundled list: all states, counts and exit codes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from s2ct_convert.record.partial import partial_path
 
 RNG = np.random.default_rng(64)
 FILES = {f"train_{zone}SMG_2.7z": RNG.bytes(4000 + zone) for zone in range(10, 18)}
-OK, WRONG, LONGER, SHORT, EMPTY, BEGUN, MISSING, BELOW = FILES
+OK, WRONG, LONGER, SHORT, EMPTY, PARTIAL, MISSING, BELOW = FILES
 SHIFTED = FILES[WRONG][:-1] + bytes([FILES[WRONG][-1] ^ 1])
 UNKNOWN = "val_50SMG_7.7z"
 MD5 = {key: hashlib.md5(data).hexdigest() for key, data in FILES.items()}
@@ -37,9 +37,9 @@ STATES = {
     LONGER: Check.WRONG,
     SHORT: Check.SHORT,
     EMPTY: Check.SHORT,
-    BEGUN: Check.SHORT,
+    PARTIAL: Check.SHORT,
     MISSING: Check.MISSING,
-    BELOW: Check.MISSING,  # of a record without folders it is not expected there
+    BELOW: Check.MISSING,  # the record has no folders, so the copy in a folder does not count
     UNKNOWN: Check.UNKNOWN,
 }
 
@@ -61,7 +61,7 @@ def folder(tmp_path) -> Path:
     }
     for name, data in contents.items():
         (folder / name).write_bytes(data)
-    partial_path(folder / BEGUN, RECORD.find(BEGUN)).write_bytes(FILES[BEGUN][:700])
+    partial_path(folder / PARTIAL, RECORD.find(PARTIAL)).write_bytes(FILES[PARTIAL][:700])
     return folder
 
 
@@ -80,7 +80,7 @@ def as_md5sum(folder: Path) -> Path:
 
 
 class TestFolder:
-    def test_with_a_lock_in_it(self, folder):
+    def test_a_folder_is_checked_with_its_lock(self, folder):
         as_lock(folder)
         found = check_files([folder])
         assert states(found, folder) == STATES
@@ -88,20 +88,20 @@ class TestFolder:
         by_name = {one.path.name: one for one in found}
         assert by_name[OK] == module.Checksum(folder / OK, Check.OK, MD5[OK], MD5[OK], len(FILES[OK]))
         assert by_name[WRONG].found == hashlib.md5(SHIFTED).hexdigest()
-        assert (by_name[BEGUN].size, by_name[BEGUN].found) == (700, None)
+        assert (by_name[PARTIAL].size, by_name[PARTIAL].found) == (700, None)
         assert (by_name[MISSING].expected, by_name[MISSING].found, by_name[MISSING].size) == (MD5[MISSING], None, None)
         assert (by_name[UNKNOWN].expected, by_name[UNKNOWN].found) == (None, None)
 
-    def test_with_a_lock_from_elsewhere(self, folder, tmp_path):
+    def test_a_folder_is_checked_with_a_given_lock(self, folder, tmp_path):
         manifest = read_manifest(as_lock(tmp_path))
         assert states(check_files([folder], manifest=manifest), folder) == STATES
 
-    def test_with_an_md5sum_file_which_knows_no_sizes(self, folder, tmp_path):
+    def test_an_md5sum_file_has_no_sizes(self, folder, tmp_path):
         manifest = read_manifest(as_md5sum(tmp_path))
         without = {SHORT: Check.WRONG, EMPTY: Check.WRONG}
         assert states(check_files([folder], manifest=manifest), folder) == {**STATES, **without}
 
-    def test_without_either_any_md5_of_the_bundled_list_is_right(self, folder, monkeypatch):
+    def test_without_a_lock_any_bundled_md5_is_correct(self, folder, monkeypatch):
         known = tuple(Published(i, md5, "1 kB") for i, md5 in enumerate(MD5.values()))
         monkeypatch.setattr(module, "published", lambda record: known if record == "10613705" else ())
         (folder / "below" / BELOW).write_bytes(FILES[OK])  # the names are not known
@@ -111,12 +111,12 @@ class TestFolder:
             **dict.fromkeys((WRONG, LONGER, SHORT, EMPTY, UNKNOWN), Check.WRONG),
         }
 
-    def test_the_true_bundled_list_has_none_of_these(self, folder):
+    def test_the_real_bundled_list_has_none_of_these(self, folder):
         found = check_files([folder])
         assert {one.state for one in found} == {Check.WRONG}
         assert {one.path.name for one in found} == {OK, WRONG, LONGER, SHORT, EMPTY, UNKNOWN}
 
-    def test_bytes_are_told_and_all_are_read(self, folder):
+    def test_progress_callbacks_count_all_bytes(self, folder):
         as_lock(folder)
         totals, read = [], []
         check_files([folder], on_total=totals.append, on_bytes=read.append)
@@ -124,7 +124,7 @@ class TestFolder:
         assert totals == [there]
         assert sum(read) == there
 
-    def test_a_record_with_folders(self, tmp_path):
+    def test_files_in_folders_of_a_record_are_checked(self, tmp_path):
         manifest = Manifest.of("1", [RecordFile(f"{name}/{OK}", MD5[OK], len(FILES[OK])) for name in ("a", "b")])
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / OK).write_bytes(FILES[OK])
@@ -137,17 +137,17 @@ class TestFolder:
 
 class TestFile:
     @pytest.mark.parametrize("key", [OK, WRONG, LONGER, SHORT, EMPTY, UNKNOWN])
-    def test_the_lock_beside_it_tells(self, folder, key):
+    def test_a_file_is_checked_with_the_lock_beside_it(self, folder, key):
         as_lock(folder)
         (found,) = check_files([folder / key])
         assert found.state is STATES[key]
 
-    def test_several_are_counted_one_by_one(self, folder):
+    def test_several_files_are_checked_one_by_one(self, folder):
         as_lock(folder)
         found = check_files([folder / key for key in (WRONG, OK, UNKNOWN)])
         assert Counter(one.state for one in found) == {Check.OK: 1, Check.WRONG: 1, Check.UNKNOWN: 1}
 
-    def test_a_file_given_twice_or_with_its_folder_is_one(self, folder):
+    def test_a_file_given_twice_or_with_its_folder_counts_once(self, folder):
         as_lock(folder)
         assert len(check_files([folder, folder / OK, folder / UNKNOWN])) == len(STATES)
         assert len(check_files([folder / OK, folder / OK])) == 1
@@ -155,11 +155,11 @@ class TestFile:
     @pytest.mark.parametrize(
         ("name", "state"), [(OK, Check.WRONG), ("train_50SMG_462", Check.WRONG), ("notes.txt", Check.UNKNOWN)]
     )
-    def test_without_a_lock_a_name_of_the_record_must_have_an_md5_of_it(self, folder, name, state):
+    def test_without_a_lock_a_file_needs_an_md5_of_the_record(self, folder, name, state):
         (found,) = check_files([folder / name])
         assert (found.state, found.expected) == (state, None)
 
-    def test_what_is_not_there_is_wrong_usage(self, folder):
+    def test_a_missing_path_is_wrong_usage(self, folder):
         with pytest.raises(WrongUsage, match="no such file"):
             check_files([folder / OK, folder / MISSING])
 
@@ -169,12 +169,12 @@ class TestFile:
 
 
 def counts(text: str) -> dict[str, int]:
-    """The last line: ``1 ok, 2 wrong``."""
+    """Counts from the last line, ``1 ok, 2 wrong``."""
     return {word: int(n) for n, word in (part.split() for part in text.splitlines()[-1].split(", "))}
 
 
 class TestCommand:
-    def test_all_states(self, s2ct, folder):
+    def test_all_states_are_printed(self, s2ct, folder):
         as_lock(folder)
         done = s2ct("verify", "checksums", folder)
         assert done.returncode == EXIT_DIFFERENCE
@@ -204,14 +204,14 @@ class TestCommand:
             (["ok"], 0),
             (["ok", "missing"], EXIT_INCOMPLETE),
             (["missing"], EXIT_INCOMPLETE),
-            (["ok", "begun"], EXIT_DIFFERENCE),
+            (["ok", "partial"], EXIT_DIFFERENCE),
             (["wrong", "missing"], EXIT_DIFFERENCE),
             (["ok", "unknown"], EXIT_DIFFERENCE),
         ],
     )
     @pytest.mark.parametrize("source", ["lock", "manifest that is a lock", "manifest of md5sum"])
-    def test_exit_codes(self, s2ct, folder, tmp_path, names, code, source):
-        keys = {"ok": OK, "missing": MISSING, "begun": BEGUN, "wrong": WRONG}
+    def test_exit_codes_match_the_states(self, s2ct, folder, tmp_path, names, code, source):
+        keys = {"ok": OK, "missing": MISSING, "partial": PARTIAL, "wrong": WRONG}
         known = Manifest.of("4711", [RECORD.find(keys[name]) for name in names if name in keys])
         for path in folder.glob("*.7z"):
             if path.name not in (UNKNOWN if "unknown" in names else "", *(file.key for file in known.files)):
@@ -231,13 +231,13 @@ class TestCommand:
         assert document["ok"] is (code == 0)
         assert sum(document["counts"].values()) == len(document["files"]) == len(names)
 
-    def test_this_folder_is_meant_if_none_is_given(self, s2ct, folder):
+    def test_the_current_folder_is_the_default(self, s2ct, folder):
         write_lock(folder, Manifest.of("1", [RECORD.find(OK)]))
         done = s2ct("verify", "checksums", "--json", cwd=folder)
         assert {one["path"]: one["state"] for one in json.loads(done.stdout)["files"]}[OK] == "ok"
 
     @pytest.mark.parametrize("arguments", [["nowhere"], ["--manifest", "nowhere"], ["--write", "nowhere/md5sums.txt"]])
-    def test_wrong_usage_is_told_before_anything_is_read(self, s2ct, folder, arguments):
+    def test_wrong_usage_is_reported_before_reading(self, s2ct, folder, arguments):
         as_lock(folder)
         done = s2ct("verify", "checksums", *arguments, cwd=folder)
         assert done.returncode == EXIT_USAGE
@@ -245,10 +245,10 @@ class TestCommand:
         assert done.stdout == ""
 
 
-def test_a_lock_that_was_torn_is_told_and_not_passed_over(folder):
+def test_a_torn_lock_is_an_error(folder):
     whole = as_lock(folder).read_text()
     (folder / "4711.lock.json").write_text(whole[: len(whole) // 2])
-    with pytest.raises(WrongUsage, match="no lock"):
+    with pytest.raises(WrongUsage, match="not a lock"):
         find_lock(folder)
-    with pytest.raises(WrongUsage, match="no lock"):
+    with pytest.raises(WrongUsage, match="not a lock"):
         check_files([folder / OK])

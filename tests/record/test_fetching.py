@@ -1,4 +1,4 @@
-"""Downloads against a stand-in that misbehaves: the file is right in the end, or an error says why it is not there."""
+"""Downloads from a misbehaving stand-in: the file is correct in the end, or an error says why not."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ def status(code: int, body: bytes = b"", **headers: str):
 
 PAGE = b"<html><title>Unusual traffic from your network</title>Reference ID: abc123def456</html>"
 
-# What goes wrong, answer by answer, and the first byte each request asks for.
+# Misbehaviour, response by response, and the first byte of each request.
 SURVIVED = {
     "nothing": ([], [0]),
     "cut": ([cut_after(300_000)], [0, 300_000]),
-    "cut again and again": ([cut_after(200_000)] * 4, [0, 200_000, 400_000, 600_000, 800_000]),
+    "cut repeatedly": ([cut_after(200_000)] * 4, [0, 200_000, 400_000, 600_000, 800_000]),
     "cut before the first byte": ([cut_after(0)] * 2, [0, 0, 0]),
     "reset": ([reset_after(0)], [0, 0]),
-    "a clean end that is none": ([chunked_end_after(250_000)], [0, 250_000]),
+    "a clean but early end": ([chunked_end_after(250_000)], [0, 250_000]),
     "a stall": ([stall_after(100_000)], [0, 100_000]),
     "200 for a range, once": ([cut_after(300_000), all_of_it], [0, 300_000, 300_000]),
     "200 for every range": ([cut_after(300_000), all_of_it, all_of_it], [0, 300_000, 300_000]),
@@ -119,12 +119,12 @@ SURVIVED = {
     "503, 500 and 502": ([status(503), status(500), status(502, PAGE, Content_Type="text/html")], [0, 0, 0, 0]),
     "404 at one URL": ([status(404)], [0, 0]),
     "429 in seconds": ([status(429, Retry_After="0")], [0, 0]),
-    "429 with a date that is past": ([status(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT")], [0, 0]),
+    "429 with a past date": ([status(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT")], [0, 0]),
     "a page instead": ([status(200, PAGE, Content_Type="text/html")], [0, 0]),
-    "packed": ([status(200, b"x" * len(DATA), Content_Encoding="gzip")], [0, 0]),
+    "a content encoding": ([status(200, b"x" * len(DATA), Content_Encoding="gzip")], [0, 0]),
     "another total, once": ([cut_after(300_000), wrong_total], [0, 300_000, 300_000]),
     "503 three times": ([status(503)] * 3, [0, 0, 0, 0]),
-    "429 without a word": ([status(429)], [0, 0]),
+    "429 without headers": ([status(429)], [0, 0]),
     "429 with a time of day": ([status(429, X_RateLimit_Reset="1000000000")], [0, 0]),
     "another file in the second half": ([cut_after(300_000), flipped], [0, 300_000, 0]),
     "a flipped byte, once": ([flipped], [0, 0]),
@@ -133,7 +133,7 @@ SURVIVED = {
 
 
 @pytest.mark.parametrize("case", SURVIVED)
-def test_a_file_is_right_in_the_end_and_no_byte_is_asked_twice_that_came_once(zenodo, tmp_path, case):
+def test_a_file_is_completed_without_requesting_a_byte_twice(zenodo, tmp_path, case):
     vices, asked = SURVIVED[case]
     zenodo.vices[KEY] = list(vices)
     report = fetch(zenodo, tmp_path)
@@ -144,26 +144,26 @@ def test_a_file_is_right_in_the_end_and_no_byte_is_asked_twice_that_came_once(ze
 
 
 def left(folder: Path) -> set[str]:
-    """What is in a folder besides the lock and the receipts."""
+    """Names in a folder, without the lock and the receipts."""
     return {path.name for path in folder.iterdir()} - {f"{RECORD}.lock.json", ".s2ct-receipts"}
 
 
 GIVEN_UP = {
-    "never a byte": ([cut_after(0)] * 9, 7, "4 attempts without a new byte"),
+    "no byte at all": ([cut_after(0)] * 9, 7, "4 attempts without a new byte"),
     "always a page": ([status(200, PAGE, Content_Type="text/html")] * 9, 7, "Unusual traffic"),
-    "a page that refuses": ([status(403, PAGE, Content_Type="text/html")], 7, "reference abc123def456"),
+    "a page that blocks": ([status(403, PAGE, Content_Type="text/html")], 7, "reference abc123def456"),
     "restricted": ([status(403, b'{"message": "no"}', Content_Type="application/json")], 7, "S2CT_ZENODO_TOKEN"),
     "gone": ([status(404)] * 2, 7, "does not have this file"),
     "another file by its ETag": ([status(200, b"", ETag='"md5:' + "0" * 32 + '"')], 4, "another file"),
     "another size": ([status(200, b"short")] * 2, 4, "5 bytes"),
     "another size in the second half": ([cut_after(300_000), wrong_total, wrong_total], 4, "900,008 bytes"),
-    "always a flipped byte": ([flipped] * 2, 4, "whole twice, with the wrong md5"),
-    "a wait that is too long": ([status(429, Retry_After="90000")], 7, "asks to wait until"),
+    "always a flipped byte": ([flipped] * 2, 4, "wrong md5 after two complete downloads"),
+    "too long a wait": ([status(429, Retry_After="90000")], 7, "asks to wait until"),
 }
 
 
 @pytest.mark.parametrize("case", GIVEN_UP)
-def test_what_cannot_be_had_is_told_and_nothing_stands_under_the_name(zenodo, tmp_path, case):
+def test_a_failed_file_is_reported_and_does_not_appear(zenodo, tmp_path, case):
     vices, code, words = GIVEN_UP[case]
     zenodo.vices[KEY] = list(vices)
     with pytest.raises(FilesFailed) as caught:
@@ -174,7 +174,7 @@ def test_what_cannot_be_had_is_told_and_nothing_stands_under_the_name(zenodo, tm
     assert not (tmp_path / KEY).exists()
 
 
-def test_what_came_before_a_failure_is_kept_for_the_next_time(zenodo, tmp_path):
+def test_a_failed_download_is_resumed_by_the_next_run(zenodo, tmp_path):
     zenodo.vices[KEY] = [cut_after(300_000), *[status(503)] * 9]
     with pytest.raises(FilesFailed):
         fetch(zenodo, tmp_path)
@@ -185,7 +185,7 @@ def test_what_came_before_a_failure_is_kept_for_the_next_time(zenodo, tmp_path):
     assert (tmp_path / KEY).read_bytes() == DATA
 
 
-def test_a_reset_in_the_middle_costs_no_more_than_what_was_on_its_way(zenodo, tmp_path):
+def test_a_connection_reset_costs_only_bytes_in_flight(zenodo, tmp_path):
     zenodo.vices[KEY] = [reset_after(400_000)] * 2
     fetch(zenodo, tmp_path)
     assert (tmp_path / KEY).read_bytes() == DATA
@@ -194,13 +194,13 @@ def test_a_reset_in_the_middle_costs_no_more_than_what_was_on_its_way(zenodo, tm
     assert asked == sorted(asked)
 
 
-def test_bytes_that_come_start_the_count_of_attempts_anew(zenodo, tmp_path):
+def test_new_bytes_reset_the_count_of_attempts(zenodo, tmp_path):
     zenodo.vices[KEY] = [one for _ in range(5) for one in (status(503), status(503), cut_after(1000))]
     fetch(zenodo, tmp_path)
     assert (tmp_path / KEY).read_bytes() == DATA
 
 
-def test_the_whole_record_takes_1_and_72_requests_and_a_second_run_none(tmp_path):
+def test_the_whole_record_takes_73_requests_and_a_second_run_none(tmp_path):
     rng = np.random.default_rng(1)
     files = {f"train_{zone:02}SMG_{n}.7z": rng.bytes(2000 + n) for zone in range(1, 37) for n in (1, 2)}
     assert len(files) == 72
@@ -215,27 +215,27 @@ def test_the_whole_record_takes_1_and_72_requests_and_a_second_run_none(tmp_path
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.7z")} == files
 
 
-def test_requests_never_pass_the_budget(tmp_path):
+def test_requests_never_exceed_the_budget(tmp_path):
     files = {f"val_{zone:02}SMG_1.7z": b"x" * zone for zone in range(1, 13)}
     began = time.monotonic()
     with serving(files) as zenodo:
         fetch(zenodo, tmp_path, lanes=6, budget=Budget(limit=5, window=0.5))
         assert len(zenodo.requests) == 13
-    assert time.monotonic() - began >= 1.0  # 13 requests are three windows of 5: two had to be waited for
+    assert time.monotonic() - began >= 1.0  # 13 requests take three windows of 5, so two waits
 
 
-def test_a_record_that_is_not_what_the_lock_says_is_told_and_not_followed(zenodo, tmp_path):
+def test_a_record_that_differs_from_the_lock_is_an_error(zenodo, tmp_path):
     fetch(zenodo, tmp_path)
     zenodo.files[KEY] = DATA + b"more"
     (tmp_path / KEY).unlink()
-    with pytest.raises(Difference, match="otherwise than the lock") as caught:
+    with pytest.raises(Difference, match="differs from the lock") as caught:
         fetch(zenodo, tmp_path)
     assert "another md5 or size" in caught.value.found
     assert not (tmp_path / KEY).exists()
 
 
-def test_a_service_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(NetworkError, match="the list of files cannot be had"):
+def test_a_missing_service_is_an_error(tmp_path):
+    with pytest.raises(NetworkError, match="the list of files cannot be fetched"):
         download(tmp_path, record=RECORD, base_url="http://127.0.0.1:9", policy=QUICK)
 
 
@@ -247,7 +247,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, key):
 
 
 @pytest.mark.parametrize("name", [f"{KEY}?download=1", "train_50SMG_2 (1).7z", f"{KEY}.1", "download", KEY])
-def test_a_whole_file_is_taken_whatever_its_name(zenodo, tmp_path, name):
+def test_a_complete_file_is_adopted_under_any_name(zenodo, tmp_path, name):
     (tmp_path / name).write_bytes(DATA)
     fetch(zenodo, tmp_path)
     assert zenodo.asked(KEY) == []
@@ -255,14 +255,14 @@ def test_a_whole_file_is_taken_whatever_its_name(zenodo, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", [KEY, f"{KEY}.part", f"{KEY}.crdownload", f"{KEY}?download=1", "train_50SMG_2 (2).7z"])
-def test_a_begun_file_is_continued(zenodo, tmp_path, name):
+def test_a_partial_file_is_resumed(zenodo, tmp_path, name):
     (tmp_path / name).write_bytes(DATA[:123_456])
     fetch(zenodo, tmp_path)
     assert zenodo.asked(KEY) == [123_456]
     assert (tmp_path / KEY).read_bytes() == DATA
 
 
-def test_a_file_that_is_wrong_is_kept_under_a_name_that_says_so(zenodo, tmp_path):
+def test_a_wrong_file_is_renamed(zenodo, tmp_path):
     wrong = DATA[:-1] + b"?"
     (tmp_path / KEY).write_bytes(wrong)
     fetch(zenodo, tmp_path)
@@ -270,7 +270,7 @@ def test_a_file_that_is_wrong_is_kept_under_a_name_that_says_so(zenodo, tmp_path
     assert (tmp_path / f"{KEY}.bad-{hashlib.md5(wrong).hexdigest()}").read_bytes() == wrong
 
 
-def test_the_token_goes_to_the_service_alone_and_is_shown_nowhere(zenodo, tmp_path, monkeypatch):
+def test_the_token_goes_only_to_the_service(zenodo, tmp_path, monkeypatch):
     monkeypatch.setenv("S2CT_ZENODO_TOKEN", "secret-token")
     with serving({KEY: DATA}) as elsewhere:
         target = f"{elsewhere.url}/api/records/{RECORD}/files/{KEY}/content"
@@ -287,7 +287,7 @@ def command(zenodo: StandIn, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("place", np.random.default_rng(50).integers(0, len(DATA), 50).tolist())
-def test_killed_anywhere_the_next_run_asks_for_what_did_not_come(zenodo, tmp_path, place):
+def test_a_killed_download_resumes_at_its_last_byte(zenodo, tmp_path, place):
     pids: list[int] = []
 
     def kill(handler: Handler, data: bytes, start: int) -> None:
@@ -296,7 +296,7 @@ def test_killed_anywhere_the_next_run_asks_for_what_did_not_come(zenodo, tmp_pat
         handler.wfile.flush()
         deadline = time.monotonic() + 20
         while not grown(tmp_path, place) and time.monotonic() < deadline:
-            time.sleep(0.005)  # nothing tells when the other process has written what it got
+            time.sleep(0.005)  # polls: no event reports the writes of another process
         os.kill(pids[0], signal.SIGKILL)
         handler.hang_up()
 
@@ -317,7 +317,7 @@ def grown(folder: Path, size: int) -> bool:
     return size == 0 or any(path.stat().st_size >= size for path in folder.glob("*.part"))
 
 
-def test_ctrl_c_stops_keeps_what_came_and_says_how_to_go_on(zenodo, tmp_path):
+def test_ctrl_c_keeps_the_partial_file_and_says_how_to_resume(zenodo, tmp_path):
     zenodo.vices[KEY] = [stall_after(200_000)]
     process = subprocess.Popen(command(zenodo, tmp_path), stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
@@ -336,7 +336,7 @@ def test_ctrl_c_stops_keeps_what_came_and_says_how_to_go_on(zenodo, tmp_path):
     assert part.stat().st_size == 200_000
 
 
-def test_verify_and_list_tell_what_is_here(s2ct, zenodo, tmp_path):
+def test_verify_and_list_show_local_files(s2ct, zenodo, tmp_path):
     assert subprocess.run(command(zenodo, tmp_path), capture_output=True).returncode == 0
     assert s2ct("verify", "checksums", tmp_path, "--write", tmp_path / "md5sums.txt").returncode == 0
     listed = json.loads(s2ct("list", tmp_path, "--record", RECORD, "--json").stdout)
@@ -358,7 +358,7 @@ class TestProxy:
             monkeypatch.delenv(name, raising=False)
             monkeypatch.delenv(name.lower(), raising=False)
 
-    def test_the_proxy_of_the_environment_is_asked_with_its_login(self, zenodo, tmp_path, monkeypatch):
+    def test_the_proxy_of_the_environment_is_used_with_its_login(self, zenodo, tmp_path, monkeypatch):
         monkeypatch.setenv("http_proxy", zenodo.url.replace("http://", "http://me:p%40ss@"))
         download(tmp_path, record=RECORD, base_url="http://zenodo.invalid", policy=QUICK)
         assert (tmp_path / KEY).read_bytes() == DATA
@@ -366,13 +366,13 @@ class TestProxy:
         logins = [{name.lower(): value for name, value in one.headers.items()} for one in zenodo.requests]
         assert {headers["proxy-authorization"] for headers in logins} == {"Basic bWU6cEBzcw=="}
 
-    def test_no_proxy_goes_straight(self, zenodo, tmp_path, monkeypatch):
+    def test_no_proxy_connects_directly(self, zenodo, tmp_path, monkeypatch):
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
         monkeypatch.setenv("no_proxy", "127.0.0.1,example.org")
         fetch(zenodo, tmp_path)
         assert (tmp_path / KEY).read_bytes() == DATA
 
-    def test_a_proxy_that_is_not_there_is_told_without_its_login(self, tmp_path, monkeypatch):
+    def test_a_missing_proxy_is_reported_without_its_login(self, tmp_path, monkeypatch):
         monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
         with pytest.raises(NetworkError) as caught:
             download(tmp_path, record=RECORD, base_url="http://zenodo.invalid", policy=QUICK)
@@ -380,7 +380,7 @@ class TestProxy:
         assert "secret" not in str(caught.value)
 
     @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
-    def test_https_goes_through_a_tunnel_and_the_token_with_it_only(self, tmp_path, monkeypatch):
+    def test_https_and_the_token_go_only_through_a_tunnel(self, tmp_path, monkeypatch):
         certificate, key = tmp_path / "certificate", tmp_path / "key"
         options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=zenodo.test"]
         options += ["-addext", "subjectAltName=DNS:zenodo.test", "-keyout", str(key), "-out", str(certificate)]

@@ -1,4 +1,4 @@
-"""Lanes together: slow ones are dialled anew, one limit is for all, a plan of many faults ends well or is told."""
+"""Several lanes: slow ones reconnect, one limit holds for all, and any series of faults ends well or is reported."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def fetch(zenodo: StandIn, folder: Path, rule: RetryPolicy, **options: object):
 
 
 def trickle(step: int, seconds: float):
-    """A few bytes at a time until the reader has gone."""
+    """Send a few bytes at a time until the reader disconnects."""
 
     def vice(handler: Handler, data: bytes, start: int) -> None:
         handler.head(206 if start else 200, len(data) - start, ranged(data, start) if start else {})
@@ -56,13 +56,13 @@ def trickle(step: int, seconds: float):
                 if stop.wait(seconds):
                     break
         except OSError:
-            pass  # it was dialled anew
+            pass  # the client reconnected
         handler.close_connection = True
 
     return vice
 
 
-def test_a_lane_much_slower_than_the_other_is_dialled_anew_where_it_was(tmp_path):
+def test_a_slow_lane_reconnects_and_resumes(tmp_path):
     with serving(TWO) as zenodo:
         zenodo.vices[SLOW] = [trickle(500, 0.05)]
         zenodo.vices[FAST] = [trickle(10_000, 0.02)]
@@ -74,7 +74,7 @@ def test_a_lane_much_slower_than_the_other_is_dialled_anew_where_it_was(tmp_path
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.7z")} == TWO
 
 
-def test_a_lane_is_dialled_anew_a_bounded_number_of_times(tmp_path):
+def test_a_lane_reconnects_a_limited_number_of_times(tmp_path):
     with serving(TWO) as zenodo:
         zenodo.vices[SLOW] = [trickle(6_000, 0.05) for _ in range(9)]
         zenodo.vices[FAST] = [trickle(9_000, 0.02)]
@@ -85,14 +85,14 @@ def test_a_lane_is_dialled_anew_a_bounded_number_of_times(tmp_path):
         assert len(zenodo.asked(SLOW)) == 2
 
 
-def test_a_trickle_alone_is_let_go_on(tmp_path):
+def test_a_slow_lane_alone_does_not_reconnect(tmp_path):
     with serving({SLOW: TWO[SLOW][:50_000]}) as zenodo:
         zenodo.vices[SLOW] = [trickle(2_000, 0.05)]
         fetch(zenodo, tmp_path, policy())
         assert zenodo.asked(SLOW) == [0]
 
 
-def test_a_stall_is_told_before_it_is_ended(tmp_path):
+def test_a_stall_is_reported_before_it_times_out(tmp_path):
     events: list[object] = []
     with serving({SLOW: TWO[SLOW]}) as zenodo:
         zenodo.vices[SLOW] = [stall_after(1000)]
@@ -110,7 +110,7 @@ def test_one_429_makes_all_lanes_wait(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.7z")} == files
 
 
-def test_a_fault_of_our_own_in_a_lane_ends_the_run_and_is_seen(tmp_path):
+def test_a_bug_in_a_lane_ends_the_run_and_is_raised(tmp_path):
     def on_event(event: object) -> None:
         if isinstance(event, FileStarted) and event.key == FAST:
             raise ZeroDivisionError
@@ -151,7 +151,7 @@ SMALL = {name: data[:60_000] for name, data in TWO.items()}
 
 @settings(derandomize=True, deadline=None, database=None, max_examples=40, suppress_health_check=list(HealthCheck))
 @given(plans=st.tuples(st.lists(VICES, max_size=8), st.lists(VICES, max_size=8)))
-def test_whatever_goes_wrong_a_file_under_its_name_is_right(tmp_path_factory, plans):
+def test_a_file_with_its_final_name_is_always_right(tmp_path_factory, plans):
     folder = tmp_path_factory.mktemp("plan")
     with serving(SMALL) as zenodo:
         zenodo.vices = {key: list(plan) for key, plan in zip(SMALL, plans, strict=True)}
@@ -167,7 +167,7 @@ def test_whatever_goes_wrong_a_file_under_its_name_is_right(tmp_path_factory, pl
 
 
 @pytest.mark.parametrize("shape", ["entries", "files of entries", "deposit"])
-def test_the_other_shapes_of_a_record_are_read_as_well(tmp_path, shape):
+def test_all_shapes_of_a_record_are_read(tmp_path, shape):
     with serving(SMALL) as zenodo:
         files = zenodo.document()["files"]
         document = {

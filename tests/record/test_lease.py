@@ -1,4 +1,4 @@
-"""Who may work on a file that is not whole yet: leases of the living, the dead, the far away, and torn ones."""
+"""Leases on partial files: of live and dead processes, of other hosts, and torn ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def lease(part) -> Path:
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
-    """Another process, which lives until it is killed."""
+    """Another process, which runs until it is killed."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         yield process
         process.kill()
@@ -55,7 +55,7 @@ def age(path: Path, seconds: float) -> None:
 
 
 def take(part: Path) -> None:
-    """Become the owner, and see that this shows."""
+    """Take the lease, check its file, release it."""
     lease = lease_of(part)
     lease.take()
     assert json.loads(part.with_name(f"{part.name}.lease").read_text())["pid"] == os.getpid()
@@ -64,9 +64,9 @@ def take(part: Path) -> None:
 
 
 class TestThisMachine:
-    def test_the_living_keep_it(self, part, lease, process):
+    def test_a_lease_of_a_live_process_holds(self, part, lease, process):
         lease.write_text(json.dumps({**HERE, "pid": process.pid}))
-        age(lease, 1e6)  # a slow disk or a long stall: alive is alive
+        age(lease, 1e6)  # the age does not matter while the process is alive
         with pytest.raises(Incomplete) as caught:
             Partial(part.with_name(KEY), FILE)
         assert caught.value.exit_code == EXIT_INCOMPLETE
@@ -75,7 +75,7 @@ class TestThisMachine:
         assert lease.exists()
         assert not part.exists()
 
-    def test_the_stopped_are_alive(self, part, lease, process):
+    def test_a_lease_of_a_stopped_process_holds(self, part, lease, process):
         lease.write_text(json.dumps({**HERE, "pid": process.pid}))
         process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED)
@@ -83,7 +83,7 @@ class TestThisMachine:
             take(part)
 
     @pytest.mark.parametrize("waited_for", [True, False])
-    def test_the_dead_do_not_keep_it_nor_do_zombies(self, part, lease, process, waited_for):
+    def test_a_lease_of_a_dead_process_or_zombie_is_free(self, part, lease, process, waited_for):
         lease.write_text(json.dumps({**HERE, "pid": process.pid}))
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -91,17 +91,17 @@ class TestThisMachine:
             process.wait()
         take(part)
 
-    def test_before_a_boot_a_number_meant_another_process(self, part, lease, process):
+    def test_a_lease_from_before_a_reboot_is_free(self, part, lease, process):
         lease.write_text(json.dumps({**HERE, "pid": process.pid, "boot": "another"}))
         take(part)
 
-    def test_a_process_that_has_our_number_is_no_more(self, part, lease):
+    def test_a_lease_of_an_older_process_with_our_pid_is_free(self, part, lease):
         lease.write_text(json.dumps({**HERE, "pid": os.getpid()}))
         take(part)
 
 
 class TestAnotherMachine:
-    """Of its processes nobody here can tell: a lease holds while it or the file is young."""
+    """Whether a process on another host is alive is unknown: a lease holds while it or the file is recent."""
 
     @pytest.mark.parametrize(
         ("lease_age", "part_age", "holds"),
@@ -115,7 +115,7 @@ class TestAnotherMachine:
             (-3600, None, True),  # its clock is ahead
         ],
     )
-    def test_it_holds_while_something_happens(self, part, lease, process, lease_age, part_age, holds):
+    def test_a_lease_holds_while_it_or_the_file_is_recent(self, part, lease, process, lease_age, part_age, holds):
         lease.write_text(json.dumps({"host": "another", "pid": process.pid, "boot": boot_id()}))
         age(lease, lease_age)
         if part_age is not None:
@@ -145,7 +145,7 @@ TORN = [
 
 class TestTorn:
     @pytest.mark.parametrize("content", TORN, ids=map(str, range(len(TORN))))
-    def test_it_is_being_written_or_its_writer_is_dead(self, part, lease, content):
+    def test_a_torn_lease_holds_for_a_few_seconds(self, part, lease, content):
         lease.write_bytes(content)
         with pytest.raises(Incomplete):
             take(part)
@@ -153,7 +153,7 @@ class TestTorn:
         take(part)
 
 
-def test_a_lease_is_given_back_by_its_owner_only(part, lease):
+def test_only_its_owner_releases_a_lease(part, lease):
     one = lease_of(part)
     one.take()
     theirs = json.dumps({"host": "another", "pid": 1, "boot": "x", "lease": "y"})
@@ -171,30 +171,30 @@ def zenodo() -> Iterator[StandIn]:
 
 
 class TestTwoProcesses:
-    """Real ones, on one folder."""
+    """Two real processes, one folder."""
 
     @pytest.fixture
     def first(self, zenodo, tmp_path) -> Iterator[subprocess.Popen[str]]:
-        """A download that got 500 kB and waits for more until the service lets go."""
+        """A download that has 500 kB and waits for more until the service continues."""
         zenodo.vices[KEY] = [stall_after(500_000)]
         with subprocess.Popen(command(zenodo, tmp_path), stderr=subprocess.PIPE, text=True) as process:
             while process.poll() is None and not grown(tmp_path, 500_000):
-                time.sleep(0.01)  # nothing tells when the other process has written what it got
+                time.sleep(0.01)  # polls: no event reports the writes of another process
             yield process
             process.kill()
 
-    def test_the_second_is_refused_and_the_first_goes_on(self, zenodo, tmp_path, first):
+    def test_a_second_download_is_refused_and_the_first_continues(self, zenodo, tmp_path, first):
         second = subprocess.run(command(zenodo, tmp_path), capture_output=True, text=True)
         assert second.returncode == EXIT_INCOMPLETE, second.stderr
         assert f"process {first.pid} on {HERE['host']}" in second.stderr
         assert zenodo.asked(KEY) == [0]
         zenodo.release.set()
-        _, told = first.communicate(timeout=60)
-        assert first.returncode == 0, told
+        _, stderr = first.communicate(timeout=60)
+        assert first.returncode == 0, stderr
         assert (tmp_path / KEY).read_bytes() == DATA
         assert left(tmp_path) == {KEY}
 
-    def test_one_that_was_thought_dead_stops_when_it_comes_back(self, zenodo, tmp_path, first, lease, part):
+    def test_a_process_that_lost_its_lease_stops(self, zenodo, tmp_path, first, lease, part):
         lease.write_text(json.dumps({"host": "another", "pid": first.pid, "boot": "x", "lease": "y"}))
         for path in (lease, part):
             age(path, LEASE_SECONDS + 60)
@@ -203,21 +203,21 @@ class TestTwoProcesses:
         assert zenodo.asked(KEY) == [0, 500_000]
         published = (tmp_path / KEY).stat()
         zenodo.release.set()
-        _, told = first.communicate(timeout=60)
-        assert first.returncode == EXIT_INCOMPLETE, told
-        assert "another process replaced the file" in told
+        _, stderr = first.communicate(timeout=60)
+        assert first.returncode == EXIT_INCOMPLETE, stderr
+        assert "another process replaced the file" in stderr
         assert (tmp_path / KEY).stat() == published
         assert (tmp_path / KEY).read_bytes() == DATA
         assert left(tmp_path) == {KEY}
 
-    def test_of_many_that_find_a_dead_one_each_ends_well_or_is_refused(self, zenodo, tmp_path, part, lease, process):
+    def test_many_processes_that_find_a_dead_lease_do_no_harm(self, zenodo, tmp_path, part, lease, process):
         part.write_bytes(DATA[:100_000])
         lease.write_text(json.dumps({**HERE, "pid": process.pid}))
         process.kill()
         process.wait()
         many = [subprocess.Popen(command(zenodo, tmp_path), stderr=subprocess.PIPE, text=True) for _ in range(4)]
-        told = [one.communicate(timeout=120)[1] for one in many]
-        assert {one.returncode for one in many} <= {0, EXIT_INCOMPLETE}, told
-        assert 0 in {one.returncode for one in many}, told
+        stderr = [one.communicate(timeout=120)[1] for one in many]
+        assert {one.returncode for one in many} <= {0, EXIT_INCOMPLETE}, stderr
+        assert 0 in {one.returncode for one in many}, stderr
         assert (tmp_path / KEY).read_bytes() == DATA
         assert left(tmp_path) == {KEY}

@@ -39,13 +39,13 @@ LIST = Path(__file__).resolve().parents[3] / "shared" / "reference" / "record_10
         " 4711 ",
     ],
 )
-def test_a_record_may_be_named_in_many_ways(text):
+def test_a_record_can_be_an_id_a_doi_or_a_url(text):
     assert record_id(text) == "4711"
 
 
 @pytest.mark.parametrize("text", ["", "zenodo", "10.1000/4711", "https://zenodo.org/communities/x", "-1", "47 11"])
-def test_what_names_no_record_is_wrong_usage(text):
-    with pytest.raises(WrongUsage, match="no Zenodo record"):
+def test_an_invalid_record_is_wrong_usage(text):
+    with pytest.raises(WrongUsage, match="not a Zenodo record"):
         record_id(text)
 
 
@@ -64,34 +64,34 @@ def test_an_md5_is_read_strictly(checksum):
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"checksum": f"sha256:{MD5}"}, "no md5"),
-        ({"checksum": MD5[:-1]}, "no md5"),
-        ({"checksum": None}, "no md5"),
-        ({"size": "1"}, "without a size"),
-        ({"size": True}, "without a size"),
-        ({"size": -1}, "cannot have this size"),
-        ({"key": 7}, "without a name"),
+        ({"checksum": f"sha256:{MD5}"}, "not an md5"),
+        ({"checksum": MD5[:-1]}, "not an md5"),
+        ({"checksum": None}, "not an md5"),
+        ({"size": "1"}, "has no size"),
+        ({"size": True}, "has no size"),
+        ({"size": -1}, "not a valid size"),
+        ({"key": 7}, "has no name"),
         ({"key": "a\nb"}, "leads out"),
         ({"key": "x" * 300}, "leads out"),
     ],
 )
-def test_an_entry_that_is_odd_is_an_error_and_is_not_skipped(change, word):
+def test_an_invalid_entry_is_an_error(change, word):
     with pytest.raises(BadManifest, match=word):
         parse_record("1", {"files": [{"key": "a", "size": 1, "checksum": MD5, **change}]})
 
 
 @pytest.mark.parametrize("document", [[], {}, {"files": []}, {"id": 2, "files": [1]}, {"files": [1]}])
-def test_an_answer_that_describes_no_files_is_an_error(document):
+def test_a_response_without_files_is_an_error(document):
     with pytest.raises(BadManifest):
         parse_record("1", document)
 
 
-def test_a_name_that_is_there_twice_is_an_error():
-    with pytest.raises(BadManifest, match="twice"):
+def test_a_repeated_name_is_an_error():
+    with pytest.raises(BadManifest, match="the same name"):
         Manifest.of("1", [RecordFile("a", MD5, 1), RecordFile("a", MD5, 2)])
 
 
-def test_files_are_sorted_and_a_lock_comes_back_as_it_was_written(tmp_path):
+def test_files_are_sorted_and_a_lock_round_trips(tmp_path):
     manifest = Manifest.of("1", [RecordFile("b", MD5, 1), RecordFile("a", MD5, 2)], "10.5281/zenodo.1")
     assert [file.key for file in manifest.files] == ["a", "b"]
     write_lock(tmp_path, manifest)
@@ -103,7 +103,7 @@ def test_files_are_sorted_and_a_lock_comes_back_as_it_was_written(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"s2ct_lock": 2}', "hello\n", f"{MD5}\n", f"{MD5}  ../x\n"])
-def test_a_manifest_that_is_none_is_told_with_its_path(tmp_path, text):
+def test_an_invalid_manifest_is_an_error_with_its_path(tmp_path, text):
     (tmp_path / "m").write_text(text)
     with pytest.raises(BadManifest) as caught:
         read_manifest(tmp_path / "m")
@@ -111,14 +111,14 @@ def test_a_manifest_that_is_none_is_told_with_its_path(tmp_path, text):
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "back\\slash", "new\nline", "*star"])
-def test_lines_are_those_of_md5sum(tmp_path, name):
+def test_lines_equal_those_of_md5sum(tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
     theirs = subprocess.run(["md5sum", name], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     md5 = theirs.lstrip("\\").split()[0]
     assert md5sum_line(md5, name) == theirs
 
 
-def test_the_bundled_list_is_that_of_the_page():
+def test_the_bundled_list_equals_the_page():
     known = published("10613705")
     assert len({one.md5 for one in known}) == len(known) == 72
     assert published("1") == ()
@@ -139,7 +139,7 @@ def test_the_bundled_list_is_that_of_the_page():
         (429, {}, None),
     ],
 )
-def test_what_the_service_asks_for_is_obeyed_where_it_means_something(status, headers, seconds):
+def test_retry_after_counts_with_429_and_503_only(status, headers, seconds):
     assert asked_wait(status, headers, 1000.0) == seconds
 
 
@@ -153,7 +153,7 @@ def test_what_the_service_asks_for_is_obeyed_where_it_means_something(status, he
         (None, None, None),
     ],
 )
-def test_a_content_range_is_read(text, start, total):
+def test_a_content_range_is_parsed(text, start, total):
     found = content_range(text)
     assert (found.start, found.total) == (start, total)
 
@@ -161,11 +161,11 @@ def test_a_content_range_is_read(text, start, total):
 @pytest.mark.parametrize(
     ("text", "md5"), [(f'"md5:{MD5}"', MD5), (f'W/"md5:{MD5.upper()}"', MD5), ('"abc"', None), (None, None)]
 )
-def test_an_etag_tells_an_md5_if_it_is_one(text, md5):
+def test_an_md5_in_an_etag_is_found(text, md5):
     assert etag_md5(text) == md5
 
 
-def test_a_page_is_told_by_its_title_and_reference():
+def test_a_page_is_summarised_by_title_and_reference():
     page = "<html><title> Unusual\n traffic </title><p>Reference ID: <b>abc-123456</b></p></html>"
     assert page_says(page) == "Unusual traffic (reference abc-123456)"
     assert json.dumps(page_says("<b>no title</b>")) == '"no title"'

@@ -1,4 +1,4 @@
-"""Against a server that nobody here wrote: resume, ranges and md5 with nginx."""
+"""Downloads from nginx, an independent server: resume, ranges and md5."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from s2ct_convert.record.download import download
 from s2ct_convert.record.manifest import RecordFile
 from s2ct_convert.record.partial import partial_path
 
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")  # where Debian has it, on no user's PATH
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")  # Debian puts it there
 KEY, RECORD = "train_50SMG_2.7z", "4711"
 DATA = np.random.default_rng(5).bytes(3_000_000)
 
@@ -47,7 +47,7 @@ def nginx(tmp_path) -> Iterator[tuple[str, Path]]:
     (tmp_path / "record.json").write_text(json.dumps({"id": int(RECORD), "files": files}))
     for folder in (tmp_path, *tmp_path.parents):
         if os.geteuid() == 0 and folder.stat().st_uid == 0 and folder != folder.parent and folder.name != "tmp":
-            folder.chmod(folder.stat().st_mode | 0o055)  # its workers are nobody
+            folder.chmod(folder.stat().st_mode | 0o055)  # its workers run as the user nobody
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -64,7 +64,7 @@ def nginx(tmp_path) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.mark.parametrize("have", [0, 1, 1_234_567, len(DATA) - 1, len(DATA)])
-def test_a_file_is_fetched_from_where_it_was(nginx, have):
+def test_a_download_resumes_at_its_offset(nginx, have):
     url, folder = nginx
     out = folder / "out"
     out.mkdir()

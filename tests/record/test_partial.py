@@ -1,4 +1,4 @@
-"""A file that is not whole yet: who may work on it, what is read back, and what may get the final name."""
+"""Partial files: resuming, publishing, and two processes that work on one file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def open_files() -> int:
 
 class TestContent:
     @pytest.mark.parametrize("have", [0, 1, (1 << 20) - 1, 1 << 20, 2_500_000, len(DATA)])
-    def test_what_is_there_is_read_back_and_continued(self, final, have):
+    def test_a_partial_file_is_read_and_resumed(self, final, have):
         part(final).write_bytes(DATA[:have])
         partial = Partial(final, FILE)
         assert (partial.have, partial.missing) == (have, len(DATA) - have)
@@ -58,7 +58,7 @@ class TestContent:
         assert final.read_bytes() == DATA
         assert names(final.parent) == {KEY}
 
-    def test_a_prefix_that_the_disk_spoilt_is_found_by_its_md5(self, final):
+    def test_a_damaged_prefix_is_found_by_its_md5(self, final):
         spoilt = bytearray(DATA[:2_000_000])
         spoilt[1_234_567] ^= 4
         part(final).write_bytes(spoilt)
@@ -70,13 +70,13 @@ class TestContent:
         partial.close()
         assert not final.exists()
 
-    def test_longer_than_the_whole_is_no_beginning(self, final):
+    def test_a_partial_file_that_is_too_long_is_dropped(self, final):
         part(final).write_bytes(DATA + b"x")
         partial = Partial(final, FILE)
         assert partial.have == 0
         partial.close()
 
-    def test_a_part_of_a_file_with_another_md5_is_not_taken(self, final):
+    def test_a_partial_file_of_another_md5_is_not_used(self, final):
         other = RecordFile(KEY, hashlib.md5(b"other").hexdigest(), len(DATA))
         partial_path(final, other).write_bytes(b"other bytes")
         partial = Partial(final, FILE)
@@ -84,7 +84,7 @@ class TestContent:
         partial.close()
         assert partial_path(final, other).read_bytes() == b"other bytes"
 
-    def test_stopped_while_reading_back_it_lets_go_of_everything(self, final):
+    def test_a_stop_while_reading_releases_everything(self, final):
         part(final).write_bytes(DATA)
         before = open_files()
         with pytest.raises(KeyboardInterrupt):
@@ -93,7 +93,7 @@ class TestContent:
         assert part(final).read_bytes() == DATA
         assert open_files() == before
 
-    def test_closed_it_stays_but_for_a_beginning_of_nothing(self, final):
+    def test_close_keeps_a_partial_file_unless_it_is_empty(self, final):
         partial = Partial(final, FILE)
         partial.close()
         assert names(final.parent) == set()
@@ -112,7 +112,7 @@ class TestContent:
         partial.close()
         assert final.read_bytes() == DATA
 
-    def test_what_is_whole_and_wrong_is_kept_under_a_name_that_says_so(self, final):
+    def test_a_complete_file_with_the_wrong_md5_is_renamed(self, final):
         wrong = DATA[:-1] + b"?"
         partial = Partial(final, FILE)
         write(partial, wrong)
@@ -121,7 +121,7 @@ class TestContent:
         assert aside.read_bytes() == wrong
         assert names(final.parent) == {f"{KEY}.bad-{hashlib.md5(wrong).hexdigest()}"}
 
-    def test_an_empty_file_is_published_too(self, tmp_path):
+    def test_an_empty_file_is_published(self, tmp_path):
         partial = Partial(tmp_path / "empty", RecordFile("empty", hashlib.md5().hexdigest(), 0))
         partial.publish()
         partial.close()
@@ -130,10 +130,10 @@ class TestContent:
 
 
 class TestPublish:
-    """Nothing but the file that was written and hashed here gets the name."""
+    """Only the file that was written and hashed here gets the final name."""
 
     @pytest.mark.parametrize("data", [DATA[:-1], DATA[:-1] + b"?", b""])
-    def test_size_and_md5_must_fit(self, final, data):
+    def test_size_and_md5_must_match(self, final, data):
         partial = Partial(final, FILE)
         write(partial, data)
         with pytest.raises(AssertionError):
@@ -141,7 +141,7 @@ class TestPublish:
         partial.close()
         assert not final.exists()
 
-    def test_not_a_file_that_took_its_place(self, final):
+    def test_a_replaced_partial_file_is_not_published(self, final):
         partial = Partial(final, FILE)
         write(partial, DATA)
         part(final).rename(final.with_name("moved"))
@@ -152,7 +152,7 @@ class TestPublish:
         assert not final.exists()
         assert part(final).read_bytes() == b"of another process"
 
-    def test_not_one_that_is_gone(self, final):
+    def test_a_deleted_partial_file_is_not_published(self, final):
         partial = Partial(final, FILE)
         write(partial, DATA)
         part(final).unlink()
@@ -162,7 +162,7 @@ class TestPublish:
         assert names(final.parent) == set()
 
     @pytest.mark.parametrize("size", [10, len(DATA) + 1])
-    def test_not_one_whose_length_another_changed(self, final, size):
+    def test_a_partial_file_with_a_changed_size_is_not_published(self, final, size):
         partial = Partial(final, FILE)
         write(partial, DATA)
         os.truncate(part(final), size)
@@ -173,7 +173,7 @@ class TestPublish:
 
 
 class TestTwoWithoutALease:
-    """A lease can be broken: by hand, by a clock, on a file system that has none. It may cost bandwidth only."""
+    """A lease can break: deleted by hand, or by a wrong clock. This may cost only bandwidth."""
 
     def both(self, final: Path) -> tuple[Partial, Partial]:
         one = Partial(final, FILE)
@@ -194,17 +194,17 @@ class TestTwoWithoutALease:
         assert final.read_bytes() == DATA
         assert names(final.parent) == {KEY}
 
-    def test_who_comes_too_late_writes_nothing_into_what_has_its_name(self, final):
+    def test_a_late_process_does_not_write_into_the_published_file(self, final):
         one, other = self.both(final)
         write(other, DATA[1_000_000:])
         other.publish()
         with pytest.raises(Incomplete, match="replaced"):
-            write(one, b"what a broken line brings")
+            write(one, b"bytes that come too late")
         one.close()
         other.close()
         assert final.read_bytes() == DATA
 
-    def test_who_starts_over_leaves_the_other_its_file(self, final):
+    def test_start_over_does_not_affect_the_other_process(self, final):
         one, other = self.both(final)
         one.start_over()
         write(one, b"?" * 50)
@@ -214,7 +214,7 @@ class TestTwoWithoutALease:
         assert part(final).read_bytes() == b"?" * 50
         one.close()
 
-    def test_who_has_nothing_does_not_delete_what_the_other_began(self, final):
+    def test_close_does_not_delete_the_file_of_another_process(self, final):
         one = Partial(final, FILE)
         lease(final).unlink()
         other = Partial(final, FILE)
@@ -223,7 +223,7 @@ class TestTwoWithoutALease:
         assert part(final).read_bytes() == DATA[:1000]
         other.close()
 
-    def test_who_has_it_wrong_sets_nothing_aside_that_is_not_its_own(self, final):
+    def test_set_aside_never_renames_the_file_of_another_process(self, final):
         one = Partial(final, FILE)
         write(one, b"?" * len(DATA))
         lease(final).unlink()

@@ -1,4 +1,4 @@
-"""What is done about an answer: a table for each decision, and the waits and attempts of real runs."""
+"""Retry policy: a table for each decision, and the waits and attempts of real runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from s2ct_convert.record.policy import RetryPolicy, Verdict, asked_wait, judge, 
 
 from .test_fetching import QUICK, cut_after, status
 
-NOW = 1000.0  # seconds since 1970, for what is computed from dates
+NOW = 1000.0  # seconds since 1970, for dates in headers
 
 
 MEANT = {
@@ -29,7 +29,7 @@ MEANT = {
 
 class TestJudge:
     @pytest.mark.parametrize("verdict", MEANT)
-    def test_a_status_means_one_thing(self, verdict):
+    def test_each_status_has_one_verdict(self, verdict):
         assert {code for code in range(100, 1000) if judge(code) is verdict} == MEANT[verdict]
 
     def test_any_other_status_is_final(self):
@@ -46,20 +46,20 @@ class TestWait:
         assert policy.wait(failures, 0.0) == 0.75 * seconds
         assert policy.wait(failures, 1.0) == 1.25 * seconds
 
-    def test_the_waits_of_a_run_are_those_of_the_policy(self, tmp_path):
+    def test_a_run_waits_as_the_policy_says(self, tmp_path):
         policy = RetryPolicy(attempts=6, backoff=0.01, longest=0.05)
         waits = waited(tmp_path, [status(503)] * 5, policy)
         for seconds, base in zip(waits, [0.01, 0.02, 0.04, 0.05, 0.05], strict=True):
             assert 0.75 * base <= seconds <= 1.25 * base
 
-    def test_lanes_do_not_wait_in_step(self, tmp_path):
+    def test_lanes_wait_for_different_times(self, tmp_path):
         names = ["train_50SMG_2.7z", "val_50SMG_2.7z"]
         one, other = (waited(tmp_path / name, [status(503)] * 3, QUICK, name) for name in names)
         assert one != other
 
 
 def waited(folder, vices, policy: RetryPolicy, key: str = "train_50SMG_2.7z") -> list[float]:
-    """Seconds of each wait of a run that meets these answers."""
+    """Seconds of each wait of a run that gets these responses."""
     events: list[object] = []
     with serving({key: b"x" * 5000}) as zenodo:
         zenodo.vices[key] = list(vices)
@@ -71,38 +71,38 @@ def many() -> Budget:
     return Budget(limit=10_000)
 
 
-# What a header says, and the seconds that are asked for; NOW is 00:16:40 of the first day.
+# Headers and the wait in seconds. NOW is 00:16:40 of 1970-01-01.
 FORMS = {
     "seconds": ({"Retry-After": "7"}, 7),
-    "none": ({"Retry-After": "0"}, 0),
-    "a part of a second": ({"Retry-After": "1.5"}, 1.5),
-    "with space around": ({"Retry-After": " 7 "}, 7),
+    "zero": ({"Retry-After": "0"}, 0),
+    "a fraction of a second": ({"Retry-After": "1.5"}, 1.5),
+    "with blanks around": ({"Retry-After": " 7 "}, 7),
     "a date": ({"Retry-After": "Thu, 01 Jan 1970 00:16:50 GMT"}, 10),
-    "a date of another zone": ({"Retry-After": "Thu, 01 Jan 1970 01:16:50 +0100"}, 10),
+    "a date in another zone": ({"Retry-After": "Thu, 01 Jan 1970 01:16:50 +0100"}, 10),
     "a date without a zone": ({"Retry-After": "Thu, 01 Jan 1970 00:16:50 -0000"}, 10),
     "a date in the form of RFC 850": ({"Retry-After": "Thursday, 01-Jan-70 00:16:50 GMT"}, 10),
     "a date in the form of asctime": ({"Retry-After": "Thu Jan  1 00:16:50 1970"}, 10),
-    "a date that is past": ({"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+    "a past date": ({"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
     "negative": ({"Retry-After": "-7"}, None),
     "a sign": ({"Retry-After": "+7"}, None),
     "garbage": ({"Retry-After": "soon"}, None),
-    "no number": ({"Retry-After": "nan"}, None),
+    "not a number": ({"Retry-After": "nan"}, None),
     "hexadecimal": ({"Retry-After": "0x10"}, None),
     "two": ({"Retry-After": "7, 8"}, None),
-    "no such date": ({"Retry-After": "Thu, 41 Jan 1970 00:16:50 GMT"}, None),
+    "an impossible date": ({"Retry-After": "Thu, 41 Jan 1970 00:16:50 GMT"}, None),
     "empty": ({"Retry-After": ""}, None),
     "absent": ({}, None),
     "garbage, and a reset": ({"Retry-After": "soon", "X-RateLimit-Reset": "1000000010"}, 1_000_000_010 - NOW),
     "seconds, and a reset": ({"Retry-After": "7", "X-RateLimit-Reset": "1000000010"}, 7),
     "a reset": ({"X-RateLimit-Reset": "1000000010"}, 1_000_000_010 - NOW),
     "a reset in seconds from now": ({"X-RateLimit-Reset": "30"}, None),
-    "a reset that is none": ({"X-RateLimit-Reset": "tomorrow"}, None),
+    "an invalid reset": ({"X-RateLimit-Reset": "tomorrow"}, None),
 }
 
 
 @pytest.fixture(params=["UTC", "Asia/Tokyo"])
 def zone(request, monkeypatch):
-    """A date in a header means the same wherever the machine stands."""
+    """A date in a header does not depend on the local time zone."""
     monkeypatch.setenv("TZ", request.param)
     time.tzset()
     yield
@@ -113,19 +113,19 @@ def zone(request, monkeypatch):
 class TestAskedWait:
     @pytest.mark.parametrize("code", [429, 503])
     @pytest.mark.parametrize("form", FORMS)
-    def test_each_form(self, code, form, zone):
+    def test_each_form_of_retry_after_is_parsed(self, code, form, zone):
         headers, seconds = FORMS[form]
         assert asked_wait(code, headers, NOW) == seconds
 
-    def test_with_any_other_status_it_means_nothing(self):
+    def test_other_statuses_ask_for_no_wait(self):
         headers = {"Retry-After": "7", "X-RateLimit-Reset": "1000000010"}
         assert {code for code in range(100, 1000) if asked_wait(code, headers, NOW) is not None} == {429, 503}
 
-    def test_a_reset_that_is_past_is_no_wait(self):
+    def test_a_past_reset_means_no_wait(self):
         assert asked_wait(429, {"X-RateLimit-Reset": "1000000010"}, 1_000_000_020) == 0
 
     @pytest.mark.parametrize("code", [429, 503])
-    def test_a_run_waits_for_what_was_asked_and_no_longer(self, tmp_path, code):
+    def test_a_run_waits_exactly_as_long_as_asked(self, tmp_path, code):
         assert waited(tmp_path, [status(code, Retry_After="0.25")], QUICK) == [0.25]
 
     def test_a_run_waits_until_a_date(self, tmp_path):
@@ -134,12 +134,12 @@ class TestAskedWait:
         assert 1 < seconds <= 3
 
     @pytest.mark.parametrize("code", [408, 500, 502, 504])
-    def test_a_run_does_not_wait_for_what_means_nothing(self, tmp_path, code):
+    def test_a_run_ignores_retry_after_with_other_statuses(self, tmp_path, code):
         (seconds,) = waited(tmp_path, [status(code, Retry_After="900")], QUICK)
         assert seconds < 0.1
 
     @pytest.mark.parametrize("text", ["901", "90000", "9" * 20, "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
-    def test_more_than_the_patience_ends_a_run_at_once_and_is_told(self, tmp_path, text):
+    def test_a_wait_beyond_the_patience_ends_a_run_at_once(self, tmp_path, text):
         began = time.monotonic()
         with pytest.raises(FilesFailed) as caught:
             waited(tmp_path, [status(429, Retry_After=text)], QUICK)
@@ -149,7 +149,7 @@ class TestAskedWait:
         assert re.search(r"asks to wait (until .*\d\d:\d\d|for more than a year)", failed.message)
 
     @pytest.mark.parametrize("text", ["901", "9" * 400])
-    def test_so_it_is_for_the_list_of_files(self, tmp_path, text):
+    def test_a_wait_beyond_the_patience_fails_the_list_of_files(self, tmp_path, text):
         with serving({}) as zenodo:
             zenodo.record_vices = [status(429, Retry_After=text)]
             with pytest.raises(NetworkError, match=r"asks to wait (until|for more)"):
@@ -158,17 +158,17 @@ class TestAskedWait:
 
 
 RIGHT = {
-    "one fewer": [status(503)] * 3,
-    "a byte starts the count anew; the break that followed it is the first": [
+    "one attempt fewer": [status(503)] * 3,
+    "a new byte resets the count; the break after it is the first failure": [
         *[status(503)] * 3,
         cut_after(1),
         *[status(503)] * 2,
     ],
-    "again and again": [*[status(503)] * 3, *[cut_after(1), status(500), status(502)] * 10],
-    "the other URL is no failure": [*[status(503)] * 3, status(404)],
+    "many breaks with a byte between": [*[status(503)] * 3, *[cut_after(1), status(500), status(502)] * 10],
+    "using the other URL is not a failure": [*[status(503)] * 3, status(404)],
 }
 WRONG = {
-    "as many": [status(503)] * 4,
+    "the limit of attempts": [status(503)] * 4,
     "one more after a byte": [*[status(503)] * 3, cut_after(1), *[status(503)] * 3],
     "a break without a byte is a failure": [*[status(503)] * 3, cut_after(0)],
 }
@@ -180,13 +180,13 @@ class TestAttempts:
     POLICY = RetryPolicy(attempts=4, backoff=0.001, longest=0.001)
 
     @pytest.mark.parametrize("case", RIGHT)
-    def test_survived(self, tmp_path, case):
+    def test_a_run_survives(self, tmp_path, case):
         waited(tmp_path, RIGHT[case], self.POLICY)
         assert (tmp_path / "train_50SMG_2.7z").read_bytes() == b"x" * 5000
 
     @pytest.mark.parametrize("case", WRONG)
-    def test_given_up(self, tmp_path, case):
-        with pytest.raises(FilesFailed, match="could not be had") as caught:
+    def test_a_run_gives_up(self, tmp_path, case):
+        with pytest.raises(FilesFailed, match="could not be downloaded") as caught:
             waited(tmp_path, WRONG[case], self.POLICY)
         assert "gave up after 4 attempts without a new byte" in caught.value.report.failed[0].message
 
@@ -202,6 +202,6 @@ class TestAttempts:
         (float("inf"), "for more than a year"),
     ],
 )
-def test_a_time_is_told_with_its_day_if_that_is_another(wait, words, monkeypatch):
+def test_a_time_on_another_day_has_a_date(wait, words, monkeypatch):
     monkeypatch.setattr(time, "localtime", time.gmtime)
     assert until(NOW, wait) == words

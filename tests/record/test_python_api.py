@@ -1,4 +1,4 @@
-"""What the command line does with a record, from Python alone and by the names of the package."""
+"""Download, list, check and extract from Python, with the public names of the package."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def zenodo(tmp_path, rng, monkeypatch) -> Iterator[StandIn]:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or "ZENODO" in name:
             monkeypatch.delenv(name)
-    files = {ABOUT: b"what this is\n"}
+    files = {ABOUT: b"about this record\n"}
     for key in (TRAIN, VAL):
         data = tfrecord_bytes([random_group(rng, localid, 2) for localid in (1, 2)])
         files[key] = write_archive(tmp_path / "made" / key, {key.removesuffix(".7z"): data}).read_bytes()
@@ -73,7 +73,7 @@ def test_files_are_compared_with_a_manifest_given_by_its_path(zenodo, tmp_path):
     assert states == {TRAIN: Check.OK, VAL: Check.WRONG, ABOUT: Check.OK}
 
 
-def test_what_cannot_be_had_is_an_error_that_has_the_report(zenodo, tmp_path):
+def test_a_failed_download_raises_an_error_with_the_report(zenodo, tmp_path):
     zenodo.files[VAL] = b"another file"
     true = zenodo.document()
     zenodo.files[VAL] = b"another FILE"
@@ -85,8 +85,8 @@ def test_what_cannot_be_had_is_an_error_that_has_the_report(zenodo, tmp_path):
     assert {done.key for done in caught.value.report.done} == {TRAIN, ABOUT}
 
 
-def test_an_error_of_a_listener_ends_the_download_and_reaches_the_caller(zenodo, tmp_path):
-    """A lane that dies silently would look like one that has nothing to do."""
+def test_an_error_in_the_callback_ends_the_download(zenodo, tmp_path):
+    """A lane that dies must not look finished."""
 
     def listen(event: object) -> None:
         if isinstance(event, FileStarted) and event.key == VAL:
@@ -100,7 +100,7 @@ def test_an_error_of_a_listener_ends_the_download_and_reaches_the_caller(zenodo,
     assert {key: (tmp_path / key).read_bytes() for key in zenodo.files} == zenodo.files
 
 
-def test_urls_are_those_of_the_command(s2ct, zenodo, tmp_path):
+def test_urls_equal_those_of_the_command(s2ct, zenodo, tmp_path):
     for form in ("plain", "aria2", "wget", "curl"):
         printed = s2ct("urls", tmp_path, "--record", RECORD, "--format", form, "--tile", "50SMG").stdout
         urls = s2ct_convert.list_urls(tmp_path, format=form, record=RECORD, tiles=["50SMG"])
@@ -111,7 +111,7 @@ def test_urls_are_those_of_the_command(s2ct, zenodo, tmp_path):
 
 
 def test_offline_without_a_lock_is_an_error(zenodo, tmp_path):
-    with pytest.raises(WrongUsage, match="no lock"):
+    with pytest.raises(WrongUsage, match="has no lock"):
         s2ct_convert.list_files(tmp_path, record=RECORD, offline=True)
     assert zenodo.requests == []
 
@@ -126,7 +126,7 @@ def parameters(function: Callable[..., object]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", s2ct_convert.__all__)
-def test_every_name_is_there_and_documented(name):
+def test_every_public_name_exists_and_is_documented(name):
     value = getattr(s2ct_convert, name)
     if inspect.isfunction(value):
         assert value.__doc__

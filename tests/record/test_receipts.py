@@ -1,4 +1,4 @@
-"""A second run looks at stats and reads nothing; what a stat can tell has changed is read again."""
+"""Receipts: a second run uses stat and reads nothing, except files whose stat has changed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def zenodo():
 
 
 def fetch(zenodo: StandIn, folder: Path, **options: object) -> tuple[Report, int]:
-    """A run, and how many bytes it read of files that were there."""
+    """Download; returns the report and the bytes read of existing files."""
     read = 0
 
     def on_event(event: object) -> None:
@@ -49,7 +49,7 @@ def fetch(zenodo: StandIn, folder: Path, **options: object) -> tuple[Report, int
 
 
 def change_in_secret(path: Path) -> bytes:
-    """Change a byte; size, time and inode stay."""
+    """Change a byte but keep size, time and inode."""
     status, inode = path.stat(), path.stat().st_ino
     with open(path, "r+b") as file:
         file.seek(1000)
@@ -77,7 +77,7 @@ def test_a_second_run_of_72_files_reads_none_of_them(tmp_path):
         assert (tmp_path / f"{key}.bad-{hashlib.md5(wrong).hexdigest()}").read_bytes() == wrong
 
 
-def test_paranoid_from_the_command_line(zenodo, tmp_path, s2ct):
+def test_paranoid_finds_a_hidden_change(zenodo, tmp_path, s2ct):
     fetch(zenodo, tmp_path)
     wrong = change_in_secret(tmp_path / KEY)
     arguments = command(zenodo, tmp_path)[3:]
@@ -88,7 +88,7 @@ def test_paranoid_from_the_command_line(zenodo, tmp_path, s2ct):
 
 
 def rewritten(path: Path) -> None:
-    """The same bytes in another file."""
+    """Replace the file by a copy."""
     copy = path.with_name("copy")
     copy.write_bytes(path.read_bytes())
     os.utime(copy, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
@@ -100,7 +100,7 @@ def touched(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [rewritten, touched])
-def test_another_inode_or_time_is_read_again_and_found_right(zenodo, tmp_path, change: Callable[[Path], None]):
+def test_a_file_with_another_inode_or_time_is_read_again(zenodo, tmp_path, change: Callable[[Path], None]):
     fetch(zenodo, tmp_path)
     change(tmp_path / KEY)
     assert look(tmp_path, FILE).state is State.UNCHECKED
@@ -120,7 +120,7 @@ def test_another_inode_or_time_is_read_again_and_found_right(zenodo, tmp_path, c
         (None, State.MISSING),
     ],
 )
-def test_other_content_is_seen(zenodo, tmp_path, content, state):
+def test_other_content_is_detected_and_replaced(zenodo, tmp_path, content, state):
     fetch(zenodo, tmp_path)
     (tmp_path / KEY).unlink()
     if content is not None:
@@ -137,7 +137,7 @@ def receipt(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"md5": "', b"[]", b"null", b"7", b"\xff\xfe", bytes(200), None])
-def test_a_receipt_that_is_torn_is_none_and_is_made_anew(zenodo, tmp_path, content):
+def test_a_torn_receipt_is_replaced(zenodo, tmp_path, content):
     fetch(zenodo, tmp_path)
     whole = receipt(tmp_path).read_bytes()
     if content is None:
@@ -150,7 +150,7 @@ def test_a_receipt_that_is_torn_is_none_and_is_made_anew(zenodo, tmp_path, conte
     assert receipt(tmp_path).read_bytes() == whole
 
 
-def test_a_receipt_that_cannot_be_read_is_none(tmp_path):
+def test_an_unreadable_receipt_does_not_count(tmp_path):
     (tmp_path / KEY).write_bytes(DATA)
     (tmp_path / FOLDER / f"{KEY}.json").mkdir(parents=True)
     assert not has_receipt(tmp_path, KEY, MD5)
@@ -169,7 +169,7 @@ def test_a_receipt_is_for_one_md5(tmp_path):
     ["a b.7z", "below/x.7z", "ü" * 100, "x" * 200, "a" * 200 + "/" + "b" * 200, "%2F", "a%2Fb", ".json"],
     ids=range(8),
 )
-def test_any_name_a_record_may_have_gets_a_receipt_of_its_own(tmp_path, key):
+def test_every_valid_name_has_its_own_receipt(tmp_path, key):
     for folder, name in ((tmp_path, key), (tmp_path, "a/b"), (tmp_path, key[:-1] + "_")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"x")
@@ -179,8 +179,8 @@ def test_any_name_a_record_may_have_gets_a_receipt_of_its_own(tmp_path, key):
     assert not has_receipt(tmp_path, key[:-1] + "_", MD5)
 
 
-def test_a_file_that_changes_while_it_is_read_gets_no_receipt(tmp_path):
-    """What was read is right; what is there afterwards is not."""
+def test_a_file_that_changes_during_reading_gets_no_receipt(tmp_path):
+    """The bytes that were read are right; the file afterwards is not."""
     (tmp_path / KEY).write_bytes(DATA)
     changed = []
 
@@ -194,7 +194,7 @@ def test_a_file_that_changes_while_it_is_read_gets_no_receipt(tmp_path):
     assert found.state is not State.OK
 
 
-def test_what_was_read_before_a_stop_need_not_be_read_again(tmp_path):
+def test_files_checked_before_a_stop_are_not_read_again(tmp_path):
     files = [RecordFile(f"x{i}", hashlib.md5(str(i).encode()).hexdigest(), len(str(i))) for i in range(300)]
     for i, file in enumerate(files):
         (tmp_path / file.key).write_text(str(i))
@@ -208,21 +208,21 @@ def test_what_was_read_before_a_stop_need_not_be_read_again(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         survey(tmp_path, files, paranoid=False, on_event=stop)
-    told: list[object] = []
-    survey(tmp_path, files, paranoid=False, on_event=told.append)
-    (checking,) = (event for event in told if isinstance(event, Checking))
+    events: list[object] = []
+    survey(tmp_path, files, paranoid=False, on_event=events.append)
+    (checking,) = (event for event in events if isinstance(event, Checking))
     assert checking.files < 300
     assert all(look(tmp_path, file).state is State.OK for file in files)
 
 
-def test_what_a_receipt_holds(zenodo, tmp_path):
+def test_a_receipt_holds_md5_size_time_and_inode(zenodo, tmp_path):
     fetch(zenodo, tmp_path)
     status = (tmp_path / KEY).stat()
     held = {"md5": MD5, "size": len(DATA), "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
     assert json.loads(receipt(tmp_path).read_text()) == held
 
 
-def test_what_a_killed_process_left_of_a_receipt_or_the_lock_goes_and_that_of_a_living_one_stays(zenodo, tmp_path):
+def test_only_temporary_files_of_dead_processes_are_deleted(zenodo, tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
     host, _, own = owner_tag().rpartition(".")

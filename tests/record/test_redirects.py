@@ -1,4 +1,4 @@
-"""Where a service may lead: to another place of the web, a few times; all else is told and no thread dies of it."""
+"""Redirects: a few to web addresses are followed; all others are errors and end no thread."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_redirect_is_followed(zenodo, tmp_path, code, location):
     assert len(zenodo.requests) == 3
 
 
-def test_the_range_is_asked_for_at_the_new_place_too(zenodo, tmp_path):
+def test_a_redirected_request_keeps_its_range(zenodo, tmp_path):
     zenodo.vices[KEY] = [cut_after(100_000), to(f"/records/{RECORD}/files/{KEY}?download=1"), good]
     download(tmp_path, record=RECORD, base_url=zenodo.url, policy=QUICK, budget=Budget(1000))
     assert (tmp_path / KEY).read_bytes() == DATA
@@ -47,20 +47,20 @@ def test_the_range_is_asked_for_at_the_new_place_too(zenodo, tmp_path):
 
 
 NOWHERE = {
-    "round and round": "/api/records/4711/files/train_50SMG_2.7z/content",
+    "a loop": "/api/records/4711/files/train_50SMG_2.7z/content",
     "a file": "file:///etc/passwd",
     "ftp": "ftp://127.0.0.1/x",
-    "no address": "http://[::1",
-    "no port": "http://127.0.0.1:99999999/x",
+    "not an address": "http://[::1",
+    "an impossible port": "http://127.0.0.1:99999999/x",
     "a port of letters": "http://127.0.0.1:http/x",
     "no host": "http:///x",
-    "nobody there": "http://127.0.0.1:9/x",
+    "no server": "http://127.0.0.1:9/x",
 }
 
 
 @pytest.mark.parametrize("token", [None, "secret-token"])
 @pytest.mark.parametrize("case", NOWHERE)
-def test_what_leads_nowhere_is_told(zenodo, tmp_path, monkeypatch, case, token):
+def test_a_bad_redirect_is_an_error(zenodo, tmp_path, monkeypatch, case, token):
     if token:
         monkeypatch.setenv("S2CT_ZENODO_TOKEN", token)
     zenodo.vices[KEY] = [to(NOWHERE[case])] * 30
@@ -73,7 +73,7 @@ def test_what_leads_nowhere_is_told(zenodo, tmp_path, monkeypatch, case, token):
 
 
 @pytest.mark.parametrize("case", NOWHERE)
-def test_so_is_a_list_of_files_that_leads_nowhere(zenodo, tmp_path, case):
+def test_a_bad_redirect_of_the_list_of_files_is_an_error(zenodo, tmp_path, case):
     location = NOWHERE[case].replace("/files/train_50SMG_2.7z/content", "")
 
     def vice(handler: Handler, data: bytes, start: int) -> None:
@@ -87,11 +87,11 @@ def test_so_is_a_list_of_files_that_leads_nowhere(zenodo, tmp_path, case):
 @pytest.mark.parametrize(
     "url", ["zenodo.org", "ftp://z", "http://", "http://[::1", "http://z:port", "http://z:0", "http:///x"]
 )
-def test_a_root_that_cannot_be_asked_is_wrong_usage(url):
-    with pytest.raises(WrongUsage, match="no root of a service"):
+def test_an_invalid_root_url_is_wrong_usage(url):
+    with pytest.raises(WrongUsage, match="not the root URL of a service"):
         service_url(url)
 
 
 @pytest.mark.parametrize("url", ["http://z", "https://z.example:8080/below", "http://[::1]:80", "https://z//"])
-def test_a_root_is_taken_without_the_slashes_at_its_end(url):
+def test_a_root_url_loses_its_final_slashes(url):
     assert service_url(url) == url.rstrip("/")

@@ -1,4 +1,4 @@
-"""A record that is not what it was, by the lock or by the bundled list, is told and never followed in silence."""
+"""A record that differs from the lock or from the bundled list is an error."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ LIVE = Manifest.of("4711", [RecordFile("a", A, 1), RecordFile("b", B, 2)], "10.5
 
 
 def settle(folder: Path, live: Manifest) -> list[object]:
-    told: list[object] = []
-    assert settle_manifest(folder, live, told.append).files == live.files
-    return told
+    events: list[object] = []
+    assert settle_manifest(folder, live, events.append).files == live.files
+    return events
 
 
-def test_what_is_told_first_is_kept_and_what_is_told_then_compared(tmp_path):
+def test_the_first_file_list_becomes_the_lock(tmp_path):
     folder = tmp_path / "new"
     (note,) = settle(folder, LIVE)
-    assert "the list of 2 files is kept in 4711.lock.json" in note.text
+    assert "the list of 2 files is saved as 4711.lock.json" in note.text
     before = lock_path(folder, "4711").read_bytes()
     assert settle(folder, LIVE) == []
     assert settle(folder, Manifest.of("4711", reversed(LIVE.files))) == []
@@ -62,10 +62,10 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_otherwise_than_the_lock(tmp_path, case):
+def test_a_difference_from_the_lock_is_an_error(tmp_path, case):
     settle(tmp_path, LIVE)
     files, words = CHANGES[case]
-    with pytest.raises(Difference, match="otherwise than the lock") as caught:
+    with pytest.raises(Difference, match="differs from the lock") as caught:
         settle(tmp_path, Manifest.of("4711", files))
     assert caught.value.exit_code == EXIT_DIFFERENCE
     assert caught.value.found == words
@@ -77,11 +77,11 @@ MD5S = [one.md5 for one in published(DEFAULT_RECORD)]
 
 
 def bundled(md5s: list[str]) -> Manifest:
-    """The bundled record under names that nobody here knows."""
+    """The bundled record, with arbitrary names."""
     return Manifest.of(DEFAULT_RECORD, [RecordFile(f"name {i}", md5, i) for i, md5 in enumerate(md5s)])
 
 
-def test_the_bundled_record_is_known_by_its_md5_sums(tmp_path):
+def test_the_bundled_record_is_recognised_by_its_md5_sums(tmp_path):
     settle(tmp_path, bundled(MD5S[::-1]))
     assert len(read_lock(tmp_path, DEFAULT_RECORD).files) == 72
 
@@ -97,44 +97,44 @@ def test_the_bundled_record_is_known_by_its_md5_sums(tmp_path):
         ([A], 1, 72),
     ],
 )
-def test_otherwise_than_the_bundled_list(tmp_path, md5s, files, missing):
-    with pytest.raises(Difference, match="when this program was made") as caught:
+def test_a_difference_from_the_bundled_list_is_an_error(tmp_path, md5s, files, missing):
+    with pytest.raises(Difference, match="the list that s2ct was made with") as caught:
         settle(tmp_path / "new", bundled(md5s))
-    assert caught.value.found == f"{files} files, {missing} of those md5 sums are not among them"
+    assert caught.value.found == f"{files} files; {missing} of those md5 sums are missing"
     assert not (tmp_path / "new").exists()
 
 
-def test_a_lock_that_a_user_chose_to_trust_is_followed(tmp_path):
-    """Who moved the lock away and put another there wants the record as it is now."""
+def test_a_lock_from_the_user_is_trusted(tmp_path):
+    """A user who replaced the lock wants the current record."""
     changed = bundled([*MD5S[:-1], A])
     write_lock(tmp_path, changed)
     assert settle(tmp_path, changed) == []
 
 
-def test_another_record_is_as_it_is(tmp_path):
+def test_a_record_that_is_not_bundled_is_accepted(tmp_path):
     settle(tmp_path, replace(bundled([A]), record="4712"))
 
 
 @pytest.fixture
 def zenodo(monkeypatch) -> Iterator[StandIn]:
-    """A service that has another file in the bundled record."""
+    """A service with another file in the bundled record."""
     monkeypatch.setattr(server, "RECORD", DEFAULT_RECORD)
     with serving({"train_50SMG_2.7z": b"not what it was"}) as stand_in:
         yield stand_in
 
 
-def test_nothing_of_a_changed_record_is_fetched(zenodo, tmp_path):
-    with pytest.raises(Difference, match="when this program was made"):
+def test_a_changed_record_is_not_fetched(zenodo, tmp_path):
+    with pytest.raises(Difference, match="the list that s2ct was made with"):
         download(tmp_path / "new", base_url=zenodo.url, policy=QUICK, budget=Budget(1000))
     assert len(zenodo.requests) == 1
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(("command", "code"), [("download", EXIT_DIFFERENCE), ("urls", EXIT_DIFFERENCE), ("list", 0)])
-def test_commands(s2ct, zenodo, tmp_path, command, code):
-    """``list`` shows what the service has now: that is what it is for."""
+def test_commands_check_the_bundled_list(s2ct, zenodo, tmp_path, command, code):
+    """``list`` always shows the current files of the service."""
     done = s2ct(command, tmp_path, "--base-url", zenodo.url)
     assert done.returncode == code, done.stderr
-    assert ("when this program was made" in done.stderr) == (code != 0)
+    assert ("the list that s2ct was made with" in done.stderr) == (code != 0)
     assert ("train_50SMG_2.7z" in done.stdout) == (code == 0)
     assert list(tmp_path.iterdir()) == []
