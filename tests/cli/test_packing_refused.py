@@ -130,7 +130,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "a volume that is missing": (
         files(**{name: data for name, data in VOLUMES.items() if not name.endswith(".002")}),
-        ("there is no train_50SMG_2.7z.002 beside it",),
+        ("train_50SMG_2.7z.002 is missing",),
     ),
     "later volumes without the first": (
         files(**{name: data for name, data in VOLUMES.items() if not name.endswith(".001")}),
