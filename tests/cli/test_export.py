@@ -137,7 +137,7 @@ def test_a_damaged_store_is_reported_and_leaves_no_file_of_the_unit(run, made, s
 def test_an_unfinished_store_is_reported_as_unfinished(run, tmp_path):
     (tmp_path / "x.h5.s2ct").mkdir()
     done = run("export", tmp_path / "x.h5", tmp_path / "back")
-    assert_says(done, EXIT_INCOMPLETE, "the conversion of this store has not finished", "run the command that made it")
+    assert_says(done, EXIT_INCOMPLETE, "the conversion of this store has not finished", "run the command that made")
 
 
 def test_a_full_disk_is_reported_and_keeps_whole_files(run, made, tmp_path, disk):

@@ -169,10 +169,10 @@ class TestStores:
         s2ct_convert.convert([write_tfrecord(tmp_path / "in", [])], tmp_path / "x.zarr", jobs=1)
         assert_says(run("preview", "x.zarr", *options, cwd=tmp_path), 2, "x.zarr: there are no observations to show")
 
-    def test_a_missing_store_is_refused(self, run, tmp_path):
-        assert_says(run("preview", "x.zarr", cwd=tmp_path), 2, "x.zarr: there is no such store")
+    def test_none(self, run, tmp_path):
+        assert_says(run("preview", "x.zarr", cwd=tmp_path), 2, "x.zarr: this store does not exist")
         (tmp_path / "notes.txt").write_text("?")
-        assert_says(run("preview", "notes.txt", cwd=tmp_path), 2, "notes.txt: this is neither")
+        assert_says(run("preview", "notes.txt", cwd=tmp_path), 2, "notes.txt: neither a Zarr directory")
 
 
 BLOCKED = """

@@ -1,4 +1,4 @@
-"""The bundled sample in every form a store can have, and what must be in it."""
+"""The bundled sample in every store format, and its expected arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = ("zarr", "gzip", "blosc", "linked")
 
 @pytest.fixture(scope="session")
 def stores(tmp_path_factory):
-    """Paths of ``zarr``, ``gzip``, ``blosc`` and ``linked`` (the last three HDF5). Not to be changed by a test."""
+    """Paths of ``zarr``, ``gzip``, ``blosc`` and ``linked`` (the last three are HDF5). Tests must not change them."""
     folder = tmp_path_factory.mktemp("readers")
     paths = {kind: folder / kind / f"clouds.{'zarr' if kind == 'zarr' else 'h5'}" for kind in KINDS}
     for kind, path in paths.items():
@@ -28,19 +28,19 @@ def stores(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def expected():
-    """Every array by group, straight from the sources."""
+    """Every array by group, computed from the sources."""
     return truth.store_arrays(s2ct_convert.sample_sources())
 
 
 @pytest.fixture(scope="session")
 def unit_file(stores):
-    """The file of one unit of the linked store: a netCDF-4 file on its own."""
+    """The file of one unit of the linked store: a complete netCDF-4 file."""
     return stores["linked"].with_name("clouds.h5.units") / "train_34VFN.h5"
 
 
 @pytest.fixture(scope="session")
 def long_unit(tmp_path_factory):
-    """A Zarr store whose only unit, ``train/50SMG``, has two shards and a partly filled last chunk; and its images."""
+    """A Zarr store and its images. Its only unit, ``train/50SMG``, has two shards and a partly filled last chunk."""
     folder, rng = tmp_path_factory.mktemp("long"), np.random.default_rng(4096)
     images = np.repeat(rng.integers(0, 10_000, (4100, 4, 42, 1), np.uint16), 42, axis=3)
     groups = [

@@ -1,6 +1,6 @@
-"""What the arrays of a store must hold, worked out from the sources by the words of docs/store.md.
+"""The expected arrays of a store, computed from the sources as docs/store.md describes.
 
-Only ``read_examples`` is used, which gives what the authors' own decoder gives; no writer and no reader of stores.
+This uses only ``read_examples``, which returns the same as the authors' decoder, and no writer or reader of stores.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WAVELENGTHS = (492.4, 559.8, 664.6, 832.8)
 
 
 def unit_arrays(source: Path) -> Arrays:
-    """Every array of the unit made of a source whose dates are ordinals."""
+    """Every array of the unit of a source whose dates are ordinals."""
     rows = []
     for number, example in enumerate(s2ct_convert.read_examples(source)):
         localid = int(example["localid"])
@@ -83,7 +83,7 @@ def store_arrays(sources: Sequence[Path]) -> dict[str, Arrays]:
 
 
 def assert_equal(found: np.ndarray, wanted: np.ndarray, name: str) -> None:
-    """Dtype (but for its byte order), shape and every bit."""
+    """Assert equal dtype (except byte order), shape and bits."""
     found = np.asarray(found)
     assert found.dtype.newbyteorder("=") == wanted.dtype, name
     assert found.shape == wanted.shape, name

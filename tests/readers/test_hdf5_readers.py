@@ -1,4 +1,4 @@
-"""Python packages that read HDF5: h5py, h5netcdf, netCDF4, xarray. All arrays are equal, bit for bit."""
+"""Python packages for HDF5 (h5py, h5netcdf, netCDF4, xarray) read every array bit for bit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def with_netcdf4(path, group, names):
         return {name: node.variables[name][...] for name in names}
 
 
-# h5netcdf and links: see test_h5netcdf_does_not_open_a_unit_of_a_linked_store_through_the_link.
+# h5netcdf and links: see test_h5netcdf_does_not_follow_the_links_of_a_linked_store.
 EACH = [(read, kind) for read in (with_h5py, with_netcdf4) for kind in KINDS]
 EACH += [(with_h5netcdf, "gzip"), (with_h5netcdf, "blosc")]
 
@@ -55,8 +55,8 @@ def test_a_unit_file_is_equal(unit_file, expected, read):
         assert_equal(found[name], array, name)
 
 
-def test_h5netcdf_does_not_open_a_unit_of_a_linked_store_through_the_link(stores, expected):
-    """If this begins to work, docs/readers.md can say so."""
+def test_h5netcdf_does_not_follow_the_links_of_a_linked_store(stores, expected):
+    """If this fails, update docs/readers.md."""
     pytest.importorskip("h5netcdf", reason="h5netcdf is not installed")
     with pytest.raises((KeyError, ValueError, RuntimeError)):
         with_h5netcdf(stores["linked"], "train/34VFN", list(expected["train/34VFN"]))
@@ -94,8 +94,8 @@ def test_xarray_opens_the_tree(stores, expected, kind, engine):
             assert_dataset(tree[group].to_dataset(inherit=False), expected[group])
 
 
-def test_a_changed_byte_of_an_image_is_refused(stores, tmp_path):
-    """HDF5's fletcher32 says so, with gzip and with Blosc."""
+def test_an_image_with_a_changed_byte_is_refused(stores, tmp_path):
+    """HDF5's fletcher32 detects it, with gzip and with Blosc."""
     for kind in ("gzip", "blosc"):
         path = tmp_path / f"{kind}.h5"
         content = bytearray(stores[kind].read_bytes())

@@ -1,4 +1,4 @@
-"""Programs of netCDF, HDF5 and GDAL as Debian has them (netcdf-bin, hdf5-tools, gdal-bin): all values are equal."""
+"""Debian's programs for netCDF, HDF5 and GDAL (netcdf-bin, hdf5-tools, gdal-bin) read equal values."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pytest
 from .expected import assert_equal
 
 GROUPS = ("train/31TCJ", "train/34VFN", "val/31TCJ", "val/34VFN", "index")
-UNIT = "val/34VFN"  # the smallest: its images as text are 1.3 MB
+UNIT = "val/34VFN"  # the smallest unit: its images are 1.3 MB as text
 KINDS = ("gzip", "blosc", "linked")
 PLUGINS = {"blosc": {"HDF5_PLUGIN_PATH": hdf5plugin.PLUGIN_PATH}}
 
 
 def run(program, *arguments, kind="gzip", check=True):
-    """A program of the system; for Blosc it is told where hdf5plugin has the filter."""
+    """Run a program of the system. For Blosc, HDF5_PLUGIN_PATH points to the filter of hdf5plugin."""
     package = {"ncdump": "netcdf-bin", "h5dump": "hdf5-tools"}.get(program, "gdal-bin")
     if shutil.which(program) is None:
         pytest.skip(f"{program} ({package}) is not installed")
@@ -73,8 +73,8 @@ def test_h5dump_bytes_are_equal(stores, expected, tmp_path, kind, group):
 
 
 @pytest.mark.parametrize("program", ["h5dump", "ncdump", "gdal_translate"])
-def test_without_the_filter_a_blosc_file_is_refused_and_not_read_as_zeros(stores, tmp_path, program):
-    """But for the small arrays, which every HDF5 reads."""
+def test_a_blosc_file_without_the_filter_is_refused(stores, tmp_path, program):
+    """The small arrays need no filter, and every HDF5 reads them."""
     arguments = {
         "h5dump": ("-d", f"/{UNIT}/image", stores["blosc"]),
         "ncdump": ("-v", f"/{UNIT}/image", stores["blosc"]),
@@ -87,7 +87,7 @@ def test_without_the_filter_a_blosc_file_is_refused_and_not_read_as_zeros(stores
 
 
 def with_gdal(store, folder, kind, *options):
-    """All images of a unit by the netCDF driver: a band of the raster for each band of each observation."""
+    """All images of a unit from the netCDF driver: one raster band per band of each observation."""
     out = folder / "image.raw"
     run("gdal_translate", "-q", *options, "-of", "ENVI", f"NETCDF:{store}:/{UNIT}/image", out, kind=kind)
     return np.fromfile(out, "<u2").reshape(-1, 4, 42, 42)
@@ -99,13 +99,13 @@ def test_gdal_bands_are_equal(stores, expected, tmp_path, kind):
     assert_equal(found, expected[UNIT]["image"], "image")
 
 
-def test_gdal_turns_images_upside_down_unless_told_not_to(stores, expected, tmp_path):
-    """It takes a netCDF raster without coordinates for one that begins at the bottom."""
+def test_gdal_flips_images_without_the_bottom_up_option(stores, expected, tmp_path):
+    """GDAL assumes that a netCDF raster without coordinates starts at the bottom."""
     assert_equal(with_gdal(stores["gzip"], tmp_path, "gzip"), expected[UNIT]["image"][:, :, ::-1], "image")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gdalinfo_tells_size_and_number_of_bands(stores, expected, kind):
+def test_gdalinfo_shows_size_and_number_of_bands(stores, expected, kind):
     info = json.loads(run("gdalinfo", "-json", f"NETCDF:{stores[kind]}:/{UNIT}/image", kind=kind).stdout)
     assert info["size"] == [42, 42]
     assert [band["type"] for band in info["bands"]] == ["UInt16"] * (4 * len(expected[UNIT]["image"]))
@@ -132,16 +132,16 @@ def test_gdal_multidimensional_images_are_equal(stores, expected, tmp_path, kind
         assert_equal(file["image"][...], expected[UNIT]["image"], "image")
 
 
-def test_gdal_multidimensional_does_not_follow_links(stores):
-    """Its HDF5 driver; its netCDF driver does (above). If this begins to work, docs/readers.md can say so."""
+def test_gdal_multidimensional_does_not_follow_external_links(stores):
+    """The HDF5 driver does not; the netCDF driver does (see above). If this fails, update docs/readers.md."""
     done = multidimensional(stores["linked"], f"/{UNIT}/time", "linked")
     assert "Cannot find group" in done.stderr
 
 
-def test_gdal_reads_zarr_with_shards_from_3_13_on(stores, expected):
+def test_gdal_reads_sharded_zarr_from_3_13_on(stores, expected):
     version = tuple(map(int, re.search(r"GDAL (\d+)\.(\d+)", run("gdalinfo", "--version").stdout).groups()))
     done = run("gdalmdiminfo", "-detailed", "-array", "/time", stores["zarr"] / UNIT, check=False)
     if version < (3, 13):
         assert "time" not in done.stdout
-        pytest.skip(f"GDAL {version[0]}.{version[1]} does not know Zarr 3 as it was published: it finds no array")
+        pytest.skip(f"GDAL {version[0]}.{version[1]} does not support final Zarr v3: it finds no array")
     assert json.loads(done.stdout)["values"] == expected[UNIT]["time"].tolist()

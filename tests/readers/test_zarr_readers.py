@@ -1,4 +1,4 @@
-"""Programs that read Zarr: zarr-python, zarrs, tensorstore, xarray. All arrays are equal, bit for bit."""
+"""Python packages for Zarr (zarr-python, zarrs, tensorstore, xarray) read every array bit for bit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_array_is_equal(stores, expected, read, group):
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_there_is_no_array_beyond_those_that_are_compared(stores, expected, group):
+def test_a_store_has_no_other_arrays(stores, expected, group):
     names = {name for name, _ in zarr.open_group(stores["zarr"] / group, mode="r").arrays()}
     assert names == set(expected[group])
 
@@ -61,7 +61,7 @@ def test_images_in_two_shards_are_equal(long_unit, read):
     assert_equal(read(store / "train/50SMG/image"), images, "image")
 
 
-def test_tensorstore_knows_the_dimensions_and_reads_across_shards(long_unit):
+def test_tensorstore_has_dimension_names_and_reads_across_shards(long_unit):
     store, images = long_unit
     array = open_tensorstore(store / "train/50SMG/image")
     assert array.domain.labels == ("obs", "band", "y", "x")
@@ -70,7 +70,7 @@ def test_tensorstore_knows_the_dimensions_and_reads_across_shards(long_unit):
 
 @pytest.fixture
 def damaged(stores, tmp_path):
-    """The images of a unit with one bit of the first chunk changed."""
+    """The images of a unit with one flipped bit in the first chunk."""
     image = shutil.copytree(stores["zarr"] / "val/34VFN/image", tmp_path / "image")
     shard = image / "c/0/0/0/0"
     content = bytearray(shard.read_bytes())
@@ -80,14 +80,14 @@ def damaged(stores, tmp_path):
 
 
 @pytest.mark.parametrize("read", [with_zarr, with_tensorstore])
-def test_a_changed_bit_of_an_image_is_refused(damaged, read):
-    """The crc32c of the chunk says so; without it Blosc would give wrong pixels."""
+def test_an_image_with_a_changed_bit_is_refused(damaged, read):
+    """The crc32c of the chunk detects it; without it Blosc would return wrong pixels."""
     with pytest.raises(Exception, match=r"(?i)checksum|crc|digest"):
         read(damaged)
 
 
-def test_zarrs_reads_part_of_a_shard_without_looking_at_its_checksums(damaged, expected):
-    """If this begins to fail, docs/readers.md can say that zarrs refuses. The column ``image_crc32c`` shows it."""
+def test_zarrs_reads_part_of_a_shard_without_checking_checksums(damaged, expected):
+    """The array ``image_crc32c`` reveals the change. If this fails, update docs/readers.md."""
     unit = expected["val/34VFN"]
     image = with_zarrs(damaged)
     wrong = [google_crc32c.value(rows.tobytes()) for rows in image] != unit["image_crc32c"]
@@ -95,7 +95,7 @@ def test_zarrs_reads_part_of_a_shard_without_looking_at_its_checksums(damaged, e
     assert np.array_equal(wrong, (image != unit["image"]).any(axis=(1, 2, 3)))
 
 
-def test_zarrs_refuses_a_changed_bit_of_an_array_that_is_one_chunk(stores, tmp_path):
+def test_zarrs_refuses_a_changed_bit_in_a_one_chunk_array(stores, tmp_path):
     time = shutil.copytree(stores["zarr"] / "train/34VFN/time", tmp_path / "time")
     content = bytearray((time / "c/0").read_bytes())
     content[30] ^= 1
@@ -126,8 +126,8 @@ def test_xarray_opens_the_tree(stores, expected):
                 assert_equal(tree[group][name].values, wanted, name)
 
 
-def test_only_codecs_of_the_zarr_3_specification_are_used(stores):
-    """So that readers in other languages need nothing beyond it: a registered name is a text without a dot."""
+def test_only_codecs_of_the_zarr_v3_specification_are_used(stores):
+    """So that readers in other languages need no extensions. A registered name has no dot."""
     used = set()
     for path in stores["zarr"].rglob("zarr.json"):
         node = json.loads(path.read_text())

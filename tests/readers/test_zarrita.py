@@ -1,6 +1,6 @@
-"""zarrita.js under Node, as a page in a browser would use it: all arrays are equal.
+"""zarrita.js under Node reads equal arrays, as a web page would.
 
-Once: ``npm install --prefix tests/readers/zarrita``.
+Install it once: ``npm install --prefix tests/readers/zarrita``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def test_every_array_is_equal(stores, expected, tmp_path):
         assert len(dimensions) == array.ndim
 
 
-def test_images_in_two_shards_and_a_slice_across_them_are_equal(long_unit, tmp_path):
+def test_images_in_two_shards_and_a_slice_across_are_equal(long_unit, tmp_path):
     store, images = long_unit
     names = ["train/50SMG/image", "train/50SMG/image[4090:4100]"]
     (whole, dimensions), (part, _) = with_zarrita(store, tmp_path, names)
@@ -57,8 +57,8 @@ def test_images_in_two_shards_and_a_slice_across_them_are_equal(long_unit, tmp_p
     assert_equal(part, images[4090:4100], "image")
 
 
-def test_zarrita_does_not_look_at_checksums(stores, expected, tmp_path):
-    """If this begins to fail, docs/readers.md can say that zarrita refuses. The column ``image_crc32c`` shows it."""
+def test_zarrita_does_not_check_checksums(stores, expected, tmp_path):
+    """The array ``image_crc32c`` reveals the change. If this fails, update docs/readers.md."""
     unit = expected["val/34VFN"]
     store = shutil.copytree(stores["zarr"] / "val/34VFN", tmp_path / "unit")
     shard = store / "image/c/0/0/0/0"

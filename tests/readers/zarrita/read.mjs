@@ -1,4 +1,4 @@
-// node read.mjs STORE FOLDER ARRAY...: writes the values of each array, as they are in memory, to FOLDER/<n>.bin, and
+// node read.mjs STORE FOLDER ARRAY...: writes the values of each array in memory order to FOLDER/<n>.bin and
 // prints [{"array", "dtype", "shape", "dimensions"}] as JSON. ARRAY may end in [first:last], a range of its first axis.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
