@@ -126,7 +126,7 @@ def without_chunks(file: h5py.File, name: str) -> None:
     file[name].attrs.update(attributes)
 
 
-@pytest.mark.parametrize("damage", [delete, a_group_instead, without_chunks])
+@pytest.mark.parametrize("damage", [delete, replaced_by_a_group, without_chunks])
 @pytest.mark.parametrize(
     "array", first_quick(["image", "row_start", "label", "time", "localid", "sample_index"], quick=2)
 )
@@ -140,7 +140,7 @@ def test_a_deleted_array_raises_store_damaged(stores, right, tmp_path, array, da
     assert found["val/31TCJ 4"] == right["val/31TCJ 4"]
 
 
-@pytest.mark.parametrize("damage", [delete, a_group_instead])
+@pytest.mark.parametrize("damage", [delete, replaced_by_a_group])
 @pytest.mark.parametrize(
     "node", first_quick(["index", "train/50SMG", "val/31TCJ/row_size", "index/tile", "val"], quick=3)
 )

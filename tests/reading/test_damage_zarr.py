@@ -63,11 +63,12 @@ def replaced_by_a_folder(path: Path) -> None:
     path.mkdir()
 
 
-WAYS = [(lost, 4), *((damage, 1) for damage in (lost, cut, emptied, flipped, a_folder))]  # each, or each fourth file
+DAMAGES = (deleted, truncated, emptied, flipped, replaced_by_a_folder)
+WAYS = [(deleted, 4), *((damage, 1) for damage in DAMAGES)]  # every file, or every fourth
 
 
 @pytest.mark.parametrize(("damage", "stride"), first_quick(WAYS))
-def test_a_damaged_chunk_file_gives_the_right_value_or_raises(clean, right, tmp_path, record_property, damage):
+def test_a_damaged_chunk_file_gives_the_right_value_or_raises(clean, right, tmp_path, record_property, damage, stride):
     counts: Counter[str] = Counter()
     for file in files(clean, "c/**/*")[::stride]:
         own = Path(shutil.copytree(clean, tmp_path / "own.zarr"))
@@ -80,7 +81,9 @@ def test_a_damaged_chunk_file_gives_the_right_value_or_raises(clean, right, tmp_
 
 
 @pytest.mark.parametrize(("damage", "stride"), first_quick(WAYS))
-def test_a_damaged_metadata_file_gives_the_right_value_or_raises(clean, right, tmp_path, record_property, damage):
+def test_a_damaged_metadata_file_gives_the_right_value_or_raises(
+    clean, right, tmp_path, record_property, damage, stride
+):
     counts: Counter[str] = Counter()
     for file in files(clean, "zarr.json")[::stride]:
         own = Path(shutil.copytree(clean, tmp_path / "own.zarr"))

@@ -11,6 +11,7 @@ import pytest
 from makers import random_group, write_tfrecord
 
 import s2ct_convert
+from s2ct_convert.dataset import DATASET
 from s2ct_convert.store.codecs import find_codec
 from s2ct_convert.store.container import UnitFile
 from s2ct_convert.units import unit as units
@@ -57,6 +58,8 @@ def files(objects: dict[str, bytes]) -> tuple[UnitFile, ...]:
 
 class Bucket:
     """A container of objects by key. Each object is put once, except the root."""
+
+    dataset = DATASET
 
     format, where, codec = "zarr", "bucket:x", find_codec("zarr", "fast")
 
