@@ -1,1 +1,1 @@
-"""Pictures of a store: the series of a sample, and an overview of everything."""
+"""Draws pictures of a store: the series of one sample, or an overview of the whole store."""

@@ -1,4 +1,4 @@
-"""Which sample a contact sheet shows, and which of its observations."""
+"""Chooses the sample of a contact sheet, and the observations that it shows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..names import fold_split, fold_tile
 from ..reading.store import Store
 from ..store.layout import LABELS
 
-VARIED = 5  # classes that make a sample worth looking at
+VARIED = 5  # classes in a sample that is worth showing
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A sample, the observations of its unit that are its own, and why it was taken."""
+    """A sample, its rows in the unit, and why it was chosen."""
 
     unit: str
     localid: int
@@ -27,7 +27,7 @@ class Choice:
 
 
 class Which(TypedDict, total=False):
-    """Which sample a user asks for; see :func:`choose_sample`."""
+    """The user's selection of a sample; see :func:`choose_sample`."""
 
     tile: str | None
     split: str | None
@@ -44,7 +44,7 @@ def choose_sample(
     random: bool = False,
     seed: int = 0,
 ) -> Choice:
-    """Choose a sample with at least one observation, by the index of the store alone.
+    """Choose a sample with at least one observation. Reads only the index of the store.
 
     Parameters
     ----------
@@ -52,10 +52,11 @@ def choose_sample(
     tile, split : str, optional
         Only samples of these.
     sample : int, optional
-        The localid of the sample. It must be one alone: two tiles may have the same localid.
+        The localid of the sample. Two tiles may have the same localid; then give ``tile`` or ``split`` too.
     random : bool
-        Any, drawn with ``seed``; otherwise the first that has many classes.
+        Draw a random sample; by default, take the first with many classes.
     seed : int
+        Seed for ``random``.
 
     Raises
     ------
@@ -73,14 +74,14 @@ def choose_sample(
         take &= np.array([name.startswith(f"{split}/") for name in names], bool)
     if asked and not take.any():
         raise WrongUsage(
-            "the store has no samples of this", where=str(store.path), expected=", ".join(store.units),
+            "the store has no such samples", where=str(store.path), expected=", ".join(store.units),
             found=" ".join(asked), todo="choose one of these",
         )  # fmt: skip
     if sample is not None:
         return _asked_for(store, names, np.flatnonzero(take & (index["localid"] == sample)), sample, asked)
     rows = np.flatnonzero(take & (index["row_size"] > 0))
     if not len(rows):
-        raise WrongUsage("there is no observation to look at", where=str(store.path), found=" ".join(asked))
+        raise WrongUsage("there are no observations to show", where=str(store.path), found=" ".join(asked))
     if random:
         row = int(np.random.default_rng(seed).choice(rows))
         why = f"drawn from {len(rows):,} with seed {seed}"
@@ -111,11 +112,11 @@ def _asked_for(store: Store, names: list[str], rows: npt.NDArray[np.intp], local
             f"sample {localid} is in more than one unit",
             where=str(store.path),
             found=", ".join(sorted(units)),
-            todo="say which with --tile and --split",
+            todo="choose one with --tile and --split",
         )
-    why = f"the first of {len(rows)} without localid" if len(rows) > 1 else "asked for"
+    why = f"the first of {len(rows)} without localid" if len(rows) > 1 else "as requested"
     sizes = store.index["row_size"][rows]
-    row = int(rows[np.argmax(sizes > 0)])  # several have the localid -1, for none
+    row = int(rows[np.argmax(sizes > 0)])  # all samples without a localid have -1
     if not store.index["row_size"][row]:
         raise WrongUsage(f"sample {localid} of {names[row]} has no observations", where=str(store.path))
     return Choice(names[row], localid, _rows(store, row), why)
@@ -129,7 +130,7 @@ def _varied(rows: npt.NDArray[np.intp], counts: npt.NDArray[np.int32]) -> tuple[
 
 
 def spread(n: int, limit: int) -> npt.NDArray[np.intp]:
-    """At most ``limit`` of ``n`` observations, the first and the last among them, evenly along the series."""
+    """At most ``limit`` of ``n`` observations, evenly along the series, including the first and the last."""
     if n <= limit:
         return np.arange(n)
     return np.rint(np.linspace(0, n - 1, limit)).astype(np.intp) if limit > 1 else np.zeros(1, np.intp)

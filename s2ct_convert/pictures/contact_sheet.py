@@ -1,4 +1,4 @@
-"""The series of one sample as pictures: each observation in true colour and near infrared, date and label below."""
+"""Draws the series of one sample: each observation in true colour and near infrared, with its date and label below."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from .sheet import GREY, INK, MARGIN, Sheet, new_sheet, wrapped
 from .stretch import stretch_for
 
 SIDE = DATASET.width  # pixels of a patch
-LABELLED = DATASET.centre  # pixels each way that the label is for
-CENTRE = (SIDE - LABELLED) // 2  # where they begin
+LABELLED = DATASET.centre  # width and height in pixels of the labelled square
+CENTRE = (SIDE - LABELLED) // 2  # first pixel of that square
 MOST_COLUMNS, MOST_WIDTH = 12, 1500
 LEAST_WIDTH = 1080  # room for the legend
-GAP, PAIR_GAP = 12, 4  # between patches of two dates, and between the two of one
+GAP, PAIR_GAP = 12, 4  # between dates, and between the two patches of one date
 SIDEBAR = 26  # names of the composites
 FOOTER = 46  # date and label
-MAP = 36  # of labels, in the footer
+MAP = 36  # side of the map of labels in the footer
 
 
 @dataclass(frozen=True)
 class _Grid:
     columns: int
     rows: int
-    patch: int  # pixels of the picture, a multiple of those of the patch
+    patch: int  # side in pixels of the picture, a multiple of SIDE
 
     @classmethod
     def of(cls, n: int) -> _Grid:
@@ -59,11 +59,11 @@ def draw_contact_sheet(
     Parameters
     ----------
     sample : Sample
-        With at least one observation.
+        A sample with at least one observation.
     unit, localid, store, why : str, int, str, str
-        For the title and the caption.
+        Text for the title and the caption.
     limit : int
-        Most observations on the sheet; they are taken evenly along the series.
+        Maximum number of observations on the sheet, spread evenly along the series.
     suffix : {".png", ".pdf"}
 
     Returns
@@ -76,15 +76,15 @@ def draw_contact_sheet(
     grid = _Grid.of(len(shown))
     stretch = stretch_for(sample.image, sample.label)
     captions = [
-        "True colour: bands B4, B3, B2 as red, green, blue. Near infrared: B8, B4, B3, where plants are red. "
+        "True colour: bands B4, B3, B2 as red, green, blue. Near infrared: B8, B4, B3; plants are red. "
         f"A patch is {SIDE} x {SIDE} pixels of 10 m; the label is for the {LABELLED} x {LABELLED} in the small square.",
         stretch.describe(),
         f"Sample {localid} of {unit} in {store}: {why}.",
     ]
     if sample.label[0].size > 1:
         captions[0] += (
-            f" It has {sample.label[0].size:,} labels for each image: they are drawn as they lie, "
-            f"and each is counted as 1/{sample.label[0].size:,} in the legend."
+            f" Each image has {sample.label[0].size:,} labels: the sheet shows them as a map, "
+            f"and the legend counts each as 1/{sample.label[0].size:,}."
         )
     lines = sum(len(wrapped(words, grid.width - 2 * MARGIN, 12)) for words in captions)
     top = 140
@@ -151,7 +151,7 @@ def _square(x: float, y: float, scale: float) -> list[tuple[float, float]]:
 
 
 def _footer(sheet: Sheet, x: float, y: float, width: int, date: str, label: npt.NDArray[np.int8]) -> None:
-    """Date and label; where there are several labels, a map of them, and the class that most of them have."""
+    """Date and label; for several labels, a map of them and their most common class."""
     values, counts = np.unique(label, return_counts=True)
     one = class_of(int(values[np.argmax(counts)]))
     if label.ndim == 0:

@@ -1,4 +1,4 @@
-"""The numbers of a overview sheet: labels by tile and month from all observations, brightness from a bounded part."""
+"""Collects the numbers of an overview: labels by tile and month of all observations, brightness of a bounded part."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..reading.store import Store
 from ..reading.unit import Unit
 from ..store.layout import BANDS, CHUNK_OBS, LABELS, OBS_SHAPE
 
-CENTRE = slice(18, 24)  # the pixels of a patch that its label is for
-HISTOGRAM_OBS = 8192  # 256 chunks of images are read at most, 116 MB
+CENTRE = slice(18, 24)  # the labelled pixels of a patch
+HISTOGRAM_OBS = 8192  # at most 256 chunks of images, 116 MB, are read
 BINS = 60
 CLASSES = len(LABELS) + 1  # the last one is for labels outside the six
 
@@ -25,17 +25,17 @@ Counts = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Brightness:
-    """Histograms of the values of the pixels that labels are for.
+    """Histograms of the values of labelled pixels.
 
     Attributes
     ----------
     edges : ndarray, shape (BINS + 1,)
     counts : ndarray, shape (band, class, BINS)
-        Pixels. What is brighter than the last edge is in the last bin.
+        Number of pixels. The last bin includes brighter pixels.
     observations : int
-        How many were used.
+        Number of observations used.
     by_class : ndarray, shape (class,)
-        How many of each class; where an observation has 36 labels, each is 1/36.
+        Number of observations of each class; each of k x k labels counts as 1/(k x k).
     """
 
     edges: npt.NDArray[np.float64]
@@ -51,13 +51,13 @@ class StoreOverview:
     Attributes
     ----------
     splits : tuple of str
-        Those that have observations, sorted.
+        Splits with observations, sorted.
     tiles : dict of str to ndarray, shape (split, class)
-        Observations; where one has 36 labels, each is 1/36.
+        Number of observations; each of k x k labels counts as 1/(k x k).
     first_month : int
         Months since 1970-01.
     months : ndarray, shape (month, class)
-        Observations from the first to the last month; empty where none has a date.
+        Number of observations from the first to the last month; empty if none has a date.
     time_first, time_last : int or None
         Days since 1970-01-01; None where no observation has a date.
     """
@@ -76,7 +76,7 @@ class StoreOverview:
 
 
 def read_overview(store: Store, *, seed: int = 0) -> StoreOverview:
-    """Read what a overview sheet shows.
+    """Read the numbers of an overview.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def read_overview(store: Store, *, seed: int = 0) -> StoreOverview:
     """
     units = [unit for unit in store.units.values() if unit.observations]
     if not units:
-        raise WrongUsage("there is no observation to look at", where=str(store.path))
+        raise WrongUsage("there are no observations to show", where=str(store.path))
     splits = tuple(sorted({unit.name.split for unit in units}))
     tiles = {tile: np.zeros((len(splits), CLASSES)) for tile in sorted({unit.name.tile for unit in units})}
     by_month: dict[int, Counts] = {}
@@ -119,12 +119,12 @@ def read_overview(store: Store, *, seed: int = 0) -> StoreOverview:
 
 
 def _classes(label: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
-    """Labels with all those outside the six classes as one."""
+    """Labels, with all labels outside the six classes as one more class."""
     return np.where((label >= 0) & (label < len(LABELS)), label, len(LABELS)).astype(np.int64)
 
 
 def _class_shares(label: npt.NDArray[np.int8]) -> Counts:
-    """How much of each observation is of each class, (obs, class); 0 or 1 where it has one label."""
+    """The share of each class in each observation, (obs, class); 0 or 1 for a single label."""
     flat = _classes(label).reshape(len(label), -1)
     return np.stack([np.mean(flat == k, axis=1) for k in range(CLASSES)], axis=1)
 
@@ -133,7 +133,7 @@ def _brightness(units: list[Unit], seed: int) -> Brightness:
     labels: list[npt.NDArray[Any]] = []
     values: list[npt.NDArray[Any]] = []
     for unit, rows in _blocks(units, seed):
-        # Cut after reading: a chunk is unpacked whole anyway, and HDF5 is slow at picking out of it.
+        # Crop after reading: a chunk is decoded whole anyway, and HDF5 selections are slow.
         image = np.asarray(unit["image"][rows])[:, :, CENTRE, CENTRE]
         labels.append(_of_pixels(_classes(np.asarray(unit["label"][rows]))))
         values.append(image.reshape(len(image), len(BANDS), -1))
@@ -151,7 +151,7 @@ def _brightness(units: list[Unit], seed: int) -> Brightness:
 
 
 def _of_pixels(label: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The class of each of the centre pixels, (obs, pixels): k x k labels are those of the centre, or of the patch."""
+    """The class of each centre pixel, (obs, pixels). k x k labels cover the centre; 42 x 42 labels, the whole patch."""
     side = CENTRE.stop - CENTRE.start
     if label.ndim == 1:
         label = label[:, None, None]
@@ -162,7 +162,7 @@ def _of_pixels(label: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _blocks(units: list[Unit], seed: int) -> list[tuple[Unit, slice]]:
-    """All chunks of images, or so many, drawn with the seed, as have HISTOGRAM_OBS observations."""
+    """All chunks of images; for a big store, random chunks with at most HISTOGRAM_OBS observations."""
     blocks = [
         (unit, slice(start, min(start + CHUNK_OBS, unit.observations)))
         for unit in units

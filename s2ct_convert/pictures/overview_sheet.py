@@ -1,4 +1,4 @@
-"""A store on one sheet: labels of each tile, observations of each month, brightness of each band and class."""
+"""Draws a store on one sheet: labels of each tile, observations of each month, brightness of each band and class."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .palette import CLASSES, Class, class_of
 from .sheet import GREY, INK, LINE, MARGIN, Sheet, new_sheet, points
 
 WIDTH = 1400
-TOP = 206  # of the bars
-BAR, ROW = 20, 26  # of a tile
+TOP = 206  # y of the first bar
+BAR, ROW = 20, 26  # height of a bar, and of its row
 MONTHS_HEIGHT = 210
-CELL, CELL_GAP = 46, 8  # of a histogram
-NAMES = 130  # left of the plots
+CELL, CELL_GAP = 46, 8  # height of a histogram, and the gap below it
+NAMES = 130  # width of the names left of the plots
 _COLOURS = {"B2": "blue", "B3": "green", "B4": "red", "B8": "near infrared"}
 _OUTSIDE = Class("other label", "#ffffff", "?", "?")
 
@@ -46,7 +46,7 @@ def draw_overview(overview: StoreOverview, *, suffix: str) -> bytes:
         _draw_tiles(sheet, TOP, overview)
         _heading(sheet, bars + 40, "Observations of each month")
         _draw_months(sheet, bars + 56, overview)
-        _heading(sheet, months + 68, "Brightness of the 6 x 6 pixels that a label is for, by band and class")
+        _heading(sheet, months + 68, "Brightness of the labelled 6 x 6 pixels, by band and class")
         _draw_brightness(sheet, months + 106, overview.brightness, shown)
         used = overview.brightness.observations
         of = "all" if used == overview.observations else f"{used:,} of {overview.observations:,}"
@@ -54,7 +54,7 @@ def draw_overview(overview: StoreOverview, *, suffix: str) -> bytes:
         sheet.paragraph(
             histograms + 72,
             "Bars are stacked in the order of the legend. "
-            f"Histograms: {of} observations{drawn}; values as published; each has a height of its own.",
+            f"Histograms: {of} observations{drawn}; values as published; each is scaled to its own maximum.",
         )
         return sheet.encode(suffix)
 
@@ -79,7 +79,7 @@ def _title(sheet: Sheet, overview: StoreOverview, shown: list[int]) -> None:
 
 
 def _counts(overview: StoreOverview) -> Counts:
-    """Observations of each class, those without a date too."""
+    """Observations of each class, including those without a date."""
     return sum((counts.sum(0) for counts in overview.tiles.values()), np.zeros(len(LABELS) + 1))
 
 
@@ -102,15 +102,15 @@ def _draw_tiles(sheet: Sheet, y: float, overview: StoreOverview) -> None:
             one = _class(k)
             if share:
                 sheet.box(x, y, width, BAR, one.color, edge="white")
-            if words := _told(one, share, width):
+            if words := _bar_text(one, share, width):
                 sheet.text(x + width / 2, y + BAR / 2, words, size=12, color=one.ink, ha="center", va="center_baseline")
             x += width
         sheet.text(WIDTH - MARGIN, y + BAR / 2, splits[tile], size=13, color=GREY, ha="right", va="center_baseline")
         y += ROW
 
 
-def _told(one: Class, share: float, width: float) -> str:
-    """What fits on a part of a bar."""
+def _bar_text(one: Class, share: float, width: float) -> str:
+    """The longest text that fits on a part of a bar."""
     percent = f"{100 * share:.0f} %"
     for words in (f"{one.mark} {one.name} {percent}", f"{one.mark} {percent}", one.mark):
         if 7.4 * len(words) + 8 < width:
@@ -145,7 +145,7 @@ def _draw_months(sheet: Sheet, y: float, overview: StoreOverview) -> None:
 
 
 def _month(one: int, *, first: bool) -> str:
-    """The month, and below it the year where it begins."""
+    """The month; below January and the first tick, also the year."""
     year = f"\n{1970 + one // 12}" if first or one % 12 == 0 else ""
     return f"{one % 12 + 1}{year}"
 
@@ -163,7 +163,7 @@ def _draw_brightness(sheet: Sheet, y: float, brightness: Brightness, shown: list
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
             last = row == len(shown) - 1
-            axes.locator_params(axis="x", nbins=6, prune="upper")  # its number would meet the 0 of the next plot
+            axes.locator_params(axis="x", nbins=6, prune="upper")  # its number would touch the 0 of the next plot
             axes.tick_params(axis="x", labelbottom=last, length=3 if last else 0)
             counts = brightness.counts[b, k]
             if counts.any():

@@ -1,7 +1,7 @@
 """The colours and marks of the six classes, and the bands of the composites.
 
-The colours stay apart for the colour-blind: in each of the three kinds, simulated, every two of them are at least
-25 units of CIE 1976 colour difference apart. No picture relies on them alone: a mark or the name stands beside.
+The colours are distinct for colour-blind readers: in simulations of the three kinds, every two colours differ by at
+least 25 units (CIE 1976 colour difference). No picture relies on colour alone: each class also has a mark or its name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Class:
         return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "#ffffff"
 
 
-# Clouds are greys, as they look; the rest has the colour one thinks of.
+# Clouds are grey; the other classes have natural colours.
 _LOOKS = {
     "clear": ("#35883a", "○", "c"),
     "opaque_cloud": ("#606060", "●", "O"),
@@ -41,7 +41,7 @@ CLASSES = tuple(Class(name.replace("_", " "), *_LOOKS[name]) for name in LABELS)
 
 
 def class_of(label: int) -> Class:
-    """How this label is shown; those outside the six classes are white, and told by their number."""
+    """How this label is shown. A label outside the six classes is white and shown with its number."""
     if 0 <= label < len(CLASSES):
         return CLASSES[label]
     return Class("no label" if label == NO_LABEL else f"label {label}", "#ffffff", "?", "?")
@@ -61,7 +61,7 @@ class Composite:
 
     @property
     def channels(self) -> list[int]:
-        """Where the three bands are in an image."""
+        """Indices of the three bands in an image."""
         return [BANDS.index(band) for band in self.bands]
 
 

@@ -1,4 +1,4 @@
-"""``s2ct preview`` for Python: a store in, one picture out, written as a whole or not at all."""
+"""``s2ct preview`` as a Python function: draws one picture of a store. The file appears only when it is whole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIMIT = 48  # observations on a contact sheet
 
 @dataclass(frozen=True)
 class Preview:
-    """What a picture shows.
+    """The contents of a picture.
 
     Attributes
     ----------
@@ -35,11 +35,11 @@ class Preview:
     bytes : int
         Size of the file.
     unit, localid, why : str, int, str or None
-        Of a contact sheet: the sample, and why it was taken.
+        The sample on a contact sheet, and why it was chosen; None for an overview.
     samples, observations : int
-        Of the sample or of the whole store.
+        Number in the sample or in the whole store.
     shown : int
-        Observations on a contact sheet, or in the histograms of an overview.
+        Number of observations on a contact sheet, or in the histograms of an overview.
     time_first, time_last : int or None
         Days since 1970-01-01; None where no observation has a date.
     """
@@ -57,7 +57,7 @@ class Preview:
     time_last: int | None
 
     def document(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """The preview as a JSON object."""
         return asdict(self) | {"picture": str(self.picture)}
 
 
@@ -78,27 +78,27 @@ def preview(
     store : path-like
         A complete store.
     output : path-like, optional
-        Ends in .png or .pdf; by default a PNG in this folder, named for what it shows.
+        A name that ends in .png or .pdf; by default a PNG in the current folder, named after the sample.
     seed : int
-        For ``random``, and for the observations in the histograms of an overview of a big store.
+        Seed for ``random``, and for the observations in the histograms of an overview of a big store.
     limit : int
-        Most observations on a contact sheet.
+        Maximum number of observations on a contact sheet.
     summary : bool
         Draw the store, not a sample.
     overwrite : bool
-        Replace a file that is there.
+        Replace an existing file.
     tile, split, sample : optional
-        Which sample (``sample`` is its localid); by default the first that has many classes.
+        Selection of the sample (``sample`` is its localid); by default the first sample with many classes.
     random : bool
-        Any sample instead.
+        Draw a random sample instead.
 
     Raises
     ------
     WrongUsage
-        If there is no such sample, nothing to draw, another suffix, no matplotlib, or the store is of another data
-        set than the default one.
+        If there is no such sample, nothing to draw, another suffix, or no matplotlib, or if the store is not of the
+        default data set.
     DestinationExists
-        If the file is there.
+        If the file exists.
     Incomplete
         If the conversion of the store has not finished.
     """
@@ -152,10 +152,10 @@ def _place(output: str | os.PathLike[str] | None, store: Store, what: str, overw
 
 
 def _check(path: Path, overwrite: bool) -> None:
-    """See before anything is drawn that it can be written."""
+    """Check before drawing that the picture can be written."""
     if path.suffix not in SUFFIXES:
         raise WrongUsage(
-            "a picture is a PNG or a PDF",
+            "a picture must be a PNG or a PDF",
             where=str(path),
             expected=f"a name that ends in {' or '.join(SUFFIXES)}",
             found=path.suffix or "no suffix",
@@ -166,11 +166,11 @@ def _check(path: Path, overwrite: bool) -> None:
         raise DestinationExists("this is a folder", where=str(path), todo="choose another name")
     if path.exists() and not overwrite:
         raise DestinationExists(
-            "the picture is there already", where=str(path), todo="choose another name, or give --overwrite"
+            "the picture exists already", where=str(path), todo="choose another name, or give --overwrite"
         )
 
 
 def _series(unit: Unit, rows: slice) -> Sample:
-    """A sample by its rows: several may have the localid -1, for none."""
+    """A sample, by its rows: all samples without a localid have -1."""
     (image,) = unit.images([rows])
     return Sample(image, unit.label[rows], unit.time[rows], unit.weight[rows])

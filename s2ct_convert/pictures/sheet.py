@@ -1,7 +1,7 @@
-"""A sheet to draw on, in pixels from its upper left corner, and how it becomes a PNG or PDF.
+"""A sheet to draw on, in pixels from its upper left corner, that is saved as a PNG or PDF.
 
-matplotlib is loaded here and only when a sheet is made. The user's own matplotlib settings are left aside and no
-time is written into the file: the same drawing gives the same bytes with the same matplotlib.
+matplotlib is imported only when a sheet is made. The user's own matplotlib settings are ignored, and no time is written
+into the file. So the same drawing gives the same bytes with the same matplotlib.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".pdf")
-DPI = 100  # pixels of a PNG to an inch of a PDF
+DPI = 100  # pixels of a PNG per inch of a PDF
 MARGIN = 36
 INK, GREY, LINE = "#1a1a1a", "#5f5f5f", "#d4d4d4"
 
 _STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
-    "pdf.fonttype": 42,  # text that can be searched and copied
-    "image.composite_image": False,  # a PDF keeps the pixels of each patch as they are
+    "font.family": "DejaVu Sans",  # part of matplotlib, so the same everywhere
+    "pdf.fonttype": 42,  # text can be searched and copied
+    "image.composite_image": False,  # a PDF keeps the original pixels of each patch
     "axes.edgecolor": GREY,
     "axes.labelcolor": GREY,
     "axes.linewidth": 0.6,
@@ -48,7 +48,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 def need_matplotlib() -> None:
-    """See that there is matplotlib.
+    """Check that matplotlib is installed.
 
     Raises
     ------
@@ -76,28 +76,28 @@ class Sheet:
         self._page.set_autoscale_on(False)
 
     def text(self, x: float, y: float, words: str, *, size: float, **how: Any) -> None:
-        """Text whose baseline is at y, as it is, not as TeX; ``size`` in pixels."""
+        """Draw plain text (not TeX) with its baseline at y; ``size`` in pixels."""
         self._page.text(x, y, words, fontsize=points(size), parse_math=False, **{"va": "baseline", **how})
 
     def paragraph(self, y: float, words: str, *, size: float = 12) -> float:
-        """Small grey text over the whole width; returns where the next line goes."""
+        """Draw small grey text over the whole width; returns the y of the next line."""
         for line in wrapped(words, self.width - 2 * MARGIN, size):
             self.text(MARGIN, y, line, size=size, color=GREY)
             y += size * 1.5
         return y
 
     def picture(self, x: float, y: float, side: float, pixels: npt.NDArray[np.uint8]) -> None:
-        """A square picture (y, x, 3), its pixels as sharp squares, and in a PDF as they are."""
+        """Draw a square picture (y, x, 3) without smoothing. A PDF keeps its original pixels."""
         self._page.imshow(pixels, extent=(x, x + side, y + side, y), aspect="auto", interpolation="none")
 
     def box(self, x: float, y: float, width: float, height: float, color: str, *, edge: str = "none") -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle."""
         from matplotlib.patches import Rectangle
 
         self._page.add_patch(Rectangle((x, y), width, height, facecolor=color, edgecolor=edge, linewidth=0.6))
 
     def lines(self, segments: list[list[tuple[float, float]]], color: str, width: float, alpha: float = 1) -> None:
-        """Many lines at once."""
+        """Draw many lines."""
         from matplotlib.collections import LineCollection
 
         self._page.add_collection(
@@ -105,14 +105,14 @@ class Sheet:
         )
 
     def pill(self, x: float, y: float, width: float, height: float, one: Class, words: str, *, size: float) -> None:
-        """A class: its mark and words on its colour."""
+        """Draw the mark of a class and words on the colour of the class."""
         self.box(x, y, width, height, one.color, edge=GREY if one.ink == "#000000" else "none")
         middle: dict[str, Any] = {"size": size, "color": one.ink, "va": "center_baseline"}
         self.text(x + 0.75 * size, y + height / 2, one.mark, ha="center", **middle)
         self.text(x + 1.55 * size, y + height / 2, words, **middle)
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
-        """A plot with its frame there; only the lower and left lines are drawn."""
+        """Add a plot whose frame is at this place, with only the lower and left line."""
         place = (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
         axes = self._figure.add_axes(place)
         axes.spines[["top", "right"]].set_visible(False)
@@ -122,7 +122,7 @@ class Sheet:
     def encode(self, suffix: str) -> bytes:
         """The sheet as a PNG or PDF file."""
         out = io.BytesIO()
-        # A name in a script that the font has not is drawn as boxes, which says enough.
+        # Characters that the font lacks are drawn as boxes; no warning is needed.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         smallest: dict[str, Any] = {"pil_kwargs": {"compress_level": 9}} if suffix == ".png" else {}
         self._figure.savefig(out, format=suffix[1:], dpi=DPI, metadata=_METADATA[suffix], **smallest)
@@ -131,7 +131,7 @@ class Sheet:
 
 @contextmanager
 def new_sheet(width: int, height: int) -> Iterator[Sheet]:
-    """A sheet to draw on and to encode, all inside the ``with``."""
+    """A new sheet. Draw and encode it inside the ``with``."""
     need_matplotlib()
     import matplotlib.style
     from matplotlib.figure import Figure
@@ -141,10 +141,10 @@ def new_sheet(width: int, height: int) -> Iterator[Sheet]:
 
 
 def points(pixels: float) -> float:
-    """Matplotlib's sizes of text and lines are in points, 72 to an inch."""
+    """Pixels as points: matplotlib sizes text and lines in points, 72 per inch."""
     return pixels * 72 / DPI
 
 
 def wrapped(words: str, width: float, size: float) -> list[str]:
-    """Lines of text of this size that fit into so many pixels."""
+    """Text wrapped into lines of at most ``width`` pixels."""
     return textwrap.wrap(words.replace(" %", "\u00a0%"), int(width / (0.53 * size)), break_long_words=True)

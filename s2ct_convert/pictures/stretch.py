@@ -1,4 +1,4 @@
-"""From published values to brightness: one stretch for all patches of a sheet, so that they can be compared."""
+"""Converts published values to brightness, with one stretch for all patches of a sheet, so that they are comparable."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ..store.layout import BANDS, OBS_SHAPE
 from .palette import TRUE_COLOUR, Composite
 
 LOW_PERCENT, HIGH_PERCENT, TOP_PERCENT = 1, 99, 99.5
-KNEE = 0.7  # brightness of the brightest clear ground; what is above is left to clouds and snow
-# Clear ground of one kind spans little; its noise is not to be blown up to full contrast.
+KNEE = 0.7  # brightness of the brightest clear ground; the range above is for clouds and snow
+# Uniform ground has a small span. A minimum keeps its noise from being stretched to full contrast.
 LEAST_SPAN = 800
-GAMMA = 1.5  # of the ground: plants are dark in what the eye sees
-VISIBLE = TRUE_COLOUR.channels  # they have one span: with one each, haze gets colours it does not have
+GAMMA = 1.5  # for the ground: plants are dark in visible bands
+VISIBLE = TRUE_COLOUR.channels  # these share one span: separate spans would give haze a false colour
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Per band, values from ``low`` to ``high`` get 0 to KNEE with GAMMA, those up to ``top`` the rest up to 1.
+    """Maps values of each band to brightness: ``low``, ``high`` and ``top`` to 0, KNEE and 1; GAMMA applies up to KNEE.
 
     Attributes
     ----------
     low, high, top : ndarray of float64, shape (4,)
     clear : int
-        Observations that ``low`` and ``high`` are taken from; 0 if none was clear and all were taken.
+        Number of clear observations that ``high`` is from; 0 if none is clear and all were used.
     """
 
     low: npt.NDArray[np.float64]
@@ -36,21 +36,21 @@ class Stretch:
     clear: int
 
     def rgb(self, image: npt.NDArray[np.uint16], composite: Composite) -> npt.NDArray[np.uint8]:
-        """Images (n, 4, y, x) as pictures (n, y, x, 3)."""
+        """Convert images (n, 4, y, x) to pictures (n, y, x, 3)."""
         out = np.empty((len(image), *image.shape[2:], 3), np.uint8)
         for i, band in enumerate(composite.channels):
             points = (self.low[band], self.high[band], self.top[band])
-            part = np.interp(image[:, band], points, (0, 1, 2))  # 0 to 1 is ground, 1 to 2 what is brighter
+            part = np.interp(image[:, band], points, (0, 1, 2))  # 0 to 1 is ground, 1 to 2 is brighter
             out[..., i] = np.rint(255 * np.where(part < 1, KNEE * part ** (1 / GAMMA), KNEE + (1 - KNEE) * (part - 1)))
         return out
 
     def describe(self) -> str:
-        """In words, for the caption."""
+        """The stretch in words, for the caption."""
         of = f"of the median of the {self.clear:,} clear ones" if self.clear else "of their median, as none is clear"
         return (
-            f"Brightness is the same for all patches. Black is, for each band, the {LOW_PERCENT} % percentile of all "
-            f"observations, {100 * KNEE:.0f} % grey the {HIGH_PERCENT} % percentile {of} (with one span for B2, B3 and "
-            f"B4, and gamma {GAMMA}), white the {TOP_PERCENT} % percentile of all: {self._values()}."
+            f"The brightness scale is the same for all patches. For each band, black is the {LOW_PERCENT} % percentile "
+            f"of all observations, {100 * KNEE:.0f} % grey is the {HIGH_PERCENT} % percentile {of} (one span for B2, "
+            f"B3 and B4; gamma {GAMMA}), and white is the {TOP_PERCENT} % percentile of all: {self._values()}."
         )
 
     def _values(self) -> str:
@@ -61,16 +61,16 @@ class Stretch:
 
 
 def is_clear(label: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
-    """Which observations are clear: by their label, or by more than half of their 36."""
+    """Which observations are clear: by their label, or by more than half of their k x k labels."""
     clear = label == 0
     return np.asarray(clear if label.ndim == 1 else np.mean(clear, axis=(1, 2)) > 0.5)
 
 
 def stretch_for(image: npt.NDArray[np.uint16], label: npt.NDArray[np.int8]) -> Stretch:
-    """The stretch for the observations of one sample, of which there is at least one."""
+    """The stretch for one sample with at least one observation."""
     clear = is_clear(label)
     low, top = np.percentile(_by_band(image), (LOW_PERCENT, TOP_PERCENT), axis=1)
-    # A clear centre says nothing of the rest of a patch: the median over time has no passing cloud in it.
+    # The label covers only the centre of a patch, so clouds may be around it. A median over time removes them.
     ground = np.median(image[clear] if clear.any() else image, axis=0, keepdims=True)
     span = np.maximum(np.percentile(_by_band(ground), HIGH_PERCENT, axis=1) - low, LEAST_SPAN)
     span[VISIBLE] = span[VISIBLE].max()

@@ -56,7 +56,7 @@ def test_json_tells_what_was_drawn(run, folder, suffix):
         "bytes": (folder / "a.png").stat().st_size,
         "unit": "train/34VFN",
         "localid": 222,
-        "why": "asked for",
+        "why": "as requested",
         "samples": 1,
         "observations": 104,
         "shown": 9,
@@ -99,8 +99,8 @@ def test_a_seed_gives_the_same_bytes_twice_and_seeds_differ(run, sample_stores, 
 
 
 WRONG = {
-    "another suffix": (["-o", "a.jpg"], ("a.jpg: a picture is a PNG or a PDF", ".png or .pdf", "found:    .jpg")),
-    "no suffix": (["-o", "picture"], ("picture: a picture is a PNG", "no suffix")),
+    "another suffix": (["-o", "a.jpg"], ("a.jpg: a picture must be a PNG or a PDF", ".png or .pdf", "found:    .jpg")),
+    "no suffix": (["-o", "picture"], ("picture: a picture must be a PNG", "no suffix")),
     "no such folder": (["-o", "nowhere/a.png"], ("nowhere: there is no such folder", "to do:")),
     "a tile that is not there": (["--tile", "33UUU"], ("--tile 33UUU", "train/31TCJ", "val/34VFN", "to do:")),
     "a sample that is not there": (["--sample", "1"], ("there is no sample 1", "16, 86, 142", "to do:")),
@@ -124,13 +124,13 @@ def test_a_picture_that_is_there_is_replaced_only_when_asked(run, sample_stores,
     store, taken = sample_stores["zarr"], tmp_path / "a.png"
     taken.write_bytes(b"a holiday")
     options = ("--sample", 143, "-o", "a.png")
-    assert_says(run("preview", store, *options, cwd=tmp_path), 2, "a.png: the picture is there already", "--overwrite")
+    assert_says(run("preview", store, *options, cwd=tmp_path), 2, "a.png: the picture exists already", "--overwrite")
     assert taken.read_bytes() == b"a holiday"
     assert run("preview", store, *options, "--overwrite", cwd=tmp_path).returncode == 0
     assert Image.open(taken).format == "PNG"
     assert set(tree(tmp_path)) == {"a.png"}, "nothing temporary is left"
     assert run("preview", store, "--sample", 143, cwd=tmp_path).returncode == 0
-    assert_says(run("preview", store, "--sample", 143, cwd=tmp_path), 2, "sample_train_31TCJ_143.png: the picture is")
+    assert_says(run("preview", store, "--sample", 143, cwd=tmp_path), 2, "143.png: the picture exists")
     (tmp_path / "b.png").mkdir()
     done = run("preview", store, *options[:2], "-o", "b.png", "--overwrite", cwd=tmp_path)
     assert_says(done, 2, "b.png: this is a folder")
@@ -155,13 +155,13 @@ class TestStores:
     @pytest.mark.parametrize("options", [[], ["--summary"], ["--random"]], ids=str)
     def test_one_without_observations(self, run, tmp_path, options):
         s2ct_convert.convert([write_tfrecord(tmp_path / "in", [empty_group(5)])], tmp_path / "x.h5", jobs=1)
-        assert_says(run("preview", "x.h5", *options, cwd=tmp_path), 2, "x.h5: there is no observation to look at")
+        assert_says(run("preview", "x.h5", *options, cwd=tmp_path), 2, "x.h5: there are no observations to show")
         assert not list(tmp_path.glob("*.png"))
 
     @pytest.mark.parametrize("options", [[], ["--summary"]], ids=str)
     def test_one_without_samples(self, run, tmp_path, options):
         s2ct_convert.convert([write_tfrecord(tmp_path / "in", [])], tmp_path / "x.zarr", jobs=1)
-        assert_says(run("preview", "x.zarr", *options, cwd=tmp_path), 2, "x.zarr: there is no observation to look at")
+        assert_says(run("preview", "x.zarr", *options, cwd=tmp_path), 2, "x.zarr: there are no observations to show")
 
     def test_none(self, run, tmp_path):
         assert_says(run("preview", "x.zarr", cwd=tmp_path), 2, "x.zarr: there is no such store")

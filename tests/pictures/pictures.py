@@ -1,4 +1,4 @@
-"""Samples whose pixels are known, and what is found in a picture that was read back."""
+"""Makes samples with known pixels, and reads pictures back."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ DARK, BRIGHT = 200, 6000
 
 
 def flat(*bands: tuple[int, int, int, int]) -> np.ndarray:
-    """Images (n, 4, 42, 42) of one value a band."""
+    """Images (n, 4, 42, 42) with one value per band."""
     return np.broadcast_to(np.array(bands, np.uint16)[:, :, None, None], (len(bands), 4, 42, 42)).copy()
 
 
 def sample(image: np.ndarray, label: np.ndarray | None = None) -> Sample:
-    """A sample of these images, five days apart from 2018-01-02; clear where no label is given."""
+    """A sample of these images, one every five days from 2018-01-02; clear if no label is given."""
     n = len(image)
     return Sample(
         np.asarray(image, np.uint16),
@@ -39,5 +39,5 @@ def hex_rgb(color: str) -> tuple[int, ...]:
 
 
 def find(picture: np.ndarray, color: tuple[int, ...]) -> np.ndarray:
-    """Where a picture has exactly this colour, (y, x) of each pixel."""
+    """The (y, x) of each pixel with exactly this colour."""
     return np.argwhere((picture == color).all(-1))

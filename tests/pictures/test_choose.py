@@ -1,4 +1,4 @@
-"""Which sample is shown, and which of its observations."""
+"""The choice of the sample and of the observations to show."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def chosen(store: Store, **how: object) -> tuple[str, int]:
         ({"tile": "T31TCJ"}, ("train/31TCJ", 5), "the first with 3 classes"),
         ({"split": "val"}, ("val/50SMG", 3), "the first with 1 classes"),
         ({"tile": "50SMG", "split": "train"}, ("train/50SMG", 3), "the first with 5"),
-        ({"sample": 8}, ("train/31TCJ", 8), "asked for"),
-        ({"sample": 3, "tile": "31TCJ"}, ("train/31TCJ", 3), "asked for"),
-        ({"sample": 3, "split": "val"}, ("val/50SMG", 3), "asked for"),
+        ({"sample": 8}, ("train/31TCJ", 8), "as requested"),
+        ({"sample": 3, "tile": "31TCJ"}, ("train/31TCJ", 3), "as requested"),
+        ({"sample": 3, "split": "val"}, ("val/50SMG", 3), "as requested"),
     ],
 )
-def test_the_sample_is_the_one_described(store, how, expected, why):
+def test_the_chosen_sample_fits_the_options(store, how, expected, why):
     assert chosen(store, **how) == expected
     assert choose_sample(store, **how).why.startswith(why)
 
@@ -73,31 +73,31 @@ def test_the_sample_is_the_one_described(store, how, expected, why):
         ({"sample": 9}, ("sample 9 of train/31TCJ has no observations",)),
     ],
 )
-def test_a_sample_that_is_not_there_is_told_with_those_that_are(store, how, parts):
+def test_a_missing_sample_raises_and_lists_the_available_ones(store, how, parts):
     with pytest.raises(WrongUsage) as error:
         choose_sample(store, **how)
     for part in parts:
         assert part in str(error.value)
 
 
-def test_a_seed_is_a_draw_that_can_be_repeated_and_others_are_others(store):
+def test_a_seed_repeats_its_draw(store):
     draws = [chosen(store, random=True, seed=seed) for seed in range(40)]
     assert draws == [chosen(store, random=True, seed=seed) for seed in range(40)]
-    assert len(set(draws)) == 6, "every sample with observations, and no other"
+    assert len(set(draws)) == 6, "exactly the samples with observations"
     only = {chosen(store, random=True, seed=seed, tile="50SMG", split="train") for seed in range(20)}
     assert only == {("train/50SMG", 3), ("train/50SMG", 4)}
 
 
-def test_a_store_without_observations_says_so(tmp_path):
+def test_a_store_without_observations_raises(tmp_path):
     with (
         s2ct_convert.open_store(make(tmp_path, train_50SMG=[empty_group(1)])) as empty,
-        pytest.raises(WrongUsage, match="no observation to look at"),
+        pytest.raises(WrongUsage, match="no observations to show"),
     ):
         choose_sample(empty)
 
 
 @pytest.mark.parametrize(("n", "limit"), [(5, 10), (10, 10), (11, 10), (143, 64), (1000, 2), (3, 1), (1, 1)])
-def test_observations_are_spread_evenly_with_the_first_and_the_last(n, limit):
+def test_observations_are_spread_evenly_from_first_to_last(n, limit):
     taken = spread(n, limit)
     assert len(taken) == len(set(taken)) == min(n, limit)
     assert (np.diff(taken) > 0).all()
@@ -107,8 +107,8 @@ def test_observations_are_spread_evenly_with_the_first_and_the_last(n, limit):
         assert np.ptp(np.diff(taken)) <= 1 if len(taken) > 2 else True
 
 
-def test_samples_without_localid_are_told_apart_by_their_rows(tmp_path):
-    """Each is a sample of its own, and all have -1."""
+def test_samples_without_localid_are_chosen_by_their_rows(tmp_path):
+    """Each is a sample of its own; all have localid -1."""
     groups = [labelled(4, 0, 1), labelled(5, 2), empty_group(6), labelled(7, 0, 1, 2, 3, 4)]
     for group in groups[1:]:
         group.localid = None

@@ -1,4 +1,4 @@
-"""Sheets read back: the right colours at the right place."""
+"""Contact sheets, read back: the right colours are in the right places."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from s2ct_convert.pictures.sheet import Sheet
 
 from .pictures import BRIGHT, DARK, find, flat, hex_rgb, read, sample
 
-TOP = 140  # the first pictures are below the legend
+TOP = 140  # y of the first pictures, below the legend
 D, B = DARK, BRIGHT
 RED, GREEN, BLUE, BLACK, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)
 
 
 def draw(series: Sample, *, limit: int = 48, suffix: str = ".png") -> bytes:
     return draw_contact_sheet(
-        series, unit="train/50SMG", localid=7, store="x.zarr", why="asked for", limit=limit, suffix=suffix
+        series, unit="train/50SMG", localid=7, store="x.zarr", why="as requested", limit=limit, suffix=suffix
     )
 
 
 def patches(picture: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """Left, top, right and bottom of the patches: where rows and columns are not white, in reading order."""
+    """Left, top, right and bottom of each patch, in reading order: patches are where rows and columns are not white."""
     body = (picture[TOP:] != 255).any(-1)
     out = []
     for top, bottom in runs(body[:, 62:].mean(1) > 0.15):
@@ -43,20 +43,20 @@ def runs(true: np.ndarray) -> list[tuple[int, int]]:
 
 @pytest.fixture
 def words(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """All that is written on the sheets of a test."""
-    said: list[str] = []
+    """All text on the sheets of a test."""
+    drawn: list[str] = []
     write = Sheet.text
 
     def text(self: Sheet, x: float, y: float, words: str, **how: object) -> None:
-        said.append(words)
+        drawn.append(words)
         write(self, x, y, words, **how)
 
     monkeypatch.setattr(Sheet, "text", text)
-    return said
+    return drawn
 
 
 class TestPatches:
-    # B2 B3 B4 B8, and what it is above (B4 B3 B2) and below (B8 B4 B3); white sheet, so no patch is white.
+    # B2 B3 B4 B8, colour above (B4 B3 B2), colour below (B8 B4 B3). The sheet is white, so no patch is.
     SEEN = (
         ((D, D, B, D), RED, GREEN),
         ((D, B, D, D), GREEN, BLUE),
@@ -65,19 +65,19 @@ class TestPatches:
         ((D, D, D, D), BLACK, BLACK),
     )
 
-    def test_each_band_is_the_colour_it_should_be_above_and_below_in_order_of_time(self):
+    def test_each_band_has_its_colour_in_both_composites(self):
         picture = read(draw(sample(flat(*(bands for bands, *_ in self.SEEN)))))
         places = patches(picture)
         assert len(places) == 10
         colours = [c for _, c, _ in self.SEEN] + [c for _, _, c in self.SEEN]
         for (left, top, right, bottom), colour in zip(places, colours, strict=True):
-            # Above and left of the small square.
+            # The pixels above and left of the small square.
             mean = picture[top + 5 : top + 60, left + 5 : left + 60].mean((0, 1))
             assert np.abs(mean - colour).max() < 2, (left, top, mean, colour)
             assert right - left == bottom - top
             assert (right - left) % 42 == 0
 
-    def test_pixels_are_neither_turned_nor_mirrored_nor_smoothed(self):
+    def test_pixels_are_not_rotated_mirrored_or_smoothed(self):
         image = flat((D,) * 4, (D,) * 4)
         image[0, :, 3, 7] = B  # row 3, column 7
         picture = read(draw(sample(image)))
@@ -89,7 +89,7 @@ class TestPatches:
         rest = np.delete(patch[: 17 * scale], np.s_[3 * scale : 4 * scale], axis=0)
         assert (rest == 0).all()
 
-    def test_the_square_is_around_the_centre_6_x_6_and_leaves_them_as_they_are(self):
+    def test_the_square_surrounds_the_centre_6_x_6_pixels(self):
         image = flat((D,) * 4, (D,) * 4)
         picture = read(draw(sample(image)))
         (left, top, right, _), *_ = patches(picture)
@@ -117,7 +117,7 @@ class TestLabels:
             others = [one for k, one in enumerate(CLASSES) if k != label]
             assert all(len(find(below, hex_rgb(one.color))) < 0.05 * below[..., 0].size for one in others)
 
-    def test_36_labels_are_drawn_as_they_lie(self, words):
+    def test_36_labels_are_drawn_as_a_map(self, words):
         label = np.zeros((2, 6, 6), np.int8)
         label[0, 0] = 5  # the upper row is snow
         label[1, :, 5] = 4  # the right column is shadow
@@ -134,14 +134,14 @@ class TestLabels:
         assert 4 <= np.ptp(shadow[:, 1]) <= 7
         assert words.count("clear") == 2
         assert words.count("○ 30 of 36") == 2
-        assert any("36 labels for each image" in one for one in words)
+        assert any("Each image has 36 labels" in one for one in words)
 
-    def test_labels_outside_the_classes_are_told(self, words):
+    def test_labels_outside_the_classes_are_shown_with_their_number(self, words):
         draw(sample(flat((D,) * 4, (D,) * 4, (D,) * 4), np.array([0, 9, -1])))
         assert {"label 9", "no label", "other labels  2"} <= set(words)
 
 
-def test_with_a_limit_pixels_labels_and_dates_are_still_of_one_observation(words):
+def test_pixels_labels_and_dates_stay_aligned_with_a_limit(words):
     image = flat(*[(D,) * 4] * 9)
     image[8, 2] = B  # the last one is red
     picture = read(draw(sample(image, np.array([1, 2, 2, 2, 2, 2, 2, 2, 5])), limit=2))
@@ -156,31 +156,31 @@ def test_with_a_limit_pixels_labels_and_dates_are_still_of_one_observation(words
 
 
 class TestTitle:
-    def test_it_says_how_many_of_how_many(self, words):
+    def test_the_title_counts_shown_and_all_observations(self, words):
         draw(sample(flat(*[(D,) * 4] * 100)), limit=5)
         assert "5 of 100 observations, 2018-01-02 to 2019-05-12" in words
         dates = [word for word in words if re.fullmatch(r"\d{4}-\d\d-\d\d", word)]
         assert dates == ["2018-01-02", "2018-05-07", "2018-09-09", "2019-01-07", "2019-05-12"]
 
-    @pytest.mark.parametrize(("n", "told"), [(1, "1 observation, "), (2, "2 observations, ")])
-    def test_all_of_them_are_just_counted(self, words, n, told):
+    @pytest.mark.parametrize(("n", "count"), [(1, "1 observation, "), (2, "2 observations, ")])
+    def test_the_title_counts_all_observations_without_a_limit(self, words, n, count):
         draw(sample(flat(*[(D,) * 4] * n)))
-        assert any(word.startswith(told) for word in words)
+        assert any(word.startswith(count) for word in words)
 
     def test_the_legend_counts_the_whole_sample(self, words):
         draw(sample(flat(*[(D,) * 4] * 9), np.array([0, 0, 0, 1, 1, 2, 3, 4, 5])), limit=2)
         assert {"clear  3", "opaque cloud  2", "thin cloud  1", "haze  1", "cloud shadow  1", "snow  1"} <= set(words)
 
-    def test_the_caption_says_how_brightness_was_chosen(self, words):
+    def test_the_caption_explains_the_stretch(self, words):
         draw(sample(flat(*[(D,) * 4] * 3), np.array([0, 0, 1])))
         caption = " ".join(words).replace("\u00a0", " ")
         assert "the same for all patches" in caption
         assert "median of the 2 clear ones" in caption
-        assert "Sample 7 of train/50SMG in x.zarr: asked for." in caption
+        assert "Sample 7 of train/50SMG in x.zarr: as requested." in caption
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 12, 13, 25, 60])
-def test_nothing_is_cut_off_and_all_patches_have_one_size(n):
+def test_patches_have_one_size_and_nothing_is_clipped(n):
     picture = read(draw(sample(flat(*[(D,) * 4] * n)), limit=60))
     places = patches(picture)
     assert len(places) == 2 * n
@@ -190,7 +190,7 @@ def test_nothing_is_cut_off_and_all_patches_have_one_size(n):
     assert (np.array(picture.shape[:2]) - ink.max(0) >= 20).all()
 
 
-def test_a_pdf_is_one_page_that_keeps_the_pixels_of_each_patch():
+def test_a_pdf_has_one_page_and_the_pixels_of_each_patch():
     series = sample(flat(*[(D,) * 4] * 6))
     pdf = draw(series, suffix=".pdf")
     height, width, _ = read(draw(series)).shape
@@ -202,18 +202,18 @@ def test_a_pdf_is_one_page_that_keeps_the_pixels_of_each_patch():
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
-def test_the_same_sample_gives_the_same_bytes_whatever_the_user_has_set(suffix, rng):
+def test_user_settings_of_matplotlib_do_not_change_the_bytes(suffix, rng):
     import matplotlib
 
     series = sample(rng.integers(0, 9000, (4, 4, 42, 42)), np.arange(4))
     first = draw(series, suffix=suffix)
     with matplotlib.rc_context({"font.family": "serif", "figure.dpi": 30, "savefig.bbox": "tight", "axes.grid": True}):
         assert draw(series, suffix=suffix) == first
-        assert matplotlib.rcParams["savefig.bbox"] == "tight", "and what the user has set stays"
+        assert matplotlib.rcParams["savefig.bbox"] == "tight", "the user's settings stay"
     assert not re.search(rb"CreationDate|Software|tIME", first)
 
 
-def test_a_name_is_written_as_it_is(words, recwarn):
+def test_store_names_are_drawn_as_plain_text(words, recwarn):
     for store in ("a$b$c.zarr", r"$\frac{$.zarr", "云.zarr"):
         draw_contact_sheet(
             sample(flat((D,) * 4)), unit="train/50SMG", localid=7, store=store, why="x", limit=1, suffix=".png"

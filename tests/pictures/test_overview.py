@@ -1,4 +1,4 @@
-"""The numbers of an overview are those of the arrays, and the sheet shows them."""
+"""The numbers of an overview match the arrays, and the sheet shows them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def overview_of(path: Path, **how: int) -> StoreOverview:
         return read_overview(opened, **how)
 
 
-def test_counts_of_the_bundled_sample_are_those_of_its_arrays(sample_stores, suffix):
+def test_counts_of_the_bundled_sample_match_its_arrays(sample_stores, suffix):
     found = overview_of(sample_stores[suffix])
     tiles = {tile: np.zeros((2, 7)) for tile in ("31TCJ", "34VFN")}
     months: dict[str, np.ndarray] = {}
@@ -61,7 +61,7 @@ def test_counts_of_the_bundled_sample_are_those_of_its_arrays(sample_stores, suf
             assert found.brightness.counts[band, k].tolist() == expected.tolist()
 
 
-def test_each_of_36_labels_counts_for_its_pixel_and_1_36_of_an_observation(tmp_path, rng):
+def test_each_of_36_labels_counts_as_1_36_of_an_observation(tmp_path, rng):
     group = random_group(rng, 7, 2, label_pixels=36)
     group.image[:] = 100
     group.image[:, :, 18, 18:24] = 900  # the upper row of the labelled pixels
@@ -88,7 +88,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store(tmp_path_factory.mktemp("big"), train_50SMG=groups)
 
 
-def test_pixels_far_brighter_than_the_rest_are_in_the_last_bin(tmp_path, rng):
+def test_very_bright_pixels_are_in_the_last_bin(tmp_path, rng):
     group = random_group(rng, 7, 20)
     group.image[0, 0, 20, 20] = 60_000
     found = overview_of(store(tmp_path, train_50SMG=[group])).brightness
@@ -98,28 +98,28 @@ def test_pixels_far_brighter_than_the_rest_are_in_the_last_bin(tmp_path, rng):
 
 
 class TestPart:
-    """Of a big store a bounded part is read for the histograms."""
+    """The histograms of a big store use a bounded part of it."""
 
     @pytest.fixture(autouse=True)
     def most(self, monkeypatch):
         monkeypatch.setattr(overview, "HISTOGRAM_OBS", 64)
 
-    def test_it_is_bounded_and_the_rest_is_still_counted(self, big):
+    def test_the_part_is_bounded_and_all_labels_are_counted(self, big):
         found = overview_of(big)
         assert found.brightness.observations <= 64
         assert found.brightness.counts.sum() == found.brightness.observations * 4 * 36
         assert found.months.sum() == 500
 
-    def test_the_seed_decides_which(self, big):
+    def test_the_seed_selects_the_part(self, big):
         draws = [overview_of(big, seed=seed).brightness.counts.tobytes() for seed in (1, 1, 2, 3, 4)]
         assert draws[0] == draws[1]
         assert len(set(draws)) > 2
 
-    def test_the_sheet_says_so(self, big, monkeypatch):
-        said = []
-        monkeypatch.setattr("s2ct_convert.pictures.sheet.Sheet.paragraph", lambda self, y, words: said.append(words))
+    def test_the_sheet_reports_the_part_and_the_seed(self, big, monkeypatch):
+        drawn = []
+        monkeypatch.setattr("s2ct_convert.pictures.sheet.Sheet.paragraph", lambda self, y, words: drawn.append(words))
         draw_overview(overview_of(big, seed=3), suffix=".png")
-        assert "64 of 500 observations, drawn in chunks with seed 3" in said[0]
+        assert "64 of 500 observations, drawn in chunks with seed 3" in drawn[0]
 
 
 class TestSheet:
@@ -137,7 +137,7 @@ class TestSheet:
         assert starts == sorted(starts)
 
     @pytest.mark.parametrize("tiles", [1, 3, 20])
-    def test_it_grows_with_the_tiles_and_nothing_is_cut_off(self, tmp_path, rng, tiles):
+    def test_the_sheet_grows_with_the_tiles_and_nothing_is_clipped(self, tmp_path, rng, tiles):
         names = [f"train_{10 + i}SMG" for i in range(tiles)]
         picture = read(
             draw_overview(overview_of(store(tmp_path, **{n: [random_group(rng, 1, 3)] for n in names})), suffix=".png")
@@ -157,11 +157,11 @@ class TestSheet:
         assert draw_overview(found, suffix=".png") == draw_overview(found, suffix=".png")
 
 
-def test_a_store_without_observations_says_so(tmp_path):
-    with pytest.raises(WrongUsage, match="no observation to look at"):
+def test_a_store_without_observations_raises(tmp_path):
+    with pytest.raises(WrongUsage, match="no observations to show"):
         overview_of(store(tmp_path, train_50SMG=[empty_group(1)]))
 
 
-def test_a_unit_without_observations_is_passed_over(tmp_path, rng):
+def test_a_unit_without_observations_is_skipped(tmp_path, rng):
     found = overview_of(store(tmp_path, train_50SMG=[empty_group(1)], val_31TCJ=[random_group(rng, 1, 2)]))
     assert (list(found.tiles), found.samples, found.observations) == (["31TCJ"], 2, 2)

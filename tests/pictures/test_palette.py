@@ -1,4 +1,4 @@
-"""The colours of the classes, as the colour-blind see them."""
+"""The colours of the classes, also as colour-blind readers see them."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def lab(light: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("eyes", SEEN)
-def test_any_two_classes_look_different_to_all_eyes(eyes):
+def test_any_two_classes_differ_for_colour_blind_readers(eyes):
     seen = {one.name: lab(np.clip(np.array(SEEN[eyes]) @ linear(one.color), 0, 1)) for one in CLASSES}
     for one, other in itertools.combinations(seen, 2):
         assert np.linalg.norm(seen[one] - seen[other]) >= 25, (one, other)
 
 
 @pytest.mark.parametrize("one", CLASSES, ids=lambda one: one.name)
-def test_words_on_a_colour_can_be_read(one):
-    """Contrast as WCAG 2 has it; 3 is its least for large or bold text and marks."""
+def test_text_on_a_class_colour_has_enough_contrast(one):
+    """Contrast by WCAG 2, whose minimum for large or bold text and marks is 3."""
     light = [float(np.array([0.2126, 0.7152, 0.0722]) @ linear(color)) for color in (one.ink, one.color)]
     assert (max(light) + 0.05) / (min(light) + 0.05) >= 4
 
 
-def test_classes_are_told_apart_without_colour():
+def test_classes_differ_without_colour():
     assert len(CLASSES) == len(LABELS) == 6
     assert [one.name for one in CLASSES] == [name.replace("_", " ") for name in LABELS]
     for marks in ([one.mark for one in CLASSES], [one.letter for one in CLASSES]):
@@ -65,11 +65,11 @@ def test_the_font_has_all_marks():
 
 
 @pytest.mark.parametrize("label", [-128, -2, 6, 127])
-def test_a_label_outside_the_classes_is_told_by_its_number(label):
+def test_a_label_outside_the_classes_is_named_by_its_number(label):
     assert class_of(label).name == f"label {label}"
     assert class_of(label).color not in {one.color for one in CLASSES}
 
 
-def test_composites_take_the_bands_they_name():
+def test_composites_use_the_bands_they_name():
     assert TRUE_COLOUR.channels == [2, 1, 0]
     assert NEAR_INFRARED.channels == [3, 2, 1]
