@@ -136,7 +136,7 @@ def test_an_existing_picture_needs_overwrite(run, sample_stores, tmp_path):
     assert Image.open(taken).format == "PNG"
     assert set(tree(tmp_path)) == {"a.png"}, "no temporary file is left"
     assert run("preview", store, "--sample", 143, cwd=tmp_path).returncode == 0
-    assert_says(run("preview", store, "--sample", 143, cwd=tmp_path), 2, "sample_train_31TCJ_143.png: the picture is")
+    assert_says(run("preview", store, "--sample", 143, cwd=tmp_path), 2, "143.png: the picture exists")
     (tmp_path / "b.png").mkdir()
     done = run("preview", store, *options[:2], "-o", "b.png", "--overwrite", cwd=tmp_path)
     assert_says(done, 2, "b.png: this is a folder")
