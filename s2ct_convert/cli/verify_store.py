@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -88,24 +88,10 @@ def store(
         compared, differences = _compare(path, against, unit, jobs or options.available_cores(), quiet, left_out.append)
         findings += differences
     if json_:
-        print_json(
-            {
-                "store": str(path),
-                "units": report.units,
-                "samples": report.samples,
-                "observations": report.observations,
-                "observations_checked": report.checked,
-                "examples_compared": compared,
-                "findings": [{**one.document(), "text": str(one)} for one in findings],
-                "remarks": [*report.remarks, *left_out],
-                "ok": not findings and not left_out,
-            }
-        )
+        print_json(_document(report, findings, left_out, compared))
     else:
-        for one in findings:
-            print(one)
-        for remark in (*report.remarks, *left_out):
-            print(f"remark: {remark}")
+        for line in (*findings, *(f"remark: {remark}" for remark in (*report.remarks, *left_out))):
+            print(line)
         if report.opened:
             _print_summary(report, compared, bool(findings or left_out))
     if findings:
@@ -114,13 +100,29 @@ def store(
             where=str(path),
             todo=_UNFINISHED if report.unfinished else _DAMAGED if report.opened else _UNOPENED,
         )
-
     if left_out:
         raise Incomplete(
             f"{plural(len(left_out), 'source')} could not be compared with the store",
             where=str(path),
             todo="complete the store with s2ct convert, or leave these sources out",
         )
+
+
+def _document(
+    report: StoreReport, findings: list[Finding], left_out: list[str], compared: int | None
+) -> dict[str, Any]:
+    """Return the result for --json."""
+    return {
+        "store": str(report.path),
+        "units": report.units,
+        "samples": report.samples,
+        "observations": report.observations,
+        "observations_checked": report.checked,
+        "examples_compared": compared,
+        "findings": [{**one.document(), "text": str(one)} for one in findings],
+        "remarks": [*report.remarks, *left_out],
+        "ok": not findings and not left_out,
+    }
 
 
 def _compare(
