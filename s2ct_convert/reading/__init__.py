@@ -1,1 +1,1 @@
-"""Stores read fast and alike, Zarr or HDF5: units, samples, selections, epochs."""
+"""Reading of stores, with one interface for Zarr and HDF5: units, samples, selections, epochs."""

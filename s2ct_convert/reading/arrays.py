@@ -1,7 +1,7 @@
-"""The arrays of a unit as its readers get them: the values that were written, or ``StoreDamaged``.
+"""Reads the arrays of a unit: returns the values as written, or raises ``StoreDamaged``.
 
-When a unit is first used all its small arrays are read (2 MB in a unit of 57,000 observations) and compared with
-the digest that was written with them; those that samples are made of are kept.
+The first use of a unit reads all its small arrays (2 MB in a unit of 57,000 observations) and compares them with
+the recorded digest. The arrays that samples need stay in memory.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Columns:
     ----------
     group : Group
     checked : bool
-        False: each array is read for itself and compared with nothing but its own checksum. For verification, which
-        says what differs.
+        False: each array is read separately and compared only with its own checksum. For verification, which
+        reports the differences itself.
     """
 
     def __init__(self, group: Group, *, checked: bool) -> None:
@@ -38,24 +38,24 @@ class Columns:
 
     @cached_property
     def _seen(self) -> dict[str, int]:
-        """CRC-32C of every array when all of them fitted their digest; those to be kept are kept from then on."""
+        """CRC-32C of every array at the time when all matched their digest. Also fills the arrays to keep."""
         tables = read_all(self._group)
         check_digest(self._group.where, self._group.attributes, tables)
         found = {table.name: table.data for table in tables if table.data is not None}
         if missing := [name for name in KEPT if name not in found]:
-            raise StoreDamaged(f"there is no {missing[0]}", where=self._group.where)
+            raise StoreDamaged(f"the array {missing[0]} is missing", where=self._group.where)
         self._kept |= {name: found[name] for name in KEPT}
         return {name: _crc32c(data) for name, data in found.items()}
 
     @cached_property
     def names(self) -> list[str]:
-        """All arrays of the unit, the pixels too."""
-        if self.checked:  # one that is missing is damage
+        """Names of all arrays of the unit, including the pixels."""
+        if self.checked:  # raises if one is missing
             _ = self._seen
         return self._group.names()
 
     def table(self, name: str) -> Table:
-        """What an array is, without its values."""
+        """The description of an array, without its values."""
         if self.checked:
             _ = self._seen
         return self._group.table(name, values=False)
@@ -69,12 +69,12 @@ class Columns:
         return self._kept[name]
 
     def read(self, name: str) -> npt.NDArray[Any]:
-        """An array anew, the caller's own.
+        """Read an array from the store; the caller owns the result.
 
         Raises
         ------
         StoreDamaged
-            If it is missing, does not fit its checksum, or is not the one that was there at first.
+            If it is missing, does not match its checksum, or has changed since the first read.
         """
         seen = self._seen if self.checked else {}
         data: npt.NDArray[Any] | None = self._group.table(name).data
@@ -126,14 +126,14 @@ class Array:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Any:
-        """As numpy has it: an array or, where one value is asked for, that.
+        """An array or a single value, as in numpy.
 
         Raises
         ------
         IndexError
-            If there is no such row.
+            If a row is out of range.
         StoreDamaged
-            If what is stored is missing or does not fit its checksums.
+            If stored bytes are missing or do not match their checksums.
         """
         return self._read(key)
 
@@ -142,12 +142,12 @@ class Array:
 
 
 def read_rows(key: Any, n: int, images: Callable[[list[slice]], list[npt.NDArray[Any]]]) -> Any:
-    """What ``array[key]`` is of an array of ``n`` rows that is read by ranges of rows."""
+    """The value of ``array[key]`` for an array of ``n`` rows that is read by ranges of rows."""
     first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
     if first is Ellipsis or first is None or (isinstance(key, tuple) and not key):
         (whole,) = images([slice(0, n)])
         return whole[key]
-    rows = np.arange(n)[first]  # as numpy reads an index, a slice, a list or a mask
+    rows = np.arange(n)[first]  # an index, a slice, a list or a mask, as in numpy
     if rows.ndim == 0:
         (one,) = images([slice(int(rows), int(rows) + 1)])
         return one[0][rest] if rest else one[0]

@@ -1,7 +1,7 @@
-"""Where each chunk of ``image`` lies in which file, and what is in it: the same questions to Zarr and to HDF5.
+"""Locates the chunks of ``image`` in their files, with one interface for Zarr and HDF5.
 
-Chunks are read with plain ``pread`` and decoded here, not by zarr-python or libhdf5: zarr-python 3.1.6 reads the
-index of a shard again at every access and gives zeros for a shard that is not there; libhdf5 decodes on one core.
+s2ct reads chunks with plain ``pread`` and decodes them itself. zarr-python 3.1.6 reads the index of a shard at every
+access and returns zeros for a missing shard. libhdf5 decodes on one core.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from ..store.zarr_files import ArrayNode
 Pixels = npt.NDArray[np.uint16]
 Bytes = npt.NDArray[np.uint8]
 
-_ABSENT = 2**64 - 1  # offset and size of a chunk that is not in its shard (Zarr v3, sharding codec, 1.0)
+_ABSENT = 2**64 - 1  # offset and size of a missing chunk in a shard (Zarr v3, sharding codec, 1.0)
 
 
 class Place(NamedTuple):
-    """Bytes of a file: by its name, or of one that is open and stays what it is whatever gets its name."""
+    """A range of bytes of a file, given by name or by open descriptor (``fd`` >= 0).
+
+    A descriptor keeps its file even if another file replaces the name.
+    """
 
     file: str
     offset: int
@@ -43,47 +46,48 @@ class Chunks(Protocol):
     """The chunks of one ``image`` array, numbered from 0 along the observations."""
 
     chunk_obs: int
-    obs_shape: tuple[int, ...]  # of one patch: bands, height, width
+    obs_shape: tuple[int, ...]  # shape of one patch: bands, height, width
 
     @property
     def codec(self) -> Codec:
-        """Unpacks a chunk, shape (chunk_obs, bands, height, width)."""
+        """Unpacks a chunk of shape (chunk_obs, bands, height, width)."""
 
     def place(self, number: int) -> Place:
-        """Where a chunk lies.
+        """The place of a chunk.
 
         Raises
         ------
         StoreDamaged
-            If it, or what tells where it is, is missing or broken.
+            If the chunk or the index of chunks is missing or broken.
         """
 
     def check_all(self) -> None:
-        """See that every chunk is there, without reading any.
+        """Check that every chunk exists, without reading chunks.
 
         Raises
         ------
         StoreDamaged
+            If a chunk is missing.
         """
 
     def unchanged(self) -> None:
-        """See, once bytes were read, that they are of the array that was opened.
+        """Check that the array is still the one that was opened. Call it after reading bytes.
 
         Raises
         ------
         StoreDamaged
-            If another one has been put in its place.
+            If the array has been replaced.
         """
 
 
 class ZarrChunks:
-    """Chunks in shards. The index of a shard (16 bytes a chunk) is read once and kept.
+    """Chunks in shards. The index of a shard (16 bytes per chunk) is read once and kept.
 
     Parameters
     ----------
     node : ArrayNode
     unchanged : callable
-        Raises ``StoreDamaged`` if the unit is not the one any more that was opened.
+        Raises ``StoreDamaged`` if the unit has been replaced since it was opened.
     """
 
     def __init__(self, node: ArrayNode, unchanged: Callable[[], None]) -> None:
@@ -108,7 +112,7 @@ class ZarrChunks:
         self._indices: dict[int, npt.NDArray[np.uint64]] = {}
 
     def check_all(self) -> None:
-        """See that every shard is there with every chunk of it, by the indices alone."""
+        """Check that every shard and every chunk exists. Reads only the indices."""
         for shard in range(self._shards):
             self._index(shard)
 
@@ -124,7 +128,7 @@ class ZarrChunks:
         shard, at = divmod(number, self._per_shard)
         offset, size = self._index(shard)[at].tolist()
         if offset == _ABSENT:
-            raise StoreDamaged(f"chunk {at} is not in this shard", where=self._shard(shard))
+            raise StoreDamaged(f"chunk {at} is missing in this shard", where=self._shard(shard))
         return Place(self._shard(shard), offset, size)
 
     def _read_index(self, shard: int) -> npt.NDArray[np.uint64]:
@@ -141,21 +145,21 @@ class ZarrChunks:
         except OSError as error:
             raise from_os_error(error, path) from error
         if len(data) != length + 4:
-            raise StoreDamaged("this shard is cut", where=path, found=f"{end:,} bytes")
+            raise StoreDamaged("this shard is truncated", where=path, found=f"{end:,} bytes")
         if struct.pack("<I", google_crc32c.value(data[:-4])) != data[-4:]:
-            raise StoreDamaged("the index at the end of this shard does not fit its checksum", where=path)
+            raise StoreDamaged("the index at the end of this shard does not match its checksum", where=path)
         return np.frombuffer(data[:-4], "<u8").reshape(-1, 2)
 
 
 class Hdf5Chunks:
-    """Chunks of an HDF5 dataset. The map is read once, with one walk over the tree of chunks.
+    """Chunks of an HDF5 dataset. One walk over the chunk tree reads all places.
 
-    Bytes are read from the file that h5py has open, not from what has its name later.
+    Bytes are read from the file that h5py has open, even if another file replaces its name.
     """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
-        self._file: str = dataset.file.filename  # of a linked unit: that of the unit
-        with reading(self._file, f"the map of the chunks of {dataset.name}"):
+        self._file: str = dataset.file.filename  # in a linked store: the file of the unit
+        with reading(self._file, f"the chunk index of {dataset.name}"):
             self._read_map(dataset)
 
     def _read_map(self, dataset: h5py.Dataset) -> None:
@@ -173,10 +177,10 @@ class Hdf5Chunks:
         weakref.finalize(self, os.close, self._fd)
 
     def unchanged(self) -> None:
-        """It is: the file is open."""
+        """Nothing to check: the file stays open."""
 
     def check_all(self) -> None:
-        """See that every chunk is there, by the map alone."""
+        """Check that every chunk exists, without reading chunks."""
         for number in range(len(self._offsets)):
             self.place(number)
 
@@ -193,7 +197,7 @@ class Hdf5Chunks:
 
 def _rewritten(where: Path) -> NotAStore:
     return NotAStore(
-        "image is not stored the way s2ct convert stores it",
+        "image is not encoded as s2ct convert encodes it",
         where=str(where),
-        todo="if another program has stored it anew, read it with zarr or h5py",
+        todo="if another program has rewritten it, read it with zarr or h5py",
     )

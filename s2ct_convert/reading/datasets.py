@@ -1,4 +1,4 @@
-"""A store as xarray opens it."""
+"""Opens a store with xarray."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_dataset(path: Path, format: str, unit: Unit) -> xarray.Dataset:
-    """One unit; read lazily."""
+    """Open one unit. Values are read lazily."""
     _check(unit)
     dataset: xarray.Dataset
     if isinstance(unit.group, Hdf5Group):
@@ -27,7 +27,7 @@ def open_dataset(path: Path, format: str, unit: Unit) -> xarray.Dataset:
 
 
 def open_datatree(path: Path, format: str, units: Mapping[str, Unit]) -> xarray.DataTree:
-    """All units and the index; read lazily."""
+    """Open all units and the index. Values are read lazily."""
     for unit in units.values():
         _check(unit)
     tree: xarray.DataTree
@@ -44,13 +44,13 @@ def open_datatree(path: Path, format: str, units: Mapping[str, Unit]) -> xarray.
 
 
 def _check(unit: Unit) -> None:
-    """See that all of a unit is there, small arrays by their digest: zarr-python gives zeros for what is missing."""
+    """Check that all chunks exist and small arrays match their digest: zarr-python returns zeros for missing chunks."""
     _ = unit.localid
     unit.chunks.check_all()
 
 
 def _hdf5_file(unit: Unit) -> str:
-    """The file a unit is in: its own if the store is a linked one."""
+    """The file of a unit: its own file in a linked store."""
     assert isinstance(unit.group, Hdf5Group)
     return unit.group.file
 

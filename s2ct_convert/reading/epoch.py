@@ -1,8 +1,8 @@
-"""Samples in shuffled order at the speed of reading them in a row.
+"""Reads samples in shuffled order at the speed of sequential reading.
 
-Reading one sample here and one there decodes a third more chunks than there are, since a chunk is shared by
-neighbours. So neighbouring samples are read together as a block, blocks come in random order, and the samples of
-several blocks are mixed in memory (as annbatch does, arXiv 2604.01949).
+Neighbouring samples share chunks, so reading single samples in random order decodes a third more chunks than exist.
+Therefore neighbouring samples are read together as a block, blocks are read in random order, and the samples of
+several blocks are mixed in memory (as in annbatch, arXiv 2604.01949).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from .store import Store
 from .table import Samples
 from .unit import Sample
 
-BLOCK_OBS = 1024  # observations of a block; 14.5 MB of the default data set
-MIXED_BLOCKS = 8  # blocks that are mixed in memory
+BLOCK_OBS = 1024  # observations per block; 14.5 MB of the default data set
+MIXED_BLOCKS = 8  # blocks mixed in memory
 
 
 class Item(NamedTuple):
-    """One sample with what tells which it is."""
+    """One sample with its unit and localid."""
 
     unit: str
     localid: int
@@ -40,7 +40,7 @@ class EpochShare:
     """The part of an epoch that one of several readers gets.
 
     Ranks are the processes of distributed training; each has ``workers`` readers. All ranks get the same number of
-    samples: up to one block of samples a rank is left out of an epoch, others in the next.
+    samples. An epoch therefore omits up to one block of samples per rank; another epoch omits other samples.
     """
 
     rank: int = 0
@@ -60,28 +60,28 @@ def read_epoch(
     block_obs: int = BLOCK_OBS,
     mixed_blocks: int = MIXED_BLOCKS,
 ) -> Iterator[Item]:
-    """Every sample once, in an order that only ``seed``, ``epoch``, ``share`` and the two sizes determine.
+    """Yield every sample once, in an order that depends only on ``seed``, ``epoch``, ``share`` and the two sizes.
 
     Parameters
     ----------
     store : Store
     samples : Samples
-        ``store.samples``, or some of them.
+        ``store.samples`` or a part of it.
     seed, epoch : int
     share : EpochShare, optional
-        The part to read; default: all.
+        The part to read; all by default.
     shuffle : bool
         False: sorted by split, tile and localid.
     block_obs : int
-        Observations that are read at once.
+        Observations read at once.
     mixed_blocks : int
-        Blocks whose samples are mixed. Up to ``block_obs * mixed_blocks`` observations are in memory, of 14,112 bytes
-        each in the default data set.
+        Number of blocks whose samples are mixed. Memory holds up to ``block_obs * mixed_blocks`` observations of
+        14,112 bytes each in the default data set.
 
     Raises
     ------
     StoreDamaged
-        If what is stored is missing or does not fit its checksums.
+        If stored bytes are missing or do not match their checksums.
     """
     share = share or EpochShare()
     rng = np.random.default_rng((seed, epoch))
@@ -89,7 +89,7 @@ def read_epoch(
     if shuffle:
         blocks = [blocks[i] for i in rng.permutation(len(blocks))]
     blocks = _of_rank(blocks, share)[share.worker :: share.workers]
-    # A generator of its own: what this share mixes must not depend on how many others there are.
+    # A separate generator: the mixing of a share must not depend on the number of shares.
     mixing = np.random.default_rng((seed, epoch, share.rank, share.worker))
     buffers = _Buffers(block_obs, store.dataset.obs_shape)
     for first in range(0, len(blocks), mixed_blocks):
@@ -99,7 +99,7 @@ def read_epoch(
 def count_samples(
     samples: Samples, share: EpochShare, block_obs: int = BLOCK_OBS, *, seed: int = 0, epoch: int = 0
 ) -> int:
-    """How many samples each rank gets of a shuffled epoch.
+    """Number of samples that each rank gets in a shuffled epoch.
 
     Raises
     ------
@@ -112,9 +112,9 @@ def count_samples(
 
 
 def _blocks(samples: Samples, block_obs: int, ranks: int) -> list[npt.NDArray[Any]]:
-    """Rows of the table in pieces: neighbours of one unit, of at most ``block_obs`` observations or one sample.
+    """Cut the rows of the table into blocks: neighbours in one unit, at most ``block_obs`` observations or one sample.
 
-    In smaller pieces where there would be fewer than eight for each of several ranks, for what is cut off to be little.
+    With several ranks, blocks are smaller if there would be fewer than eight per rank, so that few samples are cut off.
     """
     rows, out, begin, waiting = samples.rows, [], 0, 0
     sizes, splits, tiles = rows["row_size"].tolist(), rows["split"].tolist(), rows["tile"].tolist()
@@ -132,7 +132,7 @@ def _blocks(samples: Samples, block_obs: int, ranks: int) -> list[npt.NDArray[An
 
 
 def _of_rank(blocks: list[npt.NDArray[Any]], share: EpochShare) -> list[npt.NDArray[Any]]:
-    """The blocks of a rank, cut at the end so that all ranks have the same number of samples."""
+    """The blocks of a rank, cut off so that all ranks have the same number of samples."""
     left = min(sum(len(block) for block in blocks[rank :: share.ranks]) for rank in range(share.ranks))
     if not left and blocks:
         raise ValueError(f"{sum(map(len, blocks))} samples are too few for {share.ranks} ranks")
@@ -146,7 +146,7 @@ def _of_rank(blocks: list[npt.NDArray[Any]], share: EpochShare) -> list[npt.NDAr
 
 
 class _Buffers:
-    """Memory for pixels, used again once nobody refers to what was in it: fresh pages cost a tenth of the time."""
+    """Memory for pixels, reused once nothing refers to its content: fresh pages cost a tenth of the time."""
 
     def __init__(self, block_obs: int, obs_shape: tuple[int, ...]) -> None:
         self._block_obs, self._obs_shape = block_obs, obs_shape
@@ -157,7 +157,7 @@ class _Buffers:
         if n > self._block_obs:  # one long sample
             return new_images(n, self._obs_shape)
         for array in self._arrays:
-            # Referred to by the list, the name and the call itself, and by every array that is a part of it.
+            # Three references: the list, the name and the call itself. Every view of the array adds one.
             if sys.getrefcount(array) == 3:
                 return array[:n]
         self._arrays.append(new_images(self._block_obs, self._obs_shape))
@@ -173,7 +173,7 @@ def _mixed(
 
 
 def _read(store: Store, blocks: list[npt.NDArray[Any]], buffers: _Buffers) -> list[Item]:
-    """The samples of several blocks; those whose rows adjoin are parts of one array, which costs no copying."""
+    """Read the samples of several blocks. Samples with adjacent rows are views of one array, without copying."""
     items, tasks = [], []
     for block in blocks:
         unit = store[f"{block[0]['split']}/{block[0]['tile']}"]

@@ -1,7 +1,7 @@
-"""A group of a store with its arrays, in Zarr and in HDF5 alike: what all reading of small arrays goes through.
+"""The interface of a group of a store, for Zarr and HDF5. All reading of small arrays uses it.
 
-A group says which arrays it holds and gives each of them as a table, right or not at all. Whether all of them
-together are those that were written is told by their digest (``check_digest``).
+A group lists its arrays and returns each as a table, or raises an error. Their digest shows whether all of them
+are the arrays that were written together (``check_digest``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Group(Protocol):
     Attributes
     ----------
     where : str
-        The place, for messages.
+        Its place, for messages.
     attributes : dict
     """
 
@@ -30,15 +30,15 @@ class Group(Protocol):
     attributes: dict[str, Any]
 
     def names(self) -> list[str]:
-        """Every array at any depth, sorted; one in a group is ``group/array``."""
+        """Names of all arrays at any depth, sorted; an array in an inner group is ``group/array``."""
 
     def table(self, name: str, *, values: bool = True) -> Table:
-        """An array by its name; without its values, ``data`` is None.
+        """An array by name. ``data`` is None without ``values``.
 
         Raises
         ------
         StoreDamaged
-            If any part of it is missing or not what was written.
+            If a part of it is missing or damaged.
         """
 
     def chunks(self, name: str) -> Chunks:
@@ -47,23 +47,23 @@ class Group(Protocol):
         Raises
         ------
         NotAStore
-            If another program has stored it anew with other codecs.
+            If another program has rewritten it with other codecs.
         StoreDamaged
-            If what tells where they are is missing or broken.
+            If the index of the chunks is missing or broken.
         """
 
     def unchanged(self) -> None:
-        """See that this is the group still that was opened.
+        """Check that this is still the group that was opened.
 
         Raises
         ------
         StoreDamaged
-            If another one has been put in its place, or it is gone.
+            If it has been replaced or deleted.
         """
 
 
 class HasDigest(Protocol):
-    """What says its content digest: a unit."""
+    """An object with a content digest, such as a unit."""
 
     @property
     def digest(self) -> str:
@@ -71,13 +71,13 @@ class HasDigest(Protocol):
 
 
 class Tree(Protocol):
-    """All of an open store."""
+    """The groups of an open store."""
 
     format: str
     attributes: dict[str, Any]
 
     def units(self) -> list[UnitName]:
-        """The units there are."""
+        """Names of the units."""
 
     def group(self, name: str) -> Group:
         """A unit or the index.
@@ -89,63 +89,63 @@ class Tree(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
 
 
 def read_all(group: Group) -> list[Table]:
-    """Every array of a group with its values, but for the pixels."""
+    """Every array of a group with its values, except the values of the pixels."""
     return [group.table(name, values=name != IMAGE.name) for name in group.names()]
 
 
 def check_digest(where: str, attributes: dict[str, Any], tables: Sequence[Table]) -> None:
-    """See that attributes and arrays of a group are those that were written together.
+    """Compare attributes and arrays of a group with their recorded digest.
 
     Raises
     ------
     StoreDamaged
-        If they are not: something is damaged, from another store, or was changed by another program.
+        If they differ: something is damaged, comes from another store, or was changed by another program.
     """
     recorded = attributes.get(TABLES_DIGEST)
     try:
         found = tables_digest(attributes, tables)
-    except (TypeError, ValueError) as error:  # a value that no attribute of ours has
-        found = f"what cannot be an attribute: {error}"
+    except (TypeError, ValueError) as error:  # a value that s2ct never writes
+        found = f"an invalid attribute: {error}"
     if found != recorded:
         raise StoreDamaged(
-            "attributes and small arrays are not those that were written together",
+            "attributes or small arrays have changed since they were written",
             where=where,
             expected=str(recorded or "an attribute with their digest"),
             found=found,
-            todo="s2ct verify store says which; another program may have changed them, or made the store anew",
+            todo="run s2ct verify store to see which; another program may have changed them or rewritten the store",
         )
 
 
 def recorded_digest(group: Group) -> str:
-    """Content digest that a unit says it has.
+    """Content digest recorded in a unit.
 
     Raises
     ------
     StoreDamaged
-        If it says none.
+        If there is none.
     """
     try:
         return str(group.attributes["content_digest"])
     except KeyError:
-        raise StoreDamaged("it has no attribute content_digest", where=group.where) from None
+        raise StoreDamaged("the attribute content_digest is missing", where=group.where) from None
 
 
 def check_units(where: str, attributes: Mapping[str, Any], units: Mapping[str, HasDigest]) -> None:
-    """See that the units are those a store was made of: its digest is that of all of them.
+    """Check that the units are those of the finished store: together they have the digest of the store.
 
     Raises
     ------
     StoreDamaged
-        If one is missing, or there is one more, or one has been replaced.
+        If a unit is missing, extra or replaced.
     """
     number, recorded = attributes.get("number_of_units"), attributes.get("content_digest")
     if number != len(units):
         raise StoreDamaged(
-            "the store has not the units it was made of",
+            "the number of units differs from the recorded number",
             where=where,
             expected=f"{number} units",
             found=f"{len(units)}: {', '.join(units)}",
@@ -153,12 +153,12 @@ def check_units(where: str, attributes: Mapping[str, Any], units: Mapping[str, H
     try:
         found = store_digest({name: unit.digest for name, unit in units.items()})
     except ValueError:
-        found = "units with digests that are none"
+        found = "units with invalid digests"
     if found != recorded:
         raise StoreDamaged(
-            "the units are not those the store was made of",
+            "the units differ from those recorded in the store",
             where=where,
             expected=str(recorded),
             found=found,
-            todo="if another program makes the store anew, wait for it to end and open the store again",
+            todo="if another program is rewriting the store, wait for it to end and open the store again",
         )

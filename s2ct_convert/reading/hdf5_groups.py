@@ -1,4 +1,4 @@
-"""Groups of an HDF5 store. All that HDF5 finds wrong is ``StoreDamaged``, with the file and the object."""
+"""Groups of an HDF5 store. Every error of HDF5 becomes ``StoreDamaged`` with the file and the object."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..store.hdf5_file import PURE_DIMENSION, get_attributes, open_file, reading
 from ..store.layout import IMAGE
 from .chunks import Hdf5Chunks
 
-# Attributes by which HDF5 and netCDF-4 keep dimension scales; a reader sees them as dimensions.
+# Attributes in which HDF5 and netCDF-4 store dimension scales; a reader sees them as dimensions.
 _SCALES = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
 _NO_VARIABLE = PURE_DIMENSION[: PURE_DIMENSION.index("%")].encode()
 
@@ -31,7 +31,7 @@ class Hdf5Group:
         self.node, self._name = group, name
         self.file = str(group.file.filename)
         self.where = f"{self.file}: {name}"
-        with reading(self.file, f"{name}, or an attribute of it,"):
+        with reading(self.file, f"{name} or its attributes"):
             self.attributes = get_attributes(group)
 
     def names(self) -> list[str]:
@@ -42,7 +42,7 @@ class Hdf5Group:
         with reading(self.file, f"{self._name}/{name}"):
             array = self.node[name]
             if not isinstance(array, h5py.Dataset):
-                raise TypeError("this is no dataset")
+                raise TypeError("not a dataset")
             dims = tuple(self._dim(array, axis) for axis in range(array.ndim))
             attributes = get_attributes(array, but=_SCALES)
             data: Any = None
@@ -57,10 +57,9 @@ class Hdf5Group:
 
     @cached_property
     def _scales(self) -> dict[tuple[int, int], list[str]]:
-        """Names of the dimensions, by the address of an array and its axis, as the scales themselves have them.
+        """Names of the dimensions, by the address of an array and its axis, as recorded in the scales.
 
-        The arrays have them too (DIMENSION_LIST), but in a heap without checksums: HDF5 2.0 does not come back from
-        one that was zeroed.
+        The arrays record them too (DIMENSION_LIST), but in a heap without checksums: HDF5 2.0 hangs on a zeroed heap.
         """
         out: dict[tuple[int, int], list[str]] = {}
         for scale in (node for _, node in _datasets(self.node, "") if node.is_scale):
@@ -70,7 +69,7 @@ class Hdf5Group:
                 try:
                     address = _address(h5py.h5r.dereference(reference, self.node.id))
                 except (RuntimeError, ValueError, OSError, KeyError):
-                    continue  # of an array that is gone, which is told when it is asked for
+                    continue  # the array is missing; reading it raises an error
                 out.setdefault((address, int(axis)), []).append(str(scale.name).rsplit("/", 1)[-1])
         return out
 
@@ -79,16 +78,16 @@ class Hdf5Group:
             return Hdf5Chunks(self.node[name])
 
     def unchanged(self) -> None:
-        """It is: the file is open."""
+        """Nothing to check: the file stays open."""
 
 
 def _is_long(array: h5py.Dataset) -> bool:
-    """Whether an array is kept in several chunks along its one dimension, since it may be longer than memory."""
+    """Whether a one-dimensional array has several chunks, because it may not fit in memory."""
     return bool(array.ndim == 1 and array.chunks and array.shape[0] > array.chunks[0])
 
 
 class _LongArray:
-    """A long array that is read when it is sliced."""
+    """A long array that is read when sliced."""
 
     ndim = 1
 
@@ -112,11 +111,11 @@ def _datasets(group: h5py.Group, prefix: str) -> Iterator[tuple[str, h5py.Datase
 
 
 def _is_pure_dimension(node: h5py.Dataset) -> bool:
-    """Whether it is a dimension without coordinates, which is a dataset too in netCDF-4."""
+    """Whether it is a dimension without coordinates, which netCDF-4 stores as a dataset too."""
     if not node.is_scale:
         return False
-    said = node.attrs.get("NAME", b"")
-    return (said if isinstance(said, bytes) else str(said).encode()).startswith(_NO_VARIABLE)
+    name = node.attrs.get("NAME", b"")
+    return (name if isinstance(name, bytes) else str(name).encode()).startswith(_NO_VARIABLE)
 
 
 def _address(node: h5py.h5g.GroupID | h5py.h5d.DatasetID) -> int:
@@ -124,7 +123,7 @@ def _address(node: h5py.h5g.GroupID | h5py.h5d.DatasetID) -> int:
 
 
 class Hdf5Tree:
-    """An HDF5 store, and the files of its units where it is a linked one.
+    """An HDF5 store, with the files of its units if it is linked.
 
     Raises
     ------
@@ -138,7 +137,7 @@ class Hdf5Tree:
         self._path, self.file = path, open_file(path)
         self._linked: list[h5py.File] = []
         try:
-            with reading(path, "the root, or an attribute of it,"):
+            with reading(path, "the root or its attributes"):
                 self.attributes = get_attributes(self.file)
         except BaseException:
             self.close()
@@ -156,20 +155,21 @@ class Hdf5Tree:
                 return self._linked_group(name, link)
             node = self.file[name]
             if not isinstance(node, h5py.Group):
-                raise TypeError(f"{name} is no group")
+                raise TypeError(f"{name} is not a group")
             group = Hdf5Group(node, name)
             _need_filters(group)
             return group
 
     def _linked_group(self, name: str, link: h5py.ExternalLink) -> Hdf5Group:
         path = self._path.parent / link.filename
-        if not path.exists():  # the store may be reached through a symbolic link
+        if not path.exists():  # the path of the store may be a symbolic link
             path = self._path.resolve().parent / link.filename
         try:
             file = open_file(path)
-        except WrongUsage as error:  # there is none, or it is no HDF5 file
+        except WrongUsage as error:  # missing, or not an HDF5 file
+            wrong = "is not an HDF5 file" if path.exists() else "is missing"
             raise StoreDamaged(
-                f"the file of unit {name} is missing" if not path.exists() else f"the file of unit {name} is no HDF5",
+                f"the file of unit {name} {wrong}",
                 where=str(path),
                 todo=f"keep {self._path.name}.units beside {self._path.name}",
             ) from error
@@ -180,14 +180,14 @@ class Hdf5Tree:
 
     def close(self) -> None:
         for file in (*self._linked, self.file):
-            with suppress(RuntimeError):  # of a file that is damaged: nothing was written
+            with suppress(RuntimeError):  # the file is damaged; nothing was written to it
                 file.close()
 
 
 def _need_filters(group: Hdf5Group) -> None:
-    """See at once that the filter of the images is installed, not when the first is read."""
+    """Check when opening, not at the first image, that the filter of the images is installed."""
     images = group.node.get(IMAGE.name)
-    if isinstance(images, h5py.Dataset):  # else a damaged store: told where it is read
+    if isinstance(images, h5py.Dataset):  # else the store is damaged; reading it raises an error
         plist = images.id.get_create_plist()
         if codec := recognise_hdf5([plist.get_filter(i)[0] for i in range(plist.get_nfilters())]):
             codec.prepare()

@@ -1,4 +1,4 @@
-"""Rows of ``image``: neighbouring chunks read at once, each chunk decoded once, in threads."""
+"""Reads rows of ``image``: neighbouring chunks in one read, each chunk decoded once, in threads."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..errors import StoreDamaged, from_os_error
 from ..threads import cores, for_each
 from .chunks import Bytes, Chunks, Pixels, Place
 
-READ_BYTES = 1 << 20  # of a file at once, by one thread: some 3 chunks
-GAP_BYTES = 64 << 10  # between two chunks that is read along rather than skipped
+READ_BYTES = 1 << 20  # most bytes of one read: about 3 chunks
+GAP_BYTES = 64 << 10  # a gap of up to this many bytes between two chunks is read, not skipped
 
 
 Task = Callable[[], None]
@@ -35,7 +35,7 @@ def call(task: Task) -> None:
 
 
 class _Piece(NamedTuple):
-    """Rows of a chunk that go into an output."""
+    """Rows of a chunk to copy into an output."""
 
     out: Pixels
     at: int  # in the output
@@ -44,7 +44,7 @@ class _Piece(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """Neighbouring chunks, read at once: their numbers and places."""
+    """Neighbouring chunks of one read: their numbers and places."""
 
     numbers: list[int]
     places: list[Place]
@@ -58,21 +58,21 @@ class Images:
     chunks : Chunks
     observations : int
     crcs : ndarray of uint32, shape (obs,), optional
-        CRC-32C of each image. A chunk may be sound by its own checksum and yet belong to another place.
+        CRC-32C of each image. They detect a chunk that matches its own checksum but belongs to another place.
     """
 
     def __init__(self, chunks: Chunks, observations: int, crcs: npt.NDArray[np.uint32] | None = None) -> None:
         self._chunks, self._observations, self._crcs = chunks, observations, crcs
 
     def read(self, ranges: Sequence[slice]) -> list[Pixels]:
-        """Rows of each range, shape (n, bands, height, width), each array on its own, each image checked.
+        """Read each range into its own array of shape (n, bands, height, width) and check every image.
 
         Raises
         ------
         IndexError
-            If a range goes beyond the unit.
+            If a range ends after the last row of the unit.
         StoreDamaged
-            If what is stored is missing or does not fit its checksums.
+            If stored bytes are missing or do not match their checksums.
         """
         outs, tasks = self.plan(ranges, every=True)
         for_each(call, tasks)
@@ -81,15 +81,15 @@ class Images:
     def plan(
         self, ranges: Sequence[slice], new: New | None = None, *, every: bool = False
     ) -> tuple[list[Pixels], list[Task]]:
-        """The arrays of ``read``, and what has to run, in any order and any thread, before there is anything in them.
+        """The arrays of ``read``, unfilled, and the tasks that fill them. Tasks may run in any order and any thread.
 
         Parameters
         ----------
         new : callable, optional
-            Gives the array for a number of observations, with anything in it; else a fresh one.
+            Returns an array for a number of observations, with any content; by default a new one.
         every : bool
-            Check every image, which costs a fifth of decoding it; else one of each chunk, which finds chunks that are
-            out of place.
+            True: check every image, which costs a fifth of decoding it. False: check one image per chunk, which
+            detects misplaced chunks.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class Images:
         return outs, [partial(self._decode, read, pieces, every) for read in self._reads(sorted(pieces))]
 
     def _reads(self, numbers: list[int]) -> Iterator[_Read]:
-        """Chunks next to each other together, but a part for every core."""
+        """Group neighbouring chunks into reads. No read has more than one core's share of the chunks."""
         most = max(1, -(-len(numbers) // cores()))
         read: _Read | None = None
         for number in numbers:
@@ -129,7 +129,7 @@ class Images:
             yield read
 
     def _bytes(self, place: Place) -> Bytes:
-        """Bytes of the array that was opened, whatever stands under its name by now."""
+        """Read bytes and check that the array is still the one that was opened."""
         try:
             data = _read_bytes(place)
         except StoreDamaged:
@@ -145,7 +145,7 @@ class Images:
         for number, place in zip(read.numbers, read.places, strict=True):
             begin = place.offset - first.offset
             wanted = pieces[number]
-            direct = next((piece for piece in wanted if piece.rows == size), None)  # decoded where it is wanted
+            direct = next((piece for piece in wanted if piece.rows == size), None)  # decoded straight into the output
             if direct is None and spare is None:
                 spare = new_images(size, self._chunks.obs_shape)
             target = spare if direct is None else direct.out[direct.at : direct.at + size]
@@ -155,7 +155,7 @@ class Images:
             except ValueError as error:
                 rows = f"rows {number * size} to {min((number + 1) * size, self._observations) - 1}"
                 raise StoreDamaged(
-                    f"{rows} of image, {place.size:,} bytes at {place.offset:,}, are damaged",
+                    f"{rows} of image are damaged ({place.size:,} bytes at {place.offset:,})",
                     where=place.file,
                     found=str(error),
                 ) from error
@@ -165,18 +165,18 @@ class Images:
                     piece.out[piece.at : piece.at + piece.rows] = target[piece.first : piece.first + piece.rows]
 
     def _check(self, file: str, first: int, images: Pixels, pieces: Sequence[_Piece]) -> None:
-        """Compare rows of a chunk, whose first one is ``first``, with the checksums that were written with them."""
+        """Compare images of a chunk with their recorded checksums. ``first`` is the first row of the chunk."""
         if self._crcs is None:
             return
         for piece in pieces:
             for row in range(piece.first, piece.first + piece.rows):
                 if (found := google_crc32c.value(images[row].tobytes())) != self._crcs[first + row]:
                     raise StoreDamaged(
-                        f"row {first + row} of image is not what was written",
+                        f"row {first + row} of image does not match its checksum",
                         where=file,
                         expected=f"image_crc32c {self._crcs[first + row]:#010x}",
                         found=f"{found:#010x}",
-                        todo="s2ct verify store names all that differs",
+                        todo="run s2ct verify store to list all differences",
                     )
 
 
@@ -186,11 +186,11 @@ def _near(places: list[Place], place: Place) -> bool:
     return place.file == last.file and 0 <= gap <= GAP_BYTES and place.offset + place.size - first.offset <= READ_BYTES
 
 
-_scratch = threading.local()  # memory that was touched before is read into twice as fast
+_scratch = threading.local()  # reading into memory used before is twice as fast
 
 
 def _read_bytes(place: Place) -> Bytes:
-    """Bytes of a file, in memory that this thread will use again for the next."""
+    """Bytes of a file, in memory that the next call in this thread overwrites."""
     if getattr(_scratch, "memory", None) is None or len(_scratch.memory) < place.size:
         _scratch.memory = np.empty(max(place.size, READ_BYTES), np.uint8)
     data: Bytes = _scratch.memory[: place.size]
@@ -201,7 +201,7 @@ def _read_bytes(place: Place) -> Bytes:
     except OSError as error:
         raise from_os_error(error, place.file) from error
     if got != place.size:
-        raise StoreDamaged("this file is cut", where=place.file, expected=f"{place.offset + place.size:,} bytes")
+        raise StoreDamaged("this file is truncated", where=place.file, expected=f"{place.offset + place.size:,} bytes")
     return data
 
 

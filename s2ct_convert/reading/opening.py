@@ -1,4 +1,4 @@
-"""Opens a store, Zarr or HDF5 alike, and tells what is none, damaged, locked, unfinished, or of a newer version."""
+"""Opens a Zarr or HDF5 store. Errors distinguish no store, a damaged, locked or unfinished one, and a newer layout."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from .zarr_groups import ZarrTree
 
 
 def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) -> Store:
-    """Open a store for reading. Of one that was finished without some of its units a warning tells which.
+    """Open a store for reading. A partial store gives a warning with its missing units.
 
     Parameters
     ----------
     path : path-like
         A Zarr directory or an HDF5 file made by ``s2ct convert``.
     allow_incomplete : bool
-        Also open a Zarr store whose conversion has not finished, with the units that are there; no warning.
+        Also open a Zarr store whose conversion has not finished, with its finished units and without a warning.
 
     Warns
     -----
     PartialStoreWarning
-        If units or sources that were asked for are not in the store.
+        If requested units or sources are not in the store.
 
     Raises
     ------
     NotAStore
-        If there is no store of a layout this version knows.
+        If there is no store, or its layout is unknown to this version.
     StoreDamaged
-        If there is one, and what is needed to open it is missing or broken.
+        If a part that is needed to open the store is missing or broken.
     Incomplete
         If its conversion has not finished.
     MachineError
-        If it cannot be looked into: no permission, too many open files, a file that another program has locked.
+        If this machine cannot read it: no permission, too many open files, a file locked by another program.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def _open_known(path: Path, *, allow_incomplete: bool) -> Store:
     try:
         store = _open(path)
     except NotAStore:
-        if not path.exists() and beside(path, ".s2ct").exists():  # an HDF5 file is there only in the end
+        if not path.exists() and beside(path, ".s2ct").exists():  # an HDF5 file appears only when complete
             raise _unfinished(path) from None
         raise
     try:
@@ -67,7 +67,7 @@ def _open_known(path: Path, *, allow_incomplete: bool) -> Store:
         if not (store.finished or allow_incomplete):
             raise _unfinished(path)
         if store.format == "hdf5":
-            _ = store.units  # their files and filters
+            _ = store.units  # raises now if a unit file or a filter is missing
     except BaseException:
         store.close()
         raise
@@ -78,12 +78,12 @@ def _unfinished(path: Path) -> Incomplete:
     return Incomplete(
         "the conversion of this store has not finished",
         where=str(path),
-        todo="run the command that made it again; it goes on where it stopped",
+        todo="run the command that made the store again; it resumes",
     )
 
 
 def open_to_verify(path: Path) -> Store:
-    """Open a store, finished or not, without comparing what is read with the digests: verification says what differs.
+    """Open a store, finished or not, without comparing with digests: verification reports the differences itself.
 
     Raises
     ------
@@ -100,33 +100,33 @@ def open_to_verify(path: Path) -> Store:
 
 
 def open_same(path: Path, digest: str, *, allow_incomplete: bool = False) -> Store:
-    """Open a store again that had this content digest.
+    """Open a store again and check that it still has this content digest.
 
     Raises
     ------
     StoreDamaged
-        If its content is another by now: what was read of it before would not fit.
+        If its content has changed: it would not fit what was read before.
     """
-    store = _open_known(path, allow_incomplete=allow_incomplete)  # without a warning in every process
+    store = _open_known(path, allow_incomplete=allow_incomplete)  # without a warning in each process
     if store.digest != digest:
         store.close()
         raise StoreDamaged(
-            "the store has been replaced by another since it was first opened",
+            "the store has been replaced since it was first opened",
             where=str(path),
             expected=digest,
             found=store.digest,
-            todo="open the new one from the beginning",
+            todo="open the new store and read it from the beginning",
         )
     return store
 
 
 def is_ours(path: Path) -> bool:
-    """Whether something is a store of this program, in whatever state and of whatever version.
+    """Whether a path is an s2ct store, in any state and of any version.
 
     Raises
     ------
     StoreDamaged, MachineError
-        If that cannot be told, since it is damaged, locked or cannot be read.
+        If this is unknown, because the path is damaged, locked or cannot be read.
     """
     try:
         store = _open(path)
@@ -140,20 +140,20 @@ def _open(path: Path) -> Store:
     try:
         there = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise NotAStore("there is no such store", where=str(path), todo="check the path") from None
+        raise NotAStore("this store does not exist", where=str(path), todo="check the path") from None
     except OSError as error:
         raise from_os_error(error, str(path)) from error
     if stat.S_ISDIR(there.st_mode):
         return Store(path, ZarrTree(path))
-    if not stat.S_ISREG(there.st_mode):  # opening a pipe would wait for who writes into it
-        raise NotAStore("this is neither a folder nor a file", where=str(path))
+    if not stat.S_ISREG(there.st_mode):  # opening a pipe would wait for a writer
+        raise NotAStore("neither a folder nor a regular file", where=str(path))
     return Store(path, Hdf5Tree(path))
 
 
 def _check_known(store: Store) -> None:
     version = store.attributes.get("s2ct_layout_version")
     if version is None or "state" not in store.attributes:
-        raise NotAStore("this was not made by s2ct convert", where=str(store.path))
+        raise NotAStore("not an s2ct store", where=str(store.path))
     if version not in READABLE_LAYOUTS:
         raise NotAStore(
             f"this store has layout version {version}",
@@ -161,7 +161,7 @@ def _check_known(store: Store) -> None:
             expected=f"layout version {' or '.join(map(str, READABLE_LAYOUTS))}, which this version of s2ct reads",
             todo="a newer s2ct wrote it: pip install --upgrade s2ct-convert" if _newer(version) else "",
         )
-    _ = store.dataset  # or say at once that it is damaged
+    _ = store.dataset  # raises now if the attribute is damaged
 
 
 def _newer(version: Any) -> bool:
@@ -176,4 +176,4 @@ def _reduce(store: Store) -> tuple[Any, ...]:
     return _open_again, (str(store.path.absolute()), not store.finished, store.digest)
 
 
-copyreg.pickle(Store, _reduce)  # the other process opens it anew
+copyreg.pickle(Store, _reduce)  # the other process opens the store again

@@ -21,7 +21,7 @@ BLOCK_OBS = 1024  # observations read at once; 14.5 MB of the default data set
 class SelectedSample(NamedTuple):
     """The selected observations of one sample, in time order.
 
-    ``rows`` are their numbers in the unit; the arrays are as in ``Sample``.
+    ``rows`` are their row numbers in the unit; the other arrays are as in ``Sample``.
     """
 
     unit: str
@@ -36,7 +36,8 @@ class SelectedSample(NamedTuple):
 class Observation(NamedTuple):
     """One timestamp of one sample.
 
-    ``image`` has the shape (bands, height, width), ``label`` is a number or (k, k), ``time`` in days since 1970-01-01.
+    ``image`` has the shape (bands, height, width), ``label`` the shape () or (k, k). ``time`` is in days since
+    1970-01-01.
     """
 
     unit: str
@@ -50,7 +51,7 @@ class Observation(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """What ``store.select`` found. Nothing is read before it is iterated over.
+    """The result of ``store.select``. Images are read during iteration.
 
     Attributes
     ----------
@@ -67,7 +68,7 @@ class Selection:
         return self.samples()
 
     def samples(self) -> Iterator[SelectedSample]:
-        """One after another, each with its selected observations only; those that have none are left out."""
+        """Yield the samples with their selected observations. Samples without any are omitted."""
         for unit, localids, rows in self._blocks():
             runs = [_runs(own) for own in rows]
             images = iter(unit.images([run for own in runs for run in own]))
@@ -78,7 +79,7 @@ class Selection:
                 yield SelectedSample(str(unit.name), localid, own, image, *columns)
 
     def observations(self) -> Iterator[Observation]:
-        """One after another, sorted by split, tile, localid and time."""
+        """Yield the selected observations, sorted by split, tile, localid and time."""
         for sample in self.samples():
             for i, row in enumerate(sample.rows.tolist()):
                 arrays = (sample.image[i], sample.label[i], sample.time[i], sample.weight[i])
@@ -89,7 +90,7 @@ class Selection:
         return sum(len(own) for _, _, rows in self._blocks() for own in rows)
 
     def _blocks(self) -> Iterator[tuple[Unit, list[int], list[npt.NDArray[np.int64]]]]:
-        """Samples of one unit with their selected rows, as many as are read at once."""
+        """Blocks of samples of one unit to read at once, with their selected rows."""
         most = self.store.dataset.cap(BLOCK_OBS)
         for unit in self.store.units.values():
             mine = (self.table["split"] == unit.name.split) & (self.table["tile"] == unit.name.tile)
@@ -126,6 +127,6 @@ class Selection:
 
 
 def _runs(rows: npt.NDArray[np.int64]) -> list[slice]:
-    """Rows, ascending, as ranges without a gap."""
+    """Ascending rows as contiguous ranges."""
     breaks = np.flatnonzero(np.diff(rows) != 1) + 1
     return [slice(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, breaks)]

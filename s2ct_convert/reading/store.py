@@ -1,4 +1,4 @@
-"""An open store, Zarr or HDF5 alike: units by name, the index as a table, selections."""
+"""An open store, Zarr or HDF5: units by name, the index as a table, selections."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Store:
     """An open store. Use as a context manager, or ``close`` it.
 
-    It can be pickled: the other process opens it anew. Reading in several threads, and in forked processes, is safe.
+    A store can be pickled: the other process opens it again. Reading in threads and in forked processes is safe.
     """
 
     def __init__(self, path: Path, tree: Tree, *, checked: bool = True) -> None:
@@ -44,32 +44,32 @@ class Store:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data set it is of.
+        """The data set of the store.
 
         Raises
         ------
         StoreDamaged
-            If the attribute that names it is no data set.
+            If the attribute that holds it is invalid.
         """
         return read_dataset(self.attributes, str(self.path))
 
     @property
     def complete(self) -> bool:
-        """Whether every unit that was asked for is there."""
+        """Whether the store has every requested unit."""
         return self.attributes.get("state") == STATE_COMPLETE
 
     @property
     def finished(self) -> bool:
-        """Whether it has its index: complete, or finalised without some of its units (``missing_units``)."""
+        """Whether the store has its index: complete, or partial, without its ``missing_units``."""
         return self.complete or self.attributes.get("state") == STATE_PARTIAL
 
     @property
     def lacks(self) -> str:
-        """What was asked for and is not in a partial store, in words; empty for any other."""
+        """Message with the requested units and sources that a partial store lacks; empty for other stores."""
         units, sources = (str(self.attributes.get(name, "")) for name in ("missing_units", "refused_sources"))
-        told = [f"without {', '.join(units.split())}"] if units else []
-        told += [f"sources that are not in it: {sources}"] if sources else []
-        return "; ".join(told) if self.attributes.get("state") == STATE_PARTIAL else ""
+        parts = [f"without {', '.join(units.split())}"] if units else []
+        parts += [f"refused sources: {sources}"] if sources else []
+        return "; ".join(parts) if self.attributes.get("state") == STATE_PARTIAL else ""
 
     @property
     def digest(self) -> str:
@@ -83,7 +83,7 @@ class Store:
         Raises
         ------
         StoreDamaged
-            If some are missing, or are not those the store was made of.
+            If units are missing, or differ from those recorded in the store.
         """
         found = {}
         for name in self.tree.units():
@@ -110,9 +110,9 @@ class Store:
         return name in self.units
 
     def _index(self) -> dict[str, Table]:
-        """The arrays of the index; Incomplete if there is none yet, StoreDamaged if they are not what was written."""
+        """The arrays of the index. Raises Incomplete if there is none yet, StoreDamaged if it has changed."""
         if not self.finished:
-            raise Incomplete("a store has no index before its conversion has finished", where=str(self.path))
+            raise Incomplete("the store has no index, because its conversion has not finished", where=str(self.path))
         group = self.tree.group("index")
         tables = read_all(group)
         if self._checked:
@@ -128,30 +128,30 @@ class Store:
         Incomplete
             If the store has no index yet.
         StoreDamaged
-            If it is not the one that was written with the store.
+            If the index has changed since the store was written.
         """
         return {name: table.data for name, table in self._index().items() if table.data is not None}
 
     @cached_property
     def tiles(self) -> tuple[str, ...]:
-        """Names of the tiles that ``index["tile"]`` numbers."""
+        """Names of the tiles, numbered by ``index["tile"]``."""
         return flag_meanings(self._index()["tile"])
 
     @cached_property
     def splits(self) -> tuple[str, ...]:
-        """Names of the splits that ``index["split"]`` numbers."""
+        """Names of the splits, numbered by ``index["split"]``."""
         return flag_meanings(self._index()["split"])
 
     @cached_property
     def samples(self) -> Samples:
-        """The index as a table, one row a sample of the whole store.
+        """The index as a table, one row per sample of the whole store.
 
         Raises
         ------
         Incomplete
             If the store has no index yet.
         StoreDamaged
-            If it is not the one that was written with the store.
+            If the index has changed since the store was written.
         """
         return make_samples(self._index())
 
@@ -164,15 +164,15 @@ class Store:
         time: Dates = None,
         label: Labels = None,
     ) -> Selection:
-        """Observations that fit all that is asked for, read lazily.
+        """Select the observations that match all arguments. They are read lazily.
 
         Parameters
         ----------
         tile, split, localid : one or several, optional
         time : slice of dates, or one date, optional
-            Both ends count; ``"2018-06"`` is the whole month.
+            Both ends are included; ``"2018-06"`` is the whole month.
         label : name or number, or several, optional
-            Observations of these classes; where a label is k x k, those with at least one such pixel.
+            Observations of these classes; for k x k labels, those with at least one such pixel.
 
         Returns
         -------
@@ -182,7 +182,7 @@ class Store:
         Raises
         ------
         KeyError
-            If there is no such tile, split or class.
+            If the store does not have a tile, split or class.
 
         Examples
         --------
@@ -194,14 +194,14 @@ class Store:
         return Selection(self, table, time, label)
 
     def to_xarray(self, unit: str) -> xarray.Dataset:
-        """A unit as xarray opens it: arrays are read when they are used.
+        """A unit as an xarray Dataset. Arrays are read lazily.
 
-        Whether all of it is there is looked at now; what is lost later reads as zeros.
+        This checks now that the unit is whole. Chunks deleted later read as zeros.
 
         Raises
         ------
         KeyError
-            If there is no such unit.
+            If the store has no such unit.
         StoreDamaged
             If a part of it is missing.
         MissingPackage
@@ -212,7 +212,7 @@ class Store:
         return open_dataset(self.path, self.format, self[unit])
 
     def to_datatree(self) -> xarray.DataTree:
-        """The whole store as xarray opens it, looked at as by ``to_xarray``.
+        """The whole store as an xarray DataTree, checked as in ``to_xarray``.
 
         Raises
         ------
@@ -226,11 +226,11 @@ class Store:
         return open_datatree(self.path, self.format, self.units)
 
     def to_verify(self) -> Store:
-        """The same without comparing what is read with the digests: verification says what differs."""
+        """The same store without comparing with digests: verification reports the differences itself."""
         return Store(self.path, self.tree, checked=False)
 
     def close(self) -> None:
-        """Close the files behind the store."""
+        """Close the files of the store."""
         self.tree.close()
 
     def __enter__(self) -> Store:

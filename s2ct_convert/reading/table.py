@@ -1,4 +1,4 @@
-"""The index of a store as a table: one row a sample, filtered by what people ask for."""
+"""The index of a store as a table with one row per sample, and its filters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..store.layout import NO_LABEL_NAME
 
 
 def sample_dtype(splits: tuple[str, ...], tiles: tuple[str, ...], classes: int) -> np.dtype[np.void]:
-    """A row of the table, wide enough for these names (as for the record's where they are short)."""
+    """The dtype of a row of the table. Text fields have at least 5 characters, and more for longer names."""
     return np.dtype(
         [
             ("split", f"U{max(5, *map(len, splits), 0)}"),
@@ -41,7 +41,7 @@ Dates = slice | str | np.datetime64 | None
 
 
 class Where(TypedDict, total=False):
-    """What samples are asked for by; see :meth:`Samples.where`."""
+    """Arguments of :meth:`Samples.where`."""
 
     tile: Names
     split: Names
@@ -52,14 +52,14 @@ class Where(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples of a store, or some of them.
+    """All or some samples of a store.
 
     Attributes
     ----------
     rows : structured ndarray
-        One row a sample, sorted by split, tile and localid. Fields: ``split``, ``tile`` (text), ``localid``,
-        ``row_start``, ``row_size`` (where its observations are in its unit), ``time_first``, ``time_last``
-        (datetime64[D], NaT where there is no observation), ``label_count`` (one for each class).
+        One row per sample, sorted by split, tile and localid. Fields: ``split``, ``tile`` (text), ``localid``,
+        ``row_start``, ``row_size`` (place of its observations in its unit), ``time_first``, ``time_last``
+        (datetime64[D], NaT if it has no dated observation), ``label_count`` (one number per class).
     splits, tiles, classes : tuple of str
         All splits, tiles and classes of the store.
 
@@ -95,20 +95,20 @@ class Samples:
         time: Dates = None,
         label: Labels = None,
     ) -> Samples:
-        """The samples that fit all that is asked for.
+        """The samples that match all arguments.
 
         Parameters
         ----------
         tile, split, localid : one or several, optional
         time : slice of dates, or one date, optional
-            Samples whose series reaches into that time. Both ends count; ``"2018-06"`` is the whole month.
+            Samples whose series overlaps this period. Both ends are included; ``"2018-06"`` is the whole month.
         label : name or number, or several, optional
             Samples with at least one label of any of these classes.
 
         Raises
         ------
         KeyError
-            If there is no such tile, split or class.
+            If the store does not have a tile, split or class.
         """
         rows = self.rows
         keep = np.ones(len(rows), bool)
@@ -120,22 +120,22 @@ class Samples:
             keep &= np.isin(rows["localid"], np.atleast_1d(np.asarray(_list(localid), np.int64)))
         if time is not None:
             first, last = days(time)
-            # NaT is neither before nor after anything.
+            # Comparisons with NaT are False.
             keep &= (rows["time_first"] <= last) & (rows["time_last"] >= first)
         if label is not None:
             wanted = class_numbers(label, self.classes)
-            if all(0 <= one < len(self.classes) for one in wanted):  # of others the index has no counts
+            if all(0 <= one < len(self.classes) for one in wanted):  # the index has no counts for other labels
                 keep &= rows["label_count"][:, wanted].any(axis=1)
         return Samples(rows[keep], self.splits, self.tiles, self.classes)
 
 
 def make_samples(index: Mapping[str, Table]) -> Samples:
-    """The table from the arrays of the index.
+    """Make the table from the arrays of the index.
 
     Raises
     ------
     StoreDamaged
-        If some are missing, or do not fit each other.
+        If arrays are missing or contradict each other.
     """
     try:
         splits, tiles = flag_meanings(index["split"]), flag_meanings(index["tile"])
@@ -143,7 +143,7 @@ def make_samples(index: Mapping[str, Table]) -> Samples:
         data = {name: index[name].data for name in INDEX_ARRAYS}
         return Samples(_rows(data, sample_dtype(splits, tiles, len(classes)), splits, tiles), splits, tiles, classes)
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise StoreDamaged("the arrays of the index do not fit each other", found=str(error)) from error
+        raise StoreDamaged("the arrays of the index contradict each other", found=str(error)) from error
 
 
 def _rows(
@@ -161,12 +161,12 @@ def _rows(
 
 
 def flag_meanings(table: Table) -> tuple[str, ...]:
-    """The words that the numbers of an array stand for (CF 3.5)."""
+    """The meanings of the values of an array (CF 3.5)."""
     return tuple(str(table.attributes["flag_meanings"]).split())
 
 
 def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:
-    """First and last day of a slice of dates or of one date; a month or a year stands for all its days."""
+    """First and last day of a slice of dates or of one date. A month or a year includes all its days."""
     start, stop = (time.start, time.stop) if isinstance(time, slice) else (time, time)
     first = np.datetime64("0001-01-01") if start is None else np.datetime64(start).astype("M8[D]")
     if stop is None:
@@ -178,13 +178,13 @@ def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:
 
 
 def class_numbers(label: Labels, classes: tuple[str, ...]) -> list[int]:
-    """Numbers of the classes with these names or numbers: any number that a label can be, ``no_label`` for -1."""
+    """Class numbers for these names or numbers. Accepts any int8 number, and ``no_label`` for -1."""
     named = {NO_LABEL_NAME: NO_LABEL} | {name: number for number, name in enumerate(classes)}
     out = []
     for one in _list(label):
         if one not in named and one not in range(-128, 128):
             raise KeyError(
-                f"there is no class {one!r}; there are {', '.join(classes)} (0 to {len(classes) - 1}), "
+                f"no class {one!r}; the store has {', '.join(classes)} (0 to {len(classes) - 1}), "
                 f"and {NO_LABEL_NAME} (-1)"
             )
         out.append(named[one] if isinstance(one, str) else int(one))
@@ -200,5 +200,5 @@ def _list(given: Any) -> list[Any]:
 def _known(what: str, given: Names, there: tuple[str, ...]) -> list[str]:
     for one in _list(given):
         if one not in there:
-            raise KeyError(f"there is no {what} {one!r}; there are {', '.join(there)}")
+            raise KeyError(f"no {what} {one!r}; the store has {', '.join(there)}")
     return _list(given)

@@ -1,4 +1,4 @@
-"""One unit: its samples by localid, plain numpy out."""
+"""A unit of an open store: its samples by localid, as numpy arrays."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Sample(NamedTuple):
     image : ndarray of uint16, shape (n, bands, height, width)
         Values as published. In the default data set 4 x 42 x 42: bands B2, B3, B4, B8 at 10 m.
     label : ndarray of int8, shape (n,) or (n, k, k)
-        Number of the class; -1 no label. In the default data set 0 clear, 1 opaque cloud, 2 thin cloud, 3 haze,
+        Class numbers; -1 without a label. In the default data set 0 clear, 1 opaque cloud, 2 thin cloud, 3 haze,
         4 cloud shadow, 5 snow.
     time : ndarray of int32, shape (n,)
-        Days since 1970-01-01; -2^31 where there is no date.
+        Days since 1970-01-01; -2^31 without a date.
     weight : ndarray of float32, shape (n,)
-        NaN where the source has none.
+        NaN without a weight in the source.
     """
 
     image: npt.NDArray[np.uint16]
@@ -45,31 +45,31 @@ class Sample(NamedTuple):
 
     @property
     def dates(self) -> npt.NDArray[np.datetime64]:
-        """``time`` as datetime64[D], NaT where there is no date."""
+        """``time`` as datetime64[D], NaT without a date."""
         return to_dates(self.time)
 
 
 def to_dates(time: npt.NDArray[np.int32]) -> npt.NDArray[np.datetime64]:
-    """Days since 1970-01-01 as datetime64[D], NaT where there is no date."""
+    """Days since 1970-01-01 as datetime64[D], NaT without a date."""
     dates = time.astype("datetime64[D]")
     dates[time == NO_DAY] = np.datetime64("NaT")
     return dates
 
 
 class Unit:
-    """One split of one tile. ``unit["image"]`` and so on are its arrays, read when sliced.
+    """One split of one tile. Its arrays, such as ``unit["image"]``, are read when sliced.
 
     Attributes
     ----------
     name : UnitName
     attributes : dict
-        What is known of the source, and the digests.
+        Facts about the source, and the digests.
     group : Group
-        What it is read from.
+        The group in the store.
     layout : int
-        Version of the layout of its store.
+        Layout version of the store.
     dataset : Dataset
-        That of its store.
+        The data set of the store.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Unit:
         KeyError
             If the unit has no array of this name.
         StoreDamaged
-            If what is stored is missing or not what was written.
+            If stored bytes are missing or damaged.
         """
         if array not in self._columns.names:
             raise KeyError(f"{self.name} has no array {array!r}; it has {', '.join(self._columns.names)}")
@@ -111,7 +111,7 @@ class Unit:
 
     @property
     def localid(self) -> npt.NDArray[np.int64]:
-        """Samples, ascending, shape (samples,)."""
+        """Ids of the samples, ascending, shape (samples,)."""
         return self._columns.kept("localid")
 
     @property
@@ -121,36 +121,36 @@ class Unit:
 
     @property
     def label(self) -> npt.NDArray[np.int8]:
-        """Labels of all observations, shape (obs,) or (obs, k, k); -1 where there is none."""
+        """Labels of all observations, shape (obs,) or (obs, k, k); -1 without a label."""
         return self._columns.kept("label")
 
     @property
     def time(self) -> npt.NDArray[np.int32]:
-        """Days since 1970-01-01 of all observations, shape (obs,); -2^31 where there is no date."""
+        """Days since 1970-01-01 of all observations, shape (obs,); -2^31 without a date."""
         return self._columns.kept("time")
 
     @property
     def date(self) -> npt.NDArray[np.int64]:
-        """Dates of all observations as published, shape (obs,); -2^63 where the source has none.
+        """Dates of all observations as published, shape (obs,); -2^63 without a date in the source.
 
         Raises
         ------
         NotAStore
-            If the store has layout 1, which does not keep them.
+            If the store has layout 1, which does not contain them.
         """
         if self.layout < 2:
-            raise NotAStore("a store of layout 1 does not keep dates as published", where=self.group.where)
+            raise NotAStore("a store of layout 1 does not contain dates as published", where=self.group.where)
         return self._columns.kept("date")
 
     @cached_property
     def form(self) -> UnitForm:
-        """The size of labels and whether dates are missing."""
+        """Size of labels, and whether dates are missing."""
         label, time = self._columns.table("label"), self._columns.table("time")
         return unit_form(label.shape, time.attributes, self.layout, self.dataset)
 
     @cached_property
     def published(self) -> Mapping[str, PublishedFeature]:
-        """What the arrays do not give back of the source, by the name of its group in ``published``.
+        """Features that cannot be restored from the arrays, by the name of their group in ``published``.
 
         Examples
         --------
@@ -171,12 +171,12 @@ class Unit:
 
     @property
     def weight(self) -> npt.NDArray[np.float32]:
-        """Weights of all observations, shape (obs,); NaN where the source has none."""
+        """Weights of all observations, shape (obs,); NaN without a weight in the source."""
         return self._columns.kept("weight")
 
     @cached_property
     def chunks(self) -> Chunks:
-        """Where the pixels are, and how they are packed."""
+        """Places and codec of the chunks of pixels."""
         return self.group.chunks(IMAGE.name)
 
     @cached_property
@@ -185,41 +185,40 @@ class Unit:
         return Images(self.chunks, self.observations, crcs)
 
     def images(self, ranges: Sequence[slice]) -> list[npt.NDArray[np.uint16]]:
-        """Pixels of several ranges of observations, each (n, bands, height, width).
+        """Pixels of several ranges of observations, each of shape (n, bands, height, width).
 
-        Chunks that neighbour each other are read at once, a chunk that several ranges share is decoded once, in
-        threads.
+        Neighbouring chunks are read at once. A chunk that several ranges share is decoded once. Decoding uses threads.
 
         Raises
         ------
         IndexError
-            If a range goes beyond the unit.
+            If a range ends after the last row of the unit.
         StoreDamaged
-            If what is stored is missing or does not fit its checksums.
+            If stored bytes are missing or do not match their checksums.
         """
         return self._images.read(ranges)
 
     def plan_images(
         self, ranges: Sequence[slice], new: New | None = None
     ) -> tuple[list[npt.NDArray[np.uint16]], list[Task]]:
-        """The arrays of ``images`` before they are read, and what reads them: for reading several units at once."""
+        """The arrays of ``images``, unfilled, and the tasks that fill them: for reading several units at once."""
         return self._images.plan(ranges, new)
 
     def rows(self, localid: int) -> slice:
-        """Where the observations of a sample are.
+        """Rows of the observations of a sample.
 
         Raises
         ------
         KeyError
-            If the unit has no such sample, or several: those without a localid all have -1.
+            If the unit has no such sample, or several: all samples without a localid have -1.
         """
         i, end = (int(np.searchsorted(self.localid, localid, side)) for side in ("left", "right"))
         if i == end:
             raise KeyError(f"{self.name} has no sample with localid {localid}")
         if end - i > 1:
             raise KeyError(
-                f"{self.name} has {end - i} samples with localid {localid}: those without a localid have it; "
-                f"iterate over store.select(localid={localid}), or take rows of unit.row_start"
+                f"{self.name} has {end - i} samples without a localid, stored as {localid}; "
+                f"iterate over store.select(localid={localid}), or take rows from unit.row_start"
             )
         return slice(int(self.row_start[i]), int(self.row_start[i + 1]))
 
@@ -231,20 +230,20 @@ class Unit:
         KeyError
             If the unit has no such sample.
         StoreDamaged
-            If what is stored is missing or does not fit its checksums.
+            If stored bytes are missing or do not match their checksums.
         """
         (sample,) = self.samples([localid])
         return sample
 
     def samples(self, localids: Sequence[int] | npt.NDArray[np.int64]) -> list[Sample]:
-        """The time series of several samples, in the order they were asked for; faster than one by one.
+        """The time series of several samples, in the order of ``localids``. Faster than one by one.
 
         Raises
         ------
         KeyError
-            If the unit has not all of them.
+            If the unit does not have all of them.
         StoreDamaged
-            If what is stored is missing or does not fit its checksums.
+            If stored bytes are missing or do not match their checksums.
         """
         ranges = [self.rows(int(localid)) for localid in localids]
         return [

@@ -1,8 +1,8 @@
 """Groups of a Zarr store.
 
-Which units and arrays there are is told by the root, where a finished store keeps a copy of all metadata, so nothing is
-missing unseen. A unit is replaced as a whole, by a rename: as long as its ``zarr.json`` is the one that was opened, so
-is all of it that was read until then.
+The root of a finished store has a copy of all metadata. It determines the units and arrays, so a missing one is
+detected. A unit is replaced as a whole, by a rename: if its ``zarr.json`` is still the one that was opened,
+everything read so far belongs to the same unit.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ class ZarrGroup:
     ----------
     folder : Path
     copies : dict or None
-        Metadata of the group (under an empty name) and of all in it, as the root has them.
+        Metadata of the group (under an empty name) and of its members, from the root.
     """
 
     def __init__(self, folder: Path, copies: Copies | None) -> None:
         self.where, self._folder, self._copies = str(folder), folder, copies
-        # Of the root, read when the store was opened: not what stands in the folder by now.
+        # From the root, read when the store was opened. The folder may have changed since.
         own = copies[""] if copies is not None else self._opened[0]
         self.attributes: dict[str, Any] = own.get("attributes", {})
 
     @cached_property
     def _opened(self) -> tuple[dict[str, Any], bytes, list[Stamp]]:
-        """Metadata of the group itself, as they were when it was first looked into."""
+        """Metadata of the group itself, as first read."""
         path = self._folder / METADATA
         data, stamp = read_stamped(path)
         node = parse_node(data, path, "group")
         if self._copies is not None and node.get("attributes", {}) != self._copies[""].get("attributes", {}):
             raise StoreDamaged(
-                "this group is not the one that the store had when it was opened",
+                "this group has changed since the store was opened",
                 where=str(path),
-                todo="open the store again; if that does not help, s2ct verify store says what is wrong",
+                todo="open the store again; if that does not help, run s2ct verify store",
             )
         return node, data, [stamp]
 
@@ -103,9 +103,9 @@ class ZarrGroup:
             stamps[0] = self._again(path, data)
 
     def _again(self, path: Path, data: bytes) -> Stamp:
-        """The stamp of metadata that were written anew, or lie on a file system whose inodes change, but are the same.
+        """The new stamp of unchanged metadata. They may have been rewritten, or the file system may change its inodes.
 
-        Equal metadata have equal digests of all small arrays, and so equal checksums of all pixels.
+        Equal metadata mean equal digests of all small arrays, and therefore equal checksums of all pixels.
         """
         try:
             now, stamp = read_stamped(path)
@@ -113,7 +113,7 @@ class ZarrGroup:
             now, stamp = b"", Stamp(0, 0, 0, 0)
         if now != data:
             raise StoreDamaged(
-                "the store has changed, or lost this group, while it was open",
+                "this group was replaced or deleted while the store was open",
                 where=self.where,
                 todo="open the store again",
             )
@@ -128,7 +128,7 @@ class ZarrTree:
     NotAStore
         If there is no Zarr v3 group in the folder.
     StoreDamaged
-        If its ``zarr.json`` is no JSON.
+        If its ``zarr.json`` is not valid JSON.
     """
 
     format = "zarr"
@@ -136,11 +136,11 @@ class ZarrTree:
     def __init__(self, path: Path) -> None:
         self._path, file = path, path / METADATA
         if not file.is_file():
-            raise NotAStore("this folder is no Zarr v3 group", where=str(path), found=f"no {METADATA} in it")
+            raise NotAStore("this folder is not a Zarr v3 group", where=str(path), found=f"no {METADATA} in it")
         node = parse_node(read_stamped(file)[0], file)
         if (node.get("zarr_format"), node.get("node_type")) != (3, "group"):
             found = f"format {node.get('zarr_format')}, {node.get('node_type')}"
-            raise NotAStore("this folder is no Zarr v3 group", where=str(path), found=found)
+            raise NotAStore("this folder is not a Zarr v3 group", where=str(path), found=found)
         self.attributes: dict[str, Any] = node.get("attributes", {})
         self._copies = _copies(node, file)
 
@@ -161,7 +161,7 @@ class ZarrTree:
 
     @cached_property
     def _inside(self) -> dict[str, Copies]:
-        """Metadata of all that is in a unit or the index, by the name of that and the path in it."""
+        """Metadata of the members of units and of the index, by name of the unit and path in it."""
         out: dict[str, Copies] = {}
         for name, node in (self._copies or {}).items():
             depth = 1 if name.startswith(f"{INDEX}/") else 2
@@ -171,18 +171,18 @@ class ZarrTree:
         return out
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing to close: no file stays open."""
 
 
 def _copies(root: dict[str, Any], file: Path) -> Copies | None:
-    """The consolidated metadata; None where there are none: a store that is not finished, or another program's."""
+    """The consolidated metadata; None if there are none (an unfinished store, or a store of another program)."""
     if "consolidated_metadata" not in root:
         return None
     try:
         copies = root["consolidated_metadata"]["metadata"]
         for node in copies.values():
             if not isinstance(node.get("attributes", {}), dict):
-                raise TypeError("attributes that are none")
+                raise TypeError("invalid attributes")
     except (KeyError, TypeError, AttributeError) as error:
-        raise StoreDamaged("the consolidated metadata are none", where=str(file), found=repr(error)) from None
+        raise StoreDamaged("the consolidated metadata are invalid", where=str(file), found=repr(error)) from None
     return dict(copies)

@@ -1,1 +1,1 @@
-"""The store: its layout as code, its codecs, and what writes and reads it. Knows no TFRecord."""
+"""The store: its layout as code, its codecs, its writers and its file formats. Independent of TFRecord."""

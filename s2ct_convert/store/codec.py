@@ -1,6 +1,6 @@
-"""What a codec is: one object that packs chunks, checks them, is found again in a store, and names itself to people.
+"""The base classes of codecs. A codec packs, checks and unpacks chunks, and recognises itself in a store.
 
-Import is light, since the help of the command line lists the codecs: numpy and the packers are imported where they run.
+Importing this is cheap, because the command line's help lists the codecs: numpy and the packers are imported on use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CRC_OF_ALL = 0x48674BC7  # CRC-32C of any bytes followed by their own CRC-32C, 
 
 
 class Figures(NamedTuple):
-    """Packed bytes over raw bytes, and MB/s of one core: those of docs/codecs.md, rounded."""
+    """Packed bytes over raw bytes, and MB/s on one core. Rounded from docs/codecs.md."""
 
     ratio: float
     packing: int
@@ -33,20 +33,20 @@ _NO_FIGURES = Figures(0, 0, 0)
 
 @dataclass(frozen=True, kw_only=True)
 class Codec(ABC):
-    """A codec of one format. Its methods may run in several threads at once.
+    """A codec of one format. Its methods are safe to call from several threads at once.
 
     Attributes
     ----------
     format : str
-        Of the stores that it is for.
+        The store format that it is for.
     name : str
-        On the command line; empty for a codec that was found in a store.
+        Its name on the command line; empty for a codec recognised in a store.
     title : str
-        How it packs, as docs/codecs.md calls it.
+        The packing method, as named in docs/codecs.md.
     figures : Figures
-        Zeros for a codec that was found in a store.
+        Zeros for a codec recognised in a store.
     readers : str
-        What its readers need, where the format alone does not say it.
+        What a reader needs beyond support for the format.
     """
 
     format: ClassVar[str]
@@ -56,7 +56,7 @@ class Codec(ABC):
     readers: str = ""
 
     def encode(self, chunk: Values) -> bytes:
-        """Pack a chunk (C order, little-endian) and add its checksum: the bytes that stand in the store."""
+        """Pack a chunk (C order, little-endian) and add its checksum: the bytes as stored."""
         return self._seal(self._pack(chunk))
 
     def decode_into(self, data: Any, out: Values) -> None:
@@ -65,31 +65,31 @@ class Codec(ABC):
         Raises
         ------
         ValueError
-            If it does not fit its checksum, cannot be unpacked, or is of another size than ``out``.
+            If the checksum does not match, the chunk cannot be unpacked, or its size differs from that of ``out``.
         """
         self._unpack_into(self.verify(data), out)
 
     @abstractmethod
     def verify(self, data: Any) -> Any:
-        """Compare a chunk with its checksum; the packed bytes without it.
+        """Compare a chunk with its checksum and return the packed bytes without the checksum.
 
         Raises
         ------
         ValueError
-            If it does not fit.
+            If the checksum does not match.
         """
 
     @abstractmethod
     def in_words(self) -> str:
-        """How chunks are packed, in the words of the format, as ``s2ct info`` shows it."""
+        """How chunks are packed, in the terms of the format, as shown by ``s2ct info``."""
 
     def prepare(self, *, writing: bool = False) -> None:  # noqa: B027  # most need nothing
-        """See that the libraries of the format know this codec.
+        """Make this codec available to the libraries of the format.
 
         Raises
         ------
         WrongUsage
-            If something is not installed.
+            If a required package is not installed.
         """
 
     @abstractmethod
@@ -103,16 +103,16 @@ class Codec(ABC):
 
 
 class ZarrCodec(Codec):
-    """A codec of Zarr v3: ``bytes``, then a codec of its own, then ``crc32c``."""
+    """A Zarr v3 codec pipeline: ``bytes``, then one compressor, then ``crc32c``."""
 
     format = "zarr"
-    step: ClassVar[str]  # name of its own codec in the metadata
+    step: ClassVar[str]  # name of the compressor in the metadata
 
     def verify(self, data: Any) -> Any:
         import google_crc32c
 
         if len(data) < 4 or google_crc32c.value(data) != _CRC_OF_ALL:
-            raise ValueError("CRC-32C does not fit")
+            raise ValueError("CRC-32C does not match")
         return data[:-4]
 
     def _seal(self, packed: bytes) -> bytes:
@@ -127,9 +127,9 @@ class ZarrCodec(Codec):
         Parameters
         ----------
         itemsize : int
-            Bytes of a value.
+            Bytes per value.
         chunk_bytes : int
-            Bytes of a chunk of pixels; 0 for a small array.
+            Bytes per chunk of pixels; 0 for a small array.
         """
 
     def compressors(self, itemsize: int, chunk_bytes: int = 0) -> list[dict[str, Any]]:
@@ -140,11 +140,11 @@ class ZarrCodec(Codec):
     @classmethod
     @abstractmethod
     def of_configuration(cls, given: dict[str, Any]) -> Self:
-        """The codec with these parameters, whatever they are: what is needed to unpack stands in each chunk."""
+        """The codec with these parameters. Any are accepted, because each chunk records how to unpack itself."""
 
     @classmethod
     def recognise(cls, codecs: Any) -> Self | None:
-        """The codec that the metadata of an array name; None if it is not of this kind."""
+        """The codec named in the metadata of an array; None if the array has another codec."""
         try:
             if [codec["name"] for codec in codecs] == ["bytes", cls.step, "crc32c"]:
                 return cls.of_configuration(dict(codecs[1].get("configuration", {})))
@@ -154,7 +154,7 @@ class ZarrCodec(Codec):
 
     @classmethod
     def is_as_written(cls, codecs: Any, itemsize: int) -> bool:
-        """Whether these are the codecs of an array as they are written here, whatever the parameters."""
+        """Whether these are the codecs s2ct writes for an array, with any parameters."""
         first = {"name": "bytes", "configuration": {"endian": "little"}} if itemsize > 1 else {"name": "bytes"}
         if cls.recognise(codecs) is None:
             return False
@@ -162,7 +162,7 @@ class ZarrCodec(Codec):
 
 
 class Filter(NamedTuple):
-    """A filter of HDF5: its registered number and its values. Chunks may do without one that is optional."""
+    """An HDF5 filter: its registered number and its parameters. A chunk may skip an optional filter."""
 
     number: int
     name: str
@@ -174,10 +174,10 @@ FLETCHER32 = Filter(3, "fletcher32")
 
 
 class Hdf5Codec(Codec):
-    """A codec of HDF5: filters of its own, then ``fletcher32``."""
+    """An HDF5 filter pipeline: the filters in ``steps``, then ``fletcher32``."""
 
     format = "hdf5"
-    steps: ClassVar[tuple[tuple[int, str], ...]]  # numbers and names of its own filters
+    steps: ClassVar[tuple[tuple[int, str], ...]]  # numbers and names of the filters before fletcher32
 
     def verify(self, data: Any) -> Any:
         from numcodecs.fletcher32 import Fletcher32
@@ -185,7 +185,7 @@ class Hdf5Codec(Codec):
         try:
             return Fletcher32().decode(data)
         except RuntimeError:
-            raise ValueError("Fletcher-32 does not fit") from None
+            raise ValueError("Fletcher-32 does not match") from None
 
     def _seal(self, packed: bytes) -> bytes:
         from numcodecs.fletcher32 import Fletcher32
@@ -194,10 +194,10 @@ class Hdf5Codec(Codec):
 
     @abstractmethod
     def own_filters(self, itemsize: int, chunk_bytes: int) -> list[Filter]:
-        """Filters before the checksum, of chunks of so many bytes with values of ``itemsize`` bytes."""
+        """Filters before the checksum, for chunks of ``chunk_bytes`` bytes with values of ``itemsize`` bytes."""
 
     def filters(self, itemsize: int, chunk_bytes: int) -> list[Filter]:
-        """All filters of a dataset, in their order."""
+        """All filters of a dataset, in order."""
         return [*self.own_filters(itemsize, chunk_bytes), FLETCHER32]
 
     def in_words(self) -> str:
@@ -205,5 +205,5 @@ class Hdf5Codec(Codec):
 
     @classmethod
     def recognise(cls, filters: Sequence[int]) -> Self | None:
-        """The codec of a dataset that has the filters of these numbers; None if it is not of this kind."""
+        """The codec of a dataset with these filter numbers; None if the dataset has another codec."""
         return cls() if list(filters) == [*(number for number, _ in cls.steps), FLETCHER32.number] else None

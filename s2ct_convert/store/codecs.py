@@ -1,8 +1,8 @@
-"""The codecs there are. To add one: a class here if it packs in a new way, an entry in the tuple of its format, and a
-row in docs/codecs.md. Everything else asks the object.
+"""All codecs. To add one: a class here if it packs in a new way, an entry in the tuple of its format, and a
+row in docs/codecs.md.
 
-A chunk is encoded here, in any thread, into the very bytes that zarr-python or the HDF5 filters would write; the
-containers only put them in their place.
+Chunks are encoded here, in any thread, into the same bytes that zarr-python or the HDF5 filters would write. The
+containers only store the bytes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _BLOSC_HEADER = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Blosc(Codec):
-    """Blosc 1, whose frames are the same bytes in a Zarr chunk and in an HDF5 chunk.
+    """Blosc 1. Its frames are the same bytes in a Zarr chunk and in an HDF5 chunk.
 
-    Chunks are packed in one Blosc block: with the default block size the ratio is 3 to 5 % worse (docs/codecs.md).
+    Each chunk is one Blosc block: with the default block size the ratio is 3 to 5 % worse (docs/codecs.md).
     """
 
     cname: str
@@ -40,12 +40,12 @@ class Blosc(Codec):
         return packed
 
     def _unpack_into(self, packed: Any, out: Values) -> None:
-        # Blosc writes as much as its own header says: that must be the room there is.
+        # Blosc writes as many bytes as the frame's header says. Compare that with the size of out first.
         head = memoryview(packed)[:_BLOSC_HEADER].tobytes()
         if len(head) < _BLOSC_HEADER or struct.unpack_from("<I", head, 4)[0] != out.nbytes:
-            raise ValueError("this is no Blosc frame of a chunk")
+            raise ValueError("this is not a Blosc frame of a chunk")
         try:
-            _blosc("lz4", 5, 1, 0).decode(packed, out)  # the frame itself says how it was packed
+            _blosc("lz4", 5, 1, 0).decode(packed, out)  # the frame records how it was packed
         except RuntimeError as error:
             raise ValueError(str(error)) from None
 
@@ -61,7 +61,7 @@ def _blosc(cname: str, clevel: int, shuffle: int, blocksize: int) -> Any:
 class ZarrBlosc(Blosc, ZarrCodec):
     """``blosc``, a core codec of Zarr v3."""
 
-    readers: str = "core codecs of Zarr v3, which its readers have"
+    readers: str = "core codecs of Zarr v3, which every reader has"
     step = "blosc"
 
     def in_words(self) -> str:
@@ -87,12 +87,12 @@ class Hdf5Blosc(Blosc, Hdf5Codec):
 
     def own_filters(self, itemsize: int, chunk_bytes: int) -> list[Filter]:
         ((number, name),) = self.steps
-        # Its revision, Blosc format, size of a value, size of a chunk, level, shuffle, compressor.
+        # Filter revision, Blosc format, value size, chunk size, level, shuffle, compressor.
         values = (2, 2, itemsize, chunk_bytes, self.clevel, _SHUFFLES[self.shuffle], _COMPRESSORS[self.cname])
         return [Filter(number, name, values)]
 
     def prepare(self, *, writing: bool = False) -> None:
-        """Register the filter, which hdf5plugin brings."""
+        """Register the filter from hdf5plugin."""
         import h5py
 
         available = h5py.h5z.filter_avail(self.steps[0][0])
@@ -108,13 +108,13 @@ class Hdf5Blosc(Blosc, Hdf5Codec):
                 todo="pip install 's2ct-convert[hdf5plugin]', or use --codec gzip, which every HDF5 can read",
             ) from None
         if writing and hdf5plugin.get_config().registered_filters.get("blosc") == "unknown":
-            # One from elsewhere: that of netCDF4-python says that it can write, and fails in h5py's HDF5.
+            # Another package registered its filter. netCDF4-python's claims to be able to write but fails in h5py.
             hdf5plugin.register("blosc", force=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hdf5Deflate(Hdf5Codec):
-    """Shuffle and deflate as every HDF5 build has them; the level is ISA-L's. For values of two bytes."""
+    """Shuffle and deflate, which every HDF5 build has. The level is ISA-L's. For values of two bytes."""
 
     level: int = 1
     steps = ((2, "shuffle"), (1, "deflate"))
@@ -142,8 +142,8 @@ class Hdf5Deflate(Hdf5Codec):
         except isal_zlib.error as error:  # type: ignore[misc]  # the stubs of isal give it no base
             raise ValueError(str(error)) from None
         if len(planes) != out.nbytes:
-            raise ValueError(f"{len(planes)} bytes come out where {out.nbytes} belong")
-        # Thirteen times as fast as transposing the planes.
+            raise ValueError(f"unpacked {len(planes)} bytes, expected {out.nbytes}")
+        # 13 times as fast as transposing the planes.
         low, high = np.frombuffer(planes, np.uint8).reshape(2, -1)
         flat: Any = out.reshape(-1)
         flat[:] = high
@@ -183,7 +183,7 @@ CODECS: dict[str, dict[str, Codec]] = {
 
 
 def find_codec(format: str, name: str | None) -> Codec:
-    """The codec of that name for a format; its default for None.
+    """The codec of a format by name; the format's default for None.
 
     Raises
     ------
@@ -193,17 +193,17 @@ def find_codec(format: str, name: str | None) -> Codec:
     codecs = CODECS[format]
     name = name or DEFAULT_CODEC[format]
     if name not in codecs:
-        raise WrongUsage(f"there is no codec {name!r} for {format}", expected=" or ".join(codecs))
+        raise WrongUsage(f"no codec {name!r} for {format}", expected=" or ".join(codecs))
     return codecs[name]
 
 
 def recognise_zarr(codecs: Any) -> ZarrCodec | None:
-    """The codec that the metadata of an array name; None if it is none of these."""
+    """The codec named in the metadata of an array; None if s2ct does not have it."""
     found = (one.recognise(codecs) for one in ZARR_CODECS)
     return next((codec for codec in found if codec), None)
 
 
 def recognise_hdf5(filters: Sequence[int]) -> Hdf5Codec | None:
-    """The codec of a dataset by the numbers of its filters; None if it is none of these."""
+    """The codec of a dataset by its filter numbers; None if s2ct does not have it."""
     found = (one.recognise(filters) for one in HDF5_CODECS)
     return next((codec for codec in found if codec), None)

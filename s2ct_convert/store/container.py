@@ -1,12 +1,12 @@
-"""What a container (Zarr directory, HDF5 file) must be able to do for the rest of the program.
+"""The interface of a container (Zarr directory, HDF5 file).
 
-A container speaks of units by their names, and of what is under work by keys of its own choice of place. Nobody else
-knows whether that is a folder, a file or objects of a bucket, and how a unit gets its place: a local container renames
-and syncs (local.py); another may put object after object, none of which may be there before. What makes a unit count
-is its record, which is written last, and not here.
+Callers name finished units by unit name and unfinished units by key. Only the container knows where they are (a
+folder, a file, objects of a bucket) and how it publishes a unit: a local container renames and syncs (local.py);
+another may upload objects one by one, none of which may exist before. A unit counts as finished once its record is
+written. The caller writes the record last.
 
-A unit is written as work under a key that only one process uses, then published. Only ``begin`` and ``finalise`` touch
-what units share, and only the process that runs the conversion calls them.
+A unit is written under a key that only one process uses, then published. Only ``begin`` and ``finalise`` change
+what units share. Only the process that runs the conversion calls them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .groups import Content
 class UnitFile:
     """One file of a finished unit: its name in the unit, its size, the CRC-32 of its bytes in hex.
 
-    Not CRC-32C: chunks of Zarr end in their own, which makes that of the whole file the same for all of them.
+    Not CRC-32C: a Zarr chunk ends in its own CRC-32C, so the CRC-32C of every whole chunk file is the same.
     """
 
     name: str
@@ -37,26 +37,26 @@ class UnitFile:
 
 
 class UnitTarget(Protocol):
-    """One unit under work. Chunks are appended in order and can be read back."""
+    """One unfinished unit. Chunks are appended in order and can be read back."""
 
     def append(self, chunk: bytes, rows: int) -> None:
-        """Write the next encoded chunk of ``image``, of which the first ``rows`` are observations."""
+        """Write the next encoded chunk of ``image``. Its first ``rows`` rows are observations."""
 
     def read(self, number: int) -> bytes:
-        """Encoded chunk ``number`` again."""
+        """Read back encoded chunk ``number``."""
 
     def finish(self, group: Content) -> None:
-        """Write all the rest of the unit, so that it outlasts a crash, and close."""
+        """Write the rest of the unit, sync it to disk and close."""
 
     def files(self) -> tuple[UnitFile, ...]:
         """The files of the finished unit, read back."""
 
     def close(self) -> None:
-        """Let go of all files, finished or not."""
+        """Close all files, finished or not."""
 
 
 class Container(Protocol):
-    """A store of one format at one place, of one data set."""
+    """A store of one format, at one place, for one data set."""
 
     format: str
 
@@ -66,65 +66,65 @@ class Container(Protocol):
 
     @property
     def dataset(self) -> Dataset:
-        """What its units are of."""
+        """The data set of the units."""
 
     @property
     def codec(self) -> Codec:
-        """Packs its chunks."""
+        """The codec of the chunks."""
 
     def exists(self) -> bool:
-        """Whether there is anything under the store's name."""
+        """Whether anything exists under the store's name."""
 
     def sweep(self) -> None:
-        """Delete what a killed process left beside the store while it replaced or deleted it."""
+        """Delete left-overs beside the store of a process that was killed while it replaced or deleted the store."""
 
     def begin(self, units: Sequence[UnitName], attributes: Mapping[str, Any]) -> None:
-        """Make the store say that it is not complete; create what units share."""
+        """Mark the store as incomplete and create what units share."""
 
     def target(self, key: str) -> UnitTarget:
-        """A new unit under work. Other processes may use the same key for work of their own."""
+        """Start a new unit. Other processes may use the same key for their own work."""
 
     def discard(self, key: str) -> None:
-        """Delete what this process has under work under a key, if there is anything."""
+        """Delete the unfinished work of this process under a key, if there is any."""
 
     def publish(self, unit: UnitName, key: str) -> None:
-        """Give the finished work under a key the place of a unit. The caller writes its record next.
+        """Move the finished work under a key to the place of the unit. The caller writes the unit's record next.
 
-        Where a unit with the same bytes has the place already, it stays; one with other bytes is replaced.
+        An existing unit with the same bytes stays; one with other bytes is replaced.
         """
 
     def place(self, unit: UnitName) -> str:
-        """Where a finished unit stands, for messages."""
+        """The place of a finished unit, for messages."""
 
     def has(self, unit: UnitName, files: Mapping[str, int] | None = None) -> bool:
-        """Whether the unit is in its place; with all these files of these sizes, as long as it has files of its own."""
+        """Whether the unit is in its place. If it has files of its own, these must exist with these sizes."""
 
     def files(self, unit: UnitName) -> tuple[UnitFile, ...]:
-        """The files of a unit that has some of its own, read back."""
+        """The files of a unit that has files of its own, read back."""
 
     def stands_alone(self, unit: UnitName) -> bool:
         """Whether the unit is in its place and has files of its own."""
 
     def set_aside(self, unit: UnitName) -> None:
-        """Take a unit that stands alone, if it does, out of the store; it is kept outside."""
+        """Move a unit that has files of its own out of the store and keep it. Does nothing for other units."""
 
     def has_unmerged(self, units: Sequence[UnitName]) -> bool:
-        """Whether units stand beside the store that finalise has yet to bring into it."""
+        """Whether there are units beside the store that finalise has not merged yet."""
 
     def digest(self, unit: UnitName) -> str | None:
-        """Content digest that the unit in its place says it has."""
+        """Content digest recorded in the published unit."""
 
     def drop(self, unit: UnitName) -> None:
-        """Delete a unit from its place."""
+        """Delete a published unit."""
 
     def columns(self, unit: UnitName, names: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
-        """Arrays of a published unit, whole."""
+        """Whole arrays of a published unit."""
 
     def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
-        """Write the index and the root; the store is complete when this returns. Can be run again at any time."""
+        """Write the index and the root. The store is complete when this returns. Safe to run again at any time."""
 
     def tidy(self, units: Sequence[UnitName]) -> None:
-        """Delete what a complete store does not need any more, or a killed process left in it."""
+        """Delete what a complete store no longer needs, and left-overs of killed processes."""
 
     def destroy(self) -> None:
         """Delete the store."""

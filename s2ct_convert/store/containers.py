@@ -1,4 +1,4 @@
-"""The containers there are, by the codecs they take. What opens one asks here, and knows none of them."""
+"""Creates the container that fits a codec. Callers need no container class."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .local import Scratch
 def make_container(
     path: Path, codec: Codec, scratch: Scratch, *, linked: bool = False, dataset: Dataset = DATASET
 ) -> Container:
-    """The container of the format that a codec is for.
+    """The container for the format of a codec.
 
     Parameters
     ----------
     path : Path
-        Of the store.
+        Path of the store.
     codec : Codec
     scratch : Scratch
-        For what is not finished, on the same file system.
+        Folders for unfinished work, on the same file system.
     linked : bool
-        HDF5: leave units in files of their own.
+        HDF5: leave each unit in a file of its own.
     dataset : Dataset
-        What its units are of.
+        The data set of the units.
     """
     if isinstance(codec, ZarrCodec):
-        from .zarr_container import ZarrContainer  # slow to import, and HDF5 does without it
+        from .zarr_container import ZarrContainer  # slow to import, and HDF5 does not need it
 
         return ZarrContainer(path, codec, scratch, dataset=dataset)
     if isinstance(codec, Hdf5Codec):

@@ -1,15 +1,15 @@
-"""Content digests: one number for what a unit holds, the same in Zarr and HDF5 and for any chunking or codec.
+"""Content digests: a hash of the content of a unit, the same in Zarr and HDF5 and for any chunking or codec.
 
 - sample: sha256 over localid (int64), row_size (int32), date (int64), time (int32), label (int8) and weight (float32)
-  of the sample, each array whole, little-endian, in stored order, then the sha256 of its images (uint16);
+  of the sample, each whole array little-endian in stored order, then the sha256 of its images (uint16);
 - unit: sha256 over (localid int64, sample digest 32 bytes) of each sample in stored order, then of each published
   feature, by key: key, name and kind as a JSON list and a line feed, state (int8), offset (int64), data;
 - store: sha256 over (unit name in UTF-8, unit digest 32 bytes) of each unit, sorted by name.
 
-Layout 1 has no date and no published features, and the images themselves stand where their sha256 stands here.
+Layout 1 has no date and no published features, and hashes the images themselves in place of their sha256.
 
-The tables digest covers all the rest of a group that a reader sees: its attributes, and every array with its
-attributes but for the pixels. Units carry one of themselves, the root one of its attributes and of the index.
+The tables digest covers the rest of a group that a reader sees: its attributes, and every array with its
+attributes, except the pixels. Each unit has one; the root has one that covers its attributes and the index.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NO_IMAGES = hashlib.sha256().digest()
 
 
 class ImageDigests:
-    """The sha256 of the images of samples that come one after another, in any number of pieces."""
+    """The sha256 of the images of each sample. Samples arrive one after another, each in any number of pieces."""
 
     def __init__(self) -> None:
         self._done: dict[Any, bytes] = {}
@@ -43,13 +43,13 @@ class ImageDigests:
         self._images: Any = None
 
     def sample(self, sample: Any) -> None:
-        """The images of this sample follow, more of them or the first."""
+        """Start or continue a sample: the next images belong to it."""
         if self._images is None or sample != self._sample:
             self._end()
             self._sample, self._images = sample, hashlib.sha256()
 
     def image(self, images: npt.NDArray[np.uint16]) -> None:
-        """The next images of the sample."""
+        """Add the next images of the sample."""
         self._images.update(np.ascontiguousarray(images, "<u2").data)
 
     def _end(self) -> None:
@@ -57,14 +57,17 @@ class ImageDigests:
             self._done[self._sample] = self._images.digest()
 
     def finish(self) -> dict[Any, bytes]:
-        """By sample. Of one that came in pieces apart from each other only the last counts: write it anew."""
+        """Digests by sample. If another sample came between the pieces of a sample, only the pieces after it count.
+
+        Such a unit must be written again in order.
+        """
         self._end()
         self._images = None
         return self._done
 
 
 def digest_columns(layout: int = LAYOUT_VERSION) -> tuple[str, ...]:
-    """Columns of observations that are in the digest of a sample."""
+    """Columns of observations that the digest of a sample covers."""
     return tuple(name for name in _COLUMNS if layout > 1 or name != "date")
 
 
@@ -81,7 +84,7 @@ def digest_sample(
     images: Iterable[npt.NDArray[np.uint16]],
     layout: int = LAYOUT_VERSION,
 ) -> bytes:
-    """The digest of one sample of a store of a layout, from its images, which may come in pieces."""
+    """The digest of one sample in a store of a layout, from its images, in one or more pieces."""
     digest = _begin(localid, columns, layout)
     inner = digest if layout == 1 else hashlib.sha256()
     for piece in images:
@@ -100,17 +103,17 @@ def _begin(localid: int, columns: Mapping[str, npt.NDArray[Any]], layout: int) -
 
 
 class UnitDigest:
-    """Takes the digests of the samples of a unit in stored order, then its published features."""
+    """Computes the digest of a unit: add its samples in stored order, then its published features."""
 
     def __init__(self) -> None:
         self._unit = hashlib.sha256()
 
     def add(self, localid: int, digest: bytes) -> None:
-        """The next sample."""
+        """Add the next sample."""
         self._unit.update(struct.pack("<q", localid) + digest)
 
     def publish(self, features: Sequence[PublishedFeature]) -> None:
-        """All published features of the unit."""
+        """Add all published features of the unit."""
         for one in sorted(features, key=lambda one: one.key):
             self._unit.update(_json([one.key, one.name, one.kind]))
             for array, dtype in ((one.state, "i1"), (one.offset, "<i8"), (one.data, "u1")):
@@ -123,7 +126,7 @@ class UnitDigest:
 
 
 def pieces(array: Any) -> Iterator[npt.NDArray[Any]]:
-    """An array that may be longer than memory, bit by bit along its first dimension."""
+    """Pieces of an array that may not fit in memory, along its first dimension."""
     if not array.ndim or array.size * array.dtype.itemsize <= _PIECE_BYTES:
         yield np.asarray(array[...])
         return
@@ -140,14 +143,14 @@ def store_digest(units: Mapping[str, str]) -> str:
     return PREFIX + store.hexdigest()
 
 
-TABLES_DIGEST = "tables_digest"  # the attribute, which is not a part of what it covers
+TABLES_DIGEST = "tables_digest"  # name of the attribute; the digest does not cover it
 
 
 @dataclass(frozen=True)
 class Table:
     """An array as a reader sees it.
 
-    ``data`` is an array or what can be sliced as one; None for the pixels, which the content digest covers.
+    ``data`` is an array or can be sliced like one; None for the pixels, which the content digest covers.
     """
 
     name: str
@@ -161,8 +164,8 @@ class Table:
 def tables_digest(attributes: Mapping[str, Any], tables: Iterable[Table]) -> str:
     """``sha256:...`` over the attributes of a group and its arrays, sorted by name.
 
-    Each as JSON (keys sorted, no blanks, ASCII, numbers as they are) and a line feed; after that of an array its
-    values, little-endian, C order.
+    Each is hashed as JSON (keys sorted, no blanks, ASCII, numbers as numbers) and a line feed. The values of an array
+    follow its JSON, little-endian, C order.
     """
     digest = hashlib.sha256(_json({name: value for name, value in attributes.items() if name != TABLES_DIGEST}))
     for table in sorted(tables, key=lambda one: one.name):
@@ -179,4 +182,4 @@ def _json(value: Any) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} is no value of an attribute")
+    raise TypeError(f"an attribute cannot be a {type(value).__name__}")

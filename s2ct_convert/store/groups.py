@@ -1,4 +1,4 @@
-"""What is written into a group of a store, whatever the container."""
+"""The content of a group of a store, for any container."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .layout import PUBLISHED, ArraySpec, Attributes, UnitForm, published_arrays
 
 @dataclass(frozen=True)
 class Content:
-    """Attributes, arrays with their values (anything that can be sliced), and groups inside."""
+    """Attributes, arrays with their values (anything that can be sliced), and inner groups."""
 
     arrays: Sequence[tuple[ArraySpec, Any]] = ()
     attributes: Attributes = field(default_factory=dict)
@@ -24,12 +24,12 @@ class Content:
 def make_content(
     specs: Iterable[ArraySpec], columns: Mapping[str, Any], attributes: Attributes, groups: Mapping[str, Content]
 ) -> Content:
-    """A group of these arrays, whose values are ``columns`` by name."""
+    """A group of these arrays, with their values from ``columns`` by name."""
     return Content(tuple((spec, columns[spec.name]) for spec in specs), attributes, groups)
 
 
 def published_groups(features: Sequence[PublishedFeature]) -> dict[str, Content]:
-    """The group ``published`` of a unit, by its name; nothing where there is nothing to keep."""
+    """The group ``published`` of a unit, by its name; empty without features."""
     return {PUBLISHED: Content(groups={one.key: _published(one) for one in features})} if features else {}
 
 
@@ -39,7 +39,7 @@ def _published(feature: PublishedFeature) -> Content:
 
 
 def tables_of(group: Content, prefix: str = "") -> list[Table]:
-    """All arrays of a group and of the groups inside, as the tables digest takes them."""
+    """All arrays of a group and its inner groups, as input of the tables digest."""
     tables = [
         Table(prefix + spec.name, spec.dtype, spec.dims, tuple(data.shape), spec.attributes, data)
         for spec, data in group.arrays
@@ -50,5 +50,5 @@ def tables_of(group: Content, prefix: str = "") -> list[Table]:
 
 
 def unit_form(label_shape: Sequence[int], time: Attributes, layout: int, dataset: Dataset = DATASET) -> UnitForm:
-    """What arrays a unit has, by the shape of its labels and the attributes of its time."""
+    """The form of a unit, from the shape of its labels and the attributes of its time."""
     return UnitForm(label_shape[1] if len(label_shape) > 1 else 1, "_FillValue" in time, layout, dataset)

@@ -1,7 +1,7 @@
-"""HDF5: every unit a file of its own in ``<store>.units/`` until finalise copies its chunks into one file.
+"""HDF5: each unit is a file in ``<store>.units/`` until finalise copies its chunks into one file.
 
-``linked`` leaves the unit files where they are and makes the store a small file of relative external links: for
-stores too big to be there twice. The folder of units is then a part of the store.
+With ``linked``, unit files stay there and the store is a small file of relative external links. Use it for
+stores that do not fit on the disk twice. The folder of units is then a part of the store.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .local import LocalContainer, Scratch, files_of
 
 
 class Hdf5Container(LocalContainer):
-    """An HDF5 file, and the unit files it is made of."""
+    """An HDF5 file and its unit files."""
 
     format = "hdf5"
 
@@ -55,9 +55,9 @@ class Hdf5Container(LocalContainer):
         return self.path.exists() or self.units.exists()
 
     def begin(self, units: Sequence[UnitName], attributes: Mapping[str, Any]) -> None:
-        """Nothing appears under the store's own name before it is complete, and a complete one stays until replaced.
+        """Create the folder of units. The store's file appears only when it is complete; an old one stays until then.
 
-        But for a linked one: its units are about to change behind it.
+        A linked store is deleted first, because its units are about to change.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.linked:
@@ -68,7 +68,7 @@ class Hdf5Container(LocalContainer):
         return Hdf5Target(self.scratch.path(key), self.codec, self.dataset)
 
     def home(self, unit: UnitName) -> Path:
-        """Where a finished unit stands, as long as it has files of its own."""
+        """File of a finished unit, as long as the unit has its own file."""
         return self.units / f"{unit.key}.h5"
 
     def publish(self, unit: UnitName, key: str) -> None:
@@ -87,11 +87,11 @@ class Hdf5Container(LocalContainer):
         except (NotAStore, StoreDamaged):
             return False
         with file, reading(self.path, f"the group {unit}"):
-            is_here = isinstance(file.get(str(unit), getlink=True), h5py.HardLink)  # not a link to a file of its own
+            is_here = isinstance(file.get(str(unit), getlink=True), h5py.HardLink)  # not a link to a unit file
             return file.attrs.get("state") is not None and is_here
 
     def drop(self, unit: UnitName) -> None:
-        """Delete the unit's file. A copy inside the store is left out when the store is next made."""
+        """Delete the unit's file. The next finalise leaves out a copy inside the store."""
         remove(self.home(unit))
 
     def has_unmerged(self, units: Sequence[UnitName]) -> bool:
@@ -107,7 +107,7 @@ class Hdf5Container(LocalContainer):
 
     @contextmanager
     def _group(self, unit: UnitName) -> Iterator[h5py.Group]:
-        """A unit in its file, else in the store as it was."""
+        """The unit in its file, else in the existing store."""
         home = self.home(unit)
         path = home if home.exists() else self.path
         with open_file(path) as file:
@@ -124,7 +124,7 @@ class Hdf5Container(LocalContainer):
             closing(WriteBehind(work)) as behind,
         ):
             for unit in units:
-                split = file.require_group(unit.split)  # one made on the way to the unit would store its time
+                split = file.require_group(unit.split)  # an implicitly created group would store its creation time
                 if self.linked and self.home(unit).exists():
                     split[unit.tile] = h5py.ExternalLink(f"{self.units.name}/{unit.key}.h5", "/")
                 else:
@@ -134,15 +134,15 @@ class Hdf5Container(LocalContainer):
             behind.finish()
 
     def tidy(self, units: Sequence[UnitName]) -> None:
-        """Delete the files of units that were copied."""
+        """Delete the files of copied units."""
         if not self.linked:
             for unit in units:
                 remove(self.home(unit))
-            with suppress(OSError):  # not empty: not ours to delete
+            with suppress(OSError):  # not empty: it holds files that s2ct did not write
                 self.units.rmdir()
 
     def _copy(self, unit: UnitName, group: h5py.Group, behind: WriteBehind) -> None:
-        """Copy a unit from its file, else from the store as it was, chunks as they are."""
+        """Copy a unit from its file, else from the existing store. Chunks are not decoded."""
         with self._group(unit) as source:
             images = source[IMAGE.name]
             copy = create_images(group, self.codec, self.dataset)
@@ -161,7 +161,7 @@ class Hdf5Container(LocalContainer):
 
 
 class Hdf5Target:
-    """A unit in a file of its own. ``image`` grows as chunks come: their number is known only at the end."""
+    """A unit in its own file. ``image`` grows with each chunk: their number is known only at the end."""
 
     def __init__(self, path: Path, codec: Hdf5Codec, dataset: Dataset) -> None:
         self._path, self._dataset = path, dataset

@@ -1,8 +1,8 @@
-"""Groups of an HDF5 file in this layout, readable by netCDF-4 tools.
+"""Reads and writes the groups of an HDF5 store, readable by netCDF-4 tools.
 
-Chunks of ``image`` arrive encoded and are written as they are (``write_direct_chunk``); the small arrays go
-through HDF5's own filters. Every axis has a dimension scale, since netCDF-C, h5netcdf and xarray refuse files
-where only some have one.
+Chunks of ``image`` arrive encoded and are written unchanged (``write_direct_chunk``). HDF5's filters encode the small
+arrays. Every axis has a dimension scale, because netCDF-C, h5netcdf and xarray refuse files
+in which only some axes have one.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from .layout import (
     unit_arrays,
 )
 
-# v110 refuses to open a file whose writer died, where "earliest" gives half the data without a word.
+# With v110, HDF5 refuses to open a file whose writer died. With "earliest" it silently reads half the data.
 LIBVER = ("v110", "v110")
 _SMALL_ARRAYS = {"shuffle": True, "compression": "gzip", "compression_opts": 4, "fletcher32": True}
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# What h5py raises where stored bytes are not what HDF5 wrote; IndexError and the like come of numbers that are wrong.
+# What h5py raises on damaged bytes. IndexError and similar errors come from wrong numbers.
 _UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SystemError)
 PURE_DIMENSION = "This is a netCDF dimension but not a netCDF variable. %10d"  # netCDF-4 file format, appendix
 
 
 def open_new(path: Path) -> h5py.File:
-    """A new file; the caller has seen to it that nothing is there. To be used within :func:`disk_errors`."""
+    """Create a file. The path must not exist. Use within :func:`disk_errors`."""
     return h5py.File(path, "x", libver=LIBVER)
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file begins as an HDF5 file does, at any of the places where HDF5 looks for that.
+    """Whether a file has the HDF5 signature at any offset where HDF5 searches for it.
 
     Raises
     ------
     MachineError
-        If the file cannot be read. h5py's own question says no then.
+        If the file cannot be read. ``h5py.is_hdf5`` returns False then.
     """
     try:
         with open(path, "rb") as file:
@@ -70,30 +70,30 @@ def open_file(path: Path) -> h5py.File:
     Raises
     ------
     NotAStore
-        If it is no HDF5 file.
+        If it is not an HDF5 file.
     StoreDamaged
-        If it is one and HDF5 cannot open it: it is cut, or whoever wrote it has died.
+        If it is an HDF5 file that HDF5 cannot open: it is truncated, or its writer died.
     MachineError
-        If nothing can be said of it: no permission, too many open files, a lock.
+        If this machine cannot open it: no permission, too many open files, a lock.
     WrongUsage
-        If there is none.
+        If it does not exist.
     """
     if not is_hdf5(path):
-        raise NotAStore("this is neither a Zarr directory nor an HDF5 file", where=str(path))
+        raise NotAStore("neither a Zarr directory nor an HDF5 file", where=str(path))
     with reading(path, "this file"):
         return h5py.File(path, "r")
 
 
 @contextmanager
 def reading(path: str | Path, what: str) -> Iterator[None]:
-    """Raise whatever h5py raises where ``what`` of a file is read as an error of ours.
+    """Convert h5py's errors into s2ct errors while ``what`` is read from a file.
 
     Raises
     ------
     StoreDamaged
-        If HDF5 finds something wrong with what is stored. h5py has half a dozen types for that.
+        If HDF5 finds the stored bytes damaged. h5py raises several types for that.
     MachineError
-        If the system does: then nothing is known of what is stored.
+        If the operating system reports an error. The state of the file is then unknown.
     """
     try:
         yield
@@ -110,29 +110,29 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
             raise from_os_error(error, str(path)) from error
         if "already open for write" in found:
             raise StoreDamaged(
-                "a program has this file open to write it, or died while it wrote it",
+                "another program is writing this file, or died while it wrote it",
                 where=str(path),
                 found=found,
-                todo="wait for that program to end; if there is none, the file was never finished",
+                todo="wait for that program to end; if no program is running, the file is incomplete: make it again",
             ) from error
-        raise StoreDamaged(f"{what} cannot be read: HDF5 finds it damaged", where=str(path), found=found) from error
+        raise StoreDamaged(f"cannot read {what}: HDF5 reports damage", where=str(path), found=found) from error
 
 
 def _locked(path: str | Path, found: str) -> MachineError:
     return MachineError(
-        "this file cannot be locked: another program may have it open to write it, or the file system has no locks",
+        "cannot lock this file: another program may be writing it, or the file system has no locks",
         where=str(path),
         found=found,
-        todo="wait for the other program to end; if there is none, set HDF5_USE_FILE_LOCKING=FALSE and try again",
+        todo="wait for the other program to end; if no program is running, set HDF5_USE_FILE_LOCKING=FALSE and retry",
     )
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Raise what HDF5 cannot write as ``OSError``.
+    """Convert HDF5's write errors into ``OSError``.
 
-    h5py decides by the outermost message of HDF5's stack, and so tells a full disk as ``RuntimeError`` where it shows
-    as a cache is flushed or a file closed; the number of the system's error stands in the text (H5FDsec2.c).
+    h5py chooses the exception by the outermost message of HDF5's error stack. A full disk is therefore a
+    ``RuntimeError`` if it occurs while a cache is flushed or a file is closed. The errno is in its text (H5FDsec2.c).
     """
     try:
         yield
@@ -147,11 +147,11 @@ def disk_errors(path: Path) -> Iterator[None]:
 def create_images(group: h5py.Group, codec: Hdf5Codec, dataset: Dataset = DATASET) -> h5py.Dataset:
     """An empty ``image`` dataset that grows with :func:`append_chunk`.
 
-    Its first dimension has no limit: while a unit is written its length is not known, and HDF5 refuses a limit below
-    the chunk, which a unit of fewer than 32 observations would need.
+    Its first dimension is unlimited: the length is unknown while a unit is written, and HDF5 refuses a limit below
+    the chunk length, which a unit of fewer than 32 observations would need.
     """
     dcpl = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    dcpl.set_obj_track_times(False)  # two runs give the same bytes
+    dcpl.set_obj_track_times(False)  # so that two runs write the same bytes
     shape = dataset.obs_shape
     dcpl.set_chunk((CHUNK_OBS, *shape))
     codec.prepare(writing=True)
@@ -164,17 +164,17 @@ def create_images(group: h5py.Group, codec: Hdf5Codec, dataset: Dataset = DATASE
 
 
 def append_chunk(images: h5py.Dataset, chunk: bytes, rows: int) -> None:
-    """Add an encoded chunk, of which the first ``rows`` are observations; only the last may be partly used.
+    """Add an encoded chunk. Its first ``rows`` rows are observations; only the last chunk may have fewer than all.
 
-    It grows by the rows in use: shrinking later would make HDF5 decode the last chunk and encode it anew.
+    The dataset grows by the rows in use: shrinking it later would make HDF5 decode and encode the last chunk again.
     """
-    n_obs, *shape = images.id.shape  # of h5py's low level, as set_extent: len and resize take as long as packing
+    n_obs, *shape = images.id.shape  # low-level h5py, like set_extent: len and resize take as long as packing
     images.id.set_extent((n_obs + rows, *shape))
     images.id.write_direct_chunk((n_obs, 0, 0, 0), chunk)
 
 
 def write_group(group: h5py.Group, content: Content, dataset: Dataset = DATASET) -> None:
-    """Small arrays, attributes and inner groups, and a dimension scale on every axis of every dataset."""
+    """Write small arrays, attributes, inner groups, and a dimension scale on every axis of every dataset."""
     specs = {spec.name: spec for spec, _ in content.arrays}
     for spec, data in content.arrays:
         _write_array(group, spec, data)
@@ -205,7 +205,7 @@ def _write_array(group: h5py.Group, spec: ArraySpec, data: Any) -> None:
 
 
 def read_unit_group(group: h5py.Group, dataset: Dataset = DATASET) -> Content:
-    """A unit but its images, to be written elsewhere."""
+    """Read a unit without its images, to write it elsewhere."""
     layout = 2 if "date" in group else 1
     specs = unit_arrays(unit_form(group["label"].shape, group["time"].attrs, layout, dataset))
     inner = {key: _read_published(one) for key, one in group[PUBLISHED].items()} if PUBLISHED in group else {}
@@ -226,13 +226,13 @@ def _scale(group: h5py.Group, dim: str, length: int) -> None:
         if not group[dim].is_scale:
             group[dim].make_scale(dim)
         return
-    # netCDF-4 stores a dimension without coordinates as a big-endian float dataset that is never allocated.
+    # netCDF-4 stores a dimension without coordinates as a big-endian float dataset without allocated storage.
     scale = group.create_dataset(dim, shape=(length,), dtype=">f4")
     scale.make_scale(PURE_DIMENSION % length)
 
 
 def set_attributes(target: h5py.Group | h5py.Dataset, attributes: Mapping[str, Any]) -> None:
-    """Attributes as netCDF tools like them: text of fixed length, numbers as they are."""
+    """Write attributes as netCDF tools expect them: text with a fixed length, numbers as numbers."""
     for name, value in attributes.items():
         if isinstance(value, str):
             data = value.encode()
@@ -243,6 +243,6 @@ def set_attributes(target: h5py.Group | h5py.Dataset, attributes: Mapping[str, A
 
 
 def get_attributes(target: h5py.Group | h5py.Dataset, *, but: Collection[str] = ()) -> dict[str, Any]:
-    """Attributes as plain Python values; those named in ``but`` are not read."""
+    """Attributes as plain Python values, without those named in ``but``."""
     values = {name: target.attrs[name] for name in target.attrs if name not in but}
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Images on their way into a unit: cut into chunks, encoded in threads, into the digest; and chunks back out of it."""
+"""Writes images into a unit: cuts them into chunks, encodes these in threads and computes the digest."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .digest import ImageDigests
 from .layout import CHUNK_OBS
 
 Chunk = npt.NDArray[np.uint16]
-ObsShape = tuple[int, int, int]  # of one patch: bands, height, width
+ObsShape = tuple[int, int, int]  # shape of one patch: bands, height, width
 
 
 class SampleImages(Protocol):
-    """Images of one sample, one after another, and where each stands in the source."""
+    """Images of one sample, and the place of each in the source."""
 
     @property
     def sample(self) -> Hashable:
-        """What tells samples apart."""
+        """Id of the sample, unique in the unit."""
 
     @property
     def images(self) -> tuple[npt.NDArray[np.uint16], ...]:
-        """Shapes (k, bands, height, width), n images together."""
+        """Arrays of shape (k, bands, height, width) with n images in total."""
 
     @property
     def example(self) -> npt.NDArray[np.int32]:
@@ -42,17 +42,17 @@ class SampleImages(Protocol):
 
 
 class ImagePass:
-    """One pass over a unit: its target, the threads that encode chunks and the one that computes the digest."""
+    """One pass over a unit: its target, the threads that encode chunks and the thread that computes the digest."""
 
     def __init__(self, container: Container, key: str, threads: int) -> None:
         self.target = container.target(key)
         self._digest = ImageDigests()
-        self._digests = OrderedPool[None](min(1, threads), lambda _: None)  # one: it is told in order
+        self._digests = OrderedPool[None](min(1, threads), lambda _: None)  # one thread keeps the order
         self._images = _ImageStream(self.target, container.codec, threads, container.dataset.obs_shape)
         self._ended: str | None = None
 
     def sample(self, sample: Any) -> None:
-        """Images of this sample follow."""
+        """Start a sample: the next images belong to it."""
         self._digests.submit(0, self._digest.sample, sample)
 
     def image(self, image: npt.NDArray[np.uint16]) -> None:
@@ -61,7 +61,7 @@ class ImagePass:
             self._images.append(image)
 
     def finish_images(self) -> dict[Any, bytes]:
-        """Write what is in flight; the sha256 of the images of each sample that had any."""
+        """Write the chunks in flight. Returns the sha256 of the images of each sample with images."""
         self._images.finish()
         self._digests.finish()
         return self._digest.finish()
@@ -82,7 +82,7 @@ class _ImageStream:
         self._filled = 0
 
     def append(self, image: npt.NDArray[np.uint16]) -> None:
-        """The next images; they must not be changed afterwards."""
+        """Append images. The caller must not change them afterwards."""
         at = 0
         while at < len(image):
             if not self._filled and len(image) - at >= CHUNK_OBS:
@@ -123,17 +123,17 @@ def image_crc32c(images: Iterable[npt.NDArray[np.uint16]]) -> npt.NDArray[np.uin
 
 
 def read_chunk(codec: Codec, target: UnitTarget, number: int, shape: ObsShape) -> Chunk:
-    """Chunk ``number`` of a unit that is being written.
+    """Read back chunk ``number`` of an unfinished unit.
 
     Raises
     ------
     MachineError
-        If it is not what was written.
+        If it does not match its checksum.
     """
     chunk = np.empty((CHUNK_OBS, *shape), "<u2")
     try:
         codec.decode_into(target.read(number), chunk)
     except ValueError as error:
-        what = "a chunk reads back other than it was written"
+        what = "a chunk differs when read back after writing"
         raise MachineError(what, found=str(error), todo="check the disk") from error
     return chunk

@@ -1,7 +1,7 @@
 """The layout of a store as data: every array of a unit and of the index, with dtype, dimensions and attributes.
 
-One tree in both containers (docs/design.md section 3). Writers and readers walk over these tables; nothing
-else in the package knows the name of an attribute, but for root.py with those of the root.
+Both containers have the same tree (docs/design.md section 3). Writers and readers use these tables. No other
+module defines attribute names, except root.py for those of the root.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CHUNK_OBS = 32  # observations in an inner chunk; 451,584 bytes of the default d
 SHARD_OBS = 4096  # observations in a shard; 57.8 MB of the default data set before compression
 NO_LABEL_NAME = "no_label"
 
-# Of the default data set alone, for what is made for it: pictures, Croissant, benchmarks.
+# For code that supports only the default data set: pictures, Croissant, benchmarks.
 OBS_SHAPE = DATASET.obs_shape
 OBS_BYTES = DATASET.obs_bytes
 BANDS = tuple(band.name for band in DATASET.bands)
@@ -32,7 +32,7 @@ LABELS = DATASET.classes
 
 STATE_INCOMPLETE = "incomplete"
 STATE_COMPLETE = "complete"
-STATE_PARTIAL = "partial"  # finalised without all its units, as somebody wished
+STATE_PARTIAL = "partial"  # finalised without all its units
 
 Attributes = Mapping[str, Any]
 
@@ -41,7 +41,7 @@ Attributes = Mapping[str, Any]
 class ArraySpec:
     """One array: name, numpy dtype, names of its dimensions and its attributes.
 
-    ``chunk`` is the length of a chunk of a long array of one dimension; other small arrays are one chunk.
+    ``chunk`` is the chunk length of a long one-dimensional array; other small arrays are one chunk.
     """
 
     name: str
@@ -51,12 +51,12 @@ class ArraySpec:
     chunk: int | None = None
 
     def chunks(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """Shape of a chunk of an array of this shape."""
+        """Chunk shape for an array of this shape."""
         return tuple(max(1, n if self.chunk is None else min(n, self.chunk)) for n in shape)
 
 
 def _flags(meanings: tuple[str, ...], dtype: str) -> Attributes:
-    """CF 3.5: flag_values in the type of the variable itself."""
+    """CF 3.5: flag_values have the dtype of the variable."""
     return {"flag_values": np.arange(len(meanings), dtype=dtype), "flag_meanings": " ".join(meanings)}
 
 
@@ -64,7 +64,7 @@ _TIME = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian", "u
 
 
 def image_array(dataset: Dataset) -> ArraySpec:
-    """The pixels."""
+    """The array of pixels."""
     return ArraySpec(
         "image",
         "uint16",
@@ -79,7 +79,7 @@ def image_array(dataset: Dataset) -> ArraySpec:
     )
 
 
-IMAGE = image_array(DATASET)  # name, dtype and dimensions are those of every data set
+IMAGE = image_array(DATASET)  # name, dtype and dimensions are the same for every data set
 _DATE = ArraySpec(
     "date",
     "int64",
@@ -97,17 +97,17 @@ _EXAMPLE = ArraySpec("example", "int32", ("obs",), {"long_name": "number of the 
 
 @dataclass(frozen=True)
 class UnitForm:
-    """What two units of one layout may differ in.
+    """The differences that units may have.
 
     Attributes
     ----------
     label_side : int
-        k: labels are k x k per image; 1 for one label.
+        k if labels are k x k per image; 1 for one label per image.
     undated : bool
         Whether some observations have no `time`.
     layout : int
     dataset : Dataset
-        That of the store.
+        The data set of the store.
     """
 
     label_side: int = 1
@@ -133,7 +133,7 @@ def _label(form: UnitForm) -> ArraySpec:
 
 
 def _time(name: str, dim: str, long_name: str, standard_name: str | None, undated: bool) -> ArraySpec:
-    """`_FillValue` only where a date is missing: readers then give NaT, and other units keep their integers."""
+    """`_FillValue` only if a date is missing: readers then return NaT, and time stays integer in other units."""
     attributes: dict[str, Any] = {"standard_name": standard_name} if standard_name else {}
     attributes |= {"long_name": long_name, **_TIME}
     if undated:
@@ -142,7 +142,7 @@ def _time(name: str, dim: str, long_name: str, standard_name: str | None, undate
 
 
 def _obs_arrays(form: UnitForm) -> tuple[ArraySpec, ...]:
-    """Columns of a unit, one row an observation."""
+    """Columns of a unit, one row per observation."""
     new = form.layout > 1
     position = ArraySpec(
         "position", "int32" if new else "int16", ("obs",), {"long_name": "position inside that example, from 0"}
@@ -189,7 +189,7 @@ def _band_arrays(dataset: Dataset) -> tuple[ArraySpec, ...]:
 
 
 def band_data(dataset: Dataset) -> Mapping[str, npt.NDArray[Any]]:
-    """Values of the arrays along the bands, the same in every unit."""
+    """Values of the arrays along the band dimension, the same in every unit."""
     return {
         "band": np.arange(len(dataset.bands), dtype=np.int8),
         "wavelength": np.array([band.wavelength_nm for band in dataset.bands], np.float32),
@@ -197,16 +197,16 @@ def band_data(dataset: Dataset) -> Mapping[str, npt.NDArray[Any]]:
 
 
 def unit_arrays(form: UnitForm) -> tuple[ArraySpec, ...]:
-    """All arrays of a unit but ``image`` and those of published features."""
+    """All arrays of a unit except ``image`` and those of published features."""
     return _obs_arrays(form) + SAMPLE_ARRAYS + _band_arrays(form.dataset)
 
 
-PUBLISHED = "published"  # group of features that the arrays of a unit do not give back
+PUBLISHED = "published"  # group of features that cannot be restored from the arrays of a unit
 PUBLISHED_CHUNK = 4 << 20
 
 
 def published_arrays(name: str, kind: str) -> tuple[ArraySpec, ...]:
-    """Arrays of a published feature. Dimensions have names of their own: `example` is a variable of the unit."""
+    """Arrays of a published feature. Dimension names must not clash with variables of the unit, such as `example`."""
     about = {"long_name": "bytes of the feature, as published", "name": name, "kind": kind}
     return (
         ArraySpec(
@@ -225,8 +225,8 @@ def published_arrays(name: str, kind: str) -> tuple[ArraySpec, ...]:
     )
 
 
-# CF 9.4 asks for the feature type of every ragged array; readers of CF unpack `row_size` only where it is. Not for the
-# root: the index is no time series. There are no latitudes and longitudes, since the source has none.
+# CF 9.4 requires the feature type of every ragged array; CF readers unpack `row_size` only if it is present. The root
+# has none, because the index is not a time series. The source has no latitudes and longitudes.
 UNIT_ATTRIBUTES: Attributes = {"Conventions": "CF-1.11", "featureType": "timeSeries"}
 
 
@@ -240,12 +240,12 @@ def index_arrays(
 ) -> tuple[ArraySpec, ...]:
     """Arrays of the index, one row per sample of the whole store, sorted by split, tile and localid.
 
-    Flags number the splits and tiles that the units of the store have, each sorted. ``undated``: whether some samples
-    have no date.
+    Flag values are the positions of a split or tile among the sorted ones of the store. ``undated``: whether some
+    samples have no date.
     """
     row = ("sample",)
     split_dtype = "int8" if len(splits) <= 1 << 7 else "int32"
-    tile_dtype = "int16" if len(tiles) <= 1 << 15 else "int32"  # there are some 57,000 MGRS tiles
+    tile_dtype = "int16" if len(tiles) <= 1 << 15 else "int32"  # there are about 57,000 MGRS tiles
     return (
         ArraySpec("split", split_dtype, row, {"long_name": "split", **_flags(splits, split_dtype)}),
         ArraySpec("tile", tile_dtype, row, {"long_name": "MGRS tile", **_flags(tiles, tile_dtype)}),

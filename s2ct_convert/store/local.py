@@ -1,6 +1,6 @@
-"""What containers on a local file system have in common: work under temporary names, places given by a rename.
+"""The common part of containers on a local file system: work has temporary names and is published by a rename.
 
-Paths, renames and fsyncs of units are here, in zarr_container.py and in hdf5_container.py; ``Container`` has none.
+This file, zarr_container.py and hdf5_container.py hold all paths, renames and fsyncs of units.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Scratch:
-    """Folders on the file system of a store for what is not a part of it.
+    """Folders on the file system of a store, for files outside the store.
 
     Attributes
     ----------
     work : Path
-        For what is not finished.
+        For unfinished work.
     aside : Path
-        For units that were taken out of the store.
+        For units moved out of the store.
     """
 
     work: Path
     aside: Path
 
     def path(self, key: str) -> Path:
-        """A path for something unfinished that only this process writes: ``unit.host.pid``, ``unit.host.pid.part``."""
+        """A path for unfinished work of this process only: ``unit.host.pid`` or ``unit.host.pid.part``."""
         name, dot, part = key.partition(".")
         return self.work / f"{name}.{owner_tag()}{dot}{part}"
 
@@ -54,7 +54,7 @@ class LocalContainer(ABC):
 
     @abstractmethod
     def home(self, unit: UnitName) -> Path:
-        """Where a finished unit stands, as long as it has files of its own."""
+        """Path of a finished unit, as long as it has files of its own."""
 
     def sweep(self) -> None:
         sweep(self.path.parent, self.path.name)
@@ -81,7 +81,7 @@ class LocalContainer(ABC):
 
 
 def files_of(unit: Path) -> tuple[UnitFile, ...]:
-    """The files of a unit (a folder, or one file) as they are on disk; one file has no name of its own."""
+    """The files of a unit on disk. The unit is a folder, or one file, which then has an empty name."""
     if unit.is_file():
         return (_checksum(unit, ""),)
     names = sorted(path.relative_to(unit).as_posix() for path in unit.rglob("*") if path.is_file())

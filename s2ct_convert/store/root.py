@@ -1,4 +1,4 @@
-"""Attributes of the root of a store: what it is, where it is from, how far it is, of which data set."""
+"""Attributes of the root of a store: content, source, state and data set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..dataset import DATASET, Dataset
 from ..errors import StoreDamaged
 from .layout import LAYOUT_VERSION, Attributes
 
-# The root attribute that has the data set as JSON. A store without it is of the default data set.
+# The root attribute that holds the data set as JSON. A store without it has the default data set.
 DATASET_ATTRIBUTE = "s2ct_dataset"
 
 
@@ -39,7 +39,7 @@ def root_attributes(
         "s2ct_version": version,
         "s2ct_layout_version": LAYOUT_VERSION,
         "state": state,
-        "number_of_units": units,  # not "units": CF readers would give that to every array without units
+        "number_of_units": units,  # not "units": CF readers would apply it to every array without units
         "content_digest": digest,
     }
     if dataset != DATASET:
@@ -48,12 +48,12 @@ def root_attributes(
 
 
 def read_dataset(attributes: Attributes, where: str) -> Dataset:
-    """The data set of a store, by the attributes of its root.
+    """The data set of a store, from the attributes of its root.
 
     Raises
     ------
     StoreDamaged
-        If they name one that is none.
+        If the attribute is invalid.
     """
     text = attributes.get(DATASET_ATTRIBUTE)
     if text is None:
@@ -61,7 +61,7 @@ def read_dataset(attributes: Attributes, where: str) -> Dataset:
     try:
         return Dataset.from_values(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StoreDamaged(f"the attribute {DATASET_ATTRIBUTE} is no data set", where=where, found=str(error)) from None
+        raise StoreDamaged(f"the attribute {DATASET_ATTRIBUTE} is invalid", where=where, found=str(error)) from None
 
 
 def _now() -> str:

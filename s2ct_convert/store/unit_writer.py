@@ -1,10 +1,10 @@
-"""Writes one unit: series in whatever order they come, a unit in sample and time order out.
+"""Writes one unit: takes series in any order and writes them in sample and time order.
 
-Series are written at once, in the order they come. What dates and labels mean is known only with the last of them, and
-so is the order of the store. If it is the order they came in, the unit is done. If not, a second pass reads back what
-was written, a window of observations at a time, and writes it in order into a second target; the source is read once
-either way, and memory holds one window and what is in flight. What the second pass reads is at most
-(observations / ``WINDOW_OBS``) times the unit, and once if groups stand far apart only here and there.
+Series are written as they arrive. The meaning of dates and labels, and with it the order of the store, is known only
+after the last series. If they arrived in that order, the unit is done. If not, a second pass reads back the first
+target, one window of observations at a time, and writes a second target in order. The source is read once
+either way. Memory holds one window and the chunks in flight. The second pass reads at most
+(observations / ``WINDOW_OBS``) times the unit, and about once the unit if few series are far from their place.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ WINDOW_OBS = 2048  # in the second pass; 28.9 MB of images of the default data s
 
 @dataclass(frozen=True)
 class UnitTable:
-    """All of a unit but its pixels and their order.
+    """A unit without its pixels and their order.
 
     Attributes
     ----------
     localid : ndarray of int64, shape (samples,)
         Ascending.
     sample : ndarray of int64, shape (examples,)
-        Which sample each example is of.
+        Sample of each example.
     sizes : ndarray of int64, shape (examples,)
-        Images of each example.
+        Number of images of each example.
     columns : mapping of ndarray, shape (images, ...)
         ``date``, ``time``, ``label`` and ``weight`` in the order of the source.
     published : sequence of PublishedFeature
@@ -64,9 +64,9 @@ class UnitTable:
 
 @dataclass(frozen=True)
 class UnitContent:
-    """What a finished unit holds, and the key of the work that it is.
+    """Summary of a finished unit, and the key under which it was written.
 
-    ``label_count`` counts the labels of each class of the data set.
+    ``label_count`` has the number of labels of each class of the data set.
     """
 
     key: str
@@ -81,15 +81,15 @@ class UnitContent:
 
     @property
     def bytes(self) -> int:
-        """Of all its files."""
+        """Size of all files together."""
         return sum(file.bytes for file in self.files)
 
 
 class UnitWriter:
-    """Appends images, then finishes. Its work is under the key of the unit, that of a second pass under one more.
+    """Appends images, then finishes. Work is under the key of the unit; a second pass uses a second key.
 
-    ``cores`` of more than one are used by as many threads that encode and one that computes the digest; on one core
-    threads would take turns, and the calling thread does all.
+    With more than one core, ``cores`` threads encode and one more computes the digest. With one core the calling
+    thread does everything, because threads would only take turns.
     """
 
     def __init__(self, container: Container, unit: UnitName, cores: int) -> None:
@@ -98,10 +98,10 @@ class UnitWriter:
         self._key, self._sorted = work_keys(unit)
         self._writing = ImagePass(container, self._key, self._threads)
         self._columns: dict[str, list[npt.NDArray[Any]]] = {"example": [], "position": [], "image_crc32c": []}
-        self._example_of: dict[Any, int] = {}  # any example of each sample
+        self._example_of: dict[Any, int] = {}  # one example of each sample
 
     def append(self, some: SampleImages) -> None:
-        """Write the images of one sample, or some of them."""
+        """Write some or all images of one sample."""
         self._columns["example"].append(some.example)
         self._columns["position"].append(some.position)
         self._columns["image_crc32c"].append(image_crc32c(some.images))
@@ -114,9 +114,9 @@ class UnitWriter:
     def finish(
         self, table: UnitTable, attributes: Mapping[str, Any], on_window: Callable[[], None] = lambda: None
     ) -> UnitContent:
-        """Bring the unit into order if it is not, write its arrays and attributes, sync and close it.
+        """Sort the unit if needed, write its arrays and attributes, sync and close it.
 
-        ``on_window`` is called as bringing it into order goes on, and may raise to end it.
+        ``on_window`` is called before each window of the second pass; it may raise to stop.
         """
         columns = self._place(table)
         order = np.lexsort(
@@ -124,7 +124,7 @@ class UnitWriter:
                 columns["position"],
                 columns["example"],
                 columns["time"],
-                columns["time"] == NO_DAY,  # those without a date come last
+                columns["time"] == NO_DAY,  # observations without a date come last
                 columns["sample_index"],
             )
         )
@@ -137,14 +137,14 @@ class UnitWriter:
         if not in_order:
             self._second_pass(order, columns["sample_index"], on_window)
         images = self._writing.finish_images()
-        if in_order:  # told by what the caller calls samples
+        if in_order:  # keyed by the caller's sample ids
             images = {int(table.sample[self._example_of[sample]]): one for sample, one in images.items()}
         digest = _digest(table, columns, images)
         self._write_tables(table, columns, {**UNIT_ATTRIBUTES, **attributes, "content_digest": digest})
         return self._content(columns, digest, in_order=in_order)
 
     def _place(self, table: UnitTable) -> dict[str, npt.NDArray[Any]]:
-        """Columns of the observations in the order they were written."""
+        """Columns of the observations in the order of writing."""
         written = {name: np.concatenate([np.empty(0, _DTYPES[name]), *parts]) for name, parts in self._columns.items()}
         starts = np.cumsum(table.sizes) - table.sizes
         source_row = starts[written["example"]] + written["position"]
@@ -167,7 +167,7 @@ class UnitWriter:
     def _second_pass(
         self, order: npt.NDArray[np.int64], owner: npt.NDArray[np.int32], on_window: Callable[[], None]
     ) -> None:
-        """Write all again in ``order`` (row of the unit -> row as written) and drop the first writing.
+        """Write all images again in ``order`` (row of the unit -> row as written) and drop the first target.
 
         ``owner`` is the sample of each row of the unit.
         """
@@ -185,7 +185,7 @@ class UnitWriter:
         self._container.discard(self._key)
 
     def _gather(self, target: UnitTarget, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
-        """Images of these rows as written; each chunk that has any of them is read and decoded once."""
+        """Images of these rows as written. Each chunk is read and decoded once."""
         out = np.empty((len(rows), *self._dataset.obs_shape), "<u2")
         if not len(rows):
             return out
@@ -226,12 +226,12 @@ class UnitWriter:
         )
 
     def close(self) -> None:
-        """Let go of threads and files; what is not finished stays provisional."""
+        """Stop the threads and close the files. Unfinished work stays provisional."""
         self._writing.close()
 
 
 def work_keys(unit: UnitName) -> tuple[str, str]:
-    """Keys of all that a writer of a unit may have under work."""
+    """All keys that a writer of a unit may use."""
     return unit.key, f"{unit.key}.sorted"
 
 

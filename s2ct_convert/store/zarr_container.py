@@ -1,8 +1,8 @@
-"""Zarr v3, sharded. zarr-python writes the metadata and the small arrays; shards are written here.
+"""Sharded Zarr v3. zarr-python writes the metadata and the small arrays; this module writes the shards.
 
-A shard (Zarr v3 specification, sharding_indexed, index at the end) is its encoded chunks one after another, then
-for each chunk (offset, bytes) as uint64, then the CRC-32C of that index. Chunks go to disk as they are encoded,
-and every file is fsynced, which zarr-python does not do. The bytes are those zarr-python would write.
+A shard (Zarr v3 specification, sharding_indexed, index at the end) has its encoded chunks one after another, then
+for each chunk (offset, bytes) as uint64, then the CRC-32C of that index. Chunks are written as soon as they are
+encoded. Every file is fsynced, which zarr-python does not do. The bytes are the same as from zarr-python.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .local import LocalContainer, Scratch, files_of
 from .zarr_files import METADATA, parse_node, read_array, read_node, read_stamped
 
 _SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
-_ABSENT = 2**64 - 1  # offset and size of a chunk that is not there
+_ABSENT = 2**64 - 1  # offset and size of a missing chunk
 
 
 class ZarrContainer(LocalContainer):
@@ -61,7 +61,7 @@ class ZarrContainer(LocalContainer):
         return ZarrTarget(self.scratch.path(key), self.codec, self.dataset)
 
     def home(self, unit: UnitName) -> Path:
-        """Where a finished unit stands, as long as it has files of its own."""
+        """Folder of a finished unit."""
         return self.path / unit.split / unit.tile
 
     def publish(self, unit: UnitName, key: str) -> None:
@@ -72,7 +72,7 @@ class ZarrContainer(LocalContainer):
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             if has_same_files(work, self.home(unit)):
-                remove(work)  # another process has made it at the same time: what is finished stays
+                remove(work)  # another process wrote the same unit at the same time: the published one stays
                 return
             self.drop(unit)
             publish(work, self.home(unit))
@@ -81,7 +81,7 @@ class ZarrContainer(LocalContainer):
         return self.home(unit).exists() and has_files(self.home(unit), files or {})
 
     def has_unmerged(self, units: Sequence[UnitName]) -> bool:
-        return False  # a unit's place is in the store
+        return False  # units are published directly into the store
 
     def digest(self, unit: UnitName) -> str | None:
         path = self.home(unit) / METADATA
@@ -95,30 +95,30 @@ class ZarrContainer(LocalContainer):
         return {name: read_array(read_node(self.home(unit) / name)) for name in names}
 
     def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
-        self.tidy(units)  # what lies about would become a part of the consolidated metadata
+        self.tidy(units)  # left-overs would become a part of the consolidated metadata
         with whole(self.path / "index") as work:
             _write_group(work, self.codec, index)
         for folder in self._splits():
             if not any(unit.split == folder.name for unit in units):
                 remove(folder)
         with warnings.catch_warnings():
-            # Consolidated metadata is no part of the v3 specification yet; readers that do not know it ignore it.
+            # Consolidated metadata is not a part of the v3 specification yet; other readers ignore it.
             warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
             zarr.consolidate_metadata(self.path, zarr_format=3)
-        # One write of the root turns the store complete; until here its state says that it is not.
+        # One atomic write of the root makes the store complete; until then its state is incomplete.
         root = json.loads((self.path / "zarr.json").read_bytes())
         root["attributes"] = _json_attributes(attributes)
         write_atomic(self.path / "zarr.json", _json(root))
 
     def tidy(self, units: Sequence[UnitName]) -> None:
-        """Delete what a process left that was killed while it replaced a part or consolidated metadata."""
+        """Delete left-overs of a process that was killed while it replaced files or consolidated metadata."""
         for folder in (self.path, *self._splits()):
             sweep(folder)
-            for left_over in folder.glob("*.partial"):  # zarr-python's
+            for left_over in folder.glob("*.partial"):  # written by zarr-python
                 remove(left_over)
 
     def _splits(self) -> list[Path]:
-        """Folders of splits: named as one, and a group or empty. What else there is is not ours."""
+        """Folders of splits: with the name of a split, and either a group or empty. Other folders are not s2ct's."""
         folders = [path for path in sorted(self.path.iterdir()) if is_split(path.name) and path.is_dir()]
         return [path for path in folders if (path / "zarr.json").is_file() or not any(path.iterdir())]
 
@@ -127,7 +127,7 @@ class ZarrContainer(LocalContainer):
 
 
 class ZarrTarget:
-    """A unit group in a folder of its own."""
+    """A unit group in its own folder."""
 
     def __init__(self, path: Path, codec: ZarrCodec, dataset: Dataset) -> None:
         self._path, self._codec, self._dataset = path, codec, dataset
@@ -153,7 +153,7 @@ class ZarrTarget:
         return self._path / "image" / "c" / str(chunk // _SHARD_CHUNKS) / "0" / "0" / "0"
 
     def _end_shard(self) -> None:
-        """Write the index and let another thread wait for the disk."""
+        """Write the index and let another thread sync the file."""
         assert self._file is not None
         first = (len(self._chunks) - 1) // _SHARD_CHUNKS * _SHARD_CHUNKS
         entries = np.full((_SHARD_CHUNKS, 2), _ABSENT, "<u8")
@@ -195,7 +195,7 @@ def _sync_and_close(file: BinaryIO) -> None:
 
 
 def _write_group(path: Path, codec: ZarrCodec, content: Content) -> zarr.Group:
-    """A group with its small arrays and the groups inside."""
+    """Write a group with its small arrays and inner groups."""
     group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(content.attributes))
     for spec, data in content.arrays:
         array = group.create_array(
@@ -220,7 +220,7 @@ def _write_group(path: Path, codec: ZarrCodec, content: Content) -> zarr.Group:
 
 
 def _create_images(group: zarr.Group, codec: ZarrCodec, n_obs: int, dataset: Dataset) -> None:
-    """The metadata of ``image``, whose shards are there already."""
+    """Write the metadata of ``image``. Its shards exist already."""
     image = image_array(dataset)
     group.create_array(
         image.name,

@@ -1,7 +1,7 @@
-"""Zarr v3 as s2ct writes it, read file by file: metadata and small arrays.
+"""Reads the metadata and small arrays of Zarr v3 stores written by s2ct, file by file.
 
-zarr-python gives fill values for a chunk that is not there. Here every chunk of an array must be there, as large as
-its metadata say and as its checksum wants it; else ``StoreDamaged`` names the file.
+zarr-python returns fill values for a missing chunk. Here every chunk must exist, have the size in the metadata and
+match its checksum; otherwise ``StoreDamaged`` names the file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ESTALE)
 
 
 class Stamp(NamedTuple):
-    """What tells a file from the one that replaces it, unless both have the same content."""
+    """Identifies a file. A file that replaces it has another stamp, unless both have the same content."""
 
     device: int
     inode: int
@@ -39,12 +39,12 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 
 def read_stamped(path: Path) -> tuple[bytes, Stamp]:
-    """All of a file and its stamp.
+    """The content of a file and its stamp.
 
     Raises
     ------
     StoreDamaged
-        If it is not there.
+        If it is missing.
     MachineError
         If it cannot be read.
     """
@@ -58,27 +58,27 @@ def read_stamped(path: Path) -> tuple[bytes, Stamp]:
 
 
 def parse_node(data: bytes, where: Path, node_type: str = "") -> dict[str, Any]:
-    """Metadata of a group or an array.
+    """Parse the metadata of a group or an array.
 
     Raises
     ------
     StoreDamaged
-        If they are none.
+        If they are invalid.
     """
     try:
         node = json.loads(data)
     except ValueError as error:
-        raise StoreDamaged("this is no JSON", where=str(where), found=str(error)) from None
+        raise StoreDamaged("not valid JSON", where=str(where), found=str(error)) from None
     if not isinstance(node, dict) or not isinstance(node.get("attributes", {}), dict):
-        raise StoreDamaged("these are no metadata of Zarr", where=str(where))
+        raise StoreDamaged("not Zarr metadata", where=str(where))
     if node_type and (node.get("zarr_format"), node.get("node_type")) != (3, node_type):
         found = f"format {node.get('zarr_format')}, {node.get('node_type')}"
-        raise StoreDamaged(f"this is no {node_type} of Zarr 3", where=str(where), found=found)
+        raise StoreDamaged(f"not a Zarr v3 {node_type}", where=str(where), found=found)
     return node
 
 
 class ArrayNode(NamedTuple):
-    """An array by its metadata."""
+    """The metadata of an array."""
 
     folder: Path
     dtype: np.dtype[Any]
@@ -95,7 +95,7 @@ def read_node(folder: Path) -> ArrayNode:
     Raises
     ------
     StoreDamaged
-        If they are missing or no metadata of an array.
+        If they are missing or invalid.
     """
     path = folder / METADATA
     node = parse_node(read_stamped(path)[0], path, "array")
@@ -104,9 +104,9 @@ def read_node(folder: Path) -> ArrayNode:
         dims = tuple(str(name) for name in node.get("dimension_names") or ())
         made = ArrayNode(folder, np.dtype(node["data_type"]), shape, chunk, dims, node["attributes"], node["codecs"])
     except (KeyError, TypeError, ValueError) as error:
-        raise StoreDamaged("these are no metadata of an array", where=str(path), found=repr(error)) from None
+        raise StoreDamaged("not valid metadata of an array", where=str(path), found=repr(error)) from None
     if len(made.chunk) != len(made.shape):
-        raise StoreDamaged("the shape does not fit the chunks", where=str(path))
+        raise StoreDamaged("shape and chunk shape have different numbers of dimensions", where=str(path))
     return made
 
 
@@ -122,9 +122,9 @@ def read_array(node: ArrayNode) -> npt.NDArray[Any]:
     Raises
     ------
     StoreDamaged
-        If a chunk is missing, cut, of another size or does not fit its checksum.
+        If a chunk is missing, truncated, of the wrong size or does not match its checksum.
     NotAStore
-        If another program has stored it anew with other codecs.
+        If another program has rewritten the array with other codecs.
     """
     codec = _codec_of(node)
     dtype = node.dtype.newbyteorder("<")
@@ -145,21 +145,21 @@ def _codec_of(node: ArrayNode) -> ZarrCodec:
     if codec := recognise_zarr(node.codecs):
         return codec
     raise NotAStore(
-        "this array is not stored the way s2ct convert stores it",
+        "this array is not encoded as s2ct convert encodes it",
         where=str(node.folder),
-        todo="if another program has stored it anew, read it with zarr",
+        todo="if another program has rewritten it, read it with zarr",
     )
 
 
 def is_long(node: ArrayNode) -> bool:
-    """Whether an array is kept in several chunks along its one dimension, since it may be longer than memory."""
+    """Whether a one-dimensional array has several chunks, because it may not fit in memory."""
     return len(node.shape) == 1 and node.shape[0] > node.chunk[0]
 
 
 class LongArray:
-    """A long array that is read when it is sliced, a chunk at a time; each chunk is checked as by ``read_array``.
+    """A long array that is read when sliced, one chunk at a time. Each chunk is checked as in ``read_array``.
 
-    ``check`` is called after each chunk; it raises if the array is no longer the one that was opened.
+    ``check`` is called after each chunk; it raises if the array has been replaced since it was opened.
     """
 
     ndim = 1
@@ -176,7 +176,7 @@ class LongArray:
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
         rows = range(self.size)[slice(None) if key is Ellipsis else key]
         if rows.step != 1:
-            raise IndexError("only slices without a step can be read of a long array")
+            raise IndexError("a long array supports only slices without a step")
         dtype, chunk = self._node.dtype.newbyteorder("<"), self._node.chunk[0]
         out = np.empty(len(rows), dtype)
         for number in range(rows.start // chunk, -(-rows.stop // chunk) if len(rows) else 0):
@@ -202,4 +202,4 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], where: Path) -> npt.NDA
     try:
         return np.empty(shape, dtype)
     except (ValueError, MemoryError):
-        raise StoreDamaged(f"the shape {shape} cannot be", where=str(where)) from None
+        raise StoreDamaged(f"the shape {shape} is impossible or too large", where=str(where)) from None

@@ -1,1 +1,1 @@
-"""Proof that a store is what it was made from."""
+"""Verification of stores and sources."""

@@ -1,4 +1,4 @@
-"""A store against its sources: every feature of every example, bit for bit."""
+"""Compares a store with its sources: every feature of every example, bit for bit."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from .columns import table_differences
 from .findings import UNREADABLE, Finding
 from .rows import Rows
 
-_DIGEST_OBS = 1024  # observations read at a time when a digest is computed anew; 14.5 MB of the default data set
+_DIGEST_OBS = 1024  # observations read at a time to compute a digest; 14.5 MB of the default data set
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was compared for one unit, and every difference found."""
+    """The comparison of one unit with one source, with every difference."""
 
     unit: str
     examples: int
@@ -50,7 +50,7 @@ def verify_against(
     unit: str | None = None,
     on_remark: Callable[[str], None] = lambda text: None,
 ) -> list[Comparison]:
-    """Compare every unit that has a source here with it.
+    """Compare units with their sources.
 
     Parameters
     ----------
@@ -58,19 +58,19 @@ def verify_against(
     sources : sequence of Path
         Archives, TFRecord files or folders of them.
     on_bytes : callable, optional
-        Told how many bytes of the sources were read since the last call.
+        Called with the number of source bytes read since the last call.
     jobs : int
-        Sources read at once.
+        Number of sources read at the same time.
     unit : str, optional
-        Unit of the one source whose name says nothing, such as ``train/50SMG``.
+        Unit of a single source whose name does not give it, such as ``train/50SMG``.
     on_remark : callable, optional
-        Called with each source that is not compared, in words: a second source of a unit, or one of a unit that a
-        partial store lacks.
+        Called with a message for each source that is not compared: a second source of a unit, or the source of a unit
+        that a partial store lacks.
 
     Raises
     ------
     WrongUsage
-        If a source is of no unit of the store.
+        If the store does not have the unit of a source.
     SourceError
         If a source is damaged.
     """
@@ -98,18 +98,18 @@ def verify_against(
 
 
 def _guarded(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None) -> Comparison:
-    """A unit whose small arrays cannot be read is a difference; the others are compared all the same."""
+    """Report a unit whose small arrays cannot be read as a difference, so that the other units are still compared."""
     try:
         return _compare(unit, source, on_bytes)
     except StoreDamaged as error:
-        what = f"it cannot be compared: {' '.join(str(error).split())}"
+        what = f"cannot be compared: {' '.join(str(error).split())}"
         return Comparison(str(unit.name), 0, 0, "", (Finding(what, str(unit.name)),))
 
 
 def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None) -> Comparison:
     name, n_examples = str(unit.name), int(unit.attributes["source_examples"])
     rows = Rows.of(unit)
-    if broken := rows.broken(unit):  # which rows are whose cannot be told
+    if broken := rows.broken(unit):  # rows cannot be assigned to samples
         return Comparison(name, n_examples, unit.observations, "", tuple(broken))
     differences = rows.disorder(unit)
     builder, seen = TableBuilder(dataset=unit.dataset), 0
@@ -120,9 +120,9 @@ def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None)
             differences += _image_differences(unit, rows, example, own)
         md5 = examples.md5()
     if len(rows.example) and int(rows.example.max()) >= n_examples:
-        differences.append(Finding(f"rows name examples beyond the {n_examples} of the source", name))
+        differences.append(Finding(f"rows refer to examples beyond the {n_examples} of the source", name))
     if seen != unit.observations:
-        differences.append(Finding(f"{unit.observations - seen} observations are of no example of the source", name))
+        differences.append(Finding(f"{unit.observations - seen} observations belong to no example of the source", name))
     until = unit.attributes.get("dates_until")
     table = builder.finish(
         LATEST if until is None else datetime.date.fromisoformat(str(until)),
@@ -133,48 +133,48 @@ def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None)
     made_from = unit.attributes["source_md5"] if source.path.name == unit.attributes["source_file"] else ""
     if md5 and made_from and md5 != made_from:
         differences.append(
-            Finding(f"made from a file with md5 {made_from}, this has {md5}", name, file=str(source.path))
+            Finding(f"the unit was made from a file with md5 {made_from}, found {md5}", name, file=str(source.path))
         )
     digest = ""
     try:
         digest = compute_digest(unit)
     except UNREADABLE as error:
-        differences.append(Finding(f"its digest cannot be computed: {error}", name))
+        differences.append(Finding(f"the content digest cannot be computed: {error}", name))
     else:
         if digest != unit.digest:
-            differences.append(Finding(f"the content has {digest}, recorded is {unit.digest}", name))
+            differences.append(Finding(f"the content digest is {digest}, recorded is {unit.digest}", name))
     return Comparison(name, n_examples, unit.observations, digest, tuple(differences))
 
 
 def _image_differences(unit: Unit, rows: Rows, example: Example, own: npt.NDArray[np.int64]) -> list[Finding]:
-    """How the images of an example differ from its rows."""
+    """Differences between the images of an example and its rows."""
     place = partial(Finding, unit=str(unit.name), example=example.number)
     n = len(example.image)
     if len(own) != n or (rows.position[own] != np.arange(n)).any():
-        return [place(f"{n} timestamps in the source, {len(own)} in the store")]
+        return [place(f"the source has {n} timestamps, the store {len(own)}")]
     if not n:
         return []
     low, high = int(own.min()), int(own.max()) + 1
     place = partial(place, rows=(low, high - 1))
     out = []
     if (unit.localid[rows.owner[own]] != example.localid).any():
-        out.append(place(f"the store has it under another localid than {example.localid}"))
+        out.append(place(f"the localid in the store differs from {example.localid} in the source"))
     if (rows.owner[own] != rows.sample_index[own]).any():
-        out.append(place("sample_index differs from the sample they lie in"))
+        out.append(place("sample_index differs from the sample that row_start gives"))
     try:
         image = np.asarray(unit["image"][low:high])[own - low]
     except UNREADABLE as error:
-        return [*out, place(f"image cannot be read: {error}")]
+        return [*out, place(f"cannot read image: {error}")]
     if image.tobytes() != np.ascontiguousarray(example.image).tobytes():
         out.append(place("image differs"))
     crcs = np.asarray(unit["image_crc32c"][low:high])[own - low]
     if any(google_crc32c.value(one.tobytes()) != crc for one, crc in zip(image, crcs.tolist(), strict=True)):
-        out.append(place("image_crc32c does not fit the image"))
+        out.append(place("image_crc32c does not match the image"))
     return out
 
 
 def compute_digest(unit: Unit) -> str:
-    """Content digest of a unit from what is in it."""
+    """Content digest of a unit, computed from its content."""
     digest, names = UnitDigest(), digest_columns(unit.layout)
     columns, most = {name: np.asarray(unit[name][...]) for name in names}, unit.dataset.cap(_DIGEST_OBS)
     for i, localid in enumerate(unit.localid.tolist()):

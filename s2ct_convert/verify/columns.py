@@ -1,4 +1,4 @@
-"""All of a unit but its pixels against the table of its source."""
+"""Compares a unit, except its pixels, with the table of its source."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .rows import Rows
 
 
 def table_differences(unit: Unit, rows: Rows, table: SourceTable) -> list[Finding]:
-    """How labels, dates, weights, samples and published features of a unit differ from its source."""
+    """Differences in labels, dates, weights, samples and published features between a unit and its source."""
     name = str(unit.name)
-    if table.images != unit.observations:  # said already, example by example
+    if table.images != unit.observations:  # already reported, example by example
         return []
     out = []
     if not np.array_equal(unit.localid, table.localid):
-        out.append(Finding("its samples are not those of the source", name))
+        out.append(Finding("the samples differ from those of the source", name))
     elif (rows.owner[rows.by_place] != np.repeat(table.sample, table.sizes)).any():
-        out.append(Finding("observations lie in other samples than in the source", name))
+        out.append(Finding("observations belong to other samples than in the source", name))
     for column in digest_columns(unit.layout):
         stored = np.asarray(unit[column][...])[rows.by_place]
         out += [
@@ -38,7 +38,7 @@ def table_differences(unit: Unit, rows: Rows, table: SourceTable) -> list[Findin
 
 
 def _differing(stored: npt.NDArray[Any], given: npt.NDArray[Any], rows: Rows) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Examples with a value that is not the same to the bit, and the rows they are between."""
+    """Examples with a value that differs in any bit, and their first and last row."""
     if not len(stored):
         return
     if stored.shape != given.shape or stored.dtype != given.dtype:

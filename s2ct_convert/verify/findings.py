@@ -1,4 +1,4 @@
-"""What verification found wrong, with the place where it is."""
+"""Findings of verification: each difference with its place."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any
 
 from ..errors import StoreDamaged
 
-# What h5py, zarr-python and its codecs raise where stored bytes cannot be decoded.
+# Errors of h5py, zarr-python and its codecs on bytes that cannot be decoded.
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, StoreDamaged)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be.
+    """One difference.
 
     Attributes
     ----------
     what : str
-        In words.
+        Message.
     unit : str
-        ``train/50SMG``, ``index``, or empty for the store as a whole.
+        ``train/50SMG``, ``index``, or empty for the whole store.
     localids : tuple of int
-        The samples.
+        Affected samples.
     example : int or None
         Number of the example in the source.
     rows : tuple of int or None
-        First and last observation of the unit that are concerned.
+        First and last affected observation of the unit.
     file : str
-        The file, where one is to blame.
+        The affected file; empty if there is no single one.
     """
 
     what: str
@@ -51,7 +51,7 @@ class Finding:
         return f"{', '.join(place)}: {self.what}" if place else self.what
 
     def document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The finding as a dict for JSON."""
         return asdict(self)
 
 

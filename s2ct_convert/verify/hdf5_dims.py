@@ -1,7 +1,7 @@
-"""The dimensions of HDF5 arrays as netCDF tools look them up, read in a process of its own.
+"""Reads the dimensions of HDF5 arrays as netCDF tools do, in a separate process.
 
-They are references in a heap without checksums, and libhdf5 2.0 does not come back from one that was zeroed. The
-process that asks is then ended, and the caller goes on.
+Dimensions are references in a heap without checksums. libhdf5 2.0 hangs on a zeroed one. The separate process is then
+killed and the caller continues.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ TIMEOUT_SECONDS = 60.0  # a store of 72 units takes a second
 
 
 def read_dims(arrays: Sequence[tuple[str, str]]) -> list[tuple[str, ...] | str] | None:
-    """Names of the dimensions of arrays, each given by its file and its path in it; an error in words where they are
-    broken. None if they cannot be read in ``TIMEOUT_SECONDS``.
+    """Names of the dimensions of arrays, each given by its file and its path in the file.
+
+    An array with broken dimensions has an error message in their place. None if reading takes longer than
+    ``TIMEOUT_SECONDS`` or HDF5 crashes.
     """
     command = [sys.executable, "-c", f"from {__name__} import main; main()"]
     try:
@@ -25,13 +27,13 @@ def read_dims(arrays: Sequence[tuple[str, str]]) -> list[tuple[str, ...] | str] 
         )
     except subprocess.TimeoutExpired:
         return None
-    if done.returncode:  # HDF5 took the process down
+    if done.returncode:  # HDF5 crashed the process
         return None
     return [one if isinstance(one, str) else tuple(one) for one in json.loads(done.stdout)]
 
 
 def main() -> None:
-    """Body of the process: arrays as JSON on stdin, dimensions as JSON on stdout."""
+    """Main function of the separate process: arrays as JSON on stdin, dimensions as JSON on stdout."""
     import h5py
 
     out: list[list[str] | str] = []

@@ -1,4 +1,4 @@
-"""The groups of an HDF5 store: every dataset there, nothing else, every dimension as netCDF tools need it."""
+"""Checks the groups of an HDF5 store: no dataset missing, none extra, every dimension as netCDF tools need it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .hdf5_dims import read_dims
 
 
 def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) -> Iterator[Finding]:
-    """Members of every group, and dimensions.
+    """Check the members of every group and the dimensions.
 
     Parameters
     ----------
     root : h5py.File
     groups : mapping
-        Arrays of each group that must be there, by name.
+        Required arrays of each group, by name of the group.
 
     Raises
     ------
     RuntimeError
-        If HDF5 cannot read what it keeps of its objects.
+        If HDF5 cannot read its own metadata of an object.
     """
     splits = sorted({name.split("/")[0] for name in groups if "/" in name})
     yield from _members(root, "", {*splits, "index"})
@@ -38,10 +38,10 @@ def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) 
         dims = {dim for spec in specs for dim in spec.dims}
         yield from _members(group, name, arrays | dims | _inside(name, groups))
         for node in (group, *group.values()):
-            h5py.h5o.get_info(node.id)  # reads all of the object's header, where opening it may not
+            h5py.h5o.get_info(node.id)  # reads the whole object header; opening the object may not
         for spec in specs:
             if spec.name in group and not _is_dataset(group, spec.name):
-                yield Finding(f"{spec.name} is no dataset", name)
+                yield Finding(f"{spec.name} is not a dataset", name)
             elif spec.name in group and not group[spec.name].is_scale:
                 wanted.append((group[spec.name], spec, name))
         for dim in sorted(dims - arrays):
@@ -51,7 +51,7 @@ def check_hdf5_tree(root: h5py.File, groups: Mapping[str, Sequence[ArraySpec]]) 
 
 
 def _inside(name: str, groups: Iterable[str]) -> set[str]:
-    """Groups right inside a group."""
+    """Direct subgroups of a group."""
     return {other[len(name) + 1 :].split("/")[0] for other in groups if other.startswith(f"{name}/")}
 
 
@@ -61,7 +61,7 @@ def _members(group: Any, name: str, expected: set[str]) -> Iterator[Finding]:
     for member in sorted(expected - there):
         yield Finding(f"{place}{member} is missing")
     for member in sorted(there - expected):
-        yield Finding(f"{place}{member} is none of the layout")
+        yield Finding(f"{place}{member} is not in the layout")
 
 
 def _is_dataset(group: h5py.Group, name: str) -> bool:
@@ -69,10 +69,10 @@ def _is_dataset(group: h5py.Group, name: str) -> bool:
 
 
 def _dimension_lists(arrays: Sequence[tuple[h5py.Dataset, ArraySpec, str]]) -> Iterator[Finding]:
-    """The dimensions as netCDF tools look them up: from the array, where reading looks from the scales."""
+    """Check the dimensions as netCDF tools read them, from the array. s2ct reads them from the scales."""
     found = read_dims([(str(array.file.filename), str(array.name)) for array, _, _ in arrays])
     if found is None:
-        yield Finding("the dimensions of the arrays cannot be read: HDF5 does not come back from them")
+        yield Finding("the dimensions of the arrays cannot be read: HDF5 hangs or crashes on them")
         return
     for (_, spec, unit), dims in zip(arrays, found, strict=True):
         if isinstance(dims, str):
@@ -82,8 +82,8 @@ def _dimension_lists(arrays: Sequence[tuple[h5py.Dataset, ArraySpec, str]]) -> I
 
 
 def _dimension(scale: Any, dim: str, unit: str) -> Iterator[Finding]:
-    """A dimension without coordinates, as netCDF-4 keeps it."""
+    """Check a dimension without coordinates, as netCDF-4 stores it."""
     if not isinstance(scale, h5py.Dataset) or not scale.is_scale:
-        yield Finding(f"the dimension {dim} is no dimension scale", unit)
+        yield Finding(f"the dimension {dim} is not a dimension scale", unit)
     elif scale.attrs.get("NAME") != (PURE_DIMENSION % len(scale)).encode():
-        yield Finding(f"the dimension {dim} is not marked as one without coordinates", unit)
+        yield Finding(f"the dimension {dim} is not marked as a dimension without coordinates", unit)

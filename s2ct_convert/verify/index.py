@@ -1,4 +1,4 @@
-"""The index of a store against its units."""
+"""Compares the index of a store with its units."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..store.layout import index_arrays
 from .findings import Finding
 from .tables import check_tables, read_tables
 
-_SPLITS_OF_LAYOUT_1 = ("train", "val")  # numbered so whether there are units of both or not
+_SPLITS_OF_LAYOUT_1 = ("train", "val")  # layout 1 numbers both even if one has no units
 
 
 def check_index(store: Store, units: Sequence[Unit]) -> Iterator[Finding]:
-    """What of the index is not what the units have. A store that is not finished has none."""
+    """Differences between the index and the units. An unfinished store has no index and no differences."""
     if not store.finished:
         return
     splits, tiles = numbered_names(store, units)
@@ -33,11 +33,11 @@ def check_index(store: Store, units: Sequence[Unit]) -> Iterator[Finding]:
     yield from check_tables(tables, specs, lengths, store.attributes, "index")
     for table in tables:
         if table.data is None or not np.array_equal(table.data, expected[table.name]):
-            yield Finding(f"{table.name} is not what the units have", "index")
+            yield Finding(f"{table.name} differs from the units", "index")
 
 
 def numbered_names(store: Store, units: Sequence[Unit]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Splits and tiles that the index numbers."""
+    """Splits and tiles, in the order in which the index numbers them."""
     splits, tiles = (tuple(sorted(set(n))) for n in ([u.name.split for u in units], [u.name.tile for u in units]))
     if set(splits) < set(_SPLITS_OF_LAYOUT_1) and _recorded_splits(store) == _SPLITS_OF_LAYOUT_1:
         splits = _SPLITS_OF_LAYOUT_1
@@ -47,14 +47,14 @@ def numbered_names(store: Store, units: Sequence[Unit]) -> tuple[tuple[str, ...]
 def _recorded_splits(store: Store) -> tuple[str, ...]:
     try:
         return store.splits
-    except Exception:  # no index, or a damaged one, which is found where it is read
+    except Exception:  # no index, or a damaged one, which check_index reports
         return ()
 
 
 def _expected(
     units: Sequence[Unit], splits: tuple[str, ...], tiles: tuple[str, ...], dataset: Dataset
 ) -> dict[str, npt.NDArray[Any]]:
-    """The index as it follows from the units, counted sample by sample."""
+    """The expected index, computed from the units sample by sample."""
     rows: dict[str, list[Any]] = {spec.name: [] for spec in index_arrays((), ())}
     number = {tile: i for i, tile in enumerate(tiles)}
     for unit in units:

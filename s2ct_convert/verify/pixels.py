@@ -1,4 +1,4 @@
-"""Every chunk of a unit decoded, every image against its checksum, every sample into the digest."""
+"""Checks pixels: decodes every chunk of a unit, compares every image with its checksum and computes the digest."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..store.layout import CHUNK_OBS
 from ..threads import cores
 from .findings import Finding
 
-BLOCK_OBS = 1024  # observations looked at together; 14.5 MB of the default data set
+BLOCK_OBS = 1024  # observations checked together; 14.5 MB of the default data set
 
 
 class Checked(NamedTuple):
-    """What looking at the pixels of a unit gave."""
+    """The result of checking the pixels of a unit."""
 
     observations: int
-    digest: str | None  # None if not all were looked at, or some cannot be read
+    digest: str | None  # None if only a fraction was checked or some pixels cannot be read
     findings: list[Finding]
 
 
@@ -37,18 +37,18 @@ class _Block(NamedTuple):
 def check_pixels(
     unit: Unit, *, fraction: float, rng: np.random.Generator, on_bytes: Callable[[int], None] | None = None
 ) -> Checked:
-    """Look at the images of a unit, in threads.
+    """Check the images of a unit, in threads.
 
     Parameters
     ----------
     unit : Unit
-        One whose table of rows is known to be right.
+        Its table of rows must be correct.
     fraction : float
-        Which part of the blocks of neighbouring samples to look at; 1 for all.
+        Fraction of the blocks of neighbouring samples to check; 1 for all.
     rng : numpy.random.Generator
-        Chooses them.
+        Chooses the blocks.
     on_bytes : callable, optional
-        Told how many bytes of pixels were looked at since the last call.
+        Called with the number of bytes of pixels checked since the last call.
     """
     blocks = list(_blocks(unit))
     whole = fraction >= 1
@@ -89,7 +89,7 @@ def check_pixels(
 
 
 def _blocks(unit: Unit) -> Iterator[_Block]:
-    """Neighbouring samples, as many as ``BLOCK_OBS`` allows."""
+    """Blocks of neighbouring samples with at most ``BLOCK_OBS`` observations, or one longer sample."""
     first, n, most = 0, len(unit.localid), unit.dataset.cap(BLOCK_OBS)
     while first < n:
         last = int(np.searchsorted(unit.row_start, unit.row_start[first] + most, side="right")) - 1
@@ -99,17 +99,17 @@ def _blocks(unit: Unit) -> Iterator[_Block]:
 
 
 def _check(unit: Unit, block: _Block, crcs: npt.NDArray[np.uint32]) -> tuple[list[bytes] | None, list[Finding]]:
-    """Digests of the samples of a block (None if they cannot be read), and what is wrong."""
+    """Digests of the samples of a block (None if it cannot be read), and findings."""
     try:
         (images,) = unit.images([block.rows])
-    except MachineError:  # nothing is known of what could not be read
+    except MachineError:  # this machine could not read; the store may be intact
         raise
     except (S2ctError, OSError):
         return None, list(_unreadable(unit, block.rows))
     found = np.array([google_crc32c.value(image.tobytes()) for image in images], np.uint32)
     wrong = np.flatnonzero(found != crcs) + block.rows.start
     findings = [
-        Finding("image_crc32c does not fit the image", str(unit.name), _localids(unit, row, row), rows=(row, row))
+        Finding("image_crc32c does not match the image", str(unit.name), _localids(unit, row, row), rows=(row, row))
         for row in wrong.tolist()
     ]
     digests = []
@@ -122,7 +122,7 @@ def _check(unit: Unit, block: _Block, crcs: npt.NDArray[np.uint32]) -> tuple[lis
 
 
 def _unreadable(unit: Unit, rows: slice) -> Iterator[Finding]:
-    """Which of these rows cannot be read, and why: chunk by chunk."""
+    """Findings for the rows that cannot be read, chunk by chunk."""
     at = rows.start
     while at < rows.stop:
         end = min((at // CHUNK_OBS + 1) * CHUNK_OBS, rows.stop)
@@ -131,7 +131,7 @@ def _unreadable(unit: Unit, rows: slice) -> Iterator[Finding]:
         except MachineError:
             raise
         except S2ctError as error:
-            # The text of damage in a chunk names rows of the chunk; those that were asked for are what is told here.
+            # The message names all rows of a damaged chunk. The finding has only the rows that were read.
             what = f"image is damaged: {error.found}" if error.what.startswith("rows ") else error.what
             yield Finding(what, str(unit.name), _localids(unit, at, end - 1), rows=(at, end - 1), file=error.where)
         except OSError as error:
@@ -141,14 +141,14 @@ def _unreadable(unit: Unit, rows: slice) -> Iterator[Finding]:
 
 
 def _localids(unit: Unit, first: int, last: int) -> tuple[int, ...]:
-    """Samples with any of these rows."""
+    """Samples that have any of these rows."""
     low = int(np.searchsorted(unit.row_start, first, side="right")) - 1
     high = int(np.searchsorted(unit.row_start, last, side="right"))
     return tuple(unit.localid[low:high].tolist())
 
 
 def _joined(findings: list[Finding]) -> list[Finding]:
-    """Findings about neighbouring rows that say the same as one."""
+    """Merge findings with the same message about neighbouring rows."""
     out: list[Finding] = []
     for one in findings:
         last = out[-1] if out else None

@@ -1,4 +1,4 @@
-"""Are sources whole? Archives with the CRC of each file, TFRecords with both CRCs, examples with their schema."""
+"""Verifies sources: archives by the CRC of each file, TFRecords by both CRCs, examples by their schema."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..source.samples import sample_of
 
 @dataclass(frozen=True)
 class SourceReport:
-    """What one source holds, or why it cannot be used.
+    """The result for one source.
 
     Attributes
     ----------
@@ -26,12 +26,13 @@ class SourceReport:
     member : str or None
         The TFRecord inside an archive.
     unit : str
-        ``train/50SMG``; empty where the name tells none.
+        ``train/50SMG``; empty if unknown.
     examples, samples, observations : int
-        Counted; 0 where there is an error.
+        Counts; 0 if there is an error.
     md5 : str or None
-        Of an archive.
+        md5 of an archive; None for other sources.
     error : S2ctError or None
+        Why the source cannot be used.
     """
 
     path: Path
@@ -45,7 +46,7 @@ class SourceReport:
 
     @property
     def state(self) -> str:
-        """``ok``; ``damaged`` where fetching it again may help; else ``unusable``."""
+        """``ok``; ``damaged`` if another download may help; else ``unusable``."""
         if self.error is None:
             return "ok"
         return "damaged" if isinstance(self.error, ArchiveDamaged | TFRecordDamaged) else "unusable"
@@ -62,46 +63,47 @@ def verify_sources(
     on_bytes: Callable[[int], None] | None = None,
     on_source: Callable[[SourceReport], None] | None = None,
 ) -> list[SourceReport]:
-    """Read sources to their end with every checksum; nothing is written.
+    """Read sources to the end and check every checksum. Writes nothing.
 
-    Archives: the CRC of every TFRecord in them. TFRecords: both CRCs of every record. Examples: the schema, shapes,
-    lengths, dates. Counts: those the names say.
+    Checks of archives: the CRC of every TFRecord inside. TFRecords: both CRCs of every record. Examples: schema,
+    shapes, lengths, dates. Counts: those in the names.
 
     Parameters
     ----------
     paths : sequence of Path
         Archives, TFRecord files or folders of them.
     jobs : int
-        Sources read at once.
+        Number of sources read at the same time.
     unit : str, optional
-        Unit of the one source whose name says nothing, such as ``train/50SMG``.
+        Unit of a single source whose name does not give it, such as ``train/50SMG``.
     unpacker : {"auto", "python", "7zz"}
     dataset : Dataset
         As for :func:`s2ct_convert.convert`.
     on_total, on_bytes : callable, optional
-        Told how many bytes there are to read, and how many were since the last call.
+        Called with the total number of bytes to read, and with the number read since the last call.
     on_source : callable, optional
-        Told of each source once it is read; from several threads.
+        Called with the report of each source once it is read, from several threads.
 
     Returns
     -------
     list of SourceReport
-        Sorted by unit; what cannot be used comes last.
+        Sorted by unit; unusable files come last.
 
     Raises
     ------
     WrongUsage
-        If a path does not exist, or nothing is found.
+        If a path does not exist, or no source is found.
     """
     chosen, found = find_unpacker(unpacker), _find(paths, unit)
-    sources = [source for one in found.sources for source in (one, *one.copies)]  # a header proves no content
+    # Copies too: equal headers do not prove equal content.
+    sources = [source for one in found.sources for source in (one, *one.copies)]
     if on_total:
         on_total(sum(source.size() for source in sources))
-    tell = on_source or (lambda report: None)
+    report_source = on_source or (lambda report: None)
 
     def one(source: Source) -> SourceReport:
         report = _verify(source, chosen, dataset, on_bytes)
-        tell(report)
+        report_source(report)
         return report
 
     with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
@@ -112,7 +114,7 @@ def verify_sources(
             raise
     for unusable in found.unusable:
         reports.append(SourceReport(unusable.path, None, "", error=unusable.error))
-        tell(reports[-1])
+        report_source(reports[-1])
     return reports
 
 
@@ -120,7 +122,7 @@ def _find(paths: Sequence[Path], unit: str | None) -> Found:
     found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
     if not found.sources and not found.unusable:
         raise WrongUsage(
-            "there is no archive and no TFRecord here",
+            "no archive and no TFRecord here",
             where=", ".join(map(str, paths)),
             found="\n            ".join(found.notes),
         )

@@ -1,4 +1,4 @@
-"""Is a store what was written? Structure, attributes, every chunk, every checksum, every digest."""
+"""Verifies a store against itself: structure, attributes, every chunk, every checksum, every digest."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ from .zarr_tree import check_zarr_tree
 
 @dataclass
 class StoreReport:
-    """What was looked at, and everything that is wrong.
+    """The result of verifying a store.
 
     Attributes
     ----------
     path : Path
     units, samples, observations : int
-        What the store has.
+        Numbers in the store.
     checked : int
-        Observations whose pixels were looked at.
+        Number of observations whose pixels were checked.
     findings : list of Finding
-        Empty if nothing is wrong.
+        Empty if there are no differences.
     remarks : list of str
-        What a user should know that is not wrong: a partial store, and what it lacks.
+        Notes that are not differences, such as the missing units of a partial store.
     unfinished : bool
-        Whether the conversion of the store has not finished. Nothing else was looked at then.
+        Whether the conversion of the store has not finished. Nothing else was checked then.
     opened : bool
-        Whether the store and its units could be opened. If not, nothing else was looked at.
+        Whether the store and its units could be opened. If not, nothing else was checked.
     """
 
     path: Path
@@ -76,11 +76,11 @@ class StoreReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no differences."""
         return not self.findings
 
     def not_finished(self) -> StoreReport:
-        """The report of a store whose conversion has not finished: that, and nothing else."""
+        """Mark the conversion of the store as unfinished and add the finding for it."""
         self.unfinished = True
         self.findings.append(Finding("the conversion of this store has not finished", file=str(self.path)))
         return self
@@ -94,39 +94,39 @@ def verify_store(
     on_total: Callable[[int], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> StoreReport:
-    """Check a store against itself.
+    """Verify a store against itself.
 
-    Every node, attribute and small array; every chunk decoded; ``image_crc32c`` of every observation; offsets and
-    order; the index against the units; all digests against the recorded ones.
+    Checks every node, attribute and small array, every chunk, ``image_crc32c`` of every observation, offsets and
+    order, the index against the units, and all digests against the recorded ones.
 
     Parameters
     ----------
     path : Path
     fraction : float
-        Look at the pixels of this part of the observations only, chosen by ``seed``; all the rest is checked wholly.
+        Fraction of the observations whose pixels are checked, chosen by ``seed``. Everything else is checked in full.
     on_total, on_bytes : callable, optional
-        Told how many bytes of pixels there are to look at, and how many were since the last call.
+        Called with the number of bytes of pixels to check, and with the number checked since the last call.
 
     Raises
     ------
     WrongUsage
-        If ``path`` is not a store and has no trace of one, or a fraction is none.
+        If ``path`` is not a store and has no trace of one, or the fraction is out of range.
     MachineError
-        If the store cannot be looked at: a lock, no permission, an error of the disk. That says nothing of the store.
+        If this machine cannot read the store: a lock, no permission, a disk error. The store may be intact.
     """
     if not 0 < fraction <= 1:
-        raise WrongUsage(f"a fraction of {fraction}", expected="more than 0, at most 1")
+        raise WrongUsage(f"the fraction {fraction} is out of range", expected="more than 0, at most 1")
     report = StoreReport(check_readable(path))
     if not path.exists():
         if beside(path, ".s2ct").exists():
             return report.not_finished()
-        raise NotAStore("there is no such store", where=str(path), todo="check the path")
+        raise NotAStore("this store does not exist", where=str(path), todo="check the path")
     try:
         store = open_to_verify(path)
     except (NotAStore, StoreDamaged) as error:
         if isinstance(error, NotAStore) and not has_traces(path):
             raise
-        report.findings.append(Finding(f"it cannot be opened: {_told(error)}", file=str(path)))
+        report.findings.append(Finding(f"cannot open the store: {_one_line(error)}", file=str(path)))
         return report
     with store:
         if store.lacks:
@@ -143,7 +143,7 @@ def verify_store(
 
 
 def _open_units(store: Store, report: StoreReport) -> list[Unit]:
-    """The units, counted in the report, which says whether all could be opened."""
+    """Open the units and enter their counts and ``opened`` into the report."""
     try:
         units = list(store.units.values())
         report.units, report.samples = len(units), sum(len(unit.localid) for unit in units)
@@ -151,7 +151,7 @@ def _open_units(store: Store, report: StoreReport) -> list[Unit]:
     except MachineError:
         raise
     except Exception as error:
-        report.findings.append(Finding(f"its units cannot be opened: {_told(error)}", file=str(report.path)))
+        report.findings.append(Finding(f"cannot open the units: {_one_line(error)}", file=str(report.path)))
         return []
     report.opened = True
     return units
@@ -182,18 +182,18 @@ class _Check:
             before = len(self.report.findings)
             self._guarded(name, lambda unit=unit: self._unit(unit, digests))  # type: ignore[misc]
             if len(self.report.findings) == before and name not in digests:
-                digests[name] = unit.digest  # not all of it was looked at
+                digests[name] = unit.digest  # only a fraction of the pixels was checked
         self._guarded("index", lambda: check_index(self.store, units))
         self._guarded("", lambda: self._root(units, digests))
 
     def _guarded(self, unit: str, check: Callable[[], Iterator[Finding]]) -> None:
-        """Whatever the containers raise on bytes that are not what was written is a finding too."""
+        """Add the findings of a check. An error that a container raises on changed bytes becomes a finding."""
         try:
             self.report.findings.extend(check())
-        except MachineError:  # nothing is known of what could not be read
+        except MachineError:  # this machine could not read; the store may be intact
             raise
         except Exception as error:
-            self.report.findings.append(Finding(f"it cannot be read: {_told(error)}", unit))
+            self.report.findings.append(Finding(f"cannot be read: {_one_line(error)}", unit))
 
     def _tree(self, groups: Mapping[str, Sequence[ArraySpec]]) -> Iterator[Finding]:
         if self.store.format == "zarr":
@@ -214,10 +214,10 @@ class _Check:
         }
         yield from check_tables(tables, specs, {**_dims(unit.dataset), **lengths}, unit.attributes, name)
         if UnitName(str(unit.attributes.get("split")), str(unit.attributes.get("tile"))) != unit.name:
-            yield Finding("it says that it is another unit", name)
+            yield Finding("its attributes name another unit", name)
         for array, data in band_data(unit.dataset).items():
             if not np.array_equal(np.asarray(unit[array][...]), data):
-                yield Finding(f"{array} is not that of {unit.dataset.mission}", name)
+                yield Finding(f"{array} differs from {unit.dataset.mission}", name)
         rows = Rows.of(unit)
         if broken := rows.broken(unit):
             yield from broken
@@ -231,46 +231,46 @@ class _Check:
         if checked.digest:
             digests[name] = checked.digest
             if checked.digest != unit.digest:
-                yield Finding(f"the content has {checked.digest}, recorded is {unit.digest}", name)
+                yield Finding(f"the content digest is {checked.digest}, recorded is {unit.digest}", name)
 
     def _root(self, units: Sequence[Unit], digests: Mapping[str, str]) -> Iterator[Finding]:
         attributes = self.store.attributes
         if attributes.get("state") not in (STATE_COMPLETE, STATE_PARTIAL, STATE_INCOMPLETE):
-            yield Finding(f"the state of the store is {attributes.get('state')!r}")
+            yield Finding(f"the store has the unknown state {attributes.get('state')!r}")
         if not self.store.finished:
             return
         if attributes.get("number_of_units") != len(units):
-            yield Finding(f"{len(units)} units are there, the store says {attributes.get('number_of_units')}")
+            yield Finding(f"the store has {len(units)} units, recorded is {attributes.get('number_of_units')}")
         if len(digests) == len(units) and (digest := store_digest(digests)) != self.store.digest:
-            yield Finding(f"the content of the store has {digest}, recorded is {self.store.digest}")
+            yield Finding(f"the content digest of the store is {digest}, recorded is {self.store.digest}")
 
 
 def _specs(unit: Unit) -> tuple[ArraySpec, ...]:
     try:
         form = unit.form
-    except Exception:  # an array is missing or broken, which is found where it is read
+    except Exception:  # an array is missing or broken; reading it reports that
         form = UnitForm(layout=unit.layout, dataset=unit.dataset)
     return (image_array(unit.dataset), *unit_arrays(form))
 
 
 def _dims(dataset: Dataset) -> dict[str, int]:
-    """Lengths of the dimensions that every unit of a data set has alike."""
+    """Lengths of the dimensions that are equal in all units of a data set."""
     return dict(zip(IMAGE.dims[1:], dataset.obs_shape, strict=True)) | {"class": len(dataset.classes)}
 
 
 def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
-    """Arrays of the groups of published features, which hold groups themselves."""
+    """Arrays of the group ``published`` and of its inner groups."""
     try:
         features = unit.published
-    except Exception:  # found where it is read
+    except Exception:  # reading them reports that
         return {}
     place = f"{unit.name}/{PUBLISHED}"
     inner = {f"{place}/{key}": published_arrays(one.name, one.kind) for key, one in features.items()}
     return {place: (), **inner} if inner else {}
 
 
-def _told(error: Exception) -> str:
-    """An error in one line; the containers raise all kinds."""
+def _one_line(error: Exception) -> str:
+    """The message of any error as one line."""
     if isinstance(error, S2ctError):
         return "; ".join(" ".join(line.split()) for line in str(error).splitlines())
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,4 +1,4 @@
-"""A group of a store as a reader of its container sees it, whatever the container."""
+"""Checks the small arrays and attributes of a group, in any container."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .findings import Finding
 
 
 def read_tables(group: Group, names: Sequence[str]) -> list[Table]:
-    """The arrays of these names, with their values but for the pixels.
+    """The named arrays with their values, except the values of the pixels.
 
     Raises
     ------
     StoreDamaged
-        If one is missing or cannot be read.
+        If an array is missing or cannot be read.
     """
     return [group.table(name, values=name != IMAGE.name) for name in names]
 
@@ -33,16 +33,16 @@ def read_published(unit: Unit) -> list[Table]:
 
 
 def check_published(unit: Unit) -> Iterator[Finding]:
-    """What published features say of themselves that cannot be."""
+    """Contradictions in published features."""
     n, name = int(unit.attributes["source_examples"]), str(unit.name)
     for key, one in unit.published.items():
-        told = f"{PUBLISHED}/{key}"
+        place = f"{PUBLISHED}/{key}"
         if one.state.shape != (n,) or one.offset.shape != (n + 1,):
-            yield Finding(f"{told} is not of the {n} examples of the source", name)
+            yield Finding(f"{place} does not have the {n} examples of the source", name)
         elif one.offset[0] != 0 or (np.diff(one.offset) < 0).any() or one.offset[-1] != one.data.shape[0]:
-            yield Finding(f"{told}: offset does not fit data", name)
+            yield Finding(f"{place}: offset contradicts data", name)
         elif not np.isin(one.state, range(len(STATES))).all() or (np.diff(one.offset)[one.state != HERE] != 0).any():
-            yield Finding(f"{told}: state does not fit offset", name)
+            yield Finding(f"{place}: state contradicts offset", name)
 
 
 def check_tables(
@@ -52,7 +52,7 @@ def check_tables(
     attributes: Mapping[str, Any],
     unit: str,
 ) -> Iterator[Finding]:
-    """What differs from the layout, and from the digest of the tables that was recorded."""
+    """Differences from the layout and from the recorded digest of the tables."""
     by_name = {table.name: table for table in tables}
     for spec in specs:
         table = by_name[spec.name]
@@ -68,13 +68,13 @@ def check_tables(
     recorded = attributes.get(TABLES_DIGEST)
     try:
         digest = tables_digest(attributes, tables)
-    except (TypeError, ValueError) as error:  # a value that no attribute of ours has
-        yield Finding(f"the attributes cannot be what was written: {error}", unit)
+    except (TypeError, ValueError) as error:  # a value that s2ct never writes
+        yield Finding(f"the attributes have changed: {error}", unit)
         return
     if recorded is None:
         yield Finding("no digest of attributes and small arrays is recorded", unit)
     elif digest != recorded:
-        yield Finding(f"attributes or small arrays have {digest}, recorded is {recorded}", unit)
+        yield Finding(f"the digest of attributes and small arrays is {digest}, recorded is {recorded}", unit)
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tells what was a store of ours and is damaged from what never was one."""
+"""Distinguishes a damaged s2ct store from files that never were one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..durable import beside
 from ..store.layout import IMAGE
 
 _MARK = b"s2ct_layout_version"  # an attribute of the root
-_LOOK_BYTES = 64 << 20  # at both ends of a file; root attributes of HDF5 stand at the end
+_LOOK_BYTES = 64 << 20  # searched at both ends of a file; root attributes of HDF5 are at the end
 
 
 def has_traces(path: Path) -> bool:
-    """Whether anything at or beside ``path`` says that it was made by this program.
+    """Whether anything at or beside ``path`` was written by s2ct.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""The metadata files of a Zarr store: every node there, nothing else, each saying what the layout says.
+"""Checks the metadata files of a Zarr store: no node missing, none extra, each with the content of the layout.
 
-zarr-python follows what these files say: with another chunk key separator, say, it finds no chunk and gives zeros.
+zarr-python trusts these files: with a wrong chunk key separator, for example, it finds no chunks and returns zeros.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 
 
 def check_zarr_tree(store: Store, groups: Mapping[str, Sequence[ArraySpec]]) -> Iterator[Finding]:
-    """Nodes and metadata.
+    """Check nodes and metadata.
 
     Parameters
     ----------
     store : Store
     groups : mapping
-        Arrays of each group that must be there, by name.
+        Required arrays of each group, by name of the group.
     """
     splits = sorted({name.split("/")[0] for name in groups if "/" in name})
     expected = {*splits, *groups, *(f"{group}/{spec.name}" for group, specs in groups.items() for spec in specs)}
@@ -38,24 +38,24 @@ def check_zarr_tree(store: Store, groups: Mapping[str, Sequence[ArraySpec]]) -> 
     for name in sorted(expected - there.keys()):
         yield Finding(f"{name} is missing", file=str(store.path / name / "zarr.json"))
     for name in sorted(there.keys() - expected):
-        yield Finding(f"{name} is none of the layout", file=str(there[name]))
+        yield Finding(f"{name} is not in the layout", file=str(there[name]))
     nodes = {name: _read(path) for name, path in there.items()}
     for name in sorted(expected & there.keys()):
         if nodes[name] is None:
-            yield Finding("this is no JSON", file=str(there[name]))
+            yield Finding("not valid JSON", file=str(there[name]))
     yield from _check_root(store, root, nodes)
     for split in splits:
         if nodes.get(split) and nodes[split] != _group({}):
-            yield Finding("this is not the group that was written", file=str(there[split]))
+            yield Finding("the metadata of this group have changed", file=str(there[split]))
     for group, specs in groups.items():
         own = nodes.get(group)
         if own and own != _group(own.get("attributes")):
-            yield Finding("this is not the group that was written", file=str(there[group]))
+            yield Finding("the metadata of this group have changed", file=str(there[group]))
         for spec in specs:
             node = nodes.get(f"{group}/{spec.name}")
             if node and (wrong := _wrong_keys(node, spec, store.dataset.obs_shape)):
-                told = f"{', '.join(wrong)} not as the layout has it"
-                yield Finding(told, group, file=str(there[f"{group}/{spec.name}"]))
+                message = f"metadata differ from the layout: {', '.join(wrong)}"
+                yield Finding(message, group, file=str(there[f"{group}/{spec.name}"]))
 
 
 def _read(path: Path) -> Any:
@@ -70,7 +70,7 @@ def _group(attributes: Any) -> dict[str, Any]:
 
 
 def _check_root(store: Store, root: Any, nodes: dict[str, Any]) -> Iterator[Finding]:
-    """The root, and the copy of all metadata in it, which readers use instead of the files."""
+    """Check the root and its copy of all metadata, which readers use instead of the files."""
     file = str(store.path / "zarr.json")
     consolidated = root.get("consolidated_metadata") if isinstance(root, dict) else None
     if not isinstance(consolidated, dict) or not isinstance(consolidated.get("metadata"), dict):
@@ -79,17 +79,17 @@ def _check_root(store: Store, root: Any, nodes: dict[str, Any]) -> Iterator[Find
     copies = consolidated["metadata"]
     rest = {name: value for name, value in root.items() if name != "consolidated_metadata"}
     if rest != _group(root.get("attributes")) or {**consolidated, "metadata": {}} != {**_CONSOLIDATED, "metadata": {}}:
-        yield Finding("this is not the group that was written", file=file)
+        yield Finding("the metadata of this group have changed", file=file)
     for name in sorted(copies.keys() | nodes.keys()):
         copy, node = copies.get(name), nodes.get(name)
         if isinstance(node, dict) and node.get("node_type") == "group":
             node = {**node, "consolidated_metadata": {**_CONSOLIDATED, "metadata": {}}}
         if copy != node:
-            yield Finding(f"the consolidated metadata of {name} differ from its own", file=file)
+            yield Finding(f"the consolidated metadata of {name} differ from its zarr.json", file=file)
 
 
 def _wrong_keys(node: dict[str, Any], spec: ArraySpec, obs_shape: Sequence[int]) -> list[str]:
-    """Keys of an array's metadata that are not what the writer writes. Attributes are left to the digest."""
+    """Keys of an array's metadata that differ from the writer's. The digest covers the attributes."""
     shape = node.get("shape")
     if not isinstance(shape, list):
         return ["shape"]
@@ -117,7 +117,7 @@ def _wrong_keys(node: dict[str, Any], spec: ArraySpec, obs_shape: Sequence[int])
 
 
 def _inner(codecs: Any, obs_shape: Sequence[int]) -> Any:
-    """The codecs inside the shards, where the sharding is ours."""
+    """The codecs inside the shards; None if the sharding differs from s2ct's."""
     try:
         (sharding,) = codecs
         given = sharding["configuration"]

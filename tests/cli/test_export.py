@@ -135,7 +135,7 @@ def test_a_damaged_store_is_told_and_no_file_of_that_unit_is_left(run, made, suf
 def test_a_store_whose_conversion_has_not_finished_is_called_so(run, tmp_path):
     (tmp_path / "x.h5.s2ct").mkdir()
     done = run("export", tmp_path / "x.h5", tmp_path / "back")
-    assert_says(done, EXIT_INCOMPLETE, "the conversion of this store has not finished", "run the command that made it")
+    assert_says(done, EXIT_INCOMPLETE, "the conversion of this store has not finished", "run the command that made")
 
 
 def test_a_full_disk_is_told_and_leaves_whole_files_alone(run, made, tmp_path, disk):

@@ -194,12 +194,12 @@ def _hdf5(path: Path) -> None:
 FOREIGN = {
     "nothing": (lambda path: None, EXIT_USAGE, "no such file or folder"),
     "an empty folder": (lambda path: path.mkdir(), EXIT_USAGE, "no store here"),
-    "another Zarr": (lambda path: zarr.create_group(path), EXIT_USAGE, "not made by s2ct convert"),
+    "another Zarr": (lambda path: zarr.create_group(path), EXIT_USAGE, "not an s2ct store"),
     "a Zarr array": (lambda path: zarr.create_array(path, shape=2, dtype="i1"), EXIT_USAGE, ""),
     "a Zarr v2": (lambda path: zarr.create_group(path, zarr_format=2), EXIT_USAGE, ""),
-    "a zarr.json of nonsense": (lambda path: put(path / "zarr.json", b"{"), EXIT_DIFFERENCE, "this is no JSON"),
-    "another HDF5": (_hdf5, EXIT_USAGE, "not made by s2ct convert"),
-    "a cut HDF5": (lambda path: put(path, b"\x89HDF\r\n\x1a\n" + bytes(20)), EXIT_DIFFERENCE, "HDF5 finds it damaged"),
+    "a zarr.json of nonsense": (lambda path: put(path / "zarr.json", b"{"), EXIT_DIFFERENCE, "not valid JSON"),
+    "another HDF5": (_hdf5, EXIT_USAGE, "not an s2ct store"),
+    "a cut HDF5": (lambda path: put(path, b"\x89HDF\r\n\x1a\n" + bytes(20)), EXIT_DIFFERENCE, "HDF5 reports damage"),
     "a text": (lambda path: put(path, b"localid,tile\n1,50SMG\n"), EXIT_SOURCE, "neither a 7z archive nor a TFRecord"),
     "an empty file": (lambda path: put(path, b""), EXIT_SOURCE, "an empty file"),
 }

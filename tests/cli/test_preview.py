@@ -164,9 +164,9 @@ class TestStores:
         assert_says(run("preview", "x.zarr", *options, cwd=tmp_path), 2, "x.zarr: there is no observation to look at")
 
     def test_none(self, run, tmp_path):
-        assert_says(run("preview", "x.zarr", cwd=tmp_path), 2, "x.zarr: there is no such store")
+        assert_says(run("preview", "x.zarr", cwd=tmp_path), 2, "x.zarr: this store does not exist")
         (tmp_path / "notes.txt").write_text("?")
-        assert_says(run("preview", "notes.txt", cwd=tmp_path), 2, "notes.txt: this is neither")
+        assert_says(run("preview", "notes.txt", cwd=tmp_path), 2, "notes.txt: neither a Zarr directory")
 
 
 BLOCKED = """

@@ -127,7 +127,7 @@ def test_a_source_that_went_bad_later_leaves_the_other_units_as_they_are(run, fo
     done = run("convert", "all of it", "x.zarr", "-j1", cwd=folder)
     assert_says(done, EXIT_INCOMPLETE, "the file ends inside the data checksum")
     assert "0 converted, 2 done before, 1 failed" in done.stdout
-    with pytest.warns(PartialStoreWarning, match="sources that are not in it: val_50SMG_2"):
+    with pytest.warns(PartialStoreWarning, match="refused sources: val_50SMG_2"):
         assert state(folder / "x.zarr") == before, "the unit stays until a new one takes its place"
     shutil.copy(folder / "mended" / "val_50SMG_2", folder / "all of it")
     assert run("convert", "all of it", "x.zarr", "-j1", cwd=folder).returncode == 0

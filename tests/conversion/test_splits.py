@@ -45,7 +45,7 @@ def test_names_of_any_length_come_back_whole_and_can_be_asked_for(store):
         assert opened.samples["split"].tolist() == ["dev", "train", "validation"]
         assert opened.samples["tile"].tolist() == ["COPENHAGEN", "50SMG", "50SMG"]
         assert opened.samples.where(split="validation")["localid"].tolist() == [9]
-        with pytest.raises(KeyError, match="there is no split 'val'; there are dev, train, validation"):
+        with pytest.raises(KeyError, match="no split 'val'; the store has dev, train, validation"):
             opened.samples.where(split="val")
         (sample,) = opened.select(split="dev")
         np.testing.assert_array_equal(sample.image, opened["dev/COPENHAGEN"].sample(7).image)

@@ -1,4 +1,4 @@
-"""Everything that a store gives its readers, asked for piece by piece: each is right, or refused with its place."""
+"""Reads everything in a store piece by piece. Each piece must be right, or raise an error with its place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ARRAYS = (
 
 
 def make_stores(folder: Path) -> dict[str, Path]:
-    """The same two small units in every container."""
+    """Make the same two small units in every container."""
     rng = np.random.default_rng(12)
     sources = []
     for name, (one, other) in SAMPLES.items():
@@ -39,7 +39,7 @@ def make_stores(folder: Path) -> dict[str, Path]:
 
 
 def plain_value(value: Any) -> Any:
-    """Something that is equal where all bytes, dtypes and shapes are."""
+    """A value that is equal if and only if all bytes, dtypes and shapes are equal."""
     if isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
         return str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()
@@ -51,7 +51,7 @@ def plain_value(value: Any) -> Any:
 
 
 def questions() -> Iterator[tuple[str, Callable[[s2ct_convert.Store], Any]]]:
-    """What a reader may ask of an open store, by a name."""
+    """Names and functions of everything that can be read from an open store."""
     yield "samples", lambda store: store.samples.rows
     yield "index", lambda store: [store.index, store.tiles]
     yield "units", lambda store: list(store.units)
@@ -65,7 +65,7 @@ def questions() -> Iterator[tuple[str, Callable[[s2ct_convert.Store], Any]]]:
 
 
 def answers(path: Path) -> dict[str, Any]:
-    """Every answer, or ``REFUSED``; any other error is the test's failure."""
+    """Every value read, or ``REFUSED``. Any other error fails the test."""
     out: dict[str, Any] = {}
     try:
         with s2ct_convert.open_store(path) as store:
@@ -87,8 +87,8 @@ def _answer(ask: Callable[[], Any]) -> Any:
 
 
 def count(found: dict[str, Any], right: dict[str, Any], what: str) -> Counter[str]:
-    """Answers that are right and that are refused; there must be no other."""
+    """Numbers of right and refused answers. Any other answer fails the test."""
     wrong = [name for name, answer in found.items() if answer not in (REFUSED, right[name])]
-    assert not wrong, f"{what}: wrong without a word: {', '.join(wrong)}"
+    assert not wrong, f"{what}: silently wrong: {', '.join(wrong)}"
     refused = sum(answer == REFUSED for answer in found.values())
     return Counter(right=len(found) - refused, refused=refused)

@@ -1,4 +1,4 @@
-"""Makes the stores in tests/data that pin the layout: once for each layout version, with the program that has it.
+"""Makes the stores in tests/data that pin the layout. Run it once per layout version, with the s2ct that writes it.
 
 usage: python tests/reading/layout_fixture.py   (from the root of the repository; PYTHONPATH=tests)
 """
@@ -18,12 +18,12 @@ from s2ct_convert.store.layout import LAYOUT_VERSION
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 SAMPLES = {"train/50SMG": ((3, 40), (9, 5)), "val/50SMG": ((4, 2),)}
-TEXT = "as published"  # a feature that nobody knows, of the first example of each unit, from layout 2 on
+TEXT = "as published"  # an unknown feature of the first example of each unit, since layout 2
 FIRST_ORDINAL = 736_700  # 2018-01-10
 
 
 def image(localid: int, n: int) -> np.ndarray:
-    """Every pixel of an image the same, so that the store is small."""
+    """Images whose pixels are all equal, so that the store is small."""
     values = 1000 * np.arange(4)[None, :] + 10 * np.arange(n)[:, None] + localid
     return np.broadcast_to(values[:, :, None, None], (n, 4, 42, 42)).astype(np.uint16)
 
@@ -41,7 +41,7 @@ def weight(n: int) -> np.ndarray:
 
 
 def payload(group: Group, number: int) -> bytes:
-    """An example; the first has a feature more. The second of a unit has no date for its first image."""
+    """An example. The first of a unit has an extra feature; the second has no date for its first image."""
     dates = group.dates.copy()
     if number == 1:
         dates[0] = 0

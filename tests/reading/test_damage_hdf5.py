@@ -1,4 +1,4 @@
-"""Every range of the metadata of an HDF5 store zeroed, inverted or flipped: right values, or refused with the place."""
+"""HDF5 metadata zeroed, inverted or flipped in every range: readers get right values or an error with the place."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from s2ct_convert.reading.opening import open_store
 from .damage import REFUSED, answers, count, make_stores
 
 RANGE = 64  # bytes
-BATCHES = 12  # of which `make test` takes a part of one
-QUICK = 20  # ranges
+BATCHES = 12  # `make test` runs a part of one batch
+QUICK = 20  # ranges in `make test`
 WAYS = ("zeroed", "inverted", "flipped")
 
 
@@ -36,7 +36,7 @@ def right(stores) -> dict[str, Any]:
 
 
 def metadata_ranges(path: Path) -> list[slice]:
-    """All of the file but the chunks of datasets, in a seeded order."""
+    """The file without the chunks of datasets, in a seeded order."""
     free = np.ones(path.stat().st_size, bool)
 
     def visit(_: str, node: Any) -> None:
@@ -62,18 +62,18 @@ def damaged(data: bytes, part: slice, way: str) -> bytes:
     return out.tobytes()
 
 
-def look(path: Path, right: dict[str, Any], what: str, connection: Any) -> None:
-    """In a process of its own: whatever libhdf5 does with broken files, the test goes on."""
+def count_and_send(path: Path, right: dict[str, Any], what: str, connection: Any) -> None:
+    """Body of a separate process: a libhdf5 that crashes on a broken file does not stop the test."""
     try:
         connection.send(count(answers(path), right, what))
     except BaseException as error:
         connection.send(f"{what}: {type(error).__name__}: {error}")
 
 
-def looked_at(path: Path, right: dict[str, Any], what: str) -> Counter[str]:
+def count_in_process(path: Path, right: dict[str, Any], what: str) -> Counter[str]:
     context = multiprocessing.get_context("fork")
     receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=look, args=(path, right, what, send))
+    process = context.Process(target=count_and_send, args=(path, right, what, send))
     process.start()
     send.close()
     try:
@@ -89,9 +89,7 @@ def looked_at(path: Path, right: dict[str, Any], what: str) -> Counter[str]:
     ("batch", "most"),
     [(0, QUICK), *(pytest.param(batch, None, marks=pytest.mark.slow) for batch in range(BATCHES))],
 )
-def test_each_range_of_the_metadata_gives_the_right_value_or_damage(
-    stores, right, tmp_path, record_property, batch, most
-):
+def test_damaged_metadata_give_the_right_value_or_store_damaged(stores, right, tmp_path, record_property, batch, most):
     data = stores["h5"].read_bytes()
     own, counts, unused = tmp_path / "own.h5", Counter[str](), 0
     for i, part in enumerate(metadata_ranges(stores["h5"])[batch::BATCHES][:most]):
@@ -101,7 +99,7 @@ def test_each_range_of_the_metadata_gives_the_right_value_or_damage(
             unused += 1
             continue
         own.write_bytes(changed)
-        counts += looked_at(own, right, f"bytes {part.start} to {part.stop} {way}")
+        counts += count_in_process(own, right, f"bytes {part.start} to {part.stop} {way}")
     assert counts["refused"]
     what = "HDF5 metadata, ranges of 64 bytes" + (" (a part)" if most else "")
     record_property("damage", (what, counts["right"], counts["refused"]))
@@ -111,13 +109,13 @@ def delete(file: h5py.File, name: str) -> None:
     del file[name]
 
 
-def a_group_instead(file: h5py.File, name: str) -> None:
+def replaced_by_a_group(file: h5py.File, name: str) -> None:
     del file[name]
     file.create_group(name)
 
 
 def without_chunks(file: h5py.File, name: str) -> None:
-    """HDF5 gives zeros for chunks that were never written."""
+    """HDF5 returns zeros for chunks that were never written."""
     old = file[name]
     made = h5py.h5d.create(file.id, b"new", old.id.get_type(), old.id.get_space(), old.id.get_create_plist())
     del made
@@ -127,9 +125,9 @@ def without_chunks(file: h5py.File, name: str) -> None:
     file[name].attrs.update(attributes)
 
 
-@pytest.mark.parametrize("damage", [delete, a_group_instead, without_chunks])
+@pytest.mark.parametrize("damage", [delete, replaced_by_a_group, without_chunks])
 @pytest.mark.parametrize("array", ["label", "time", "row_start", "localid", "sample_index", "image"])
-def test_an_array_that_is_gone_is_no_zeros(stores, right, tmp_path, array, damage):
+def test_a_deleted_array_raises_store_damaged(stores, right, tmp_path, array, damage):
     own = Path(shutil.copy(stores["h5"], tmp_path / "own.h5"))
     with h5py.File(own, "r+") as file:
         damage(file, f"train/50SMG/{array}")
@@ -139,9 +137,9 @@ def test_an_array_that_is_gone_is_no_zeros(stores, right, tmp_path, array, damag
     assert found["val/31TCJ 4"] == right["val/31TCJ 4"]
 
 
-@pytest.mark.parametrize("damage", [delete, a_group_instead])
+@pytest.mark.parametrize("damage", [delete, replaced_by_a_group])
 @pytest.mark.parametrize("node", ["index", "index/tile", "train/50SMG", "val", "val/31TCJ/row_size"])
-def test_a_node_that_is_gone_is_damage(stores, right, tmp_path, node, damage):
+def test_a_deleted_node_raises_store_damaged(stores, right, tmp_path, node, damage):
     own = Path(shutil.copy(stores["h5"], tmp_path / "own.h5"))
     with h5py.File(own, "r+") as file:
         damage(file, node)
@@ -149,19 +147,19 @@ def test_a_node_that_is_gone_is_damage(stores, right, tmp_path, node, damage):
 
 
 @pytest.mark.parametrize("array", ["train/50SMG/example", "val/31TCJ/weight", "index/row_start"])
-def test_one_value_that_was_changed_is_damage_told_with_file_and_group(stores, right, tmp_path, array):
-    """Its checksum in the file was changed with it."""
+def test_a_changed_value_raises_store_damaged_with_file_and_group(stores, right, tmp_path, array):
+    """The checksum in the file changes with the value."""
     own = Path(shutil.copy(stores["h5"], tmp_path / "own.h5"))
     with h5py.File(own, "r+") as file:
         file[array][0] += 1
     assert count(answers(own), right, array)["refused"]
     group = array.rpartition("/")[0]
-    with open_store(own) as store, pytest.raises(StoreDamaged, match="not those that were written") as error:
+    with open_store(own) as store, pytest.raises(StoreDamaged, match="have changed since they were written") as error:
         _ = store.samples if group == "index" else store[group].localid
     assert error.value.where == f"{own}: {group}"
 
 
-def test_the_file_of_a_linked_unit_that_is_gone_or_none_is_damage_with_its_place(stores, tmp_path):
+def test_a_missing_or_invalid_unit_file_raises_with_its_path(stores, tmp_path):
     own = Path(shutil.copytree(stores["linked"].parent, tmp_path / "own")) / stores["linked"].name
     unit = own.with_name(f"{own.name}.units") / "val_31TCJ.h5"
     for change in (lambda: unit.write_text("none"), unit.unlink):

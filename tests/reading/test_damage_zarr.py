@@ -1,4 +1,4 @@
-"""Every file of a Zarr store lost, cut, or exchanged: no array reads as fill values."""
+"""Zarr files deleted, truncated or replaced, one after another: no array reads as fill values."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def files(store: Path, pattern: str) -> list[Path]:
     return sorted(path.relative_to(store) for path in store.rglob(pattern) if path.is_file())
 
 
-def lost(path: Path) -> None:
+def deleted(path: Path) -> None:
     path.unlink()
 
 
-def cut(path: Path) -> None:
+def truncated(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
@@ -57,26 +57,26 @@ def flipped(path: Path) -> None:
     path.write_bytes(data)
 
 
-def a_folder(path: Path) -> None:
+def replaced_by_a_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-@pytest.mark.parametrize("damage", [lost, cut, emptied, flipped, a_folder])
-def test_each_chunk_file_in_turn_gives_the_right_value_or_damage(clean, right, tmp_path, record_property, damage):
+@pytest.mark.parametrize("damage", [deleted, truncated, emptied, flipped, replaced_by_a_folder])
+def test_a_damaged_chunk_file_gives_the_right_value_or_raises(clean, right, tmp_path, record_property, damage):
     counts: Counter[str] = Counter()
     for file in files(clean, "c/**/*"):
         own = Path(shutil.copytree(clean, tmp_path / "own.zarr"))
         damage(own / file)
         found = count(answers(own), right, f"{file} {damage.__name__}")
-        assert found["refused"], f"{file} {damage.__name__} is not noticed"
+        assert found["refused"], f"{file} {damage.__name__} is not detected"
         counts += found
         shutil.rmtree(own)
     record_property("damage", (f"Zarr chunk file {damage.__name__}", counts["right"], counts["refused"]))
 
 
-@pytest.mark.parametrize("damage", [lost, cut, emptied, flipped, a_folder])
-def test_each_metadata_file_in_turn_gives_the_right_value_or_damage(clean, right, tmp_path, record_property, damage):
+@pytest.mark.parametrize("damage", [deleted, truncated, emptied, flipped, replaced_by_a_folder])
+def test_a_damaged_metadata_file_gives_the_right_value_or_raises(clean, right, tmp_path, record_property, damage):
     counts: Counter[str] = Counter()
     for file in files(clean, "zarr.json"):
         own = Path(shutil.copytree(clean, tmp_path / "own.zarr"))
@@ -87,7 +87,7 @@ def test_each_metadata_file_in_turn_gives_the_right_value_or_damage(clean, right
 
 
 @pytest.mark.parametrize("node", ["train/50SMG", "val", "train/50SMG/label", "index", "index/localid"])
-def test_a_node_that_is_gone_is_told_with_its_place(own, right, node):
+def test_a_deleted_node_raises_with_its_path(own, right, node):
     shutil.rmtree(own / node)
     found = answers(own)
     assert count(found, right, node)["refused"]
@@ -96,7 +96,7 @@ def test_a_node_that_is_gone_is_told_with_its_place(own, right, node):
     assert error.value.where.startswith(str(own / node))
 
 
-def test_one_unit_that_is_gone_leaves_the_others(own):
+def test_a_deleted_unit_does_not_affect_the_others(own):
     shutil.rmtree(own / "val/31TCJ")
     with open_store(own) as store:
         assert list(store) == ["train/50SMG", "val/31TCJ"]
@@ -112,17 +112,17 @@ def change(path: Path, edit: Callable[[Any], None]) -> None:
 
 
 def without_copy(own: Path) -> None:
-    """As another program may leave it, that knows no consolidated metadata."""
+    """Delete the consolidated metadata, as a program that does not know them may do."""
     change(own / "zarr.json", lambda node: node.pop("consolidated_metadata"))
 
 
-def test_without_consolidated_metadata_the_answers_are_the_same(own, right):
+def test_without_consolidated_metadata_all_values_are_the_same(own, right):
     without_copy(own)
     assert answers(own) == right
 
 
 @pytest.mark.parametrize("node", ["train/50SMG", "val/31TCJ/label", "index/localid", "index"])
-def test_without_consolidated_metadata_a_node_that_is_gone_is_missed(own, right, node):
+def test_without_consolidated_metadata_a_deleted_node_raises(own, right, node):
     without_copy(own)
     shutil.rmtree(own / node)
     assert count(answers(own), right, node)["refused"]
@@ -146,8 +146,8 @@ def test_without_consolidated_metadata_a_node_that_is_gone_is_missed(own, right,
     ],
 )
 @pytest.mark.parametrize("copy_too", [False, True])
-def test_metadata_that_say_something_else_are_damage(own, right, key, value, copy_too):
-    """Checksums of chunks cannot tell that."""
+def test_changed_metadata_raise_store_damaged(own, right, key, value, copy_too):
+    """Checksums of chunks cannot detect that."""
     change(own / "train/50SMG/time/zarr.json", lambda node: node.update({key: value}))
     if copy_too:
         change(
@@ -157,20 +157,20 @@ def test_metadata_that_say_something_else_are_damage(own, right, key, value, cop
     found = answers(own)
     count(found, right, f"{key} {value}")
     assert found["train/50SMG time"] == found["train/50SMG 3"] == REFUSED
-    if not (copy_too and key == "attributes"):  # the root says what it cannot
+    if not (copy_too and key == "attributes"):  # those in the root are invalid
         assert found["val/31TCJ 4"] == right["val/31TCJ 4"]
 
 
 @pytest.mark.parametrize("array", ["time", "sample_index", "example"])
-def test_a_chunk_of_another_array_is_damage(own, right, array):
-    """It is whole and of the right size."""
+def test_a_chunk_of_another_array_raises_store_damaged(own, right, array):
+    """The chunk is intact and has the right size."""
     shutil.copy(own / "train/50SMG/weight/c/0", own / f"train/50SMG/{array}/c/0")
     found = answers(own)
     count(found, right, array)
     assert found["train/50SMG 3"] == REFUSED
 
 
-def test_a_shard_that_is_gone_is_no_zeros_whichever_way_it_is_asked_for(own):
+def test_a_missing_shard_raises_in_every_way_of_reading(own):
     (own / "train/50SMG/image/c/0/0/0/0").unlink()
     with open_store(own) as store:
         image = store["train/50SMG"]["image"]
@@ -180,7 +180,7 @@ def test_a_shard_that_is_gone_is_no_zeros_whichever_way_it_is_asked_for(own):
                 image[key]
 
 
-def test_xarray_is_not_given_a_unit_of_which_a_part_is_missing(own):
+def test_to_xarray_refuses_a_unit_with_a_missing_part(own):
     pytest.importorskip("xarray")
     (own / "val/31TCJ/image/c/0/0/0/0").unlink()
     with open_store(own) as store:
@@ -190,9 +190,9 @@ def test_xarray_is_not_given_a_unit_of_which_a_part_is_missing(own):
                 ask()
 
 
-def test_a_store_that_says_another_number_of_units_is_damaged(own):
+def test_a_wrong_number_of_units_raises_store_damaged(own):
     change(own / "zarr.json", lambda node: node["attributes"].update(number_of_units=3))
-    with open_store(own) as store, pytest.raises(StoreDamaged, match="has not the units it was made of"):
+    with open_store(own) as store, pytest.raises(StoreDamaged, match="number of units differs"):
         list(store)
     with open_to_verify(own) as store:
         assert len(store) == 2

@@ -1,4 +1,4 @@
-"""Every sample once, in an order that a seed determines, in parts that do not meet."""
+"""An epoch has every sample once, in an order determined by the seed, in disjoint shares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from s2ct_convert.reading.store import Store
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Store:
-    """Two units, 60 and 15 samples of 1 to 40 observations."""
+    """Two units with 60 and 15 samples of 1 to 40 observations."""
     rng = np.random.default_rng(4)
     folder = tmp_path_factory.mktemp("epoch")
     sources = [
@@ -41,7 +41,7 @@ def all_of(store: Store) -> list[tuple[str, int]]:
 SMALL = {"block_obs": 64, "mixed_blocks": 3}
 
 
-def test_every_sample_once_with_its_own_arrays(store):
+def test_an_epoch_has_every_sample_once_with_its_arrays(store):
     items = list(read_epoch(store, store.samples, **SMALL))
     assert sorted(names(items)) == sorted(all_of(store))
     for item in items[::7]:
@@ -50,7 +50,7 @@ def test_every_sample_once_with_its_own_arrays(store):
             np.testing.assert_array_equal(one, other)
 
 
-def test_without_shuffle_the_order_is_that_of_the_table(store):
+def test_without_shuffle_samples_have_the_order_of_the_table(store):
     assert names(read_epoch(store, store.samples, shuffle=False, **SMALL)) == all_of(store)
 
 
@@ -63,15 +63,15 @@ def test_the_seed_and_the_epoch_determine_the_order(store):
     assert len({tuple(one) for one in orders}) == 4
 
 
-def test_samples_are_mixed_beyond_their_block(store):
+def test_samples_are_mixed_across_blocks(store):
     found = [i for unit, i in names(read_epoch(store, store.samples, **SMALL)) if unit == "train/50SMG"]
     steps = np.abs(np.diff(found))
-    assert (steps == 1).mean() < 0.35  # in a block alone it would be at least 0.6
+    assert (steps == 1).mean() < 0.35  # without mixing of blocks it would be at least 0.6
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_parts_do_not_meet_and_ranks_have_equal_shares(store, ranks, workers):
+def test_shares_are_disjoint_and_equal_between_ranks(store, ranks, workers):
     parts = {
         (rank, worker): names(
             read_epoch(store, store.samples, seed=3, share=EpochShare(rank, ranks, worker, workers), **SMALL)
@@ -89,7 +89,7 @@ def test_parts_do_not_meet_and_ranks_have_equal_shares(store, ranks, workers):
     assert len(counts) >= 60
 
 
-def test_what_one_rank_leaves_out_comes_in_another_epoch(store):
+def test_samples_omitted_in_one_epoch_appear_in_another(store):
     seen = set()
     for epoch in range(4):
         for rank in range(3):
@@ -97,16 +97,16 @@ def test_what_one_rank_leaves_out_comes_in_another_epoch(store):
     assert seen == set(all_of(store))
 
 
-def test_fewer_samples_than_ranks_is_an_error_and_not_an_empty_epoch(store):
+def test_fewer_samples_than_ranks_raise_value_error(store):
     few = store.samples.where(split="val", localid=[1, 2])
     with pytest.raises(ValueError, match="2 samples are too few for 3 ranks"):
         list(read_epoch(store, few, share=EpochShare(0, 3)))
 
 
-def test_some_samples_only(store):
+def test_an_epoch_may_have_a_part_of_the_samples(store):
     some = store.samples.where(split="train", localid=range(0, 60, 7))
     assert sorted(names(read_epoch(store, some, **SMALL))) == [("train/50SMG", i) for i in range(0, 60, 7)]
 
 
-def test_no_samples_make_an_empty_epoch(store):
+def test_an_epoch_of_no_samples_is_empty(store):
     assert list(read_epoch(store, store.samples.where(localid=[]))) == []

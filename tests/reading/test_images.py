@@ -1,4 +1,4 @@
-"""Rows of image by their own road are those that zarr and h5py give, and damage is told with its place."""
+"""s2ct reads the same rows of image as zarr and h5py, and reports damage with its place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = ("zarr", "h5", "blosc", "linked")
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory, made_sources) -> dict[str, Path]:
-    """One unit of two shards."""
+    """One unit with two shards."""
     from makers import random_group, write_tfrecord
 
     rng = np.random.default_rng(9)
@@ -42,7 +42,7 @@ def shard(path: Path, number: int = 0) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_random_ranges_are_what_the_container_has(made, kind):
+def test_random_ranges_equal_those_of_zarr_or_h5py(made, kind):
     rng = np.random.default_rng(3)
     with open_store(made[kind]) as store:
         for name, unit in store.units.items():
@@ -56,7 +56,7 @@ def test_random_ranges_are_what_the_container_has(made, kind):
 
 
 @pytest.mark.parametrize("kind", ["zarr", "h5"])
-def test_ranges_across_shards_and_all_at_once(long, kind):
+def test_ranges_across_shards_and_the_whole_unit_are_equal(long, kind):
     with open_store(long[kind]) as store:
         unit = store["train/50SMG"]
         image = np.asarray(unit["image"][...])
@@ -72,7 +72,7 @@ def test_rows_beyond_the_unit_are_refused(made, rows):
         store["train/50SMG"].images([rows])
 
 
-def test_arrays_given_out_are_the_callers_own(made):
+def test_returned_arrays_belong_to_the_caller(made):
     with open_store(made["zarr"]) as store:
         unit = store["train/50SMG"]
         first = unit.sample(412)
@@ -91,7 +91,7 @@ def own(request, made, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("where", [0.0, 0.3, 0.9999])
-def test_a_flipped_bit_is_told_with_file_and_rows(own, where):
+def test_a_flipped_bit_raises_with_file_and_rows(own, where):
     file, offset, size = plain.chunk_place(own, "train/50SMG", 2)
     data = bytearray(file.read_bytes())
     data[offset + int(where * size)] ^= 4
@@ -115,40 +115,40 @@ class TestZarr:
         with open_store(path) as store:
             store["train/50SMG"].sample(412)
 
-    def test_a_shard_that_is_gone_is_no_zeros(self, store):
+    def test_a_missing_shard_raises_store_damaged(self, store):
         shard(store).unlink()
         with pytest.raises(StoreDamaged, match="this shard is missing"):
             self.read(store)
 
     @pytest.mark.parametrize("left", [0, 5, 2051])
-    def test_a_shard_too_short_for_its_index(self, store, left):
+    def test_a_shard_shorter_than_its_index_raises_store_damaged(self, store, left):
         os.truncate(shard(store), left)
-        with pytest.raises(StoreDamaged, match="is cut"):
+        with pytest.raises(StoreDamaged, match="is truncated"):
             self.read(store)
 
-    def test_a_shard_cut_anywhere_else(self, store):
+    def test_a_truncated_shard_raises_store_damaged(self, store):
         os.truncate(shard(store), shard(store).stat().st_size - 1000)
-        with pytest.raises(StoreDamaged, match="does not fit its checksum"):
+        with pytest.raises(StoreDamaged, match="does not match its checksum"):
             self.read(store)
 
-    def test_a_chunk_the_index_does_not_have(self, store):
+    def test_a_chunk_missing_in_the_index_raises_store_damaged(self, store):
         import google_crc32c
 
         data = bytearray(shard(store).read_bytes())
         data[-2052 + 16 : -2052 + 32] = b"\xff" * 16
         data[-4:] = struct.pack("<I", google_crc32c.value(bytes(data[-2052:-4])))
         shard(store).write_bytes(data)
-        with pytest.raises(StoreDamaged, match="chunk 1 is not in this shard"):
+        with pytest.raises(StoreDamaged, match="chunk 1 is missing in this shard"):
             self.read(store)
 
-    def test_an_index_that_points_beyond_the_file(self, store):
+    def test_an_index_that_points_beyond_the_file_raises(self, store):
         import google_crc32c
 
         data = bytearray(shard(store).read_bytes())
         data[-2052:-2044] = struct.pack("<Q", len(data))
         data[-4:] = struct.pack("<I", google_crc32c.value(bytes(data[-2052:-4])))
         shard(store).write_bytes(data)
-        with pytest.raises(StoreDamaged, match="this file is cut"), open_store(store) as opened:
+        with pytest.raises(StoreDamaged, match="this file is truncated"), open_store(store) as opened:
             opened["train/50SMG"].images([slice(0, 1)])
 
 
@@ -163,7 +163,7 @@ def test_the_index_of_a_shard_is_read_once(made, tmp_path):
         unit.sample(412)
 
 
-def test_a_file_that_is_open_is_read_whatever_happens_to_its_name(made, tmp_path):
+def test_an_open_file_is_still_read_after_it_is_replaced(made, tmp_path):
     own = Path(shutil.copytree(made["linked"].parent, tmp_path / "own")) / made["linked"].name
     with open_store(own) as store:
         unit = store["train/50SMG"]
@@ -173,7 +173,7 @@ def test_a_file_that_is_open_is_read_whatever_happens_to_its_name(made, tmp_path
         plain.assert_same(unit.sample(412)._asdict(), expected._asdict())
 
 
-def test_a_chunk_that_hdf5_never_got_is_no_zeros(made, tmp_path):
+def test_a_missing_hdf5_chunk_raises_store_damaged(made, tmp_path):
     own = tmp_path / "own.h5"
     shutil.copy(made["h5"], own)
     with h5py.File(own, "r+") as file:
@@ -186,19 +186,19 @@ def test_a_chunk_that_hdf5_never_got_is_no_zeros(made, tmp_path):
         for k in (0, 1, 3, 4):
             image.id.write_direct_chunk((32 * k, 0, 0, 0), chunks[k])
         image.attrs.update({k: v for k, v in attributes.items() if k != "DIMENSION_LIST"})
-        assert (image[64:96] == 0).all()  # what HDF5 says
+        assert (image[64:96] == 0).all()  # HDF5 reads zeros
     with open_to_verify(own) as store, pytest.raises(StoreDamaged, match="chunk 2 of image is missing"):
         store["train/50SMG"].images([slice(60, 70)])
 
 
-def test_an_image_stored_anew_with_other_codecs_is_refused(made, tmp_path):
+def test_an_image_rewritten_with_other_codecs_is_refused(made, tmp_path):
     own = tmp_path / "own.h5"
     shutil.copy(made["h5"], own)
     with h5py.File(own, "r+") as file:
         data = file["train/50SMG/image"][...]
         del file["train/50SMG/image"]
         file["train/50SMG"].create_dataset("image", data=data, chunks=(32, 4, 42, 42), compression="lzf")
-    with open_to_verify(own) as store, pytest.raises(NotAStore, match="not stored the way s2ct convert stores it"):
+    with open_to_verify(own) as store, pytest.raises(NotAStore, match="not encoded as s2ct convert encodes it"):
         store["train/50SMG"].sample(412)
 
 
@@ -214,17 +214,17 @@ def test_a_store_can_be_pickled(made, kind, monkeypatch, tmp_path):
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_forked_child_reads_after_its_parent_has(made):
+def test_a_forked_child_reads_after_its_parent(made):
     with open_store(made["zarr"]) as store:
         unit = store["train/50SMG"]
-        expected = unit.sample(412).image  # five chunks: the threads are running
+        expected = unit.sample(412).image  # five chunks, so threads have started
         pid = os.fork()
         if pid == 0:
             os._exit(0 if np.array_equal(unit.sample(412).image, expected) else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def test_every_item_is_done_before_an_error_is_told():
+def test_every_item_is_done_before_an_error_is_raised():
     done = []
 
     def work(n: int) -> None:
@@ -237,10 +237,10 @@ def test_every_item_is_done_before_an_error_is_told():
     assert sorted(done) == list(range(1, 20))
 
 
-class TestSoundButNotTheseImages:
-    """What no checksum of a chunk can show: it is whole, and belongs elsewhere."""
+class TestMisplacedChunks:
+    """Damage that the checksum of a chunk cannot detect: the chunk is intact but belongs elsewhere."""
 
-    def test_a_chunk_of_another_unit_is_damage(self, made, tmp_path):
+    def test_a_chunk_of_another_unit_raises_store_damaged(self, made, tmp_path):
         own = Path(shutil.copytree(made["zarr"], tmp_path / "own.zarr"))
         one, other = (own / unit / "image/c/0/0/0/0" for unit in ("train/49RGN", "val/50SMG"))
         one.rename(tmp_path / "shard")
@@ -255,15 +255,15 @@ class TestSoundButNotTheseImages:
                 lambda: list(read_epoch(store, store.samples.where(split="val"))),
                 lambda: export_tfrecord(store, tmp_path / "back"),
             ):
-                with pytest.raises(StoreDamaged, match="of image is not what was written"):
+                with pytest.raises(StoreDamaged, match="of image does not match its checksum"):
                     read()
 
-    def test_one_image_written_by_another_program_is_damage(self, made, tmp_path):
+    def test_an_image_changed_by_another_program_raises_store_damaged(self, made, tmp_path):
         own = Path(shutil.copy(made["h5"], tmp_path / "own.h5"))
         with h5py.File(own, "r+") as file:
             file["train/50SMG/image"][7, 0, 0, 0] ^= 1
         with open_store(own) as store:
             unit = store["train/50SMG"]
             assert unit["image"][6].shape == (4, 42, 42)
-            with pytest.raises(StoreDamaged, match="row 7 of image is not what was written"):
+            with pytest.raises(StoreDamaged, match="row 7 of image does not match its checksum"):
                 _ = unit["image"][5:9]

@@ -1,4 +1,4 @@
-"""A store of the layout as it was released opens for good; one of a layout to come is refused with what to do."""
+"""Every released layout stays readable. A newer layout is refused with advice."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ NO_DAY = -(2**31)
 
 
 def days(localid: int, n: int, layout: int) -> np.ndarray:
-    """`time` of a sample. Layout 2 has one whose first image has no date, and so comes last."""
+    """`time` of a sample. In layout 2 one sample has a first image without a date, which therefore comes last."""
     time = (FIRST_ORDINAL - 719163 + 5 * np.arange(n)).astype(np.int32)
     return np.append(time[1:], np.int32(NO_DAY)) if layout > 1 and localid == 9 else time
 
 
-def test_it_opens_and_has_what_was_written(released):
+def test_a_released_layout_opens_with_the_written_values(released):
     with open_store(released) as store:
         assert list(store.units) == list(SAMPLES)
         for name, samples in SAMPLES.items():
@@ -51,12 +51,12 @@ def test_it_opens_and_has_what_was_written(released):
         assert len(store.samples) == 3
 
 
-def test_from_layout_2_on_it_has_dates_as_published_and_features_that_nobody_knows(released):
+def test_layout_2_has_published_dates_and_unknown_features(released):
     with open_store(released) as store:
         unit = store["train/50SMG"]
         if store.layout == 1:
             assert unit.published == {}
-            with pytest.raises(NotAStore, match="layout 1 does not keep dates"):
+            with pytest.raises(NotAStore, match="layout 1 does not contain dates"):
                 _ = unit.date
             return
         assert unit.date[unit.rows(3)].tolist() == ordinals(40).tolist()
@@ -65,7 +65,7 @@ def test_from_layout_2_on_it_has_dates_as_published_and_features_that_nobody_kno
         assert [store["val/50SMG"].published["text"].get(i) for i in range(1)] == [TEXT.encode()]
 
 
-def test_it_can_be_exported_from_layout_2_on(released, tmp_path):
+def test_layout_2_can_be_exported(released, tmp_path):
     with open_store(released) as store:
         if store.layout == 1:
             with pytest.raises(WrongUsage, match="layout 1, which does not keep every feature"):
@@ -76,26 +76,26 @@ def test_it_can_be_exported_from_layout_2_on(released, tmp_path):
             assert [one.path.name for one in done] == ["train_50SMG_2", "val_50SMG_1"]
 
 
-def test_it_can_be_previewed(released, tmp_path):
+def test_a_released_layout_can_be_previewed(released, tmp_path):
     pytest.importorskip("matplotlib")
     shown = preview(released, tmp_path / "sheet.png")
     assert (shown.unit, shown.localid) == ("train/50SMG", 3)
 
 
-def test_verification_finds_nothing(released):
-    """So no change of the layout, of an attribute even, goes without another layout version."""
+def test_a_released_layout_verifies_without_findings(released):
+    """So every change of the layout, even of an attribute, needs a new layout version."""
     assert [str(finding) for finding in verify_store(released).findings] == []
 
 
 @pytest.mark.parametrize("version", [LAYOUT_VERSION + 1, 99])
-def test_a_layout_to_come_is_refused_with_what_to_do(released, version):
+def test_a_newer_layout_is_refused_with_advice(released, version):
     set_root_attribute(released, "s2ct_layout_version", version)
     with pytest.raises(NotAStore, match=f"this store has layout version {version}") as error:
         open_store(released)
     assert "upgrade" in error.value.todo
 
 
-def test_a_version_that_is_none_is_refused(released):
+def test_an_invalid_layout_version_is_refused(released):
     set_root_attribute(released, "s2ct_layout_version", "latest")
     with pytest.raises(NotAStore, match="layout version latest") as error:
         open_store(released)

@@ -1,4 +1,4 @@
-"""Samples whose source has no localid: each is one of its own, with -1, and none is given for another."""
+"""Examples without a localid: each is a separate sample with localid -1."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def unit(tmp_path, rng, suffix):
         yield store, groups
 
 
-def test_no_sample_is_given_for_a_localid_that_several_have(unit):
+def test_a_localid_of_several_samples_raises_key_error(unit):
     store, _ = unit
-    with pytest.raises(KeyError, match="2 samples with localid -1: those without a localid have it"):
+    with pytest.raises(KeyError, match="2 samples without a localid, stored as -1"):
         store.units["train/50SMG"].sample(-1)
     assert len(store.units["train/50SMG"].sample(7).time) == 4
 
 
-def test_a_selection_gives_each_of_them(unit):
+def test_a_selection_yields_every_sample_without_localid(unit):
     store, groups = unit
     found = [sample.image for sample in store.select(localid=-1)]
     assert len(found) == 2

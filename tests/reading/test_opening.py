@@ -1,4 +1,4 @@
-"""An error while opening: whose fault it is, and never advice to delete what could not be read."""
+"""Errors while opening name the cause and never advise to delete an unreadable file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WRITER = "import sys, h5py; file = h5py.File(sys.argv[1], 'r+'); print('open', f
 
 @pytest.fixture(params=["h5", "linked"])
 def own(request, made, tmp_path) -> Path:
-    """An HDF5 store of its own, without its ledger."""
+    """A copy of an HDF5 store, without its ledger."""
     folder = Path(shutil.copytree(made[request.param].parent, tmp_path / "own"))
     for other in folder.glob("*.s2ct"):
         shutil.rmtree(other)
@@ -34,14 +34,14 @@ def own(request, made, tmp_path) -> Path:
 
 
 def hdf5_files(store: Path) -> list[Path]:
-    """The file that is opened first, and last, of a store."""
+    """The first and the last file that opening a store opens."""
     units = store.with_name(f"{store.name}.units")
     return [store, *sorted(units.glob("*.h5"))[-1:]]
 
 
 @contextmanager
 def writer(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another program that has a file open to write it."""
+    """Another program that has a file open for writing."""
     command = [sys.executable, "-c", WRITER, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
@@ -50,23 +50,23 @@ def writer(path: Path) -> Iterator[subprocess.Popen[str]]:
         try:
             yield process
         finally:
-            process.stdin.close()  # it closes the file, unless it was killed
+            process.stdin.close()  # the program then closes the file, unless it was killed
             process.wait()
 
 
-def says_lock(text: str) -> bool:
+def names_the_lock(text: str) -> bool:
     low = text.lower()
     words = "lock" in low and "another program" in low and "HDF5_USE_FILE_LOCKING=FALSE" in text
     return words and not any(word in low for word in ("damaged", "delete", "--overwrite", "missing"))
 
 
-def test_a_file_that_another_program_writes_is_locked_and_not_damaged(own):
+def test_a_file_open_for_writing_is_locked_and_not_damaged(own):
     for path in hdf5_files(own):
         with writer(path), pytest.raises(MachineError) as error:
             open_store(own)
         assert error.value.exit_code == 6
         assert error.value.where == str(path)
-        assert says_lock(str(error.value)), str(error.value)
+        assert names_the_lock(str(error.value)), str(error.value)
 
 
 @pytest.mark.parametrize("command", ["info", "preview", "verify store", "croissant"])
@@ -74,8 +74,8 @@ def test_every_command_names_the_lock(s2ct, own, command, tmp_path):
     with writer(own):
         done = s2ct(*command.split(), own, cwd=tmp_path)
     assert done.returncode == 6, done.stderr
-    assert says_lock(done.stderr), done.stderr
-    assert "cannot be opened" not in done.stdout
+    assert names_the_lock(done.stderr), done.stderr
+    assert "cannot open the" not in done.stdout
 
 
 def test_a_locked_store_is_never_overwritten(s2ct, own, made_sources):
@@ -84,32 +84,32 @@ def test_a_locked_store_is_never_overwritten(s2ct, own, made_sources):
         for flag in ([], ["--overwrite"]):
             done = s2ct("convert", made_sources[0], own, *flag)
             assert done.returncode == 6, done.stderr
-            assert says_lock(done.stderr), done.stderr
+            assert names_the_lock(done.stderr), done.stderr
     after = {path: path.read_bytes() for path in own.parent.rglob("*") if path.is_file()}
     assert after.keys() == before.keys()
-    assert {path for path in after if after[path] != before[path]} <= {own}  # its writer marks it
+    assert {path for path in after if after[path] != before[path]} <= {own}  # its writer marks it as open
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_is_told_as_such(made, monkeypatch, number):
-    """The words of HDF5 1.14, H5FD__sec2_lock."""
+def test_a_file_system_without_locks_gives_the_lock_error(made, monkeypatch, number):
+    """The message of HDF5 1.14, H5FD__sec2_lock."""
 
     def refuse(*_: object) -> None:
-        told = f"unable to lock file, errno = {number}, error message = '{os.strerror(number)}'"
-        raise OSError(number, f"Unable to synchronously open file ({told})")
+        message = f"unable to lock file, errno = {number}, error message = '{os.strerror(number)}'"
+        raise OSError(number, f"Unable to synchronously open file ({message})")
 
     monkeypatch.setattr(hdf5_file.h5py, "File", refuse)
     with pytest.raises(MachineError) as error:
         open_store(made["h5"])
-    assert says_lock(str(error.value))
+    assert names_the_lock(str(error.value))
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EACCES, errno.ENOMEM])
 @pytest.mark.parametrize("number_in", ["the error", "its text"])
-def test_an_error_of_the_system_is_of_the_machine(made, monkeypatch, number, number_in):
+def test_an_error_of_the_operating_system_is_a_machine_error(made, monkeypatch, number, number_in):
     def refuse(*_: object) -> None:
-        told = f"unable to open file: errno = {number}, error message = '{os.strerror(number)}', flags = 0"
-        raise OSError(number, told) if number_in == "the error" else RuntimeError(told)
+        message = f"unable to open file: errno = {number}, error message = '{os.strerror(number)}', flags = 0"
+        raise OSError(number, message) if number_in == "the error" else RuntimeError(message)
 
     monkeypatch.setattr(hdf5_file.h5py, "File", refuse)
     with pytest.raises(MachineError, match=os.strerror(number)) as error:
@@ -118,8 +118,8 @@ def test_an_error_of_the_system_is_of_the_machine(made, monkeypatch, number, num
 
 
 @pytest.mark.parametrize("kind", ["zarr", "h5"])
-def test_too_many_open_files_are_no_damage(made, kind):
-    open_store(made[kind]).close()  # all is imported
+def test_too_many_open_files_are_not_damage(made, kind):
+    open_store(made[kind]).close()  # imports all modules
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = [os.open(os.devnull, os.O_RDONLY)]
     try:
@@ -135,9 +135,9 @@ def test_too_many_open_files_are_no_damage(made, kind):
             os.close(fd)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
 @pytest.mark.parametrize("kind", ["zarr", "h5"])
-def test_what_may_not_be_read_is_no_damage(made, tmp_path, kind):
+def test_a_missing_permission_is_not_damage(made, tmp_path, kind):
     copy = shutil.copytree if kind == "zarr" else shutil.copy
     own = Path(copy(made[kind], tmp_path / f"own.{kind}"))
     (own / "zarr.json" if kind == "zarr" else own).chmod(0)
@@ -145,7 +145,7 @@ def test_what_may_not_be_read_is_no_damage(made, tmp_path, kind):
         open_store(own)
 
 
-def cut(path: Path) -> None:
+def truncated(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
@@ -155,17 +155,17 @@ def left_by_a_dead_writer(path: Path) -> None:
         process.wait()
 
 
-def of_others(path: Path) -> None:
+def foreign_hdf5(path: Path) -> None:
     path.unlink()
     with h5py.File(path, "w") as file:
         file["images"] = [1]
 
 
-def no_hdf5(path: Path) -> None:
+def not_hdf5(path: Path) -> None:
     path.write_text("tile,localid\n")
 
 
-def of_a_later_version(path: Path) -> None:
+def of_a_newer_layout(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs["s2ct_layout_version"] = 99
 
@@ -173,14 +173,14 @@ def of_a_later_version(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (cut, StoreDamaged, "truncated"),
+        (truncated, StoreDamaged, "truncated"),
         (left_by_a_dead_writer, StoreDamaged, "died while it wrote"),
-        (of_others, NotAStore, "not made by s2ct"),
-        (no_hdf5, NotAStore, "neither a Zarr directory nor an HDF5 file"),
-        (of_a_later_version, NotAStore, "layout version 99"),
+        (foreign_hdf5, NotAStore, "not an s2ct store"),
+        (not_hdf5, NotAStore, "neither a Zarr directory nor an HDF5 file"),
+        (of_a_newer_layout, NotAStore, "layout version 99"),
     ],
 )
-def test_what_else_it_can_be_has_words_of_its_own(made, tmp_path, make, error, words):
+def test_each_other_cause_has_its_own_error(made, tmp_path, make, error, words):
     own = Path(shutil.copy(made["h5"], tmp_path / "own.h5"))
     make(own)
     with pytest.raises(error, match=words) as caught:
@@ -190,21 +190,21 @@ def test_what_else_it_can_be_has_words_of_its_own(made, tmp_path, make, error, w
     assert "--overwrite" not in str(caught.value)
 
 
-@pytest.mark.parametrize("make", [cut, left_by_a_dead_writer])
-def test_verification_advises_nothing_against_a_file_it_cannot_open(s2ct, made, tmp_path, make):
+@pytest.mark.parametrize("make", [truncated, left_by_a_dead_writer])
+def test_verification_of_an_unopened_file_gives_no_advice(s2ct, made, tmp_path, make):
     own = Path(shutil.copy(made["h5"], tmp_path / "own.h5"))
     make(own)
     done = s2ct("verify", "store", own)
     assert done.returncode == 4
-    assert "cannot be opened" in done.stdout
+    assert "cannot open the store" in done.stdout
     assert "delete" not in done.stdout + done.stderr
     assert "--overwrite" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_what_is_too_damaged_to_tell_whose_it_is_is_not_deleted(made, made_sources, tmp_path, overwrite):
+def test_a_file_of_unknown_origin_is_not_deleted(made, made_sources, tmp_path, overwrite):
     own = Path(shutil.copy(made["h5"], tmp_path / "own.h5"))
-    cut(own)
+    truncated(own)
     before = own.read_bytes()
     with pytest.raises(DestinationExists) as error:
         s2ct_convert.convert(made_sources[:1], own, overwrite=overwrite)
@@ -212,7 +212,7 @@ def test_what_is_too_damaged_to_tell_whose_it_is_is_not_deleted(made, made_sourc
     assert own.read_bytes() == before
 
 
-def test_a_ledger_that_cannot_be_read_is_no_reason_to_delete(tmp_path, rng):
+def test_an_unreadable_ledger_is_not_deleted(tmp_path, rng):
     source = write_tfrecord(tmp_path / "s", [random_group(rng, 1, 2)])
     s2ct_convert.convert([source], tmp_path / "x.zarr")
     (tmp_path / "x.zarr.s2ct/store.json").write_text("{")

@@ -1,4 +1,4 @@
-"""A store that is made anew while it is read: the reader gets the old one, the new one or an error, never a mixture."""
+"""A store rewritten while it is read: the reader gets the old store, the new store or an error, never a mixture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOCALIDS = (3, 9)
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory) -> list[list[Path]]:
-    """Sources of two stores that have the same units and samples, and no value in common."""
+    """Sources of two stores with the same units and samples and no common value."""
     out = []
     for seed in (1, 2):
         folder, rng = tmp_path_factory.mktemp("version"), np.random.default_rng(seed)
@@ -53,7 +53,7 @@ def make(sources: list[Path], path: Path, kind: str) -> None:
 
 
 def parts(store: s2ct_convert.Store) -> Iterator[tuple[str, Any]]:
-    """All of a store, piece by piece."""
+    """Everything in a store, piece by piece."""
     yield "samples", store.samples.rows
     for name in UNITS:
         for localid in LOCALIDS:
@@ -80,7 +80,7 @@ def truths(versions, tmp_path_factory) -> list[dict[str, Any]]:
 
 
 class Reader:
-    """Reads a store again and again, and holds one open for as long as it answers."""
+    """Reads a store repeatedly, and keeps one open until it raises an error."""
 
     def __init__(self, path: Path, truths: list[dict[str, Any]]) -> None:
         self._path, self._truths = path, truths
@@ -89,7 +89,7 @@ class Reader:
         self.read, self.refused = 0, 0
 
     def turn(self) -> None:
-        """Read all of it once, and all of the one that is held."""
+        """Open and read the store once, and read the one that is kept open."""
         try:
             with open_store(self._path) as store:
                 self._compare(store, None)
@@ -106,18 +106,18 @@ class Reader:
                 self._held = None
 
     def _compare(self, store: s2ct_convert.Store, truth: dict[str, Any] | None) -> dict[str, Any]:
-        """What a store gives is of one version from its first part to its last."""
+        """Read a store and assert that all its parts belong to one version."""
         left = self._truths if truth is None else [truth]
         for name, value in parts(store):
             found = plain_value(value)
             left = [one for one in left if one[name] == found]
-            assert left, f"{name} is of neither version, or of another than what was read before"
+            assert left, f"{name} belongs to neither version, or not to the version of the parts before"
         self.read += 1
         return left[0]
 
 
 def running(process: subprocess.Popen[str]) -> bool:
-    """Whether it is; leaves it a moment of its core."""
+    """Whether the process is running. Waits 5 ms, which gives it CPU time."""
     try:
         process.wait(0.005)
     except subprocess.TimeoutExpired:
@@ -125,7 +125,7 @@ def running(process: subprocess.Popen[str]) -> bool:
     return False
 
 
-def test_a_reader_never_sees_a_mixture_while_it_is_made_anew(versions, truths, place, kind, record_property):
+def test_a_reader_never_mixes_old_and_new_while_a_store_is_rewritten(versions, truths, place, kind, record_property):
     make(versions[0], place, kind)
     reader = Reader(place, truths)
     reader.turn()
@@ -143,11 +143,11 @@ def test_a_reader_never_sees_a_mixture_while_it_is_made_anew(versions, truths, p
             assert process.stderr
             assert process.returncode == 0, process.stderr.read()
     assert whole(place) == truths[RUNS % 2]
-    record_property("damage", (f"{kind} made anew while it is read, stores", reader.read, reader.refused))
+    record_property("damage", (f"{kind} rewritten while it is read, stores", reader.read, reader.refused))
 
 
 @pytest.mark.parametrize("used", [False, True])
-def test_an_open_store_is_the_old_one_or_says_that_it_changed(versions, truths, place, kind, used):
+def test_an_open_store_reads_the_old_values_or_raises(versions, truths, place, kind, used):
     make(versions[0], place, kind)
     with open_store(place) as store:
         if used:
@@ -171,7 +171,7 @@ def test_an_open_store_is_the_old_one_or_says_that_it_changed(versions, truths, 
             assert {name: plain_value(value) for name, value in parts(store)} == truths[0]
 
 
-def test_a_store_made_anew_of_the_same_content_is_read_on(versions, truths, place, kind, monkeypatch):
+def test_a_store_rewritten_with_equal_content_is_still_read(versions, truths, place, kind, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     make(versions[0], place, kind)
     with open_store(place) as store:
@@ -180,10 +180,10 @@ def test_a_store_made_anew_of_the_same_content_is_read_on(versions, truths, plac
         assert {name: plain_value(value) for name, value in parts(store)} == first == truths[0]
 
 
-def test_a_unit_that_is_replaced_alone_is_not_mixed_with_the_index(versions, place, kind, tmp_path):
-    """As a conversion does between two finalisations."""
+def test_a_replaced_unit_is_not_mixed_with_the_old_index(versions, place, kind, tmp_path):
+    """A conversion replaces a unit like this between two finalisations."""
     if kind == "h5":
-        pytest.skip("its units are in one file")
+        pytest.skip("all units are in one file")
     make(versions[0], place, kind)
     other = tmp_path / "other" / place.name
     other.parent.mkdir()
@@ -198,24 +198,24 @@ def test_a_unit_that_is_replaced_alone_is_not_mixed_with_the_index(versions, pla
         target.unlink()
         shutil.copy((other.parent / unit.relative_to("..")), target)
     if kind == "zarr":
-        with pytest.raises(StoreDamaged, match="not the one that the store had"):
+        with pytest.raises(StoreDamaged, match="has changed since the store was opened"):
             store["train/50SMG"].sample(3)
     else:
-        assert len(store["train/50SMG"].sample(3).time) == 40  # its file is open
+        assert len(store["train/50SMG"].sample(3).time) == 40  # the old file is still open
     store.close()
     with pytest.raises(StoreDamaged), open_store(place) as again:
         again["train/50SMG"].sample(3)
 
 
-def test_a_data_set_or_a_pickled_store_does_not_go_on_with_another_one(versions, place, kind):
-    """Workers open the store anew: their samples would not fit the table of those of the parent."""
+def test_a_dataset_or_pickled_store_refuses_a_replaced_store(versions, place, kind):
+    """Workers open the store again: a replaced store would not fit the table of the parent."""
     make(versions[0], place, kind)
     dataset = pickle.dumps(SampleDataset(place))
     with open_store(place) as store:
         pickled = pickle.dumps(store)
     assert len(pickle.loads(dataset)[0]["time"]) == 40
     make(versions[1], place, kind)
-    with pytest.raises(StoreDamaged, match="replaced by another"):
+    with pytest.raises(StoreDamaged, match="has been replaced"):
         pickle.loads(dataset)[0]
-    with pytest.raises(StoreDamaged, match="replaced by another"):
+    with pytest.raises(StoreDamaged, match="has been replaced"):
         pickle.loads(pickled)

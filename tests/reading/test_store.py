@@ -34,7 +34,7 @@ def store(made, kind):
 
 @pytest.fixture(params=["zarr", "h5"])
 def own(request, made, tmp_path) -> Path:
-    """A store of its own to change, in both formats."""
+    """A copy of a store that the test may change, in both formats."""
     copy = shutil.copytree if request.param == "zarr" else shutil.copy
     return Path(copy(made[request.param], tmp_path / f"own.{request.param}"))
 
@@ -55,7 +55,7 @@ def set_root_attribute(path: Path, name: str, value: object) -> None:
 
 
 class TestStore:
-    def test_it_says_what_it_is(self, store, made, kind):
+    def test_a_store_has_format_path_state_and_digest(self, store, made, kind):
         assert store.path == made[kind]
         assert store.format == ("zarr" if kind == "zarr" else "hdf5")
         assert store.complete
@@ -63,12 +63,12 @@ class TestStore:
         assert store.attributes["s2ct_layout_version"] == 2
         assert "train/50SMG" in repr(store)
 
-    def test_units_come_by_name_sorted(self, store):
+    def test_units_are_sorted_by_name(self, store):
         assert tuple(store.units) == UNITS
         assert [str(store[name].name) for name in UNITS] == list(UNITS)
         assert store.tiles == ("49RGN", "50SMG")
 
-    def test_an_unknown_unit_is_refused_with_those_there_are(self, store):
+    def test_an_unknown_unit_raises_with_the_existing_units(self, store):
         with pytest.raises(KeyError, match="no unit 'val/49RGN'; it has train/49RGN, train/50SMG, val/50SMG"):
             store["val/49RGN"]
 
@@ -77,7 +77,7 @@ class TestStore:
         with open_store(as_path(made[kind])) as opened:
             assert opened.complete
 
-    def test_leaving_it_closes_the_file(self, made):
+    def test_leaving_the_context_closes_the_file(self, made):
         with open_store(made["h5"]) as opened:
             file = opened["val/50SMG"].group.node.file
             assert file
@@ -86,7 +86,7 @@ class TestStore:
 
 class TestUnit:
     @pytest.mark.parametrize("name", UNITS)
-    def test_its_arrays_are_those_of_the_layout(self, store, made, kind, name):
+    def test_a_unit_has_the_arrays_of_the_layout(self, store, made, kind, name):
         arrays = plain.arrays(made[kind], name)
         unit = store[name]
         plain.assert_same({array: np.asarray(unit[array][...]) for array in arrays}, arrays)
@@ -96,7 +96,7 @@ class TestUnit:
         )
         assert unit.observations == len(arrays["time"])
 
-    def test_its_attributes_tell_the_source(self, store, made_sources):
+    def test_attributes_of_a_unit_name_its_source(self, store, made_sources):
         source = made_sources[0]
         attributes = store["train/50SMG"].attributes
         assert attributes["source_file"] == source.name
@@ -107,7 +107,7 @@ class TestUnit:
         assert store["train/50SMG"].digest == attributes["content_digest"]
 
     @pytest.mark.parametrize("name", UNITS)
-    def test_every_sample_is_its_rows_of_every_array(self, store, made, kind, name):
+    def test_every_sample_has_its_rows_of_every_array(self, store, made, kind, name):
         arrays, unit = plain.arrays(made[kind], name), store[name]
         for i, localid in enumerate(arrays["localid"]):
             rows = slice(*arrays["row_start"][i : i + 2].tolist())
@@ -119,31 +119,31 @@ class TestUnit:
     @pytest.mark.parametrize(
         ("name", "localid", "n", "label_shape"), [("train/50SMG", 412, 130, ()), ("train/49RGN", 9, 25, (6, 6))]
     )
-    def test_a_sample_has_the_dtypes_and_shapes_that_are_promised(self, store, name, localid, n, label_shape):
+    def test_a_sample_has_the_documented_dtypes_and_shapes(self, store, name, localid, n, label_shape):
         image, label, time, weight = store[name].sample(localid)
         assert (image.dtype, image.shape) == (np.uint16, (n, 4, 42, 42))
         assert (label.dtype, label.shape) == (np.int8, (n, *label_shape))
         assert (time.dtype, time.shape) == (np.int32, (n,))
         assert (weight.dtype, weight.shape) == (np.float32, (n,))
 
-    def test_dates_are_days(self, store):
+    def test_dates_are_datetime64_days(self, store):
         sample = store["val/50SMG"].sample(1)
         assert sample.dates.dtype == "datetime64[D]"
         assert sample.dates[:2].tolist() == [np.datetime64(day).astype(object) for day in ("2018-01-02", "2018-01-07")]
 
-    def test_weights_the_source_does_not_have_are_nan(self, store):
+    def test_missing_weights_are_nan(self, store):
         assert np.isnan(store["train/50SMG"].sample(37).weight).all()
         assert not np.isnan(store["train/50SMG"].sample(412).weight).any()
 
     @pytest.mark.parametrize("localid", [-(2**62), 0, 38, 413, 2**62])
-    def test_an_unknown_sample_is_refused_with_its_number(self, store, localid):
+    def test_an_unknown_localid_raises_key_error(self, store, localid):
         for find in (store["train/50SMG"].sample, store["train/50SMG"].rows):
             with pytest.raises(KeyError, match=f"train/50SMG has no sample with localid {localid}"):
                 find(localid)
 
 
 def index_of(store):
-    """What the index must be, from the arrays of the units alone."""
+    """The expected index, computed only from the arrays of the units."""
     rows = []
     for name in sorted(store.units):
         split, tile = name.split("/")
@@ -175,17 +175,17 @@ def index_of(store):
 
 
 class TestIndex:
-    def test_it_says_what_the_units_say(self, store):
+    def test_the_index_agrees_with_the_units(self, store):
         plain.assert_same(store.index, index_of(store))
 
-    def test_it_is_sorted_by_split_tile_and_localid(self, store):
+    def test_the_index_is_sorted_by_split_tile_and_localid(self, store):
         index = store.index
         assert np.array_equal(
             np.lexsort((index["localid"], index["tile"], index["split"])), np.arange(len(index["localid"]))
         )
         assert len(index["localid"]) == 7
 
-    def test_its_rows_lead_to_the_images(self, store):
+    def test_rows_of_the_index_locate_the_images(self, store):
         index = store.index
         for i in range(len(index["localid"])):
             name = f"{('train', 'val')[index['split'][i]]}/{store.tiles[index['tile'][i]]}"
@@ -195,7 +195,7 @@ class TestIndex:
 
 
 class TestOpening:
-    def test_an_incomplete_store_is_refused_unless_that_is_asked_for(self, own):
+    def test_an_incomplete_store_needs_allow_incomplete(self, own):
         set_root_attribute(own, "state", "incomplete")
         with pytest.raises(Incomplete, match="has not finished"):
             open_store(own)
@@ -203,12 +203,12 @@ class TestOpening:
             assert not opened.complete
             assert tuple(opened.units) == UNITS
 
-    def test_a_zarr_store_whose_conversion_goes_on_has_the_units_that_are_done(self, made_sources, tmp_path):
+    def test_an_unfinished_zarr_store_has_its_finished_units(self, made_sources, tmp_path):
         def stop(event: object) -> None:
             if isinstance(event, UnitDone):
                 raise KeyboardInterrupt
 
-        with pytest.raises(KeyboardInterrupt):  # the first unit is the larger one
+        with pytest.raises(KeyboardInterrupt):  # the larger unit is converted first
             s2ct_convert.convert(made_sources[:2], tmp_path / "x.zarr", on_event=stop)
         with pytest.raises(Incomplete):
             open_store(tmp_path / "x.zarr")
@@ -217,14 +217,14 @@ class TestOpening:
             assert opened.digest == ""
             assert len(opened["train/50SMG"].sample(412).time) == 130
 
-    def test_a_store_is_a_collection_of_its_units(self, own):
+    def test_a_store_is_a_mapping_of_its_units(self, own):
         with open_store(own) as store:
             assert list(store) == list(store.units)
             assert len(store) == 3
             assert "train/50SMG" in store
             assert "train/31TCJ" not in store
 
-    def test_a_layout_of_the_future_is_refused_whatever_its_units_look_like(self, own):
+    def test_a_future_layout_is_refused_before_units_are_read(self, own):
         set_root_attribute(own, "s2ct_layout_version", 3)
         if own.is_dir():
             shutil.rmtree(own / "train/50SMG/localid")
@@ -235,12 +235,12 @@ class TestOpening:
             open_store(own)
 
     @pytest.mark.parametrize("attribute", ["s2ct_layout_version", "state"])
-    def test_a_store_without_our_marks_is_none_of_ours(self, own, attribute):
+    def test_a_store_without_s2ct_attributes_is_not_an_s2ct_store(self, own, attribute):
         set_root_attribute(own, attribute, None)
-        with pytest.raises(NotAStore, match="not made by s2ct"):
+        with pytest.raises(NotAStore, match="not an s2ct store"):
             open_store(own)
 
-    def test_a_linked_store_without_its_units_says_what_is_missing(self, made, tmp_path):
+    def test_a_linked_store_without_units_names_the_missing_file(self, made, tmp_path):
         alone = shutil.copy(made["linked"], tmp_path)
         message = r"unit train/49RGN is missing(.|\n)*keep made\.h5\.units beside made\.h5"
         with pytest.raises(StoreDamaged, match=message):
@@ -263,7 +263,7 @@ def empty_file(path: Path) -> None:
     path.touch()
 
 
-def zarr_group_of_others(path: Path) -> None:
+def foreign_zarr_group(path: Path) -> None:
     zarr.create_group(path, attributes={"title": "x"}).create_array("a", shape=(2,), dtype="int8")
 
 
@@ -280,22 +280,22 @@ def zarr_with_broken_metadata(path: Path) -> None:
     (path / "zarr.json").write_text('{"zarr_format": 3, "node_')
 
 
-def hdf5_of_others(path: Path) -> None:
+def foreign_hdf5(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["images"] = [1, 2]
 
 
-def hdf5_of_others_with_a_train_group(path: Path) -> None:
+def foreign_hdf5_with_a_train_group(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["train/images"] = [1, 2]
 
 
-def hdf5_of_others_with_groups_as_ours(path: Path) -> None:
+def foreign_hdf5_with_unit_groups(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["train/50SMG/pixels"] = [1, 2]
 
 
-def hdf5_that_was_cut(path: Path) -> None:
+def truncated_hdf5(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["images"] = np.arange(10_000)
     path.write_bytes(path.read_bytes()[:5000])
@@ -308,15 +308,15 @@ def hdf5_that_was_cut(path: Path) -> None:
         empty_folder,
         text,
         empty_file,
-        zarr_group_of_others,
+        foreign_zarr_group,
         zarr_array,
         zarr_of_format_2,
-        hdf5_of_others,
-        hdf5_of_others_with_a_train_group,
-        hdf5_of_others_with_groups_as_ours,
+        foreign_hdf5,
+        foreign_hdf5_with_a_train_group,
+        foreign_hdf5_with_unit_groups,
     ],
 )
-def test_what_is_no_store_is_told_so_with_its_path(tmp_path, make):
+def test_a_path_without_a_store_raises_not_a_store(tmp_path, make):
     path = tmp_path / "thing"
     make(path)
     with pytest.raises(NotAStore) as caught:
@@ -324,8 +324,8 @@ def test_what_is_no_store_is_told_so_with_its_path(tmp_path, make):
     assert caught.value.where == str(path)
 
 
-@pytest.mark.parametrize("make", [zarr_with_broken_metadata, hdf5_that_was_cut])
-def test_what_cannot_be_told_for_what_it_is_is_damaged(tmp_path, make):
+@pytest.mark.parametrize("make", [zarr_with_broken_metadata, truncated_hdf5])
+def test_an_unreadable_root_raises_store_damaged(tmp_path, make):
     path = tmp_path / "thing"
     make(path)
     with pytest.raises(StoreDamaged) as caught:

@@ -1,4 +1,4 @@
-"""The index as a table, and what its filters mean."""
+"""The index as a table, and its filters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def store(request, made):
         yield opened
 
 
-def test_a_row_for_every_sample_with_what_is_known_of_it(store, made):
+def test_the_table_has_a_row_for_every_sample(store, made):
     rows = store.samples
     assert [(r["split"], r["tile"], int(r["localid"])) for r in rows] == [
         *(("train", "49RGN", i) for i in (8, 9)),
@@ -36,14 +36,14 @@ def test_a_row_for_every_sample_with_what_is_known_of_it(store, made):
         assert row["label_count"].tolist() == [int((unit.label[own] == k).sum()) for k in range(6)]
 
 
-def test_it_is_an_array_to_numpy(store):
+def test_the_table_converts_to_a_numpy_array(store):
     assert np.asarray(store.samples).dtype.names[:3] == ("split", "tile", "localid")
     assert store.samples["localid"].sum() == 8 + 9 - 5 + 37 + 412 + 1 + 2
     assert len(store.samples[1:3]) == 2
 
 
 @pytest.mark.parametrize(
-    ("asked", "localids"),
+    ("filters", "localids"),
     [
         ({}, [8, 9, -5, 37, 412, 1, 2]),
         ({"tile": "50SMG"}, [-5, 37, 412, 1, 2]),
@@ -59,12 +59,12 @@ def test_it_is_an_array_to_numpy(store):
         ({"time": np.datetime64("2018-01-03")}, [8, 9, 37, 412, 1, 2]),
     ],
 )
-def test_filters(store, asked, localids):
+def test_filters_return_matching_samples(store, filters, localids):
     # First days are 2018-01-02; lengths 25, 25, 1, 20, 100 and 30 (the same days), 20, 20, five days apart.
-    assert store.samples.where(**asked)["localid"].tolist() == localids
+    assert store.samples.where(**filters)["localid"].tolist() == localids
 
 
-def test_labels_by_name_and_by_number(store):
+def test_labels_may_be_names_or_numbers(store):
     for label in (5, "snow", ["snow"], np.int8(5)):
         found = store.samples.where(label=label)
         assert found["localid"].tolist() == [r["localid"] for r in store.samples if r["label_count"][5]]
@@ -72,19 +72,19 @@ def test_labels_by_name_and_by_number(store):
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("filters", "message"),
     [
-        ({"tile": "50SMH"}, "no tile '50SMH'; there are 49RGN, 50SMG"),
-        ({"split": "test"}, "no split 'test'; there are train, val"),
-        ({"label": "cloud"}, "no class 'cloud'; there are clear, opaque_cloud"),
+        ({"tile": "50SMH"}, "no tile '50SMH'; the store has 49RGN, 50SMG"),
+        ({"split": "test"}, "no split 'test'; the store has train, val"),
+        ({"label": "cloud"}, "no class 'cloud'; the store has clear, opaque_cloud"),
         ({"label": 200}, r"no class 200; .*\(0 to 5\)"),
     ],
 )
-def test_what_is_not_there_is_a_key_error_with_what_there_is(store, asked, told):
-    with pytest.raises(KeyError, match=told):
-        store.samples.where(**asked)
-    with pytest.raises(KeyError, match=told):
-        store.select(**asked)
+def test_an_unknown_value_raises_key_error_with_the_known_ones(store, filters, message):
+    with pytest.raises(KeyError, match=message):
+        store.samples.where(**filters)
+    with pytest.raises(KeyError, match=message):
+        store.select(**filters)
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,11 @@ def test_what_is_not_there_is_a_key_error_with_what_there_is(store, asked, told)
         (slice(None, "2018"), "0001-01-01", "2018-12-31"),
     ],
 )
-def test_dates_stand_for_all_their_days(time, first, last):
+def test_a_month_or_year_includes_all_its_days(time, first, last):
     assert tuple(map(str, days(time))) == (first, last)
 
 
-def test_a_store_that_is_not_complete_has_no_table(made, tmp_path):
+def test_an_incomplete_store_has_no_table(made, tmp_path):
     from .test_store import set_root_attribute
 
     own = Path(shutil.copytree(made["zarr"], tmp_path / "own.zarr"))
@@ -113,7 +113,7 @@ def test_a_store_that_is_not_complete_has_no_table(made, tmp_path):
 
 
 class TestSelect:
-    def test_everything_is_every_observation_once(self, store, made):
+    def test_a_selection_of_everything_has_every_observation_once(self, store, made):
         found = list(store.select())
         assert [s.localid for s in found] == store.samples["localid"].tolist()
         for sample in found:
@@ -124,7 +124,7 @@ class TestSelect:
                 plain.assert_same({name: getattr(sample, name)}, {name: np.asarray(unit[name][rows])})
 
     @pytest.mark.parametrize(
-        "asked",
+        "filters",
         [
             {"time": slice("2018-02-01", "2018-03-15")},
             {"label": "snow"},
@@ -132,20 +132,20 @@ class TestSelect:
             {"split": "train", "localid": [412, 8], "label": 0},
         ],
     )
-    def test_only_what_fits(self, store, asked, monkeypatch):
+    def test_a_selection_has_only_matching_observations(self, store, filters, monkeypatch):
         from s2ct_convert.reading import select
 
-        monkeypatch.setattr(select, "BLOCK_OBS", 40)  # several reads a unit
+        monkeypatch.setattr(select, "BLOCK_OBS", 40)  # several reads per unit
         expected = []
-        labels = np.atleast_1d(asked.get("label", range(6))).tolist()
+        labels = np.atleast_1d(filters.get("label", range(6))).tolist()
         numbers = [{"snow": 5, "thin_cloud": 2, "1": 1}.get(one, one) for one in labels]
-        first, last = days(asked.get("time", slice(None)))
-        for row in store.samples.where(**{k: v for k, v in asked.items() if k in ("split", "tile", "localid")}):
+        first, last = days(filters.get("time", slice(None)))
+        for row in store.samples.where(**{k: v for k, v in filters.items() if k in ("split", "tile", "localid")}):
             unit = store[f"{row['split']}/{row['tile']}"]
             for k in range(int(row["row_start"]), int(row["row_start"] + row["row_size"])):
                 if first <= unit.time[k].astype("M8[D]") <= last and np.isin(unit.label[k], numbers).any():
                     expected.append((str(unit.name), int(row["localid"]), k))
-        selection = store.select(**asked)
+        selection = store.select(**filters)
         found = list(selection.observations())
         assert [(o.unit, o.localid, o.row) for o in found] == expected
         assert selection.count() == len(expected) > 0
@@ -156,7 +156,7 @@ class TestSelect:
         assert sum(sizes) == len(expected)
         assert 0 not in sizes
 
-    def test_nothing_is_read_before_it_is_used(self, made, tmp_path):
+    def test_images_are_read_only_during_iteration(self, made, tmp_path):
         own = Path(shutil.copytree(made["zarr"], tmp_path / "own.zarr"))
         with open_store(own) as store:
             selection = store.select(tile="50SMG")
@@ -168,7 +168,7 @@ class TestSelect:
 
 
 class TestXarray:
-    def test_a_unit(self, store):
+    def test_to_xarray_has_the_values_of_the_unit(self, store):
         xarray = pytest.importorskip("xarray")
         unit = store["train/50SMG"]
         with store.to_xarray("train/50SMG") as dataset:
@@ -177,12 +177,12 @@ class TestXarray:
             np.testing.assert_array_equal(dataset["image"][:40].values, unit.images([slice(0, 40)])[0])
             assert dataset["time"].values[0] == unit.time[0].astype("M8[D]")
 
-    def test_the_tree(self, store):
+    def test_to_datatree_has_all_groups(self, store):
         pytest.importorskip("xarray")
         with store.to_datatree() as tree:
             assert set(store.units) <= {path.lstrip("/") for path in tree.groups}
             np.testing.assert_array_equal(tree["val/50SMG/label"].values, store["val/50SMG"].label)
 
-    def test_a_unit_that_is_not_there(self, store):
+    def test_an_unknown_unit_raises_key_error(self, store):
         with pytest.raises(KeyError, match="no unit 'x/y'"):
             store.to_xarray("x/y")

@@ -1,4 +1,4 @@
-"""Stores of made-up units that every test of this room may read."""
+"""Stores of generated units. Tests only read them."""
 
 from __future__ import annotations
 

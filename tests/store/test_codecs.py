@@ -45,24 +45,24 @@ def decoded(codec, data):
 
 @CONTENTS
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
-def test_a_chunk_comes_back_bit_for_bit(format, name, content, rng):
+def test_a_chunk_is_unchanged_after_encoding_and_decoding(format, name, content, rng):
     codec, chunk = find_codec(format, name), content(rng)
     assert np.array_equal(decoded(codec, codec.encode(chunk)), chunk)
 
 
 @CONTENTS
 @pytest.mark.parametrize("name", HDF5_CODECS)
-def test_hdf5_itself_decodes_what_is_encoded_here(name, content, rng, tmp_path):
+def test_hdf5_decodes_chunks_encoded_by_s2ct(name, content, rng, tmp_path):
     codec, chunk = find_codec("hdf5", name), content(rng)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         append_chunk(create_images(file, codec), codec.encode(chunk), 32)
         assert np.array_equal(file["image"][...], chunk)
 
 
-# Not noise: the Blosc filter of HDF5 itself refuses to write what it cannot make smaller.
+# Without noise: the Blosc filter of HDF5 refuses to write chunks that it cannot compress.
 @pytest.mark.parametrize("content", [smooth, ramp, zeros, full])
 @pytest.mark.parametrize("name", HDF5_CODECS)
-def test_what_hdf5_itself_encodes_is_decoded_here(name, content, rng, tmp_path):
+def test_s2ct_decodes_chunks_encoded_by_hdf5(name, content, rng, tmp_path):
     codec, chunk = find_codec("hdf5", name), content(rng)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         images = create_images(file, codec)
@@ -75,28 +75,28 @@ def test_what_hdf5_itself_encodes_is_decoded_here(name, content, rng, tmp_path):
 
 @pytest.mark.parametrize("place", [0, 0.5, 0.999], ids=["head", "middle", "checksum"])
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
-def test_a_chunk_with_one_bit_changed_is_refused(format, name, place, rng):
+def test_a_chunk_with_a_flipped_bit_is_refused(format, name, place, rng):
     codec = find_codec(format, name)
     data = bytearray(codec.encode(smooth(rng)))
     codec.verify(bytes(data))
     data[-1 if place == 0.999 else int(len(data) * place) + 20] ^= 1
     for refuse in (codec.verify, lambda damaged: decoded(codec, damaged)):
-        with pytest.raises(ValueError, match="does not fit"):
+        with pytest.raises(ValueError, match="does not match"):
             refuse(bytes(data))
 
 
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
-def test_a_chunk_of_another_size_is_refused(format, name, rng):
+def test_a_chunk_of_the_wrong_size_is_refused(format, name, rng):
     codec = find_codec(format, name)
     data = codec.encode(smooth(rng))
     for n in (31, 33):
         out = np.zeros((n, *SHAPE[1:]), "<u2")
-        with pytest.raises(ValueError):  # each packer has its own words
+        with pytest.raises(ValueError):  # each packer has its own message
             codec.decode_into(data, out)
 
 
 @pytest.mark.parametrize("name", CODECS["zarr"])
-def test_a_zarr_codec_is_found_again_in_the_metadata_it_writes(name):
+def test_a_zarr_codec_is_recognised_in_its_own_metadata(name):
     codec = find_codec("zarr", name)
     codecs = [{"name": "bytes", "configuration": {"endian": "little"}}, *codec.compressors(2, 451_584)]
     found = recognise_zarr(codecs)
@@ -109,7 +109,7 @@ def test_a_zarr_codec_is_found_again_in_the_metadata_it_writes(name):
 
 
 @pytest.mark.parametrize("name", HDF5_CODECS)
-def test_an_hdf5_codec_is_found_again_by_the_filters_it_sets(name):
+def test_an_hdf5_codec_is_recognised_by_its_own_filters(name):
     codec = find_codec("hdf5", name)
     numbers = [one.number for one in codec.filters(2, 451_584)]
     found = recognise_hdf5(numbers)
@@ -119,14 +119,14 @@ def test_an_hdf5_codec_is_found_again_by_the_filters_it_sets(name):
 
 
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
-def test_the_same_chunk_gives_the_same_bytes(format, name, rng):
+def test_encoding_a_chunk_twice_gives_the_same_bytes(format, name, rng):
     chunk = smooth(rng)
     codec = find_codec(format, name)
     assert codec.encode(chunk) == codec.encode(chunk.copy())
 
 
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
-def test_every_codec_makes_smooth_pixels_smaller(format, name, rng):
+def test_every_codec_compresses_smooth_pixels(format, name, rng):
     assert len(find_codec(format, name).encode(smooth(rng))) < 0.6 * 2 * np.prod(SHAPE)
 
 
@@ -136,7 +136,7 @@ def test_each_format_has_a_default_codec(format, default):
 
 
 @pytest.mark.parametrize(("format", "name"), [("zarr", "gzip"), ("hdf5", "balanced"), ("zarr", "pcodec")])
-def test_an_unknown_codec_is_refused_with_those_there_are(format, name):
+def test_an_unknown_codec_is_refused_and_the_error_lists_the_codecs(format, name):
     with pytest.raises(WrongUsage, match=f"no codec '{name}' for {format}") as caught:
         find_codec(format, name)
     assert caught.value.expected == " or ".join(CODECS[format])

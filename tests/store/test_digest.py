@@ -25,7 +25,7 @@ FIELDS = ("localid", "date", "time", "label", "weight", "image")
 
 @pytest.fixture
 def unit(rng):
-    """Arrays of a unit with a sample of no observations in it."""
+    """Arrays of a unit. One sample has no observations."""
     return expected(table(rng, [(3, [0, 5, 5]), (8, []), (-1, [2]), (3, [1])]))
 
 
@@ -43,17 +43,17 @@ def feature(key="labels", name="labels", kind="bytes", state=(1, 0, 2), offset=(
     return PublishedFeature(key, name, kind, *arrays)
 
 
-def test_it_is_what_its_description_says(unit):
+def test_the_unit_digest_is_as_documented(unit):
     assert fed(unit) == plain.unit_digest(unit)
 
 
-def test_that_of_layout_1_has_no_date_and_the_images_themselves(unit):
+def test_the_layout_1_digest_has_no_date_and_hashes_images_directly(unit):
     assert digest_columns(1) == ("time", "label", "weight")
     del unit["date"]
     assert fed(unit, layout=1) == plain.unit_digest(unit)
 
 
-def test_one_sample_by_hand():
+def test_a_sample_digest_equals_one_computed_by_hand():
     image = np.arange(4 * 42 * 42, dtype=np.uint16).reshape(1, 4, 42, 42)
     columns = {
         "date": np.array([20180102], np.int64),
@@ -69,7 +69,7 @@ def test_one_sample_by_hand():
     assert unit.hexdigest() == "sha256:" + hashlib.sha256(struct.pack("<q", -7) + sample).hexdigest()
 
 
-def test_images_of_samples_that_come_in_any_pieces(rng):
+def test_image_digests_do_not_depend_on_the_pieces(rng):
     images, digests = rng.integers(0, 65536, (6, 4, 42, 42), np.uint16), ImageDigests()
     for sample, piece in (("a", images[:1]), ("a", images[1:3]), ("b", images[3:3]), ("c", images[3:])):
         digests.sample(sample)
@@ -78,7 +78,7 @@ def test_images_of_samples_that_come_in_any_pieces(rng):
     assert digests.finish() == {name: hashlib.sha256(part.tobytes()).digest() for name, part in wanted.items()}
 
 
-def test_a_published_feature_by_hand():
+def test_the_digest_of_a_published_feature_equals_one_by_hand():
     digest = UnitDigest()
     digest.publish([feature()])
     text = b'["labels","labels","bytes"]\n' + bytes([1, 0, 2]) + struct.pack("<4q", 0, 3, 3, 3) + b"abc"
@@ -97,31 +97,31 @@ def test_a_published_feature_by_hand():
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_change_in_any_part_of_a_published_feature_changes_it(change):
+def test_changing_any_part_of_a_published_feature_changes_the_digest(change):
     digests = [UnitDigest(), UnitDigest()]
     digests[0].publish([feature()])
     digests[1].publish([dataclasses.replace(feature(), **change)])
     assert digests[0].hexdigest() != digests[1].hexdigest()
 
 
-def test_published_features_count_by_key_in_any_order():
+def test_published_features_are_hashed_in_key_order():
     digests = [UnitDigest(), UnitDigest()]
     digests[0].publish([feature("a"), feature("b")])
     digests[1].publish([feature("b"), feature("a")])
     assert digests[0].hexdigest() == digests[1].hexdigest()
 
 
-def test_an_empty_unit_has_the_digest_of_nothing():
+def test_an_empty_unit_has_the_digest_of_no_bytes():
     assert UnitDigest().hexdigest() == "sha256:" + hashlib.sha256().hexdigest()
 
 
 @pytest.mark.parametrize("pieces", [2, 5])
-def test_images_may_come_in_pieces(unit, pieces):
+def test_a_sample_digest_does_not_depend_on_the_pieces(unit, pieces):
     assert fed(unit, pieces) == fed(unit)
 
 
 @pytest.mark.parametrize("order", ["big-endian", "fortran", "every second"])
-def test_it_is_of_the_values_however_they_lie_in_memory(unit, order):
+def test_the_digest_does_not_depend_on_memory_order(unit, order):
     change = {
         "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
         "fortran": np.asfortranarray,
@@ -132,25 +132,25 @@ def test_it_is_of_the_values_however_they_lie_in_memory(unit, order):
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_a_change_in_any_field_changes_it(unit, field):
+def test_changing_any_field_changes_the_digest(unit, field):
     changed = unit[field].copy()
     changed.reshape(-1)[-1] += 1
     assert fed(unit | {field: changed}) != fed(unit)
 
 
-def test_moving_the_border_between_two_samples_changes_it(unit):
+def test_moving_the_border_between_samples_changes_the_digest(unit):
     moved = unit["row_start"].copy()
     moved[1] += 1
     assert fed(unit | {"row_start": moved}) != fed(unit)
 
 
-def test_a_sample_without_observations_counts(unit):
+def test_a_sample_without_observations_changes_the_digest(unit):
     i = unit["localid"].tolist().index(8)
     without = {"localid": np.delete(unit["localid"], i), "row_start": np.delete(unit["row_start"], i)}
     assert fed(unit | without) != fed(unit)
 
 
-def test_a_store_is_the_digest_of_its_units_by_name_in_any_order():
+def test_the_store_digest_hashes_unit_digests_in_name_order():
     units = {"val/50SMG": "sha256:" + "ab" * 32, "train/50SMG": "sha256:" + "cd" * 32}
     text = b"train/50SMG" + bytes.fromhex("cd" * 32) + b"val/50SMG" + bytes.fromhex("ab" * 32)
     assert store_digest(units) == "sha256:" + hashlib.sha256(text).hexdigest()
@@ -159,7 +159,7 @@ def test_a_store_is_the_digest_of_its_units_by_name_in_any_order():
 
 @pytest.mark.parametrize("sorted_source", [True, False], ids=["one pass", "two passes"])
 @pytest.mark.parametrize("label_side", [1, 6])
-def test_a_written_unit_records_the_digest_of_what_it_holds(tmp_path, rng, format, label_side, sorted_source):
+def test_a_written_unit_records_the_digest_of_its_content(tmp_path, rng, format, label_side, sorted_source):
     groups = [(1, range(40)), (2, [0]), (6, range(3, 20))]
     source = table(rng, groups if sorted_source else groups[::-1], label_side=label_side)
     source = dataclasses.replace(source, published=(feature(), feature("record", "", "record")))
@@ -171,7 +171,7 @@ def test_a_written_unit_records_the_digest_of_what_it_holds(tmp_path, rng, forma
 
 
 @pytest.mark.parametrize("kind", ["zarr", "h5", "blosc", "linked"])
-def test_a_store_and_its_units_record_what_anyone_can_compute_from_their_arrays(made, kind):
+def test_recorded_digests_equal_digests_computed_from_the_arrays(made, kind):
     path = made[kind]
     assert plain.attributes(path)["content_digest"] == plain.store_digest(path)
     assert plain.unit_names(path) == ["train/49RGN", "train/50SMG", "val/50SMG"]

@@ -1,4 +1,4 @@
-"""What a disk refuses is told as OSError wherever HDF5 comes upon it: in a chunk, in its caches, as it closes."""
+"""A disk error becomes OSError wherever HDF5 meets it: in a chunk, in a cache flush, or while closing."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from store.units import container, table, write
 folder = Path(sys.argv[1])
 source = table(np.random.default_rng(5), [(1, range(40)), (2, range(30))])
 size = write(container("hdf5", folder / "x.h5"), folder / "whole", source).bytes
-told = {}
+outcomes = {}
 for limit in [*range(0, size, size // 12), *range(size - 16_000, size + 16_000, 1_000)]:
     reading, writing = os.pipe()
-    if not os.fork():  # a process each: HDF5 keeps what it could not close
+    if not os.fork():  # one process per limit: HDF5 keeps files open that it could not close
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         try:
             write(container("hdf5", folder / "x.h5"), folder / f"at {limit}", source)
@@ -33,24 +33,24 @@ for limit in [*range(0, size, size // 12), *range(size - 16_000, size + 16_000, 
             os.write(writing, f"{type(error).__name__} {getattr(error, 'errno', None)}".encode())
         os._exit(0)
     os.close(writing)
-    told[limit] = os.read(reading, 100).decode()
-print(json.dumps({"size": size, "told": told}))
+    outcomes[limit] = os.read(reading, 100).decode()
+print(json.dumps({"size": size, "outcomes": outcomes}))
 """
 
 
-def test_a_unit_that_does_not_fit_is_an_oserror_wherever_it_stops(tmp_path):
+def test_a_full_disk_raises_oserror_at_any_point_of_a_unit(tmp_path):
     command = [sys.executable, "-c", _WRITE_UNDER_LIMITS, str(tmp_path)]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr
-    size, told = json.loads(done.stdout).values()
-    too_big = {int(limit): what for limit, what in told.items() if int(limit) < size}
+    size, outcomes = json.loads(done.stdout).values()
+    too_big = {int(limit): what for limit, what in outcomes.items() if int(limit) < size}
     assert len(too_big) > 25
-    assert set(too_big.values()) == {"OSError 27"}, too_big  # EFBIG, what this limit gives
-    assert told[max(told, key=int)] == "written"
+    assert set(too_big.values()) == {"OSError 27"}, too_big  # EFBIG, the error of RLIMIT_FSIZE
+    assert outcomes[max(outcomes, key=int)] == "written"
 
 
-def test_an_error_without_a_number_of_the_system_stays_what_it_is(tmp_path):
+def test_only_an_error_with_errno_becomes_oserror(tmp_path):
     with pytest.raises(RuntimeError, match="a bug"), disk_errors(tmp_path):
         raise RuntimeError("a bug")
     with pytest.raises(OSError, match="No space left on device"), disk_errors(tmp_path / "x.h5"):

@@ -53,7 +53,7 @@ OTHER_DIMENSIONS = {
 
 
 def datasets(path):
-    """Every dataset of a file by path."""
+    """Every dataset of a file, by path."""
     found = {}
     with h5py.File(path) as file:
         file.visititems(lambda name, node: found.__setitem__(name, node) if isinstance(node, h5py.Dataset) else None)
@@ -90,7 +90,7 @@ def test_every_axis_of_every_dataset_has_its_dimension_scale(made, group):
 @pytest.mark.parametrize(
     ("kind", "ids"), [("h5", [SHUFFLE, DEFLATE, FLETCHER32]), ("blosc", [BLOSC, FLETCHER32])], ids=["gzip", "blosc"]
 )
-def test_images_have_the_chunks_and_the_filters_of_the_design_in_that_order(made, kind, ids):
+def test_images_have_the_chunks_and_filters_of_the_design(made, kind, ids):
     with h5py.File(made[kind]) as file:
         for unit in UNIT_DIMENSIONS:
             image = file[unit]["image"]
@@ -98,7 +98,7 @@ def test_images_have_the_chunks_and_the_filters_of_the_design_in_that_order(made
             assert image.dtype == np.dtype("<u2")
             assert filters(image) == ids
             assert image.id.get_num_chunks() == -(-len(image) // 32)
-            assert {mask for mask, _ in raw_chunks(image)} == {0}  # no filter was left out
+            assert {mask for mask, _ in raw_chunks(image)} == {0}  # no filter was skipped
 
 
 def test_every_other_array_with_data_has_a_checksum(made):
@@ -108,14 +108,14 @@ def test_every_other_array_with_data_has_a_checksum(made):
 
 
 @pytest.mark.parametrize("kind", ["h5", "blosc"])
-def test_extents_are_fixed_but_for_the_number_of_images(made, kind):
-    """HDF5 allows no limit below the chunk, which a unit of fewer than 32 observations would need."""
+def test_only_the_number_of_images_has_no_fixed_extent(made, kind):
+    """HDF5 allows no limit below the chunk length, which a unit of fewer than 32 observations would need."""
     for name, dataset in datasets(made[kind]):
         is_image = name.endswith("/image")
         assert dataset.maxshape == ((None, *dataset.shape[1:]) if is_image else dataset.shape), name
 
 
-def test_only_numbers_are_stored_and_nothing_that_makes_a_reader_mask_or_scale(made):
+def test_arrays_are_numeric_without_mask_or_scale_attributes(made):
     for name, dataset in datasets(made["h5"]):
         assert dataset.dtype.kind in "iuf", name
         assert not {"_FillValue", "missing_value", "scale_factor", "add_offset"} & set(dataset.attrs), name
@@ -130,12 +130,12 @@ def test_flag_values_have_the_type_of_their_variable(made, name):
 
 
 @pytest.mark.parametrize("kind", ["h5", "blosc", "linked"])
-def test_files_are_of_the_format_that_refuses_to_open_after_a_crash(made, kind):
+def test_files_have_the_format_version_that_detects_a_crash(made, kind):
     files = [made[kind], *made[kind].parent.glob("*.units/*.h5")]
-    assert [path.read_bytes()[8] for path in files] == [3] * len(files)  # version of the superblock, that of 1.10
+    assert [path.read_bytes()[8] for path in files] == [3] * len(files)  # superblock version of HDF5 1.10
 
 
-def test_no_time_of_writing_is_stored_with_any_object(made):
+def test_no_object_stores_its_time_of_writing(made):
     for path in (made["h5"], made["linked"], *made["linked"].parent.glob("*.units/*.h5")):
         with h5py.File(path) as file:
             names = []
@@ -151,17 +151,17 @@ def test_the_same_sources_give_the_same_file(made_sources, tmp_path, monkeypatch
     assert (tmp_path / "a/x.h5").read_bytes() == (tmp_path / "b/x.h5").read_bytes()
 
 
-def test_units_are_copied_into_the_file_chunk_by_chunk_as_they_are(made):
+def test_units_are_copied_into_the_file_without_reencoding_chunks(made):
     with h5py.File(made["h5"]) as file, h5py.File(made["linked"]) as linked:
         for unit in UNIT_DIMENSIONS:
             assert raw_chunks(file[unit]["image"]) == raw_chunks(linked[unit]["image"])
 
 
-def test_only_the_file_is_left_when_the_store_is_complete(made):
+def test_a_complete_store_is_one_file_without_left_overs(made):
     assert not list(made["h5"].parent.glob("made.h5.units"))
 
 
-def test_unit_files_of_a_linked_store_stay_and_nothing_else(made):
+def test_a_linked_store_keeps_its_unit_files_and_nothing_else(made):
     units = made["linked"].parent / "made.h5.units"
     assert sorted(path.name for path in units.iterdir()) == ["train_49RGN.h5", "train_50SMG.h5", "val_50SMG.h5"]
     with h5py.File(made["linked"]) as file:
@@ -170,8 +170,8 @@ def test_unit_files_of_a_linked_store_stay_and_nothing_else(made):
             assert (link.filename, link.path) == (f"made.h5.units/{unit.replace('/', '_')}.h5", "/")
 
 
-def test_a_linked_store_moves_together_with_its_folder_of_units(made, tmp_path):
-    there = tmp_path / "over there"
+def test_a_linked_store_opens_after_a_move_with_its_units(made, tmp_path):
+    there = tmp_path / "another folder"
     shutil.copytree(made["linked"].parent, there)
     moved = there / "made.h5"
     for unit in UNIT_DIMENSIONS:
@@ -179,15 +179,13 @@ def test_a_linked_store_moves_together_with_its_folder_of_units(made, tmp_path):
     plain.assert_same(plain.arrays(moved, "index"), plain.arrays(made["h5"], "index"))
 
 
-def test_a_unit_file_holds_the_whole_unit_on_its_own(made, tmp_path):
+def test_a_unit_file_contains_the_whole_unit(made, tmp_path):
     alone = Path(shutil.copy(made["linked"].parent / "made.h5.units" / "train_50SMG.h5", tmp_path))
     plain.assert_same(plain.arrays(alone), plain.arrays(made["h5"], "train/50SMG"))
     assert plain.attributes(alone) == plain.attributes(made["h5"], "train/50SMG")
 
 
-def test_nothing_in_a_unit_file_depends_on_when_or_with_what_else_it_was_made(
-    made, made_sources, tmp_path, monkeypatch
-):
+def test_a_unit_file_does_not_depend_on_time_or_on_other_units(made, made_sources, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     s2ct_convert.convert(made_sources[:1], tmp_path / "other.h5", linked=True)
     ours, others = (
@@ -198,7 +196,7 @@ def test_nothing_in_a_unit_file_depends_on_when_or_with_what_else_it_was_made(
 
 @pytest.mark.parametrize("codec", ["gzip", "blosc"])
 @pytest.mark.parametrize("place", [0.01, 0.5, 0.99])
-def test_one_byte_changed_in_a_chunk_makes_hdf5_raise(tmp_path, rng, codec, place):
+def test_hdf5_refuses_a_chunk_with_a_changed_byte(tmp_path, rng, codec, place):
     unit = write(container("hdf5", tmp_path / "store", codec), tmp_path / "unit.h5", table(rng, [(1, range(64))])).path
     with h5py.File(unit) as file:
         chunk = file["image"].id.get_chunk_info(1)
@@ -219,8 +217,8 @@ s2ct_convert.convert(sys.argv[1], sys.argv[2], codec="blosc")
 """
 
 
-def test_blosc_is_written_also_where_netcdf4_was_imported_before(made, made_sources, tmp_path):
-    """The wheel of netCDF4 puts a Blosc filter of its own on HDF5_PLUGIN_PATH: it reads, and fails to write."""
+def test_blosc_is_written_after_an_import_of_netcdf4(made, made_sources, tmp_path):
+    """The wheel of netCDF4 puts its own Blosc filter on HDF5_PLUGIN_PATH. That filter can read but fails to write."""
     pytest.importorskip("netCDF4")
     command = [sys.executable, "-c", NETCDF4_FIRST, made_sources[1], tmp_path / "x.h5"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -255,7 +253,7 @@ def test_a_store_may_have_a_unit_without_observations(tmp_path, rng, suffix, exa
     assert plain.arrays(store, "index")["row_size"].tolist() == [0] * examples + [40]
 
 
-def test_a_unit_is_published_found_and_dropped(tmp_path, rng):
+def test_a_unit_can_be_published_found_and_dropped(tmp_path, rng):
     store, name = container("hdf5", tmp_path / "x.h5", linked=True), UnitName("train", "50SMG")
     source = table(rng, [(1, range(3))])
     assert not store.exists()
@@ -276,20 +274,20 @@ def test_a_unit_is_published_found_and_dropped(tmp_path, rng):
 
 @pytest.fixture
 def eager_disk(monkeypatch):
-    """The disk is asked for every chunk."""
+    """Sync after every chunk."""
     monkeypatch.setattr(durable, "BEHIND_BYTES", 1)
 
 
 @pytest.mark.usefixtures("eager_disk")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of open files are in /proc")
-def test_the_disk_is_asked_for_units_and_the_store_while_they_grow_and_once_more_at_the_end(tmp_path, rng, monkeypatch):
+def test_units_and_store_are_synced_while_they_grow_and_at_the_end(tmp_path, rng, monkeypatch):
     synced, fsync = [], os.fsync
 
-    def tell(fd):
+    def record(fd):
         synced.append((threading.current_thread().name, Path(f"/proc/self/fd/{fd}").readlink().name))
         fsync(fd)
 
-    monkeypatch.setattr(os, "fsync", tell)
+    monkeypatch.setattr(os, "fsync", record)
     s2ct_convert.convert(write_tfrecord(tmp_path, [random_group(rng, 1, 70)]), tmp_path / "x.h5")
     for name in ("train_50SMG.", ".x.h5."):
         threads = [thread for thread, file in synced if file.startswith(name)]
@@ -298,7 +296,7 @@ def test_the_disk_is_asked_for_units_and_the_store_while_they_grow_and_once_more
 
 
 @pytest.mark.usefixtures("eager_disk")
-def test_what_a_disk_says_while_a_unit_grows_fails_the_unit_and_leaves_nothing_of_it(tmp_path, rng, monkeypatch):
+def test_a_sync_error_fails_the_unit_and_leaves_no_files(tmp_path, rng, monkeypatch):
     fsync = os.fsync
 
     def broken(fd):

@@ -18,7 +18,7 @@ from s2ct_convert.store.layout import (
 )
 from s2ct_convert.store.root import root_attributes
 
-# docs/design.md section 3, written out once more: name -> dtype, dimensions.
+# A copy of docs/design.md section 3: name -> dtype, dimensions.
 UNIT = {
     "image": ("uint16", ("obs", "band", "y", "x")),
     "label": ("int8", ("obs",)),
@@ -66,12 +66,12 @@ def by_name(specs, name):
     return next(spec for spec in specs if spec.name == name)
 
 
-def test_a_unit_has_the_arrays_of_the_design_and_no_other():
+def test_a_unit_has_exactly_the_arrays_of_the_design():
     assert as_table([IMAGE, *ONE]) == UNIT
 
 
 @pytest.mark.parametrize("side", [2, 6, 42])
-def test_labels_of_k_by_k_change_the_label_array_alone(side):
+def test_k_by_k_labels_change_only_the_label_array(side):
     wanted = UNIT | {"label": ("int8", ("obs", "label_y", "label_x"))}
     assert as_table([IMAGE, *unit_arrays(UnitForm(label_side=side))]) == wanted
 
@@ -81,17 +81,17 @@ def test_layout_1_has_no_date_and_short_positions():
     assert as_table([IMAGE, *unit_arrays(UnitForm(layout=1))]) == wanted
 
 
-def test_a_published_feature_has_the_arrays_of_the_design_and_no_other():
+def test_a_published_feature_has_exactly_the_arrays_of_the_design():
     assert as_table(published_arrays("labels", "bytes")) == PUBLISHED
     about = by_name(published_arrays("a/b", "feature"), "data").attributes
     assert (about["name"], about["kind"]) == ("a/b", "feature")
 
 
-def test_the_index_has_the_arrays_of_the_design_and_no_other():
+def test_the_index_has_exactly_the_arrays_of_the_design():
     assert as_table(index_arrays(SPLITS, TILES)) == INDEX
 
 
-def test_chunks_and_shards_are_those_of_the_design():
+def test_chunks_and_shards_have_the_sizes_of_the_design():
     assert (layout.CHUNK_OBS, layout.SHARD_OBS, layout.OBS_SHAPE) == (32, 4096, (4, 42, 42))
     assert layout.OBS_BYTES == 14_112
 
@@ -108,7 +108,7 @@ def test_chunks_and_shards_are_those_of_the_design():
         (index_arrays(SPLITS, TILES), "tile", "49RGN 50SMG"),
     ],
 )
-def test_flags_count_from_zero_or_no_label_in_the_type_of_their_variable(specs, name, meanings):
+def test_flags_start_at_0_or_no_label_and_have_the_variables_dtype(specs, name, meanings):
     spec = by_name(specs, name)
     assert spec.attributes["flag_meanings"] == meanings
     values = spec.attributes["flag_values"]
@@ -119,7 +119,7 @@ def test_flags_count_from_zero_or_no_label_in_the_type_of_their_variable(specs, 
 
 
 @pytest.mark.parametrize("spec", EVERY_ARRAY, ids=IDS)
-def test_no_array_is_text_and_no_attribute_changes_what_a_reader_sees(spec):
+def test_arrays_are_numeric_without_attributes_that_change_values(spec):
     assert np.dtype(spec.dtype).kind in "iuf"
     assert not {"_FillValue", "missing_value", "scale_factor", "add_offset", "valid_range"} & set(spec.attributes)
     for value in spec.attributes.values():
@@ -127,7 +127,7 @@ def test_no_array_is_text_and_no_attribute_changes_what_a_reader_sees(spec):
         assert isinstance(value, str) or not np.isnan(value).any()
 
 
-def test_only_dates_of_which_some_are_missing_have_a_fill_value():
+def test_time_has_a_fill_value_only_if_dates_are_missing():
     undated = [*unit_arrays(UnitForm(undated=True)), *index_arrays(SPLITS, TILES, undated=True)]
     filled = {spec.name: spec.attributes["_FillValue"] for spec in undated if "_FillValue" in spec.attributes}
     assert filled == {"time": -(2**31), "time_first": -(2**31), "time_last": -(2**31)}
@@ -135,7 +135,7 @@ def test_only_dates_of_which_some_are_missing_have_a_fill_value():
 
 
 @pytest.mark.parametrize("name", ["time", "time_first", "time_last"])
-def test_times_are_days_since_1970_in_a_calendar_that_every_reader_knows(name):
+def test_times_are_days_since_1970_in_a_standard_calendar(name):
     attributes = by_name(EVERY_ARRAY, name).attributes
     assert attributes["units"] == "days since 1970-01-01"
     assert attributes["calendar"] == "proleptic_gregorian"
@@ -146,17 +146,17 @@ def test_a_unit_is_marked_as_a_cf_contiguous_ragged_array():
     assert by_name(ONE, "row_size").attributes["sample_dimension"] == "obs"
 
 
-def test_the_root_has_no_attribute_that_cf_readers_would_give_to_its_arrays():
-    """Global attributes are properties of every array that has none of that name."""
+def test_the_root_has_no_attribute_that_cf_passes_on_to_arrays():
+    """CF readers treat a global attribute as a property of every array without an attribute of that name."""
     assert not {"units", "standard_name", "long_name", "coordinates", "featureType"} & set(root())
 
 
-def test_bands_come_with_their_wavelengths_in_nm():
+def test_bands_have_wavelengths_in_nm():
     assert by_name(ONE, "wavelength").attributes["units"] == "nm"
     values = band_data(DATASET)
     assert {name: array.dtype for name, array in values.items()} == {"band": np.int8, "wavelength": np.float32}
     assert values["band"].tolist() == [0, 1, 2, 3]
-    # Sentinel-2A by ESA: blue, green and red are 490, 560 and 665 nm wide bands, B8 (not 8A) is at 833 nm.
+    # Sentinel-2A according to ESA: the wide bands blue, green, red at 490, 560, 665 nm, and B8 (not 8A) at 833 nm.
     assert np.abs(values["wavelength"] - [492.4, 559.8, 664.6, 832.8]).max() < 0.01
 
 
@@ -165,7 +165,7 @@ def root(**changed):
     return root_attributes(**{**given, **changed})
 
 
-def test_the_root_says_what_this_is_where_it_is_from_and_whether_it_is_whole(monkeypatch):
+def test_the_root_states_title_source_history_and_state(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     attributes = root()
     assert attributes["Conventions"] == "CF-1.11, ACDD-1.3"
@@ -178,7 +178,7 @@ def test_the_root_says_what_this_is_where_it_is_from_and_whether_it_is_whole(mon
     assert {"title", "license", "creators", "citation"} <= {name for name, value in attributes.items() if value}
 
 
-def test_only_the_date_and_the_history_depend_on_the_clock(monkeypatch):
+def test_only_date_and_history_depend_on_the_clock(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     first = root()
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
@@ -191,7 +191,7 @@ def test_root_attributes_are_text_and_finite_numbers():
         assert isinstance(value, str | int) and math.isfinite(len(str(value))), name
 
 
-def test_numbers_of_tiles_are_wider_where_there_are_more_tiles_than_fit():
+def test_tile_numbers_have_a_wider_dtype_for_many_tiles():
     for n, dtype in ((1 << 15, "int16"), ((1 << 15) + 1, "int32")):
         tiles = tuple(f"{i:05}" for i in range(n))
         (tile,) = (spec for spec in index_arrays(SPLITS, tiles) if spec.name == "tile")

@@ -15,7 +15,7 @@ def delivered():
 
 @pytest.fixture
 def make(delivered):
-    """Pools that append to ``delivered``; closed at the end of the test."""
+    """Creates pools that append to ``delivered``; closes them at the end of the test."""
     pools = []
 
     def make_pool(threads, limit=1000):
@@ -27,7 +27,7 @@ def make(delivered):
         pool.close()
 
 
-def test_results_come_in_the_order_of_submission_whatever_finishes_first(make, delivered):
+def test_results_are_delivered_in_the_order_of_submission(make, delivered):
     second_is_done, finished = threading.Event(), []
 
     def first():
@@ -58,7 +58,7 @@ def test_every_result_is_delivered_once(make, delivered, threads):
 
 
 @pytest.mark.parametrize(("limit", "cost", "most"), [(100, 40, 2), (100, 50, 2), (100, 51, 1), (99, 33, 3)])
-def test_no_more_bytes_are_in_flight_than_the_limit(make, delivered, limit, cost, most):
+def test_bytes_in_flight_do_not_exceed_the_limit(make, delivered, limit, cost, most):
     pool, seen = make(5, limit), []
     for i in range(20):
         pool.submit(cost, lambda: None)
@@ -67,8 +67,8 @@ def test_no_more_bytes_are_in_flight_than_the_limit(make, delivered, limit, cost
     assert all(count * cost <= limit for count in seen)
 
 
-def test_work_runs_side_by_side_up_to_the_limit(make, delivered):
-    together = threading.Barrier(2, timeout=30)  # breaks if the two never run at the same time
+def test_tasks_run_concurrently_up_to_the_limit(make, delivered):
+    together = threading.Barrier(2, timeout=30)  # breaks if the two do not run at the same time
     pool = make(2, limit=80)
     for _ in range(2):
         pool.submit(40, together.wait)
@@ -76,7 +76,7 @@ def test_work_runs_side_by_side_up_to_the_limit(make, delivered):
     assert sorted(delivered) == [0, 1]
 
 
-def test_one_piece_of_work_larger_than_the_limit_still_goes_through_alone(make, delivered):
+def test_a_task_larger_than_the_limit_runs_alone(make, delivered):
     pool = make(2, limit=10)
     pool.submit(1, lambda: "small")
     pool.submit(1_000, lambda: "large")
@@ -85,7 +85,7 @@ def test_one_piece_of_work_larger_than_the_limit_still_goes_through_alone(make, 
     assert delivered == ["small", "large"]
 
 
-def test_results_are_delivered_in_the_thread_that_submits():
+def test_results_are_delivered_in_the_submitting_thread():
     threads = set()
     pool = OrderedPool(3, lambda _: threads.add(threading.get_ident()), limit=2)
     for _ in range(10):
@@ -95,7 +95,7 @@ def test_results_are_delivered_in_the_thread_that_submits():
     assert threads == {threading.get_ident()}
 
 
-def test_an_exception_in_a_worker_reaches_the_caller_of_finish(make, delivered):
+def test_finish_raises_an_exception_of_a_worker(make, delivered):
     pool = make(2)
     pool.submit(1, lambda: "before")
     pool.submit(1, lambda: 1 // 0)
@@ -105,14 +105,14 @@ def test_an_exception_in_a_worker_reaches_the_caller_of_finish(make, delivered):
     assert delivered == ["before"]
 
 
-def test_an_exception_in_a_worker_reaches_a_caller_who_only_submits(make):
+def test_submit_raises_an_exception_of_a_worker(make):
     pool = make(1, limit=10)
     pool.submit(10, lambda: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         pool.submit(10, lambda: None)
 
 
-def test_an_exception_of_the_consumer_reaches_the_caller():
+def test_an_exception_of_the_consumer_is_raised():
     def refuse(result):
         raise OSError(28, "No space left on device")
 
@@ -123,30 +123,30 @@ def test_an_exception_of_the_consumer_reaches_the_caller():
     pool.close()
 
 
-def test_close_drops_what_has_not_begun_and_leaves_no_thread(delivered, monkeypatch):
-    begun, dropped, ran = threading.Event(), threading.Event(), []
+def test_close_cancels_waiting_tasks_and_ends_all_threads(delivered, monkeypatch):
+    started, dropped, ran = threading.Event(), threading.Event(), []
     cancel = Future.cancel
 
-    def cancel_and_tell(future):
+    def cancel_and_signal(future):
         cancelled = cancel(future)
         dropped.set()
         return cancelled
 
     def block():
-        begun.set()
+        started.set()
         assert dropped.wait(30)
 
-    monkeypatch.setattr(Future, "cancel", cancel_and_tell)
+    monkeypatch.setattr(Future, "cancel", cancel_and_signal)
     pool = OrderedPool(1, delivered.append)
     pool.submit(1, block)
     pool.submit(1, ran.append, "late")
-    assert begun.wait(30)
+    assert started.wait(30)
     pool.close()
     assert (ran, delivered) == ([], [])
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("s2ct-work")]
 
 
-def test_without_threads_work_is_done_and_delivered_at_once_by_who_submits(make, delivered):
+def test_without_threads_submit_runs_and_delivers_at_once(make, delivered):
     pool = make(0, limit=1)
     for _ in range(2):
         pool.submit(1_000, threading.get_ident)

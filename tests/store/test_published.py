@@ -1,4 +1,4 @@
-"""Stores with published features, with dates that are missing and with labels of any size, as anybody opens them."""
+"""Stores with published features, missing dates and labels of any size, read with common tools."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ netCDF4 = pytest.importorskip("netCDF4")
 h5netcdf = pytest.importorskip("h5netcdf")
 
 UNIT, PLAIN = "train/50SMG", "val/50SMG"
-LONG = 2**16 + 100  # HDF5 keeps short attributes in the header of an object, and cannot keep longer ones there
+LONG = 2**16 + 100  # too long for an HDF5 object header, where short attributes are stored
 NAMES = ("a/b", "", "A", "a", "x" * 300, "y" * LONG, "\u96ea\U0001f328", "..", "-", "__x", "labels\n")
 NO_DAY = -(2**31)
 ENGINES = [("zarr", "zarr"), ("h5", "netcdf4"), ("h5", "h5netcdf")]
@@ -34,7 +34,7 @@ def write(folder: Path, name: str, payloads: list[bytes]) -> Path:
 
 
 def payloads() -> list[bytes]:
-    """Examples with features of all names and kinds, a date that is none, a sample without any, and 3 x 3 labels."""
+    """Examples with features of all names and kinds, a missing date, a sample without dates, and 3 x 3 labels."""
     odd = {name: bytes_list(f"{name} of 0".encode()) for name in NAMES}
     kinds = {"ints": int64_list(1, -2), "floats": float_list(0.5), "list": bytes_list(b"a", b"b"), "none": b""}
     labels = bytes_list(bytes(np.arange(36, dtype=np.int8) % 6))
@@ -55,11 +55,11 @@ def stores(tmp_path_factory) -> dict[str, Path]:
     return paths
 
 
-def test_the_store_verifies(stores, suffix):
+def test_a_store_with_published_features_verifies(stores, suffix):
     assert [str(finding) for finding in verify_store(stores[suffix]).findings] == []
 
 
-def test_features_of_any_name_and_kind_are_there(stores, suffix):
+def test_features_of_any_name_and_kind_are_stored(stores, suffix):
     found = {(one.name, one.kind): one.values()[0] for one in plain.published(stores[suffix], UNIT)}
     for name in NAMES:
         assert found[name, "bytes"] == f"{name} of 0".encode()
@@ -71,7 +71,7 @@ def test_features_of_any_name_and_kind_are_there(stores, suffix):
     assert (record.name, record.values()) == ("", ["elsewhere"] * 3 + [b"none"])
 
 
-def test_both_containers_have_the_same(stores):
+def test_both_containers_have_equal_features(stores):
     one, other = (plain.published(path, UNIT) for path in stores.values())
     assert [feature[:3] for feature in one] == [feature[:3] for feature in other]
     for a, b in zip(one, other, strict=True):
@@ -83,7 +83,7 @@ def test_both_containers_have_the_same(stores):
     assert len(digests) == 1
 
 
-def test_a_unit_without_them_has_no_group_of_them(stores, suffix):
+def test_a_unit_without_published_features_has_no_group_for_them(stores, suffix):
     assert plain.published(stores[suffix], PLAIN) == []
     with plain.opened(stores[suffix]) as root:
         assert "published" not in root[PLAIN]
@@ -91,7 +91,7 @@ def test_a_unit_without_them_has_no_group_of_them(stores, suffix):
 
 class TestReaders:
     @pytest.mark.parametrize(("kind", "engine"), ENGINES)
-    def test_xarray_gives_nat_where_there_is_no_date_and_plain_values_elsewhere(self, stores, kind, engine):
+    def test_xarray_returns_nat_for_missing_dates_only(self, stores, kind, engine):
         with xr.open_dataset(stores[kind], group=UNIT, engine=engine) as dataset:
             days = plain.arrays(stores[kind], UNIT)["time"]
             assert np.array_equal(np.isnat(dataset["time"].values), days == NO_DAY)
@@ -104,14 +104,14 @@ class TestReaders:
                 assert np.array_equal(dataset[name].values, plain.arrays(stores[kind], UNIT)[name]), name
 
     @pytest.mark.parametrize(("kind", "engine"), ENGINES)
-    def test_units_without_such_dates_keep_their_integers(self, stores, kind, engine):
+    def test_time_stays_integer_in_units_without_missing_dates(self, stores, kind, engine):
         with xr.open_dataset(stores[kind], group=PLAIN, engine=engine, decode_times=False) as dataset:
             assert dataset["time"].dtype == np.int32
         with xr.open_dataset(stores[kind], group=UNIT, engine=engine, decode_times=False) as dataset:
-            assert dataset["time"].dtype.kind == "f"  # what xarray does with a fill value; ours is there
+            assert dataset["time"].dtype.kind == "f"  # xarray converts to float because of the fill value
 
     @pytest.mark.parametrize(("kind", "engine"), ENGINES)
-    def test_the_index_has_no_date_for_samples_without_any(self, stores, kind, engine):
+    def test_the_index_has_nat_for_samples_without_dates(self, stores, kind, engine):
         with xr.open_dataset(stores[kind], group="index", engine=engine) as dataset:
             lonely = np.isnat(dataset["time_first"].values)
             assert np.array_equal(lonely, np.isnat(dataset["time_last"].values))
@@ -139,7 +139,7 @@ class TestReaders:
                     assert not any("phony" in dim for dim in variable.dimensions)
 
     @pytest.mark.skipif(shutil.which("ncdump") is None, reason="ncdump (netcdf-bin) is not installed")
-    def test_ncdump_shows_them(self, stores):
+    def test_ncdump_shows_published_features(self, stores):
         done = subprocess.run(["ncdump", "-h", stores["h5"]], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         for text in ("ubyte data(byte) ;", "byte state(source_example) ;", 'data :name = "a/b" ;', "time:_FillValue"):
@@ -149,7 +149,7 @@ class TestReaders:
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
-def test_data_may_be_longer_than_a_chunk(tmp_path, suffix, rng, beyond):
+def test_a_published_feature_may_span_several_chunks(tmp_path, suffix, rng, beyond):
     size = layout.PUBLISHED_CHUNK + beyond
     pieces = [rng.bytes(size // 2), b"", rng.bytes(size - size // 2)]
     source = write(tmp_path, "train_50SMG", [changed(i, more=bytes_list(piece)) for i, piece in enumerate(pieces)])

@@ -1,4 +1,4 @@
-"""Other people's programs open a store and find in it what plain zarr and plain h5py find."""
+"""Other programs read the same values from a store as plain zarr and plain h5py."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def as_dates(days: np.ndarray) -> np.ndarray:
 
 
 def assert_dataset(dataset, arrays):
-    """An opened xarray dataset holds these arrays, dtypes kept, times decoded to dates."""
+    """Assert that an xarray dataset has these arrays and dtypes, with times decoded to dates."""
     assert sorted(map(str, dataset.variables)) == sorted(arrays)
     for name, expected in arrays.items():
         found = dataset[name].values
@@ -43,7 +43,7 @@ def assert_dataset(dataset, arrays):
 
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize(("kind", "engine"), ENGINES + LINKED)
-def test_xarray_opens_each_group_with_dtypes_kept_and_dates_decoded(made, kind, engine, group):
+def test_xarray_keeps_dtypes_and_decodes_dates_in_every_group(made, kind, engine, group):
     with xr.open_dataset(made[kind], group=group, engine=engine) as dataset:
         assert_dataset(dataset, plain.arrays(made[kind], group))
 
@@ -74,7 +74,7 @@ def test_xarray_opens_the_whole_store_as_a_tree(made, kind, engine):
         )
 
 
-def test_the_values_0_and_65535_reach_an_xarray_user_as_they_are(made):
+def test_xarray_returns_the_values_0_and_65535_unchanged(made):
     extreme = plain.arrays(made["zarr"], "train/50SMG")
     rows = np.flatnonzero(np.isin(extreme["image"].reshape(len(extreme["image"]), -1).max(axis=1), (0, 65535)))
     assert len(rows) >= 4
@@ -110,14 +110,14 @@ def test_h5netcdf_reads_every_array_and_its_dimensions(made, kind, group):
 
 
 @pytest.mark.parametrize("engine", ["netcdf4", "h5netcdf"])
-def test_a_unit_file_of_a_linked_store_opens_on_its_own(made, tmp_path, engine):
+def test_a_unit_file_of_a_linked_store_opens_alone(made, tmp_path, engine):
     alone = shutil.copy(made["linked"].parent / "made.h5.units" / "train_49RGN.h5", tmp_path)
     with xr.open_dataset(alone, engine=engine) as dataset:
         assert_dataset(dataset, plain.arrays(made["h5"], "train/49RGN"))
 
 
 @pytest.mark.parametrize("engine", ["netcdf4", "h5py"])
-def test_a_linked_store_that_was_moved_with_its_units_opens(made, tmp_path, engine):
+def test_a_moved_linked_store_opens_with_its_units(made, tmp_path, engine):
     shutil.copytree(made["linked"].parent, tmp_path / "moved")
     expected = plain.arrays(made["h5"], "val/50SMG")["image"]
     opened = netCDF4.Dataset if engine == "netcdf4" else h5py.File
@@ -152,7 +152,7 @@ def test_ncdump_shows_dates_and_pixels(made):
         assert text in out
 
 
-IN_A_PROCESS_OF_ITS_OWN = """
+WITHOUT_HDF5PLUGIN = """
 import sys
 sys.modules["hdf5plugin"] = None  # importing it raises
 import hashlib, h5py
@@ -164,18 +164,18 @@ with h5py.File(sys.argv[1]) as file:
 
 def read_without_hdf5plugin(path, monkeypatch):
     monkeypatch.delenv("HDF5_PLUGIN_PATH", raising=False)
-    command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN, path]
+    command = [sys.executable, "-c", WITHOUT_HDF5PLUGIN, path]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
-def test_a_gzip_file_opens_where_hdf5plugin_is_not(made, monkeypatch):
+def test_a_gzip_file_opens_without_hdf5plugin(made, monkeypatch):
     import hashlib
 
     done = read_without_hdf5plugin(made["h5"], monkeypatch)
     assert done.stdout.strip() == hashlib.sha256(plain.arrays(made["h5"], "train/50SMG")["image"]).hexdigest()
 
 
-def test_a_blosc_file_needs_hdf5plugin_and_is_read_with_it(made, monkeypatch):
+def test_a_blosc_file_opens_only_with_hdf5plugin(made, monkeypatch):
     pytest.importorskip("hdf5plugin")
     assert "OSError" in read_without_hdf5plugin(made["blosc"], monkeypatch).stderr
     plain.assert_same(plain.arrays(made["blosc"], "train/50SMG"), plain.arrays(made["zarr"], "train/50SMG"))

@@ -15,7 +15,7 @@ from s2ct_convert.store.unit_writer import UnitWriter, work_keys
 
 from .units import NO_DAY, UNIT, container, expected, rows, table, unit_table, work, write, write_work
 
-WINDOW = 64  # observations in a window of the second pass, two chunks
+WINDOW = 64  # observations per window of the second pass: two chunks
 
 SORTED = {
     "one sample": [(7, range(70))],
@@ -50,7 +50,7 @@ UNSORTED = {
 
 
 def scattered(rng, n, samples):
-    """One observation an example, each anywhere: samples and dates in random order, dates up to four times."""
+    """One observation per example, with samples and dates in random order and up to four equal dates."""
     return [(int(rng.integers(samples)), [int(rng.integers(n // samples // 4 + 1))]) for _ in range(n)]
 
 
@@ -65,7 +65,7 @@ def small_window(monkeypatch):
 
 
 def assert_written(content, source, *, passes):
-    """The unit holds exactly what one sort of everything gives, and says so."""
+    """Assert that the unit equals one full sort of the source, and that its summary is correct."""
     unit = plain.arrays(content.path)
     plain.assert_same(unit, expected(source))
     assert content.digest == plain.unit_digest(unit)
@@ -85,21 +85,21 @@ def test_sorted_samples_are_written_in_one_pass(store, tmp_path, rng, groups):
 
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize("groups", UNSORTED.values(), ids=UNSORTED)
-def test_unsorted_samples_are_brought_into_order_in_a_second_pass(store, tmp_path, rng, groups):
+def test_unsorted_samples_are_sorted_in_a_second_pass(store, tmp_path, rng, groups):
     source = table(rng, groups)
     assert_written(write(store, tmp_path / "unit", source), source, passes=2)
 
 
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize("n", [3 * WINDOW, 3 * WINDOW + 1, 4 * WINDOW - 1])
-def test_observations_scattered_over_several_windows_come_together(store, tmp_path, rng, n):
+def test_observations_scattered_over_several_windows_are_sorted(store, tmp_path, rng, n):
     source = table(rng, scattered(rng, n, samples=5))
     assert_written(write(store, tmp_path / "unit", source), source, passes=2)
 
 
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize("seed", range(8))
-def test_any_random_mixture_comes_out_sorted(store, tmp_path, seed):
+def test_random_orders_are_sorted(store, tmp_path, seed):
     rng = np.random.default_rng(seed)
     sizes = rng.choice([0, 0, 1, 2, 16, 31, 32, 33, 64, 65], rng.integers(2, 12))
     groups = [(int(rng.integers(-3, 3)), rng.integers(0, 12, n).tolist()) for n in sizes]
@@ -108,7 +108,7 @@ def test_any_random_mixture_comes_out_sorted(store, tmp_path, seed):
     assert_written(write(store, tmp_path / "unit", source), source, passes=2)
 
 
-def test_windows_of_their_real_size_and_several_shards_come_together(store, tmp_path, rng):
+def test_full_size_windows_and_several_shards_are_sorted(store, tmp_path, rng):
     n = 2 * unit_writer.WINDOW_OBS + 1
     source = table(rng, scattered(rng, n, samples=40), sparse=True)
     assert_written(write(store, tmp_path / "unit", source), source, passes=2)
@@ -117,7 +117,7 @@ def test_windows_of_their_real_size_and_several_shards_come_together(store, tmp_
 @pytest.mark.usefixtures("small_window")
 @pytest.mark.parametrize(("groups", "passes"), [([(1, range(50)), (2, [])], 1), ([(2, range(50)), (1, range(50))], 2)])
 @pytest.mark.parametrize("side", [2, 6, 42])
-def test_several_labels_per_image_are_kept_as_k_by_k(store, tmp_path, rng, groups, passes, side):
+def test_several_labels_per_image_are_stored_as_k_by_k(store, tmp_path, rng, groups, passes, side):
     source = table(rng, groups, label_side=side)
     content = write(store, tmp_path / "unit", source)
     assert_written(content, source, passes=passes)
@@ -125,7 +125,7 @@ def test_several_labels_per_image_are_kept_as_k_by_k(store, tmp_path, rng, group
 
 
 @pytest.mark.parametrize("groups", [[(1, range(40))], [(2, range(20)), (1, range(20))]], ids=["one pass", "two passes"])
-def test_extreme_values_survive(store, tmp_path, rng, groups):
+def test_extreme_values_are_stored_unchanged(store, tmp_path, rng, groups):
     source = table(rng, groups)
     image, weight, label = (source.columns[name] for name in ("image", "weight", "label"))
     image[::2], image[1::2] = 0, 65535
@@ -137,7 +137,7 @@ def test_extreme_values_survive(store, tmp_path, rng, groups):
 
 
 @pytest.mark.parametrize("order", ["big-endian", "fortran", "every second", "read-only"])
-def test_images_may_lie_in_memory_in_any_way(store, tmp_path, rng, order):
+def test_images_may_have_any_memory_order(store, tmp_path, rng, order):
     change = {
         "big-endian": lambda a: a.astype(">u2"),
         "fortran": np.asfortranarray,
@@ -155,7 +155,7 @@ def test_images_may_lie_in_memory_in_any_way(store, tmp_path, rng, order):
 @pytest.mark.parametrize(
     ("format", "codec"), [("zarr", "balanced"), ("zarr", "fast"), ("hdf5", "gzip"), ("hdf5", "blosc")]
 )
-def test_any_number_of_cores_gives_the_same_files(format, codec, tmp_path, rng, groups):
+def test_the_number_of_cores_does_not_change_the_files(format, codec, tmp_path, rng, groups):
     source, files = table(rng, groups), []
     for cores in (1, 2, 5):
         folder = tmp_path / str(cores)
@@ -166,27 +166,27 @@ def test_any_number_of_cores_gives_the_same_files(format, codec, tmp_path, rng, 
 
 
 @pytest.mark.parametrize("cores", [1, 2])
-def test_one_core_is_used_by_the_calling_thread_alone_and_more_by_threads(store, tmp_path, rng, cores, monkeypatch):
+def test_one_core_uses_the_calling_thread_and_more_cores_use_threads(store, tmp_path, rng, cores, monkeypatch):
     here, at_work = threading.get_ident(), set()
     kind = type(store.codec)
 
-    def told(work):
+    def recorded(work):
         def call(*args):
             at_work.add(threading.get_ident())
             return work(*args)
 
         return call
 
-    monkeypatch.setattr(kind, "encode", told(kind.encode))
-    monkeypatch.setattr(kind, "decode_into", told(kind.decode_into))
-    monkeypatch.setattr(ImageDigests, "image", told(ImageDigests.image))
+    monkeypatch.setattr(kind, "encode", recorded(kind.encode))
+    monkeypatch.setattr(kind, "decode_into", recorded(kind.decode_into))
+    monkeypatch.setattr(ImageDigests, "image", recorded(ImageDigests.image))
     write(store, tmp_path / "unit", table(rng, [(2, range(400)), (1, range(400))]), cores=cores)
     assert at_work == {here} if cores == 1 else len(at_work - {here}) > 1
     assert (here in at_work) == (cores == 1)
 
 
 @pytest.mark.parametrize("groups", [[(1, range(40))], [(2, range(20)), (1, range(20))]], ids=["one pass", "two passes"])
-def test_only_the_finished_unit_is_left_under_work(store, tmp_path, rng, groups):
+def test_only_the_finished_unit_is_left_in_the_work_folder(store, tmp_path, rng, groups):
     content = write_work(store, table(rng, groups))
     assert list(tmp_path.iterdir()) == [work(store, content)]
     for key in work_keys(UNIT):
@@ -202,12 +202,12 @@ def fail(*args):
     raise Broken
 
 
-def threads_of_ours():
+def s2ct_threads():
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("s2ct-work")]
 
 
 def open_below(folder):
-    """Files below ``folder`` that this process has open, where the system tells."""
+    """Files below ``folder`` that this process has open; empty on systems without /proc."""
     descriptors = Path("/proc/self/fd")
     links = [link.readlink() for link in descriptors.iterdir() if link.is_symlink()] if descriptors.exists() else []
     return [path for path in links if path.is_relative_to(folder)]
@@ -215,14 +215,12 @@ def open_below(folder):
 
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("broken", ["encode", "decode_into"])
-def test_an_error_at_work_reaches_the_caller_and_close_lets_go_of_everything(
-    store, tmp_path, rng, monkeypatch, broken, cores
-):
+def test_an_error_is_raised_and_close_frees_threads_and_files(store, tmp_path, rng, monkeypatch, broken, cores):
     monkeypatch.setattr(type(store.codec), broken, fail)
     source = table(rng, [(2, range(40)), (1, range(40))])
     with closing(UnitWriter(store, UNIT, cores)) as writer, pytest.raises(Broken):
         for one in rows(source):
             writer.append(one)
         writer.finish(unit_table(source), {})
-    assert not threads_of_ours()
+    assert not s2ct_threads()
     assert not open_below(tmp_path)

@@ -8,8 +8,8 @@ import pytest
 
 OBSERVATIONS = 40_000  # 564 MB of pixels
 SAMPLE = 100
-# 60 for the imports; up to 34 in flight each for chunks and digests; in a second pass 34 for what is read back, and
-# up to three windows of 29: the one that is filled, the one that is written and one that something in flight is of.
+# In MB: 60 for the imports; up to 34 in flight each for chunks and digests; in a second pass 34 for chunks read back,
+# and up to three windows of 29: the one being filled, the one being written and one still in flight.
 LIMIT_MB = {"sorted": 250, "shuffled": 400}
 
 WRITE_A_UNIT = """
@@ -43,7 +43,7 @@ with closing(UnitWriter(container, UnitName("train", "50SMG"), 2)) as writer:
     sizes = np.full(n // size, size, np.int64)
     content = writer.finish(UnitTable(np.sort(localids), localids.astype(np.int64), sizes, columns), {})
 assert content.observations == n and content.passes == (2 if order == "shuffled" else 1)
-# Not ru_maxrss: that of a process that was just started includes what its parent had.
+# Not ru_maxrss: in a new process it includes the memory of the parent.
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1000)
 """
 
@@ -51,7 +51,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text(
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
 @pytest.mark.parametrize("order", LIMIT_MB)
-def test_a_unit_needs_memory_for_what_is_in_flight_and_not_for_its_size(tmp_path, format, order):
+def test_memory_does_not_depend_on_the_size_of_the_unit(tmp_path, format, order):
     command = [sys.executable, "-c", WRITE_A_UNIT, format, order, tmp_path, OBSERVATIONS, SAMPLE]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr

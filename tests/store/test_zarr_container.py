@@ -15,7 +15,7 @@ from s2ct_convert.names import UnitName
 from .units import container, expected, table, work, write, write_work
 
 CHUNK, SHARD, OBS = 32, 4096, (4, 42, 42)
-BLOSC = {  # of image, by the name on the command line; docs/design.md section 3 has that of balanced
+BLOSC = {  # configuration for image, by name on the command line; docs/design.md section 3 has the one of balanced
     "fast": {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle"},
     "balanced": {"cname": "zstd", "clevel": 2, "shuffle": "shuffle"},
     "small": {"cname": "zstd", "clevel": 9, "shuffle": "shuffle"},
@@ -24,7 +24,7 @@ BYTES, CRC32C = {"name": "bytes", "configuration": {"endian": "little"}}, {"name
 
 
 def nodes(store: Path):
-    """Parsed zarr.json of every group and array by path; an empty path for the root."""
+    """Parsed zarr.json of every group and array by path. The root has an empty path."""
     return {
         "" if path.parent == store else path.parent.relative_to(store).as_posix(): plain.strict_json(path)
         for path in sorted(store.rglob("zarr.json"))
@@ -66,11 +66,11 @@ def write_by_zarr_python(path: Path, image: np.ndarray, codec: str):
     [("balanced", n) for n in (1, 31, 32, 33, 64, 100, SHARD - 1, SHARD, SHARD + 1, SHARD + 64)]
     + [("balanced", 2 * SHARD), ("fast", 100), ("small", 100), ("fast", SHARD + 33), ("small", SHARD + 33)],
 )
-def test_shards_are_the_bytes_that_zarr_python_writes(tmp_path, rng, codec, n):
+def test_shards_equal_those_of_zarr_python_byte_for_byte(tmp_path, rng, codec, n):
     source = table(rng, [(1, range(n))], sparse=True)
     image = source.columns["image"]
     image[:40] = rng.integers(0, 65536, image[:40].shape)
-    image[64:96], image[-40:-33] = 0, 65535  # a chunk that is all zero
+    image[64:96], image[-40:-33] = 0, 65535  # an all-zero chunk
     write(container("zarr", tmp_path / "store", codec), tmp_path / "ours", source)
     write_by_zarr_python(tmp_path / "theirs", image, codec)
     ours, theirs = shards(tmp_path / "ours"), shards(tmp_path / "theirs")
@@ -78,7 +78,7 @@ def test_shards_are_the_bytes_that_zarr_python_writes(tmp_path, rng, codec, n):
     assert ours == theirs
 
 
-def test_chunks_of_zeros_are_written_and_rows_beyond_the_end_are_zeros(tmp_path, rng):
+def test_zero_chunks_are_written_and_unused_rows_are_zero(tmp_path, rng):
     source = table(rng, [(1, range(40))], sparse=True)
     source.columns["image"][...] = 0
     write(container("zarr", tmp_path / "store"), tmp_path / "unit", source)
@@ -86,10 +86,10 @@ def test_chunks_of_zeros_are_written_and_rows_beyond_the_end_are_zeros(tmp_path,
     index = np.frombuffer(shard[-(128 * 16 + 4) : -4], "<u8").reshape(128, 2)
     assert (index[:2] != 2**64 - 1).all()
     assert (index[2:] == 2**64 - 1).all()
-    assert shard[index[0, 0] : index[0].sum()] == shard[index[1, 0] : index[1].sum()]  # 32 zeros, and 8 with 24 unused
+    assert shard[index[0, 0] : index[0].sum()] == shard[index[1, 0] : index[1].sum()]  # 32 zero rows; 8 and 24 unused
 
 
-def test_every_node_is_of_format_3_and_every_axis_has_a_name(tree, array_nodes):
+def test_every_node_has_format_3_and_every_axis_a_name(tree, array_nodes):
     assert {node["zarr_format"] for node in tree.values()} == {3}
     for path, node in array_nodes.items():
         names = node.get("dimension_names")
@@ -127,7 +127,7 @@ def test_all_other_arrays_are_one_chunk_with_a_checksum(array_nodes):
             assert [codec["name"] for codec in node["codecs"]] == ["bytes", "blosc", "crc32c"], path
 
 
-def test_only_numbers_are_stored_and_nothing_that_makes_a_reader_mask_or_scale(tree, array_nodes):
+def test_arrays_are_numeric_without_mask_or_scale_attributes(tree, array_nodes):
     for path, node in array_nodes.items():
         assert re.fullmatch(r"u?int(8|16|32|64)|float32", node["data_type"]), path
         assert node["fill_value"] == 0, path
@@ -152,7 +152,7 @@ def test_flags_are_in_the_metadata(tree, path, meanings):
     assert attributes["flag_values"] == list(range(first, first + len(meanings.split())))
 
 
-def test_consolidated_metadata_is_in_the_root_alone_and_equals_the_tree(tree):
+def test_only_the_root_has_consolidated_metadata_equal_to_the_tree(tree):
     consolidated = tree[""]["consolidated_metadata"]["metadata"]
     assert {path for path, node in tree.items() if node.get("consolidated_metadata")} == {""}
     on_disk = {path: dict(node) for path, node in tree.items() if path}
@@ -161,22 +161,20 @@ def test_consolidated_metadata_is_in_the_root_alone_and_equals_the_tree(tree):
     assert consolidated == on_disk
 
 
-def test_the_root_is_complete_and_says_so(tree, made):
+def test_the_root_of_a_finished_store_has_the_state_complete(tree, made):
     assert tree[""]["attributes"]["state"] == "complete"
     assert tree[""]["attributes"]["content_digest"] == plain.store_digest(made["zarr"])
 
 
 @pytest.mark.parametrize("unit", ["train/49RGN", "train/50SMG", "val/50SMG"])
-def test_the_shards_of_a_unit_hold_its_observations_and_no_others(made, tree, unit):
+def test_the_shards_of_a_unit_contain_exactly_its_observations(made, tree, unit):
     found = plain.file_bytes(made["zarr"] / unit / "image")
     n_obs = tree[f"{unit}/image"]["shape"][0]
     assert sorted(found) == [*(f"c/{k}/0/0/0" for k in range(-(-n_obs // SHARD))), "zarr.json"]
     assert n_obs == plain.arrays(made["zarr"], unit)["row_start"][-1]
 
 
-def test_nothing_in_a_unit_depends_on_when_where_or_with_what_else_it_was_made(
-    made, made_sources, tmp_path, monkeypatch
-):
+def test_a_unit_does_not_depend_on_time_place_or_other_units(made, made_sources, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     other = tmp_path / "elsewhere.zarr"
     s2ct_convert.convert(made_sources[:1], other)
@@ -185,7 +183,7 @@ def test_nothing_in_a_unit_depends_on_when_where_or_with_what_else_it_was_made(
         assert not (name.endswith("zarr.json") and re.search(rb"\d\d:\d\d:\d\d", data)), name
 
 
-def test_nothing_is_in_the_store_but_its_nodes_and_their_chunks(made, array_nodes):
+def test_a_store_has_no_files_but_nodes_and_chunks(made, array_nodes):
     names = {name for name in plain.file_bytes(made["zarr"]) if not name.endswith("zarr.json")}
     with_values = {path for path, node in array_nodes.items() if 0 not in node["shape"]}
     assert {re.sub(r"/c(/\d+)+$", "", name) for name in names} == with_values
@@ -193,13 +191,13 @@ def test_nothing_is_in_the_store_but_its_nodes_and_their_chunks(made, array_node
 
 @pytest.fixture
 def unit(tmp_path, rng):
-    """A unit of its own to damage, and its arrays."""
+    """A unit that the test may damage, and its arrays."""
     source = table(rng, [(1, range(100))])
     return write(container("zarr", tmp_path / "store"), tmp_path / "unit", source).path, expected(source)
 
 
 @pytest.mark.parametrize("place", ["first chunk", "last chunk", "index", "checksum of the index"])
-def test_one_byte_changed_in_a_shard_makes_zarr_python_raise(unit, place):
+def test_zarr_python_refuses_a_shard_with_a_changed_byte(unit, place):
     path, _ = unit
     shard = path / "image/c/0/0/0/0"
     data = bytearray(shard.read_bytes())
@@ -211,7 +209,7 @@ def test_one_byte_changed_in_a_shard_makes_zarr_python_raise(unit, place):
 
 
 @pytest.mark.parametrize("name", ["label", "time", "weight", "example", "position", "localid", "row_start"])
-def test_one_byte_changed_in_a_small_array_makes_zarr_python_raise(unit, name):
+def test_zarr_python_refuses_a_small_array_with_a_changed_byte(unit, name):
     path, _ = unit
     chunk = path / name / "c" / "0"
     data = bytearray(chunk.read_bytes())
@@ -221,7 +219,7 @@ def test_one_byte_changed_in_a_small_array_makes_zarr_python_raise(unit, name):
         plain.arrays(path)
 
 
-def test_what_was_written_can_be_read_back_while_the_shard_is_open(tmp_path):
+def test_chunks_can_be_read_back_while_the_shard_is_open(tmp_path):
     target = container("zarr", tmp_path / "store").target("unit")
     chunks = [bytes([number]) * (number + 1) for number in range(130)]
     for number, chunk in enumerate(chunks):
@@ -231,7 +229,7 @@ def test_what_was_written_can_be_read_back_while_the_shard_is_open(tmp_path):
     target.close()
 
 
-def test_a_unit_is_published_found_and_dropped(tmp_path, rng):
+def test_a_unit_can_be_published_found_and_dropped(tmp_path, rng):
     store, name = container("zarr", tmp_path / "x.zarr"), UnitName("train", "50SMG")
     source = table(rng, [(1, range(3))])
     assert not store.exists()

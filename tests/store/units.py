@@ -1,4 +1,4 @@
-"""Units of any order: a table of observations, the rows a writer is given, and what numpy says must come out."""
+"""Units in any order: a table of observations, the input of a writer, and the expected arrays from numpy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Groups = Sequence[tuple[int | None, Sequence[int | None]]]
 
 @dataclass(frozen=True)
 class Table:
-    """Every observation of a source, in its order; ``localids`` are those of all examples, empty ones too."""
+    """Every observation of a source, in source order. ``localids`` includes those of empty examples."""
 
     localids: tuple[int | None, ...]
     sizes: tuple[int, ...]
@@ -38,12 +38,12 @@ class Table:
 
     @property
     def samples(self) -> list[tuple[int, int]]:
-        """What each example is of: localid and -1, or -1 and its own number."""
+        """Sample of each example: localid and -1, or -1 and the number of the example."""
         return [(-1, i) if one is None else (one, -1) for i, one in enumerate(self.localids)]
 
 
 def table(rng: np.random.Generator, groups: Groups, *, label_side: int = 1, sparse: bool = False) -> Table:
-    """Random observations for these groups. ``sparse`` images are nearly all zero, and cheap to have many of."""
+    """Random observations for these groups. ``sparse`` images are nearly all zero, so that many are cheap."""
     sizes = tuple(len(days) for _, days in groups)
     n = sum(sizes)
     image = sparse_images(n) if sparse else rng.integers(0, 65536, (n, 4, 42, 42), np.uint16)
@@ -61,7 +61,7 @@ def table(rng: np.random.Generator, groups: Groups, *, label_side: int = 1, spar
 
 
 def sparse_images(n: int) -> np.ndarray:
-    """Images that are zero but for a number of their own (every 40th: altogether zero)."""
+    """Images that are zero except for one unique number; every 40th is all zero."""
     image = np.zeros((n, 4, 42, 42), np.uint16)
     number = np.where(np.arange(n) % 40, np.arange(1, n + 1), 0)
     image[:, 1, 20, 30], image[:, 3, 41, 41] = number % 65536, number // 65536
@@ -69,7 +69,7 @@ def sparse_images(n: int) -> np.ndarray:
 
 
 def rows(source: Table) -> list[Series]:
-    """One for each example, its observations in time order as the reader of sources gives them."""
+    """One series per example, with observations in time order, as from the reader of sources."""
     ends = np.cumsum(source.sizes)
     made = []
     for sample, end, size in zip(source.samples, ends.tolist(), source.sizes, strict=True):
@@ -83,7 +83,7 @@ def rows(source: Table) -> list[Series]:
 
 
 def unit_table(source: Table) -> UnitTable:
-    """What the reader of sources knows at their end."""
+    """The table from the reader of sources at the end of a source."""
     samples = sorted(set(source.samples))
     return UnitTable(
         localid=np.array([localid for localid, _ in samples], np.int64),
@@ -95,7 +95,7 @@ def unit_table(source: Table) -> UnitTable:
 
 
 def expected(source: Table) -> Arrays:
-    """The arrays of the unit, by one sort of everything."""
+    """The expected arrays of the unit, by one full sort."""
     columns, samples = source.columns, sorted(set(source.samples))
     owner = np.repeat(np.array([samples.index(one) for one in source.samples], np.int32), source.sizes)
     undated = columns["time"] == NO_DAY
@@ -114,14 +114,14 @@ def expected(source: Table) -> Arrays:
 
 
 def container(format: str, path: Path, codec: str | None = None, *, linked: bool = False) -> Container:
-    """One whose work is beside it."""
+    """A container with its work folder beside it."""
     scratch = Scratch(path.parent, path.parent / "aside")
     return make_container(path, find_codec(format, codec), scratch, linked=linked)
 
 
 @dataclass(frozen=True)
 class Written(UnitContent):
-    """A finished unit that was given a path of its own."""
+    """A finished unit and its path."""
 
     path: Path
 
@@ -129,21 +129,21 @@ class Written(UnitContent):
 def write(
     store: Container, path: Path, source: Table, *, given: Sequence[Series] | None = None, cores: int = 2
 ) -> Written:
-    """Write a unit to ``path``; ``given`` in place of the images of its examples."""
+    """Write a unit to ``path``. ``given`` replaces the images of its examples."""
     content = write_work(store, source, given=given, cores=cores)
     work(store, content).rename(path)
     return Written(**vars(content), path=path)
 
 
 def work(store: Container, content: UnitContent) -> Path:
-    """Where a finished unit is that was not published yet."""
+    """Path of a finished unit that is not published yet."""
     return store.scratch.path(content.key)
 
 
 def write_work(
     store: Container, source: Table, *, given: Sequence[Series] | None = None, cores: int = 2
 ) -> UnitContent:
-    """Write a unit and leave it where it is."""
+    """Write a unit and leave it unpublished."""
     with closing(UnitWriter(store, UNIT, cores)) as writer:
         for one in rows(source) if given is None else given:
             writer.append(one)

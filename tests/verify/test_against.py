@@ -18,13 +18,13 @@ from s2ct_convert.reading.opening import open_store, open_to_verify
 from s2ct_convert.verify.against import verify_against
 
 UNIT = "train/50SMG"
-LOCALIDS = (412, 37, 412, -5)  # of the examples of that unit, in source order
+LOCALIDS = (412, 37, 412, -5)  # localids of the examples of that unit, in source order
 SIZES = (100, 20, 30, 1)
 DAYS = (0, 0, 400, 7)
 
 
 def groups(seed: int = 3) -> list[Group]:
-    """Examples of a unit that is written in a second pass; one has no weights."""
+    """Examples of a unit that needs a second pass; one has no weights."""
     rng = np.random.default_rng(seed)
     made = [random_group(rng, localid, n) for localid, n in zip(LOCALIDS, SIZES, strict=True)]
     for group, day in zip(made, DAYS, strict=True):
@@ -35,7 +35,7 @@ def groups(seed: int = 3) -> list[Group]:
 
 @dataclass(frozen=True)
 class Case:
-    """A store, and the sources it was made from."""
+    """A store and its sources."""
 
     store: Path
     sources: list[Path]
@@ -45,7 +45,7 @@ class Case:
             return [str(one) for unit in verify_against(opened, sources or self.sources) for one in unit.differences]
 
     def rows(self, example: int) -> np.ndarray:
-        """Where the observations of an example stand."""
+        """Rows of the observations of an example."""
         return np.flatnonzero(plain.arrays(self.store, UNIT)["example"] == example)
 
     def edit(self, array: str, change: Any) -> None:
@@ -69,14 +69,14 @@ def clean(tmp_path_factory) -> dict[str, Case]:
 
 @pytest.fixture
 def own(clean, suffix, tmp_path) -> Case:
-    """A store of its own to damage."""
+    """A copy of a store that the test may damage."""
     case = clean[suffix]
     copy = shutil.copytree if case.store.is_dir() else shutil.copy
     return Case(Path(copy(case.store, tmp_path / case.store.name)), case.sources)
 
 
 def record_digest(case: Case) -> None:
-    """Make the digest that the unit records fit what is in it."""
+    """Set the recorded digest of the unit to the digest of its content."""
     old = plain.attributes(case.store, UNIT)["content_digest"]
     new = plain.unit_digest(plain.arrays(case.store, UNIT), plain.published(case.store, UNIT))
     if case.store.is_dir():
@@ -88,7 +88,7 @@ def record_digest(case: Case) -> None:
 
 
 def flipped(row: int) -> Any:
-    """A change of the lowest bit of the first value of a row."""
+    """A function that flips the lowest bit of the first value of a row."""
 
     def change(array: np.ndarray) -> np.ndarray:
         changed = array.copy()
@@ -99,7 +99,7 @@ def flipped(row: int) -> Any:
 
 
 def swapped(a: int, b: int) -> Any:
-    """A change of places of two rows."""
+    """A function that swaps two rows."""
 
     def change(array: np.ndarray) -> np.ndarray:
         changed = array.copy()
@@ -109,7 +109,7 @@ def swapped(a: int, b: int) -> Any:
     return change
 
 
-def test_a_store_does_not_differ_from_its_sources(clean, suffix):
+def test_a_store_and_its_sources_have_no_differences(clean, suffix):
     case, read = clean[suffix], []
     with open_store(case.store) as store:
         found = verify_against(store, case.sources, read.append)
@@ -123,58 +123,58 @@ def test_a_store_does_not_differ_from_its_sources(clean, suffix):
     assert sum(read) >= sum(source.stat().st_size for source in case.sources)
 
 
-def test_units_without_a_source_here_are_left_out(clean, suffix):
+def test_units_without_a_given_source_are_not_compared(clean, suffix):
     with open_store(clean[suffix].store) as store:
         assert [one.unit for one in verify_against(store, clean[suffix].sources[1:2])] == ["val/50SMG"]
 
 
 @pytest.mark.parametrize("example", range(4))
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("array", "expected"),
     [
-        ("image", {"image differs", "image_crc32c does not fit the image"}),
+        ("image", {"image differs", "image_crc32c does not match the image"}),
         ("label", {"label differs"}),
         ("date", {"date differs"}),
         ("time", {"time differs"}),
         ("weight", {"weight differs"}),
-        ("image_crc32c", {"image_crc32c does not fit the image"}),
+        ("image_crc32c", {"image_crc32c does not match the image"}),
     ],
 )
-def test_one_bit_of_one_observation_is_found_with_unit_example_and_rows(own, array, told, example):
+def test_a_flipped_bit_is_reported_with_unit_example_and_rows(own, array, expected, example):
     rows = own.rows(example)
     own.edit(array, flipped(int(rows[len(rows) // 2])))
     place = f"{UNIT}, example {example}, rows {rows.min()} to {rows.max()}: "
     of_examples = [one for one in own.differences() if ", example " in one]
-    assert sorted(of_examples) == sorted(place + what for what in told)
+    assert sorted(of_examples) == sorted(place + what for what in expected)
 
 
 @pytest.mark.parametrize("array", ["image", "label", "date", "time", "weight"])
-def test_a_change_of_content_is_also_a_difference_from_the_recorded_digest(own, array):
+def test_changed_content_differs_from_the_recorded_digest(own, array):
     own.edit(array, flipped(60))
     actual = plain.unit_digest(plain.arrays(own.store, UNIT), plain.published(own.store, UNIT))
     recorded = plain.attributes(own.store, UNIT)["content_digest"]
-    assert f"{UNIT}: the content has {actual}, recorded is {recorded}" in own.differences()
+    assert f"{UNIT}: the content digest is {actual}, recorded is {recorded}" in own.differences()
 
 
 @pytest.mark.parametrize("array", ["example", "position"])
-def test_a_wrong_way_back_to_the_source_is_found(own, array):
+def test_a_changed_example_or_position_is_found(own, array):
     row = int(own.rows(2)[0])
     own.edit(array, flipped(row))
     assert any(one.startswith(f"{UNIT}, example 2: ") for one in own.differences())
 
 
-def test_a_changed_localid_is_found_in_every_example_of_the_sample(own):
+def test_a_changed_localid_is_reported_for_each_example(own):
     own.edit("localid", lambda localid: np.where(localid == 412, 413, localid))
     of_examples = [one for one in own.differences() if ", example " in one]
     assert of_examples == [
         f"{UNIT}, example {number}, rows {own.rows(number).min()} to {own.rows(number).max()}: "
-        "the store has it under another localid than 412"
+        "the localid in the store differs from 412 in the source"
         for number in (0, 2)
     ]
 
 
 @pytest.mark.parametrize(("example", "owner"), [(1, 0), (1, 2), (1, 99), (0, -1)])
-def test_an_observation_given_to_another_sample_is_found(own, example, owner):
+def test_an_observation_moved_to_another_sample_is_found(own, example, owner):
     row = int(own.rows(example)[0])
     own.edit("sample_index", lambda index: np.where(np.arange(len(index)) == row, owner, index).astype(np.int32))
     assert any(one.startswith(f"{UNIT}, example {example}") for one in own.differences())
@@ -207,7 +207,7 @@ def test_observations_out_of_time_order_are_found(own, recorded):
     assert any(one.startswith(UNIT) for one in own.differences())
 
 
-def test_a_lost_shard_which_zarr_reads_as_zeros_is_found(clean, tmp_path):
+def test_a_deleted_shard_is_found(clean, tmp_path):
     own = Case(Path(shutil.copytree(clean["zarr"].store, tmp_path / "x.zarr")), clean["zarr"].sources)
     (own.store / UNIT / "image/c/0/0/0/0").unlink()
     differences = own.differences()
@@ -215,7 +215,7 @@ def test_a_lost_shard_which_zarr_reads_as_zeros_is_found(clean, tmp_path):
         assert any(one.startswith(f"{UNIT}, example {example}, ") and "shard is missing" in one for one in differences)
 
 
-def test_a_chunk_that_cannot_be_read_is_a_difference_of_the_examples_in_it(own):
+def test_an_unreadable_chunk_is_reported_for_each_of_its_examples(own):
     if own.store.is_dir():
         path, offset = own.store / UNIT / "image/c/0/0/0/0", 300
     else:
@@ -225,7 +225,7 @@ def test_a_chunk_that_cannot_be_read_is_a_difference_of_the_examples_in_it(own):
     flip(path, offset)
     differences = own.differences()
     assert any(one.startswith(f"{UNIT}, example 3") for one in differences)  # localid -5 comes first
-    assert not any(one.startswith(f"{UNIT}, example 2") for one in differences)  # it begins after row 100
+    assert not any(one.startswith(f"{UNIT}, example 2") for one in differences)  # its rows start after row 100
 
 
 def other_pixels(made: list[Group]) -> list[Group]:
@@ -251,38 +251,38 @@ def examples_swapped(made: list[Group]) -> list[Group]:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (other_pixels, "example 1, rows 1 to 20: image differs"),
-        (an_example_more, "example 4: 2 timestamps in the source, 0 in the store"),
-        (an_example_less, ": 1 observations are of no example of the source"),
-        (a_timestamp_less, "example 2: 29 timestamps in the source, 30 in the store"),
-        (examples_swapped, "example 0: 20 timestamps in the source, 100 in the store"),
+        (an_example_more, "example 4: the source has 2 timestamps, the store 0"),
+        (an_example_less, ": 1 observations belong to no example of the source"),
+        (a_timestamp_less, "example 2: the source has 29 timestamps, the store 30"),
+        (examples_swapped, "example 0: the source has 20 timestamps, the store 100"),
     ],
 )
-def test_another_source_of_the_same_unit_differs(clean, suffix, tmp_path, change, told):
+def test_a_changed_source_differs_from_the_store(clean, suffix, tmp_path, change, expected):
     other = write_tfrecord(tmp_path, change(groups()))
     differences = clean[suffix].differences([other])
     assert differences[0].startswith(UNIT)
-    assert any(told in one for one in differences), differences
+    assert any(expected in one for one in differences), differences
 
 
-def test_the_same_tfrecord_in_another_archive_differs_by_its_md5_alone(clean, suffix, tmp_path):
+def test_the_same_tfrecord_in_another_archive_differs_only_in_md5(clean, suffix, tmp_path):
     rng = np.random.default_rng(4)
     _ = [random_group(rng, i, 20, label_pixels=36) for i in (1, 2)]
     data = packed([random_group(rng, 0, 33)])
     other = write_archive(tmp_path / "train_49RGN_1.7z", {"train_49RGN_1": data, "notes.txt": b"packed again"})
     (difference,) = clean[suffix].differences([other])
-    assert difference.startswith(f"train/49RGN, {other}: made from a file with md5 ")
+    assert difference.startswith(f"train/49RGN, {other}: the unit was made from a file with md5 ")
 
 
-def test_a_source_of_no_unit_of_the_store_is_wrong_usage(clean, suffix, tmp_path, rng):
+def test_a_source_whose_unit_the_store_lacks_is_wrong_usage(clean, suffix, tmp_path, rng):
     other = write_tfrecord(tmp_path, [random_group(rng, 1, 2)], unit="val_49RGN")
     with pytest.raises(WrongUsage, match="the store has no unit val/49RGN"):
         clean[suffix].differences([other])
 
 
-def test_a_damaged_source_is_told_and_not_taken_for_a_difference(clean, suffix, tmp_path):
+def test_a_damaged_source_raises_and_is_not_a_difference(clean, suffix, tmp_path):
     source = clean[suffix].sources[0]
     damaged = flip(source, 1_000_000, to=tmp_path / source.name)
     with pytest.raises(SourceError, match=source.name):

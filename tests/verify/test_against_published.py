@@ -1,4 +1,4 @@
-"""Features that are kept as they were published, in a store and in its source."""
+"""Published features of a store, compared with its source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABELS, TEXT = b"\1\2\3", b"fifty"
 
 
 def records(**changes: bytes) -> list[bytes]:
-    """Three examples; the second has labels of another length, no weights, and a feature more."""
+    """Three examples; the second has labels of another length, no weights, and an extra feature."""
     features = {"labels": bytes_list(LABELS), "text": bytes_list(TEXT), **changes}
     return [example_bytes(group(0)), changed(1, **features), example_bytes(group(2, weights=None))]
 
@@ -34,7 +34,7 @@ def source(folder: Path, payloads: list[bytes]) -> Path:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Stores of one source, by suffix, and the source itself. Not to be changed by a test."""
+    """Stores of one source, by suffix, and the source itself. Tests must not change them."""
     folder = tmp_path_factory.mktemp("published")
     made = {"source": source(folder / "a", records()), "zarr": folder / "x.zarr", "h5": folder / "x.h5"}
     for suffix in ("zarr", "h5"):
@@ -49,7 +49,7 @@ def store(clean: dict[str, Path], suffix: str) -> Path:
 
 @pytest.fixture
 def own(clean: dict[str, Path], suffix: str, tmp_path: Path) -> Path:
-    """A store of its own to change."""
+    """A copy of a store that the test may change."""
     copy = shutil.copytree if suffix == "zarr" else shutil.copy
     return Path(copy(clean[suffix], tmp_path / f"own.{suffix}"))
 
@@ -60,7 +60,7 @@ def differences(store: Path, source: Path) -> list[str]:
     return [str(one) for one in compared.differences]
 
 
-def test_a_store_has_them_and_does_not_differ_from_its_source(store, clean):
+def test_a_store_with_published_features_has_no_differences(store, clean):
     assert differences(store, clean["source"]) == []
     assert {(one.key, one.name, one.kind): one.values() for one in plain.published(store, UNIT)} == {
         ("labels", "labels", "bytes"): ["elsewhere", LABELS, "elsewhere"],
@@ -70,7 +70,7 @@ def test_a_store_has_them_and_does_not_differ_from_its_source(store, clean):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"text": bytes_list(b"other")}, "published 'text' (bytes) differs"),
         ({"text": bytes_list(b"fifty ")}, "published 'text' (bytes) differs"),
@@ -86,13 +86,13 @@ def test_a_store_has_them_and_does_not_differ_from_its_source(store, clean):
         ({"dates": bytes_list(bytes(8))}, "published 'dates' (bytes) is only in the source"),
     ],
 )
-def test_a_source_with_other_features_differs(store, tmp_path, changes, told):
+def test_a_source_with_changed_features_differs(store, tmp_path, changes, message):
     other = source(tmp_path / "b", records(**changes))
-    assert f"{UNIT}: {told}" in differences(store, other) or f"{UNIT}, {told}" in differences(store, other)
+    assert f"{UNIT}: {message}" in differences(store, other) or f"{UNIT}, {message}" in differences(store, other)
 
 
 @pytest.mark.parametrize("absent", ["labels", "text"])
-def test_a_source_without_one_of_them_differs(store, tmp_path, absent):
+def test_a_source_without_a_feature_differs(store, tmp_path, absent):
     features = {"labels": bytes_list(LABELS), "text": bytes_list(TEXT)}
     del features[absent]
     other = source(tmp_path / "b", [records()[0], changed(1, **features), records()[2]])
@@ -116,7 +116,7 @@ def flip(array: np.ndarray) -> np.ndarray:
         ("labels/offset", lambda offset: np.minimum(offset, 2)),
     ],
 )
-def test_a_change_in_a_store_is_found_by_itself_and_against_its_source(
+def test_a_changed_feature_is_found_with_and_without_the_source(
     own: Path, clean: dict[str, Path], array: str, change: Callable[[np.ndarray], np.ndarray]
 ) -> None:
     plain.edit(own, f"{UNIT}/published/{array}", change)
@@ -129,15 +129,15 @@ def test_a_change_in_a_store_is_found_by_itself_and_against_its_source(
 
 
 @pytest.mark.parametrize(("name", "value"), [("name", "texts"), ("kind", "int64")])
-def test_a_change_of_name_or_kind_is_found(own, name, value):
+def test_a_changed_name_or_kind_is_found(own, name, value):
     with plain.opened_to_edit(own) as root:
         root[f"{UNIT}/published/text/data"].attrs[name] = value
     findings = [str(one) for one in verify_store(own).findings]
-    assert any("attributes or small arrays have" in one for one in findings), findings
-    assert any("the content has" in one for one in findings), findings
+    assert any("the digest of attributes and small arrays is" in one for one in findings), findings
+    assert any("the content digest is" in one for one in findings), findings
 
 
-def test_a_feature_that_is_gone_is_found(own, clean):
+def test_a_deleted_feature_is_found(own, clean):
     with plain.opened_to_edit(own) as root:
         del root[f"{UNIT}/published/text"]
     assert verify_store(own).findings

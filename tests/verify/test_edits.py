@@ -1,4 +1,4 @@
-"""A hundred seeded edits with the readers' own tools: values, attributes, nodes. Every one is found."""
+"""Seeded edits of values, attributes and nodes with zarr-python and h5py. Verification finds every one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from s2ct_convert.verify.store import verify_store
 
 UNIT = "train/50SMG"
 FORMATS = {"zarr": "e.zarr", "h5": "e.h5"}
-EDITS = 60  # of each format
+EDITS = 60  # per format
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def arrays(path: Path) -> list[str]:
 
 
 def change_value(path: Path, rng: np.random.Generator) -> str:
-    """One value of one array, by one bit."""
+    """Flip one bit of one value of an array."""
     name = arrays(path)[rng.integers(len(arrays(path)))]
 
     def change(array: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ def change_value(path: Path, rng: np.random.Generator) -> str:
 
 
 def swap_rows(path: Path, rng: np.random.Generator) -> str:
-    """Two rows of one array that differ."""
+    """Swap two different rows of an array."""
     names = [name for name in arrays(path) if len(np.unique(read(path, name), axis=0)) > 1]
     name = names[rng.integers(len(names))]
     array = read(path, name)
@@ -87,7 +87,7 @@ def read(path: Path, name: str) -> np.ndarray:
 
 
 def change_attribute(path: Path, rng: np.random.Generator) -> str:
-    """An attribute of the root, a group or an array: another text or number, or none."""
+    """Change or delete an attribute of the root, a group or an array."""
     root = open_to_edit(path)
     nodes = [root, root[UNIT], *(root[name] for name in arrays(path))]
     hidden = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}
@@ -99,9 +99,9 @@ def change_attribute(path: Path, rng: np.random.Generator) -> str:
         del node.attrs[name]
     else:
         node.attrs[name] = "another"
-    told = f"attribute {name} of {node.name}"
+    edit = f"attribute {name} of {node.name}"
     close(root)
-    return told
+    return edit
 
 
 def delete_node(path: Path, rng: np.random.Generator) -> str:
@@ -116,7 +116,7 @@ def delete_node(path: Path, rng: np.random.Generator) -> str:
 
 
 def delete_file(path: Path, rng: np.random.Generator) -> str:
-    """A chunk, a shard or metadata of Zarr; a chunk-less dataset in HDF5."""
+    """Delete a chunk, a shard or metadata file (Zarr), or all chunks of a dataset (HDF5)."""
     if path.is_dir():
         files = sorted(one for one in path.rglob("*") if one.is_file())
         file = files[rng.integers(len(files))]
@@ -138,11 +138,11 @@ def add_node(path: Path, rng: np.random.Generator) -> str:
     group = ("", UNIT, "index")[rng.integers(3)]
     (root[group] if group else root).create_group(f"more{rng.integers(100)}")
     close(root)
-    return f"a group more in {group or 'the root'}"
+    return f"an extra group in {group or 'the root'}"
 
 
 def resize(path: Path, rng: np.random.Generator) -> str:
-    """The image one observation shorter or longer."""
+    """Make the image one observation shorter or longer."""
     root = open_to_edit(path)
     image = root[f"{UNIT}/image"]
     n = image.shape[0] + (1 if rng.integers(2) else -1)
@@ -162,9 +162,9 @@ def test_an_edit_is_found(stores, kind, number, tmp_path, record_property):
     own = tmp_path / FORMATS[kind]
     (shutil.copytree if stores[kind].is_dir() else shutil.copy)(stores[kind], own)
     rng = np.random.default_rng((number, len(kind)))
-    told = KINDS[number % len(KINDS)](own, rng)
+    edit = KINDS[number % len(KINDS)](own, rng)
     assert plain_or_error(own) != plain.view(stores[kind]), "the edit changed nothing"
-    assert verify_store(own).findings, told
+    assert verify_store(own).findings, edit
     record_property("mutations", (f"edits of {kind}", 1, 0))
 
 

@@ -1,7 +1,7 @@
-"""Bytes flipped anywhere in a store: what changes anything that a reader gets is found.
+"""Bits flipped anywhere in a store: verification finds every flip that changes the values of a reader.
 
-Half of the places are spread over the files alike, half over the bytes, so that small files have their share.
-Whether a reader gets the same is asked of plain zarr and plain h5py, with and without consolidated metadata.
+Half of the places are uniform over the files, half over the bytes, so that small files are hit too.
+Plain zarr and plain h5py, with and without consolidated metadata, show whether a reader gets the same values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from makers import random_group, write_tfrecord
 import s2ct_convert
 from s2ct_convert.verify.store import verify_store
 
-FLIPS, BATCHES = 25, 10  # of each format; 500 in all, of which `make test` makes 100
+FLIPS, BATCHES = 25, 10  # per format; 500 in total, of which `make test` makes 100
 QUICK = 4
 FORMATS = {"zarr": "m.zarr", "h5": "m.h5"}
 
@@ -48,8 +48,8 @@ def places(path: Path, rng: np.random.Generator) -> list[tuple[Path, int, int]]:
     return out
 
 
-def look(path: Path, connection: Any) -> None:
-    """In a process of its own: whatever libraries do with broken files, the test goes on."""
+def inspect_and_send(path: Path, connection: Any) -> None:
+    """Body of a separate process: a library that crashes on a broken file does not stop the test."""
     findings = [str(one) for one in verify_store(path).findings]
     try:
         seen = plain.view(path)
@@ -58,10 +58,10 @@ def look(path: Path, connection: Any) -> None:
     connection.send((findings, seen))
 
 
-def looked_at(path: Path) -> tuple[list[str], Any]:
-    """What verification tells, and what a reader gets; a reader that dies gets nothing."""
+def inspect(path: Path) -> tuple[list[str], Any]:
+    """Findings of verification, and the values of a reader; None if the process dies."""
     receive, send = multiprocessing.get_context("fork").Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=look, args=(path, send))
+    process = multiprocessing.get_context("fork").Process(target=inspect_and_send, args=(path, send))
     process.start()
     send.close()
     try:
@@ -76,7 +76,7 @@ def looked_at(path: Path) -> tuple[list[str], Any]:
     "batch", [*range(QUICK), *(pytest.param(batch, marks=pytest.mark.slow) for batch in range(QUICK, BATCHES))]
 )
 @pytest.mark.parametrize("kind", list(FORMATS))
-def test_no_flipped_bit_that_a_reader_sees_goes_unnoticed(stores, kind, batch, tmp_path, record_property):
+def test_every_flipped_bit_that_a_reader_sees_is_found(stores, kind, batch, tmp_path, record_property):
     clean = plain.view(stores[kind])
     found = harmless = 0
     for number, (file, offset, bit) in enumerate(places(stores[kind], np.random.default_rng((batch, len(kind))))):
@@ -87,7 +87,7 @@ def test_no_flipped_bit_that_a_reader_sees_goes_unnoticed(stores, kind, batch, t
         data = bytearray(target.read_bytes())
         data[offset] ^= 1 << bit
         target.write_bytes(data)
-        findings, seen = looked_at(own)
+        findings, seen = inspect(own)
         if findings:
             found += 1
         else:

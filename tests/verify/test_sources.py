@@ -1,4 +1,4 @@
-"""`verify sources`: what is damaged is told, what is whole is counted."""
+"""`verify sources` reports damaged sources and counts intact ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tfrecord(tmp_path, rng) -> Path:
     return write_tfrecord(tmp_path / "a", [random_group(rng, 1, 12)], unit="val_50SMG")
 
 
-def test_whole_sources_are_counted(archive, tfrecord):
+def test_intact_sources_are_counted(archive, tfrecord):
     totals: list[int] = []
     read: list[int] = []
     first, second = verify_sources([archive.parent], jobs=2, on_total=totals.append, on_bytes=read.append)
@@ -36,7 +36,7 @@ def test_whole_sources_are_counted(archive, tfrecord):
     assert sum(read) >= totals[0]
 
 
-def test_the_bundled_sample():
+def test_the_bundled_sample_is_ok():
     reports = verify_sources(s2ct_convert.sample_sources(), jobs=2)
     assert [one.error for one in reports] == [None] * 4
     assert sum(one.observations for one in reports) == 309
@@ -48,7 +48,7 @@ def only_error(path: Path) -> Exception:
     return report.error
 
 
-def test_each_kind_of_damage(archive, tfrecord, tmp_path, rng):
+def test_each_kind_of_damage_is_reported(archive, tfrecord, tmp_path, rng):
     damaged = flip(archive, archive.stat().st_size // 2, to=tmp_path / "d" / archive.name)
     assert isinstance(only_error(damaged), ArchiveDamaged)
     for offset in (3, 9, 500, -2):  # length, its CRC, payload, its CRC
@@ -61,7 +61,7 @@ def test_each_kind_of_damage(archive, tfrecord, tmp_path, rng):
     assert isinstance(only_error(wrong_count), CountMismatch)
 
 
-def test_what_the_description_does_not_say_is_no_damage(tmp_path, rng):
+def test_undocumented_features_are_not_damage(tmp_path, rng):
     group = random_group(rng, 1, 5)
     group.dates, group.labels = group.dates[:4], None
     source = write_tfrecord(tmp_path / "e", [group])
@@ -70,14 +70,14 @@ def test_what_the_description_does_not_say_is_no_damage(tmp_path, rng):
     assert (report.error, report.examples, report.observations) == (None, 2, 5)
 
 
-def test_one_damaged_source_does_not_keep_the_others_from_being_read(archive, tfrecord):
+def test_a_damaged_source_does_not_stop_the_others(archive, tfrecord):
     flip(tfrecord, 2000)
-    told: list[str] = []
-    reports = verify_sources([archive.parent], on_source=lambda one: told.append(one.path.name))
+    reported: list[str] = []
+    reports = verify_sources([archive.parent], on_source=lambda one: reported.append(one.path.name))
     assert [bool(one.error) for one in reports] == [False, True]
-    assert sorted(told) == sorted([archive.name, tfrecord.name])
+    assert sorted(reported) == sorted([archive.name, tfrecord.name])
 
 
-def test_a_path_that_is_not_there(tmp_path):
+def test_a_missing_path_is_wrong_usage(tmp_path):
     with pytest.raises(WrongUsage):
         verify_sources([tmp_path / "none"])

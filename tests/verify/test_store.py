@@ -1,4 +1,4 @@
-"""`verify store` finds what is not as it was written, and says where."""
+"""`verify store` finds every difference and reports its place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNIT = "train/50SMG"
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory) -> dict[str, Path]:
-    """Two units; 150 observations of train/50SMG are in five chunks."""
+    """Two units. The 150 observations of train/50SMG are in five chunks."""
     folder = tmp_path_factory.mktemp("clean")
     rng = np.random.default_rng(11)
     sources = [
@@ -57,7 +57,7 @@ def own_h5(clean, tmp_path) -> Path:
     return Path(shutil.copy(clean["h5"], tmp_path / "h.h5"))
 
 
-def told(path: Path, **options: Any) -> list[str]:
+def messages(path: Path, **options: Any) -> list[str]:
     return [str(finding) for finding in verify_store(path, **options).findings]
 
 
@@ -66,7 +66,7 @@ def shard(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["zarr", "h5", "linked"])
-def test_nothing_is_wrong_with_a_store_as_it_was_made(clean, kind):
+def test_an_unchanged_store_has_no_findings(clean, kind):
     seen: list[int] = []
     totals: list[int] = []
     report = verify_store(clean[kind], on_bytes=seen.append, on_total=totals.append)
@@ -75,23 +75,23 @@ def test_nothing_is_wrong_with_a_store_as_it_was_made(clean, kind):
     assert totals == [sum(seen)] == [170 * 14112]
 
 
-def test_the_bundled_sample_in_both_formats(tmp_path):
+def test_the_bundled_sample_has_no_findings_in_both_formats(tmp_path):
     for name in ("s.zarr", "s.h5"):
         s2ct_convert.convert(s2ct_convert.sample_sources(), tmp_path / name)
-        assert told(tmp_path / name) == []
+        assert messages(tmp_path / name) == []
 
 
-def test_units_without_observations(tmp_path):
+def test_units_without_observations_have_no_findings(tmp_path):
     from store.conftest import empty_group
 
     source = write_tfrecord(tmp_path, [empty_group(5), empty_group(4)])
     for name in ("e.zarr", "e.h5"):
         s2ct_convert.convert([source], tmp_path / name)
-        assert told(tmp_path / name) == []
+        assert messages(tmp_path / name) == []
 
 
 class TestPixels:
-    def test_a_deleted_shard_which_zarr_reads_as_zeros(self, own_zarr):
+    def test_a_deleted_shard_is_reported_as_missing(self, own_zarr):
         shard(own_zarr).unlink()
         assert (np.asarray(zarr.open_group(own_zarr)[f"{UNIT}/image"][...]) == 0).all()
         (finding,) = verify_store(own_zarr).findings
@@ -99,7 +99,7 @@ class TestPixels:
         assert (finding.unit, finding.localids, finding.rows) == (UNIT, (7, 9, 12), (0, 149))
         assert finding.file == str(shard(own_zarr))
 
-    def test_a_flipped_byte_names_unit_samples_rows_and_file(self, own):
+    def test_a_flipped_byte_is_reported_with_samples_rows_and_file(self, own):
         file, at, _ = plain.chunk_place(own, UNIT, 2)
         data = bytearray(file.read_bytes())
         data[at + 99] ^= 16
@@ -110,18 +110,18 @@ class TestPixels:
         assert "damaged" in str(finding)
 
     @pytest.mark.parametrize("left", [0, 100, 0.5, -1])
-    def test_a_truncated_shard(self, own_zarr, left):
+    def test_a_truncated_shard_is_found(self, own_zarr, left):
         size = shard(own_zarr).stat().st_size
         os.truncate(shard(own_zarr), int(size * left) if 0 < left < 1 else left % size)
-        assert any("shard" in one and UNIT in one for one in told(own_zarr))
+        assert any("shard" in one and UNIT in one for one in messages(own_zarr))
 
     @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
-    def test_a_truncated_hdf5_file(self, own_h5, part):
+    def test_a_truncated_hdf5_file_cannot_be_opened(self, own_h5, part):
         os.truncate(own_h5, int(own_h5.stat().st_size * part))
-        (one,) = told(own_h5)
-        assert "cannot be opened" in one
+        (one,) = messages(own_h5)
+        assert "cannot open the store" in one
 
-    def test_a_chunk_hdf5_does_not_have(self, own_h5):
+    def test_a_missing_hdf5_chunk_is_found(self, own_h5):
         with h5py.File(own_h5, "r+") as file:
             unit = file[UNIT]
             old = unit["image"]
@@ -138,27 +138,27 @@ class TestPixels:
         findings = verify_store(own_h5).findings
         assert [(f.what, f.rows) for f in findings] == [("chunk 3 of image is missing", (96, 127))]
 
-    def test_a_swapped_pair_of_images(self, own):
+    def test_swapped_images_are_found(self, own):
         plain.edit(own, f"{UNIT}/image", lambda image: image[[1, 0, *range(2, len(image))]])
-        found = told(own)
+        found = messages(own)
         assert f"{UNIT}, sample 7, rows 0 to 1" in found[0]
-        assert "image_crc32c does not fit the image" in found[0]
+        assert "image_crc32c does not match the image" in found[0]
 
-    def test_a_swapped_pair_of_observations_with_all_that_is_theirs(self, own):
+    def test_swapped_observations_are_found(self, own):
         arrays = ("image", "label", "time", "weight", "image_crc32c", "example", "position")
         for array in arrays:
             plain.edit(own, f"{UNIT}/{array}", lambda column: column[[1, 0, *range(2, len(column))]])
-        found = told(own)
-        assert any("not in the order of time" in one for one in found)
+        found = messages(own)
+        assert any("not in time order" in one for one in found)
 
-    def test_samples_of_equal_length_that_changed_places(self, tmp_path, rng):
-        """Checksums of images, order and offsets all fit: the digest does not."""
+    def test_swapped_samples_of_equal_length_are_found(self, tmp_path, rng):
+        """Checksums of images, order and offsets all match; only the digest differs."""
         source = write_tfrecord(tmp_path, [random_group(rng, i, 10) for i in (1, 2)])
         path = tmp_path / "x.zarr"
         s2ct_convert.convert([source], path)
         for array in ("image", "label", "time", "weight", "image_crc32c", "example", "position"):
             plain.edit(path, f"{UNIT}/{array}", lambda column: np.concatenate([column[10:], column[:10]]))
-        assert any("the content has sha256:" in one for one in told(path))
+        assert any("the content digest is sha256:" in one for one in messages(path))
 
 
 def replace_json(path: Path, change: Callable[[Any], None]) -> None:
@@ -169,57 +169,57 @@ def replace_json(path: Path, change: Callable[[Any], None]) -> None:
 
 class TestTables:
     @pytest.mark.parametrize("array", ["label", "time", "weight", "image_crc32c", "example", "position", "localid"])
-    def test_one_changed_value(self, own, array):
+    def test_a_changed_value_is_found(self, own, array):
         def change(column: np.ndarray) -> np.ndarray:
             changed = column.copy()
             changed[3 % len(column)] += 1
             return changed
 
         plain.edit(own, f"{UNIT}/{array}", change)
-        assert any(one.startswith(UNIT) for one in told(own))
+        assert any(one.startswith(UNIT) for one in messages(own))
 
     @pytest.mark.parametrize("array", ["localid", "row_start", "label_count", "tile", "time_last"])
-    def test_one_changed_value_of_the_index(self, own, array):
+    def test_a_changed_value_of_the_index_is_found(self, own, array):
         plain.edit(own, f"index/{array}", lambda column: column + (np.arange(column.size).reshape(column.shape) == 0))
-        assert f"index: {array} is not what the units have" in told(own)
+        assert f"index: {array} differs from the units" in messages(own)
 
     @pytest.mark.parametrize("array", ["label", "image", "row_size"])
-    def test_a_deleted_array(self, own, array):
+    def test_a_deleted_array_is_found(self, own, array):
         if own.is_dir():
             shutil.rmtree(own / UNIT / array)
         else:
             with h5py.File(own, "r+") as file:
                 del file[f"{UNIT}/{array}"]
-        assert any(f"{UNIT}/{array} is missing" in one for one in told(own))
+        assert any(f"{UNIT}/{array} is missing" in one for one in messages(own))
 
-    def test_a_deleted_unit(self, own):
+    def test_a_deleted_unit_is_found(self, own):
         if own.is_dir():
             shutil.rmtree(own / "val/50SMG")
         else:
             with h5py.File(own, "r+") as file:
                 del file["val/50SMG"]
-        found = told(own)
-        assert any("units are there, the store says 2" in one for one in found) or any("val" in one for one in found)
+        found = messages(own)
+        assert any("units, recorded is 2" in one for one in found) or any("val" in one for one in found)
 
-    def test_something_more(self, own):
+    def test_an_added_array_is_found(self, own):
         if own.is_dir():
             zarr.open_group(own, mode="r+").create_array(f"{UNIT}/mine", shape=(3,), dtype="i4")
         else:
             with h5py.File(own, "r+") as file:
                 file[f"{UNIT}/mine"] = [1, 2, 3]
-        assert any(f"{UNIT}/mine is none of the layout" in one for one in told(own))
+        assert any(f"{UNIT}/mine is not in the layout" in one for one in messages(own))
 
     @pytest.mark.parametrize("group", ["", UNIT])
     @pytest.mark.parametrize("name", ["history", "source_file", "a_new_one"])
-    def test_an_attribute_that_was_changed_or_added(self, own, group, name):
+    def test_a_changed_or_added_attribute_is_found(self, own, group, name):
         if own.is_dir():
             zarr.open_group(own / group, mode="r+").attrs[name] = "other"
         else:
             with h5py.File(own, "r+") as file:
                 (file[group] if group else file).attrs[name] = "other"
-        assert told(own)
+        assert messages(own)
 
-    def test_an_attribute_of_an_array(self, own):
+    def test_a_changed_attribute_of_an_array_is_found(self, own):
         if own.is_dir():
             zarr.open_group(own, mode="r+", use_consolidated=False)[f"{UNIT}/time"].attrs["units"] = (
                 "days since 1970-01-02"
@@ -227,9 +227,9 @@ class TestTables:
         else:
             with h5py.File(own, "r+") as file:
                 file[f"{UNIT}/time"].attrs["units"] = "days since 1970-01-02"
-        assert any("time" in one for one in told(own))
+        assert any("time" in one for one in messages(own))
 
-    def test_two_units_that_changed_places(self, own, tmp_path):
+    def test_swapped_units_are_found(self, own, tmp_path):
         if own.is_dir():
             for source, target in (("train", "t"), ("val", "train"), ("t", "val")):
                 (own / source).rename(own / target)
@@ -237,16 +237,16 @@ class TestTables:
             with h5py.File(own, "r+") as file:
                 for source, target in (("train", "t"), ("val", "train"), ("t", "val")):
                     file.move(source, target)
-        assert any("another unit" in one or "cannot be opened" in one for one in told(own))
+        assert any("another unit" in one or "cannot open" in one for one in messages(own))
 
-    def test_a_store_whose_conversion_was_interrupted(self, own_zarr, tmp_path):
+    def test_an_unfinished_store_is_reported_as_unfinished(self, own_zarr, tmp_path):
         replace_json(own_zarr / "zarr.json", lambda node: node["attributes"].update(state="incomplete"))
-        assert any("has not finished" in one for one in told(own_zarr))
+        assert any("has not finished" in one for one in messages(own_zarr))
         (tmp_path / "y.h5.s2ct").mkdir()
-        assert told(tmp_path / "y.h5") == [f"{tmp_path / 'y.h5'}: the conversion of this store has not finished"]
+        assert messages(tmp_path / "y.h5") == [f"{tmp_path / 'y.h5'}: the conversion of this store has not finished"]
 
-    def test_nothing_there_is_wrong_usage(self, tmp_path):
-        with pytest.raises(NotAStore, match="there is no such store"):
+    def test_a_missing_store_is_wrong_usage(self, tmp_path):
+        with pytest.raises(NotAStore, match="this store does not exist"):
             verify_store(tmp_path / "none.zarr")
 
 
@@ -264,7 +264,7 @@ class TestZarrMetadata:
         ],
     )
     @pytest.mark.parametrize("also_in_the_copy", [False, True])
-    def test_a_changed_key(self, own_zarr, key, value, also_in_the_copy):
+    def test_a_changed_metadata_key_is_found(self, own_zarr, key, value, also_in_the_copy):
         replace_json(own_zarr / UNIT / "image/zarr.json", lambda node: node.update({key: value}))
         if also_in_the_copy:
             copy = f"{UNIT}/image"
@@ -272,31 +272,31 @@ class TestZarrMetadata:
                 own_zarr / "zarr.json",
                 lambda node: node["consolidated_metadata"]["metadata"][copy].update({key: value}),
             )
-        assert told(own_zarr)
+        assert messages(own_zarr)
 
-    def test_another_codec(self, own_zarr):
+    def test_a_changed_codec_is_found(self, own_zarr):
         def change(node: Any) -> None:
             node["codecs"][0]["configuration"]["codecs"][0]["configuration"]["endian"] = "big"
 
         replace_json(own_zarr / UNIT / "image/zarr.json", change)
-        assert any("codecs not as the layout has it" in one for one in told(own_zarr))
+        assert any("metadata differ from the layout: codecs" in one for one in messages(own_zarr))
 
-    def test_a_copy_that_differs(self, own_zarr):
+    def test_changed_consolidated_metadata_are_found(self, own_zarr):
         def change(node: Any) -> None:
             node["consolidated_metadata"]["metadata"]["index/tile"]["attributes"]["flag_meanings"] = "50SMH"
 
         replace_json(own_zarr / "zarr.json", change)
-        assert any("consolidated metadata of index/tile" in one for one in told(own_zarr))
+        assert any("consolidated metadata of index/tile" in one for one in messages(own_zarr))
 
-    def test_no_copy(self, own_zarr):
+    def test_missing_consolidated_metadata_are_found(self, own_zarr):
         replace_json(own_zarr / "zarr.json", lambda node: node.pop("consolidated_metadata"))
-        assert any("no consolidated metadata" in one for one in told(own_zarr))
+        assert any("no consolidated metadata" in one for one in messages(own_zarr))
 
-    def test_no_json(self, own_zarr):
+    def test_invalid_json_is_found(self, own_zarr):
         (own_zarr / UNIT / "time/zarr.json").write_text("{")
-        assert any("no JSON" in one for one in told(own_zarr))
+        assert any("not valid JSON" in one for one in messages(own_zarr))
 
-    def test_an_index_that_gives_one_chunk_for_another(self, own_zarr):
+    def test_a_shard_index_with_swapped_chunks_is_found(self, own_zarr):
         data = bytearray(shard(own_zarr).read_bytes())
         entries = len(data) - 2052
         data[entries : entries + 16], data[entries + 16 : entries + 32] = (
@@ -305,11 +305,11 @@ class TestZarrMetadata:
         )
         data[-4:] = struct.pack("<I", google_crc32c.value(bytes(data[entries:-4])))
         shard(own_zarr).write_bytes(data)
-        assert any("image_crc32c does not fit" in one for one in told(own_zarr))
+        assert any("image_crc32c does not match" in one for one in messages(own_zarr))
 
 
 class TestPart:
-    def test_a_part_of_the_pixels_is_chosen_by_the_seed(self, tmp_path, rng):
+    def test_the_seed_chooses_the_checked_pixels(self, tmp_path, rng):
         source = write_tfrecord(tmp_path, [random_group(rng, i, 100) for i in range(42)])
         path = tmp_path / "x.zarr"
         s2ct_convert.convert([source], path)
@@ -319,11 +319,11 @@ class TestPart:
         data = bytearray(shard(path).read_bytes())
         data[1000] ^= 1
         shard(path).write_bytes(data)
-        found = {seed: bool(told(path, fraction=0.2, seed=seed)) for seed in range(12)}
+        found = {seed: bool(messages(path, fraction=0.2, seed=seed)) for seed in range(12)}
         assert set(found.values()) == {True, False}
-        assert {seed: bool(told(path, fraction=0.2, seed=seed)) for seed in range(12)} == found
+        assert {seed: bool(messages(path, fraction=0.2, seed=seed)) for seed in range(12)} == found
 
     @pytest.mark.parametrize("fraction", [0, -1, 1.5])
-    def test_a_fraction_that_is_none(self, clean, fraction):
-        with pytest.raises(WrongUsage, match="a fraction of"):
+    def test_a_fraction_out_of_range_is_wrong_usage(self, clean, fraction):
+        with pytest.raises(WrongUsage, match="is out of range"):
             verify_store(clean["zarr"], fraction=fraction)
