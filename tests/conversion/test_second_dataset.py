@@ -167,7 +167,7 @@ def test_selections_use_the_classes_of_the_data_set(store, groups):
         assert len(ice) == len(wanted) > 0
         for found, image in zip(ice, wanted, strict=True):
             assert np.array_equal(found.image, image)
-        with pytest.raises(KeyError, match=r"there are land, water, ice, cloud \(0 to 3\)"):
+        with pytest.raises(KeyError, match=r"the store has land, water, ice, cloud \(0 to 3\)"):
             opened.select(label="haze")
 
 
