@@ -75,9 +75,11 @@ def test_a_changed_source_replaces_its_old_content(sources, store, convert, rng)
         assert opened.digest == plain.store_digest(store)
 
 
-def test_a_touched_tfrecord_is_converted_again(sources, store, convert):
+def test_a_touched_tfrecord_is_compared_by_its_checksum(sources, store, convert, rng):
     convert(sources)
     os.utime(sources[1], (1, 1))
+    assert convert(sources)[0] == []
+    sources[1].write_bytes(tfrecord_bytes([random_group(rng, localid, 3) for localid in (2, 5)]))  # of the same size
     assert convert(sources)[0] == ["train/50SMG"]
 
 
@@ -138,7 +140,7 @@ def test_a_damaged_source_keeps_its_unit_and_a_repair_completes_it(sources, stor
     assert (root["state"], root["refused_sources"], "missing_units" in root) == ("partial", sources[0].name, False)
     assert plain.store_digest(store) == right
     sources[0].write_bytes(good)
-    assert convert(sources) == (["train/31TCJ"], ["train/50SMG", "val/50SMG"])
+    assert convert(sources) == ([], ["train/31TCJ", "train/50SMG", "val/50SMG"])  # the unit was made of this content
     assert plain.attributes(store)["state"] == "complete"
     assert plain.store_digest(store) == right
 
