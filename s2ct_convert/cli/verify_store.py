@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..verify.store import StoreReport
 
 
-_DAMAGED = "convert the damaged units again, to another store or with s2ct convert --overwrite"
+_DAMAGED = "repair each damaged unit: s2ct convert SOURCE... STORE --overwrite-unit SPLIT/TILE"
 _UNFINISHED = "run the command that made the store again; it resumes"
 # The state of the rest of the store is unknown; it may be intact.
 _UNOPENED = "restore the named file from a copy, or convert again to another store"
