@@ -27,7 +27,7 @@ from ..units.plan import Plan, SourceFile
 from ..units.unit import PEAK_BYTES, open_container
 
 START_SECONDS = 1.0  # for a process to start, and to sync its unit
-TRY_OBS = 20 * CHUNK_OBS  # the trial ends after so many observations
+TRY_OBS = 20 * CHUNK_OBS  # the trial ends after this many observations
 TRY_SECONDS = 5.0  # or after this time
 _OBS_OVERHEAD = 13  # bytes of an observation in a TFRecord besides its pixels: label (of one pixel), date, weight
 _EXAMPLE_OVERHEAD = 130  # bytes of an example besides its observations: names of features, lengths, checksums

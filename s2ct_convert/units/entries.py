@@ -53,8 +53,8 @@ class UnitEntry:
     Times are days since 1970-01-01. ``plan`` is the hash of the plan. ``peak_memory`` is the peak memory in bytes of
     the process that made the unit; with one job, that process may have made other units before. ``unpacker`` is
     "python" or a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord. ``content_bytes`` and
-    ``content_crc32`` are the size and CRC-32 of the TFRecord in the archive, as its header gives them; None for a bare
-    TFRecord. ``source_path`` is the absolute path of the source. Labels are ``label_side`` x ``label_side`` per image.
+    ``content_crc32`` are the size and CRC-32 of the TFRecord, for an archive as its header gives them; None for shards.
+    ``source_path`` is the absolute path of the source. Labels are ``label_side`` x ``label_side`` per image.
     ``name_counts`` is what the number in the name counts.
     """
 
