@@ -145,7 +145,7 @@ def test_failures_are_reported_with_advice(hasty, zenodo, tmp_path, monkeypatch,
     mine.write_bytes(b"")
     assert_says(hasty(command, mine, "--record", RECORD), EXIT_USAGE, "a file, not a folder")
     (tmp_path / f"{RECORD}.lock.json").write_text('{"s2ct_lock": 1, "files"')
-    assert_says(hasty(command, tmp_path, "--record", RECORD), EXIT_USAGE, f"{RECORD}.lock.json", "no lock")
+    assert_says(hasty(command, tmp_path, "--record", RECORD), EXIT_USAGE, f"{RECORD}.lock.json", "not a lock")
     monkeypatch.setenv("S2CT_ZENODO_URL", "http://zenodo.invalid")
     done = hasty(command, tmp_path / "new", "--record", RECORD)
     assert_says(done, EXIT_NETWORK, "cannot be resolved", "check the network")
