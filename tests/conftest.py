@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,40 @@ import s2ct_convert
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 EXPECTED = Path(__file__).parent / "data" / "sample_expected.json"
 
+MANY_PROCESSES = {
+    "archives",
+    "cli",
+    "conversion",
+    "engines",
+    "readers",
+    "reading",
+    "record",
+    "store",
+    "training",
+    "verify",
+}
+QUICK_VARIANTS = 3  # of each parametrized test in these rooms, in `make test`
+
 S2ct = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_configure() -> None:
     """Hear Ctrl-C where a shell began the tests in the background: what they start would not hear it either."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave most variants of tests that start processes to `make test-all`: they make one promise of many inputs."""
+    seen: Counter[tuple[Path, str]] = Counter()
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.path.parent.name in MANY_PROCESSES:
+            if item.get_closest_marker("slow") or item.get_closest_marker("every_variant"):
+                continue
+            test = (item.path, item.nodeid.partition("[")[0])
+            seen[test] += 1
+            if seen[test] > QUICK_VARIANTS:
+                item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:

@@ -228,6 +228,7 @@ with SourceReader(Path(sys.argv[1])) as file, open_member(file, sys.argv[2], thr
 """
 
 
+@pytest.mark.slow
 def test_a_block_packed_a_thousand_to_one_needs_bounded_memory(tmp_path):
     size = 600 << 20
     with open(tmp_path / NAME, "wb") as file:

@@ -109,6 +109,7 @@ def test_a_file_as_destination_is_reported_with_advice(run, tmp_path, archive, b
     assert (tmp_path / "out").read_bytes() == b"mine"
 
 
+@pytest.mark.slow
 def test_the_demo_prints_working_commands_for_an_odd_folder_name(run, tmp_path):
     done = run("demo", "it's a demo", "-q", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

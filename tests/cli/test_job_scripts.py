@@ -246,6 +246,7 @@ class TestPbs:
 
 
 class TestShell:
+    @pytest.mark.slow
     def test_a_printed_script_resumes_and_makes_the_store(self, run, sources, tmp_path):
         mine = [Path(shutil.copy2(source, tmp_path)) for source in sources[:2]]
         store = tmp_path / "x.zarr"

@@ -191,6 +191,7 @@ def test_a_terminated_task_drops_its_unit_and_can_run_again(run, stopped, source
     assert run("batch", "run", store, 2).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["zarr", pytest.param("h5", marks=pytest.mark.slow)], indirect=True)
 def test_killed_tasks_and_finalise_run_again_give_the_same_bytes(run, stopped, sources, tmp_path, suffix, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")

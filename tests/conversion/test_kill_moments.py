@@ -112,6 +112,7 @@ def stores(folder: Path, name: str) -> Iterator[Path]:
         yield folder / str(n) / name
 
 
+@pytest.mark.slow
 @moments(1, 100)
 def test_repeated_kills_never_repeat_finished_units(tmp_path, sources, undisturbed, kills):
     name, wanted, seconds, _ = undisturbed

@@ -22,6 +22,9 @@ from s2ct_convert.units.entries import UnitEntry
 from s2ct_convert.verify.against import verify_against
 from s2ct_convert.verify.store import verify_store
 
+pytestmark = pytest.mark.every_variant
+
+
 NO_DAY, NO_DATE = -(2**31), -(2**63)
 ENCODINGS = {
     "ordinal": "ordinal",

@@ -41,6 +41,7 @@ for work in (lambda: finalise_batch(store, command="a test"), lambda: batch_stat
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts reads and writes in /proc")
 @pytest.mark.parametrize("kind", first_quick(list(FEW)))
 def test_four_times_the_units_take_four_times_the_steps(tmp_path, monkeypatch, kind):

@@ -100,6 +100,7 @@ def test_the_unit_of_a_killed_worker_is_made_by_another(dask, tmp_path, long_sou
     assert_equal(store, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_unit_is_done_if_its_worker_dies_after_writing_the_entry(dask, tmp_path, long_sources, undisturbed):
     """The ledger has the entry, so the unit is not made again."""
     preload = dask.folder / "preload.py"
@@ -119,6 +120,7 @@ def test_a_unit_is_done_if_its_worker_dies_after_writing_the_entry(dask, tmp_pat
     assert_equal(store, undisturbed)
 
 
+@pytest.mark.slow
 def test_leftovers_of_a_killed_worker_on_another_host_are_deleted(dask, tmp_path, long_sources):
     """The client does not know whether a process on another host is alive; a worker there does."""
     if os.geteuid() or subprocess.run(["unshare", "-u", "hostname", "node2"], capture_output=True).returncode:
@@ -171,6 +173,7 @@ def test_a_unit_fails_after_three_dead_workers_and_others_are_done(dask, tmp_pat
     assert no_work_left(store)
 
 
+@pytest.mark.slow
 def test_the_unit_of_a_retired_worker_is_made_by_another(dask, tmp_path, long_sources, undisturbed):
     store = tmp_path / undisturbed.name
     workers = dask.start_workers(2)
@@ -253,6 +256,7 @@ def test_a_stopped_client_stops_its_workers_and_resumes(dask, tmp_path, long_sou
     resume(dask, long_sources, store, undisturbed, entries(store))
 
 
+@pytest.mark.slow
 def test_workers_stop_when_the_client_is_killed(dask, tmp_path, long_sources, undisturbed):
     store = tmp_path / undisturbed.name
     dask.start_workers(1)

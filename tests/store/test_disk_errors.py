@@ -38,6 +38,7 @@ print(json.dumps({"size": size, "outcomes": outcomes}))
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_raises_oserror_at_any_point_of_a_unit(tmp_path):
     command = [sys.executable, "-c", _WRITE_UNDER_LIMITS, str(tmp_path)]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}

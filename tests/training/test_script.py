@@ -21,6 +21,7 @@ def losses(*options: str) -> list[float]:
     return [float(loss) for loss in re.findall(r"loss (\d+\.\d+)", done.stdout)]
 
 
+@pytest.mark.slow
 def test_one_epoch_on_the_bundled_sample_has_finite_losses():
     train, val = losses()
     assert 0 < train < 5

@@ -18,6 +18,9 @@ from twins import first_quick
 import s2ct_convert
 from s2ct_convert.verify.store import verify_store
 
+pytestmark = pytest.mark.every_variant
+
+
 UNIT = "train/50SMG"
 FORMATS = {"zarr": "e.zarr", "h5": "e.h5"}
 EDITS, QUICK = 60, 30  # per format; in `make test`
