@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 
 # Bytecode is written whatever the environment says, so that pytest rewrites a test file once and not in each worker.
 PYTHON_TO_TEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python
-PYTEST := pytest -n 2 --dist worksteal
+# More workers than two cores: tests wait for disks and processes.
+PYTEST := pytest -n 3 --dist worksteal
 
 .PHONY: demo test test-all coverage compiled lint sample clean
 

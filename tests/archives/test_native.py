@@ -84,7 +84,7 @@ def unpack(
 
 @needs_7zip
 @pytest.mark.parametrize("threads", first_quick([3, 1]))
-@pytest.mark.parametrize("kind", ["py7zr", "one block", "blocks", "LZMA", "BZip2", "solid"])
+@pytest.mark.parametrize("kind", ["one block", "blocks", "LZMA", "BZip2", "solid", "py7zr"])
 def test_bytes_md5_and_progress_are_right(archives, data, kind, threads):
     out, md5, reported, by = unpack(archives[kind], threads=threads)
     assert out == data

@@ -34,7 +34,7 @@ def sources(tmp_path_factory) -> list[Path]:
 @pytest.mark.parametrize(
     ("suffix", "linked", "start", "stride"),
     [
-        ("zarr", "whole", "new", 41),
+        ("zarr", "whole", "new", 61),
         ("h5", "whole", "new", 3),
         pytest.param("zarr", "whole", "new", 3, marks=slow),  # of 450 steps: zarr writes each array by rename
         pytest.param("zarr", "whole", "grown", 4, marks=slow),
