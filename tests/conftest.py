@@ -26,8 +26,6 @@ EXPECTED = Path(__file__).parent / "data" / "sample_expected.json"
 
 MANY_PROCESSES = {"archives", "cli", "conversion", "engines", "readers", "reading", "record", "store", "training"}
 MANY_PROCESSES |= {"units", "verify"}
-    ["archives", "cli", "conversion", "engines", "readers", "reading", "record", "store", "training", "units", "verify"]
-)
 QUICK_VARIANTS = 2  # of each parametrized test in these rooms, in `make test`
 
 S2ct = Callable[..., "subprocess.CompletedProcess[str]"]
