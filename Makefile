@@ -8,13 +8,20 @@ PYTHON_TO_TEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python
 # More workers than two cores: tests wait for disks and processes.
 PYTEST := pytest -n 3 --dist worksteal
 
+# Files of `make test` are in memory where there is room: thousands of small stores are synced to them. Those of
+# `make test-all` are on the disk.
+SHM := /dev/shm/s2ct-tests-$(shell printf %s "$(CURDIR)" | cksum | cut -d' ' -f1)
+FREE_KB := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }')
+IN_MEMORY := $(shell [ "0$(FREE_KB)" -gt 4000000 ] && echo --basetemp=$(SHM))
+
 .PHONY: demo test test-all coverage compiled lint sample clean
 
 demo: $(VENV)/.installed
 	$(BIN)/s2ct demo
 
 test: $(VENV)/.installed-dev lint compiled
-	$(PYTHON_TO_TEST) -m $(PYTEST) -m "not slow"
+	$(PYTHON_TO_TEST) -m $(PYTEST) -m "not slow" $(IN_MEMORY)
+	rm -rf $(SHM)
 
 test-all: $(VENV)/.installed-dev lint compiled
 	$(PYTHON_TO_TEST) -m $(PYTEST)
