@@ -10,7 +10,7 @@ PYTEST := pytest -n 3 --dist worksteal
 
 # Files of `make test` are in memory where there is room: thousands of small stores are synced to them. Those of
 # `make test-all` are on the disk.
-SHM := /dev/shm/s2ct-tests-$(shell printf %s "$(CURDIR)" | cksum | cut -d' ' -f1)
+SHM := /dev/shm/tests-$(shell printf %s "$(CURDIR)" | cksum | cut -d' ' -f1)
 FREE_KB := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }')
 IN_MEMORY := $(shell [ "0$(FREE_KB)" -gt 4000000 ] && echo --basetemp=$(SHM))
 

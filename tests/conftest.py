@@ -26,6 +26,7 @@ EXPECTED = Path(__file__).parent / "data" / "sample_expected.json"
 
 MANY_PROCESSES = {"archives", "cli", "conversion", "engines", "readers", "reading", "record", "store", "training"}
 MANY_PROCESSES |= {"units", "verify"}
+LONG = {"conversion", "engines"}
 QUICK_VARIANTS = 2  # of each parametrized test in these rooms, in `make test`
 
 S2ct = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -39,6 +40,7 @@ def pytest_configure() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave most variants of tests that start processes to `make test-all`: they make one promise of many inputs."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)  # or one worker would end with them alone
     seen: Counter[tuple[Path, str]] = Counter()
     for item in items:
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.path.parent.name in MANY_PROCESSES:
