@@ -48,7 +48,7 @@ class Intake:
     ) -> None:
         self._container, self._ledger, self._tally, self._keeping = container, ledger, tally, keeping
         self._options, self._demands = store_options(ledger.store, plan), plan.demands
-        self._run, self._overwrites, self._command = run, overwrites, command
+        self._run, self._overwrites, self._command = run, set(overwrites), command
         self._named: Counter[UnitName] = Counter()  # units by the names of files that were not examined yet
 
     def is_settled(self, file: RecordFile) -> bool:
@@ -161,6 +161,7 @@ class Intake:
         def listen(event: Event) -> None:
             if isinstance(event, UnitDone):
                 self._tally(event)
+                self._overwrites.discard(event.entry.unit)  # or another file of this run would replace it in turn
                 self._check(event.entry)
                 self._keeping.settle(files[UnitName.from_path(event.entry.unit)])
             elif isinstance(event, UnitFailed):

@@ -88,8 +88,8 @@ class Images:
         new : callable, optional
             Returns an array for a number of observations, with any content; by default a new one.
         every : bool
-            True: check every image, which costs a fifth of decoding it. False: check one image per chunk, which
-            detects misplaced chunks.
+            True: check every image, which takes longer. False: check one image per chunk, which detects misplaced
+            chunks.
 
         Raises
         ------

@@ -167,7 +167,9 @@ def judge(entry: UnitEntry | None, candidate: Candidate, where: str, *, overwrit
     if entry is None:
         return Verdict()
     if overwrite:
-        return Verdict(replaces=entry, note=f"{entry.unit}: {where} replaces {source_of(entry)}")
+        same = kin(entry, candidate) in (Kin.SAME, Kin.EQUAL)
+        what = f"converting it again from {where}" if same else f"{where} replaces {source_of(entry)}"
+        return Verdict(replaces=entry, note=f"{entry.unit}: {what}")
     match kin(entry, candidate):
         case Kin.SAME:
             return Verdict(done=entry)

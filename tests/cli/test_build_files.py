@@ -102,6 +102,16 @@ def test_a_second_archive_of_a_unit_needs_overwrite_unit(run, zenodo, store, tmp
     assert plain.attributes(store)["state"] == "complete"
 
 
+def test_overwrite_unit_replaces_a_unit_once_in_a_run(run, zenodo, store, tmp_path):
+    zenodo.files.clear()
+    zenodo.files["train_50SMG_2.7z"] = packed(tmp_path, train_50SMG_2=RECORDS)
+    zenodo.files["train_50SMG_3.7z"] = packed(tmp_path, train_50SMG_3=other_records(9, 4, 8))
+    done = built(run, store, "-j", "1", "--overwrite-unit", "train/50SMG", code=EXIT_INCOMPLETE)
+    assert done.stderr.count("train/50SMG: done") == 1
+    assert "train/50SMG: REFUSED" in done.stderr
+    assert plain.attributes(store)["state"] == "partial"
+
+
 def test_a_copy_counts_as_one_source_with_a_note(run, zenodo, store, archives, tmp_path):
     zenodo.files["train_50SMG_2 (1).7z"] = archives[KEYS[0]]
     zenodo.files["again.7z"] = write_archive(
