@@ -51,6 +51,7 @@ def sources(
             jobs=jobs or options.available_cores(),
             on_total=progress.set_total,
             on_bytes=progress.advance,
+            on_note=lambda text: progress.line(f"note: {text}", always=True),
             on_source=lambda one: progress.line(_line(one)) if verbose and not json_ else None,
         )
     bad = [one for one in reports if one.error]

@@ -15,7 +15,6 @@ from ..engines.worker import make_unit
 from ..errors import DuplicateUnit, S2ctError, SourceError, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..names import printable
-from ..store.container import Container
 from ..units.claim import alone, claim
 from ..units.entries import UnitEntry
 from ..units.events import UnitDone, UnitFailed
@@ -26,7 +25,7 @@ from ..units.summary import UnitsFailed
 from ..units.tally import End, Tally
 from ..units.unit import UnitTask, done_entry, open_container
 from .convert import begin, sort_out
-from .plan_file import check_source, read_files, read_overwrites, read_plan, write_plan
+from .plan_file import check_source, read_files, read_plan, write_plan
 from .ranges import to_ranges
 
 
@@ -74,20 +73,17 @@ def init_batch(
                 todo="finish that one, give --overwrite to start again, or choose another destination",
             )
         tally = Tally(lambda event: on_event(event) if isinstance(event, Message) else None)
-        overwrites -= _made_of_plan(plan, container, ledger)
         todo = sort_out(plan, container, ledger, overwrites, "auto", tally)
         if tally.failures:
             raise _refused(plan.store, tally.failures)
         if todo:
             begin(container, ledger, plan.options, plan.units, printable(command))
-        write_plan(plan, ledger.plan_path, overwrites)
+        for unit in plan.units:
+            replace = str(unit) in overwrites and ledger.entry(unit) is not None
+            if replace or ledger.is_to_be_replaced(unit):
+                ledger.mark_to_replace(unit, replace=replace)
+        write_plan(plan, ledger.plan_path)
         on_event(Message(f"{len(todo)} unit{'' if len(todo) == 1 else 's'} to make, {len(tally.skipped)} done before"))
-
-
-def _made_of_plan(plan: Plan, container: Container, ledger: Ledger) -> frozenset[str]:
-    """Units that are done, from the planned source: tasks keep them."""
-    done = [(file, done_entry(container, ledger, file.source.unit)) for file in plan.files]
-    return frozenset(entry.unit for file, entry in done if entry and _is_of_plan(entry, file))
 
 
 def _refused(store: Path, failures: Sequence[UnitFailed]) -> DuplicateUnit:
@@ -124,17 +120,17 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
         raise WrongUsage(f"there is no unit {wrong[0]}", where=str(store), expected=f"numbers from 1 to {len(files)}")
     if owner := ledger.run_lease().living(on_event):
         raise ledger.run_lease().refusal(owner)
-    began, tally, overwrites = time.monotonic(), Tally(on_event), read_overwrites(ledger.plan_path)
+    began, tally = time.monotonic(), Tally(on_event)
     container = open_container(store, plan.options)
     for number in numbers:
         file = files[number - 1]
         unit = file.source.unit
-        entry = done_entry(container, ledger, unit)
-        if entry and _is_of_plan(entry, file):
+        entry, replace = done_entry(container, ledger, unit), ledger.is_to_be_replaced(unit)
+        if entry and not replace and _is_of_plan(entry, file):
             on_event(Message(f"{entry.unit} is done"))
             tally.skipped.append(entry)
             continue
-        replaces = entry if str(unit) in overwrites else None
+        replaces = entry if replace else None
         task = UnitTask(
             store, plan.options, file.source, threads, plan.hash, demands=plan.demands, replaces=replaces, in_batch=True
         )

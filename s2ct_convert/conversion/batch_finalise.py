@@ -16,6 +16,7 @@ from ..units.plan import SourceFile
 from ..units.resume import Candidate, Kin, kin
 from ..units.tally import done_units
 from ..units.unit import open_container
+from ..words import plural
 from .batch_status import batch_status
 from .plan_file import read_files
 
@@ -49,6 +50,9 @@ def finalise_batch(
     with alone(ledger, on_event):
         done, missing = done_units(container, ledger)
         refused = _refused_sources(ledger)
+        waiting = [unit for unit in done if ledger.is_to_be_replaced(unit)]
+        if waiting and not partial:
+            raise _not_replaced(store, waiting)
         if not done or ((missing or refused) and not partial):
             raise _not_all(store, ledger, done, missing, refused)
         try:
@@ -58,12 +62,22 @@ def finalise_batch(
         return complete(container, ledger, printable(command), done, on_event, refused), tuple(missing)
 
 
+def _not_replaced(store: Path, units: Sequence[UnitName]) -> Incomplete:
+    """The error of a store with units that tasks were to make again."""
+    return Incomplete(
+        f"{plural(len(units), 'unit')} not replaced yet",
+        where=str(store),
+        found=", ".join(map(str, units)),
+        todo=f"make them (--array={batch_status(store).missing}), then finalise again; or keep the old ones: --partial",
+    )
+
+
 def _refused_sources(ledger: Ledger) -> tuple[str, ...]:
     """Sources that are not in the store: refused by the last run, or planned for a unit that has another source."""
     refused = set(ledger.refused())
     for file in read_files(ledger.plan_path) if ledger.plan_path.exists() else ():
         entry = ledger.entry(file.source.unit)
-        if entry and _is_other(entry, file):
+        if entry and (_is_other(entry, file) or ledger.is_to_be_replaced(file.source.unit)):
             refused.add(file.source.path.name)
     return tuple(sorted(refused))
 

@@ -88,7 +88,8 @@ def batch_status(store: Path) -> BatchStatus:
 
 
 def _unit_status(container: Container, ledger: Ledger, unit: UnitName, number: int | None) -> UnitStatus:
-    if entry := done_entry(container, ledger, unit):
+    entry = done_entry(container, ledger, unit)
+    if entry and not ledger.is_to_be_replaced(unit):
         return UnitStatus(number, str(unit), UnitState.DONE, None, entry, None)
     if owner := ledger.unit_lease(unit).owner():
         return UnitStatus(number, str(unit), UnitState.RUNNING, owner, None, None)

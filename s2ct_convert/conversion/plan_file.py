@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             {
                 "number": number,
                 "unit": str(one.source.unit),
-                "source": str(one.source.path.absolute()),
-                "member": one.source.member,
-                **({"more": _more(one.source)} if one.source.more else {}),
+                **_place(one.source),
+                **({"copies": [_place(copy) for copy in one.source.copies]} if one.source.copies else {}),
                 "name_count": one.source.name_count,
                 "bytes": one.bytes,
                 "mtime_ns": one.mtime_ns,
@@ -44,20 +42,15 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _more(source: Source) -> list[dict[str, Any]]:
-    """The shards after the first."""
-    return [{"source": str(part.path.absolute()), "member": part.member} for part in source.more]
+def _place(source: Source) -> dict[str, Any]:
+    """Where a source lies, and its shards after the first."""
+    first, *more = [{"source": str(part.path.absolute()), "member": part.member} for part in source.parts]
+    return {**first, **({"more": more} if more else {})}
 
 
-def write_plan(plan: Plan, path: Path, overwrites: Collection[str] = ()) -> None:
-    """Write a plan file atomically. ``overwrites`` are units from other sources that it may replace."""
-    replaced = {"overwrite_units": sorted(overwrites)} if overwrites else {}
-    write_atomic(check_path(path), to_json({**plan_document(plan), **replaced}))
-
-
-def read_overwrites(path: Path) -> frozenset[str]:
-    """The units from other sources that a plan may replace."""
-    return frozenset(json.loads(path.read_bytes()).get("overwrite_units", ()))
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write a plan file atomically."""
+    write_atomic(check_path(path), to_json(plan_document(plan)))
 
 
 def read_plan(path: Path) -> Plan:
@@ -139,12 +132,18 @@ def check_source(file: SourceFile) -> None:
 
 
 def _file(unit: dict[str, Any]) -> SourceFile:
+    source = _source(unit, unit)
+    copies = tuple(_source(unit, copy) for copy in unit.get("copies", ()))
+    return SourceFile(dataclasses.replace(source, copies=copies), int(unit["bytes"]), int(unit["mtime_ns"]))
+
+
+def _source(unit: dict[str, Any], place: dict[str, Any]) -> Source:
+    """The source of a unit of the file, or one of its copies."""
     count = unit["name_count"]
-    source = Source(
+    return Source(
         UnitName.from_path(unit["unit"]),
         None if count is None else int(count),
-        Path(unit["source"]),
-        unit["member"],
-        tuple(Part(Path(part["source"]), part["member"]) for part in unit.get("more", ())),
+        Path(place["source"]),
+        place["member"],
+        tuple(Part(Path(part["source"]), part["member"]) for part in place.get("more", ())),
     )
-    return SourceFile(source, int(unit["bytes"]), int(unit["mtime_ns"]))

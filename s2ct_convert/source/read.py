@@ -68,7 +68,7 @@ class SourceExamples:
         return None if self._source.more else self._opened.file.md5()
 
     def content(self) -> Content | None:
-        """Size and CRC-32 of the TFRecord before gzip or zlib is removed, once all is read; None for shards."""
+        """Size and CRC-32 of the TFRecord, without gzip or zlib around the file, once all is read; None for shards."""
         if self._source.more:
             return None
         if isinstance(self._opened.stream, Summed):
@@ -132,7 +132,7 @@ def open_source(
             with_md5 = part.member is not None and not source.more
             file = current.enter_context(SourceReader(part.path, with_md5=with_md5, on_bytes=on_bytes))
             if part.member is None:
-                return _OpenPart(file, Summed(file), None)
+                return _OpenPart(file, Summed(unwrap(file, where=part.where)), None)
             from ..archives.archive import open_member  # slow to import, and only archives need it
 
             stream = current.enter_context(open_member(file, part.member, threads=threads, unpacker=unpacker))

@@ -30,23 +30,23 @@ def same_content(a: Source, b: Source) -> bool:
 def _same(a: Part, b: Part) -> bool:
     if a.member == b.member and a.path.samefile(b.path):
         return True
-    contents = [_contents(part) for part in (a, b)]
+    contents = [contents_of(part) for part in (a, b)]
     if all(contents):
         return bool(contents[0] & contents[1])
     # An archive has no checksum for its member: only an identical archive is certain to be the same.
     return a.member == b.member and _md5(a.path) == _md5(b.path)
 
 
-def _contents(part: Part) -> set[Content]:
+def contents_of(part: Part) -> set[Content]:
     """Size and CRC-32 of a TFRecord, as stored and without gzip or zlib; empty if unknown."""
     if part.member is None:
-        return _contents_of_file(part.path, part.path.stat().st_mtime_ns)
+        return _contents_of_file(part.path, part.path.stat().st_ctime_ns)
     content = content_of_member(part.path, part.member)
     return set() if content is None else {content}
 
 
 @cache  # a file may be compared with several others
-def _contents_of_file(path: Path, mtime_ns: int) -> set[Content]:
+def _contents_of_file(path: Path, ctime_ns: int) -> set[Content]:
     with SourceReader(path, with_md5=False) as file:
         contents = {content_of(file)}
         file.seek(0)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import BadName, DuplicateUnit, S2ctError, SourceError, WrongUsage, from_os_error
 from ..names import FORM, SourceName, UnitName
-from .found import Found, FoundTFRecord, Source, Unusable
+from .found import Found, FoundTFRecord, Part, Source, Unusable
 from .same import same_content
 
 
@@ -82,7 +82,7 @@ def _one_source(unit: UnitName, of_unit: list[tuple[SourceName, FoundTFRecord]],
         return []
     first, *others = sources
     copies = tuple(source for source in others if _is_copy(first, source, found))
-    return [dataclasses.replace(first, copies=copies)]
+    return [dataclasses.replace(first, copies=(*first.copies, *copies))]
 
 
 def _is_copy(kept: Source, source: Source, found: Found) -> bool:
@@ -119,12 +119,14 @@ def _joined(
 ) -> list[Source]:
     """One source from the shards of a TFRecord; none if a shard is missing."""
     by_number: dict[int, tuple[SourceName, FoundTFRecord]] = {}
+    second: dict[int, Part] = {}  # copies of shards
     for name, tfrecord in shards:
         number = name.shard[0] if name.shard else 0
         if number in by_number:
             first = by_number[number][1].part
             one, other = (Source(unit, None, p.path, p.member) for p in (first, tfrecord.part))
-            _is_copy(one, other, found)
+            if _is_copy(one, other, found):
+                second.setdefault(number, tfrecord.part)
         else:
             by_number[number] = (name, tfrecord)
     numbers = sorted(by_number)
@@ -148,4 +150,11 @@ def _joined(
     if size > 1:
         more = f"{size - 1} more shard{'' if size == 2 else 's'}"
         found.notes.append(f"{first.where}: joined with {more} to {unit}")
-    return [Source(unit, total, first.path, first.member, tuple(tfrecord.part for _, tfrecord in ordered[1:]))]
+    source = _of_parts(unit, total, [tfrecord.part for _, tfrecord in ordered])
+    copies = [second.get(number, by_number[number][1].part) for number in numbers]
+    return [dataclasses.replace(source, copies=(_of_parts(unit, total, copies),) if second else ())]
+
+
+def _of_parts(unit: UnitName, count: int | None, parts: Sequence[Part]) -> Source:
+    first, *more = parts
+    return Source(unit, count, first.path, first.member, tuple(more))

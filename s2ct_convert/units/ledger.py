@@ -48,6 +48,7 @@ class Ledger:
         self._store_file = self.path / "store.json"
         self._unrecorded = self.path / "unrecorded"
         self._refused = self.path / "refused.json"
+        self._replace = self.path / "replace"
         self.files = self.path / "files"
         self.plan_path = self.path / "plan.json"
 
@@ -111,6 +112,18 @@ class Ledger:
         write_atomic(self._units / f"{key}.json", to_json(entry))
         remove(self._failed / f"{key}.json")
         remove(self._unrecorded / key)
+        remove(self._replace / key)
+
+    def mark_to_replace(self, unit: UnitName, *, replace: bool) -> None:
+        """Record whether tasks of a batch make a finished unit again; its next entry ends that."""
+        if replace:
+            self._replace.mkdir(exist_ok=True)
+            write_atomic(self._replace / unit.key, b"")
+        else:
+            remove(self._replace / unit.key)
+
+    def is_to_be_replaced(self, unit: UnitName) -> bool:
+        return (self._replace / unit.key).exists()
 
     def forget(self, unit: UnitName) -> None:
         """Mark a unit as not done. This comes before any change to the unit."""

@@ -14,11 +14,13 @@ from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
-from ..archives.checksum import Content, content_of_file, content_of_member
+from ..archives.checksum import Content, content_of_file
 from ..archives.stream import SourceReader
 from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName
-from ..source.find import Source
+from ..source.find import Part, Source
+from ..source.same import contents_of
+from ..source.tfrecord import HEADER_BYTES, is_wrapped
 from .entries import UnitEntry
 from .events import UnitFailed
 
@@ -59,11 +61,19 @@ class Candidate:
             return file.md5()
 
     @cached_property
-    def content(self) -> Content | None:
-        """Size and CRC-32 of the TFRecord; None if the archive does not give them."""
+    def is_wrapped(self) -> bool:
+        """Whether it is a bare file behind gzip or zlib, whose size is not that of the TFRecord."""
+        if self.path is None or self.member is not None:
+            return False
+        with open(self.path, "rb") as file:
+            return is_wrapped(file.read(HEADER_BYTES)) is not None
+
+    @cached_property
+    def contents(self) -> set[Content]:
+        """Size and CRC-32 of the TFRecord, as stored and without gzip or zlib; empty if the archive has none."""
         if self.known_content or self.path is None:
-            return self.known_content
-        return content_of_file(self.path) if self.member is None else content_of_member(self.path, self.member)
+            return {self.known_content} if self.known_content else set()
+        return contents_of(Part(self.path, self.member))
 
 
 def kin(entry: UnitEntry, candidate: Candidate) -> Kin:
@@ -95,21 +105,21 @@ def _is_equal(entry: UnitEntry, candidate: Candidate) -> bool:
     of_same_size = (entry.source_bytes, entry.source_member) == (candidate.bytes, candidate.member)
     if of_same_size and entry.source_md5 and entry.source_md5 == candidate.md5:
         return True
-    size = entry.source_bytes if entry.source_member is None else entry.content_bytes
-    if candidate.member is None and candidate.bytes != size:
+    size = entry.content_bytes if entry.content_bytes is not None else entry.source_bytes
+    if candidate.member is None and not candidate.is_wrapped and candidate.bytes != size:
         return False
-    there, given = _content_of(entry, candidate, size), candidate.content
-    return there is not None and there == given
+    content = _content_of(entry, candidate)
+    return content is not None and content in candidate.contents
 
 
-def _content_of(entry: UnitEntry, candidate: Candidate, size: int | None) -> Content | None:
-    """Content that a unit was made from. A bare TFRecord is read again, if it is still in its place."""
+def _content_of(entry: UnitEntry, candidate: Candidate) -> Content | None:
+    """Content that a unit was made from. Of an older entry without it, a bare TFRecord is read again in its place."""
     if entry.content_bytes is not None and entry.content_crc32 is not None:
         return Content(entry.content_bytes, entry.content_crc32)
     if entry.source_member is not None or candidate.path is None:
         return None
     there = Path(entry.source_path) if entry.source_path else candidate.path.with_name(entry.source_file)
-    if there == candidate.path or (candidate.content and candidate.content.bytes != size):
+    if there == candidate.path or all(content.bytes != entry.source_bytes for content in candidate.contents):
         return None
     try:
         status = there.stat()

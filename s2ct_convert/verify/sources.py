@@ -62,6 +62,7 @@ def verify_sources(
     on_total: Callable[[int], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
     on_source: Callable[[SourceReport], None] | None = None,
+    on_note: Callable[[str], None] = lambda text: None,
 ) -> list[SourceReport]:
     """Read sources to the end and check every checksum. Writes nothing.
 
@@ -83,6 +84,8 @@ def verify_sources(
         Called with the total number of bytes to read, and with the number read since the last call.
     on_source : callable, optional
         Called with the report of each source once it is read, from several threads.
+    on_note : callable, optional
+        Called with a line for the files that were skipped, and for each copy.
 
     Returns
     -------
@@ -95,6 +98,8 @@ def verify_sources(
         If a path does not exist, or no source is found.
     """
     chosen, found = find_unpacker(unpacker), _find(paths, unit)
+    for note in found.notes:
+        on_note(note)
     # Copies too: equal headers do not prove equal content.
     sources = [source for one in found.sources for source in (one, *one.copies)]
     if on_total:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from collections.abc import Callable
@@ -16,9 +17,12 @@ from twins import SUFFIXES
 import s2ct_convert
 from s2ct_convert.conversion.batch import init_batch, run_units
 from s2ct_convert.conversion.batch_finalise import finalise_batch
+from s2ct_convert.conversion.batch_status import batch_status
+from s2ct_convert.conversion.plan_file import read_files
 from s2ct_convert.errors import EXIT_INCOMPLETE, DuplicateUnit, Incomplete, WrongUsage
 from s2ct_convert.events import Message
 from s2ct_convert.units.events import UnitDone
+from s2ct_convert.units.ledger import Ledger
 from s2ct_convert.units.plan import make_plan
 from s2ct_convert.verify.sources import verify_sources
 from s2ct_convert.verify.store import verify_store
@@ -241,6 +245,34 @@ class TestBatch:
         assert plain.attributes(store, UNIT)["source_file"] == "train_50SMG_2.7z"
         assert run_units(store, [1])[0].source_file == "train_50SMG_2.7z"
 
+    def test_a_task_makes_a_unit_again_from_the_same_source(self, two, store):
+        s2ct_convert.convert(two[0], store)
+        path, offset, _ = plain.chunk_place(store, UNIT, 0)
+        flip(path, offset + 20)
+        init_batch(self.plan([two[0]], store), overwrite_units=[UNIT], command="s2ct")
+        assert batch_status(store).missing == "1"
+        with pytest.raises(Incomplete, match="1 unit not replaced yet"):
+            finalise_batch(store, command="s2ct")
+        run_units(store, [1])
+        finalise_batch(store, command="s2ct")
+        assert verify_store(store).ok
+        events: list[object] = []
+        run_units(store, [1], on_event=events.append)
+        assert not any(isinstance(event, UnitDone) for event in events), "once is enough"
+
+    def test_a_partial_finalise_names_the_source_that_was_not_taken(self, two, store):
+        s2ct_convert.convert(two[0], store)
+        init_batch(self.plan([two[1]], store), overwrite_units=[UNIT], command="s2ct")
+        finalise_batch(store, partial=True, command="s2ct")
+        root = plain.attributes(store)
+        assert (root["state"], root["refused_sources"]) == ("partial", "train_50SMG_2.7z")
+
+    def test_a_plan_keeps_the_copies_of_its_sources(self, two, store):
+        copy = Path(shutil.copy(two[0], two[0].with_name("train_50SMG_1 (1).7z")))
+        init_batch(self.plan([two[0].parent], store), command="s2ct")
+        (file,) = read_files(Ledger(store).plan_path)
+        assert [one.path for one in file.source.copies] == [copy]
+
     def test_a_task_refuses_a_unit_made_from_another_source_since_init(self, two, other, store):
         init_batch(self.plan([two[1], other], store), command="s2ct")
         assert s2ct_convert.convert(two[0], store).missing == ("val/50SMG",)
@@ -264,3 +296,26 @@ def test_convert_and_batch_finalise_agree_on_a_partial_store(two, other, store, 
     digest, missing = finalise_batch(store, partial=True, command="s2ct")
     assert (digest, missing) == (plain.attributes(store)["content_digest"], ())
     assert plain.file_bytes(store) == before
+
+
+def test_a_tfrecord_and_its_gzip_are_one_source_over_several_runs(tmp_path, rng, store):
+    data = tfrecord_bytes([random_group(rng, localid, 3) for localid in (1, 2)])
+    packed, bare = tmp_path / "a" / "train_50SMG_2.gz", tmp_path / "b" / "train_50SMG_2"
+    archive = write_archive(tmp_path / "c" / "train_50SMG_2.7z", {"train_50SMG_2": data})
+    for path, content in ((packed, gzip.compress(data)), (bare, data)):
+        path.parent.mkdir()
+        path.write_bytes(content)
+    for order in ((packed, archive, bare), (archive, packed), (bare, packed)):
+        for i, source in enumerate(order):
+            assert len(s2ct_convert.convert(source, store, overwrite=not i).converted) == (not i), source
+
+
+def test_copies_of_shards_are_read(tmp_path, rng, store):
+    shards = [tfrecord_bytes([random_group(rng, localid, 3)]) for localid in (1, 2)]
+    members = {f"train_50SMG_2-0000{i}-of-00002": data for i, data in enumerate(shards)}
+    bad = write_archive(tmp_path / "in" / "train_50SMG_2.7z", members)
+    Path(shutil.copy(bad, bad.with_name("train_50SMG_2 (1).7z")))
+    flip(bad, 60)
+    assert [one.state for one in verify_sources([bad.parent])] == ["damaged", "ok"]
+    s2ct_convert.convert(bad.parent, store)
+    assert plain.arrays(store, UNIT)["localid"].tolist() == [1, 2]
