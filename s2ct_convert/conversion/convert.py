@@ -11,7 +11,7 @@ from typing import Unpack
 
 from ..archives.unpackers import find_unpacker
 from ..engines.dask_cluster import Cluster, find_cluster
-from ..engines.local import run_local
+from ..engines.local import run_local, share
 from ..errors import DuplicateUnit, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..names import UnitName, printable
@@ -39,7 +39,6 @@ from ..units.summary import Summary, UnitsFailed
 from ..units.tally import End, Tally
 from ..units.unit import PEAK_BYTES, UnitTask, done_entry, open_container
 from ..version import __version__
-from .estimate import share
 
 
 @takes(PlanOptions, RunOptions, EngineOptions)
@@ -101,7 +100,7 @@ def convert_plan(
     _check_memory(run.memory)
     began, overwrites = time.monotonic(), check_overwrites(run.overwrite_units, plan.units)
     cluster = find_cluster(engine)
-    if cluster is None:
+    if cluster is None and any(source.is_packed for source in plan.sources):
         find_unpacker(run.unpacker)  # fails early if there is none; each process finds its own
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     tally = Tally(on_event)

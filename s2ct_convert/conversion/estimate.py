@@ -17,6 +17,7 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 
+from ..engines.local import share
 from ..errors import S2ctError
 from ..source.find import Source
 from ..source.read import open_source
@@ -132,14 +133,6 @@ def estimate(plan: Plan, cores: int, *, memory: int | None = None) -> Estimate:
         seconds=_makespan([unit.seconds for unit in units], jobs) if speed else None,
         problems=tuple(problems),
     )
-
-
-def share(cores: int, units: int, memory: int | None = None) -> tuple[int, int]:
-    """Units at a time, and threads of each. Cores go to units first, then to threads; memory limits the units."""
-    jobs = max(1, min(cores, units))
-    if memory is not None:
-        jobs = max(1, min(jobs, memory // PEAK_BYTES))
-    return jobs, max(1, cores // jobs)
 
 
 def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, threads: int) -> UnitEstimate:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from ..engines.local import run_local
+from ..engines.local import run_local, share
 from ..errors import DuplicateUnit, NotAnArchive, NotATFRecord, S2ctError, StoreDamaged
 from ..events import Event, Message
 from ..names import UnitName
@@ -25,7 +25,6 @@ from ..units.resume import Candidate, Verdict, judge, refusal
 from ..units.tally import Tally
 from ..units.unit import UnitTask, done_entry
 from .convert import begin
-from .estimate import share
 from .fetching import Archives
 from .file_notes import found_in, read_note, unit_of, write_note
 from .keeping import Keeping

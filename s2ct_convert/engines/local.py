@@ -19,12 +19,20 @@ from ..errors import EXIT_INCOMPLETE
 from ..events import Event, OnEvent
 from ..processes import peak_memory
 from ..units.events import UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried
-from ..units.unit import UnitTask
+from ..units.unit import PEAK_BYTES, UnitTask
 from .server import start_server
 from .worker import make_unit, note_failure, work
 
 STOP_SECONDS = 5  # for a worker to clean up before it is killed
 _LOG_BYTES = 1 << 16
+
+
+def share(cores: int, units: int, memory: int | None = None) -> tuple[int, int]:
+    """Units at a time, and threads of each. Cores go to units first, then to threads; memory limits the units."""
+    jobs = max(1, min(cores, units))
+    if memory is not None:
+        jobs = max(1, min(jobs, memory // PEAK_BYTES))
+    return jobs, max(1, cores // jobs)
 
 
 def run_local(tasks: Sequence[UnitTask], concurrent: int, threads: int, on_event: OnEvent) -> None:

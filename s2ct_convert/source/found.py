@@ -70,6 +70,11 @@ class Source:
         return tuple(dict.fromkeys(file for part in self.parts for file in files_of(part.path)))
 
     @property
+    def is_packed(self) -> bool:
+        """Whether any of it is in an archive."""
+        return any(part.member is not None for part in self.parts)
+
+    @property
     def where(self) -> str:
         """How messages name it."""
         first = self.parts[0].where

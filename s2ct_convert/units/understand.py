@@ -7,7 +7,6 @@ import datetime
 
 from ..dataset import DATASET, Dataset
 from ..names import printable
-from ..record.manifest import published
 from ..source.find import Source
 from ..source.notes import Note
 from ..source.table import SourceTable, TableBuilder
@@ -15,14 +14,20 @@ from ..source.table import SourceTable, TableBuilder
 
 def understand(builder: TableBuilder, source: Source, md5: str | None, dataset: Dataset = DATASET) -> SourceTable:
     """The table of a source that was read to its end. ``md5`` is the MD5 of its archive."""
-    of_record = md5 is not None and any(one.md5 == md5 for one in published(dataset.record))
-    table = builder.finish(dataset.published if of_record else datetime.datetime.now(datetime.UTC).date())
+    is_published = md5 is not None and _is_of_record(md5, dataset)
+    table = builder.finish(dataset.published if is_published else datetime.datetime.now(datetime.UTC).date())
     if (counts := name_counts(source, table)) in ("", "examples"):
         return table
     examples = f"{table.examples:,} example{'' if table.examples == 1 else 's'}"
     cut = "; a TFRecord without its archive may be cut" if counts == "nothing" and source.member is None else ""
     note = Note(f"number_counts_{counts}", 1, f"{source.where}: {examples}{cut}")
     return dataclasses.replace(table, notes=(note, *table.notes))
+
+
+def _is_of_record(md5: str, dataset: Dataset) -> bool:
+    from ..record.manifest import published  # slow to import, and only archives need it
+
+    return any(one.md5 == md5 for one in published(dataset.record))
 
 
 def name_counts(source: Source, table: SourceTable) -> str:

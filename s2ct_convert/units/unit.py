@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..archives.unpackers import find_unpacker
+from ..archives.unpackers import PYTHON, find_unpacker
 from ..errors import SourceError
 from ..events import OnEvent, ignore
 from ..lease import Lease
@@ -129,7 +129,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
     before = ledger.entry(source.unit)
     size, mtime_ns = source.size(), source.mtime_ns()
     builder = TableBuilder(ledger.scratch.work, dataset)
-    unpacker = find_unpacker(task.unpacker)
+    unpacker = find_unpacker(task.unpacker) if source.is_packed else PYTHON
     try:
         with (
             closing(UnitWriter(container, source.unit, task.threads)) as writer,

@@ -20,11 +20,15 @@ except WrongUsage:
 needs_7zip = pytest.mark.skipif(PROGRAM.program is None, reason="7-Zip (7zz or 7z) is not installed")
 
 
-def script(folder: Path, body: str, *, name: str = "7zz", version: str = "99.01") -> Unpacker:
-    """A program that prints a version without arguments, and runs the sh code ``body`` with arguments."""
+def script(folder: Path, body: str, *, name: str = "7zz", version: str = "99.01", assembly: bool = True) -> Unpacker:
+    """A program that prints a version without arguments, and runs the sh code ``body`` with arguments.
+
+    ``assembly``: it says that its decoder is in assembly.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     greeting = f"7-Zip (z) {version} (x64) : Copyright (c) 1999-2099 Igor Pavlov"
+    greeting += f"\n 64-bit locale=C.UTF-8 Threads:2 OPEN_MAX:1024{', ASM' if assembly else ''}"
     path.write_text(f"#!/bin/sh\n[ $# = 0 ] && echo '\n{greeting}' && exit 0\n{body}\n")
     path.chmod(0o755)
     return Unpacker(f"{name} {version}", str(path))

