@@ -19,10 +19,11 @@ from ..names import UnitName, try_name
 from ..paths import check_readable
 from .found import Found, FoundTFRecord, Part, Source, Unusable, some
 from .kind import foreign_kind, is_tfrecord
-from .tfrecord import is_wrapped, unwrap
+from .tfrecord import unwrap
 from .unfinished import is_unfinished, unfinished
 from .units import settle
 from .walk import Walk
+from .wrapped import find_wrapper
 
 __all__ = ["Found", "Part", "Source", "Unusable", "find_sources"]
 
@@ -137,8 +138,8 @@ class _Search:
 
 
 def _kind(stream: SourceReader, head: bytes) -> str | None:
-    """The format of a bare file in words, with gzip and zlib removed; None if it may be a TFRecord."""
-    if is_wrapped(head) is None:
+    """The format of a bare file in words, without its wrapper; None if it may be a TFRecord."""
+    if find_wrapper(head) is None:
         return foreign_kind(head)
     stream.seek(0)
     try:

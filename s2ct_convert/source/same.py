@@ -8,7 +8,8 @@ from pathlib import Path
 from ..archives.checksum import Content, content_of, content_of_member
 from ..archives.stream import SourceReader
 from .found import Part, Source
-from .tfrecord import HEADER_BYTES, is_wrapped, unwrap
+from .tfrecord import HEADER_BYTES, unwrap
+from .wrapped import find_wrapper
 
 
 def same_content(a: Source, b: Source) -> bool:
@@ -50,7 +51,7 @@ def _contents_of_file(path: Path, ctime_ns: int) -> set[Content]:
     with SourceReader(path, with_md5=False) as file:
         contents = {content_of(file)}
         file.seek(0)
-        if is_wrapped(file.read(HEADER_BYTES)):
+        if find_wrapper(file.read(HEADER_BYTES)):
             file.seek(0)
             contents.add(content_of(unwrap(file, where=path.name)))
         return contents

@@ -15,7 +15,7 @@ import google_crc32c
 
 from ..archives.stream import Prefixed, Readable
 from ..errors import NotATFRecord, TFRecordDamaged
-from .wrapped import Gunzip, Inflate
+from .wrapped import find_wrapper
 
 HEADER_BYTES = 12
 MAX_RECORD_BYTES = (1 << 31) - 1  # the limit of protobuf, and so of every reader of the record
@@ -42,28 +42,15 @@ def is_header(head: bytes) -> bool:
     return len(head) == HEADER_BYTES and masked_crc32c(head[:8]) == struct.unpack_from("<I", head, 8)[0]
 
 
-def is_wrapped(head: bytes) -> str | None:
-    """``gzip`` or ``zlib`` if the stream has such a header, else None."""
-    if head[:2] == b"\x1f\x8b":
-        return "gzip"
-    if len(head) >= 2 and head[0] == 0x78 and (head[0] * 256 + head[1]) % 31 == 0:
-        return "zlib"
-    return None
-
-
 def unwrap(stream: Readable, *, where: str) -> Readable:
-    """The TFRecord inside ``stream``, which may be gzip- or zlib-wrapped as a whole.
+    """The TFRecord inside ``stream``, which may be wrapped as a whole, by gzip for example.
 
-    A valid TFRecord header has priority: only a stream without one may count as gzip or zlib.
+    A valid TFRecord header has priority: only a stream without one may count as wrapped.
     """
     head = _read_up_to(stream, HEADER_BYTES)
     rest = Prefixed(head, stream)
-    kind = None if is_header(head) else is_wrapped(head)
-    if kind == "gzip":
-        return Gunzip(rest, where=where)
-    if kind == "zlib":
-        return Inflate(rest, where=where)
-    return rest
+    wrapper = None if is_header(head) else find_wrapper(head)
+    return wrapper.open(rest, where=where) if wrapper else rest
 
 
 def read_raw_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[RawRecord]:

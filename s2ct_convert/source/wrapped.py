@@ -1,10 +1,12 @@
-"""Streams that decompress a TFRecord packed with gzip or zlib."""
+"""Streams that decompress a TFRecord wrapped as a whole. To add a wrapper: a class and an entry in ``WRAPPERS``."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import zlib
+from collections.abc import Callable
+from typing import NamedTuple
 
 from ..archives.stream import PIECE_BYTES, Readable
 from ..errors import TFRecordDamaged
@@ -72,3 +74,22 @@ def _cut(where: str, kind: str) -> TFRecordDamaged:
 
 def _wrong(where: str, kind: str, error: Exception) -> TFRecordDamaged:
     return TFRecordDamaged(f"the {kind} stream is damaged ({error})", where=where, todo="fetch the file again")
+
+
+def _is_zlib(head: bytes) -> bool:
+    return len(head) >= 2 and head[0] == 0x78 and (head[0] * 256 + head[1]) % 31 == 0
+
+
+class Wrapper(NamedTuple):
+    """A way to wrap a TFRecord: a test of the first bytes, and a function that opens the stream inside."""
+
+    recognises: Callable[[bytes], bool]
+    open: Callable[..., Readable]
+
+
+WRAPPERS = (Wrapper(lambda head: head[:2] == b"\x1f\x8b", Gunzip), Wrapper(_is_zlib, Inflate))
+
+
+def find_wrapper(head: bytes) -> Wrapper | None:
+    """The wrapper of a file with this head; None if it has none."""
+    return next((wrapper for wrapper in WRAPPERS if wrapper.recognises(head)), None)

@@ -20,7 +20,8 @@ from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName
 from ..source.find import Part, Source
 from ..source.same import contents_of
-from ..source.tfrecord import HEADER_BYTES, is_wrapped
+from ..source.tfrecord import HEADER_BYTES
+from ..source.wrapped import find_wrapper
 from .entries import UnitEntry
 from .events import UnitFailed
 
@@ -66,7 +67,7 @@ class Candidate:
         if self.path is None or self.member is not None:
             return False
         with open(self.path, "rb") as file:
-            return is_wrapped(file.read(HEADER_BYTES)) is not None
+            return find_wrapper(file.read(HEADER_BYTES)) is not None
 
     @cached_property
     def contents(self) -> set[Content]:
