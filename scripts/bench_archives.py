@@ -106,7 +106,8 @@ def _one(bench: Bench, kind: str, archive: Path, tensorflow: Path | None) -> Ite
 def _eight(bench: Bench) -> Iterator[Row]:
     """Eight archives with one block each, one per core at a time."""
     folder = bench.work / "eight archives"
-    paths = [_pack(path, folder, "-mmt=1") for path in _small(bench)]
+    with ThreadPoolExecutor(CORES) as pool:
+        paths = list(pool.map(lambda path: _pack(path, folder, "-mmt=1"), _small(bench)))
 
     def test_all() -> float:
         began = time.perf_counter()
