@@ -1,0 +1,82 @@
+"""What a release consists of: advice that works, metadata, packages, templates."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from s2ct_convert.version import __version__, install_advice
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+TEXTS = {".cff", ".md", ".py", ".pyi", ".sh", ".toml", ".yaml", ".yml", ""}
+OWN = {".git", ".venv", "node_modules"}  # what is not ours, in a clone
+
+
+def texts() -> dict[str, str]:
+    """Every text of the repository, by its path."""
+    found = {}
+    for path in sorted(ROOT.rglob("*")):
+        place = path.relative_to(ROOT)
+        ours = not OWN & set(place.parts) and not any(part.endswith("_cache") for part in place.parts)
+        if ours and path.suffix in TEXTS and path.is_file() and path != Path(__file__):
+            found[place.as_posix()] = path.read_text(encoding="utf-8")
+    return found
+
+
+def test_no_advice_names_a_package_that_no_registry_has():
+    found = texts()
+    assert {"README.md", "Makefile", "s2ct_convert/version.py"} <= set(found)
+    for place, text in found.items():
+        assert not re.search(r"pip install [^\n`]*s2ct-convert", text), place
+
+
+def test_advice_in_the_package_is_in_one_place():
+    for place, text in texts().items():
+        if place.startswith("s2ct_convert/") and place != "s2ct_convert/version.py":
+            assert "pip install" not in text, place
+
+
+@pytest.mark.parametrize("extra", re.findall(r"install_advice\(.(\w+).\)", "".join(texts().values())))
+def test_advised_extras_exist(extra):
+    assert extra in PROJECT["optional-dependencies"]
+    assert f"'.[{extra}]'" in install_advice(extra)
+
+
+def test_documents_advise_extras_that_exist():
+    found = [extras for text in texts().values() for extras in re.findall(r"pip install [^\n]*?'\.\[([\w,]+)\]'", text)]
+    assert {name for extras in found for name in extras.split(",")} <= set(PROJECT["optional-dependencies"])
+    assert found
+
+
+def changelog() -> dict[str, str]:
+    """The headings of the changelog, and what is below each."""
+    parts = re.split(r"^## (.+)\n", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_the_changelog_begins_with_what_is_unreleased():
+    assert next(iter(changelog())) == "[Unreleased]"
+
+
+def test_the_changelog_has_this_version_with_its_date():
+    heading, text = list(changelog().items())[1]
+    assert re.fullmatch(rf"\[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d", heading)
+    assert re.search(r"^### (Added|Changed|Deprecated|Removed|Fixed|Security)$", text, re.MULTILINE)
+    assert re.search(r"^- ", text, re.MULTILINE)
+
+
+def test_the_changelog_links_each_of_its_versions():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for heading in changelog():
+        assert re.search(rf"^{re.escape(heading.split(' ')[0])}: \S+$", text, re.MULTILINE), heading
+
+
+def test_the_citation_is_of_the_newest_release():
+    lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    date = list(changelog())[1].split(" - ")[1]
+    assert f"version: {__version__}" in lines
+    assert f"date-released: {date}" in lines
