@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ TEXTS = {".cff", ".md", ".py", ".pyi", ".sh", ".toml", ".yaml", ".yml", ""}
 OWN = {".git", ".venv", "node_modules"}  # what is not ours, in a clone
 
 
+@cache
 def texts() -> dict[str, str]:
     """Every text of the repository, by its path."""
     found = {}
@@ -80,3 +82,45 @@ def test_the_citation_is_of_the_newest_release():
     date = list(changelog())[1].split(" - ")[1]
     assert f"version: {__version__}" in lines
     assert f"date-released: {date}" in lines
+
+
+def test_the_conda_recipe_has_this_version_and_these_dependencies():
+    text = (ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
+    (run,) = re.findall(r"^  run:\n((?:    - .+\n)+)", text, re.MULTILINE)
+    conda_names = {"isal": "python-isal", "lazy-loader": "lazy_loader"}
+    wanted = [f"python {PROJECT['requires-python']}"]
+    for requirement in PROJECT["dependencies"]:
+        name, bounds = re.fullmatch(r"([\w.-]+)(.*)", requirement).groups()
+        wanted.append(f"{conda_names.get(name, name)} {bounds}")
+    assert [line.removeprefix("    - ") for line in run.splitlines()] == wanted
+    assert f'version: "{__version__}"' in text
+    assert f"s2ct = {PROJECT['scripts']['s2ct']}" in text
+
+
+# In two parts, so that this file names none of them.
+REGISTRIES = ("pypi", ".org"), ("pythonhosted", ".org"), ("npmjs", ".org"), ("npmjs", ".com"), ("anaconda", ".org")
+REGISTRIES += ("docker", ".io"), ("ghcr", ".io"), ("quay", ".io"), ("prefix", ".dev"), ("crates", ".io")
+
+
+@pytest.mark.parametrize("host", ["".join(parts) for parts in REGISTRIES])
+def test_no_text_names_the_host_of_a_registry(host):
+    assert [place for place, text in texts().items() if host in text] == []
+
+
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+
+
+@pytest.mark.parametrize("form", FORMS, ids=[path.name for path in FORMS])
+def test_issue_forms_are_yaml_with_the_fields_of_a_form(form):
+    yaml = pytest.importorskip("yaml")
+    document = yaml.safe_load(form.read_text(encoding="utf-8"))
+    if form.name == "config.yml":
+        assert document == {"blank_issues_enabled": True}
+        return
+    assert set(document) == {"name", "description", "labels", "body"}
+    for field in document["body"]:
+        assert field["type"] in ("markdown", "input", "textarea")
+        assert set(field) <= {"type", "id", "attributes", "validations"}
+        assert ("id" in field) == (field["type"] != "markdown")
+    ids = [field["id"] for field in document["body"] if "id" in field]
+    assert len(ids) == len(set(ids))
