@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-CACHES = (".venv*", "*_cache", ".hypothesis", "__pycache__", "node_modules", "s2ct-demo")
+CACHES = (".venv*", "*_cache", ".hypothesis", "__pycache__", "node_modules", "s2ct-demo", "dist")
 NOT_OURS = shutil.ignore_patterns(".git", *CACHES)
 EPOCH = "1700000000"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from s2ct_convert.version import __version__, install_advice
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TEXTS = {".cff", ".md", ".py", ".pyi", ".sh", ".toml", ".yaml", ".yml", ""}
-OWN = {".git", ".venv", "node_modules"}  # what is not ours, in a clone
+NOT_OURS = (".git", ".venv*", "node_modules", "*_cache", "dist")  # in a clone
 
 
 @cache
@@ -23,9 +24,9 @@ def texts() -> dict[str, str]:
     found = {}
     for path in sorted(ROOT.rglob("*")):
         place = path.relative_to(ROOT)
-        ours = not OWN & set(place.parts) and not any(part.endswith("_cache") for part in place.parts)
+        ours = not any(fnmatch(part, pattern) for part in place.parts for pattern in NOT_OURS)
         if ours and path.suffix in TEXTS and path.is_file() and path != Path(__file__):
-            found[place.as_posix()] = path.read_text(encoding="utf-8")
+            found[place.as_posix()] = path.read_text(encoding="utf-8", errors="replace")
     return found
 
 
