@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from ..archives.unpackers import find_unpacker
+from ..archives.unpackers import faster_unpacker, find_unpacker
 from ..engines.dask_cluster import Cluster, find_cluster
 from ..engines.local import run_local, share
 from ..errors import DuplicateUnit, WrongUsage
@@ -106,6 +106,9 @@ def convert_plan(
     tally = Tally(on_event)
     for note in plan.notes:
         tally(Message(note))
+    packed = sum(source.size() for source in plan.sources if source.is_packed)
+    if cluster is None and (faster := faster_unpacker(run.unpacker, packed)):
+        tally(Message(faster))
     for unusable in plan.unusable:
         tally(_unusable(unusable))
     if not plan.sources and (run.overwrite or not ledger.exists()):
