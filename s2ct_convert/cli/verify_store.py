@@ -70,8 +70,8 @@ def store(
     s2ct verify store clouds.zarr --against archives/*.7z
     """
     from ..errors import Difference, Incomplete
-    from ..show.bar import file_progress
-    from ..show.tables import print_json
+    from ..show.progress import byte_progress
+    from ..show.tables import print_json, print_lines
     from ..verify.store import verify_store
     from ..words import plural
 
@@ -79,7 +79,7 @@ def store(
     if more and not against:
         raise click.UsageError(f"Got unexpected extra arguments ({' '.join(map(str, more))})")
     against += more  # a shell expands archives/*.7z to several arguments
-    with file_progress("checking", 0, quiet=quiet) as progress:
+    with byte_progress("checking", quiet=quiet) as progress:
         report = verify_store(
             path, fraction=fraction, seed=seed, on_total=progress.set_total, on_bytes=progress.advance
         )
@@ -90,8 +90,9 @@ def store(
     if json_:
         print_json(_document(report, findings, left_out, compared))
     else:
-        for line in (*findings, *(f"remark: {remark}" for remark in (*report.remarks, *left_out))):
-            print(line)
+        for finding in findings:
+            print(finding)
+        print_lines(f"remark: {remark}" for remark in (*report.remarks, *left_out))
         if report.opened:
             _print_summary(report, compared, bool(findings or left_out))
     if findings:
@@ -134,21 +135,19 @@ def _compare(
     on_remark: Callable[[str], None],
 ) -> tuple[int, list[Finding]]:
     """Return the number of examples compared, and the differences."""
-    from ..durable import size_of
     from ..reading.opening import open_to_verify
-    from ..show.bar import file_progress
+    from ..show.progress import byte_progress
     from ..verify.against import verify_against
 
-    total = sum(size_of(one) for one in against if one.exists())
-    with (
-        open_to_verify(path) as opened,
-        file_progress("comparing", total, quiet=quiet) as progress,
-    ):
-        comparisons = verify_against(opened, against, progress.advance, jobs=jobs, unit=unit, on_remark=on_remark)
+    with open_to_verify(path) as opened, byte_progress("comparing", quiet=quiet) as progress:
+        comparisons = verify_against(
+            opened, against, progress.advance, jobs=jobs, unit=unit, on_remark=on_remark, on_total=progress.set_total
+        )
     return sum(one.examples for one in comparisons), [line for one in comparisons for line in one.differences]
 
 
 def _print_summary(report: StoreReport, compared: int | None, wrong: bool) -> None:
+    from ..show.tables import print_lines
     from ..words import plural
 
     parts = [plural(report.units, "unit"), plural(report.samples, "sample"), plural(report.observations, "observation")]
@@ -156,4 +155,4 @@ def _print_summary(report: StoreReport, compared: int | None, wrong: bool) -> No
         parts.append(f"pixels of {report.checked:,} checked")
     if compared is not None:
         parts.append(f"{plural(compared, 'example')} compared with the sources")
-    print(f"{report.path}: {', '.join(parts)}{'' if wrong else '; no differences'}")
+    print_lines([f"{report.path}: {', '.join(parts)}{'' if wrong else '; no differences'}"])

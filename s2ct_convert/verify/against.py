@@ -49,6 +49,7 @@ def verify_against(
     jobs: int = 1,
     unit: str | None = None,
     on_remark: Callable[[str], None] = lambda text: None,
+    on_total: Callable[[int], None] = lambda n: None,
 ) -> list[Comparison]:
     """Compare units with their sources.
 
@@ -66,6 +67,8 @@ def verify_against(
     on_remark : callable, optional
         Called with a message for each source that is not compared: a second source of a unit, or the source of a unit
         that a partial store lacks.
+    on_total : callable, optional
+        Called once with the number of source bytes to read.
 
     Raises
     ------
@@ -89,6 +92,7 @@ def verify_against(
             on_remark(f"not compared: {source.path}: the store has no unit {source.unit}")
         else:
             raise WrongUsage(f"the store has no unit {source.unit}", where=str(source.path))
+    on_total(sum(source.size() for source in compared))
     with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
         try:
             return list(pool.map(lambda source: _guarded(store[str(source.unit)], source, on_bytes), compared))
