@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options, record_options
+from .stopping import keeps
 
 if TYPE_CHECKING:
     from ..record.download import Report
@@ -62,6 +63,7 @@ def download(
     from ..show.progress import show_progress
 
     failure: FilesFailed | None = None
+    keeps(f"whole and partial files stay in {destination}")
     with show_progress(quiet=quiet, verbose=verbose) as on_event:
         try:
             report = run(

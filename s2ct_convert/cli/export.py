@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .stopping import keeps
 
 
 @click.command(short_help="Write a store back as TFRecords.")
@@ -47,6 +48,7 @@ def export(
     from ..show.tables import print_json, print_named
     from ..words import plural, size
 
+    keeps(f"whole TFRecords stay in {folder}")
     with open_store(store) as opened:
         pixels = sum(unit.observations for unit in choose_units(opened, tiles, splits)) * opened.dataset.obs_bytes
         with byte_progress("exporting", pixels, quiet=quiet) as progress:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .stopping import keeps
 
 
 @click.command(short_help="Unpack archives and check their checksums.")
@@ -43,6 +44,7 @@ def extract(
             raise WrongUsage("there is no such file", where=str(archive), todo="check the path")
     done: list[Extracted] = []
     failures: list[S2ctError] = []
+    keeps(f"unpacked files stay in {destination}")
     with byte_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
         for archive in archives:
             try:

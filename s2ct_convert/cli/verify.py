@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .stopping import NO_RESULT, keeps
 from .verify_sources import sources
 from .verify_store import store
 
@@ -51,6 +52,7 @@ def checksums(
     if write_ is not None and not write_.parent.is_dir():
         raise click.BadParameter(f"{write_.parent}: there is no such folder", param_hint="--write")
     known = read_manifest(manifest) if manifest else None
+    keeps(NO_RESULT)
     with byte_progress("reading", quiet=quiet) as progress:
         found = check_files(paths or (Path(),), manifest=known, on_total=progress.set_total, on_bytes=progress.advance)
     if write_:

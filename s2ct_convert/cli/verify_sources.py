@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .stopping import NO_RESULT, keeps
 
 if TYPE_CHECKING:
     from ..verify.sources import SourceReport
@@ -43,6 +44,7 @@ def sources(
     from ..verify.sources import verify_sources
     from ..words import plural
 
+    keeps(NO_RESULT)
     with byte_progress("reading", quiet=quiet) as progress:
         reports = verify_sources(
             paths,

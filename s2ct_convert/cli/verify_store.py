@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .stopping import NO_RESULT, keeps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,7 @@ def store(
     if more and not against:
         raise click.UsageError(f"Got unexpected extra arguments ({' '.join(map(str, more))})")
     against += more  # a shell expands archives/*.7z to several arguments
+    keeps(NO_RESULT)
     with byte_progress("checking", quiet=quiet) as progress:
         report = verify_store(
             path, fraction=fraction, seed=seed, on_total=progress.set_total, on_bytes=progress.advance

@@ -195,7 +195,9 @@ def test_ctrl_c_removes_the_bars_and_prints_how_to_resume(zenodo, tmp_path):
     terminal.read_to("no data for")
     terminal.type(b"\x03")
     assert terminal.end() == 130, terminal.text
-    assert terminal.text.rstrip().endswith("interrupted. Finished work is kept; run the same command again to resume.")
+    kept = f"s2ct: interrupted; whole and partial files stay in {tmp_path}"
+    command = f"s2ct download {tmp_path} --record {RECORD} --file {ONE}"
+    assert [line for line in terminal.text.splitlines() if line][-2:] == [kept, f"  to go on: {command}"]
     assert "Traceback" not in terminal.text
     assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l"), "the cursor is there again"
     (part,) = tmp_path.glob("*.part")
