@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -151,8 +152,8 @@ def _all_left(meters: list[Meter]) -> str:
 
 @contextmanager
 def open_board(*, quiet: bool) -> Iterator[tuple[Board, bool]]:
-    """Yield a board, and whether it shows bars: if stderr is a terminal and ``quiet`` is not set."""
-    if quiet or not sys.stderr.isatty():
+    """Yield a board, and whether it shows bars: on a terminal that can, unless ``quiet`` is set."""
+    if quiet or not sys.stderr.isatty() or os.environ.get("TERM", "") in ("dumb", "unknown"):
         yield Board(_to_stderr, width=lambda: width_of(sys.stderr), periodic=not quiet), False
         return
     from rich.console import Console

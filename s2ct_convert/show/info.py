@@ -9,7 +9,7 @@ from typing import Any
 from ..dataset import DATASET
 from ..pictures.palette import CLASSES
 from ..words import day, plural, size
-from .tables import Column, print_facts, print_lines, print_table
+from .tables import Column, fact_lines, print_facts, print_lines, print_table
 from .terminal import width_of, wrap
 
 Document = dict[str, Any]
@@ -115,7 +115,8 @@ def _print_origins(units: list[Document], verbose: bool) -> None:
         (f"{unit['split']}/{unit['tile']}", unit["digest"], unit["source_file"], unit["source_md5"] or "-")
         for unit in units
     ]
-    if width_of(sys.stdout) is None:
+    width = width_of(sys.stdout)
+    if width is None:
         heads = ("unit", "content digest", "source", "md5 of the source")
         print_table([Column(head, left=True) for head in heads], rows)
         return
@@ -124,8 +125,8 @@ def _print_origins(units: list[Document], verbose: bool) -> None:
     print_table(columns, [(unit, source, md5) for unit, _, source, md5 in rows], verbose=verbose)
     if verbose:
         print("\ncontent digests")
-        for unit, digest, *_ in rows:
-            print(f"{unit}\n  {digest}")
+        for line in fact_lines([(unit, digest) for unit, digest, *_ in rows], width):
+            print(line)
 
 
 def _print_archive(document: Document) -> None:
