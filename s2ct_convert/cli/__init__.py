@@ -31,6 +31,7 @@ from .info import info
 from .listing import list_, urls
 from .plan import plan
 from .preview import preview
+from .stopping import stopped
 from .verify import verify
 
 
@@ -151,5 +152,5 @@ def _stopped(how: str, code: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # another Ctrl-C must not interrupt the message
     if options.debug():
         traceback.print_exc()
-    print(f"s2ct: {how}. Finished work is kept; run the same command again to resume.", file=sys.stderr)
+    print(stopped(how), file=sys.stderr)
     return code

@@ -10,6 +10,7 @@ import click
 
 from . import options
 from .planned import plan_of, planned
+from .stopping import keeps, keeps_units
 
 if TYPE_CHECKING:
     from ..conversion.batch_status import BatchStatus
@@ -99,6 +100,7 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
         )
     wanted = from_ranges(numbers) if numbers is not None else [number or 0]
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
+        on_event = keeps_units(store, on_event)
         entries = run_units(store, wanted, threads=jobs or options.available_cores(), on_event=on_event)
     if json_:
         import dataclasses
@@ -134,6 +136,7 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     from ..units.finalise import finished
     from ..words import without
 
+    keeps(f"the units of {store} stay")
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         digest, _ = finalise_batch(store, partial=partial, command=options.command_line(), on_event=on_event)
     attributes = finished(store) or {}

@@ -9,6 +9,7 @@ import click
 
 from . import options, record_options
 from .planned import Converting, kind
+from .stopping import keeps_units
 
 
 @click.command(cls=Converting, short_help="Download and convert in one go, with little disk space.")
@@ -64,7 +65,7 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
             summary = run(
                 store,
                 jobs=jobs or options.available_cores(),
-                on_event=on_event,
+                on_event=keeps_units(store, on_event, f"; downloads stay in {store}.archives"),
                 command=options.command_line(),
                 **choices,
             )

@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .planned import Converting, plan_of, planned
+from .stopping import keeps_units
 
 
 @click.command(cls=Converting, short_help="Convert archives or TFRecords to a store.")
@@ -81,6 +82,7 @@ def convert(
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
             plan = plan_of(paths, plan_file, choices)
+            on_event = keeps_units(plan.store, on_event)
             summary = convert_plan(plan, run, engine, on_event=on_event, command=options.command_line())
     except UnitsFailed as failed:
         print_summary(failed.summary, json_)

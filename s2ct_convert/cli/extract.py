@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .stopping import keeps
 
 
 @click.command(short_help="Unpack archives and check their checksums.")
@@ -34,8 +35,8 @@ def extract(
     """
     from ..archives.extract import Extracted, extract_archive, unpacked_size
     from ..errors import S2ctError, SomeFailed, WrongUsage
-    from ..show.bar import file_progress
-    from ..show.tables import print_json
+    from ..show.progress import byte_progress
+    from ..show.tables import print_json, print_named
     from ..words import plural, size
 
     for archive in archives:
@@ -43,14 +44,15 @@ def extract(
             raise WrongUsage("there is no such file", where=str(archive), todo="check the path")
     done: list[Extracted] = []
     failures: list[S2ctError] = []
-    with file_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
+    keeps(f"unpacked files stay in {destination}")
+    with byte_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
         for archive in archives:
             try:
                 done += extract_archive(
                     archive, destination, overwrite=overwrite, jobs=jobs or options.available_cores(),
                     unpacker=unpacker, on_bytes=progress.advance,
-                    on_file=lambda f: progress.line(
-                        f"{f.path}: {size(f.bytes)}{', already there' if f.was_there else ''}"
+                    on_file=lambda f: progress.named(
+                        str(f.path), f": {size(f.bytes)}{', already there' if f.was_there else ''}"
                     ),
                 )  # fmt: skip
             except S2ctError as error:
@@ -64,7 +66,7 @@ def extract(
             }
         )
     elif not quiet:
-        print(f"{plural(len(done), 'file')}, {size(sum(f.bytes for f in done))} in {destination}")
+        print_named(str(destination), "", f"{plural(len(done), 'file')}, {size(sum(f.bytes for f in done))} in ")
     if failures:
         codes = {error.exit_code for error in failures}
         raise SomeFailed(f"{len(failures)} of {plural(len(archives), 'archive')} failed", codes, some_done=bool(done))

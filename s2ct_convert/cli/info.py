@@ -13,12 +13,13 @@ from . import options
 @click.argument("path", type=options.DATA_PATH)
 @options.as_unit
 @options.as_json
+@options.verbose
 @options.debugging
-def info(path: Path, unit: str | None, json_: bool) -> None:
+def info(path: Path, unit: str | None, json_: bool, verbose: bool) -> None:
     """Show what is in a store, an archive, a TFRecord or a folder of sources.
 
     Works on a store in every state of its conversion. An archive is not unpacked. A TFRecord is read to the end, with
-    all checksums.
+    all checksums. On a terminal, digests and md5 sums of units are shown with -v.
     """
     from ..conversion.describe import describe
     from ..show.info import print_info
@@ -28,4 +29,4 @@ def info(path: Path, unit: str | None, json_: bool) -> None:
     if json_:
         print_json(document)
     else:
-        print_info(document)
+        print_info(document, verbose=verbose)

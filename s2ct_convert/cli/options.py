@@ -56,16 +56,13 @@ DATA_PATH = LocalPath(data=True)  # sources and stores
 
 
 debugging = click.option("--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks.")
+verbose = click.option("-v", "--verbose", is_flag=True, help="Show more details.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show only notes, failures and the result.")
 
 
 def progress(command: Command) -> Command:
     """Add -q, -v and --debug, for commands that show progress."""
-    for option in (
-        debugging,
-        click.option("-v", "--verbose", is_flag=True, help="Show more details."),
-        quiet,
-    ):
+    for option in (debugging, verbose, quiet):
         command = option(command)
     return command
 

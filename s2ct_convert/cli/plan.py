@@ -19,6 +19,7 @@ from .planned import Converting, plan_of, planned
     "-o", "--output", type=options.ANY_PATH, metavar="FILE", help="Write the plan, for s2ct convert --plan FILE."
 )
 @options.as_json
+@options.verbose
 @options.debugging
 def plan(
     paths: tuple[Path, ...],
@@ -26,6 +27,7 @@ def plan(
     memory: int | None,
     output: Path | None,
     json_: bool,
+    verbose: bool,
     **choices: Any,
 ) -> None:
     """Show the units of SOURCE..., and estimate the files, bytes, memory and time that STORE needs. Report problems.
@@ -49,4 +51,4 @@ def plan(
     if json_:
         print_json(plan_report(made, found))
     else:
-        print_plan(made, found)
+        print_plan(made, found, verbose=verbose)

@@ -51,7 +51,7 @@ def preview(
 ) -> None:
     """Draw the time series of one sample, or a summary of STORE, as a PNG or PDF.
 
-    A sheet shows every observation of a sample in true colour and near infrared, with its date and label. The same
+    A sheet shows every observation of a sample in true and false colour, with its date and label. The same
     command draws the same picture.
 
     Drawing needs matplotlib, which the extra [plot] installs.

@@ -30,6 +30,7 @@ def verify_against(
     unpacker: str = "auto",
     on_remark: Callable[[str], None] = lambda text: None,
     on_error: Callable[[Path, S2ctError], None] | None = None,
+    on_total: Callable[[int], None] = lambda n: None,
 ) -> list[Comparison]:
     """Compare units with their sources. All sources are read, also after one that is damaged.
 
@@ -51,6 +52,8 @@ def verify_against(
     on_error : callable, optional
         Called with the path of each source that cannot be read, and the error, from several threads. Without it, the
         first such error is raised once all sources are read.
+    on_total : callable, optional
+        Called once with the number of source bytes to read.
 
     Raises
     ------
@@ -69,6 +72,7 @@ def verify_against(
 
     with _opened(store) as opened:
         compared = _to_compare(opened, paths, unit, on_remark, failed)
+        on_total(sum(source.size() for source in compared))
         threads = max(1, jobs // max(1, len(compared)))
         one = partial(_guarded, opened, on_bytes=on_bytes, threads=threads, unpacker=chosen, failed=failed)
         with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
