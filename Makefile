@@ -33,6 +33,22 @@ coverage: $(VENV)/.installed-dev compiled
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
+# The site in build/site and the man pages in build/man. A warning is an error; links and anchors are checked.
+.PHONY: docs clean-docs
+docs: $(VENV)/.installed-docs
+	rm -rf build/site build/man
+	$(BIN)/sphinx-build -q -E -W --keep-going -d build/doctrees docs build/site
+	$(BIN)/python scripts/reference.py man build/man
+	@echo "the site: build/site/index.html"
+
+$(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@ $(VENV)/.installed
+
+clean: clean-docs
+clean-docs:
+	rm -rf build docs/commands
+
 # Tests start hundreds of processes; none of them has to compile the package first, whatever PYTHONDONTWRITEBYTECODE says.
 compiled: $(VENV)/.installed-dev
 	$(BIN)/python -m compileall -q s2ct_convert

@@ -20,7 +20,16 @@ from .unpackers import Unpacker, find_unpacker
 
 @dataclass(frozen=True)
 class Extracted:
-    """One file: its path, its size in bytes, and whether it existed before with the same size and CRC32."""
+    """One extracted file.
+
+    Attributes
+    ----------
+    path : Path
+    bytes : int
+        Its size.
+    was_there : bool
+        Whether it existed before, with the same size and CRC-32.
+    """
 
     path: Path
     bytes: int

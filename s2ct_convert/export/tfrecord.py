@@ -31,7 +31,19 @@ BLOCK_OBS = 1024  # images read at once: 14.5 MB in the default data set
 
 @dataclass(frozen=True)
 class Exported:
-    """One exported unit: its path, number of examples and bytes, and whether an identical file existed before."""
+    """One exported unit.
+
+    Attributes
+    ----------
+    unit : str
+        Such as ``train/50SMG``.
+    path : Path
+        The TFRecord file.
+    examples, bytes : int
+        Number of examples, and size of the file.
+    was_there : bool
+        Whether an identical file existed before.
+    """
 
     unit: str
     path: Path

@@ -92,6 +92,11 @@ def preview(
     random : bool
         Draw a random sample instead.
 
+    Returns
+    -------
+    Preview
+        What was drawn, and where.
+
     Raises
     ------
     WrongUsage

@@ -28,6 +28,10 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
     allow_incomplete : bool
         Also open a Zarr store whose conversion has not finished, with its finished units and without a warning.
 
+    Returns
+    -------
+    Store
+
     Warns
     -----
     PartialStoreWarning

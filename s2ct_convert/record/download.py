@@ -35,7 +35,24 @@ STOP_SECONDS = 0.7  # for lanes to clean up after Ctrl-C
 
 @dataclass(frozen=True)
 class Report:
-    """Result of a download: files fetched now, complete before, failed, and left out because it had to stop."""
+    """Result of a download.
+
+    Attributes
+    ----------
+    folder : Path
+    record : str
+        Id of the record.
+    done : tuple of FileDone
+        Files fetched now.
+    before : tuple of str
+        Names of files that were complete before.
+    failed : tuple of FileFailed
+        Files that could not be downloaded, with the reason.
+    left : tuple of str
+        Names of files that were not tried, because the download had to stop.
+    seconds : float
+        Duration.
+    """
 
     folder: Path
     record: str
@@ -47,7 +64,13 @@ class Report:
 
 
 class FilesFailed(SomeFailed):
-    """Some files could not be downloaded; see ``report``."""
+    """Some files could not be downloaded.
+
+    Attributes
+    ----------
+    report : Report
+        The result: files that were downloaded, and files that failed.
+    """
 
     def __init__(self, report: Report) -> None:
         self.report = report

@@ -108,6 +108,10 @@ def verify_store(
     on_total, on_bytes : callable, optional
         Called with the number of bytes of pixels to check, and with the number checked since the last call.
 
+    Returns
+    -------
+    StoreReport
+
     Raises
     ------
     WrongUsage
