@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .group import Group
 from .planned import plan_of, planned
+from .results import print_json
 
 if TYPE_CHECKING:
     from ..conversion.batch_status import BatchStatus
 
 
-@click.group(short_help="Convert as jobs of SLURM, PBS or a shell: init, run, status, finalise.")
+@click.group(cls=Group, short_help="Convert as jobs of SLURM, PBS or a shell: init, run, status, finalise.")
 def batch() -> None:
     """Convert as jobs of a batch system: init once, run units by number on any host, finalise once.
 
@@ -87,7 +89,6 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
     from ..conversion.ranges import ARRAY_VARIABLES, array_number, from_ranges
     from ..errors import WrongUsage
     from ..show.progress import show_progress
-    from ..show.tables import print_json
 
     number = array_number()
     if numbers is None and number is None:
@@ -114,7 +115,6 @@ def status(store: Path, json_: bool) -> None:
     """Show which units are planned, running, done or failed. Works at any time."""
     from ..conversion.batch_status import batch_status
     from ..show.batch import print_status, status_document
-    from ..show.tables import print_json
 
     found: BatchStatus = batch_status(store)
     if json_:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from . import options, record_options
-from .planned import Converting, kind
+from .planned import Converting, give_summary, kind
 
 
 @click.command(cls=Converting, short_help="Download and convert in one go, with little disk space.")
@@ -56,7 +56,7 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
     """
     from ..conversion.build import build as run
     from ..show.progress import show_progress
-    from ..show.summary import check_complete, print_summary
+    from ..show.summary import check_complete
     from ..units.summary import UnitsFailed
 
     try:
@@ -69,7 +69,7 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
                 **choices,
             )
     except UnitsFailed as failed:
-        print_summary(failed.summary, json_)
+        give_summary(failed.summary, json_)
         raise
-    print_summary(summary, json_)
+    give_summary(summary, json_)
     check_complete(summary)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from . import options
-from .planned import Converting, plan_of, planned
+from .planned import Converting, give_summary, plan_of, planned
 
 
 @click.command(cls=Converting, short_help="Convert archives or TFRecords to a store.")
@@ -69,7 +69,7 @@ def convert(
     from ..conversion.convert import convert_plan
     from ..errors import WrongUsage
     from ..show.progress import show_progress
-    from ..show.summary import check_complete, print_summary
+    from ..show.summary import check_complete
     from ..units.options import EngineOptions, RunOptions, take
     from ..units.summary import UnitsFailed
 
@@ -81,7 +81,7 @@ def convert(
             plan = plan_of(paths, plan_file, choices)
             summary = convert_plan(plan, run, engine, on_event=on_event, command=options.command_line())
     except UnitsFailed as failed:
-        print_summary(failed.summary, json_)
+        give_summary(failed.summary, json_)
         raise
-    print_summary(summary, json_)
+    give_summary(summary, json_)
     check_complete(summary)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
 
 
 @click.command(short_help="Describe a store for reuse (Croissant 1.1).")
@@ -27,7 +28,6 @@ def croissant(store: Path, folder: Path | None, overwrite: bool, json_: bool, qu
     from ..croissant.write import write_croissant
     from ..durable import size_of
     from ..show.bar import file_progress
-    from ..show.tables import print_json
     from ..words import plural, size
 
     with file_progress("reading", size_of(store) if store.exists() else 0, quiet=quiet) as progress:

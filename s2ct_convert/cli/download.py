@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options, record_options
+from .results import print_json
 
 if TYPE_CHECKING:
     from ..record.download import Report
@@ -111,7 +112,7 @@ def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
 
 
 def _print(report: Report, extracted: list[str], json_: bool) -> None:
-    from ..show.tables import print_facts, print_json
+    from ..show.tables import print_facts
     from ..words import plural, seconds, size
 
     fetched = sum(one.fetched for one in report.done)

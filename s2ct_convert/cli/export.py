@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
 
 
 @click.command(short_help="Write a store back as TFRecords.")
@@ -44,7 +45,6 @@ def export(
     from ..export.tfrecord import Exported, choose_units, export_tfrecord
     from ..reading.opening import open_store
     from ..show.bar import file_progress
-    from ..show.tables import print_json
     from ..words import plural, size
 
     with open_store(store) as opened:

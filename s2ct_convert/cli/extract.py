@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
 
 
 @click.command(short_help="Unpack archives and check their checksums.")
@@ -35,7 +36,6 @@ def extract(
     from ..archives.extract import Extracted, extract_archive, unpacked_size
     from ..errors import S2ctError, SomeFailed, WrongUsage
     from ..show.bar import file_progress
-    from ..show.tables import print_json
     from ..words import plural, size
 
     for archive in archives:

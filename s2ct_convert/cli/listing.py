@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options, record_options
+from .results import print_json
 
 
 @click.command("list", short_help="List the files of the record and their state here.")
@@ -39,7 +40,7 @@ def list_(
     from ..record.listing import find_manifest
     from ..record.local import look
     from ..record.manifest import published
-    from ..show.tables import print_json, print_table
+    from ..show.tables import print_table
     from ..words import plural, size
 
     record = record_id(record)
@@ -90,7 +91,7 @@ def _row(local: Any) -> dict[str, Any]:
 
 def _print_published(record: str, known: Any, json_: bool) -> None:
     from ..errors import WrongUsage
-    from ..show.tables import print_json, print_table
+    from ..show.tables import print_table
 
     if not known:
         raise WrongUsage(

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from . import options
+from .results import print_json
 
 if TYPE_CHECKING:
     from ..units.plan import Plan
+    from ..units.summary import Summary
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -108,6 +110,16 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, choices: dict[str, 
         raise click.UsageError(f"Missing argument '{missing}'.")
     *sources, store = paths
     return make_plan(sources, store, wanted, unit=unit)
+
+
+def give_summary(summary: Summary, json_: bool) -> None:
+    """Show the result of a conversion."""
+    from ..show.summary import print_summary, summary_document
+
+    if json_:
+        print_json(summary_document(summary))
+    else:
+        print_summary(summary)
 
 
 def _flag(name: str) -> str:

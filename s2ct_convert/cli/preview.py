@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
 
 
 @click.command(short_help="Draw a sample, or a whole store, as a picture.")
@@ -69,7 +70,7 @@ def preview(
             "--summary shows the whole store; it cannot be combined with --tile, --split, --sample or --random"
         )
     from ..pictures.preview import preview as draw
-    from ..show.tables import print_facts, print_json
+    from ..show.tables import print_facts
     from ..words import size, span
 
     made = draw(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .group import Group
+from .results import print_json
 from .verify_sources import sources
 from .verify_store import store
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from ..record.checksums import Checksum
 
 
-@click.group(short_help="Check archives, TFRecords and stores.")
+@click.group(cls=Group, short_help="Check archives, TFRecords and stores.")
 def verify() -> None:
     """Check archives, TFRecords and stores. The exit code is 0 only if every check passes."""
 
@@ -41,7 +43,6 @@ def checksums(
     from ..record.checksums import check_files
     from ..record.manifest import md5sum_line, read_manifest
     from ..show.bar import file_progress
-    from ..show.tables import print_json
 
     if manifest is not None and not manifest.is_file():
         raise click.BadParameter(f"{manifest}: there is no such file", param_hint="--manifest")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .results import print_json
 
 if TYPE_CHECKING:
     from ..verify.sources import SourceReport
@@ -39,7 +40,6 @@ def sources(
     """
     from ..errors import EXIT_MACHINE, SomeFailed, SourceError
     from ..show.bar import file_progress
-    from ..show.tables import print_json
     from ..verify.sources import verify_sources
     from ..words import plural
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .results import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,6 @@ def store(
     """
     from ..errors import Difference, Incomplete
     from ..show.bar import file_progress
-    from ..show.tables import print_json
     from ..verify.store import verify_store
     from ..words import plural
 
