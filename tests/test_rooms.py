@@ -20,6 +20,7 @@ LEVELS = (
         "published",
         "durable",
         "hashing",
+        "kinds",
         "lease",
         "paths",
         "processes",

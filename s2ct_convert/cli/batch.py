@@ -10,7 +10,8 @@ import click
 
 from . import options
 from .group import Group
-from .planned import plan_of, planned
+from .overwrite import may_overwrite, overwrite_store
+from .planned import plan_of, planned, store_of
 from .results import print_json
 
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ def batch() -> None:
 @batch.command()
 @planned
 @options.plan_file
-@options.overwrite
+@overwrite_store
 @options.overwrite_units
 @options.progress
 def init(
     paths: tuple[Path, ...],
     plan_file: Path | None,
     overwrite: bool,
+    yes: bool,
     overwrite_units: tuple[str, ...],
     quiet: bool,
     verbose: bool,
@@ -59,6 +61,8 @@ def init(
     from ..conversion.batch import init_batch
     from ..show.progress import show_progress
 
+    if overwrite and (store := store_of(paths, plan_file)):
+        may_overwrite(store, yes=yes)
     plan = plan_of(paths, plan_file, choices)
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         init_batch(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options, record_options
+from .overwrite import may_overwrite, overwrite_store
 from .planned import Converting, give_summary, kind
 
 
@@ -37,12 +38,12 @@ from .planned import Converting, give_summary, kind
 @options.jobs
 @options.memory
 @options.nice
-@options.overwrite
+@overwrite_store
 @options.overwrite_units
 @record_options.which_record
 @options.as_json
 @options.progress
-def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool, **choices: Any) -> None:
+def build(store: Path, jobs: int | None, yes: bool, json_: bool, quiet: bool, verbose: bool, **choices: Any) -> None:
     """Download the archives of the record, convert each one, and delete it.
 
     The next archive is downloaded while the last one is converted. Archives are in STORE.archives; each is deleted once
@@ -59,6 +60,8 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
     from ..show.summary import check_complete
     from ..units.summary import UnitsFailed
 
+    if choices["overwrite"]:
+        may_overwrite(store, yes=yes)
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
             summary = run(

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from . import options
-from .planned import Converting, give_summary, plan_of, planned
+from .overwrite import may_overwrite, overwrite_store
+from .planned import Converting, give_summary, plan_of, planned, store_of
 
 
 @click.command(cls=Converting, short_help="Convert archives or TFRecords to a store.")
@@ -35,7 +36,7 @@ from .planned import Converting, give_summary, plan_of, planned
     metavar="SECONDS",
     help="dask: time to wait for the scheduler and workers.  [default: 60]",
 )
-@options.overwrite
+@overwrite_store
 @options.overwrite_units
 @options.as_json
 @options.progress
@@ -43,6 +44,7 @@ def convert(
     paths: tuple[Path, ...],
     plan_file: Path | None,
     jobs: int | None,
+    yes: bool,
     json_: bool,
     quiet: bool,
     verbose: bool,
@@ -75,6 +77,8 @@ def convert(
 
     if jobs and not local:
         raise WrongUsage("-j does not apply to --engine dask", todo="leave out -j; start more Dask workers instead")
+    if choices["overwrite"] and (store := store_of(paths, plan_file)):
+        may_overwrite(store, yes=yes)
     run, engine = take(RunOptions, {"jobs": cores, **choices}), take(EngineOptions, choices)
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:

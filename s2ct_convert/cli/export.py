@@ -17,8 +17,8 @@ from .results import print_json
 @click.option(
     "--to", type=click.Choice(["tfrecord"]), default="tfrecord", show_default=True, help="Format of the files."
 )
-@click.option("--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated.")
-@click.option("--split", "splits", multiple=True, metavar="SPLIT", help="Only this split, e.g. val; may be repeated.")
+@options.tiles
+@options.splits
 @click.option("--overwrite", is_flag=True, help="Replace files in FOLDER that differ.")
 @options.as_json
 @options.progress

@@ -112,8 +112,37 @@ nice = click.option(
     callback=_set_nice,
     help="Lower the priority of the process: 0 (not at all) to 19.",
 )
+
+
+def _words(fold: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[str, ...]]:
+    """Read an option that takes several words, as ``A,B`` or repeated, in any case."""
+
+    def read(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+        from .. import names
+
+        words = [getattr(names, fold)(word) for value in values for word in value.split(",")]
+        if "" in words:
+            raise click.BadParameter(f"{','.join(values)!r} has an empty part")
+        return tuple(dict.fromkeys(words))
+
+    return read
+
+
+tiles = click.option(
+    "--tile",
+    "tiles",
+    multiple=True,
+    metavar="TILE[,TILE]",
+    callback=_words("fold_tile"),
+    help="Only these tiles, e.g. 50SMG; may be repeated.",
+)
 splits = click.option(
-    "--split", "splits", multiple=True, metavar="SPLIT", help="Only this split, e.g. train or val; may be repeated."
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="SPLIT[,SPLIT]",
+    callback=_words("fold_split"),
+    help="Only these splits, e.g. train or val; may be repeated.",
 )
 as_unit = click.option(
     "--as",
@@ -155,7 +184,7 @@ def demands(command: Command) -> Command:
     return command
 
 
-overwrite = click.option("--overwrite", is_flag=True, help="Delete existing output and start again.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
 overwrite_units = click.option(
     "--overwrite-unit",
     "overwrite_units",

@@ -81,9 +81,7 @@ def planned(command: Command) -> Command:
     for option in (
         options.as_unit,
         options.splits,
-        click.option(
-            "--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated."
-        ),
+        options.tiles,
         options.demands,
         kind,
         click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="SOURCE... STORE"),
@@ -110,6 +108,15 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, choices: dict[str, 
         raise click.UsageError(f"Missing argument '{missing}'.")
     *sources, store = paths
     return make_plan(sources, store, wanted, unit=unit)
+
+
+def store_of(paths: tuple[Path, ...], plan_file: Path | None) -> Path | None:
+    """The destination of a command line; None if it is missing."""
+    from ..conversion.plan_file import read_plan
+
+    if plan_file is not None:
+        return read_plan(plan_file).store
+    return paths[-1] if len(paths) > 1 else None
 
 
 def give_summary(summary: Summary, json_: bool) -> None:

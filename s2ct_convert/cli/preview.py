@@ -19,8 +19,8 @@ from .results import print_json
     metavar="FILE",
     help="A .png or .pdf file.  [default: a PNG in this folder, named after its content]",
 )
-@click.option("--tile", metavar="TILE", help="A sample of this tile, e.g. 50SMG.")
-@click.option("--split", metavar="SPLIT", help="A sample of this split.")
+@options.tiles
+@options.splits
 @click.option("--sample", type=int, metavar="LOCALID", help="This sample.  [default: the first with many classes]")
 @click.option("--random", is_flag=True, help="A random sample, chosen by --seed.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Seed of --random.  [default: 0]")
@@ -39,8 +39,8 @@ from .results import print_json
 def preview(
     store: Path,
     output: Path | None,
-    tile: str | None,
-    split: str | None,
+    tiles: tuple[str, ...],
+    splits: tuple[str, ...],
     sample: int | None,
     random: bool,
     seed: int,
@@ -65,7 +65,7 @@ def preview(
     """
     if random and sample is not None:
         raise click.UsageError("--random and --sample cannot be combined")
-    if summary and (random or sample is not None or tile or split):
+    if summary and (random or sample is not None or tiles or splits):
         raise click.UsageError(
             "--summary shows the whole store; it cannot be combined with --tile, --split, --sample or --random"
         )
@@ -74,7 +74,7 @@ def preview(
     from ..words import size, span
 
     made = draw(
-        store, output, tile=tile, split=split, sample=sample, random=random, seed=seed, limit=limit,
+        store, output, tiles=tiles, splits=splits, sample=sample, random=random, seed=seed, limit=limit,
         summary=summary, overwrite=overwrite,
     )  # fmt: skip
     if json_:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ def checksums(
     s2ct verify checksums archives/
     s2ct verify checksums train_50SMG_462.7z --manifest md5sums.txt
     """
+    from ..errors import WrongUsage
+    from ..kinds import kind_of
     from ..record.checksums import check_files
     from ..record.manifest import md5sum_line, read_manifest
     from ..show.bar import file_progress
@@ -48,6 +51,13 @@ def checksums(
         raise click.BadParameter(f"{manifest}: there is no such file", param_hint="--manifest")
     if write_ is not None and not write_.parent.is_dir():
         raise click.BadParameter(f"{write_.parent}: there is no such folder", param_hint="--write")
+    for path in paths:
+        if (kind := kind_of(path)) and kind.is_store:
+            raise WrongUsage(
+                f"this is {kind}; the record has no md5 of it",
+                where=str(path),
+                todo=f"s2ct verify store {shlex.quote(str(path))}",
+            )
     known = read_manifest(manifest) if manifest else None
     with file_progress("reading", 0, quiet=quiet) as progress:
         found = check_files(paths or (Path(),), manifest=known, on_total=progress.set_total, on_bytes=progress.advance)

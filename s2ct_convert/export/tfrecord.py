@@ -20,11 +20,12 @@ import numpy.typing as npt
 
 from ..durable import whole_file
 from ..errors import DestinationExists, WrongUsage
+from ..hashing import masked_crc32c
+from ..names import fold_split, fold_tile
 from ..published import ABSENT
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..source.example import Kind, encode_example
-from ..source.tfrecord import masked_crc32c
 
 BLOCK_OBS = 1024  # images read at once: 14.5 MB in the default data set
 
@@ -108,10 +109,10 @@ def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> l
             where=str(store.path),
             todo="convert the sources again, then export the new store",
         )
-    tiles, splits = {tile.upper() for tile in tiles}, {split.lower() for split in splits}
+    tiles, splits = set(map(fold_tile, tiles)), set(map(fold_split, splits))
     there = list(store.units.values())
     units = [u for u in there if (not tiles or u.name.tile in tiles) and (not splits or u.name.split in splits)]
-    if not units or tiles - {unit.name.tile for unit in units}:
+    if not units or tiles - {unit.name.tile for unit in units} or splits - {unit.name.split for unit in units}:
         raise WrongUsage(
             "the store has no such unit",
             where=str(store.path),
