@@ -22,6 +22,7 @@ from ..version import __version__
 from . import options, results
 from .batch import batch
 from .build import build
+from .completion import VARIABLE, answer, completion
 from .convert import convert
 from .croissant import croissant
 from .demo import demo
@@ -73,6 +74,7 @@ for command in (
     info,
     preview,
     croissant,
+    completion,
     help_,
 ):
     cli.add_command(command)
@@ -104,6 +106,8 @@ def _warn_in_one_line(
 
 def main() -> None:
     """Entry point of ``s2ct``."""
+    if instruction := os.environ.get(VARIABLE):
+        sys.exit(answer(cli, instruction))
     warnings.showwarning = _warn_in_one_line
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..conversion.batch_status import BatchStatus
 
 
-@click.group(cls=Group, short_help="Convert as jobs of SLURM, PBS or a shell: init, run, status, finalise.")
+@click.group(cls=Group, short_help="Convert as jobs of SLURM, PBS or a shell.")
 def batch() -> None:
     """Convert as jobs of a batch system: init once, run units by number on any host, finalise once.
 
@@ -77,7 +77,7 @@ def init(
 
 
 @batch.command()
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.argument("numbers", required=False, metavar="[UNITS]")
 @options.jobs
 @options.nice
@@ -112,7 +112,7 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
 
 
 @batch.command()
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @options.as_json
 @options.debugging
 def status(store: Path, json_: bool) -> None:
@@ -128,7 +128,7 @@ def status(store: Path, json_: bool) -> None:
 
 
 @batch.command()
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.option("--partial", is_flag=True, help="Finalise even if units or sources are missing; the store lists them.")
 @options.progress
 def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
@@ -146,7 +146,7 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
 
 
 @batch.command()
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.option(
     "--scheduler",
     type=click.Choice(["slurm", "pbs", "shell"]),

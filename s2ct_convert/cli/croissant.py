@@ -11,7 +11,7 @@ from .results import print_json
 
 
 @click.command(short_help="Describe a store for reuse (Croissant 1.1).")
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.argument("folder", type=options.ANY_PATH, required=False, metavar="[FOLDER]")
 @options.overwrite
 @options.as_json

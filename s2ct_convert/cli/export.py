@@ -12,7 +12,7 @@ from .results import print_json
 
 
 @click.command(short_help="Write a store back as TFRecords.")
-@click.argument("store", type=options.ANY_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.argument("folder", type=options.ANY_PATH)
 @click.option(
     "--to", type=click.Choice(["tfrecord"]), default="tfrecord", show_default=True, help="Format of the files."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from . import options
+from . import options, values
 from .results import print_json
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def kind(command: Command) -> Command:
         click.option(
             "--codec",
             metavar="NAME",
+            shell_complete=values.codecs,
             help="Codec of the pixels; s2ct convert -h ends with a table of codecs.",
         ),
         click.option(

@@ -11,7 +11,7 @@ from .results import print_json
 
 
 @click.command(short_help="Draw a sample, or a whole store, as a picture.")
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.option(
     "-o",
     "--output",

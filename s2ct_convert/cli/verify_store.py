@@ -24,7 +24,7 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 
 
 @click.command(short_help="Check a store against itself, and against its sources.")
-@click.argument("path", type=options.DATA_PATH, metavar="STORE")
+@click.argument("path", type=options.STORE_PATH, metavar="STORE")
 @click.argument("more", type=options.DATA_PATH, nargs=-1, metavar="[--against SOURCE...]")
 @click.option(
     "--against",
