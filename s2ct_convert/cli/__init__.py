@@ -26,6 +26,7 @@ from .completion import VARIABLE, answer, completion
 from .convert import convert
 from .croissant import croissant
 from .demo import demo
+from .doctor import doctor
 from .download import download
 from .export import export
 from .extract import extract
@@ -74,6 +75,7 @@ for command in (
     info,
     preview,
     croissant,
+    doctor,
     completion,
     help_,
 ):
