@@ -71,7 +71,7 @@ def download(
                 tiles=tiles,
                 splits=splits,
                 files=files,
-                lanes=jobs,
+                jobs=jobs,
                 paranoid=paranoid,
                 base_url=base_url,
                 user_agent=user_agent,

@@ -36,14 +36,13 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 )
 @options.as_unit
 @click.option(
-    "--sample",
-    "fraction",
+    "--fraction",
     type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     metavar="FRACTION",
     help="Check only this fraction of the pixels, such as 0.05, and everything else in full.",
 )
-@click.option("--seed", type=int, default=0, help="Seed of --sample.  [default: 0]")
+@click.option("--seed", type=int, default=0, help="Seed of --fraction.  [default: 0]")
 @options.jobs
 @options.as_json
 @options.progress
@@ -67,7 +66,7 @@ def store(
 
     \b
     s2ct verify store clouds.zarr
-    s2ct verify store clouds.zarr --sample 0.05
+    s2ct verify store clouds.zarr --fraction 0.05
     s2ct verify store clouds.zarr --against archives/*.7z
     """
     from ..errors import Difference, Incomplete
@@ -144,7 +143,9 @@ def _compare(
         open_to_verify(path) as opened,
         file_progress("comparing", total, quiet=quiet) as progress,
     ):
-        comparisons = verify_against(opened, against, progress.advance, jobs=jobs, unit=unit, on_remark=on_remark)
+        comparisons = verify_against(
+            opened, against, jobs=jobs, unit=unit, on_bytes=progress.advance, on_remark=on_remark
+        )
     return sum(one.examples for one in comparisons), [line for one in comparisons for line in one.differences]
 
 

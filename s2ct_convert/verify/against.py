@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import google_crc32c
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ..errors import StoreDamaged, WrongUsage
 from ..names import UnitName
+from ..paths import path_list
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..source.dates import LATEST, NONE
@@ -43,11 +44,11 @@ class Comparison:
 
 def verify_against(
     store: Store,
-    sources: Sequence[Path],
-    on_bytes: Callable[[int], None] | None = None,
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     jobs: int = 1,
     unit: str | None = None,
+    on_bytes: Callable[[int], None] | None = None,
     on_remark: Callable[[str], None] = lambda text: None,
 ) -> list[Comparison]:
     """Compare units with their sources.
@@ -55,14 +56,14 @@ def verify_against(
     Parameters
     ----------
     store : Store
-    sources : sequence of Path
+    sources : path-like or sequence of path-like
         Archives, TFRecord files or folders of them.
-    on_bytes : callable, optional
-        Called with the number of source bytes read since the last call.
     jobs : int
         Number of sources read at the same time.
     unit : str, optional
         Unit of a single source whose name does not give it, such as ``train/50SMG``.
+    on_bytes : callable, optional
+        Called with the number of source bytes read since the last call.
     on_remark : callable, optional
         Called with a message for each source that is not compared: a second source of a unit, or the source of a unit
         that a partial store lacks.
@@ -75,7 +76,7 @@ def verify_against(
         If a source is damaged.
     """
     store = store.to_verify()
-    found = find_sources(sources, unit=UnitName.from_user(unit) if unit else None)
+    found = find_sources(path_list(sources), unit=UnitName.from_user(unit) if unit else None)
     lacking = str(store.attributes.get("missing_units", "")).split()
     for unusable in found.unusable:
         if unusable.also_of is None and str(unusable.unit) not in lacking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from ..archives.unpackers import Unpacker, find_unpacker
 from ..dataset import DATASET, Dataset
 from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, WrongUsage, from_os_error
 from ..names import UnitName
+from ..paths import path_list
 from ..source.find import Found, Source, find_sources
 from ..source.read import open_source
 from ..source.samples import sample_of
@@ -53,7 +55,7 @@ class SourceReport:
 
 
 def verify_sources(
-    paths: Sequence[Path],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     jobs: int = 1,
     unit: str | None = None,
@@ -71,7 +73,7 @@ def verify_sources(
 
     Parameters
     ----------
-    paths : sequence of Path
+    paths : path-like or sequence of path-like
         Archives, TFRecord files or folders of them.
     jobs : int
         Number of sources read at the same time.
@@ -97,7 +99,7 @@ def verify_sources(
     WrongUsage
         If a path does not exist, or no source is found.
     """
-    chosen, found = find_unpacker(unpacker), _find(paths, unit)
+    chosen, found = find_unpacker(unpacker), _find(path_list(paths), unit)
     for note in found.notes:
         on_note(note)
     # Copies too: equal headers do not prove equal content.

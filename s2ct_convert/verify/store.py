@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ class StoreReport:
 
 
 def verify_store(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     fraction: float = 1.0,
     seed: int = 0,
@@ -118,7 +119,8 @@ def verify_store(
     """
     if not 0 < fraction <= 1:
         raise WrongUsage(f"the fraction {fraction} is out of range", expected="more than 0, at most 1")
-    report = StoreReport(check_readable(path))
+    path = check_readable(path)
+    report = StoreReport(path)
     if not path.exists():
         if beside(path, ".s2ct").exists():
             return report.not_finished()
