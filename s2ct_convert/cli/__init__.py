@@ -55,6 +55,7 @@ def cli(ctx: click.Context) -> None:
       s2ct convert archives/ clouds.zarr   convert it, or resume
       s2ct build clouds.zarr               do both, with little disk space
       s2ct preview clouds.zarr             draw a sample, or the whole store
+      s2ct doctor                          find out why something does not work
     """
     if ctx.invoked_subcommand is None:
         click.echo(short_help(ctx), nl=False)

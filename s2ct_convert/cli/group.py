@@ -51,15 +51,16 @@ class Main(Group):
 
 
 def short_help(ctx: click.Context) -> str:
-    """The help without options and exit codes, for ``s2ct`` alone."""
+    """The help of ``s2ct`` alone, which fits on a terminal of 24 lines."""
     formatter = ctx.make_formatter()
     program = ctx.command
     assert isinstance(program, click.Group)
     program.format_usage(ctx, formatter)
     program.format_help_text(ctx, formatter)
-    program.format_commands(ctx, formatter)
+    with formatter.section("All commands"):
+        formatter.write_text(", ".join(program.list_commands(ctx)))
     formatter.write_paragraph()
-    formatter.write("s2ct help COMMAND explains a command; s2ct -h adds the exit codes.\n")
+    formatter.write("s2ct help COMMAND explains a command; s2ct -h lists them with a line each.\n")
     return formatter.getvalue()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from s2ct_convert import errors
+from s2ct_convert.cli import cli
 
 from .helpers import assert_says
 
@@ -20,7 +21,8 @@ def test_s2ct_alone_prints_a_short_help(run, monkeypatch):
     assert (done.returncode, done.stderr) == (0, "")
     assert "s2ct convert archives/ clouds.zarr" in done.stdout
     assert "s2ct help COMMAND" in done.stdout
-    assert len(done.stdout) < len(full.stdout)
+    assert len(done.stdout.splitlines()) < 24 < len(full.stdout.splitlines())
+    assert all(name in done.stdout for name in cli.commands)
 
 
 @pytest.mark.every_variant
@@ -46,7 +48,8 @@ def test_help_of_a_command_is_that_of_its_option(run, words):
 )
 def test_a_typing_error_brings_a_suggestion(run, words, meant):
     done = run(*words.split())
-    assert_says(done, 2, "Did you mean", meant)
+    assert_says(done, 2, meant)
+    assert "Did you mean" in done.stderr or "Possible options" in done.stderr  # the second: click 8.1
 
 
 def test_a_path_instead_of_a_command_leads_to_info(run, tmp_path):

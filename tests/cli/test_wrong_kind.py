@@ -39,6 +39,8 @@ CASES = {
     "verify checksums x.zarr": ("a Zarr store", "s2ct verify store x.zarr"),
     "convert x.zarr y.h5": ("a Zarr store", "s2ct export"),
     "convert archives x.h5 y.zarr": ("x.h5: this is an HDF5 file", "s2ct export"),
+    "convert x.zarr archives": ("a folder of archives or TFRecords; the store is missing", "s2ct convert SOURCE..."),
+    "convert train_50SMG_2 archives/train_31TCJ_4.7z": ("a 7z archive; the store is missing", "clouds.zarr"),
     "plan x.h5 y.zarr": ("an HDF5 file", "s2ct verify store x.h5"),
     "info stores": ("a folder with stores in it", "stores/x.h5"),
     "info x.zarr.s2ct": ("the ledger of a store", "give the store itself: x.zarr"),
