@@ -68,8 +68,7 @@ def test_dates_in_json_are_iso_8601(run, sample_stores):
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
-@pytest.mark.every_variant
-@pytest.mark.parametrize("words", ["--help", "list --offline .", "info nowhere 2>&1", "info nowhere --json"])
+@pytest.mark.parametrize("words", ["info nowhere 2>&1", "list --offline .", "--help", "info nowhere --json"])
 def test_a_closed_pipe_ends_a_command_quietly_with_141(tmp_path, words):
     command = f"{shlex.join([sys.executable, '-m', 's2ct_convert'])} {words} | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=BUFFERED)

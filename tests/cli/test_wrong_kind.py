@@ -74,7 +74,6 @@ def test_extract_takes_folders(run, place, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["train_31TCJ_4"]
 
 
-@pytest.mark.every_variant
 @pytest.mark.parametrize(
     "words", ["export {store} {out} --overwrite", "convert {archives} {out}.zarr -j1", "plan {archives} x.zarr"]
 )
