@@ -62,8 +62,10 @@ def _examine_locks(place: Path, found: Findings) -> None:
     if setting is not None:
         words += f" ({_LOCKING}={setting})"
     found.fact("file locks", words, {"flock": flock is None, "hdf5": hdf5 is None, _LOCKING: setting})
-    if hdf5:
+    if hdf5 and _hdf5(place / "unlocked.h5", locking=False) is None:
         found.problem(f"HDF5 cannot lock files in this folder ({hdf5})", f"export {_LOCKING}=FALSE, or write Zarr")
+    elif hdf5:
+        found.problem(f"HDF5 cannot write to this folder ({hdf5})", "check its space, or choose another folder")
 
 
 def _flock(path: Path) -> str | None:
@@ -82,12 +84,12 @@ def _flock(path: Path) -> str | None:
     return "has no effect: a second process gets the same lock"
 
 
-def _hdf5(path: Path) -> str | None:
-    """Why HDF5 cannot write and read a file; None if it can."""
+def _hdf5(path: Path, *, locking: bool | None = None) -> str | None:
+    """Why HDF5 cannot write and read a file; None if it can. ``locking``: by default as the environment says."""
     try:
-        with h5py.File(path, "w") as file:
+        with h5py.File(path, "w", locking=locking) as file:
             file["x"] = 1
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=locking) as file:
             return None if int(file["x"][()]) == 1 else "reads other values than it wrote"
     except OSError as error:
         return os.strerror(error.errno) if error.errno else "an error of HDF5"

@@ -27,15 +27,21 @@ def test_a_good_folder_has_working_locks_and_stays_empty(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_locks_that_do_not_work_are_a_problem_with_the_setting(tmp_path, monkeypatch):
-    def refused(*arguments: object, **options: object) -> None:
+@pytest.mark.parametrize(("unlocked", "what"), [(True, "HDF5 cannot lock files"), (False, "HDF5 cannot write")])
+def test_what_hdf5_cannot_do_is_a_problem(tmp_path, monkeypatch, unlocked, what):
+    open_file = h5py.File
+
+    def refused(*arguments: object, locking: bool | None = None) -> h5py.File:
+        if unlocked and locking is False:
+            return open_file(*arguments, locking=locking)
         raise OSError(errno.ENOLCK, "no locks")
 
     monkeypatch.setattr(h5py, "File", refused)
     monkeypatch.setattr(place.fcntl, "flock", refused)
     found = examined(tmp_path)
     assert found.values["file_locks"]["flock"] is found.values["file_locks"]["hdf5"] is False
-    assert "HDF5_USE_FILE_LOCKING=FALSE" in found.problems[-1].todo
+    assert what in found.problems[-1].what
+    assert ("HDF5_USE_FILE_LOCKING=FALSE" in found.problems[-1].todo) == unlocked
 
 
 def test_a_lock_that_everyone_gets_is_reported(tmp_path, monkeypatch):
