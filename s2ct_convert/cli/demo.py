@@ -33,6 +33,7 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     from ..show.info import print_units
     from ..show.progress import show_progress
     from ..verify.against import verify_against
+    from ..version import install_advice
     from ..words import plural, size
 
     sources = sample_sources()
@@ -70,7 +71,7 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     ):
         print(f"  {_shell(command)}")
     if importlib.util.find_spec("xarray") is None:
-        print("xarray is not installed: pip install 's2ct-convert[xarray]'")
+        print(f"xarray is not installed: {install_advice('xarray')}")
 
 
 def _program(name: str) -> str:

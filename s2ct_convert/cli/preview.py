@@ -55,7 +55,7 @@ def preview(
     A sheet shows every observation of a sample in true colour and near infrared, with its date and label. The same
     command draws the same picture.
 
-    Drawing needs matplotlib: pip install 's2ct-convert[plot]'
+    Drawing needs matplotlib, which the extra [plot] installs.
 
     \b
     s2ct preview clouds.zarr

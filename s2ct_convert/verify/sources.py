@@ -76,7 +76,7 @@ def verify_sources(
     paths : path-like or sequence of path-like
         Archives, TFRecord files or folders of them.
     jobs : int
-        Number of sources read at the same time.
+        Number of sources read at the same time. With fewer sources, each is unpacked by several threads.
     unit : str, optional
         Unit of a single source whose name does not give it, such as ``train/50SMG``.
     unpacker : {"auto", "python", "7zz"}
@@ -106,10 +106,11 @@ def verify_sources(
     sources = [source for one in found.sources for source in (one, *one.copies)]
     if on_total:
         on_total(sum(source.size() for source in sources))
+    threads = max(1, jobs // max(1, len(sources)))
     report_source = on_source or (lambda report: None)
 
     def one(source: Source) -> SourceReport:
-        report = _verify(source, chosen, dataset, on_bytes)
+        report = _verify(source, chosen, threads, dataset, on_bytes)
         report_source(report)
         return report
 
@@ -137,13 +138,13 @@ def _find(paths: Sequence[Path], unit: str | None) -> Found:
 
 
 def _verify(
-    source: Source, unpacker: Unpacker, dataset: Dataset, on_bytes: Callable[[int], None] | None
+    source: Source, unpacker: Unpacker, threads: int, dataset: Dataset, on_bytes: Callable[[int], None] | None
 ) -> SourceReport:
     unit = str(source.unit)
     try:
         samples: set[tuple[int, int]] = set()
         n_examples = observations = 0
-        with open_source(source, on_bytes, unpacker=unpacker, dataset=dataset) as examples:
+        with open_source(source, on_bytes, threads=threads, unpacker=unpacker, dataset=dataset) as examples:
             for example in examples:
                 n_examples += 1
                 samples.add(sample_of(example))

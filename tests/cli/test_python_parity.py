@@ -95,3 +95,8 @@ def test_defaults_are_the_same(name, monkeypatch, tmp_path):
             assert (one.default, by_flag["--jobs"]) == (1, None)  # docs/cli.md says why
         else:
             assert (by_flag[flag(keyword)] or None) == (one.default or None), keyword
+
+
+def test_a_store_is_exported_by_its_path(sample_stores, tmp_path):
+    done = s2ct_convert.export_tfrecord(str(sample_stores["zarr"]), tmp_path, tiles=["t31tcj"], splits=["VAL"])
+    assert [(one.unit, one.path.parent) for one in done] == [("val/31TCJ", tmp_path)]
