@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
 
 
 @click.command(short_help="Describe a store for reuse (Croissant 1.1).")
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.argument("folder", type=options.ANY_PATH, required=False, metavar="[FOLDER]")
 @options.overwrite
 @options.as_json
@@ -27,7 +28,7 @@ def croissant(store: Path, folder: Path | None, overwrite: bool, json_: bool, qu
     from ..croissant.write import write_croissant
     from ..durable import size_of
     from ..show.progress import byte_progress
-    from ..show.tables import print_json, print_named
+    from ..show.tables import print_named
     from ..words import plural, size
 
     with byte_progress("reading", size_of(store) if store.exists() else 0, quiet=quiet) as progress:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options, record_options
+from .results import print_json
 from .stopping import keeps
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def download(
                 tiles=tiles,
                 splits=splits,
                 files=files,
-                lanes=jobs,
+                jobs=jobs,
                 paranoid=paranoid,
                 base_url=base_url,
                 user_agent=user_agent,
@@ -113,7 +114,7 @@ def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
 
 
 def _print(report: Report, extracted: list[str], json_: bool) -> None:
-    from ..show.tables import print_facts, print_json
+    from ..show.tables import print_facts
     from ..words import plural, seconds, size
 
     fetched = sum(one.fetched for one in report.done)

@@ -8,17 +8,18 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
 from .stopping import keeps
 
 
 @click.command(short_help="Write a store back as TFRecords.")
-@click.argument("store", type=options.ANY_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.argument("folder", type=options.ANY_PATH)
 @click.option(
     "--to", type=click.Choice(["tfrecord"]), default="tfrecord", show_default=True, help="Format of the files."
 )
-@click.option("--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated.")
-@click.option("--split", "splits", multiple=True, metavar="SPLIT", help="Only this split, e.g. val; may be repeated.")
+@options.tiles
+@options.splits
 @click.option("--overwrite", is_flag=True, help="Replace files in FOLDER that differ.")
 @options.as_json
 @options.progress
@@ -45,7 +46,7 @@ def export(
     from ..export.tfrecord import Exported, choose_units, export_tfrecord
     from ..reading.opening import open_store
     from ..show.progress import byte_progress
-    from ..show.tables import print_json, print_named
+    from ..show.tables import print_named
     from ..words import plural, size
 
     keeps(f"whole TFRecords stay in {folder}")

@@ -7,20 +7,19 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
 from .stopping import keeps
 
 
 @click.command(short_help="Unpack archives and check their checksums.")
-@click.argument("archives", nargs=-1, required=True, type=options.DATA_PATH, metavar="ARCHIVE...")
-@click.argument("destination", type=options.ANY_PATH, metavar="DEST")
+@click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="ARCHIVE... DEST")
 @options.overwrite
 @options.unpacker
 @options.jobs
 @options.as_json
 @options.progress
 def extract(
-    archives: tuple[Path, ...],
-    destination: Path,
+    paths: tuple[Path, ...],
     overwrite: bool,
     unpacker: str,
     jobs: int | None,
@@ -28,20 +27,23 @@ def extract(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Unpack archives (.7z) to the folder DEST.
+    """Unpack archives (.7z), or all archives in folders, to the folder DEST.
 
     A conversion does not need this. A file gets its name only when it is whole and its CRC-32 matches. Run the same
     command again to resume: files with the right size and CRC-32 stay.
+
+    \b
+    s2ct extract train_50SMG_462.7z unpacked/
+    s2ct extract archives/ unpacked/
     """
-    from ..archives.extract import Extracted, extract_archive, unpacked_size
-    from ..errors import S2ctError, SomeFailed, WrongUsage
+    from ..archives.extract import Extracted, extract_archive, find_archives, unpacked_size
+    from ..errors import S2ctError, SomeFailed
     from ..show.progress import byte_progress
-    from ..show.tables import print_json, print_named
+    from ..show.tables import print_named
     from ..words import plural, size
 
-    for archive in archives:
-        if not archive.is_file():
-            raise WrongUsage("there is no such file", where=str(archive), todo="check the path")
+    given, destination = _check(paths)
+    archives = find_archives(given)
     done: list[Extracted] = []
     failures: list[S2ctError] = []
     keeps(f"unpacked files stay in {destination}")
@@ -70,3 +72,21 @@ def extract(
     if failures:
         codes = {error.exit_code for error in failures}
         raise SomeFailed(f"{len(failures)} of {plural(len(archives), 'archive')} failed", codes, some_done=bool(done))
+
+
+def _check(paths: tuple[Path, ...]) -> tuple[tuple[Path, ...], Path]:
+    """The archives and the destination. Forgetting DEST must not make the last archive the destination."""
+    from ..errors import WrongUsage
+
+    if not paths:
+        raise click.UsageError("Missing argument 'ARCHIVE... DEST'.")
+    *archives, destination = paths
+    if destination.is_file() or not archives:
+        raise WrongUsage(
+            "the folder to unpack to is missing",
+            where=str(destination),
+            expected="a folder as the last argument",
+            found="a file" if destination.is_file() else "no archive before it",
+            todo="name the folder: s2ct extract ARCHIVE... FOLDER",
+        )
+    return tuple(archives), destination

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
 
 
 @click.command(short_help="Show what is in a store, archive or TFRecord.")
@@ -23,7 +24,6 @@ def info(path: Path, unit: str | None, json_: bool, verbose: bool) -> None:
     """
     from ..conversion.describe import describe
     from ..show.info import print_info
-    from ..show.tables import print_json
 
     document = describe(path, unit=unit)
     if json_:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options, record_options
+from .results import print_json
 
 
 @click.command("list", short_help="List the files of the record and their state here.")
@@ -41,7 +42,6 @@ def list_(
     from ..record.listing import find_manifest
     from ..record.local import look
     from ..record.manifest import published
-    from ..show.tables import print_json
     from ..words import plural, size
 
     record = record_id(record)
@@ -98,7 +98,7 @@ def _print_rows(rows: list[dict[str, Any]], verbose: bool) -> None:
 
 def _print_published(record: str, known: Any, json_: bool) -> None:
     from ..errors import WrongUsage
-    from ..show.tables import Column, print_json, print_lines, print_table
+    from ..show.tables import Column, print_lines, print_table
 
     if not known:
         raise WrongUsage(

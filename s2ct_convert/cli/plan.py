@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .planned import Converting, plan_of, planned
+from .results import print_json
 
 
 @click.command(cls=Converting, short_help="Estimate what a conversion needs; writes nothing.")
@@ -42,7 +43,6 @@ def plan(
     from ..conversion.estimate import estimate
     from ..conversion.plan_file import write_plan
     from ..show.plan import plan_report, print_plan
-    from ..show.tables import print_json
 
     made = plan_of(paths, None, choices)
     found = estimate(made, jobs or options.available_cores(), memory=memory)

@@ -49,5 +49,9 @@ def keeps_units(store: Path, on_event: OnEvent, more: str = "") -> OnEvent:
 def stopped(how: str) -> str:
     """The message of a command that was stopped: ``interrupted`` or ``terminated``."""
     kept = f"; {_kept}" if _kept else ""
-    words = [word for word in sys.argv[1:] if not (_restarts and word == "--overwrite")]
-    return f"s2ct: {how}{kept}\n  to go on: {shlex.join(['s2ct', *words])}"
+    return f"s2ct: {how}{kept}\n  to go on: {go_on()}"
+
+
+def go_on() -> str:
+    """The command that goes on after a stop."""
+    return shlex.join(["s2ct", *(word for word in sys.argv[1:] if not (_restarts and word == "--overwrite"))])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from . import options
+from .group import Group
+from .results import print_json
 from .stopping import NO_RESULT, keeps
 from .verify_sources import sources
 from .verify_store import store
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from ..record.checksums import Checksum
 
 
-@click.group(short_help="Check archives, TFRecords and stores.")
+@click.group(cls=Group, short_help="Check archives, TFRecords and stores.")
 def verify() -> None:
     """Check archives, TFRecords and stores. The exit code is 0 only if every check passes."""
 
@@ -41,16 +44,24 @@ def checksums(
     """
     import sys
 
+    from ..errors import WrongUsage
+    from ..kinds import kind_of
     from ..record.checksums import check_files
     from ..record.manifest import md5sum_line, read_manifest
     from ..show.progress import byte_progress
-    from ..show.tables import print_json
     from ..show.terminal import width_of
 
     if manifest is not None and not manifest.is_file():
         raise click.BadParameter(f"{manifest}: there is no such file", param_hint="--manifest")
     if write_ is not None and not write_.parent.is_dir():
         raise click.BadParameter(f"{write_.parent}: there is no such folder", param_hint="--write")
+    for path in paths:
+        if (kind := kind_of(path)) and kind.is_store:
+            raise WrongUsage(
+                f"this is {kind}; the record has no md5 of it",
+                where=str(path),
+                todo=f"s2ct verify store {shlex.quote(str(path))}",
+            )
     known = read_manifest(manifest) if manifest else None
     keeps(NO_RESULT)
     with byte_progress("reading", quiet=quiet) as progress:

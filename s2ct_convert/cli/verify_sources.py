@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .results import print_json
 from .stopping import NO_RESULT, keeps
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def sources(
     """
     from ..errors import EXIT_MACHINE, SomeFailed, SourceError
     from ..show.progress import byte_progress
-    from ..show.tables import print_json, print_named
+    from ..show.tables import print_named
     from ..verify.sources import verify_sources
     from ..words import plural
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .results import print_json
 from .stopping import NO_RESULT, keeps
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 
 
 @click.command(short_help="Check a store against itself, and against its sources.")
-@click.argument("path", type=options.DATA_PATH, metavar="STORE")
+@click.argument("path", type=options.STORE_PATH, metavar="STORE")
 @click.argument("more", type=options.DATA_PATH, nargs=-1, metavar="[--against SOURCE...]")
 @click.option(
     "--against",
@@ -37,6 +38,7 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 )
 @options.as_unit
 @click.option(
+    "--fraction",
     "--sample",
     "fraction",
     type=click.FloatRange(0, 1, min_open=True),
@@ -44,7 +46,7 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
     metavar="FRACTION",
     help="Check only this fraction of the pixels, such as 0.05, and everything else in full.",
 )
-@click.option("--seed", type=int, default=0, help="Seed of --sample.  [default: 0]")
+@click.option("--seed", type=int, default=0, help="Seed of --fraction.  [default: 0]")
 @options.jobs
 @options.as_json
 @options.progress
@@ -68,12 +70,12 @@ def store(
 
     \b
     s2ct verify store clouds.zarr
-    s2ct verify store clouds.zarr --sample 0.05
+    s2ct verify store clouds.zarr --fraction 0.05
     s2ct verify store clouds.zarr --against archives/*.7z
     """
     from ..errors import Difference, Incomplete, SomeFailed
     from ..show.progress import byte_progress
-    from ..show.tables import print_json, print_lines
+    from ..show.tables import print_lines
     from ..verify.store import verify_store
     from ..words import plural
 

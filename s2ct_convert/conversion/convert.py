@@ -15,6 +15,7 @@ from ..engines.local import run_local, share
 from ..errors import DuplicateUnit, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..names import UnitName, printable
+from ..paths import path_list
 from ..source.find import Unusable
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE
@@ -82,7 +83,7 @@ def convert(
         tries only the missing units.
     """
     wanted, run, engine = sort_options(options, PlanOptions, RunOptions, EngineOptions)
-    paths = [Path(p) for p in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    paths = path_list(sources)
     plan = make_plan(paths, Path(store), wanted, unit=unit)
     command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
     return convert_plan(plan, run, engine, on_event=on_event, command=command)

@@ -92,7 +92,7 @@ def download(
     tiles: Iterable[str] = (),
     splits: Iterable[str] = (),
     files: Iterable[str] = (),
-    lanes: int = 3,
+    jobs: int = 3,
     paranoid: bool = False,
     on_event: OnEvent = ignore,
     **service: Unpack[ServiceOptions],
@@ -106,7 +106,7 @@ def download(
         Id, DOI or URL of a Zenodo record.
     tiles, splits, files : iterable of str
         Download only these; ``files`` are shell patterns of names.
-    lanes : int
+    jobs : int
         Number of files fetched at the same time.
     paranoid : bool
         Read files again that were checked before.
@@ -139,7 +139,7 @@ def download(
     check_folder(folder)
     with open_run(record, on_event=on_event, **service) as run:
         todo, before = _look(folder, run, choice, paranoid=paranoid)
-        done, failed = _run_lanes(folder, run, todo, lanes)
+        done, failed = _run_lanes(folder, run, todo, jobs)
     settled = {one.key for one in done} | {one.key for one in failed}
     left = tuple(one.file.key for one in todo if one.file.key not in settled)
     report = Report(folder, record, tuple(done), before, tuple(failed), left, time.monotonic() - began)

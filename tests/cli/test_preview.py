@@ -66,8 +66,8 @@ def test_json_describes_the_picture(run, folder, suffix):
         "samples": 1,
         "observations": 104,
         "shown": 9,
-        "time_first": 17533,
-        "time_last": 18083,
+        "time_first": "2018-01-02",
+        "time_last": "2019-07-06",
     }
     done = run("preview", f"s.{suffix}", "--summary", "-o", "b.pdf", "--json", cwd=folder)
     found = json.loads(done.stdout)
