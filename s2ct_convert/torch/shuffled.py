@@ -127,10 +127,10 @@ class ShuffledDataset(IterableDataset[Any]):
             return self.batching.read_by(positions // size, mine.first, mine.workers)
 
         items = []
-        for position, (unit, localid, sample) in read_windows(
+        for position, unmixed, (unit, localid, sample) in read_windows(
             self._samples.store, series, self._windows(mine.epoch), memory, wanted
         ):
-            more = {"repeated": position >= unique} if self.batching.pad else {}
+            more = {"repeated": unmixed >= unique} if self.batching.pad else {}
             items.append(self._samples.make(unit, localid, sample, **more))
             if (position + 1) % size == 0 or position == last:
                 self._progress.passed(mine.epoch, position // size + mine.workers)

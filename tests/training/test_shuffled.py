@@ -72,15 +72,21 @@ def test_ranks_share_an_epoch_without_overlap(many, ranks):
     assert {tuple(map(len, names(part))) for part in parts} == {(4, 4, 4, 4, 2) if ranks == 2 else (4, 4, 4)}
 
 
-def test_padded_ranks_read_every_sample_and_mark_repeated_ones(many):
-    parts = [ShuffledDataset(many, 4, rank=rank, ranks=3, pad=True, **SMALL) for rank in range(3)]
+@pytest.mark.parametrize("epoch", range(2))
+def test_padded_ranks_read_every_sample_and_mark_repeated_ones(many, epoch):
+    parts = [ShuffledDataset(many, 4, rank=rank, ranks=3, pad=True, block_obs=16, mixed_blocks=99) for rank in range(3)]
+    for part in parts:
+        part.set_epoch(epoch)
     batches = [batch for part in parts for batch in part]
     repeated = torch.cat([batch["repeated"] for batch in batches]).tolist()
     every = flat(batches)
     assert repeated.count(True) == 2
-    assert {len(list(part)) for part in parts} == {4}
+    assert len(batches) == 3 * 4
     assert len({name for name, again in zip(every, repeated, strict=True) if not again}) == 37
     assert all(every.count(name) == 2 for name, again in zip(every, repeated, strict=True) if again)
+
+
+def test_items_have_no_mark_without_padding(many):
     assert "repeated" not in next(iter(ShuffledDataset(many, 4, **SMALL)))
 
 
