@@ -1,4 +1,4 @@
-"""Checks of paths that a user gives: no URLs, no pipes, sockets or devices."""
+"""Paths that a user gives: no URLs, no pipes, sockets or devices; the format that the name of a store gives."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_FORMATS = {".zarr": "zarr", ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".nc": "hdf5", ".nc4": "hdf5"}
 
 
 def special_kind(path: Path) -> str | None:
@@ -59,3 +60,8 @@ def check_readable(path: str | os.PathLike[str]) -> Path:
             f"this is {kind}", where=str(checked), expected="a file or a folder", todo="save the data to a file"
         )
     return checked
+
+
+def format_of_name(store: Path) -> str | None:
+    """The format that the suffix of a store gives: ``zarr`` or ``hdf5``; None for another suffix."""
+    return _FORMATS.get(store.suffix.lower())

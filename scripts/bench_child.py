@@ -1,4 +1,4 @@
-"""Runs one command and prints its wall time, peak memory and standard output as JSON.
+"""Runs one command and prints its wall time, CPU time, peak memory and standard output as JSON.
 
 This is a separate, small process because a child inherits the peak memory of its parent on Linux, even across ``exec``:
 a command started by a benchmark that holds 500 MB of pixels would seem to need 500 MB.
@@ -27,7 +27,8 @@ def main() -> None:
     seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "stdout": out.decode()}))
+    cpu = usage.ru_utime + usage.ru_stime  # of the processes that it waited for too, such as 7-Zip
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_bytes": peak, "stdout": out.decode()}))
     sys.exit(process.returncode != 0)
 
 

@@ -56,11 +56,15 @@ class Bench:
 
 @dataclass(frozen=True)
 class Conversion:
-    """Cost of one ``s2ct convert``: seconds of the process, seconds of convert() alone, and peak memory in bytes."""
+    """Cost of one ``s2ct convert``: seconds of the process, of convert() alone, peak memory in bytes, CPU seconds.
+
+    The CPU time is that of one process and of programs that it runs, so it is right for one unit only.
+    """
 
     process: float
     inside: float
     peak_bytes: int
+    cpu: float
 
 
 def convert(
@@ -76,7 +80,7 @@ def convert(
     done = run([sys.executable, "-I", str(_CHILD), str(pin), *command], check=True, capture_output=True, text=True)
     _clear(store)
     usage = json.loads(done.stdout)
-    return Conversion(usage["seconds"], json.loads(usage["stdout"])["seconds"], usage["peak_bytes"])
+    return Conversion(usage["seconds"], json.loads(usage["stdout"])["seconds"], usage["peak_bytes"], usage["cpu"])
 
 
 def warm(source: Path) -> None:

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import s2ct_convert
+from s2ct_convert.archives.unpackers import find_unpacker
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 PACKAGES = ("numpy", "zarr", "numcodecs", "h5py", "protobuf", "google-crc32c", "isal", "hdf5plugin", "py7zr")
@@ -88,9 +89,16 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "load_at_start": [round(load, 2) for load in os.getloadavg()],
         "python": platform.python_version(),
+        "unpacker": _unpacker(),
         "s2ct": s2ct_convert.__version__,
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def _unpacker() -> str:
+    """The unpacker that s2ct takes, and its program."""
+    found = find_unpacker("auto")
+    return f"{found.name} ({found.program})" if found.program else found.name
 
 
 def _version(package: str) -> str | None:

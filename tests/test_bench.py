@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import statistics
 import subprocess
 import sys
@@ -16,6 +15,8 @@ import pytest
 from twins import first_quick
 
 import s2ct_convert
+from s2ct_convert.archives.unpackers import find_programs
+from s2ct_convert.threads import cores
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
@@ -44,7 +45,7 @@ def test_every_benchmark_gives_a_ratio_or_a_reason(tmp_path):
     assert report["source_bytes"] >= 4_000_000
     assert {"cpu", "memory_gb", "load_at_start", "python", "packages", "date", "command", "pixels"} <= report.keys()
     beginnings = Counter(row["name"].split()[0] for row in report["rows"])
-    archives = {".7z": 12, "8": 3} if shutil.which("7zz") or shutil.which("7z") else {".7z": 1, "8": 1}
+    archives = {".7z": 14, "8": 3, "verify": 2} if find_programs() else {".7z": 1, "8": 1}
     assert beginnings == {"read": 1, "TFRecord": 9, "...": 6, "bound:": 2, "peak": 4, "s2ct": 2, **archives}
     for row in report["rows"]:
         if row["ratio"] is None:
@@ -124,3 +125,13 @@ def test_shuffled_input_has_the_same_records_in_another_order(tmp_path, bench_in
 
     assert keys(mixed) != keys(whole)
     assert sorted(keys(mixed)) == sorted(keys(whole))
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_cores_gives_ratios(tmp_path):
+    command = [sys.executable, SCRIPTS / "bench_cores.py", "--size", "1MB", "--cores", "1,2", "--repeat", "1"]
+    done = subprocess.run([*command, "--work", tmp_path, "--json", tmp_path / "c.json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "c.json").read_text())["rows"]
+    assert len(rows) == (1 + bool(find_programs()) if cores() > 1 else 0)
+    assert all(row["ratio"] > 0 for row in rows)

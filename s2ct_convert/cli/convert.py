@@ -63,8 +63,10 @@ def convert(
     local, cores = choices["engine"] == "local", jobs or options.available_cores()
     if local and cores > 1 and (plan_file or len(paths) > 2 or any(path.is_dir() for path in paths[:-1])):
         from ..engines.server import start_server
+        from ..paths import format_of_name
 
-        start_server()  # for several units: the server imports modules while this process does the same
+        # For several units: the server imports modules while this process does the same.
+        start_server(choices["format"] or (format_of_name(paths[-1]) if paths else None))
 
     from ..conversion.convert import convert_plan
     from ..errors import WrongUsage

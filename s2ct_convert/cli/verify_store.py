@@ -12,6 +12,7 @@ from . import options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..errors import S2ctError
     from ..verify.findings import Finding
     from ..verify.store import StoreReport
 
@@ -61,21 +62,22 @@ def store(
     """Check that a store has not changed since it was written: structure and attributes, every chunk, the checksum of
     every image, offsets and order, the index, all digests. With --against, also compare it with its sources.
 
-    Each difference is reported with unit, sample, rows and file. The exit code is 4 if there is a difference, and 3 if
-    a source could not be compared.
+    Each difference is reported with unit, sample, rows and file. The exit code is 4 if there is a difference, 5 if
+    a source is damaged, and 3 if a source could not be compared.
 
     \b
     s2ct verify store clouds.zarr
     s2ct verify store clouds.zarr --sample 0.05
     s2ct verify store clouds.zarr --against archives/*.7z
     """
-    from ..errors import Difference, Incomplete
+    from ..errors import Difference, Incomplete, SomeFailed
     from ..show.bar import file_progress
     from ..show.tables import print_json
     from ..verify.store import verify_store
     from ..words import plural
 
     left_out: list[str] = []
+    unread: list[S2ctError] = []
     if more and not against:
         raise click.UsageError(f"Got unexpected extra arguments ({' '.join(map(str, more))})")
     against += more  # a shell expands archives/*.7z to several arguments
@@ -85,21 +87,24 @@ def store(
         )
     findings, compared = list(report.findings), None
     if against and report.units:
-        compared, differences = _compare(path, against, unit, jobs or options.available_cores(), quiet, left_out.append)
+        compared, differences = _compare(path, against, unit, jobs, quiet, left_out.append, unread.append)
         findings += differences
     if json_:
-        print_json(_document(report, findings, left_out, compared))
+        print_json(_document(report, findings, left_out, unread, compared))
     else:
-        for line in (*findings, *(f"remark: {remark}" for remark in (*report.remarks, *left_out))):
+        for line in (*findings, *unread, *(f"remark: {remark}" for remark in (*report.remarks, *left_out))):
             print(line)
         if report.opened:
-            _print_summary(report, compared, bool(findings or left_out))
+            _print_summary(report, compared, bool(findings or left_out or unread))
     if findings:
         raise Difference(
             f"{plural(len(findings), 'difference')} found",
             where=str(path),
             todo=_UNFINISHED if report.unfinished else _DAMAGED if report.opened else _UNOPENED,
         )
+    if unread:
+        codes = {error.exit_code for error in unread}
+        raise SomeFailed(f"{plural(len(unread), 'source')} could not be read, so not compared", codes, some_done=False)
     if left_out:
         raise Incomplete(
             f"{plural(len(left_out), 'source')} could not be compared with the store",
@@ -109,7 +114,7 @@ def store(
 
 
 def _document(
-    report: StoreReport, findings: list[Finding], left_out: list[str], compared: int | None
+    report: StoreReport, findings: list[Finding], left_out: list[str], unread: list[S2ctError], compared: int | None
 ) -> dict[str, Any]:
     """Return the result for --json."""
     return {
@@ -120,8 +125,9 @@ def _document(
         "observations_checked": report.checked,
         "examples_compared": compared,
         "findings": [{**one.document(), "text": str(one)} for one in findings],
+        "unread": [str(error) for error in unread],
         "remarks": [*report.remarks, *left_out],
-        "ok": not findings and not left_out,
+        "ok": not findings and not left_out and not unread,
     }
 
 
@@ -129,22 +135,27 @@ def _compare(
     path: Path,
     against: tuple[Path, ...],
     unit: str | None,
-    jobs: int,
+    jobs: int | None,
     quiet: bool,
     on_remark: Callable[[str], None],
+    on_error: Callable[[S2ctError], None],
 ) -> tuple[int, list[Finding]]:
     """Return the number of examples compared, and the differences."""
     from ..durable import size_of
-    from ..reading.opening import open_to_verify
     from ..show.bar import file_progress
     from ..verify.against import verify_against
 
     total = sum(size_of(one) for one in against if one.exists())
-    with (
-        open_to_verify(path) as opened,
-        file_progress("comparing", total, quiet=quiet) as progress,
-    ):
-        comparisons = verify_against(opened, against, progress.advance, jobs=jobs, unit=unit, on_remark=on_remark)
+    with file_progress("comparing", total, quiet=quiet) as progress:
+        comparisons = verify_against(
+            path,
+            against,
+            progress.advance,
+            jobs=jobs or options.available_cores(),
+            unit=unit,
+            on_remark=on_remark,
+            on_error=lambda path, error: on_error(error),
+        )
     return sum(one.examples for one in comparisons), [line for one in comparisons for line in one.differences]
 
 

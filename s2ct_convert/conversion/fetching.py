@@ -61,8 +61,17 @@ class FetchKeywords(TypedDict, total=False):
     keep_failed: int
 
 
+def in_order(files: Iterable[Local]) -> list[Local]:
+    """The order in which files are fetched, see :class:`Archives`."""
+    first, *rest = sorted(files, key=lambda one: (one.file.size or 0) - one.have)
+    return [first, *sorted(rest, key=lambda one: (-one.have, -(one.file.size or 0)))]
+
+
 class Archives:
-    """Fetches files, those with the most bytes already on the disk first. Call :meth:`start`, then :meth:`stop`.
+    """Fetches files. Call :meth:`start`, then :meth:`stop`.
+
+    The file that lacks the fewest bytes comes first, so that the conversion starts soon. Then come those with the most
+    bytes on the disk, which free their place, and the largest, so that no large one is left at the end.
 
     Parameters
     ----------
@@ -93,7 +102,7 @@ class Archives:
             If the disk has too little room.
         """
         found = survey(self._folder, wanted, paranoid=False, on_event=self._lanes.on_event)
-        self._files = sorted(found, key=lambda one: (-one.have, -(one.file.size or 0)))
+        self._files = in_order(found)
         places = len(found) if self._places is None else self._places
         missing = [one for one in found if one.state is not State.OK]
         total, have = sum(one.file.size or 0 for one in missing), sum(one.have for one in missing)

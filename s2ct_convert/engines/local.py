@@ -59,7 +59,7 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
     If a worker is killed (SIGKILL, mostly because memory ran out), its unit is retried once at the end, with half as
     many jobs.
     """
-    start_server()
+    start_server(tasks[0].options.format if tasks else None)
     waiting = deque(tasks)
     running: list[_Worker] = []
     retried: set[str] = set()

@@ -11,15 +11,13 @@ from pathlib import Path
 
 from ..errors import WrongUsage
 from ..names import UnitName, fold_split, fold_tile
-from ..paths import check_readable
+from ..paths import check_readable, format_of_name
 from ..source.find import Source, Unusable, find_sources
 from ..store.codecs import find_codec
 from ..version import __version__
 from .demands import NO_DEMANDS, Demands
 from .entries import StoreOptions
 from .options import NO_OPTIONS, PlanOptions
-
-_SUFFIXES = {".zarr": "zarr", ".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".nc": "hdf5", ".nc4": "hdf5"}
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def store_options(store: Path, wanted: PlanOptions) -> StoreOptions:
     ------
     WrongUsage
     """
-    format = wanted.format or _SUFFIXES.get(store.suffix.lower())
+    format = wanted.format or format_of_name(store)
     if format is None:
         raise WrongUsage(
             "the name of the store does not give its format",

@@ -1,86 +1,112 @@
-"""Compares a store with its sources: every feature of every example, bit for bit."""
+"""Compares a store with its sources."""
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import google_crc32c
-import numpy as np
-import numpy.typing as npt
-
-from ..errors import StoreDamaged, WrongUsage
+from ..archives.unpackers import Unpacker, find_unpacker
+from ..errors import S2ctError, StoreDamaged, WrongUsage, from_os_error
 from ..names import UnitName
+from ..paths import check_readable
+from ..reading.opening import open_to_verify
 from ..reading.store import Store
-from ..reading.unit import Unit
-from ..source.dates import LATEST, NONE
-from ..source.example import Example
 from ..source.find import Source, find_sources
-from ..source.read import open_source
-from ..source.table import TableBuilder
-from ..store.digest import UnitDigest, digest_columns, digest_sample
-from .columns import table_differences
-from .findings import UNREADABLE, Finding
-from .rows import Rows
-
-_DIGEST_OBS = 1024  # observations read at a time to compute a digest; 14.5 MB of the default data set
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The comparison of one unit with one source, with every difference."""
-
-    unit: str
-    examples: int
-    observations: int
-    digest: str
-    differences: tuple[Finding, ...]
+from .compare import Comparison, compare
+from .findings import Finding
 
 
 def verify_against(
-    store: Store,
-    sources: Sequence[Path],
+    store: str | os.PathLike[str] | Store,
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     on_bytes: Callable[[int], None] | None = None,
     *,
     jobs: int = 1,
     unit: str | None = None,
+    unpacker: str = "auto",
     on_remark: Callable[[str], None] = lambda text: None,
+    on_error: Callable[[Path, S2ctError], None] | None = None,
 ) -> list[Comparison]:
-    """Compare units with their sources.
+    """Compare units with their sources. All sources are read, also after one that is damaged.
 
     Parameters
     ----------
-    store : Store
-    sources : sequence of Path
+    store : path-like or Store
+    sources : path-like or sequence of path-like
         Archives, TFRecord files or folders of them.
     on_bytes : callable, optional
         Called with the number of source bytes read since the last call.
     jobs : int
-        Number of sources read at the same time.
+        Number of sources read at the same time. With fewer sources, each is unpacked by several threads.
     unit : str, optional
         Unit of a single source whose name does not give it, such as ``train/50SMG``.
+    unpacker : {"auto", "python", "7zz"}
     on_remark : callable, optional
         Called with a message for each source that is not compared: a second source of a unit, or the source of a unit
         that a partial store lacks.
+    on_error : callable, optional
+        Called with the path of each source that cannot be read, and the error, from several threads. Without it, the
+        first such error is raised once all sources are read.
 
     Raises
     ------
     WrongUsage
         If the store does not have the unit of a source.
-    SourceError
-        If a source is damaged.
+    SourceError, MachineError
+        If a source is damaged or cannot be read.
     """
-    store = store.to_verify()
-    found = find_sources(sources, unit=UnitName.from_user(unit) if unit else None)
+    chosen, errors = find_unpacker(unpacker), list[S2ctError]()
+    paths = [Path(one) for one in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+
+    def failed(path: Path, error: S2ctError) -> None:
+        errors.append(error)
+        if on_error:
+            on_error(path, error)
+
+    with _opened(store) as opened:
+        compared = _to_compare(opened, paths, unit, on_remark, failed)
+        threads = max(1, jobs // max(1, len(compared)))
+        one = partial(_guarded, opened, on_bytes=on_bytes, threads=threads, unpacker=chosen, failed=failed)
+        with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
+            try:
+                comparisons = [found for found in pool.map(one, compared) if found]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    if errors and not on_error:
+        raise errors[0]
+    return comparisons
+
+
+@contextmanager
+def _opened(store: str | os.PathLike[str] | Store) -> Iterator[Store]:
+    """The store, to verify. A store that is open already stays open."""
+    if isinstance(store, Store):
+        yield store.to_verify()
+        return
+    with open_to_verify(check_readable(store)) as opened:
+        yield opened
+
+
+def _to_compare(
+    store: Store,
+    paths: Sequence[Path],
+    unit: str | None,
+    on_remark: Callable[[str], None],
+    failed: Callable[[Path, S2ctError], None],
+) -> list[Source]:
+    """The sources of units in the store, and their copies."""
+    found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
     lacking = str(store.attributes.get("missing_units", "")).split()
     for unusable in found.unusable:
         if unusable.also_of is None and str(unusable.unit) not in lacking:
-            raise unusable.error
-        on_remark(f"not compared: {str(unusable.error).splitlines()[0]}")
+            failed(unusable.path, unusable.error)
+        else:
+            on_remark(f"not compared: {str(unusable.error).splitlines()[0]}")
     compared = []
     for source in (source for one in found.sources for source in (one, *one.copies)):
         if str(source.unit) in store.units:
@@ -89,98 +115,30 @@ def verify_against(
             on_remark(f"not compared: {source.path}: the store has no unit {source.unit}")
         else:
             raise WrongUsage(f"the store has no unit {source.unit}", where=str(source.path))
-    with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:
-        try:
-            return list(pool.map(lambda source: _guarded(store[str(source.unit)], source, on_bytes), compared))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    return compared
 
 
-def _guarded(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None) -> Comparison:
-    """Report a unit whose small arrays cannot be read as a difference, so that the other units are still compared."""
+def _guarded(
+    store: Store,
+    source: Source,
+    *,
+    on_bytes: Callable[[int], None] | None,
+    threads: int,
+    unpacker: Unpacker,
+    failed: Callable[[Path, S2ctError], None],
+) -> Comparison | None:
+    """Compare a source with its unit. None if the source cannot be read.
+
+    Small arrays that cannot be read are a difference, so that the other units are still compared.
+    """
+    unit = store[str(source.unit)]
     try:
-        return _compare(unit, source, on_bytes)
+        return compare(unit, source, on_bytes, threads=threads, unpacker=unpacker)
     except StoreDamaged as error:
         what = f"cannot be compared: {' '.join(str(error).split())}"
         return Comparison(str(unit.name), 0, 0, "", (Finding(what, str(unit.name)),))
-
-
-def _compare(unit: Unit, source: Source, on_bytes: Callable[[int], None] | None) -> Comparison:
-    name, n_examples = str(unit.name), int(unit.attributes["source_examples"])
-    rows = Rows.of(unit)
-    if broken := rows.broken(unit):  # rows cannot be assigned to samples
-        return Comparison(name, n_examples, unit.observations, "", tuple(broken))
-    differences = rows.disorder(unit)
-    builder, seen = TableBuilder(dataset=unit.dataset), 0
-    with open_source(source, on_bytes, dataset=unit.dataset) as examples:
-        for example in builder.watch(examples):
-            own = rows.of_example(example.number)
-            seen += len(own)
-            differences += _image_differences(unit, rows, example, own)
-        md5 = examples.md5()
-    if len(rows.example) and int(rows.example.max()) >= n_examples:
-        differences.append(Finding(f"rows refer to examples beyond the {n_examples} of the source", name))
-    if seen != unit.observations:
-        differences.append(Finding(f"{unit.observations - seen} observations belong to no example of the source", name))
-    until = unit.attributes.get("dates_until")
-    table = builder.finish(
-        LATEST if until is None else datetime.date.fromisoformat(str(until)),
-        encoding=str(unit.attributes["date_encoding"]) or NONE,
-        label_side=unit.form.label_side,
-    )
-    differences += table_differences(unit, rows, table)
-    made_from = unit.attributes["source_md5"] if source.path.name == unit.attributes["source_file"] else ""
-    if md5 and made_from and md5 != made_from:
-        differences.append(
-            Finding(f"the unit was made from a file with md5 {made_from}, found {md5}", name, file=str(source.path))
-        )
-    digest = ""
-    try:
-        digest = compute_digest(unit)
-    except UNREADABLE as error:
-        differences.append(Finding(f"the content digest cannot be computed: {error}", name))
-    else:
-        if digest != unit.digest:
-            differences.append(Finding(f"the content digest is {digest}, recorded is {unit.digest}", name))
-    return Comparison(name, n_examples, unit.observations, digest, tuple(differences))
-
-
-def _image_differences(unit: Unit, rows: Rows, example: Example, own: npt.NDArray[np.int64]) -> list[Finding]:
-    """Differences between the images of an example and its rows."""
-    place = partial(Finding, unit=str(unit.name), example=example.number)
-    n = len(example.image)
-    if len(own) != n or (rows.position[own] != np.arange(n)).any():
-        return [place(f"the source has {n} timestamps, the store {len(own)}")]
-    if not n:
-        return []
-    low, high = int(own.min()), int(own.max()) + 1
-    place = partial(place, rows=(low, high - 1))
-    out = []
-    if (unit.localid[rows.owner[own]] != example.localid).any():
-        out.append(place(f"the localid in the store differs from {example.localid} in the source"))
-    if (rows.owner[own] != rows.sample_index[own]).any():
-        out.append(place("sample_index differs from the sample that row_start gives"))
-    try:
-        image = np.asarray(unit["image"][low:high])[own - low]
-    except UNREADABLE as error:
-        return [*out, place(f"cannot read image: {error}")]
-    if image.tobytes() != np.ascontiguousarray(example.image).tobytes():
-        out.append(place("image differs"))
-    crcs = np.asarray(unit["image_crc32c"][low:high])[own - low]
-    if any(google_crc32c.value(one.tobytes()) != crc for one, crc in zip(image, crcs.tolist(), strict=True)):
-        out.append(place("image_crc32c does not match the image"))
-    return out
-
-
-def compute_digest(unit: Unit) -> str:
-    """Content digest of a unit, computed from its content."""
-    digest, names = UnitDigest(), digest_columns(unit.layout)
-    columns, most = {name: np.asarray(unit[name][...]) for name in names}, unit.dataset.cap(_DIGEST_OBS)
-    for i, localid in enumerate(unit.localid.tolist()):
-        low, high = int(unit.row_start[i]), int(unit.row_start[i + 1])
-        own = {name: column[low:high] for name, column in columns.items()}
-        images = (np.asarray(unit["image"][row : min(row + most, high)]) for row in range(low, high, most))
-        digest.add(localid, digest_sample(localid, own, images, unit.layout))
-    digest.publish(list(unit.published.values()))
-    return digest.hexdigest()
+    except S2ctError as error:
+        failed(source.path, error)
+    except OSError as error:
+        failed(source.path, from_os_error(error, str(source.path)))
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class SourceReport:
 
 
 def verify_sources(
-    paths: Sequence[Path],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     jobs: int = 1,
     unit: str | None = None,
@@ -71,10 +72,10 @@ def verify_sources(
 
     Parameters
     ----------
-    paths : sequence of Path
+    paths : path-like or sequence of path-like
         Archives, TFRecord files or folders of them.
     jobs : int
-        Number of sources read at the same time.
+        Number of sources read at the same time. With fewer sources, each is unpacked by several threads.
     unit : str, optional
         Unit of a single source whose name does not give it, such as ``train/50SMG``.
     unpacker : {"auto", "python", "7zz"}
@@ -97,17 +98,19 @@ def verify_sources(
     WrongUsage
         If a path does not exist, or no source is found.
     """
-    chosen, found = find_unpacker(unpacker), _find(paths, unit)
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
+    chosen, found = find_unpacker(unpacker), _find([Path(path) for path in paths], unit)
     for note in found.notes:
         on_note(note)
     # Copies too: equal headers do not prove equal content.
     sources = [source for one in found.sources for source in (one, *one.copies)]
     if on_total:
         on_total(sum(source.size() for source in sources))
+    threads = max(1, jobs // max(1, len(sources)))
     report_source = on_source or (lambda report: None)
 
     def one(source: Source) -> SourceReport:
-        report = _verify(source, chosen, dataset, on_bytes)
+        report = _verify(source, chosen, threads, dataset, on_bytes)
         report_source(report)
         return report
 
@@ -135,13 +138,13 @@ def _find(paths: Sequence[Path], unit: str | None) -> Found:
 
 
 def _verify(
-    source: Source, unpacker: Unpacker, dataset: Dataset, on_bytes: Callable[[int], None] | None
+    source: Source, unpacker: Unpacker, threads: int, dataset: Dataset, on_bytes: Callable[[int], None] | None
 ) -> SourceReport:
     unit = str(source.unit)
     try:
         samples: set[tuple[int, int]] = set()
         n_examples = observations = 0
-        with open_source(source, on_bytes, unpacker=unpacker, dataset=dataset) as examples:
+        with open_source(source, on_bytes, threads=threads, unpacker=unpacker, dataset=dataset) as examples:
             for example in examples:
                 n_examples += 1
                 samples.add(sample_of(example))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +88,7 @@ class StoreReport:
 
 
 def verify_store(
-    path: Path,
+    store: str | os.PathLike[str] | Store,
     *,
     fraction: float = 1.0,
     seed: int = 0,
@@ -101,7 +102,7 @@ def verify_store(
 
     Parameters
     ----------
-    path : Path
+    store : path-like or Store
     fraction : float
         Fraction of the observations whose pixels are checked, chosen by ``seed``. Everything else is checked in full.
     on_total, on_bytes : callable, optional
@@ -110,35 +111,36 @@ def verify_store(
     Raises
     ------
     WrongUsage
-        If ``path`` is not a store and has no trace of one, or the fraction is out of range.
+        If ``store`` is not a store and has no trace of one, or the fraction is out of range.
     MachineError
         If this machine cannot read the store: a lock, no permission, a disk error. The store may be intact.
     """
     if not 0 < fraction <= 1:
         raise WrongUsage(f"the fraction {fraction} is out of range", expected="more than 0, at most 1")
-    report = StoreReport(check_readable(path))
+    path = check_readable(store.path if isinstance(store, Store) else store)
+    report = StoreReport(path)
     if not path.exists():
         if beside(path, ".s2ct").exists():
             return report.not_finished()
         raise NotAStore("this store does not exist", where=str(path), todo="check the path")
     try:
-        store = open_to_verify(path)
+        opened = open_to_verify(path)
     except (NotAStore, StoreDamaged) as error:
         if isinstance(error, NotAStore) and not has_traces(path):
             raise
         report.findings.append(Finding(f"cannot open the store: {_one_line(error)}", file=str(path)))
         return report
-    with store:
-        if store.lacks:
-            report.remarks.append(f"the store is partial: {store.lacks}")
-        if not store.finished:
+    with opened:
+        if opened.lacks:
+            report.remarks.append(f"the store is partial: {opened.lacks}")
+        if not opened.finished:
             return report.not_finished()
-        units = _open_units(store, report)
+        units = _open_units(opened, report)
         if not report.opened:
             return report
         if on_total:
-            on_total(round(fraction * report.observations) * store.dataset.obs_bytes)
-        _Check(store, report, fraction, np.random.default_rng(seed), on_bytes).run(units)
+            on_total(round(fraction * report.observations) * opened.dataset.obs_bytes)
+        _Check(opened, report, fraction, np.random.default_rng(seed), on_bytes).run(units)
     return report
 
 

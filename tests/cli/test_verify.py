@@ -44,6 +44,18 @@ def test_against_accepts_several_sources(s2ct, stores):
     assert "unexpected extra arguments" in done.stderr
 
 
+def test_sources_after_a_damaged_one_are_compared(s2ct, stores, tmp_path):
+    archives = [Path(shutil.copy(one, tmp_path)) for one in sorted((stores / "archives").iterdir())]
+    flip(archives[0], 40)
+    done = s2ct("verify", "store", stores / "s.zarr", "--against", tmp_path)
+    assert done.returncode == 5
+    assert archives[0].name in done.stdout
+    assert "1 source could not be read, so not compared" in done.stderr
+    document = json.loads(s2ct("verify", "store", stores / "s.zarr", "--against", tmp_path, "--json").stdout)
+    assert (len(document["unread"]), document["ok"]) == (1, False)
+    assert 0 < document["examples_compared"] < 14
+
+
 def test_sample_checks_a_part_of_the_pixels(s2ct, stores):
     done = s2ct("verify", "store", stores / "s.zarr", "--sample", "0.01", "--json")
     document = json.loads(done.stdout)

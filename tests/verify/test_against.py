@@ -293,3 +293,14 @@ def test_a_damaged_source_raises_and_is_not_a_difference(clean, suffix, tmp_path
     damaged = flip(source, 1_000_000, to=tmp_path / source.name)
     with pytest.raises(SourceError, match=source.name):
         clean[suffix].differences([damaged])
+
+
+def test_other_sources_are_compared_after_a_damaged_one(clean, suffix, tmp_path):
+    case, failed = clean[suffix], []
+    damaged = flip(case.sources[0], 1_000_000, to=tmp_path / case.sources[0].name)
+    sources = [damaged, *case.sources[1:]]
+    found = verify_against(case.store, sources, on_error=lambda path, error: failed.append(path))
+    assert failed == [damaged]
+    assert len(found) == len(sources) - 1
+    with pytest.raises(SourceError, match=damaged.name):
+        verify_against(str(case.store), sources)
