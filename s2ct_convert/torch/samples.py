@@ -14,6 +14,7 @@ from ..reading.opening import open_same, open_store
 from ..reading.select import runs
 from ..reading.series import select_series
 from ..reading.store import Store
+from ..reading.table import Samples
 from ..reading.unit import Sample
 from .items import ItemOptions, Making
 
@@ -71,6 +72,11 @@ class SampleDataset(Dataset[Any]):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_store": None}
+
+    @property
+    def samples(self) -> Samples:
+        """The selected samples as a table, in the order of the items."""
+        return self.series.samples
 
     @property
     def store(self) -> Store:

@@ -121,7 +121,9 @@ class TestItems:
     def test_time_and_label_keep_the_observations_that_select_keeps(self, path, where):
         with open_store(path) as store:
             expected = list(store.select(**where))
-        items = list(SampleDataset(path, **where))
+        dataset = SampleDataset(path, **where)
+        items = list(dataset)
+        assert dataset.samples["localid"].tolist() == [item["localid"] for item in items]
         assert 0 < len(items) == len(expected)
         shuffled = {(b["unit"][0], int(b["localid"])): b for b in ShuffledDataset(path, 1, **where, **SMALL)}
         assert len(shuffled) == len(items)
