@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 import numpy as np
@@ -27,11 +27,14 @@ class Series:
         Number of selected observations of each sample.
     masks : mapping of str to ndarray of bool, shape (obs,), optional
         Selected observations of each unit, by its name; None selects all observations.
+    begins : ndarray of int64, shape (samples,), optional
+        The first observation of each sample, counted among its selected ones; None begins with the first.
     """
 
     samples: Samples
     sizes: npt.NDArray[np.int64]
     masks: Mapping[str, npt.NDArray[np.bool_]] | None = None
+    begins: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -49,8 +52,11 @@ class Series:
         """Selected rows of a sample in its unit, ascending."""
         low, n = (int(self.samples.rows[name][i]) for name in ("row_start", "row_size"))
         if self.masks is None:
-            return np.arange(low, low + n)
-        return low + np.flatnonzero(self.masks[self.unit(i)][low : low + n])
+            rows = np.arange(low, low + n)
+        else:
+            rows = low + np.flatnonzero(self.masks[self.unit(i)][low : low + n])
+        begin = 0 if self.begins is None else int(self.begins[i])
+        return rows[begin : begin + int(self.sizes[i])]
 
 
 def all_series(samples: Samples) -> Series:
@@ -83,3 +89,9 @@ def select_series(store: Units, samples: Samples, **where: Unpack[Where]) -> Ser
         sizes[names == name] = before[mine["row_start"] + mine["row_size"]] - before[mine["row_start"]]
     kept = Samples(table.rows[sizes > 0], table.splits, table.tiles, table.classes)
     return Series(kept, sizes[sizes > 0], masks)
+
+
+def shorten(series: Series, longest: int, rng: np.random.Generator) -> Series:
+    """At most ``longest`` consecutive observations of each sample, at a random place of its series."""
+    sizes = np.minimum(series.sizes, longest)
+    return replace(series, sizes=sizes, begins=rng.integers(0, series.sizes - sizes + 1))

@@ -11,6 +11,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from ..reading.epoch import BLOCK_OBS, MIXED_BLOCKS, Memory, read_windows
 from ..reading.epoch_plan import Batching, Positions, Window, blocks_of_rank, cut_blocks, shuffle_blocks, windows
+from ..reading.series import Series, shorten
 from .batch import Batch
 from .collate import collate_ragged
 from .items import ItemOptions
@@ -20,8 +21,9 @@ from .samples import SampleDataset
 
 
 class ShuffledOptions(ItemOptions, total=False):
-    """Arguments of ``ShuffledDataset`` beyond its own: those of ``SampleDataset``, and the sizes of the shuffle."""
+    """Arguments of ``ShuffledDataset`` beyond its own: those of ``SampleDataset``, and sizes."""
 
+    max_length: int | None
     block_obs: int
     mixed_blocks: int
 
@@ -51,6 +53,8 @@ class ShuffledDataset(IterableDataset[Any]):
         time, and items have ``repeated``, which is True for these.
     collate : callable
         Makes a batch of a list of items: ``collate_ragged``, ``collate_padded``, or your own.
+    max_length : int, optional
+        Most observations of an item. Of a longer series it has consecutive ones, in each epoch others.
     block_obs, mixed_blocks : int, optional
         As for ``read_epoch``. They bound the memory of the workers, of all together.
     dtype, scale, crop, transform, tile, split, localid, time, label : optional
@@ -59,7 +63,7 @@ class ShuffledDataset(IterableDataset[Any]):
     Raises
     ------
     ValueError
-        If there are too few samples for the ranks or for one batch, or a rank is out of range.
+        If there are too few samples for the ranks or for one batch, or an argument is out of range.
     KeyError, NotAStore, StoreDamaged, Incomplete, MachineError
         As for ``SampleDataset``.
 
@@ -85,9 +89,12 @@ class ShuffledDataset(IterableDataset[Any]):
         collate: Callable[[Sequence[Any]], Any] = collate_ragged,
         **options: Unpack[ShuffledOptions],
     ) -> None:
+        self.max_length = options.pop("max_length", None)
+        if self.max_length is not None and self.max_length < 1:
+            raise ValueError(f"max_length={self.max_length} must be at least 1")
         self.block_obs = options.pop("block_obs", BLOCK_OBS)
         self.mixed_blocks = options.pop("mixed_blocks", MIXED_BLOCKS)
-        self._samples = SampleDataset(path, **options)  # type: ignore[misc]  # the two others are taken out
+        self._samples = SampleDataset(path, **options)  # type: ignore[misc]  # the others are taken out
         self.seed, self.collate, self._rank_given = seed, collate, rank is not None
         self.rank, self.ranks = find_rank(rank, ranks)
         self.batching = Batching(len(self._samples), batch_size, self.ranks, drop_last, pad)
@@ -118,7 +125,7 @@ class ShuffledDataset(IterableDataset[Any]):
 
     def _batches(self, mine: Stretch) -> Iterator[Any]:
         """The batches of this process."""
-        series, size = self._samples.series, self.batching.batch_size
+        series, size = self._series(mine.epoch), self.batching.batch_size
         memory = Memory(self._samples.store.dataset.obs_shape, self.block_obs, self.mixed_blocks)
         unique = self.batching.per_rank - self.batching.repeated(self.rank)
         last = min(self.batching.count * size, self.batching.per_rank) - 1
@@ -128,7 +135,7 @@ class ShuffledDataset(IterableDataset[Any]):
 
         items = []
         for position, unmixed, (unit, localid, sample) in read_windows(
-            self._samples.store, series, self._windows(mine.epoch), memory, wanted
+            self._samples.store, series, self._windows(series, mine.epoch), memory, wanted
         ):
             more = {"repeated": unmixed >= unique} if self.batching.pad else {}
             items.append(self._samples.make(unit, localid, sample, **more))
@@ -137,8 +144,14 @@ class ShuffledDataset(IterableDataset[Any]):
                 batch, items = self.collate(items), []
                 yield Batch(batch) if type(batch) is dict else batch
 
-    def _windows(self, epoch: int) -> Iterator[Window]:
-        blocks = shuffle_blocks(cut_blocks(self._samples.series, self.block_obs, self.ranks), self.seed, epoch)
+    def _series(self, epoch: int) -> Series:
+        whole = self._samples.series
+        if self.max_length is None:
+            return whole
+        return shorten(whole, self.max_length, np.random.default_rng((self.seed, epoch, 0, 0, 1)))
+
+    def _windows(self, series: Series, epoch: int) -> Iterator[Window]:
+        blocks = shuffle_blocks(cut_blocks(series, self.block_obs, self.ranks), self.seed, epoch)
         own = blocks_of_rank(blocks, self.rank, self.ranks, pad=self.batching.pad)
         return windows(own, self.mixed_blocks, np.random.default_rng((self.seed, epoch, self.rank, 0)))
 
@@ -190,6 +203,7 @@ class ShuffledDataset(IterableDataset[Any]):
             "ranks": batching.ranks,
             "drop_last": batching.drop_last,
             "pad": batching.pad,
+            "max_length": self.max_length,
             "block_obs": self.block_obs,
             "mixed_blocks": self.mixed_blocks,
         }

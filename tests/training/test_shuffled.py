@@ -41,6 +41,30 @@ def test_epochs_differ_and_can_be_repeated(many):
     assert len(set(orders[0])) == 37
 
 
+def test_long_series_are_cut_to_other_parts_in_each_epoch(made):
+    where = {"tile": "50SMG", "label": ["clear", "haze", "snow"]}
+    with s2ct_convert.open_store(made["zarr"]) as store:
+        whole = {(one.unit, one.localid): one for one in store.select(**where)}
+    dataset = ShuffledDataset(made["zarr"], 1, max_length=7, **where, **SMALL)
+    begins: dict[Name, set[int]] = {name: set() for name in whole}
+    for epoch in range(4):
+        dataset.set_epoch(epoch)
+        seen = []
+        for batch in dataset:
+            name = (batch["unit"][0], int(batch["localid"]))
+            one, n = whole[name], len(batch["time"])
+            assert n == min(7, len(one.time))
+            first = batch["image"][0].numpy()  # no two of one date are equal
+            same = (one.time == batch["time"][0].item()) & (one.image == first).all(axis=(1, 2, 3))
+            (begin,) = np.flatnonzero(same).tolist()
+            for key in ("image", "label", "time", "weight"):
+                np.testing.assert_array_equal(batch[key].numpy(), getattr(one, key)[begin : begin + n])
+            begins[name].add(begin)
+            seen.append(name)
+        assert sorted(seen) == sorted(whole)
+    assert max(map(len, begins.values())) > 1
+
+
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=slow), 2, pytest.param(3, marks=slow)])
 @pytest.mark.parametrize("drop_last", [pytest.param(True, marks=slow), False])
 def test_workers_change_neither_batches_nor_length(many, workers, drop_last):
@@ -94,6 +118,7 @@ def test_items_have_no_mark_without_padding(many):
     ("options", "message"),
     [
         ({"rank": 2, "ranks": 2}, "rank 2 of 2"),
+        ({"max_length": 0}, "max_length=0 must be at least 1"),
         ({"rank": 1}, "give both rank= and ranks="),
         ({"rank": 0, "ranks": 40}, "37 samples are too few for 40 ranks"),
         ({"rank": 0, "ranks": 12, "drop_last": True}, "drop_last leaves no batch"),
