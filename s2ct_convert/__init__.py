@@ -1,6 +1,63 @@
 """Labelled Sentinel-2 cloud time series, from 7z-packed TFRecords to Zarr and HDF5.
 
 The names here do everything that the command line does.
+``help(s2ct_convert.convert)`` explains one of them.
+
+Convert:
+    convert             Convert archives or TFRecords to a store, or resume.
+    build               Download, convert and delete archives, or resume.
+    Summary             What they return: units made and failed, digest.
+    UnitsFailed         The error if some units failed; the others are done.
+    sample_sources      Paths of the bundled synthetic archives.
+
+Read:
+    open_store          Open a Zarr or HDF5 store.
+    Store               An open store: its units, its index, selections.
+    Unit                One split of one tile, such as store["train/50SMG"].
+    Sample              One time series: image, label, time, weight.
+    Samples             The index of a store as a table, with filters.
+    Selection           Observations that match conditions, read lazily.
+    read_epoch          Yield every sample once, in shuffled order.
+    EpochShare          The part of an epoch that one reader gets.
+    read_examples       Read archives like the authors' decoder.
+    s2ct_convert.torch  Datasets for PyTorch, a module of its own.
+
+The record and its archives:
+    download            Download files of the record, or resume.
+    Report              What a download did.
+    FilesFailed         The error if some files could not be downloaded.
+    list_files          List the files of the record and their state.
+    list_urls           List their URLs, for other downloaders.
+    Local               A file of the record with its state in a folder.
+    State               ok, unchecked, wrong size, partial or missing.
+    check_files         Check the md5 of files.
+    Checksum            The result for one file.
+    Check               ok, wrong, short, missing or unknown.
+    extract_archive     Unpack an archive and check its checksums.
+    Extracted           An unpacked file.
+
+Verify:
+    verify_store        Verify a store against itself.
+    verify_against      Compare a store with its sources, bit for bit.
+    verify_sources      Check every checksum in archives and TFRecords.
+
+Pictures, TFRecords, metadata:
+    preview             Draw a sample, or a whole store, as PNG or PDF.
+    export_tfrecord     Write a store back as TFRecords.
+    Exported            An exported unit.
+    write_croissant     Describe a store for reuse (Croissant 1.1).
+
+Another data set:
+    DATASET             The data set of the record, the default everywhere.
+    Dataset             A data set: features, bands, patch, classes, days.
+    Features            The names of the features of an example.
+    Band                One band of a patch.
+
+Errors:
+    S2ctError           Base class of all errors, with an exit code.
+    StoreDamaged        A file of a store is missing or damaged.
+    PartialStoreWarning The warning if a store lacks units or sources.
+    __version__         The version of this package.
 """
 
 import lazy_loader

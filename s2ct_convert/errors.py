@@ -9,12 +9,32 @@ from __future__ import annotations
 import errno
 import os
 
+EXIT_BUG = 1
 EXIT_USAGE = 2
 EXIT_INCOMPLETE = 3
 EXIT_DIFFERENCE = 4
 EXIT_SOURCE = 5
 EXIT_MACHINE = 6
 EXIT_NETWORK = 7
+# As a shell reports a program that a signal ended: 128 and the number of the signal.
+EXIT_INTERRUPTED = 130
+EXIT_CLOSED_PIPE = 141
+EXIT_TERMINATED = 143
+
+# The table of `s2ct --help` and of the documentation.
+EXIT_CODES = {
+    0: "done",
+    EXIT_BUG: "a fault of s2ct itself, with a traceback",
+    EXIT_USAGE: "wrong usage, or the destination exists",
+    EXIT_INCOMPLETE: "incomplete: units, files or sources are missing; run again",
+    EXIT_DIFFERENCE: "verification found a difference, or a store is damaged",
+    EXIT_SOURCE: "a source is damaged, or is not what it should be",
+    EXIT_MACHINE: "this machine: disk full, no permission, memory",
+    EXIT_NETWORK: "the network or the service",
+    EXIT_INTERRUPTED: "interrupted (Ctrl-C)",
+    EXIT_CLOSED_PIPE: "the reader of the output closed it, as head does",
+    EXIT_TERMINATED: "terminated (SIGTERM)",
+}
 
 
 class PartialStoreWarning(UserWarning):
@@ -36,7 +56,7 @@ class S2ctError(Exception):
         What the user can do now.
     """
 
-    exit_code = 1
+    exit_code = EXIT_BUG
 
     def __init__(self, what: str, *, where: str = "", expected: str = "", found: str = "", todo: str = "") -> None:
         self.what, self.where, self.expected, self.found, self.todo = what, where, expected, found, todo

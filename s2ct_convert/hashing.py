@@ -1,4 +1,4 @@
-"""Digests of several files at a time; stops at once when the user interrupts."""
+"""Digests of files, several at a time, and the checksum of TFRecords."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import google_crc32c
+
 from .threads import cores
 
 _BLOCK = 1 << 20
 
 
+def masked_crc32c(data: bytes) -> int:
+    """CRC-32C rotated and offset as TFRecord stores it."""
+    crc: int = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
 def file_digests(algorithm: str, paths: Sequence[Path], on_bytes: Callable[[int], None]) -> Generator[str]:
-    """Yield the digest (hex) of each file, in order. ``on_bytes`` gets the bytes read, from several threads.
+    """Yield the digest (hex) of each file, in order. Stops at once when the user interrupts.
+
+    ``on_bytes`` gets the bytes read, from several threads.
 
     Close the generator if you stop early; otherwise its threads continue reading.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import WrongUsage
@@ -44,6 +45,11 @@ def check_path(path: str | os.PathLike[str]) -> Path:
             todo="copy or mount the data on this machine and give its path",
         )
     return Path(text)
+
+
+def path_list(given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """One path or several, as a list."""
+    return [Path(one) for one in ([given] if isinstance(given, str | os.PathLike) else given)]
 
 
 def check_readable(path: str | os.PathLike[str]) -> Path:

@@ -21,6 +21,20 @@ def seconds(n: float) -> str:
     return str(datetime.timedelta(seconds=round(n)))
 
 
+def clock_time(n: float) -> str:
+    """Seconds as hours, minutes and seconds, such as 0:01:30."""
+    whole = round(n)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def of_total(n: float, total: float) -> str:
+    """Bytes done of a total, in the unit of the total: ``0.4 of 1.0 MB``."""
+    number, unit = size(total).split()
+    factor = 1000 ** ("B", "kB", "MB", "GB", "TB").index(unit)
+    decimals = len(number.partition(".")[2])
+    return f"{n / factor:.{decimals}f} of {number} {unit}"
+
+
 def day(days: int | None) -> str:
     """Days since 1970-01-01 as a date."""
     return "-" if days is None else (datetime.date(1970, 1, 1) + datetime.timedelta(days)).isoformat()

@@ -38,7 +38,7 @@ info x.h5
 info none
 verify store x.zarr
 verify store y.zarr
-verify store x.zarr --sample 0.5
+verify store x.zarr --fraction 0.5
 verify store x.zarr --against archives
 verify store flipped.zarr
 verify store none.zarr

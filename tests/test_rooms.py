@@ -20,6 +20,7 @@ LEVELS = (
         "published",
         "durable",
         "hashing",
+        "kinds",
         "lease",
         "paths",
         "processes",
@@ -31,7 +32,7 @@ LEVELS = (
     {"source", "reading"},
     {"units"},
     {"engines"},
-    {"conversion", "croissant", "export", "pictures", "torch", "verify"},
+    {"conversion", "croissant", "doctor", "export", "pictures", "torch", "verify"},
     {"show"},
     {"cli"},
 )

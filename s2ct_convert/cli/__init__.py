@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 import sys
 import traceback
@@ -16,34 +17,36 @@ from typing import TextIO
 
 import click
 
-from ..errors import PartialStoreWarning, S2ctError, from_os_error
+from ..errors import EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_TERMINATED, PartialStoreWarning, S2ctError, from_os_error
 from ..version import __version__
-from . import options
+from . import options, results
 from .batch import batch
 from .build import build
+from .completion import VARIABLE, answer, completion
 from .convert import convert
 from .croissant import croissant
 from .demo import demo
+from .doctor import doctor
 from .download import download
 from .export import export
 from .extract import extract
+from .group import Main, help_, short_help
 from .info import info
 from .listing import list_, urls
 from .plan import plan
 from .preview import preview
+from .stopping import go_on, stopped
 from .verify import verify
 
 
-class _Ordered(click.Group):
-    """Lists commands in the order in which users need them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-
-@click.group(cls=_Ordered, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Main,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="s2ct")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Labelled Sentinel-2 cloud time series: from 7z-packed TFRecords to Zarr and HDF5.
 
     \b
@@ -53,13 +56,10 @@ def cli() -> None:
       s2ct convert archives/ clouds.zarr   convert it, or resume
       s2ct build clouds.zarr               do both, with little disk space
       s2ct preview clouds.zarr             draw a sample, or the whole store
-
-    \b
-    Exit codes: 0 done, 2 wrong usage or the destination exists, 3 incomplete
-    (run again), 4 verification found a difference, 5 a source is damaged,
-    6 disk, permission or memory, 7 the network or the service, 130 and 143
-    interrupted and terminated.
+      s2ct doctor                          find out why something does not work
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(short_help(ctx), nl=False)
 
 
 for command in (
@@ -77,6 +77,9 @@ for command in (
     info,
     preview,
     croissant,
+    doctor,
+    completion,
+    help_,
 ):
     cli.add_command(command)
 
@@ -107,43 +110,89 @@ def _warn_in_one_line(
 
 def main() -> None:
     """Entry point of ``s2ct``."""
+    if instruction := os.environ.get(VARIABLE):
+        sys.exit(answer(cli, instruction))
     warnings.showwarning = _warn_in_one_line
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # like stderr: a file name may not be valid UTF-8
     try:
-        code = cli.main(standalone_mode=False)
+        code = _run()
         sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        # The reader has closed its end (s2ct info | head). Other tools end by SIGPIPE then, without a word.
+        _drop_output()
+        code = EXIT_CLOSED_PIPE
+    except OSError as error:  # the output itself cannot be written
+        error.filename = error.filename or "the output"
+        print(f"s2ct: {from_os_error(error)}", file=sys.stderr)
+        _drop_output()
+        code = from_os_error(error).exit_code
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command and report how it ended. Returns the exit code."""
+    try:
+        # Not cli.main(), which ends a command whose output is closed in its own way.
+        with cli.make_context("s2ct", sys.argv[1:]) as ctx:
+            cli.invoke(ctx)
+        results.finish()
     except click.exceptions.Exit as stop:
-        code = stop.exit_code
+        return stop.exit_code
     except click.ClickException as error:
         error.show()
-        code = error.exit_code
+        return _end(_as_ours(error))
     except S2ctError as error:
-        code = _report(error)
+        return _report(error)
     except (KeyboardInterrupt, click.Abort):
-        code = _stopped("interrupted", 130)
+        return _stopped("interrupted", EXIT_INTERRUPTED)
     except _Terminated:
-        code = _stopped("terminated", 143)
-    except BrokenPipeError:
-        # The reader of stdout has closed it (s2ct info | head). This is not an error to report.
-        _drop_output()
-        code = 1
+        return _stopped("terminated", EXIT_TERMINATED)
+    except BrokenPipeError as error:
+        if _is_output_closed():
+            raise
+        return _report(from_os_error(error))  # another pipe, such as that of a program
     except OSError as error:
-        code = _report(from_os_error(error))
-        _drop_output()
-    sys.exit(code if isinstance(code, int) else 0)
+        return _report(from_os_error(error))
+    return 0
+
+
+def _is_output_closed() -> bool:
+    """Whether the reader of stdout or stderr has closed its end."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        poll.register(stream, 0)  # errors and hang-ups are always reported
+    return bool(poll.poll(0))
 
 
 def _drop_output() -> None:
-    """Send buffered output to /dev/null. Python flushes stdout again at exit, and would print an error."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Send buffered output to /dev/null. Python flushes at exit, and would print an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    if _is_output_closed():
+        os.dup2(nowhere, sys.stderr.fileno())
+
+
+def _as_ours(error: click.ClickException) -> S2ctError:
+    """An error of usage in our form, for ``--json``."""
+    ctx = getattr(error, "ctx", None)
+    ours = S2ctError(error.format_message(), todo=f"{ctx.command_path} --help" if ctx else "")
+    ours.exit_code = error.exit_code
+    return ours
 
 
 def _report(error: S2ctError) -> int:
     if options.debug():
         traceback.print_exc()
     print(f"s2ct: {error}", file=sys.stderr)
+    return _end(error)
+
+
+def _end(error: S2ctError) -> int:
+    """Print the error as JSON too, if the user asked for JSON. Returns its exit code."""
+    results.finish(error if results.asked() else None)
     return error.exit_code
 
 
@@ -151,5 +200,7 @@ def _stopped(how: str, code: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # another Ctrl-C must not interrupt the message
     if options.debug():
         traceback.print_exc()
-    print(f"s2ct: {how}. Finished work is kept; run the same command again to resume.", file=sys.stderr)
-    return code
+    print(stopped(how), file=sys.stderr)
+    error = S2ctError(how, todo=go_on())
+    error.exit_code = code
+    return _end(error)

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .planned import plan_of, planned
+from .group import Group
+from .overwrite import may_overwrite, overwrite_store
+from .planned import plan_of, planned, store_of
+from .results import print_json
+from .stopping import keeps, keeps_units
 
 if TYPE_CHECKING:
     from ..conversion.batch_status import BatchStatus
 
 
-@click.group(short_help="Convert as jobs of SLURM, PBS or a shell: init, run, status, finalise.")
+@click.group(cls=Group, short_help="Convert as jobs of SLURM, PBS or a shell.")
 def batch() -> None:
     """Convert as jobs of a batch system: init once, run units by number on any host, finalise once.
 
@@ -34,13 +38,14 @@ def batch() -> None:
 @batch.command()
 @planned
 @options.plan_file
-@options.overwrite
+@overwrite_store
 @options.overwrite_units
 @options.progress
 def init(
     paths: tuple[Path, ...],
     plan_file: Path | None,
     overwrite: bool,
+    yes: bool,
     overwrite_units: tuple[str, ...],
     quiet: bool,
     verbose: bool,
@@ -57,6 +62,8 @@ def init(
     from ..conversion.batch import init_batch
     from ..show.progress import show_progress
 
+    if overwrite and (store := store_of(paths, plan_file)):
+        may_overwrite(store, yes=yes)
     plan = plan_of(paths, plan_file, choices)
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         init_batch(
@@ -71,7 +78,7 @@ def init(
 
 
 @batch.command()
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.argument("numbers", required=False, metavar="[UNITS]")
 @options.jobs
 @options.nice
@@ -87,7 +94,6 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
     from ..conversion.ranges import ARRAY_VARIABLES, array_number, from_ranges
     from ..errors import WrongUsage
     from ..show.progress import show_progress
-    from ..show.tables import print_json
 
     number = array_number()
     if numbers is None and number is None:
@@ -99,6 +105,7 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
         )
     wanted = from_ranges(numbers) if numbers is not None else [number or 0]
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
+        on_event = keeps_units(store, on_event)
         entries = run_units(store, wanted, threads=jobs or options.available_cores(), on_event=on_event)
     if json_:
         import dataclasses
@@ -107,14 +114,13 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
 
 
 @batch.command()
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @options.as_json
 @options.debugging
 def status(store: Path, json_: bool) -> None:
     """Show which units are planned, running, done or failed. Works at any time."""
     from ..conversion.batch_status import batch_status
     from ..show.batch import print_status, status_document
-    from ..show.tables import print_json
 
     found: BatchStatus = batch_status(store)
     if json_:
@@ -124,7 +130,7 @@ def status(store: Path, json_: bool) -> None:
 
 
 @batch.command()
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.option("--partial", is_flag=True, help="Finalise even if units or sources are missing; the store lists them.")
 @options.progress
 def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
@@ -134,6 +140,7 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     from ..units.finalise import finished
     from ..words import without
 
+    keeps(f"the units of {store} stay")
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         digest, _ = finalise_batch(store, partial=partial, command=options.command_line(), on_event=on_event)
     attributes = finished(store) or {}
@@ -142,7 +149,7 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
 
 
 @batch.command()
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.option(
     "--scheduler",
     type=click.Choice(["slurm", "pbs", "shell"]),

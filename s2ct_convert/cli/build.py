@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from . import options, record_options
-from .planned import Converting, kind
+from .overwrite import may_overwrite, overwrite_store
+from .planned import Converting, give_summary, kind
+from .stopping import keeps_units
 
 
 @click.command(cls=Converting, short_help="Download and convert in one go, with little disk space.")
@@ -37,12 +39,12 @@ from .planned import Converting, kind
 @options.jobs
 @options.memory
 @options.nice
-@options.overwrite
+@overwrite_store
 @options.overwrite_units
 @record_options.which_record
 @options.as_json
 @options.progress
-def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool, **choices: Any) -> None:
+def build(store: Path, jobs: int | None, yes: bool, json_: bool, quiet: bool, verbose: bool, **choices: Any) -> None:
     """Download the archives of the record, convert each one, and delete it.
 
     The next archive is downloaded while the last one is converted. Archives are in STORE.archives; each is deleted once
@@ -56,20 +58,22 @@ def build(store: Path, jobs: int | None, json_: bool, quiet: bool, verbose: bool
     """
     from ..conversion.build import build as run
     from ..show.progress import show_progress
-    from ..show.summary import check_complete, print_summary
+    from ..show.summary import check_complete
     from ..units.summary import UnitsFailed
 
+    if choices["overwrite"]:
+        may_overwrite(store, yes=yes)
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
             summary = run(
                 store,
                 jobs=jobs or options.available_cores(),
-                on_event=on_event,
+                on_event=keeps_units(store, on_event, f"; downloads stay in {store}.archives"),
                 command=options.command_line(),
                 **choices,
             )
     except UnitsFailed as failed:
-        print_summary(failed.summary, json_)
+        give_summary(failed.summary, json_)
         raise
-    print_summary(summary, json_)
+    give_summary(summary, json_)
     check_complete(summary)

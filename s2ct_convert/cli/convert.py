@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from . import options
-from .planned import Converting, plan_of, planned
+from .overwrite import may_overwrite, overwrite_store
+from .planned import Converting, give_summary, plan_of, planned, store_of
+from .stopping import keeps_units
 
 
 @click.command(cls=Converting, short_help="Convert archives or TFRecords to a store.")
@@ -35,7 +37,7 @@ from .planned import Converting, plan_of, planned
     metavar="SECONDS",
     help="dask: time to wait for the scheduler and workers.  [default: 60]",
 )
-@options.overwrite
+@overwrite_store
 @options.overwrite_units
 @options.as_json
 @options.progress
@@ -43,6 +45,7 @@ def convert(
     paths: tuple[Path, ...],
     plan_file: Path | None,
     jobs: int | None,
+    yes: bool,
     json_: bool,
     quiet: bool,
     verbose: bool,
@@ -71,19 +74,22 @@ def convert(
     from ..conversion.convert import convert_plan
     from ..errors import WrongUsage
     from ..show.progress import show_progress
-    from ..show.summary import check_complete, print_summary
+    from ..show.summary import check_complete
     from ..units.options import EngineOptions, RunOptions, take
     from ..units.summary import UnitsFailed
 
     if jobs and not local:
         raise WrongUsage("-j does not apply to --engine dask", todo="leave out -j; start more Dask workers instead")
+    if choices["overwrite"] and (store := store_of(paths, plan_file)):
+        may_overwrite(store, yes=yes)
     run, engine = take(RunOptions, {"jobs": cores, **choices}), take(EngineOptions, choices)
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
             plan = plan_of(paths, plan_file, choices)
+            on_event = keeps_units(plan.store, on_event)
             summary = convert_plan(plan, run, engine, on_event=on_event, command=options.command_line())
     except UnitsFailed as failed:
-        print_summary(failed.summary, json_)
+        give_summary(failed.summary, json_)
         raise
-    print_summary(summary, json_)
+    give_summary(summary, json_)
     check_complete(summary)

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
 
 
 @click.command(short_help="Describe a store for reuse (Croissant 1.1).")
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.argument("folder", type=options.ANY_PATH, required=False, metavar="[FOLDER]")
 @options.overwrite
 @options.as_json
@@ -26,17 +27,15 @@ def croissant(store: Path, folder: Path | None, overwrite: bool, json_: bool, qu
     """
     from ..croissant.write import write_croissant
     from ..durable import size_of
-    from ..show.bar import file_progress
-    from ..show.tables import print_json
+    from ..show.progress import byte_progress
+    from ..show.tables import print_named
     from ..words import plural, size
 
-    with file_progress("reading", size_of(store) if store.exists() else 0, quiet=quiet) as progress:
+    with byte_progress("reading", size_of(store) if store.exists() else 0, quiet=quiet) as progress:
         done = write_croissant(store, folder, overwrite=overwrite, on_bytes=progress.advance)
     if json_:
         facts = {"files": done.files, "bytes": done.bytes, "samples": done.samples}
         print_json({"folder": str(done.folder), "document": str(done.folder / "croissant.json"), **facts})
     else:
-        print(
-            f"{done.folder / 'croissant.json'}: {plural(done.samples, 'sample')} in {plural(done.files, 'file')}, "
-            f"{size(done.bytes)}"
-        )
+        rest = f": {plural(done.samples, 'sample')} in {plural(done.files, 'file')}, {size(done.bytes)}"
+        print_named(str(done.folder / "croissant.json"), rest)

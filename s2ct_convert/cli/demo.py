@@ -32,15 +32,17 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     from ..sample import sample_md5sums, sample_sources
     from ..show.info import print_units
     from ..show.progress import show_progress
+    from ..show.tables import print_lines
     from ..verify.against import verify_against
+    from ..version import install_advice
     from ..words import plural, size
 
     sources = sample_sources()
     if wrong := [c for c in check_files(sources, manifest=read_manifest(sample_md5sums())) if c.state is not Check.OK]:
         raise Difference("the bundled archives are damaged: install s2ct-convert again", where=str(wrong[0].path))
-    print(
-        f"{plural(len(sources), 'archive')} of the bundled sample, {size(sum(s.stat().st_size for s in sources))}, "
-        f"md5 correct; nothing is downloaded"
+    read = size(sum(source.stat().st_size for source in sources))
+    print_lines(
+        [f"{plural(len(sources), 'archive')} of the bundled sample, {read}, md5 correct; nothing is downloaded"]
     )
     stores = (destination / "sample.zarr", destination / "sample.h5")
     for path in stores:
@@ -52,12 +54,12 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
             raise Difference("\n".join(differences), where=str(path))
         examples = sum(unit.examples for unit in compared)
         observations = sum(unit.observations for unit in compared)
-        print(
-            f"{path}: {size(summary.bytes_out)}; all {observations:,} observations of {examples} examples "
-            f"match the archives bit for bit"
-        )
+        all_ = f"all {observations:,} observations of {examples} examples match the archives bit for bit"
+        print_lines([f"{path}: {size(summary.bytes_out)}; {all_}"])
     document = describe(stores[0])
-    print(f"\nboth stores have the content digest {document['digest']}\n")
+    print()
+    print_lines([f"both stores have the content digest {document['digest']}"])
+    print()
     print_units(document["units"])
     unit, zarr = document["units"][0], str(stores[0])
     group = f"{unit['split']}/{unit['tile']}"
@@ -70,7 +72,7 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     ):
         print(f"  {_shell(command)}")
     if importlib.util.find_spec("xarray") is None:
-        print("xarray is not installed: pip install 's2ct-convert[xarray]'")
+        print(f"xarray is not installed: {install_advice('xarray')}")
 
 
 def _program(name: str) -> str:

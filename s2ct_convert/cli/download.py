@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options, record_options
+from .results import print_json
+from .stopping import keeps
 
 if TYPE_CHECKING:
     from ..record.download import Report
@@ -62,6 +64,7 @@ def download(
     from ..show.progress import show_progress
 
     failure: FilesFailed | None = None
+    keeps(f"whole and partial files stay in {destination}")
     with show_progress(quiet=quiet, verbose=verbose) as on_event:
         try:
             report = run(
@@ -70,7 +73,7 @@ def download(
                 tiles=tiles,
                 splits=splits,
                 files=files,
-                lanes=jobs,
+                jobs=jobs,
                 paranoid=paranoid,
                 base_url=base_url,
                 user_agent=user_agent,
@@ -92,12 +95,12 @@ def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
     """Unpack the archives that are whole in their own folder, and append the paths to ``out``."""
     from ..archives.extract import extract_archive, unpacked_size
     from ..errors import DestinationExists
-    from ..show.bar import file_progress
+    from ..show.progress import byte_progress
     from ..words import size
 
     archives = [report.folder / key for key in sorted((*report.before, *(one.key for one in report.done)))]
     archives = [archive for archive in archives if archive.suffix == ".7z"]
-    with file_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
+    with byte_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
         for archive in archives:
             try:
                 cores = options.available_cores()
@@ -107,11 +110,11 @@ def _extract(report: Report, out: list[str], *, quiet: bool) -> None:
                 raise DestinationExists(error.what, where=error.where, todo=todo) from error
             for file in files:
                 out.append(str(file.path))
-                progress.line(f"{file.path}: {size(file.bytes)}{', already there' if file.was_there else ''}")
+                progress.named(str(file.path), f": {size(file.bytes)}{', already there' if file.was_there else ''}")
 
 
 def _print(report: Report, extracted: list[str], json_: bool) -> None:
-    from ..show.tables import print_facts, print_json
+    from ..show.tables import print_facts
     from ..words import plural, seconds, size
 
     fetched = sum(one.fetched for one in report.done)

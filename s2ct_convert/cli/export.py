@@ -8,16 +8,18 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
+from .stopping import keeps
 
 
 @click.command(short_help="Write a store back as TFRecords.")
-@click.argument("store", type=options.ANY_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.argument("folder", type=options.ANY_PATH)
 @click.option(
     "--to", type=click.Choice(["tfrecord"]), default="tfrecord", show_default=True, help="Format of the files."
 )
-@click.option("--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated.")
-@click.option("--split", "splits", multiple=True, metavar="SPLIT", help="Only this split, e.g. val; may be repeated.")
+@options.tiles
+@options.splits
 @click.option("--overwrite", is_flag=True, help="Replace files in FOLDER that differ.")
 @options.as_json
 @options.progress
@@ -43,17 +45,20 @@ def export(
     """
     from ..export.tfrecord import Exported, choose_units, export_tfrecord
     from ..reading.opening import open_store
-    from ..show.bar import file_progress
-    from ..show.tables import print_json
+    from ..show.progress import byte_progress
+    from ..show.tables import print_named
     from ..words import plural, size
 
+    keeps(f"whole TFRecords stay in {folder}")
     with open_store(store) as opened:
         pixels = sum(unit.observations for unit in choose_units(opened, tiles, splits)) * opened.dataset.obs_bytes
-        with file_progress("exporting", pixels, quiet=quiet) as progress:
+        with byte_progress("exporting", pixels, quiet=quiet) as progress:
 
             def report(one: Exported) -> None:
                 there = ", already there" if one.was_there else ""
-                progress.line(f"{one.path}: {one.unit}, {plural(one.examples, 'example')}, {size(one.bytes)}{there}")
+                progress.named(
+                    str(one.path), f": {one.unit}, {plural(one.examples, 'example')}, {size(one.bytes)}{there}"
+                )
 
             done = export_tfrecord(
                 opened,
@@ -68,4 +73,5 @@ def export(
         print_json([{**dataclasses.asdict(one), "path": str(one.path)} for one in done])
     else:
         examples = plural(sum(one.examples for one in done), "example")
-        print(f"{folder}: {plural(len(done), 'TFRecord')}, {examples}, {size(sum(one.bytes for one in done))}")
+        rest = f": {plural(len(done), 'TFRecord')}, {examples}, {size(sum(one.bytes for one in done))}"
+        print_named(str(folder), rest)

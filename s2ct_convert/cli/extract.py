@@ -7,19 +7,19 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
+from .stopping import keeps
 
 
 @click.command(short_help="Unpack archives and check their checksums.")
-@click.argument("archives", nargs=-1, required=True, type=options.DATA_PATH, metavar="ARCHIVE...")
-@click.argument("destination", type=options.ANY_PATH, metavar="DEST")
+@click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="ARCHIVE... DEST")
 @options.overwrite
 @options.unpacker
 @options.jobs
 @options.as_json
 @options.progress
 def extract(
-    archives: tuple[Path, ...],
-    destination: Path,
+    paths: tuple[Path, ...],
     overwrite: bool,
     unpacker: str,
     jobs: int | None,
@@ -27,30 +27,34 @@ def extract(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Unpack archives (.7z) to the folder DEST.
+    """Unpack archives (.7z), or all archives in folders, to the folder DEST.
 
     A conversion does not need this. A file gets its name only when it is whole and its CRC-32 matches. Run the same
     command again to resume: files with the right size and CRC-32 stay.
+
+    \b
+    s2ct extract train_50SMG_462.7z unpacked/
+    s2ct extract archives/ unpacked/
     """
-    from ..archives.extract import Extracted, extract_archive, unpacked_size
-    from ..errors import S2ctError, SomeFailed, WrongUsage
-    from ..show.bar import file_progress
-    from ..show.tables import print_json
+    from ..archives.extract import Extracted, extract_archive, find_archives, unpacked_size
+    from ..errors import S2ctError, SomeFailed
+    from ..show.progress import byte_progress
+    from ..show.tables import print_named
     from ..words import plural, size
 
-    for archive in archives:
-        if not archive.is_file():
-            raise WrongUsage("there is no such file", where=str(archive), todo="check the path")
+    given, destination = _check(paths)
+    archives = find_archives(given)
     done: list[Extracted] = []
     failures: list[S2ctError] = []
-    with file_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
+    keeps(f"unpacked files stay in {destination}")
+    with byte_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
         for archive in archives:
             try:
                 done += extract_archive(
                     archive, destination, overwrite=overwrite, jobs=jobs or options.available_cores(),
                     unpacker=unpacker, on_bytes=progress.advance,
-                    on_file=lambda f: progress.line(
-                        f"{f.path}: {size(f.bytes)}{', already there' if f.was_there else ''}"
+                    on_file=lambda f: progress.named(
+                        str(f.path), f": {size(f.bytes)}{', already there' if f.was_there else ''}"
                     ),
                 )  # fmt: skip
             except S2ctError as error:
@@ -64,7 +68,25 @@ def extract(
             }
         )
     elif not quiet:
-        print(f"{plural(len(done), 'file')}, {size(sum(f.bytes for f in done))} in {destination}")
+        print_named(str(destination), "", f"{plural(len(done), 'file')}, {size(sum(f.bytes for f in done))} in ")
     if failures:
         codes = {error.exit_code for error in failures}
         raise SomeFailed(f"{len(failures)} of {plural(len(archives), 'archive')} failed", codes, some_done=bool(done))
+
+
+def _check(paths: tuple[Path, ...]) -> tuple[tuple[Path, ...], Path]:
+    """The archives and the destination. Forgetting DEST must not make the last archive the destination."""
+    from ..errors import WrongUsage
+
+    if not paths:
+        raise click.UsageError("Missing argument 'ARCHIVE... DEST'.")
+    *archives, destination = paths
+    if destination.is_file() or not archives:
+        raise WrongUsage(
+            "the folder to unpack to is missing",
+            where=str(destination),
+            expected="a folder as the last argument",
+            found="a file" if destination.is_file() else "no archive before it",
+            todo="name the folder: s2ct extract ARCHIVE... FOLDER",
+        )
+    return tuple(archives), destination

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options, record_options
+from .results import print_json
 
 
 @click.command("list", short_help="List the files of the record and their state here.")
@@ -16,6 +17,7 @@ from . import options, record_options
 @click.option("--offline", is_flag=True, help="Do not ask the service: use the lock in DEST, else the bundled list.")
 @record_options.which_record
 @options.as_json
+@options.verbose
 @options.debugging
 def list_(
     folder: Path,
@@ -27,11 +29,12 @@ def list_(
     base_url: str | None,
     user_agent: str | None,
     json_: bool,
+    verbose: bool,
 ) -> None:
     """List the files of the record with their state in DEST (default: this folder).
 
     States: ok (md5 checked before), unchecked (right size, md5 not checked), partial, wrong size, missing. This command
-    compares only sizes; s2ct verify checksums DEST reads the files.
+    compares only sizes; s2ct verify checksums DEST reads the files. On a terminal, md5 sums are shown with -v.
     """
     from ..errors import WrongUsage
     from ..record.api import record_id
@@ -39,7 +42,6 @@ def list_(
     from ..record.listing import find_manifest
     from ..record.local import look
     from ..record.manifest import published
-    from ..show.tables import print_json, print_table
     from ..words import plural, size
 
     record = record_id(record)
@@ -58,22 +60,7 @@ def list_(
     if json_:
         print_json({"record": record, "doi": manifest.doi, "files": rows, "bytes": total})
         return
-    print_table(
-        ("file", "split", "tile", "examples", "size", "md5", "here"),
-        [
-            (
-                row["key"],
-                row["split"] or "-",
-                row["tile"] or "-",
-                "-" if row["examples"] is None else f"{row['examples']:,}",
-                size(row["size"]),
-                row["md5"],
-                row["state"] + (f" {100 * row['have'] // row['size']} %" if row["state"] == "partial" else ""),
-            )
-            for row in rows
-        ],
-        left=3,
-    )
+    _print_rows(rows, verbose)
     here = [row for row in rows if row["state"] in ("ok", "unchecked")]
     print(f"{plural(len(rows), 'file')}, {size(total)}; {len(here)} here")
 
@@ -88,9 +75,30 @@ def _row(local: Any) -> dict[str, Any]:
     return {**row, "state": local.state.value, "have": local.have}
 
 
+def _print_rows(rows: list[dict[str, Any]], verbose: bool) -> None:
+    from ..show.tables import Column, print_table
+    from ..words import size
+
+    columns = [Column("file", left=True, name=True), Column("split", left=True), Column("tile", left=True)]
+    columns += [Column("examples"), Column("size"), Column("md5", detail=True, part=1), Column("here", part=1)]
+    cells = (
+        (
+            row["key"],
+            row["split"] or "-",
+            row["tile"] or "-",
+            "-" if row["examples"] is None else f"{row['examples']:,}",
+            size(row["size"]),
+            row["md5"],
+            row["state"] + (f" {100 * row['have'] // row['size']} %" if row["state"] == "partial" else ""),
+        )
+        for row in rows
+    )
+    print_table(columns, cells, verbose=verbose)
+
+
 def _print_published(record: str, known: Any, json_: bool) -> None:
     from ..errors import WrongUsage
-    from ..show.tables import print_json, print_table
+    from ..show.tables import Column, print_lines, print_table
 
     if not known:
         raise WrongUsage(
@@ -102,8 +110,9 @@ def _print_published(record: str, known: Any, json_: bool) -> None:
         files = [{"position": one.position, "md5": one.md5, "listed_size": one.listed_size} for one in known]
         print_json({"record": record, "doi": f"10.5281/zenodo.{record}", "published": files})
         return
-    print_table(("position", "size", "md5"), [(str(one.position), one.listed_size, one.md5) for one in known], left=0)
-    print(f"{len(known)} files, as listed on the page of the record; leave out --offline to get their names")
+    columns = (Column("position"), Column("size"), Column("md5"))
+    print_table(columns, [(str(one.position), one.listed_size, one.md5) for one in known])
+    print_lines([f"{len(known)} files, as listed on the page of the record; leave out --offline to get their names"])
 
 
 @click.command(short_help="Print the URLs of the files for another downloader.")

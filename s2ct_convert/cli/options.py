@@ -8,9 +8,14 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from . import values
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,11 +43,14 @@ def command_line() -> str:
 
 
 class LocalPath(click.Path):
-    """A path on this machine: not a URL and, with ``data``, not a pipe, socket or device."""
+    """A path on this machine: not a URL and, with ``data``, not a pipe, socket or device.
 
-    def __init__(self, *, data: bool = False) -> None:
+    With ``store``, a shell completes stores.
+    """
+
+    def __init__(self, *, data: bool = False, store: bool = False) -> None:
         super().__init__(path_type=Path)
-        self._data = data
+        self._data, self._store = data, store
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         from ..paths import check_path, check_readable
@@ -50,22 +58,23 @@ class LocalPath(click.Path):
         check = check_readable if self._data else check_path
         return super().convert(check(value), param, ctx)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return values.stores(incomplete) if self._store else super().shell_complete(ctx, param, incomplete)
+
 
 ANY_PATH = LocalPath()
 DATA_PATH = LocalPath(data=True)  # sources and stores
+STORE_PATH = LocalPath(data=True, store=True)  # an existing store
 
 
 debugging = click.option("--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks.")
+verbose = click.option("-v", "--verbose", is_flag=True, help="Show more details.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show only notes, failures and the result.")
 
 
 def progress(command: Command) -> Command:
     """Add -q, -v and --debug, for commands that show progress."""
-    for option in (
-        debugging,
-        click.option("-v", "--verbose", is_flag=True, help="Show more details."),
-        quiet,
-    ):
+    for option in (debugging, verbose, quiet):
         command = option(command)
     return command
 
@@ -112,8 +121,39 @@ nice = click.option(
     callback=_set_nice,
     help="Lower the priority of the process: 0 (not at all) to 19.",
 )
+
+
+def _words(fold: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[str, ...]]:
+    """Read an option that takes several words, as ``A,B`` or repeated, in any case."""
+
+    def read(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+        from .. import names
+
+        words = [getattr(names, fold)(word) for value in values for word in value.split(",")]
+        if "" in words:
+            raise click.BadParameter(f"{','.join(values)!r} has an empty part")
+        return tuple(dict.fromkeys(words))
+
+    return read
+
+
+tiles = click.option(
+    "--tile",
+    "tiles",
+    multiple=True,
+    metavar="TILE[,TILE]",
+    callback=_words("fold_tile"),
+    shell_complete=values.tiles,
+    help="Only these tiles, e.g. 50SMG; may be repeated.",
+)
 splits = click.option(
-    "--split", "splits", multiple=True, metavar="SPLIT", help="Only this split, e.g. train or val; may be repeated."
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="SPLIT[,SPLIT]",
+    callback=_words("fold_split"),
+    shell_complete=values.splits,
+    help="Only these splits, e.g. train or val; may be repeated.",
 )
 as_unit = click.option(
     "--as",
@@ -155,11 +195,12 @@ def demands(command: Command) -> Command:
     return command
 
 
-overwrite = click.option("--overwrite", is_flag=True, help="Delete existing output and start again.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
 overwrite_units = click.option(
     "--overwrite-unit",
     "overwrite_units",
     multiple=True,
+    shell_complete=values.units,
     metavar="SPLIT/TILE",
     help="Replace this unit if the store has it from another source; may be repeated.",
 )

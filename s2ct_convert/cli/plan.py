@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .planned import Converting, plan_of, planned
+from .results import print_json
 
 
 @click.command(cls=Converting, short_help="Estimate what a conversion needs; writes nothing.")
@@ -19,6 +20,7 @@ from .planned import Converting, plan_of, planned
     "-o", "--output", type=options.ANY_PATH, metavar="FILE", help="Write the plan, for s2ct convert --plan FILE."
 )
 @options.as_json
+@options.verbose
 @options.debugging
 def plan(
     paths: tuple[Path, ...],
@@ -26,6 +28,7 @@ def plan(
     memory: int | None,
     output: Path | None,
     json_: bool,
+    verbose: bool,
     **choices: Any,
 ) -> None:
     """Show the units of SOURCE..., and estimate the files, bytes, memory and time that STORE needs. Report problems.
@@ -40,7 +43,6 @@ def plan(
     from ..conversion.estimate import estimate
     from ..conversion.plan_file import write_plan
     from ..show.plan import plan_report, print_plan
-    from ..show.tables import print_json
 
     made = plan_of(paths, None, choices)
     found = estimate(made, jobs or options.available_cores(), memory=memory)
@@ -49,4 +51,4 @@ def plan(
     if json_:
         print_json(plan_report(made, found))
     else:
-        print_plan(made, found)
+        print_plan(made, found, verbose=verbose)

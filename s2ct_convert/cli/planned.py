@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from . import options
+from . import options, values
+from .results import print_json
 
 if TYPE_CHECKING:
     from ..units.plan import Plan
+    from ..units.summary import Summary
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -61,6 +63,7 @@ def kind(command: Command) -> Command:
         click.option(
             "--codec",
             metavar="NAME",
+            shell_complete=values.codecs,
             help="Codec of the pixels; s2ct convert -h ends with a table of codecs.",
         ),
         click.option(
@@ -79,9 +82,7 @@ def planned(command: Command) -> Command:
     for option in (
         options.as_unit,
         options.splits,
-        click.option(
-            "--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile, e.g. 50SMG; may be repeated."
-        ),
+        options.tiles,
         options.demands,
         kind,
         click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="SOURCE... STORE"),
@@ -108,6 +109,25 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, choices: dict[str, 
         raise click.UsageError(f"Missing argument '{missing}'.")
     *sources, store = paths
     return make_plan(sources, store, wanted, unit=unit)
+
+
+def store_of(paths: tuple[Path, ...], plan_file: Path | None) -> Path | None:
+    """The destination of a command line; None if it is missing."""
+    from ..conversion.plan_file import read_plan
+
+    if plan_file is not None:
+        return read_plan(plan_file).store
+    return paths[-1] if len(paths) > 1 else None
+
+
+def give_summary(summary: Summary, json_: bool) -> None:
+    """Show the result of a conversion."""
+    from ..show.summary import print_summary, summary_document
+
+    if json_:
+        print_json(summary_document(summary))
+    else:
+        print_summary(summary)
 
 
 def _flag(name: str) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from . import options
+from .results import print_json
 
 
 @click.command(short_help="Draw a sample, or a whole store, as a picture.")
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=options.STORE_PATH)
 @click.option(
     "-o",
     "--output",
@@ -18,8 +19,8 @@ from . import options
     metavar="FILE",
     help="A .png or .pdf file.  [default: a PNG in this folder, named after its content]",
 )
-@click.option("--tile", metavar="TILE", help="A sample of this tile, e.g. 50SMG.")
-@click.option("--split", metavar="SPLIT", help="A sample of this split.")
+@options.tiles
+@options.splits
 @click.option("--sample", type=int, metavar="LOCALID", help="This sample.  [default: the first with many classes]")
 @click.option("--random", is_flag=True, help="A random sample, chosen by --seed.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Seed of --random.  [default: 0]")
@@ -38,8 +39,8 @@ from . import options
 def preview(
     store: Path,
     output: Path | None,
-    tile: str | None,
-    split: str | None,
+    tiles: tuple[str, ...],
+    splits: tuple[str, ...],
     sample: int | None,
     random: bool,
     seed: int,
@@ -51,10 +52,10 @@ def preview(
 ) -> None:
     """Draw the time series of one sample, or a summary of STORE, as a PNG or PDF.
 
-    A sheet shows every observation of a sample in true colour and near infrared, with its date and label. The same
+    A sheet shows every observation of a sample in true and false colour, with its date and label. The same
     command draws the same picture.
 
-    Drawing needs matplotlib: pip install 's2ct-convert[plot]'
+    Drawing needs matplotlib, which the extra [plot] installs.
 
     \b
     s2ct preview clouds.zarr
@@ -64,16 +65,16 @@ def preview(
     """
     if random and sample is not None:
         raise click.UsageError("--random and --sample cannot be combined")
-    if summary and (random or sample is not None or tile or split):
+    if summary and (random or sample is not None or tiles or splits):
         raise click.UsageError(
             "--summary shows the whole store; it cannot be combined with --tile, --split, --sample or --random"
         )
     from ..pictures.preview import preview as draw
-    from ..show.tables import print_facts, print_json
+    from ..show.tables import print_facts
     from ..words import size, span
 
     made = draw(
-        store, output, tile=tile, split=split, sample=sample, random=random, seed=seed, limit=limit,
+        store, output, tiles=tiles, splits=splits, sample=sample, random=random, seed=seed, limit=limit,
         summary=summary, overwrite=overwrite,
     )  # fmt: skip
     if json_:

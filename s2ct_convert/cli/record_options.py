@@ -34,7 +34,7 @@ def which_files(command: Command) -> Command:
             "--file", "files", multiple=True, metavar="GLOB", help="Only files whose names match; may be repeated."
         ),
         options.splits,
-        click.option("--tile", "tiles", multiple=True, metavar="TILE", help="Only this tile; may be repeated."),
+        options.tiles,
     ):
         command = option(command)
     return command

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from . import options
+from .group import Group
+from .results import print_json
+from .stopping import NO_RESULT, keeps
 from .verify_sources import sources
 from .verify_store import store
 
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
     from ..record.checksums import Checksum
 
 
-@click.group(short_help="Check archives, TFRecords and stores.")
+@click.group(cls=Group, short_help="Check archives, TFRecords and stores.")
 def verify() -> None:
     """Check archives, TFRecords and stores. The exit code is 0 only if every check passes."""
 
@@ -38,17 +42,29 @@ def checksums(
     s2ct verify checksums archives/
     s2ct verify checksums train_50SMG_462.7z --manifest md5sums.txt
     """
+    import sys
+
+    from ..errors import WrongUsage
+    from ..kinds import kind_of
     from ..record.checksums import check_files
     from ..record.manifest import md5sum_line, read_manifest
-    from ..show.bar import file_progress
-    from ..show.tables import print_json
+    from ..show.progress import byte_progress
+    from ..show.terminal import width_of
 
     if manifest is not None and not manifest.is_file():
         raise click.BadParameter(f"{manifest}: there is no such file", param_hint="--manifest")
     if write_ is not None and not write_.parent.is_dir():
         raise click.BadParameter(f"{write_.parent}: there is no such folder", param_hint="--write")
+    for path in paths:
+        if (kind := kind_of(path)) and kind.is_store:
+            raise WrongUsage(
+                f"this is {kind}; the record has no md5 of it",
+                where=str(path),
+                todo=f"s2ct verify store {shlex.quote(str(path))}",
+            )
     known = read_manifest(manifest) if manifest else None
-    with file_progress("reading", 0, quiet=quiet) as progress:
+    keeps(NO_RESULT)
+    with byte_progress("reading", quiet=quiet) as progress:
         found = check_files(paths or (Path(),), manifest=known, on_total=progress.set_total, on_bytes=progress.advance)
     if write_:
         lines = [md5sum_line(one.found, _relative(one.path, write_.parent)) for one in found if one.found]
@@ -59,7 +75,8 @@ def checksums(
     else:
         for one in found:
             if not quiet or one.state.value != "ok":
-                print(_line(one))
+                for line in _lines(one, width_of(sys.stdout)):
+                    print(line)
         print(", ".join(f"{n} {state}" for state, n in counts.items() if n or state == "ok"))
     _raise(counts, len(found))
 
@@ -67,13 +84,23 @@ def checksums(
 _STATES = ("ok", "wrong", "short", "missing", "unknown")
 
 
-def _line(one: Checksum) -> str:
-    details = {
+def _lines(one: Checksum, width: int | None) -> list[str]:
+    """A file and what is wrong with it: one line, or more where a terminal has no room for md5 sums."""
+    from ..show.terminal import line_of
+
+    state, details = one.state.value.ljust(8), _details(one)
+    if width is None or len(state) + len(str(one.path)) + len(details) <= width:
+        return [f"{state}{one.path}{details}"]
+    return [line_of(str(one.path), "", width, state), *(f"  {part.strip()}" for part in details.split(",") if part)]
+
+
+def _details(one: Checksum) -> str:
+    """What is wrong with a file; empty if nothing is."""
+    return {
         "wrong": f"  md5 {one.found}, expected {one.expected or 'an md5 of the record'}",
         "short": f"  only {one.size:,} bytes" if one.size is not None else "",
         "unknown": "  the record has no such file" if one.found is None else f"  md5 {one.found} is not in the record",
-    }
-    return f"{one.state.value.ljust(8)}{one.path}{details.get(one.state.value, '')}"
+    }.get(one.state.value, "")
 
 
 def _document(one: Checksum) -> dict[str, str | int | None]:

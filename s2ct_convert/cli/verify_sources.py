@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .results import print_json
+from .stopping import NO_RESULT, keeps
 
 if TYPE_CHECKING:
     from ..verify.sources import SourceReport
@@ -38,12 +40,13 @@ def sources(
     s2ct verify sources archives/
     """
     from ..errors import EXIT_MACHINE, SomeFailed, SourceError
-    from ..show.bar import file_progress
-    from ..show.tables import print_json
+    from ..show.progress import byte_progress
+    from ..show.tables import print_named
     from ..verify.sources import verify_sources
     from ..words import plural
 
-    with file_progress("reading", 0, quiet=quiet) as progress:
+    keeps(NO_RESULT)
+    with byte_progress("reading", quiet=quiet) as progress:
         reports = verify_sources(
             paths,
             unit=unit,
@@ -52,7 +55,7 @@ def sources(
             on_total=progress.set_total,
             on_bytes=progress.advance,
             on_note=lambda text: progress.line(f"note: {text}", always=True),
-            on_source=lambda one: progress.line(_line(one)) if verbose and not json_ else None,
+            on_source=lambda one: progress.named(*_words(one)) if verbose and not json_ else None,
         )
     bad = [one for one in reports if one.error]
     if json_:
@@ -60,7 +63,7 @@ def sources(
     else:
         for one in reports:
             if one.error or not quiet:
-                print(_line(one))
+                print_named(*_words(one))
         counts = {state: sum(one.state == state for one in reports) for state in ("damaged", "unusable")}
         unusable = f", {counts['unusable']} unusable" if counts["unusable"] else ""
         print(f"{plural(len(reports) - len(bad), 'source')} ok, {counts['damaged']} damaged{unusable}")
@@ -73,13 +76,14 @@ def sources(
         raise SourceError(message, todo="download the damaged sources again: s2ct download" if damaged else "")
 
 
-def _line(one: SourceReport) -> str:
+def _words(one: SourceReport) -> tuple[str, str, str]:
+    """The name of a source, and the words after and before it."""
     if one.error:
-        return f"{one.state.ljust(8)} {one.error}"
+        return "", str(one.error), f"{one.state.ljust(8)} "
     from ..words import plural
 
     counts = f"{plural(one.examples, 'example')}, {plural(one.observations, 'observation')}"
-    return f"{one.state.ljust(8)} {one.path}: {one.unit}, {counts}"
+    return str(one.path), f": {one.unit}, {counts}", f"{one.state.ljust(8)} "
 
 
 def _document(one: SourceReport) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .results import print_json
+from .stopping import NO_RESULT, keeps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +26,7 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 
 
 @click.command(short_help="Check a store against itself, and against its sources.")
-@click.argument("path", type=options.DATA_PATH, metavar="STORE")
+@click.argument("path", type=options.STORE_PATH, metavar="STORE")
 @click.argument("more", type=options.DATA_PATH, nargs=-1, metavar="[--against SOURCE...]")
 @click.option(
     "--against",
@@ -36,6 +38,7 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 )
 @options.as_unit
 @click.option(
+    "--fraction",
     "--sample",
     "fraction",
     type=click.FloatRange(0, 1, min_open=True),
@@ -43,7 +46,7 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
     metavar="FRACTION",
     help="Check only this fraction of the pixels, such as 0.05, and everything else in full.",
 )
-@click.option("--seed", type=int, default=0, help="Seed of --sample.  [default: 0]")
+@click.option("--seed", type=int, default=0, help="Seed of --fraction.  [default: 0]")
 @options.jobs
 @options.as_json
 @options.progress
@@ -67,12 +70,12 @@ def store(
 
     \b
     s2ct verify store clouds.zarr
-    s2ct verify store clouds.zarr --sample 0.05
+    s2ct verify store clouds.zarr --fraction 0.05
     s2ct verify store clouds.zarr --against archives/*.7z
     """
     from ..errors import Difference, Incomplete, SomeFailed
-    from ..show.bar import file_progress
-    from ..show.tables import print_json
+    from ..show.progress import byte_progress
+    from ..show.tables import print_lines
     from ..verify.store import verify_store
     from ..words import plural
 
@@ -81,7 +84,8 @@ def store(
     if more and not against:
         raise click.UsageError(f"Got unexpected extra arguments ({' '.join(map(str, more))})")
     against += more  # a shell expands archives/*.7z to several arguments
-    with file_progress("checking", 0, quiet=quiet) as progress:
+    keeps(NO_RESULT)
+    with byte_progress("checking", quiet=quiet) as progress:
         report = verify_store(
             path, fraction=fraction, seed=seed, on_total=progress.set_total, on_bytes=progress.advance
         )
@@ -92,8 +96,9 @@ def store(
     if json_:
         print_json(_document(report, findings, left_out, unread, compared))
     else:
-        for line in (*findings, *unread, *(f"remark: {remark}" for remark in (*report.remarks, *left_out))):
+        for line in (*findings, *unread):
             print(line)
+        print_lines(f"remark: {remark}" for remark in (*report.remarks, *left_out))
         if report.opened:
             _print_summary(report, compared, bool(findings or left_out or unread))
     if findings:
@@ -141,12 +146,10 @@ def _compare(
     on_error: Callable[[S2ctError], None],
 ) -> tuple[int, list[Finding]]:
     """Return the number of examples compared, and the differences."""
-    from ..durable import size_of
-    from ..show.bar import file_progress
+    from ..show.progress import byte_progress
     from ..verify.against import verify_against
 
-    total = sum(size_of(one) for one in against if one.exists())
-    with file_progress("comparing", total, quiet=quiet) as progress:
+    with byte_progress("comparing", quiet=quiet) as progress:
         comparisons = verify_against(
             path,
             against,
@@ -155,11 +158,13 @@ def _compare(
             unit=unit,
             on_remark=on_remark,
             on_error=lambda path, error: on_error(error),
+            on_total=progress.set_total,
         )
     return sum(one.examples for one in comparisons), [line for one in comparisons for line in one.differences]
 
 
 def _print_summary(report: StoreReport, compared: int | None, wrong: bool) -> None:
+    from ..show.tables import print_lines
     from ..words import plural
 
     parts = [plural(report.units, "unit"), plural(report.samples, "sample"), plural(report.observations, "observation")]
@@ -167,4 +172,4 @@ def _print_summary(report: StoreReport, compared: int | None, wrong: bool) -> No
         parts.append(f"pixels of {report.checked:,} checked")
     if compared is not None:
         parts.append(f"{plural(compared, 'example')} compared with the sources")
-    print(f"{report.path}: {', '.join(parts)}{'' if wrong else '; no differences'}")
+    print_lines([f"{report.path}: {', '.join(parts)}{'' if wrong else '; no differences'}"])

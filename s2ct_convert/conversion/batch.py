@@ -17,7 +17,7 @@ from ..events import Message, OnEvent, ignore
 from ..names import printable
 from ..units.claim import alone, claim
 from ..units.entries import UnitEntry
-from ..units.events import UnitDone, UnitFailed
+from ..units.events import UnitDone, UnitFailed, UnitsPlanned
 from ..units.ledger import Ledger
 from ..units.plan import Plan, SourceFile
 from ..units.resume import Candidate, Kin, check_overwrites, kin
@@ -121,8 +121,8 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
     if owner := ledger.run_lease().living(on_event):
         raise ledger.run_lease().refusal(owner)
     began, tally = time.monotonic(), Tally(on_event)
-    container = open_container(store, plan.options)
-    for number in numbers:
+    container, todo = open_container(store, plan.options), list[tuple[UnitTask, SourceFile]]()
+    for number in dict.fromkeys(numbers):
         file = files[number - 1]
         unit = file.source.unit
         entry, replace = done_entry(container, ledger, unit), ledger.is_to_be_replaced(unit)
@@ -134,6 +134,10 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
         task = UnitTask(
             store, plan.options, file.source, threads, plan.hash, demands=plan.demands, replaces=replaces, in_batch=True
         )
+        todo.append((task, file))
+    if todo:
+        tally(UnitsPlanned(sum(file.bytes for _, file in todo), len(todo), len(tally.skipped)))
+    for task, file in todo:
         tally(_make(task, file, tally))
     if tally.failures:
         failed = {failure.unit for failure in tally.failures}

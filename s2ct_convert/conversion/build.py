@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Unpack
 
-from ..archives.unpackers import find_unpacker
+from ..archives.unpackers import faster_unpacker, find_unpacker
 from ..dataset import DATASET
 from ..durable import beside
 from ..errors import WrongUsage
@@ -130,6 +130,8 @@ def _build(
         intake = Intake(container, ledger, tally, keeping, plan=plan, run=run, overwrites=overwrites, command=command)
         todo = [file for file in files if not intake.is_settled(file)]
         tally(UnitsPlanned(sum(file.size or 0 for file in todo), len(todo), len(tally.skipped)))
+        if faster := faster_unpacker(run.unpacker, sum(file.size or 0 for file in todo)):
+            tally(Message(faster))
         if todo:
             if lock:
                 ask_manifest(folder, lanes)

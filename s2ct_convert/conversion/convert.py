@@ -9,12 +9,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from ..archives.unpackers import find_unpacker
+from ..archives.unpackers import faster_unpacker, find_unpacker
 from ..engines.dask_cluster import Cluster, find_cluster
 from ..engines.local import run_local, share
 from ..errors import DuplicateUnit, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..names import UnitName, printable
+from ..paths import path_list
 from ..source.find import Unusable
 from ..store.container import Container
 from ..store.layout import STATE_INCOMPLETE
@@ -82,7 +83,7 @@ def convert(
         tries only the missing units.
     """
     wanted, run, engine = sort_options(options, PlanOptions, RunOptions, EngineOptions)
-    paths = [Path(p) for p in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    paths = path_list(sources)
     plan = make_plan(paths, Path(store), wanted, unit=unit)
     command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
     return convert_plan(plan, run, engine, on_event=on_event, command=command)
@@ -106,6 +107,9 @@ def convert_plan(
     tally = Tally(on_event)
     for note in plan.notes:
         tally(Message(note))
+    packed = sum(source.size() for source in plan.sources if source.is_packed)
+    if cluster is None and (faster := faster_unpacker(run.unpacker, packed)):
+        tally(Message(faster))
     for unusable in plan.unusable:
         tally(_unusable(unusable))
     if not plan.sources and (run.overwrite or not ledger.exists()):

@@ -15,6 +15,7 @@ from ..archives.unpackers import SIGNATURE
 from ..dataset import DATASET, Dataset
 from ..durable import beside, size_of
 from ..errors import NotAStore, S2ctError
+from ..kinds import fits, kind_of
 from ..missing import NO_DAY
 from ..names import UnitName
 from ..reading.opening import open_store
@@ -225,7 +226,12 @@ def _unit_name(unit: str | None) -> UnitName | None:
 def _folder(path: Path, unit: str | None) -> Document:
     found = find_sources([path], unit=_unit_name(unit))
     if not found.sources and not found.unusable:
-        raise NotAStore("not a store, and the folder has no archive or TFRecord", where=str(path))
+        kind = kind_of(path)
+        raise NotAStore(
+            f"this is {kind}" if kind else "not a store, and the folder has no archive or TFRecord",
+            where=str(path),
+            todo=fits(path, kind) if kind else "give a store, an archive, a TFRecord or a folder of them",
+        )
     return {
         "format": "sources",
         "path": str(path),

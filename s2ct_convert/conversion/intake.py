@@ -17,7 +17,7 @@ from ..record.manifest import RecordFile
 from ..source.find import Found, Source, find_sources
 from ..store.container import Container
 from ..units.entries import UnitEntry
-from ..units.events import UnitDone, UnitFailed
+from ..units.events import SourceSkipped, UnitDone, UnitFailed
 from ..units.ledger import Ledger
 from ..units.options import PlanOptions, RunOptions
 from ..units.plan import store_options
@@ -80,6 +80,8 @@ class Intake:
             for file, failure in came:
                 sources = self._sources(file, failure)
                 waiting += [(file, source) for source in sources]
+                if not sources:
+                    self._tally(SourceSkipped(file.size or 0))
                 self._keeping.came(file, len(sources))
             while waiting and not self._keeping.stopped:
                 now = {source.unit: (file, source) for file, source in reversed(waiting)}
@@ -128,6 +130,7 @@ class Intake:
         verdict = self._verdict(source.unit, Candidate.of(source, file.md5 if source.member else None), source.where)
         self._report(source.unit, file, verdict)
         if verdict.done or verdict.refused:
+            self._tally(SourceSkipped(source.size()))
             self._keeping.settle(file)
             return False
         return True

@@ -31,7 +31,14 @@ from .terms import FACTS
 
 @dataclass(frozen=True)
 class CroissantFolder:
-    """The folder that was written, and the number of files, bytes and samples of the store."""
+    """The description that was written.
+
+    Attributes
+    ----------
+    folder : Path
+    files, bytes, samples : int
+        Number of files of the store, their size, and number of its samples.
+    """
 
     folder: Path
     files: int
@@ -58,6 +65,10 @@ def write_croissant(
         Replace an existing folder.
     on_bytes : callable, optional
         Called with the number of bytes of the store read since the last call.
+
+    Returns
+    -------
+    CroissantFolder
 
     Raises
     ------

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import MissingPackage, NetworkError, WrongUsage
 from ..units.options import EngineOptions
+from ..version import install_advice
 
 _LOOK_SECONDS = 0.2  # between two checks for the scheduler file
 _CLOSE_SECONDS = 5.0  # time for the connection to close
@@ -71,7 +72,7 @@ def find_cluster(options: EngineOptions) -> Cluster | None:
     try:
         import distributed  # noqa: F401
     except ImportError as error:
-        raise MissingPackage("this needs Dask", todo="pip install 's2ct-convert[dask]'") from error
+        raise MissingPackage("this needs Dask", todo=install_advice("dask")) from error
     return Cluster(scheduler, Path(file) if file else None, options.workers_timeout)
 
 

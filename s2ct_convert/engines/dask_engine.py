@@ -21,12 +21,13 @@ from ..errors import EXIT_INCOMPLETE, NetworkError
 from ..events import Message, OnEvent
 from ..source.find import Source
 from ..units.entries import UnitEntry
-from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..units.events import UnitDone, UnitFailed, UnitProgress
 from ..units.ledger import Ledger
 from ..units.unit import UnitTask, done_entry, open_container
 from .dask_cluster import Cluster
 from .dask_crew import Crew, Worker, WorkerMessage, gathered
 from .dask_worker import make_and_report
+from .worker import started
 
 RETRIES = 2  # of a unit whose worker died
 RELEASES = 20  # of a unit whose worker was closed; more often means that workers do not live long enough for it
@@ -155,7 +156,7 @@ class _Run:
 
     def _started(self, attempt: _Attempt) -> None:
         self._reported[attempt.unit] = 0
-        self._on_event(UnitStarted(attempt.unit, attempt.task.source.where))
+        self._on_event(started(attempt.task))
 
     def _progress(self, attempt: _Attempt) -> None:
         """Report the bytes that exceed those of earlier attempts."""

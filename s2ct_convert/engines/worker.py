@@ -39,7 +39,7 @@ PROGRESS_BYTES = 4 << 20  # bytes read between two progress events
 def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lambda: None) -> UnitDone | UnitFailed:
     """Make a unit; a failure is recorded in the ledger. ``check`` is called often and may raise a BaseException."""
     unit, source = str(task.source.unit), str(task.source.path)
-    on_event(UnitStarted(unit, task.source.where))
+    on_event(started(task))
     read, lock = 0, threading.Lock()
 
     def on_bytes(n: int) -> None:
@@ -74,6 +74,14 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         return failed(1, f"{source}: {type(error).__name__}: {error}\n  to do:    {todo}", bug=True)
     on_event(UnitProgress(unit, read))
     return done
+
+
+def started(task: UnitTask) -> UnitStarted:
+    """The event at the start of a unit. A source that has gone since has no size; making the unit reports that."""
+    size = 0
+    with suppress(OSError):
+        size = task.source.size()
+    return UnitStarted(str(task.source.unit), task.source.where, size)
 
 
 def _convert_any(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent) -> UnitDone:

@@ -20,18 +20,32 @@ import numpy.typing as npt
 
 from ..durable import whole_file
 from ..errors import DestinationExists, WrongUsage
+from ..hashing import masked_crc32c
+from ..names import fold_split, fold_tile
 from ..published import ABSENT
+from ..reading.opening import open_store
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..source.example import Kind, encode_example
-from ..source.tfrecord import masked_crc32c
 
 BLOCK_OBS = 1024  # images read at once: 14.5 MB in the default data set
 
 
 @dataclass(frozen=True)
 class Exported:
-    """One exported unit: its path, number of examples and bytes, and whether an identical file existed before."""
+    """One exported unit.
+
+    Attributes
+    ----------
+    unit : str
+        Such as ``train/50SMG``.
+    path : Path
+        The TFRecord file.
+    examples, bytes : int
+        Number of examples, and size of the file.
+    was_there : bool
+        Whether an identical file existed before.
+    """
 
     unit: str
     path: Path
@@ -41,7 +55,7 @@ class Exported:
 
 
 def export_tfrecord(
-    store: Store,
+    store: str | os.PathLike[str] | Store,
     folder: str | os.PathLike[str],
     *,
     tiles: Iterable[str] = (),
@@ -54,7 +68,7 @@ def export_tfrecord(
 
     Parameters
     ----------
-    store : Store
+    store : path-like or Store
         A complete or partial store of layout 2.
     folder : path-like
         Created if it does not exist.
@@ -82,9 +96,14 @@ def export_tfrecord(
 
     Examples
     --------
-    >>> with s2ct_convert.open_store("clouds.zarr") as store:  # doctest: +SKIP
-    ...     export_tfrecord(store, "back/", tiles=["50SMG"])
+    >>> import s2ct_convert
+    >>> s2ct_convert.export_tfrecord("clouds.zarr", "back/", tiles=["50SMG"])  # doctest: +SKIP
     """
+    if not isinstance(store, Store):
+        with open_store(store) as opened:
+            return export_tfrecord(
+                opened, folder, tiles=tiles, splits=splits, overwrite=overwrite, on_bytes=on_bytes, on_file=on_file
+            )
     units = choose_units(store, tiles, splits)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,10 +127,10 @@ def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> l
             where=str(store.path),
             todo="convert the sources again, then export the new store",
         )
-    tiles, splits = {tile.upper() for tile in tiles}, {split.lower() for split in splits}
+    tiles, splits = set(map(fold_tile, tiles)), set(map(fold_split, splits))
     there = list(store.units.values())
     units = [u for u in there if (not tiles or u.name.tile in tiles) and (not splits or u.name.split in splits)]
-    if not units or tiles - {unit.name.tile for unit in units}:
+    if not units or tiles - {unit.name.tile for unit in units} or splits - {unit.name.split for unit in units}:
         raise WrongUsage(
             "the store has no such unit",
             where=str(store.path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -29,8 +30,8 @@ class Choice:
 class Which(TypedDict, total=False):
     """The user's selection of a sample; see :func:`choose_sample`."""
 
-    tile: str | None
-    split: str | None
+    tiles: Iterable[str]
+    splits: Iterable[str]
     sample: int | None
     random: bool
 
@@ -38,8 +39,8 @@ class Which(TypedDict, total=False):
 def choose_sample(
     store: Store,
     *,
-    tile: str | None = None,
-    split: str | None = None,
+    tiles: Iterable[str] = (),
+    splits: Iterable[str] = (),
     sample: int | None = None,
     random: bool = False,
     seed: int = 0,
@@ -49,10 +50,10 @@ def choose_sample(
     Parameters
     ----------
     store : Store
-    tile, split : str, optional
+    tiles, splits : iterable of str
         Only samples of these.
     sample : int, optional
-        The localid of the sample. Two tiles may have the same localid; then give ``tile`` or ``split`` too.
+        The localid of the sample. Two tiles may have the same localid; then give ``tiles`` or ``splits`` too.
     random : bool
         Draw a random sample; by default, take the first with many classes.
     seed : int
@@ -63,22 +64,20 @@ def choose_sample(
     WrongUsage
         If there is no such sample, or more than one.
     """
-    index, splits, tiles = store.index, store.splits, store.tiles
-    tile, split = fold_tile(tile) if tile else None, fold_split(split) if split else None
-    names = [f"{splits[s]}/{tiles[t]}" for s, t in zip(index["split"], index["tile"], strict=True)]
-    asked = [option for option, value in ((f"--tile {tile}", tile), (f"--split {split}", split)) if value]
-    take = np.ones(len(names), bool)
-    if tile is not None:
-        take &= np.array([name.endswith(f"/{tile}") for name in names], bool)
-    if split is not None:
-        take &= np.array([name.startswith(f"{split}/") for name in names], bool)
+    index = store.index
+    tiles, splits = list(map(fold_tile, tiles)), list(map(fold_split, splits))
+    names = [f"{store.splits[s]}/{store.tiles[t]}" for s, t in zip(index["split"], index["tile"], strict=True)]
+    asked = [*(f"--tile {tile}" for tile in tiles), *(f"--split {split}" for split in splits)]
+    chosen = [one for one in store.units if _is_of(one, tiles, splits)]
+    take = np.isin(names, chosen) if chosen else np.zeros(len(names), bool)
     if asked and not take.any():
         raise WrongUsage(
             "the store has no such samples", where=str(store.path), expected=", ".join(store.units),
             found=" ".join(asked), todo="choose one of these",
         )  # fmt: skip
     if sample is not None:
-        return _asked_for(store, names, np.flatnonzero(take & (index["localid"] == sample)), sample, asked)
+        rows = np.flatnonzero(take & (index["localid"] == sample))
+        return _asked_for(store, names, rows, sample, chosen, " ".join(asked))
     rows = np.flatnonzero(take & (index["row_size"] > 0))
     if not len(rows):
         raise WrongUsage("there are no observations to show", where=str(store.path), found=" ".join(asked))
@@ -95,13 +94,19 @@ def _rows(store: Store, row: int) -> slice:
     return slice(start, start + size)
 
 
-def _asked_for(store: Store, names: list[str], rows: npt.NDArray[np.intp], localid: int, asked: list[str]) -> Choice:
+def _is_of(unit: str, tiles: Collection[str], splits: Collection[str]) -> bool:
+    split, tile = unit.split("/")
+    return (not tiles or tile in tiles) and (not splits or split in splits)
+
+
+def _asked_for(
+    store: Store, names: list[str], rows: npt.NDArray[np.intp], localid: int, chosen: list[str], asked: str
+) -> Choice:
     if not len(rows):
-        has = [name for name in store.units if all(word.split()[1] in name.split("/") for word in asked)]
-        localids = np.concatenate([store[name].localid for name in has])
+        localids = np.concatenate([store[name].localid for name in chosen])
         some = ", ".join(str(one) for one in localids[:8])
         raise WrongUsage(
-            f"there is no sample {localid}{f' with {chr(32).join(asked)}' if asked else ''}",
+            f"there is no sample {localid}{f' with {asked}' if asked else ''}",
             where=str(store.path),
             expected=f"{some}{f' or one of {len(localids) - 8:,} more' if len(localids) > 8 else ''}",
             todo="choose one of these",

@@ -1,4 +1,4 @@
-"""Draws the series of one sample: each observation in true colour and near infrared, with its date and label below."""
+"""Draws the series of one sample: each observation in true and false colour, with its date and label below."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..reading.unit import Sample
 from ..store.layout import LABELS
 from ..words import plural, span
 from .choose import spread
-from .palette import CLASSES, NEAR_INFRARED, TRUE_COLOUR, class_of, rgb
+from .palette import CLASSES, FALSE_COLOUR, TRUE_COLOUR, class_of, rgb
 from .sheet import GREY, INK, MARGIN, Sheet, new_sheet, wrapped
 from .stretch import stretch_for
 
@@ -76,7 +76,7 @@ def draw_contact_sheet(
     grid = _Grid.of(len(shown))
     stretch = stretch_for(sample.image, sample.label)
     captions = [
-        "True colour: bands B4, B3, B2 as red, green, blue. Near infrared: B8, B4, B3; plants are red. "
+        "True colour: bands B4, B3, B2 as red, green, blue. False colour (NIR): B8, B4, B3; plants are red. "
         f"A patch is {SIDE} x {SIDE} pixels of 10 m; the label is for the {LABELLED} x {LABELLED} in the small square.",
         stretch.describe(),
         f"Sample {localid} of {unit} in {store}: {why}.",
@@ -93,7 +93,7 @@ def draw_contact_sheet(
         squares: list[list[tuple[float, float]]] = []
         for row in range(grid.rows):
             _sidebar(sheet, top + row * grid.row_height, grid.patch)
-        pictures = [stretch.rgb(sample.image[shown], composite) for composite in (TRUE_COLOUR, NEAR_INFRARED)]
+        pictures = [stretch.rgb(sample.image[shown], composite) for composite in (TRUE_COLOUR, FALSE_COLOUR)]
         for i, obs in enumerate(shown):
             x = MARGIN + SIDEBAR + (i % grid.columns) * (grid.patch + GAP)
             above = top + (i // grid.columns) * grid.row_height
@@ -138,9 +138,9 @@ def _date(sample: Sample, obs: int) -> str:
 
 
 def _sidebar(sheet: Sheet, y: float, patch: int) -> None:
-    for composite in (TRUE_COLOUR, NEAR_INFRARED):
+    for composite in (TRUE_COLOUR, FALSE_COLOUR):
         words = {"rotation": 90, "ha": "center", "va": "center"}
-        sheet.text(MARGIN + 8, y + patch / 2, composite.name, size=13, color=INK, **words)
+        sheet.text(MARGIN + 8, y + patch / 2, composite.name, size=12, color=INK, **words)
         y += patch + PAIR_GAP
 
 

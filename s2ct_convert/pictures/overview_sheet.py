@@ -18,6 +18,7 @@ BAR, ROW = 20, 26  # height of a bar, and of its row
 MONTHS_HEIGHT = 210
 CELL, CELL_GAP = 46, 8  # height of a histogram, and the gap below it
 NAMES = 130  # width of the names left of the plots
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _COLOURS = {"B2": "blue", "B3": "green", "B4": "red", "B8": "near infrared"}
 _OUTSIDE = Class("other label", "#ffffff", "?", "?")
 
@@ -43,6 +44,7 @@ def draw_overview(overview: StoreOverview, *, suffix: str) -> bytes:
     with new_sheet(WIDTH, histograms + 104) as sheet:
         _title(sheet, overview, shown)
         _heading(sheet, TOP - 16, "Labels of each tile")
+        sheet.text(WIDTH - MARGIN, TOP - 16, "observations of each split", size=13, color=GREY, ha="right")
         _draw_tiles(sheet, TOP, overview)
         _heading(sheet, bars + 40, "Observations of each month")
         _draw_months(sheet, bars + 56, overview)
@@ -54,7 +56,7 @@ def draw_overview(overview: StoreOverview, *, suffix: str) -> bytes:
         sheet.paragraph(
             histograms + 72,
             "Bars are stacked in the order of the legend. "
-            f"Histograms: {of} observations{drawn}; values as published; each is scaled to its own maximum.",
+            f"Histograms: pixel values as published, of {of} observations{drawn}; each is scaled to its own maximum.",
         )
         return sheet.encode(suffix)
 
@@ -147,7 +149,7 @@ def _draw_months(sheet: Sheet, y: float, overview: StoreOverview) -> None:
 def _month(one: int, *, first: bool) -> str:
     """The month; below January and the first tick, also the year."""
     year = f"\n{1970 + one // 12}" if first or one % 12 == 0 else ""
-    return f"{one % 12 + 1}{year}"
+    return f"{MONTHS[one % 12]}{year}"
 
 
 def _draw_brightness(sheet: Sheet, y: float, brightness: Brightness, shown: list[int]) -> None:
@@ -175,7 +177,7 @@ def _draw_brightness(sheet: Sheet, y: float, brightness: Brightness, shown: list
         sheet.text(
             MARGIN,
             middle + 17,
-            f"{brightness.by_class[k]:,.0f} obs" if brightness.by_class[k] else "none",
+            f"{brightness.by_class[k]:,.0f} observations" if brightness.by_class[k] else "none",
             size=12,
             color=GREY,
         )

@@ -66,4 +66,4 @@ class Composite:
 
 
 TRUE_COLOUR = Composite("true colour", ("B4", "B3", "B2"))
-NEAR_INFRARED = Composite("near infrared", ("B8", "B4", "B3"))
+FALSE_COLOUR = Composite("false colour (NIR)", ("B8", "B4", "B3"))

@@ -87,10 +87,17 @@ def preview(
         Draw the store, not a sample.
     overwrite : bool
         Replace an existing file.
-    tile, split, sample : optional
-        Selection of the sample (``sample`` is its localid); by default the first sample with many classes.
+    tiles, splits : iterable of str, optional
+        Choose among the samples of these.
+    sample : int, optional
+        The localid of the sample; by default the first sample with many classes.
     random : bool
         Draw a random sample instead.
+
+    Returns
+    -------
+    Preview
+        What was drawn, and where.
 
     Raises
     ------

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import WrongUsage
+from ..version import install_advice
 from .palette import Class
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def need_matplotlib() -> None:
         raise WrongUsage(
             "pictures need matplotlib, which is not installed",
             found=str(error),
-            todo="pip install 's2ct-convert[plot]'",
+            todo=install_advice("plot"),
         ) from None
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..store.layout import BANDS, OBS_SHAPE
+from ..words import plural
 from .palette import TRUE_COLOUR, Composite
 
 LOW_PERCENT, HIGH_PERCENT, TOP_PERCENT = 1, 99, 99.5
@@ -46,18 +47,10 @@ class Stretch:
 
     def describe(self) -> str:
         """The stretch in words, for the caption."""
-        of = f"of the median of the {self.clear:,} clear ones" if self.clear else "of their median, as none is clear"
-        return (
-            f"The brightness scale is the same for all patches. For each band, black is the {LOW_PERCENT} % percentile "
-            f"of all observations, {100 * KNEE:.0f} % grey is the {HIGH_PERCENT} % percentile {of} (one span for B2, "
-            f"B3 and B4; gamma {GAMMA}), and white is the {TOP_PERCENT} % percentile of all: {self._values()}."
-        )
-
-    def _values(self) -> str:
-        bands = zip(BANDS, self.low, self.high, self.top, strict=True)
-        return "; ".join(
-            f"{band}: {low:.0f}, {high:.0f}, {top:.0f}".replace(" ", "\u00a0") for band, low, high, top in bands
-        )
+        by = f"the {plural(self.clear, 'clear observation')}" if self.clear else "all observations, as none is clear"
+        bands = zip(BANDS, self.low, self.top, strict=True)
+        spans = ", ".join(f"{band} {low:.0f} to {top:.0f}".replace(" ", "\u00a0") for band, low, top in bands)
+        return f"One brightness scale for all patches, set by {by}. Black to white: {spans}."
 
 
 def is_clear(label: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingPackage
+from ..version import install_advice
 from .hdf5_groups import Hdf5Group
 from .unit import Unit
 
@@ -59,5 +60,5 @@ def _xarray() -> Any:
     try:
         import xarray
     except ImportError as error:
-        raise MissingPackage("this needs xarray", todo="pip install 's2ct-convert[xarray]'") from error
+        raise MissingPackage("this needs xarray", todo=install_advice("xarray")) from error
     return xarray

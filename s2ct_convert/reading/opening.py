@@ -11,6 +11,7 @@ from typing import Any
 
 from ..durable import beside
 from ..errors import Incomplete, NotAStore, PartialStoreWarning, StoreDamaged, from_os_error
+from ..kinds import fits, kind_of
 from ..paths import check_readable
 from ..store.layout import LAYOUT_VERSION, READABLE_LAYOUTS
 from .hdf5_groups import Hdf5Tree
@@ -27,6 +28,10 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
         A Zarr directory or an HDF5 file made by ``s2ct convert``.
     allow_incomplete : bool
         Also open a Zarr store whose conversion has not finished, with its finished units and without a warning.
+
+    Returns
+    -------
+    Store
 
     Warns
     -----
@@ -143,11 +148,14 @@ def _open(path: Path) -> Store:
         raise NotAStore("this store does not exist", where=str(path), todo="check the path") from None
     except OSError as error:
         raise from_os_error(error, str(path)) from error
-    if stat.S_ISDIR(there.st_mode):
-        return Store(path, ZarrTree(path))
-    if not stat.S_ISREG(there.st_mode):  # opening a pipe would wait for a writer
+    if not (stat.S_ISDIR(there.st_mode) or stat.S_ISREG(there.st_mode)):  # opening a pipe would wait for a writer
         raise NotAStore("neither a folder nor a regular file", where=str(path))
-    return Store(path, Hdf5Tree(path))
+    try:
+        return Store(path, ZarrTree(path) if stat.S_ISDIR(there.st_mode) else Hdf5Tree(path))
+    except NotAStore as error:
+        if kind := kind_of(path):
+            raise NotAStore(f"this is {kind}, not a store", where=str(path), todo=fits(path, kind)) from error
+        raise
 
 
 def _check_known(store: Store) -> None:
@@ -159,7 +167,7 @@ def _check_known(store: Store) -> None:
             f"this store has layout version {version}",
             where=str(store.path),
             expected=f"layout version {' or '.join(map(str, READABLE_LAYOUTS))}, which this version of s2ct reads",
-            todo="a newer s2ct wrote it: pip install --upgrade s2ct-convert" if _newer(version) else "",
+            todo="a newer s2ct wrote it: update s2ct" if _newer(version) else "",
         )
     _ = store.dataset  # raises now if the attribute is damaged
 

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 class Store:
     """An open store. Use as a context manager, or ``close`` it.
 
-    A store can be pickled: the other process opens it again. Reading in threads and in forked processes is safe.
+    It is a mapping of its units: ``store["train/50SMG"]`` is a Unit. A store can be pickled: the other process opens it
+    again. Reading in threads and in forked processes is safe.
+
+    Attributes
+    ----------
+    path : Path
+    format : {"zarr", "hdf5"}
+    attributes : dict
+        Attributes of the root: where the store comes from, and whether it is complete.
     """
 
     def __init__(self, path: Path, tree: Tree, *, checked: bool = True) -> None:

@@ -22,18 +22,42 @@ from .partial import partial_path
 
 
 class Check(Enum):
-    """Result of a check."""
+    """Result of a check.
+
+    Attributes
+    ----------
+    OK
+        The md5 is the expected one.
+    WRONG
+        The file has another md5.
+    SHORT
+        The file has too few bytes.
+    MISSING
+        The file is not here.
+    UNKNOWN
+        The file is not in the manifest.
+    """
 
     OK = "ok"
-    WRONG = "wrong"  # another md5
-    SHORT = "short"  # too few bytes
+    WRONG = "wrong"
+    SHORT = "short"
     MISSING = "missing"
-    UNKNOWN = "unknown"  # not in the manifest
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Checksum:
-    """Result for one file. ``expected`` and ``found`` are md5 sums, ``size`` is in bytes; None if unknown."""
+    """Result for one file.
+
+    Attributes
+    ----------
+    path : Path
+    state : Check
+    expected, found : str or None
+        md5 sums; None if unknown.
+    size : int or None
+        Size in bytes; None if unknown.
+    """
 
     path: Path
     state: Check

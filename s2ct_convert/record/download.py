@@ -35,7 +35,24 @@ STOP_SECONDS = 0.7  # for lanes to clean up after Ctrl-C
 
 @dataclass(frozen=True)
 class Report:
-    """Result of a download: files fetched now, complete before, failed, and left out because it had to stop."""
+    """Result of a download.
+
+    Attributes
+    ----------
+    folder : Path
+    record : str
+        Id of the record.
+    done : tuple of FileDone
+        Files fetched now.
+    before : tuple of str
+        Names of files that were complete before.
+    failed : tuple of FileFailed
+        Files that could not be downloaded, with the reason.
+    left : tuple of str
+        Names of files that were not tried, because the download had to stop.
+    seconds : float
+        Duration.
+    """
 
     folder: Path
     record: str
@@ -47,7 +64,13 @@ class Report:
 
 
 class FilesFailed(SomeFailed):
-    """Some files could not be downloaded; see ``report``."""
+    """Some files could not be downloaded.
+
+    Attributes
+    ----------
+    report : Report
+        The result: files that were downloaded, and files that failed.
+    """
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -69,7 +92,7 @@ def download(
     tiles: Iterable[str] = (),
     splits: Iterable[str] = (),
     files: Iterable[str] = (),
-    lanes: int = 3,
+    jobs: int = 3,
     paranoid: bool = False,
     on_event: OnEvent = ignore,
     **service: Unpack[ServiceOptions],
@@ -83,7 +106,7 @@ def download(
         Id, DOI or URL of a Zenodo record.
     tiles, splits, files : iterable of str
         Download only these; ``files`` are shell patterns of names.
-    lanes : int
+    jobs : int
         Number of files fetched at the same time.
     paranoid : bool
         Read files again that were checked before.
@@ -116,7 +139,7 @@ def download(
     check_folder(folder)
     with open_run(record, on_event=on_event, **service) as run:
         todo, before = _look(folder, run, choice, paranoid=paranoid)
-        done, failed = _run_lanes(folder, run, todo, lanes)
+        done, failed = _run_lanes(folder, run, todo, jobs)
     settled = {one.key for one in done} | {one.key for one in failed}
     left = tuple(one.file.key for one in todo if one.file.key not in settled)
     report = Report(folder, record, tuple(done), before, tuple(failed), left, time.monotonic() - began)

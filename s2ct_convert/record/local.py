@@ -27,18 +27,41 @@ from .receipts import FOLDER, has_receipt, write_receipt
 
 
 class State(Enum):
-    """State of a file, found without reading it."""
+    """State of a file, found without reading it.
 
-    OK = "ok"  # the right size, and a receipt for its md5
-    UNCHECKED = "unchecked"  # the right size, never read
-    WRONG = "wrong size"  # too large
+    Attributes
+    ----------
+    OK
+        It has the right size, and s2ct has checked its md5 before.
+    UNCHECKED
+        It has the right size, and was never read.
+    WRONG
+        It is too large.
+    PARTIAL
+        It is too small, or under the name of an unfinished download.
+    MISSING
+        It is not here.
+    """
+
+    OK = "ok"
+    UNCHECKED = "unchecked"
+    WRONG = "wrong size"
     PARTIAL = "partial"
     MISSING = "missing"
 
 
 @dataclass(frozen=True)
 class Local:
-    """Local state of a file of the record; ``have`` is its bytes on this disk."""
+    """Local state of a file of the record.
+
+    Attributes
+    ----------
+    file : RecordFile
+        Its name ``key``, its ``md5``, and its ``size`` in bytes (None if unknown).
+    state : State
+    have : int
+        Bytes of it on this disk.
+    """
 
     file: RecordFile
     state: State

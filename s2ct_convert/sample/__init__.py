@@ -6,7 +6,12 @@ from pathlib import Path
 
 
 def sample_sources() -> list[Path]:
-    """Paths of the bundled archives, sorted."""
+    """Paths of the four bundled archives, sorted. They are synthetic: made like the data set, not taken from it.
+
+    Returns
+    -------
+    list of Path
+    """
     return sorted(Path(__file__).parent.glob("*.7z"))
 
 

@@ -8,13 +8,16 @@ from typing import Any
 from ..conversion.batch_status import BatchStatus, UnitState, UnitStatus
 from ..lease import Owner
 from ..words import seconds, size
-from .tables import print_facts, print_table
+from .tables import Column, print_facts, print_table
 
 
 def print_status(status: BatchStatus) -> None:
     """Print one line per unit, then the counts and the next step."""
     print_table(
-        ["number", "unit", "state", "time", "memory", "remarks"],
+        [
+            *(Column(head, left=True) for head in ("number", "unit", "state", "time", "memory")),
+            Column("remarks", left=True, text=True),
+        ],
         (
             [
                 str(one.number or "-"),
@@ -26,7 +29,7 @@ def print_status(status: BatchStatus) -> None:
             ]
             for one in status.units
         ),
-        left=6,
+        keys=2,
     )
     print()
     counts = ", ".join(f"{status.count(state)} {state}" for state in UnitState if status.count(state))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from ..dataset import DATASET
 from ..pictures.palette import CLASSES
 from ..words import day, plural, size
-from .tables import print_facts, print_table
+from .tables import Column, fact_lines, print_facts, print_lines, print_table
+from .terminal import width_of, wrap
 
 Document = dict[str, Any]
 
-BAR = 60  # characters
+BAR, MOST_BAR = 60, 100  # characters; a wide terminal gets more
 
 
-def print_info(document: Document) -> None:
-    """Print what ``s2ct info`` found."""
+def print_info(document: Document, *, verbose: bool = False) -> None:
+    """Print what ``s2ct info`` found. ``verbose``: also what a terminal leaves out."""
     match document["format"]:
         case "7z":
             _print_archive(document)
@@ -25,14 +27,14 @@ def print_info(document: Document) -> None:
         case "tfrecord":
             _print_counted(document)
         case _:
-            _print_store(document)
+            _print_store(document, verbose)
 
 
 def print_units(units: list[Document], classes: Sequence[str] = DATASET.classes) -> None:
     """Print one line per unit: counts, dates and the number of observations of each class."""
-    header = ["unit", "samples", "observations", "first", "last", *classes]
+    columns = [Column("unit", left=True), *map(Column, ("samples", "observations", "first", "last"))]
     print_table(
-        header,
+        [*columns, *(Column(name, part=1) for name in classes)],
         (
             [
                 f"{unit['split']}/{unit['tile']}",
@@ -54,12 +56,14 @@ def print_shares(units: list[Document]) -> None:
 
     console = Console(highlight=False)
     names = [f"{unit['split']}/{unit['tile']}" for unit in units]
-    column = max(map(len, names)) + 2
+    column, width = max(map(len, names)) + 2, width_of(sys.stdout)
+    bar = BAR if width is None else min(max(width - column, 10), MOST_BAR)
     legend = ", ".join(f"{one.letter} {one.name}" for one in CLASSES)
-    console.print(Text(f"{'unit'.ljust(column)}shares of the labels: {legend}"), soft_wrap=True)
+    for words in wrap(f"{'unit'.ljust(column)}shares of the labels: {legend}", width, " " * column):
+        console.print(words, markup=False, emoji=False, soft_wrap=True)
     for name, unit in zip(names, units, strict=True):
         line = Text(name.ljust(column))
-        for one, width in zip(CLASSES, share_widths(unit["label_count"], BAR), strict=True):
+        for one, width in zip(CLASSES, share_widths(unit["label_count"], bar), strict=True):
             line.append(one.letter * width, style=f"{one.ink} on {one.color}")
         console.print(line, soft_wrap=True)
 
@@ -78,7 +82,7 @@ def share_widths(counts: list[int], width: int) -> list[int]:
     return parts
 
 
-def _print_store(document: Document) -> None:
+def _print_store(document: Document, verbose: bool) -> None:
     facts = [
         ("store", document["path"]),
         *((("data set", document["dataset"]),) if "dataset" in document else ()),
@@ -98,19 +102,31 @@ def _print_store(document: Document) -> None:
         if "classes" not in document:  # letters and colours exist only for the default data set
             print_shares(document["units"])
             print()
-        print_table(
-            ["unit", "content digest", "source", "md5 of the source"],
-            (
-                [f"{unit['split']}/{unit['tile']}", unit["digest"], unit["source_file"], unit["source_md5"] or "-"]
-                for unit in document["units"]
-            ),
-            left=4,
-        )
+        _print_origins(document["units"], verbose)
         notes = [f"{unit['split']}/{unit['tile']}: {note}" for unit in document["units"] for note in unit["notes"]]
         if notes:
             print()
-        for note in notes:
-            print(f"note  {note}")
+        print_lines(f"note  {note}" for note in notes)
+
+
+def _print_origins(units: list[Document], verbose: bool) -> None:
+    """The source of each unit; digests stand in a pipe in the same table, on a terminal with -v on their own lines."""
+    rows = [
+        (f"{unit['split']}/{unit['tile']}", unit["digest"], unit["source_file"], unit["source_md5"] or "-")
+        for unit in units
+    ]
+    width = width_of(sys.stdout)
+    if width is None:
+        heads = ("unit", "content digest", "source", "md5 of the source")
+        print_table([Column(head, left=True) for head in heads], rows)
+        return
+    columns = [Column("unit", left=True), Column("source", left=True, name=True)]
+    columns += [Column("md5 of the source", left=True, detail=True)]
+    print_table(columns, [(unit, source, md5) for unit, _, source, md5 in rows], verbose=verbose)
+    if verbose:
+        print("\ncontent digests")
+        for line in fact_lines([(unit, digest) for unit, digest, *_ in rows], width):
+            print(line)
 
 
 def _print_archive(document: Document) -> None:
@@ -125,7 +141,7 @@ def _print_archive(document: Document) -> None:
     )
     print()
     print_table(
-        ["file", "size", "bytes", "crc32"],
+        [Column("file", left=True, name=True), *map(Column, ("size", "bytes", "crc32"))],
         ([f["name"], size(f["bytes"]), f"{f['bytes']:,}", f["crc32"] or "-"] for f in document["files"]),
     )
 
@@ -134,9 +150,8 @@ def _print_folder(document: Document) -> None:
     print_facts([("folder", document["path"]), ("sources", f"{len(document['units'])}, {size(document['bytes'])}")])
     print()
     print_table(
-        ["unit", "file", "number in name"],
+        [Column("unit", left=True), Column("file", left=True, name=True), Column("number in name")],
         ([f"{u['split']}/{u['tile']}", u["source_file"], _count(u["name_count"])] for u in document["units"]),
-        left=2,
     )
     for problem in document["problems"]:
         print(f"\n{problem}")

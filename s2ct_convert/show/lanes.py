@@ -1,10 +1,8 @@
-"""Progress of downloads: one bar per file and one for the total, or plain lines."""
+"""Progress of downloads: a meter for all files and one for each file that is being fetched, and lines about events."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..events import Event
 from ..record.events import (
@@ -19,24 +17,18 @@ from ..record.events import (
     FileWaiting,
 )
 from ..words import plural, seconds, size
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-_TOTAL_EVERY = 30.0  # seconds between two lines about the total
+from .board import Board
+from .meter import Meter
 
 
 class LaneLines:
-    """Lines about events, and a line about the total every 30 s.
+    """Lines about events.
 
-    ``every``: also starts, short waits and the total. ``bars``: bars are shown too, and show stalled files themselves.
+    ``every``: also starts and short waits. ``bars``: bars are shown too, and show stalled files themselves.
     """
 
     def __init__(self, *, every: bool, bars: bool) -> None:
         self._every, self._bars = every, bars
-        self._have: dict[str, int] = {}
-        self._total = self._before = self._received = 0  # bytes: of all files, before the run, in the run
-        self._start = self._last_line = time.monotonic()
         self._idle: set[str] = set()
 
     def __call__(self, event: Event) -> Iterator[str]:
@@ -45,81 +37,69 @@ class LaneLines:
             case Checking(files, n):
                 yield f"checking {plural(files, 'existing file')}, {size(n)}"
             case FilesPlanned(files, n, have, done):
-                self._total, self._before = n, have
-                self._start = self._last_line = time.monotonic()
                 partial = f" ({size(have)} of it already here)" if have else ""
                 yield f"{plural(files, 'file')} to download, {size(n)}{partial}; {done} already here"
-            case FileStarted(key, n, have):
-                self._have[key] = have
-                if self._every:
-                    yield f"{key}: " + (f"resumes at {size(have)} of {size(n)}" if have else f"started, {size(n)}")
-            case FileWaiting(key, wait, why):
-                if self._every or wait >= 5:
-                    yield f"{key}: {why}; retries in {seconds(wait)}"
+            case FileStarted(key, n, have) if self._every:
+                yield f"{key}: " + (f"resumes at {size(have)} of {size(n)}" if have else f"started, {size(n)}")
+            case FileWaiting(key, wait, why) if self._every or wait >= 5:
+                yield f"{key}: {why}; retries in {seconds(wait)}"
             case FileIdle(key, idle, _) if not self._bars and key not in self._idle:
                 self._idle.add(key)
                 yield f"{key}: no data for {idle:.0f} s"
-            case FileProgress(key, have):
+            case FileProgress(key, _):
                 self._idle.discard(key)
-                self._received += have - self._have[key]
-                self._have[key] = have
-                yield from self._total_line()
             case FileDone(key, n, fetched, took):
                 rate = f", {size(fetched / took)}/s" if took > 0 and fetched else ""
                 yield f"{key}: done, {size(n)}, md5 correct, {seconds(took)}{rate}"
             case FileFailed(key, _, message):
                 yield f"{key}: FAILED\n{message}"
 
-    def _total_line(self) -> Iterator[str]:
-        now = time.monotonic()
-        if not self._every or now - self._last_line < _TOTAL_EVERY:
-            return
-        self._last_line = now
-        have = self._before + self._received
-        rate = max(1.0, self._received / (now - self._start))
-        yield f"{size(have)} of {size(self._total)}, {size(rate)}/s, {seconds((self._total - have) / rate)} left"
 
+class LaneMeters:
+    """A meter over all files, and one for each file that is being fetched."""
 
-class LaneBars:
-    """One bar per file that is being downloaded, and one for the total."""
-
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
-        self._total = bar.add_task("total", total=None, visible=False)  # hidden until the total is known
-        self._files: dict[str, tuple[TaskID, int]] = {}
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._checking: Meter | None = None
+        self._all: Meter | None = None
+        self._files: dict[str, Meter] = {}
 
     def __call__(self, event: Event) -> None:
+        """Count an event."""
         match event:
             case Checking(_, n):
-                self._bar.update(self._total, description="checking existing files", total=n, completed=0, visible=True)
-            case Checked(n):
-                self._bar.advance(self._total, n)
-            case FilesPlanned(_, n, have, _):
-                self._bar.update(self._total, description="total", total=n, visible=True)
-                self._bar.reset(self._total, completed=have, total=n)
+                self._checking = self._board.add("checking", n)
+            case Checked(n) if self._checking:
+                self._checking.add(n)
+            case FilesPlanned(files, n, have, _):
+                self._board.drop(self._checking)
+                self._all = self._board.add("download", n, have) if files else None
             case FileStarted(key, n, have):
-                self._files[key] = (self._bar.add_task(key, total=n, completed=have), have)
+                self._files[key] = self._board.add(key, n, have, part=True)
             case FileProgress(key, have):
                 self._to(key, have)
             case FileIdle(key, idle, have) if key in self._files:  # the file may have finished since
                 self._to(key, have)
-                self._bar.advance(self._files[key][0], 0)  # rich lowers the rate only on advance()
-                self._describe(key, f"{key}: no data for {idle:.0f} s")
-            case FileWaiting(key, wait, _):
-                self._describe(key, f"{key}: retries in {wait:.0f} s")
-            case FileDone(key, n, _, _):
+                self._files[key].state = f"no data for {idle:.0f} s"
+            case FileWaiting(key, wait, _) if key in self._files:
+                self._files[key].state = f"retries in {wait:.0f} s"
+            case FileDone(key, n, _, _) if key in self._files:
                 self._to(key, n)
-                self._bar.remove_task(self._files.pop(key)[0])
-            case FileFailed(key):
-                if key in self._files:
-                    self._bar.remove_task(self._files.pop(key)[0])
+                self._end(key)
+            case FileFailed(key) if key in self._files:
+                self._end(key)
 
     def _to(self, key: str, have: int) -> None:
-        task, before = self._files[key]
-        self._files[key] = (task, have)
-        self._bar.update(task, completed=have, description=key)
-        self._bar.advance(self._total, have - before)
+        file = self._files[key]
+        if self._all:
+            self._all.add(have - file.done)
+        file.add(have - file.done)
+        file.state = ""
 
-    def _describe(self, key: str, text: str) -> None:
-        if key in self._files:
-            self._bar.update(self._files[key][0], description=text)
+    def _end(self, key: str) -> None:
+        file = self._files.pop(key)
+        self._board.drop(file)
+        if self._all:
+            self._all.skip(file.total - file.done)  # the rest of a failed file does not come any more
+            if self._all.done >= self._all.total:
+                self._board.drop(self._all)

@@ -10,13 +10,23 @@ from ..conversion.plan_file import plan_document
 from ..store.layout import CHUNK_OBS, SHARD_OBS
 from ..units.plan import Plan
 from ..words import plural, seconds, size
-from .tables import print_facts, print_table
+from .tables import Column, print_facts, print_lines, print_table
 
 
-def print_plan(plan: Plan, found: Estimate) -> None:
+def print_plan(plan: Plan, found: Estimate, *, verbose: bool = False) -> None:
     """Print one line per unit in the order of the run, then the totals."""
     print_table(
-        ["number", "unit", "source", "size", "observations", "chunks", "shards", "expected", "time"],
+        [
+            Column("number", left=True),
+            Column("unit", left=True),
+            Column("source", left=True, name=True),
+            Column("size"),
+            Column("observations"),
+            Column("chunks", detail=True),
+            Column("shards", detail=True),
+            Column("expected"),
+            Column("time"),
+        ],
         (
             [
                 str(unit.number),
@@ -31,7 +41,8 @@ def print_plan(plan: Plan, found: Estimate) -> None:
             ]
             for unit in found.units
         ),
-        left=3,
+        keys=2,
+        verbose=verbose,
     )
     print()
     grid = " x ".join(map(str, (CHUNK_OBS, *plan.options.dataset.obs_shape)))
@@ -56,10 +67,7 @@ def print_plan(plan: Plan, found: Estimate) -> None:
         facts.append(("", f"measured on {basis}, packed to {found.speed.ratio:.3f}"))
     facts.append(("plan", plan.hash))
     print_facts(facts)
-    for note in plan.notes:
-        print(f"note: {note}")
-    for problem in found.problems:
-        print(f"problem: {problem}")
+    print_lines([*(f"note: {note}" for note in plan.notes), *(f"problem: {problem}" for problem in found.problems)])
 
 
 def plan_report(plan: Plan, found: Estimate) -> dict[str, Any]:

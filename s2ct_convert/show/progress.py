@@ -1,18 +1,17 @@
-"""Progress on stderr from events: bars on a terminal, one plain line per event elsewhere."""
+"""Progress on stderr: bars on a terminal; elsewhere one line per event, and one about the progress every 30 s."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from ..events import Event, Message, OnEvent
 from ..record.events import FileFailed
 from ..units.events import UnitFailed, UnitLog, UnitRetried
-from .bar import bar_or_none, print_above
-from .lanes import LaneBars, LaneLines
-from .units import UnitBar, unit_line
+from .board import Board, open_board
+from .lanes import LaneLines, LaneMeters
+from .meter import Meter
+from .units import UnitMeter, unit_line
 
 _ALWAYS = (Message, UnitFailed, UnitLog, UnitRetried, FileFailed)  # shown even with --quiet
 
@@ -20,41 +19,61 @@ _ALWAYS = (Message, UnitFailed, UnitLog, UnitRetried, FileFailed)  # shown even 
 @contextmanager
 def show_progress(*, quiet: bool, verbose: bool, debug: bool = False) -> Iterator[OnEvent]:
     """Yield a callback for all events. With ``quiet`` it shows only failures and messages."""
-    with bar_or_none(quiet=quiet) as bar:
-        if bar is None:
-            yield _Lines(_to_stderr, quiet=quiet, every=True, tracebacks=debug)
-        else:
-            lines = _Lines(partial(print_above, bar), quiet=False, every=verbose, tracebacks=debug, bars=True)
-            shown = (lines, UnitBar(bar), LaneBars(bar))
-
-            def show(event: Event) -> None:
-                for one in shown:
-                    one(event)
-
-            yield show
+    with open_board(quiet=quiet) as (board, bars):
+        yield show_events(board, quiet=quiet, every=verbose or not bars, tracebacks=debug, bars=bars)
 
 
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def show_events(board: Board, *, quiet: bool, every: bool, tracebacks: bool, bars: bool) -> OnEvent:
+    """The callback that shows events on a board. ``every``: lines also for events that bars show."""
+    lanes, meters = LaneLines(every=every, bars=bars), (UnitMeter(board), LaneMeters(board))
+
+    def show(event: Event) -> None:
+        if not quiet or isinstance(event, _ALWAYS):
+            for line in (*_unit_lines(event, every, tracebacks), *lanes(event)):
+                board.write(line)
+        with board.changing():
+            for meter in meters:
+                meter(event)
+
+    return show
 
 
-class _Lines:
-    """Writes lines for events. ``every``: also for events that bars show. ``bars``: bars are shown too."""
+def _unit_lines(event: Event, every: bool, tracebacks: bool) -> Iterator[str]:
+    if isinstance(event, Message):
+        yield f"note: {event.text}"
+    elif line := unit_line(event, every=every, tracebacks=tracebacks):
+        yield line
 
-    def __init__(
-        self, write: Callable[[str], None], *, quiet: bool, every: bool, tracebacks: bool, bars: bool = False
-    ) -> None:
-        self._write, self._quiet, self._every, self._tracebacks = write, quiet, every, tracebacks
-        self._lanes = LaneLines(every=every, bars=bars)
 
-    def __call__(self, event: Event) -> None:
-        lines = [*self._unit_lines(event), *self._lanes(event)]
-        if not self._quiet or isinstance(event, _ALWAYS):
-            for line in lines:
-                self._write(line)
+class ByteProgress:
+    """Progress of work that counts bytes: one meter, and lines about files."""
 
-    def _unit_lines(self, event: Event) -> Iterator[str]:
-        if isinstance(event, Message):
-            yield f"note: {event.text}"
-        elif line := unit_line(event, every=self._every, tracebacks=self._tracebacks):
-            yield line
+    def __init__(self, board: Board, meter: Meter, *, quiet: bool) -> None:
+        self._board, self._meter, self._quiet = board, meter, quiet
+
+    def advance(self, n: int) -> None:
+        """Add the number of bytes done since the last call."""
+        with self._board.changing():
+            self._meter.add(n)
+
+    def set_total(self, total: int) -> None:
+        """Set the total number of bytes, if it was not known at the start."""
+        with self._board.changing():
+            self._meter.start(total)
+
+    def line(self, text: str, *, always: bool = False) -> None:
+        """Show a line. ``always``: even with ``quiet``."""
+        if always or not self._quiet:
+            self._board.write(text)
+
+    def named(self, name: str, rest: str, before: str = "") -> None:
+        """Show a line with a name; a terminal shortens the name if there is no room."""
+        if not self._quiet:
+            self._board.write_name(name, rest, before)
+
+
+@contextmanager
+def byte_progress(label: str, total: int = 0, *, quiet: bool) -> Iterator[ByteProgress]:
+    """Show progress over ``total`` bytes; 0 if :meth:`ByteProgress.set_total` gives the total."""
+    with open_board(quiet=quiet) as (board, _):
+        yield ByteProgress(board, board.add(label, total), quiet=quiet)

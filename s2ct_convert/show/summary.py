@@ -10,14 +10,11 @@ from ..store.layout import STATE_COMPLETE
 from ..units.summary import Summary
 from ..words import seconds, size, without
 from .notes import note_lines, sum_documents
-from .tables import print_facts, print_json
+from .tables import print_facts
 
 
-def print_summary(summary: Summary, json_: bool) -> None:
-    """Print the result of a conversion, for people or for programs."""
-    if json_:
-        print_json(_document(summary))
-        return
+def print_summary(summary: Summary) -> None:
+    """Print the result of a conversion for people."""
     done = summary.converted + summary.skipped
     counts = [f"{len(summary.converted)} converted"]
     counts += [f"{len(summary.skipped)} done before"] if summary.skipped else []
@@ -77,7 +74,8 @@ def _ratio(part: int, whole: int) -> str:
     return f"{part / whole:.3f}" if whole else "-"
 
 
-def _document(summary: Summary) -> dict[str, Any]:
+def summary_document(summary: Summary) -> dict[str, Any]:
+    """The result of a conversion for programs."""
     done = summary.converted + summary.skipped
     return {
         "store": str(summary.store),

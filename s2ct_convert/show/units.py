@@ -1,12 +1,11 @@
-"""Progress of units: one bar over the bytes of all sources, or one line per event."""
+"""Progress of units: one meter over the bytes of all sources, and lines about events."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from ..events import Event
 from ..units.events import (
     Finalising,
+    SourceSkipped,
     UnitDone,
     UnitFailed,
     UnitLog,
@@ -16,9 +15,8 @@ from ..units.events import (
     UnitStarted,
 )
 from ..words import plural, seconds, size
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from .board import Board
+from .meter import Meter
 
 
 def unit_line(event: Event, *, every: bool, tracebacks: bool) -> str | None:
@@ -34,8 +32,7 @@ def unit_line(event: Event, *, every: bool, tracebacks: bool) -> str | None:
         case UnitDone(entry):
             return (
                 f"{entry.unit}: done, {plural(entry.samples, 'sample')}, "
-                f"{plural(entry.observations, 'observation')}, {size(entry.source_bytes)} -> "
-                f"{size(entry.bytes)}, {seconds(entry.seconds)}"
+                f"{plural(entry.observations, 'observation')}, {size(entry.bytes)}, {seconds(entry.seconds)}"
             )
         case UnitFailed(unit, _, _, message, refused=True):
             return f"{unit}: REFUSED\n{message}"
@@ -50,34 +47,49 @@ def unit_line(event: Event, *, every: bool, tracebacks: bool) -> str | None:
     return None
 
 
-class UnitBar:
-    """One bar over the bytes of all sources, labelled with the running units."""
+class UnitMeter:
+    """A meter over the bytes of all sources, with the names of the running units."""
 
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
-        self._task = bar.add_task("", total=None, visible=False)  # hidden until there is a unit to convert
-        self._running: list[str] = []
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._meter: Meter | None = None
+        self._running: dict[str, list[int]] = {}  # bytes of the source, and bytes read, by unit
 
     def __call__(self, event: Event) -> None:
+        """Count an event."""
         match event:
-            case UnitsPlanned(total, _, _):
-                self._bar.update(self._task, total=total, visible=True)
-            case UnitStarted(unit, _):
-                self._running.append(unit)
-                self._bar.update(self._task, visible=True)
-            case UnitProgress(_, n):
-                self._bar.advance(self._task, n)
+            case UnitsPlanned(total, units, _):
+                self._meter = self._board.add("conversion", total, working=False) if units else None
+            case UnitStarted(unit, _, n):
+                self._running[unit] = [n, 0]
+            case UnitProgress(unit, n):
+                self._read(unit, n)
             case UnitDone(entry):
-                self._running.remove(entry.unit)
-            case UnitRetried(unit, _, _, n):
-                self._bar.advance(self._task, -n)
-                self._forget(unit)
+                self._end(entry.unit)
             case UnitFailed(unit):
-                self._forget(unit)
+                self._end(unit)
+            case UnitRetried(unit, _, _, n):
+                self._read(unit, -n)
+                self._running.pop(unit, None)
+            case SourceSkipped(n) if self._meter:
+                self._meter.skip(n)
+            case Finalising():
+                self._board.drop(self._meter)
+                self._meter = self._board.add("writing the index")
             case _:
                 return
-        self._bar.update(self._task, description=" ".join(self._running))
+        if self._meter:
+            self._meter.work(bool(self._running))
+            self._meter.detail = ", ".join(self._running)
 
-    def _forget(self, unit: str) -> None:
-        if unit in self._running:  # a source without a unit fails before it starts
-            self._running.remove(unit)
+    def _read(self, unit: str, n: int) -> None:
+        if self._meter:
+            self._meter.add(n)
+        if unit in self._running:
+            self._running[unit][1] += n
+
+    def _end(self, unit: str) -> None:
+        """A unit has ended: what was not read of its source is not read any more."""
+        planned, read = self._running.pop(unit, (0, 0))  # a source without a unit fails before it starts
+        if self._meter and planned > read:
+            self._meter.skip(planned - read)

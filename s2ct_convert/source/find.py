@@ -15,6 +15,7 @@ from ..archives.stream import SourceReader
 from ..archives.unpackers import SIGNATURE
 from ..archives.volumes import first_volume
 from ..errors import NotAnArchive, S2ctError, WrongUsage, from_os_error
+from ..kinds import fits, kind_of
 from ..names import UnitName, try_name
 from ..paths import check_readable
 from .found import Found, FoundTFRecord, Part, Source, Unusable, some
@@ -43,7 +44,8 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Foun
     Raises
     ------
     WrongUsage
-        If a path does not exist or is a pipe, a socket or a device, or if `unit` does not fit exactly one source.
+        If a path does not exist, is a store, a pipe, a socket or a device, or if `unit` does not fit exactly one
+        source.
     """
     search = _Search()
     for path in paths:
@@ -64,11 +66,10 @@ class _Search:
         check_readable(path)
         if not path.exists():
             raise WrongUsage("there is no such file or folder", where=str(path), todo="check the path")
+        if (kind := kind_of(path)) and kind.is_store:
+            raise WrongUsage(f"this is {kind}, not a source", where=str(path), todo=fits(path, kind))
         if not path.is_dir():
             self._take(path, named=True)
-            return
-        if (path / "zarr.json").exists():
-            self.found.unusable.append(Unusable(path, None, _store(path)))
             return
         walk = Walk(path, self._unreadable)
         skipped = [file for file in walk if not self._take(file, named=False)]
@@ -146,15 +147,6 @@ def _kind(stream: SourceReader, head: bytes) -> str | None:
         return foreign_kind(read_head(unwrap(stream, where="")))
     except S2ctError:  # damaged: reading it reports the error
         return None
-
-
-def _store(folder: Path) -> NotAnArchive:
-    return NotAnArchive(
-        "this is a Zarr store, not a source",
-        where=str(folder),
-        found="zarr.json in it",
-        todo="give the archives or TFRecords, or a folder of them",
-    )
 
 
 def _volume_without_first(file: Path) -> NotAnArchive:

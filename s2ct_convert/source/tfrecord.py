@@ -11,10 +11,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import google_crc32c
-
 from ..archives.stream import Prefixed, Readable
 from ..errors import NotATFRecord, TFRecordDamaged
+from ..hashing import masked_crc32c
 from .wrapped import find_wrapper
 
 HEADER_BYTES = 12
@@ -29,12 +28,6 @@ class RawRecord:
     number: int
     offset: int
     payload: bytes
-
-
-def masked_crc32c(data: bytes) -> int:
-    """CRC-32C rotated and offset as TFRecord stores it."""
-    crc: int = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def is_header(head: bytes) -> bool:

@@ -59,6 +59,12 @@ class Codec(ABC):
         """Pack a chunk (C order, little-endian) and add its checksum: the bytes as stored."""
         return self._seal(self._pack(chunk))
 
+    def load(self) -> None:
+        """Import what packing needs, which takes much longer in a thread beside a busy one."""
+        import numpy as np  # here, since the help of commands names codecs
+
+        self._seal(self._pack(np.zeros(64, "<u2")))
+
     def decode_into(self, data: Any, out: Values) -> None:
         """Unpack a chunk into ``out``, C order, of any dtype.
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import WrongUsage
+from ..version import install_advice
 from .codec import Codec, Figures, Filter, Hdf5Codec, ZarrCodec
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Hdf5Blosc(Blosc, Hdf5Codec):
                 return
             raise WrongUsage(
                 "this needs the HDF5 Blosc filter",
-                todo="pip install 's2ct-convert[hdf5plugin]', or use --codec gzip, which every HDF5 can read",
+                todo=f"{install_advice('hdf5plugin')}, or use --codec gzip, which every HDF5 can read",
             ) from None
         if writing and hdf5plugin.get_config().registered_filters.get("blosc") == "unknown":
             # Another package registered its filter. netCDF4-python's claims to be able to write but fails in h5py.

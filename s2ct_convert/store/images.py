@@ -77,8 +77,7 @@ class _ImageStream:
 
     def __init__(self, target: UnitTarget, codec: Codec, threads: int, shape: ObsShape) -> None:
         self._codec, self._shape = codec, shape
-        # A codec imports its library at its first chunk, which takes much longer in a thread beside a busy one.
-        codec.encode(np.zeros((1, *shape), "<u2"))
+        codec.load()
         self._pool = OrderedPool[tuple[bytes, int]](threads, lambda encoded: target.append(*encoded))
         self._chunk = np.empty((0,), "<u2")
         self._filled = 0

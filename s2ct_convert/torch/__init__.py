@@ -1,7 +1,18 @@
-"""PyTorch datasets of stores. The package can be imported without torch; what needs torch raises when it is used."""
+"""PyTorch datasets of stores.
+
+The package can be imported without torch. What needs torch raises an error
+when it is used.
+
+Datasets and batches:
+    ShuffledDataset      Every sample once an epoch, shuffled: to train.
+    SampleDataset        Samples by number, to validate.
+    collate_ragged       Make a batch: one after another, with offsets.
+    collate_padded       Make a batch: padded to the longest, with a mask.
+"""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .collate import collate_padded, collate_ragged
@@ -11,6 +22,11 @@ if TYPE_CHECKING:
     from .shuffled import ShuffledDataset
 
 __all__ = ["SampleDataset", "ShuffledDataset", "collate_padded", "collate_ragged"]
+
+
+def __dir__() -> list[str]:
+    """The public names. help() reads all of them, so without torch those that need it are left out."""
+    return [name for name in __all__ if name in globals() or find_spec("torch") is not None]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import MissingPackage
+from ..version import install_advice
 
 
 def need_torch() -> Any:
@@ -20,6 +21,6 @@ def need_torch() -> Any:
     except ImportError as error:
         raise MissingPackage(
             "this needs PyTorch",
-            todo="pip install 's2ct-convert[torch]', or see pytorch.org for your machine",
+            todo=f"{install_advice('torch')}, or see pytorch.org for your machine",
         ) from error
     return torch

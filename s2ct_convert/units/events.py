@@ -20,10 +20,11 @@ class UnitsPlanned(Event):
 
 @dataclass(frozen=True)
 class UnitStarted(Event):
-    """Work on a unit starts, from this source."""
+    """Work on a unit starts, from this source of ``bytes`` bytes."""
 
     unit: str
     source: str
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ class UnitProgress(Event):
     """Bytes of the source file read since the last event."""
 
     unit: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class SourceSkipped(Event):
+    """``bytes`` planned bytes of a source are not read: it failed before it started, or it holds no unit to make."""
+
     bytes: int
 
 

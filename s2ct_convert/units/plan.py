@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import WrongUsage
+from ..kinds import kind_of
 from ..names import UnitName, fold_split, fold_tile
 from ..paths import check_readable, format_of_name
 from ..source.find import Source, Unusable, find_sources
@@ -141,6 +142,12 @@ def store_options(store: Path, wanted: PlanOptions) -> StoreOptions:
     """
     format = wanted.format or format_of_name(store)
     if format is None:
+        if (kind := kind_of(store)) and kind.is_source:
+            raise WrongUsage(
+                f"this is {kind}; the store is missing",
+                where=str(store),
+                todo="name the store last: s2ct convert SOURCE... clouds.zarr",
+            )
         raise WrongUsage(
             "the name of the store does not give its format",
             where=str(store),

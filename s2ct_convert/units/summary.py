@@ -17,11 +17,27 @@ from .events import UnitFailed
 class Summary:
     """The result of a conversion.
 
-    ``converted`` are the units that this run made, ``skipped`` the units that were done before, ``failures`` the units
-    and sources that failed. ``missing`` are all planned units that are not in the store, also those of earlier runs.
-    ``refused`` are the names of sources that are not in the store although their units are. ``not_units`` are the names
-    of files of a record that hold no unit. ``bytes_in``, ``bytes_out`` and ``seconds`` count the units that this run
-    made. ``digest`` is None while the store is incomplete.
+    Attributes
+    ----------
+    store : Path
+    format, codec : str
+        Such as ``zarr`` and ``balanced``.
+    converted, skipped : tuple of UnitEntry
+        Units that this run made, and units that were done before. Each has ``unit`` (``train/50SMG``), ``samples``,
+        ``observations``, ``bytes``, ``digest`` and facts about its source.
+    failures : tuple of UnitFailed
+        Units and sources that failed, with the reason.
+    missing : tuple of str
+        All planned units that are not in the store, also those of earlier runs.
+    digest : str or None
+        Content digest of the store; None while it is incomplete.
+    seconds : float
+        Duration of the run.
+    refused : tuple of str
+        Names of sources that are not in the store although their units are.
+    not_units : tuple of str
+        Names of files of a record that hold no unit.
+    dataset : Dataset
     """
 
     store: Path
@@ -46,10 +62,12 @@ class Summary:
 
     @property
     def bytes_in(self) -> int:
+        """Bytes of the sources that this run converted."""
         return sum(entry.source_bytes for entry in self.converted)
 
     @property
     def bytes_out(self) -> int:
+        """Bytes of the units that this run made."""
         return sum(entry.bytes for entry in self.converted)
 
     @property
@@ -64,7 +82,13 @@ class Summary:
 
 
 class UnitsFailed(SomeFailed):
-    """Some units failed, or sources were refused; the others are done. ``summary`` has both."""
+    """Some units failed, or sources were refused; the others are done.
+
+    Attributes
+    ----------
+    summary : Summary
+        The result: units that were made, and units and sources that failed.
+    """
 
     def __init__(self, summary: Summary, again: str) -> None:
         self.summary = summary

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..archives.unpackers import Unpacker, find_unpacker
 from ..errors import S2ctError, StoreDamaged, WrongUsage, from_os_error
 from ..names import UnitName
-from ..paths import check_readable
+from ..paths import check_readable, path_list
 from ..reading.opening import open_to_verify
 from ..reading.store import Store
 from ..source.find import Source, find_sources
@@ -30,6 +30,7 @@ def verify_against(
     unpacker: str = "auto",
     on_remark: Callable[[str], None] = lambda text: None,
     on_error: Callable[[Path, S2ctError], None] | None = None,
+    on_total: Callable[[int], None] = lambda n: None,
 ) -> list[Comparison]:
     """Compare units with their sources. All sources are read, also after one that is damaged.
 
@@ -38,8 +39,6 @@ def verify_against(
     store : path-like or Store
     sources : path-like or sequence of path-like
         Archives, TFRecord files or folders of them.
-    on_bytes : callable, optional
-        Called with the number of source bytes read since the last call.
     jobs : int
         Number of sources read at the same time. With fewer sources, each is unpacked by several threads.
     unit : str, optional
@@ -51,6 +50,8 @@ def verify_against(
     on_error : callable, optional
         Called with the path of each source that cannot be read, and the error, from several threads. Without it, the
         first such error is raised once all sources are read.
+    on_total : callable, optional
+        Called once with the number of source bytes to read.
 
     Raises
     ------
@@ -60,7 +61,6 @@ def verify_against(
         If a source is damaged or cannot be read.
     """
     chosen, errors = find_unpacker(unpacker), list[S2ctError]()
-    paths = [Path(one) for one in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
 
     def failed(path: Path, error: S2ctError) -> None:
         errors.append(error)
@@ -68,7 +68,8 @@ def verify_against(
             on_error(path, error)
 
     with _opened(store) as opened:
-        compared = _to_compare(opened, paths, unit, on_remark, failed)
+        compared = _to_compare(opened, path_list(sources), unit, on_remark, failed)
+        on_total(sum(source.size() for source in compared))
         threads = max(1, jobs // max(1, len(compared)))
         one = partial(_guarded, opened, on_bytes=on_bytes, threads=threads, unpacker=chosen, failed=failed)
         with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="s2ct-verify") as pool:

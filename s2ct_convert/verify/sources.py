@@ -12,6 +12,7 @@ from ..archives.unpackers import Unpacker, find_unpacker
 from ..dataset import DATASET, Dataset
 from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, WrongUsage, from_os_error
 from ..names import UnitName
+from ..paths import path_list
 from ..source.find import Found, Source, find_sources
 from ..source.read import open_source
 from ..source.samples import sample_of
@@ -98,8 +99,7 @@ def verify_sources(
     WrongUsage
         If a path does not exist, or no source is found.
     """
-    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
-    chosen, found = find_unpacker(unpacker), _find([Path(path) for path in paths], unit)
+    chosen, found = find_unpacker(unpacker), _find(path_list(paths), unit)
     for note in found.notes:
         on_note(note)
     # Copies too: equal headers do not prove equal content.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from ..dataset import Dataset
 from ..durable import beside
 from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage
+from ..kinds import kind_of
 from ..names import UnitName
 from ..paths import check_readable
 from ..reading.hdf5_groups import Hdf5Tree
@@ -108,6 +110,10 @@ def verify_store(
     on_total, on_bytes : callable, optional
         Called with the number of bytes of pixels to check, and with the number checked since the last call.
 
+    Returns
+    -------
+    StoreReport
+
     Raises
     ------
     WrongUsage
@@ -127,6 +133,9 @@ def verify_store(
         opened = open_to_verify(path)
     except (NotAStore, StoreDamaged) as error:
         if isinstance(error, NotAStore) and not has_traces(path):
+            if (kind := kind_of(path)) and kind.is_source:
+                todo = f"s2ct verify sources {shlex.quote(str(path))}"
+                raise NotAStore(f"this is {kind}, not a store", where=str(path), todo=todo) from error
             raise
         report.findings.append(Finding(f"cannot open the store: {_one_line(error)}", file=str(path)))
         return report

@@ -24,7 +24,7 @@ import s2ct_convert
 from s2ct_convert.archives.archive import open_member, read_archive
 from s2ct_convert.archives.native import PIPE_BYTES
 from s2ct_convert.archives.stream import SourceReader
-from s2ct_convert.archives.unpackers import PYTHON, Unpacker, find_unpacker
+from s2ct_convert.archives.unpackers import PYTHON, Unpacker, faster_unpacker, find_unpacker
 from s2ct_convert.errors import ArchiveDamaged, Incomplete, MachineError, S2ctError, SourceError, WrongUsage
 from s2ct_convert.source.find import find_sources
 from s2ct_convert.source.read import open_source
@@ -362,3 +362,24 @@ def test_find_unpacker_chooses_the_right_one(tmp_path, monkeypatch, programs, au
         assert find_unpacker("7zz").name == asked
     with pytest.raises(WrongUsage, match="auto, python, 7zz"):
         find_unpacker("7z")
+
+
+@pytest.mark.parametrize(
+    ("programs", "asked", "packed", "expected"),
+    [
+        ({}, "auto", 10**9, "no 7-Zip program was found"),
+        ({"7zz": "24.09"}, "auto", 10**9, "7zz 24.09 has no decoder in assembly"),
+        ({"7zz": "24.09"}, "7zz", 10**9, "7zz 24.09 has no decoder in assembly"),
+        ({"7zz": "24.09"}, "python", 10**9, None),
+        ({"7zz": "24.09"}, "auto", 10**6, None),
+        ({"7zz": "24.09 ASM"}, "auto", 10**9, None),
+    ],
+)
+def test_a_faster_program_is_recommended_for_large_archives(tmp_path, monkeypatch, programs, asked, packed, expected):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.syspath_prepend(without_a_wheel(tmp_path))
+    for name, version in programs.items():
+        number, _, assembly = version.partition(" ")
+        script(tmp_path, "exit 0", name=name, version=number, assembly=bool(assembly))
+    message = faster_unpacker(asked, packed)
+    assert message is None if expected is None else message.startswith(expected)

@@ -36,6 +36,11 @@ def right_source(folder: Path, unit: str = "train_50SMG", localids: tuple[int, .
     return write_tfrecord(folder, groups(*localids), unit=unit)
 
 
+def iso(days: int) -> str:
+    """Days since 1970-01-01 as a date in JSON."""
+    return str(np.datetime64(days, "D"))
+
+
 def boundaries(parts: list[Group]) -> list[int]:
     """Byte offsets of the records of a TFRecord with these groups, and of its end."""
     return np.cumsum([0, *(len(record_bytes(example_bytes(group))) for group in parts)]).tolist()

@@ -20,7 +20,7 @@ import s2ct_convert
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, EXIT_USAGE
 from s2ct_convert.events import Event
 from s2ct_convert.record.events import FileStarted
-from s2ct_convert.units.events import UnitDone
+from s2ct_convert.units.events import SourceSkipped, UnitDone, UnitProgress, UnitsPlanned
 
 from .helpers import assert_says
 
@@ -184,6 +184,18 @@ def test_one_callback_gets_file_and_unit_events_one_at_a_time(zenodo, tmp_path):
     assert not met.is_set()
     assert {event.key for event in events if isinstance(event, FileStarted)} == set(KEYS)
     assert sorted(event.entry.source_file for event in events if isinstance(event, UnitDone)) == sorted(KEYS)
+
+
+def test_progress_reaches_the_total_when_a_file_holds_no_unit(zenodo, archives, tmp_path):
+    """The bytes of a file that is damaged or holds no unit are skipped, so that the time left is right."""
+    zenodo.files[KEYS[0]], events = archives[KEYS[0]][:-9], []
+    with pytest.raises(s2ct_convert.UnitsFailed):
+        s2ct_convert.build(tmp_path / "x.zarr", record=RECORD, base_url=zenodo.url, on_event=events.append)
+    planned = sum(event.bytes for event in events if isinstance(event, UnitsPlanned))
+    assert planned == sum(map(len, zenodo.files.values()))
+    assert planned == sum(event.bytes for event in events if isinstance(event, UnitProgress | SourceSkipped))
+    skipped = [event.bytes for event in events if isinstance(event, SourceSkipped)]
+    assert sorted(skipped) == sorted([len(zenodo.files[KEYS[0]]), len(archives["about.txt"])])
 
 
 def test_wrong_usage_writes_no_store(run, zenodo, tmp_path):

@@ -104,11 +104,12 @@ def test_lines_about_the_total_count_existing_bytes(hasty, zenodo, tmp_path):
         (tmp_path / f"{key}.part").write_bytes(data[:900_000])
     zenodo.vices = {key: [trickle(10_000, 0.03)] for key in FILES}
     shown = lines(hasty("download", tmp_path, "--record", RECORD, "-j", 1))
-    whole = [match for line in shown if (match := re.fullmatch(r"([\d.]+) MB of 3\.0 MB, (.*)/s, (.*) left", line))]
+    pattern = r"download: \d+ %, ([\d.]+) of 3\.0 MB, (.*)/s, (.*) left"
+    whole = [match for line in shown if (match := re.fullmatch(pattern, line))]
     assert len(whole) > 3, shown
     assert all(2.7 <= float(match[1]) <= 3.0 for match in whole), shown
     assert all(match[2].endswith(" kB") for match in whole), "10 kB every 0.03 s, without bytes of earlier runs"
-    assert all(re.fullmatch(r"[\d.]+ s", match[3]) for match in whole)
+    assert all(re.fullmatch(r"0:00:\d\d", match[3]) for match in whole)
 
 
 def test_a_stall_is_reported_once_and_the_download_completes(hasty, zenodo, tmp_path):
@@ -166,13 +167,15 @@ class Terminal:
 def test_a_terminal_shows_a_bar_per_lane_and_a_total_with_time_left(zenodo, tmp_path, columns):
     zenodo.vices = {key: [trickle(40_000, 0.05)] for key in FILES}
     terminal = Terminal("download", tmp_path, "--record", RECORD, "-j", 2, columns=columns)
-    bar = r" +\S* *[\d.]+/[\d.]+ .?B +[\d.]+ .?B/s +\d:\d\d:\d\d left *\n+"
-    terminal.read_to(rf"^total{bar}({ONE}{bar}{TWO}|{TWO}{bar}{ONE}){bar}")
+    bar = r" +[━─]+ +\d+ % +[\d.]+ of [\d.]+ .?B +[\d.]+ .?B/s +\d:\d\d:\d\d left *\n+"
+    terminal.read_to(rf"^download{bar}(  {ONE}{bar}  {TWO}|  {TWO}{bar}  {ONE}){bar}")
     assert terminal.end() == 0, terminal.text
-    assert not re.search(rf"^total{bar}(train_5.SMG_2.7z{bar}){{3}}", terminal.text, re.MULTILINE), "two lanes"
-    assert max(len(line.rstrip()) for line in terminal.text.splitlines() if "left" in line) <= columns
+    assert not re.search(rf"^download{bar}(  train_5.SMG_2.7z{bar}){{3}}", terminal.text, re.MULTILINE), "two lanes"
+    assert max(len(line.rstrip()) for line in terminal.text.splitlines() if "left" in line) <= columns - 3, (
+        "room for ^C"
+    )
     assert [f"{key}: started" in terminal.text for key in FILES] == [False] * 3, "the bar shows the start"
-    assert "/?" not in terminal.text, "no total before it is known"
+    assert "?" not in terminal.text, "no total before it is known"
     for key, data in FILES.items():
         assert f"{key}: done, 1.0 MB, md5 correct" in terminal.text
         assert (tmp_path / key).read_bytes() == data
@@ -183,7 +186,7 @@ def test_a_terminal_shows_a_bar_per_lane_and_a_total_with_time_left(zenodo, tmp_
 def test_a_terminal_shows_which_file_is_stalled(zenodo, tmp_path, columns):
     zenodo.vices[TWO] = [stall_after(400_000)]
     terminal = Terminal("download", tmp_path, "--record", RECORD, columns=columns)
-    terminal.read_to(rf"^{TWO}: no data for [1-9] s .* 0\.4/1\.0 MB")
+    terminal.read_to(rf"^  {TWO}  .* 0\.4 of 1\.0 MB  no data for [1-9] s")
     assert terminal.end() == 0, terminal.text
     assert (tmp_path / TWO).read_bytes() == FILES[TWO]
 
@@ -194,7 +197,9 @@ def test_ctrl_c_removes_the_bars_and_prints_how_to_resume(zenodo, tmp_path):
     terminal.read_to("no data for")
     terminal.type(b"\x03")
     assert terminal.end() == 130, terminal.text
-    assert terminal.text.rstrip().endswith("interrupted. Finished work is kept; run the same command again to resume.")
+    kept = f"s2ct: interrupted; whole and partial files stay in {tmp_path}"
+    command = f"s2ct download {tmp_path} --record {RECORD} --file {ONE}"
+    assert [line for line in terminal.text.splitlines() if line][-2:] == [kept, f"  to go on: {command}"]
     assert "Traceback" not in terminal.text
     assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l"), "the cursor is there again"
     (part,) = tmp_path.glob("*.part")

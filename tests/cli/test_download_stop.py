@@ -28,7 +28,7 @@ MD5 = hashlib.md5(FILES[ONE]).hexdigest()
 ENDLESS = 1 << 40  # bytes of a sparse file, too large to be read to the end
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open files are found in /proc")
-RESUME = "Finished work is kept; run the same command again to resume."
+KEPT = "; whole and partial files stay in "
 
 
 @pytest.fixture
@@ -74,7 +74,9 @@ def stop(folder: Path, word: str, ready: Callable[[int], bool], *signals: int) -
 
 def assert_stopped(code: int, stderr: str, expected: int, word: str) -> None:
     assert code == expected, stderr
-    assert stderr.splitlines()[-1] == f"s2ct: {word}. {RESUME}"
+    kept, command = stderr.splitlines()[-2:]
+    assert kept.startswith(f"s2ct: {word}{KEPT}")
+    assert command.startswith("  to go on: s2ct download ")
     assert "Traceback" not in stderr
     assert "FAILED" not in stderr
 
@@ -175,7 +177,7 @@ def test_three_ctrl_c_give_no_traceback_and_lose_nothing(zenodo, tmp_path):
     code, stderr = stop(tmp_path, ": started", lambda pid: parts(tmp_path) == [200_000] * 3, *[signal.SIGINT] * 3)
     assert code == 130, stderr
     assert "Traceback" not in stderr
-    assert stderr.splitlines()[-1] == f"s2ct: interrupted. {RESUME}"
+    assert f"s2ct: interrupted{KEPT}{tmp_path}" in stderr.splitlines()[-2]
     assert_resumes(zenodo, tmp_path, 200_000)
 
 

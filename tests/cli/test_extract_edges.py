@@ -91,10 +91,16 @@ def test_good_archives_are_extracted_beside_bad_ones(run, tmp_path, archive):
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [([], "ARCHIVE"), (["in"], "DEST"), (["in/nowhere.7z", "out"], "in/nowhere.7z"), (["in", "out"], "in: ")],
+    [
+        ([], "ARCHIVE"),
+        (["in"], "FOLDER"),
+        (["in/nowhere.7z", "out"], "in/nowhere.7z"),
+        (["empty", "out"], "empty: there is no archive"),
+    ],
     ids=["nothing", "no destination", "no such archive", "a folder"],
 )
 def test_wrong_usage_is_reported_and_writes_nothing(run, tmp_path, archive, arguments, word):
+    (tmp_path / "empty").mkdir()
     before = tree(tmp_path)
     assert_says(run("extract", *arguments, cwd=tmp_path), EXIT_USAGE, word)
     assert tree(tmp_path) == before

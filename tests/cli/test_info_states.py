@@ -17,7 +17,7 @@ from twins import first_quick
 import s2ct_convert
 from s2ct_convert.errors import EXIT_DIFFERENCE, EXIT_SOURCE, EXIT_USAGE
 
-from .helpers import RECORDS, assert_says, groups, right_source, tree
+from .helpers import RECORDS, assert_says, groups, iso, right_source, tree
 
 STORE_KEYS = {"format", "units", "samples", "observations", "digest"}
 UNIT_KEYS = {"split", "tile", "samples", "observations", "time_first", "time_last", "label_count", "digest"}
@@ -60,7 +60,7 @@ class TestCompleteStore:
             assert set(unit) >= UNIT_KEYS
             assert (unit["split"], unit["tile"], unit["source_file"]) == (split, "50SMG", source)
             assert (unit["samples"], unit["observations"]) == (n, 2 * n)
-            assert (unit["time_first"], unit["time_last"]) == (FIRST, FIRST + 5)
+            assert (unit["time_first"], unit["time_last"]) == (iso(FIRST), iso(FIRST + 5))
             assert unit["label_count"] == [int((arrays["label"] == k).sum()) for k in range(6)]
             assert unit["digest"] == plain.unit_digest(arrays)
         assert tree(path.parent) == before, "info changes nothing"
@@ -159,7 +159,7 @@ class TestSource:
         (unit,) = found["units"]
         assert set(unit) >= UNIT_KEYS
         assert (unit["examples"], unit["samples"], unit["observations"]) == (3, 2, 6)
-        assert (unit["time_first"], unit["time_last"], sum(unit["label_count"])) == (FIRST, FIRST + 5, 6)
+        assert (unit["time_first"], unit["time_last"], sum(unit["label_count"])) == (iso(FIRST), iso(FIRST + 5), 6)
         text = run("info", path).stdout
         assert "examples  3 (the number in its name, 3, counts examples)" in text
 
@@ -171,7 +171,7 @@ class TestSource:
         path = put(tmp_path / "train_50SMG_2", RECORDS[:-1])
         done = run("info", path, "--json")
         assert_says(done, EXIT_SOURCE, "train_50SMG_2: example 1, byte 28,372: the file ends inside", "to do:")
-        assert done.stdout == ""
+        assert json.loads(done.stdout)["error"]["where"] == "train_50SMG_2: example 1, byte 28,372"
 
     def test_a_folder_is_described_with_its_problems(self, run, tmp_path):
         right_source(tmp_path / "in")

@@ -187,7 +187,7 @@ class TestSlurm:
         cluster("scancel", array)
         assert cluster.wait_for(f"{array}_1", "CANCELLED", "PENDING", "FAILED")["JobState"] == "CANCELLED"
         log = (tmp_path / f"s2ct-{array}_1.log").read_text()
-        assert "Finished work is kept" in log
+        assert "done and kept\n  to go on: s2ct batch run " in log
 
     @pytest.mark.slow
     @pytest.mark.parametrize("by", ["its time is up", "preemption"])

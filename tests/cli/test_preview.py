@@ -66,8 +66,8 @@ def test_json_describes_the_picture(run, folder, suffix):
         "samples": 1,
         "observations": 104,
         "shown": 9,
-        "time_first": 17533,
-        "time_last": 18083,
+        "time_first": "2018-01-02",
+        "time_last": "2019-07-06",
     }
     done = run("preview", f"s.{suffix}", "--summary", "-o", "b.pdf", "--json", cwd=folder)
     found = json.loads(done.stdout)
@@ -197,11 +197,11 @@ def test_without_matplotlib_the_install_command_is_printed(sample_stores, tmp_pa
 
     for options in ([], ["--summary"]):
         done = run("preview", sample_stores["zarr"], *options)
-        assert_says(done, 2, "pictures need matplotlib", "to do:    pip install 's2ct-convert[plot]'")
+        assert_says(done, 2, "pictures need matplotlib", "to do:    pip install '.[plot]'")
     assert_says(run("preview", "no-store.zarr"), 2, "pictures need matplotlib")  # checked before the store is opened
     assert tree(tmp_path) == {}
     assert run("info", sample_stores["zarr"]).returncode == 0
-    assert "pip install" in run("preview", "--help").stdout
+    assert "the extra [plot]" in run("preview", "--help").stdout
 
 
 class TestPage:

@@ -107,8 +107,10 @@ def test_a_signal_while_a_unit_is_made_is_reported_and_a_rerun_resumes(
     store = tmp_path / undisturbed.name
     stopped = Stopped(tmp_path, sources, store.name, jobs, ": started", number)
     assert stopped.code == code, stopped.stderr
-    last = f"s2ct: {word}. Finished work is kept; run the same command again to resume."
-    assert stopped.stderr.splitlines()[-1] == last
+    done = stopped.stderr.count(": done")
+    kept = f"s2ct: {word}; {done} of 2 units of {store.name} {'is' if done == 1 else 'are'} done and kept"
+    command = f"  to go on: s2ct convert {sources} {store.name} -j{jobs}"
+    assert stopped.stderr.splitlines()[-2:] == [kept, command]
     assert stopped.stderr.count("s2ct: ") == 1
     assert "Traceback" not in stopped.stderr
     assert "FAILED" not in stopped.stderr

@@ -182,8 +182,8 @@ def test_a_terminated_task_drops_its_unit_and_can_run_again(run, stopped, source
     first = stopped(store, "batch", "run", store, 2)
     first.signal(signal.SIGTERM)
     assert first.resume() == 143, first.stderr
-    last = "s2ct: terminated. Finished work is kept; run the same command again to resume."
-    assert first.stderr.splitlines()[-1] == last
+    kept = f"s2ct: terminated; 0 of 1 unit of {store} are done and kept"
+    assert first.stderr.splitlines()[-2:] == [kept, f"  to go on: s2ct batch run {store} 2"]
     status = json.loads(run("batch", "status", store, "--json").stdout)
     assert [unit["state"] for unit in status["units"]] == ["planned", "planned"]
     assert list((store.with_name("x.zarr.s2ct") / "work").iterdir()) == []

@@ -57,7 +57,7 @@ def test_sources_after_a_damaged_one_are_compared(s2ct, stores, tmp_path):
 
 
 def test_sample_checks_a_part_of_the_pixels(s2ct, stores):
-    done = s2ct("verify", "store", stores / "s.zarr", "--sample", "0.01", "--json")
+    done = s2ct("verify", "store", stores / "s.zarr", "--fraction", "0.01", "--json")
     document = json.loads(done.stdout)
     assert document["ok"]
     assert 0 < document["observations_checked"] <= 309
@@ -97,7 +97,7 @@ def test_another_source_is_a_difference(s2ct, stores, tmp_path, rng):
         (["verify", "store", "none.zarr"], 2, "this store does not exist"),
         (["verify", "store", "."], 2, "this folder is not a Zarr v3 group"),
         (["verify", "store", __file__], 2, "neither a Zarr directory nor an HDF5 file"),
-        (["verify", "store", "x", "--sample", "0"], 2, "--sample"),
+        (["verify", "store", "x", "--fraction", "0"], 2, "--fraction"),
         (["verify", "sources"], 2, "Missing argument"),
         (["verify", "sources", "none"], 2, "none"),
     ],

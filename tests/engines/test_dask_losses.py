@@ -246,8 +246,8 @@ def test_a_stopped_client_stops_its_workers_and_resumes(dask, tmp_path, long_sou
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == code, stderr
     assert no_work_left(store)  # at once
-    last = f"s2ct: {word}. Finished work is kept; run the same command again to resume."
-    assert stderr.splitlines()[-1] == last
+    assert f"s2ct: {word}; 0 of 4 units of {store} are done and kept" in stderr.splitlines()
+    assert stderr.splitlines()[-1].startswith("  to go on: s2ct convert ")
     assert "Traceback" not in stderr
     assert "distributed" not in stderr
     assert "FAILED" not in stderr

@@ -48,13 +48,13 @@ def chosen(store: Store, **how: object) -> tuple[str, int]:
     ("how", "expected", "why"),
     [
         ({}, ("train/50SMG", 3), "the first with 5 of the 6 classes"),
-        ({"tile": "31TCJ"}, ("train/31TCJ", 5), "the first with 3 classes; none has more"),
-        ({"tile": "T31TCJ"}, ("train/31TCJ", 5), "the first with 3 classes"),
-        ({"split": "val"}, ("val/50SMG", 3), "the first with 1 classes"),
-        ({"tile": "50SMG", "split": "train"}, ("train/50SMG", 3), "the first with 5"),
+        ({"tiles": ["31TCJ"]}, ("train/31TCJ", 5), "the first with 3 classes; none has more"),
+        ({"tiles": ["T31TCJ"]}, ("train/31TCJ", 5), "the first with 3 classes"),
+        ({"splits": ["val"]}, ("val/50SMG", 3), "the first with 1 classes"),
+        ({"tiles": ["50SMG"], "splits": ["train"]}, ("train/50SMG", 3), "the first with 5"),
         ({"sample": 8}, ("train/31TCJ", 8), "as requested"),
-        ({"sample": 3, "tile": "31TCJ"}, ("train/31TCJ", 3), "as requested"),
-        ({"sample": 3, "split": "val"}, ("val/50SMG", 3), "as requested"),
+        ({"sample": 3, "tiles": ["31TCJ"]}, ("train/31TCJ", 3), "as requested"),
+        ({"sample": 3, "splits": ["val"]}, ("val/50SMG", 3), "as requested"),
     ],
 )
 def test_the_chosen_sample_fits_the_options(store, how, expected, why):
@@ -65,10 +65,10 @@ def test_the_chosen_sample_fits_the_options(store, how, expected, why):
 @pytest.mark.parametrize(
     ("how", "parts"),
     [
-        ({"tile": "33UUU"}, ("--tile 33UUU", "train/31TCJ, train/50SMG, val/50SMG")),
-        ({"tile": "31TCJ", "split": "val"}, ("--tile 31TCJ --split val", "train/31TCJ")),
+        ({"tiles": ["33UUU"]}, ("--tile 33UUU", "train/31TCJ, train/50SMG, val/50SMG")),
+        ({"tiles": ["31TCJ"], "splits": ["val"]}, ("--tile 31TCJ --split val", "train/31TCJ")),
         ({"sample": 77}, ("no sample 77", "3, 5, 8, 9, 3, 4, 3")),
-        ({"sample": 8, "tile": "50SMG"}, ("no sample 8 with --tile 50SMG", "3, 4, 3")),
+        ({"sample": 8, "tiles": ["50SMG"]}, ("no sample 8 with --tile 50SMG", "3, 4, 3")),
         ({"sample": 3}, ("in more than one unit", "train/31TCJ, train/50SMG, val/50SMG", "--tile and --split")),
         ({"sample": 9}, ("sample 9 of train/31TCJ has no observations",)),
     ],
@@ -84,7 +84,7 @@ def test_a_seed_repeats_its_draw(store):
     draws = [chosen(store, random=True, seed=seed) for seed in range(40)]
     assert draws == [chosen(store, random=True, seed=seed) for seed in range(40)]
     assert len(set(draws)) == 6, "exactly the samples with observations"
-    only = {chosen(store, random=True, seed=seed, tile="50SMG", split="train") for seed in range(20)}
+    only = {chosen(store, random=True, seed=seed, tiles=["50SMG"], splits=["train"]) for seed in range(20)}
     assert only == {("train/50SMG", 3), ("train/50SMG", 4)}
 
 

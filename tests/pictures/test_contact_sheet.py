@@ -173,10 +173,12 @@ class TestTitle:
 
     def test_the_caption_explains_the_stretch(self, words):
         draw(sample(flat(*[(D,) * 4] * 3), np.array([0, 0, 1])))
-        caption = " ".join(words).replace("\u00a0", " ")
-        assert "the same for all patches" in caption
-        assert "median of the 2 clear ones" in caption
-        assert "Sample 7 of train/50SMG in x.zarr: as requested." in caption
+        caption = [word.replace("\u00a0", " ") for word in words]
+        (scale,) = [line for line in caption if line.startswith("One brightness scale for all patches")]
+        assert "set by the 2 clear observations. Black to white: B2 " in scale
+        assert ", B8 " in scale, "one line"
+        assert "false colour (NIR)" in caption
+        assert "Sample 7 of train/50SMG in x.zarr: as requested." in " ".join(caption)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 12, 13, 25, 60])

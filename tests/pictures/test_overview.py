@@ -15,7 +15,7 @@ import s2ct_convert
 from s2ct_convert.errors import WrongUsage
 from s2ct_convert.pictures import overview
 from s2ct_convert.pictures.overview import StoreOverview, read_overview
-from s2ct_convert.pictures.overview_sheet import draw_overview
+from s2ct_convert.pictures.overview_sheet import _month, draw_overview
 from s2ct_convert.pictures.palette import CLASSES
 
 from .pictures import find, hex_rgb, read
@@ -156,6 +156,10 @@ class TestSheet:
         found = overview_of(store(tmp_path, val_50SMG=[group]))
         assert found.months.sum() == len(days)
         assert draw_overview(found, suffix=".png") == draw_overview(found, suffix=".png")
+
+
+def test_months_have_names_and_the_first_has_its_year():
+    assert [_month(month, first=month == 578) for month in (578, 579, 588)] == ["Mar\n2018", "Apr", "Jan\n2019"]
 
 
 def test_a_store_without_observations_raises(tmp_path):

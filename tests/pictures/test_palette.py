@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from s2ct_convert.pictures.palette import CLASSES, NEAR_INFRARED, TRUE_COLOUR, class_of
+from s2ct_convert.pictures.palette import CLASSES, FALSE_COLOUR, TRUE_COLOUR, class_of
 from s2ct_convert.store.layout import LABELS
 
 from .pictures import hex_rgb
@@ -72,4 +72,4 @@ def test_a_label_outside_the_classes_is_named_by_its_number(label):
 
 def test_composites_use_the_bands_they_name():
     assert TRUE_COLOUR.channels == [2, 1, 0]
-    assert NEAR_INFRARED.channels == [3, 2, 1]
+    assert FALSE_COLOUR.channels == [3, 2, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from s2ct_convert.pictures.palette import NEAR_INFRARED, TRUE_COLOUR
+from s2ct_convert.pictures.palette import FALSE_COLOUR, TRUE_COLOUR
 from s2ct_convert.pictures.stretch import KNEE, is_clear, stretch_for
 
 from .pictures import flat
@@ -50,7 +50,7 @@ def test_all_observations_are_used_if_none_is_clear(rng):
 @pytest.mark.parametrize("value", [0, 1, 65535])
 def test_images_with_one_value_do_not_fail(value):
     image = flat((value,) * 4, (value,) * 4)
-    picture = stretch_for(image, np.zeros(2, np.int8)).rgb(image, NEAR_INFRARED)
+    picture = stretch_for(image, np.zeros(2, np.int8)).rgb(image, FALSE_COLOUR)
     assert len(np.unique(picture)) == 1
 
 

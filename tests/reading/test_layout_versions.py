@@ -92,7 +92,7 @@ def test_a_newer_layout_is_refused_with_advice(released, version):
     set_root_attribute(released, "s2ct_layout_version", version)
     with pytest.raises(NotAStore, match=f"this store has layout version {version}") as error:
         open_store(released)
-    assert "upgrade" in error.value.todo
+    assert "update s2ct" in error.value.todo
 
 
 def test_an_invalid_layout_version_is_refused(released):

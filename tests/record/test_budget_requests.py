@@ -34,7 +34,7 @@ def fetch(zenodo: StandIn, folder: Path, *, lanes: int = 6) -> float:
         record=RECORD,
         base_url=zenodo.url,
         policy=QUICK,
-        lanes=lanes,
+        jobs=lanes,
         budget=Budget(limit=100_000, window=WINDOW),
     )
     assert {path.name: path.read_bytes() for path in folder.glob("*.7z")} == zenodo.files

@@ -206,7 +206,7 @@ def test_the_whole_record_takes_73_requests_and_a_second_run_none(tmp_path):
     files = {f"train_{zone:02}SMG_{n}.7z": rng.bytes(2000 + n) for zone in range(1, 37) for n in (1, 2)}
     assert len(files) == 72
     with serving(files) as zenodo:
-        fetch(zenodo, tmp_path, lanes=4)
+        fetch(zenodo, tmp_path, jobs=4)
         assert len(zenodo.requests) == 1 + 72
         assert all("Range" not in request.headers for request in zenodo.requests)
         zenodo.requests.clear()
@@ -220,7 +220,7 @@ def test_requests_never_exceed_the_budget(tmp_path):
     files = {f"val_{zone:02}SMG_1.7z": b"x" * zone for zone in range(1, 13)}
     began = time.monotonic()
     with serving(files) as zenodo:
-        fetch(zenodo, tmp_path, lanes=6, budget=Budget(limit=5, window=0.5))
+        fetch(zenodo, tmp_path, jobs=6, budget=Budget(limit=5, window=0.5))
         assert len(zenodo.requests) == 13
     assert time.monotonic() - began >= 1.0  # 13 requests take three windows of 5, so two waits
 

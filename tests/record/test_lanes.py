@@ -39,7 +39,7 @@ def policy(**changes: object) -> RetryPolicy:
 
 def fetch(zenodo: StandIn, folder: Path, rule: RetryPolicy, **options: object):
     return download(
-        folder, record=RECORD, base_url=zenodo.url, policy=rule, budget=Budget(limit=10_000), lanes=2, **options
+        folder, record=RECORD, base_url=zenodo.url, policy=rule, budget=Budget(limit=10_000), jobs=2, **options
     )
 
 

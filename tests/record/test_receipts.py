@@ -64,13 +64,13 @@ def change_in_secret(path: Path) -> bytes:
 def test_a_second_run_of_72_files_reads_none_of_them(tmp_path):
     files = {f"train_{zone:02}SMG_{n}.7z": RNG.bytes(5000 + n) for zone in range(1, 37) for n in (1, 2)}
     with serving(files) as zenodo:
-        fetch(zenodo, tmp_path, lanes=4)
+        fetch(zenodo, tmp_path, jobs=4)
         changed = {path.name: change_in_secret(path) for path in tmp_path.glob("*.7z")}
         zenodo.requests.clear()
         report, read = fetch(zenodo, tmp_path)
         assert (len(report.before), len(report.done), read, zenodo.requests) == (72, 0, 0, [])
         assert {path.name: path.read_bytes() for path in tmp_path.glob("*.7z")} == changed
-        report, read = fetch(zenodo, tmp_path, paranoid=True, lanes=4)
+        report, read = fetch(zenodo, tmp_path, paranoid=True, jobs=4)
         assert (len(report.before), len(report.done), read) == (0, 72, sum(map(len, files.values())))
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.7z")} == files
     for key, wrong in changed.items():

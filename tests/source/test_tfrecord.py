@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from makers import masked_crc, record_bytes
 
 from s2ct_convert.errors import EXIT_SOURCE, NotATFRecord, TFRecordDamaged
-from s2ct_convert.source.tfrecord import MAX_RECORD_BYTES, is_header, masked_crc32c, read_raw_records
+from s2ct_convert.hashing import masked_crc32c
+from s2ct_convert.source.tfrecord import MAX_RECORD_BYTES, is_header, read_raw_records
 
 PAYLOADS = [b"first", b"", b"x" * 1100, b"the last one"]
 FILE = b"".join(map(record_bytes, PAYLOADS))

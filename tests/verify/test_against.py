@@ -118,7 +118,7 @@ def swapped(a: int, b: int) -> Any:
 def test_a_store_and_its_sources_have_no_differences(clean, suffix):
     case, read = clean[suffix], []
     with open_store(case.store) as store:
-        found = verify_against(store, case.sources, read.append)
+        found = verify_against(store, case.sources, on_bytes=read.append)
         assert [(one.unit, one.examples, one.observations) for one in found] == [
             ("train/49RGN", 1, 33),
             ("train/50SMG", 4, 151),

@@ -1,0 +1,60 @@
+"""Results and errors on stdout as one JSON document, for ``--json``.
+
+A command hands its document over and :func:`finish` prints it at the end of the program, so that an error that follows
+is part of it and stdout is one document in every case.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..errors import S2ctError
+
+_DAYS = ("time_first", "time_last")  # days since 1970-01-01 inside the program
+
+_documents: list[Any] = []
+
+
+def print_json(document: Any) -> None:
+    """Hand over the result of the command."""
+    _documents[:] = [document]
+
+
+def finish(error: S2ctError | None = None) -> None:
+    """Print the result of the command, if there is one, and the error, if there is one."""
+    document: Any = _documents.pop() if _documents else None
+    if error is not None:
+        kept = document if isinstance(document, dict) else {} if document is None else {"result": document}
+        document = {**kept, "error": _error(error)}
+    if document is not None:
+        import json
+
+        json.dump(_with_dates(document), sys.stdout, indent=2, allow_nan=False)
+        sys.stdout.write("\n")
+
+
+def asked() -> bool:
+    """Whether the command line has ``--json``. It need not be valid: errors of usage are printed as JSON too."""
+    words = sys.argv[1:]
+    return "--json" in words[: words.index("--") if "--" in words else None]
+
+
+def _error(error: S2ctError) -> dict[str, Any]:
+    texts = {name: getattr(error, name) for name in ("what", "where", "expected", "found", "todo")}
+    return {**texts, "exit_code": error.exit_code}
+
+
+def _with_dates(value: Any) -> Any:
+    """A document in which days are dates as in ISO 8601, such as "2018-01-02"."""
+    if isinstance(value, dict):
+        return {key: _date(one) if key in _DAYS else _with_dates(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_dates(one) for one in value]
+    return value
+
+
+def _date(days: int | None) -> str | None:
+    return None if days is None else (datetime.date(1970, 1, 1) + datetime.timedelta(days)).isoformat()

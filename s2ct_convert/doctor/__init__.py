@@ -1,0 +1,1 @@
+"""What ``s2ct doctor`` examines: the software, a folder, this machine and the way to Zenodo."""
