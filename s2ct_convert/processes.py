@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import resource
 import socket
 import sys
 from pathlib import Path
+
+WORKER = "s2ct worker"  # name of a process that makes a unit
+EXIT_MAIN_AGAIN = 86  # of a worker whose import of the main script converts again
+
+
+def end_if_script_runs_again() -> None:
+    """End this process if it is a worker that is still importing the main script of its parent.
+
+    The script then calls the conversion outside ``if __name__ == "__main__":``. The parent reports it.
+    """
+    process = multiprocessing.current_process()
+    if process.name == WORKER and getattr(process, "_inheriting", False):  # as multiprocessing itself finds out
+        os._exit(EXIT_MAIN_AGAIN)
 
 
 def owner_tag() -> str:

@@ -16,10 +16,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import s2ct_convert
-from s2ct_convert.torch import ShuffledDataset, collate_ragged
+from s2ct_convert.torch import ShuffledDataset
 
 CLASSES = ("clear", "opaque cloud", "thin cloud", "haze", "cloud shadow", "snow")
-REFLECTANCE = 10_000.0  # published value of reflectance 1
+SCALE = 1e-4  # of the published values: reflectance
 
 
 def make_model() -> nn.Module:
@@ -37,7 +37,7 @@ def run(loader: DataLoader, model: nn.Module, optimizer: torch.optim.Optimizer |
     model.train(optimizer is not None)
     loss_sum, right, seen = 0.0, 0, 0
     for batch in loader:
-        image, label = batch["image"].float() / REFLECTANCE, batch["label"].long()
+        image, label = batch["image"], batch["label"].long()
         known = (label >= 0) & (label < len(CLASSES))
         image, label = image[known], label[known]
         with torch.set_grad_enabled(optimizer is not None):
@@ -58,12 +58,12 @@ def train(store: Path, *, epochs: int, workers: int, seed: int) -> None:
     torch.manual_seed(seed)
     loaders, datasets = {}, {}
     for split in ("train", "val"):
-        datasets[split] = ShuffledDataset(store, split=split, seed=seed)
+        # A batch is 2 samples, each with its whole series. The dataset makes the batches, not the DataLoader.
+        datasets[split] = ShuffledDataset(store, 2, split=split, seed=seed, scale=SCALE)
         loaders[split] = DataLoader(
             datasets[split],
-            batch_size=2,  # samples, each with its whole series
+            batch_size=None,
             num_workers=workers,
-            collate_fn=collate_ragged,
             multiprocessing_context="spawn" if workers else None,
         )
     model = make_model()

@@ -11,13 +11,14 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import wait
 
-from ..errors import EXIT_INCOMPLETE
+from ..errors import EXIT_INCOMPLETE, WrongUsage
 from ..events import Event, OnEvent
-from ..processes import peak_memory
+from ..processes import EXIT_MAIN_AGAIN, WORKER, peak_memory
 from ..units.events import UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried
 from ..units.unit import PEAK_BYTES, UnitTask
 from .server import start_server
@@ -58,6 +59,11 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
 
     If a worker is killed (SIGKILL, mostly because memory ran out), its unit is retried once at the end, with half as
     many jobs.
+
+    Raises
+    ------
+    WrongUsage
+        If the main script calls the conversion while a worker imports it.
     """
     start_server(tasks[0].options.format if tasks else None)
     waiting = deque(tasks)
@@ -108,7 +114,8 @@ class _Worker:
         context = multiprocessing.get_context("forkserver")
         self.events, sender = context.Pipe(duplex=False)
         self.log, log = context.Pipe(duplex=False)
-        self.process = context.Process(target=work, args=(task, sender, log, dict(os.environ)), daemon=False)
+        given = (task, sender, log, dict(os.environ))
+        self.process = context.Process(target=work, args=given, name=WORKER, daemon=False)
         self.process.start()
         sender.close()
         log.close()
@@ -124,6 +131,8 @@ class _Worker:
             event: Event = self.events.recv()
         except EOFError:
             self._end()
+            if self.process.exitcode == EXIT_MAIN_AGAIN:
+                raise _no_main_guard() from None
             return self._died()
         if isinstance(event, UnitDone | UnitFailed):
             self._end()
@@ -166,3 +175,12 @@ class _Worker:
         failure = UnitFailed(self.unit, str(self.task.source.path), EXIT_INCOMPLETE, message)
         note_failure(self.task, failure, self._peak or None)
         return failure
+
+
+def _no_main_guard() -> WrongUsage:
+    path = getattr(sys.modules["__main__"], "__file__", None)
+    return WrongUsage(
+        "with several jobs, each worker process reads this script again, and the script then converts again",
+        where=str(path or ""),
+        todo='put what the script does under  if __name__ == "__main__":  or give jobs=1',
+    )

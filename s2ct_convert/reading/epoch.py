@@ -7,10 +7,10 @@ several blocks are mixed in memory (as in annbatch, arXiv 2604.01949).
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +18,18 @@ import numpy.typing as npt
 
 from ..threads import for_each
 from .chunks import Pixels
+from .epoch_plan import Positions, Window, blocks_of_rank, cut_blocks, shuffle_blocks, windows
 from .images import call, new_images
+from .select import runs
+from .series import Series, all_series
 from .store import Store
 from .table import Samples
 from .unit import Sample
 
 BLOCK_OBS = 1024  # observations per block; 14.5 MB of the default data set
 MIXED_BLOCKS = 8  # blocks mixed in memory
+
+Wanted = Callable[[Positions], npt.NDArray[np.bool_]]  # which positions of an epoch to read
 
 
 class Item(NamedTuple):
@@ -40,7 +45,7 @@ class EpochShare:
     """The part of an epoch that one of several readers gets.
 
     Ranks are the processes of distributed training; each has ``workers`` readers. All ranks get the same number of
-    samples. An epoch therefore omits up to one block of samples per rank; another epoch omits other samples.
+    samples. An epoch therefore omits up to ``ranks - 1`` samples; another epoch omits other samples.
     """
 
     rank: int = 0
@@ -82,112 +87,119 @@ def read_epoch(
     ------
     StoreDamaged
         If stored bytes are missing or do not match their checksums.
-    """
-    share = share or EpochShare()
-    rng = np.random.default_rng((seed, epoch))
-    blocks = _blocks(samples, block_obs, share.ranks)
-    if shuffle:
-        blocks = [blocks[i] for i in rng.permutation(len(blocks))]
-    blocks = _of_rank(blocks, share)[share.worker :: share.workers]
-    # A separate generator: the mixing of a share must not depend on the number of shares.
-    mixing = np.random.default_rng((seed, epoch, share.rank, share.worker))
-    buffers = _Buffers(block_obs, store.dataset.obs_shape)
-    for first in range(0, len(blocks), mixed_blocks):
-        yield from _mixed(store, blocks[first : first + mixed_blocks], buffers, mixing if shuffle else None)
-
-
-def count_samples(
-    samples: Samples, share: EpochShare, block_obs: int = BLOCK_OBS, *, seed: int = 0, epoch: int = 0
-) -> int:
-    """Number of samples that each rank gets in a shuffled epoch.
-
-    Raises
-    ------
     ValueError
         If there are fewer samples than ranks.
     """
-    blocks = _blocks(samples, block_obs, share.ranks)
-    order = np.random.default_rng((seed, epoch)).permutation(len(blocks))
-    return sum(len(block) for block in _of_rank([blocks[i] for i in order], share))
+    share, series = share or EpochShare(), all_series(samples)
+    blocks = cut_blocks(series, block_obs, share.ranks)
+    if shuffle:
+        blocks = shuffle_blocks(blocks, seed, epoch)
+    blocks = blocks_of_rank(blocks, share.rank, share.ranks)[share.worker :: share.workers]
+    # A separate generator: the mixing of a share must not depend on the number of shares.
+    mixing = np.random.default_rng((seed, epoch, share.rank, share.worker)) if shuffle else None
+    memory = Memory(store.dataset.obs_shape, block_obs, mixed_blocks)
+    for _, _, item in read_windows(store, series, windows(blocks, mixed_blocks, mixing), memory):
+        yield item
 
 
-def _blocks(samples: Samples, block_obs: int, ranks: int) -> list[npt.NDArray[Any]]:
-    """Cut the rows of the table into blocks: neighbours in one unit, at most ``block_obs`` observations or one sample.
+def read_windows(
+    store: Store, series: Series, parts: Iterable[Window], memory: Memory, wanted: Wanted | None = None
+) -> Iterator[tuple[int, int, Item]]:
+    """Yield the samples of windows in their order, each with its position in it, and its position without mixing.
 
-    With several ranks, blocks are smaller if there would be fewer than eight per rank, so that few samples are cut off.
+    Positions are counted over all windows.
+
+    Parameters
+    ----------
+    wanted : callable, optional
+        Selects positions. Samples at other positions are not read.
     """
-    rows, out, begin, waiting = samples.rows, [], 0, 0
-    sizes, splits, tiles = rows["row_size"].tolist(), rows["split"].tolist(), rows["tile"].tolist()
-    if ranks > 1:
-        block_obs = min(block_obs, sum(sizes) // (8 * ranks))
-    for i, size in enumerate(sizes):
-        other = i > begin and (splits[i], tiles[i]) != (splits[begin], tiles[begin])
-        if i > begin and (other or waiting + size > block_obs):
-            out.append(rows[begin:i])
-            begin, waiting = i, 0
-        waiting += size
-    if len(rows):
-        out.append(rows[begin:])
-    return out
+    begin = 0
+    for window in parts:
+        positions = np.arange(begin, begin + len(window.order))
+        begin += len(window.order)
+        mine = np.ones(len(positions), bool) if wanted is None else wanted(positions)
+        if not mine.any():
+            continue
+        read = np.zeros(len(positions), bool)
+        read[window.order[mine]] = True
+        found = dict(zip(np.flatnonzero(read).tolist(), _read(store, series, window.blocks, read, memory), strict=True))
+        for position, place in zip(positions[mine].tolist(), window.order[mine].tolist(), strict=True):
+            yield position, int(positions[0]) + place, found.pop(place)
 
 
-def _of_rank(blocks: list[npt.NDArray[Any]], share: EpochShare) -> list[npt.NDArray[Any]]:
-    """The blocks of a rank, cut off so that all ranks have the same number of samples."""
-    left = min(sum(len(block) for block in blocks[rank :: share.ranks]) for rank in range(share.ranks))
-    if not left and blocks:
-        raise ValueError(f"{sum(map(len, blocks))} samples are too few for {share.ranks} ranks")
-    own = []
-    for block in blocks[share.rank :: share.ranks]:
-        if not left:
-            break
-        own.append(block[:left])
-        left -= len(own[-1])
-    return own
+class _Lent:
+    """Memory of one block while any array shows it.
+
+    numpy keeps the object that lends memory to an array alive for as long as the array, its views, and the tensors
+    and buffers made of them (the array interface protocol, version 3).
+    """
+
+    def __init__(self, memory: Pixels) -> None:
+        self.__array_interface__, self._memory = memory.__array_interface__, memory
 
 
-class _Buffers:
-    """Memory for pixels, reused once nothing refers to its content: fresh pages cost a tenth of the time."""
+class Memory:
+    """Memory for blocks, used again once no array shows its content: fresh pages cost a tenth of the time.
 
-    def __init__(self, block_obs: int, obs_shape: tuple[int, ...]) -> None:
-        self._block_obs, self._obs_shape = block_obs, obs_shape
-        self._arrays: list[Pixels] = []
+    Parameters
+    ----------
+    obs_shape : tuple of int
+        Shape of one patch.
+    block_obs : int
+        Observations of a block.
+    keep : int
+        Most blocks that wait for their next use.
+    """
 
-    def new(self, n: int) -> Pixels:
-        """An array for ``n`` observations."""
+    def __init__(self, obs_shape: tuple[int, ...], block_obs: int, keep: int) -> None:
+        self._obs_shape, self._block_obs = obs_shape, block_obs
+        self._free: deque[Pixels] = deque(maxlen=keep)
+
+    def lend(self, n: int) -> Pixels:
+        """An array for ``n`` observations with any content."""
         if n > self._block_obs:  # one long sample
             return new_images(n, self._obs_shape)
-        for array in self._arrays:
-            # Three references: the list, the name and the call itself. Every view of the array adds one.
-            if sys.getrefcount(array) == 3:
-                return array[:n]
-        self._arrays.append(new_images(self._block_obs, self._obs_shape))
-        return self._arrays[-1][:n]
+        memory = self._free.pop() if self._free else new_images(self._block_obs, self._obs_shape)
+        lent = _Lent(memory)
+        weakref.finalize(lent, self._free.append, memory).atexit = False
+        return np.asarray(lent)[:n]
 
 
-def _mixed(
-    store: Store, blocks: list[npt.NDArray[Any]], buffers: _Buffers, mixing: np.random.Generator | None
-) -> Iterator[Item]:
-    items = _read(store, blocks, buffers)
-    for i in mixing.permutation(len(items)) if mixing else range(len(items)):
-        yield items[i]
+def _read(
+    store: Store, series: Series, blocks: list[Positions], read: npt.NDArray[np.bool_], memory: Memory
+) -> list[Item]:
+    """Read samples of several blocks, in the order of the blocks. ``read`` selects them.
 
-
-def _read(store: Store, blocks: list[npt.NDArray[Any]], buffers: _Buffers) -> list[Item]:
-    """Read the samples of several blocks. Samples with adjacent rows are views of one array, without copying."""
-    items, tasks = [], []
+    The images of a block are views of one array, without copying.
+    """
+    items: list[Item] = []
+    tasks: list[Callable[[], None]] = []
+    begin = 0
     for block in blocks:
-        unit = store[f"{block[0]['split']}/{block[0]['tile']}"]
-        localids, starts = block["localid"].tolist(), block["row_start"].tolist()
-        ends = (block["row_start"] + block["row_size"]).tolist()
-        breaks = [k for k in range(1, len(block)) if starts[k] != ends[k - 1]]
-        parts = list(pairwise([0, *breaks, len(block)]))
-        images, some = unit.plan_images([slice(starts[low], ends[high - 1]) for low, high in parts], buffers.new)
-        tasks += some
-        for (low, high), image in zip(parts, images, strict=True):
-            for k in range(low, high):
-                rows = slice(starts[k], ends[k])
-                columns = (unit.label[rows].copy(), unit.time[rows].copy(), unit.weight[rows].copy())
-                own = image[starts[k] - starts[low] : ends[k] - starts[low]]
-                items.append(Item(str(unit.name), localids[k], Sample(own, *columns)))
+        wanted = block[read[begin : begin + len(block)]].tolist()
+        begin += len(block)
+        if not wanted:
+            continue
+        unit = store[series.unit(wanted[0])]
+        rows = [series.rows(i) for i in wanted]
+        ends = np.cumsum([len(own) for own in rows]).tolist()
+        images = memory.lend(ends[-1])
+        tasks += unit.plan_images(runs(np.concatenate(rows)), _in_pieces(images))[1]
+        for i, own, low, high in zip(wanted, rows, [0, *ends], ends, strict=False):
+            arrays: tuple[Any, ...] = (unit.label[own], unit.time[own], unit.weight[own])
+            items.append(Item(str(unit.name), series.localid(i), Sample(images[low:high], *arrays)))
     for_each(call, tasks)
     return items
+
+
+def _in_pieces(images: Pixels) -> Callable[[int], Pixels]:
+    """A function that returns the next ``n`` observations of the array at each call."""
+    used = 0
+
+    def take(n: int) -> Pixels:
+        nonlocal used
+        used += n
+        return images[used - n : used]
+
+    return take

@@ -78,9 +78,9 @@ class Selection:
     def samples(self) -> Iterator[SelectedSample]:
         """Yield the samples with their selected observations. Samples without any are omitted."""
         for unit, localids, rows in self._blocks():
-            runs = [_runs(own) for own in rows]
-            images = iter(unit.images([run for own in runs for run in own]))
-            for localid, own, parts in zip(localids, rows, runs, strict=True):
+            parted = [runs(own) for own in rows]
+            images = iter(unit.images([run for parts in parted for run in parts]))
+            for localid, own, parts in zip(localids, rows, parted, strict=True):
                 pieces = [next(images) for _ in parts]
                 image = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
                 columns = (unit.label[own], unit.time[own], unit.weight[own])
@@ -104,7 +104,7 @@ class Selection:
             mine = (self.table["split"] == unit.name.split) & (self.table["tile"] == unit.name.tile)
             block: list[tuple[int, npt.NDArray[np.int64]]] = []
             waiting = 0
-            keep = self._mask(unit) if mine.any() else None
+            keep = matching(unit, self.table.classes, time=self.time, label=self.label) if mine.any() else None
             for row in self.table[mine]:
                 low = int(row["row_start"])
                 rows = np.arange(low, low + int(row["row_size"]))
@@ -119,22 +119,25 @@ class Selection:
             if block:
                 yield unit, [localid for localid, _ in block], [own for _, own in block]
 
-    def _mask(self, unit: Unit) -> npt.NDArray[np.bool_] | None:
-        """Which observations of the unit are selected; None for all."""
-        if self.time is None and self.label is None:
-            return None
-        keep = np.ones(unit.observations, bool)
-        if self.time is not None:
-            first, last = days(self.time)
-            dates = to_dates(unit.time)
-            keep &= (dates >= first) & (dates <= last)
-        if self.label is not None:
-            found = np.isin(unit.label, class_numbers(self.label, self.table.classes))
-            keep &= found if found.ndim == 1 else found.any(axis=(1, 2))
-        return keep
+
+def matching(unit: Unit, classes: tuple[str, ...], *, time: Dates, label: Labels) -> npt.NDArray[np.bool_] | None:
+    """Which observations of a unit have these dates and labels, shape (obs,); None for all."""
+    if time is None and label is None:
+        return None
+    keep = np.ones(unit.observations, bool)
+    if time is not None:
+        first, last = days(time)
+        dates = to_dates(unit.time)
+        keep &= (dates >= first) & (dates <= last)
+    if label is not None:
+        found = np.isin(unit.label, class_numbers(label, classes))
+        keep &= found if found.ndim == 1 else found.any(axis=(1, 2))
+    return keep
 
 
-def _runs(rows: npt.NDArray[np.int64]) -> list[slice]:
+def runs(rows: npt.NDArray[np.int64]) -> list[slice]:
     """Ascending rows as contiguous ranges."""
+    if not len(rows):
+        return []
     breaks = np.flatnonzero(np.diff(rows) != 1) + 1
     return [slice(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, breaks)]

@@ -16,9 +16,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .collate import collate_padded, collate_ragged
-from .samples import SampleDataset
 
 if TYPE_CHECKING:
+    from .samples import SampleDataset
     from .shuffled import ShuffledDataset
 
 __all__ = ["SampleDataset", "ShuffledDataset", "collate_padded", "collate_ragged"]
@@ -30,11 +30,11 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name != "ShuffledDataset":
+    if name not in ("SampleDataset", "ShuffledDataset"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .need import need_torch
 
-    need_torch()  # its base class is torch's
-    from .shuffled import ShuffledDataset
+    need_torch()  # their base classes are torch's
+    from . import samples, shuffled
 
-    return ShuffledDataset
+    return samples.SampleDataset if name == "SampleDataset" else shuffled.ShuffledDataset

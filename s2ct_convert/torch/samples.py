@@ -1,21 +1,27 @@
-"""A map-style dataset: one item per sample."""
+"""A map-style dataset: one item per sample. Imported only when torch is used."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
+from torch.utils.data import Dataset
+
 from ..reading.opening import open_same, open_store
+from ..reading.select import runs
+from ..reading.series import select_series
 from ..reading.store import Store
-from ..reading.table import Samples, Where
+from ..reading.table import Samples
 from ..reading.unit import Sample
+from .items import ItemOptions, Making
 
-Item = dict[str, Any]
+MAKING = ("dtype", "scale", "crop", "transform")
 
 
-class SampleDataset:
+class SampleDataset(Dataset[Any]):
     """The samples of a store, for ``torch.utils.data.DataLoader``.
 
     An item is a dict of numpy arrays: ``image`` (n, 4, 42, 42) uint16, ``label`` (n,) or (n, 6, 6) int8, ``time``
@@ -27,40 +33,50 @@ class SampleDataset:
     ----------
     path : path-like
         A Zarr or HDF5 store.
+    dtype : numpy dtype, optional
+        dtype of ``image``, such as "float32": PyTorch has few operations for uint16.
+    scale : float, optional
+        Factor of ``image``; 1e-4 gives reflectance, as float32 unless ``dtype`` is another float.
+    crop : int, optional
+        Height and width of the centre of the patch to keep; 6 is the labelled part of the default data set.
     transform : callable, optional
-        Applied to each item.
+        Applied to each item last. It may change, add and remove keys, and return tensors.
     tile, split, localid, time, label : optional
-        Selection of samples, as for ``Samples.where``. A sample always has its whole series.
+        Samples and observations to keep, as for ``Store.select``: with ``time`` or ``label`` an item has only the
+        matching observations, and samples without any are left out.
 
     Raises
     ------
     KeyError
         If there is no such tile, split or class.
+    ValueError
+        If the dtype cannot hold the values of ``image``.
     NotAStore, StoreDamaged, Incomplete, MachineError
         As ``open_store``. Items raise ``StoreDamaged`` too, also from the workers of a DataLoader.
 
     Examples
     --------
-    >>> train = SampleDataset("clouds.zarr", split="train")  # doctest: +SKIP
+    >>> train = SampleDataset("clouds.zarr", split="train", scale=1e-4)  # doctest: +SKIP
     >>> loader = DataLoader(train, batch_size=8, num_workers=2, collate_fn=collate_ragged)  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        transform: Callable[[Item], Any] | None = None,
-        **where: Unpack[Where],
-    ) -> None:
-        self.path, self.transform = Path(path).absolute(), transform
+    def __init__(self, path: str | os.PathLike[str], **options: Unpack[ItemOptions]) -> None:
+        self.path = Path(path).absolute()
+        self.make = Making(**{name: options[name] for name in MAKING if name in options})  # type: ignore[literal-required]
+        where: Any = {name: value for name, value in options.items() if name not in MAKING}
         with open_store(path) as store:
-            self._digest = store.digest
-            self.samples: Samples = store.samples.where(**where)
+            self.digest = store.digest
+            self.series = select_series(store, store.samples, **where)
         self._store: Store | None = None
         self._opened_in = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_store": None}
+
+    @property
+    def samples(self) -> Samples:
+        """The selected samples as a table, in the order of the items."""
+        return self.series.samples
 
     @property
     def store(self) -> Store:
@@ -72,38 +88,35 @@ class SampleDataset:
             If the store was replaced since the dataset was made.
         """
         if self._store is None or self._opened_in != os.getpid():
-            self._store, self._opened_in = open_same(self.path, self._digest), os.getpid()
+            self._store, self._opened_in = open_same(self.path, self.digest), os.getpid()
         return self._store
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.series)
 
     def __getitem__(self, i: int) -> Any:
         return self.__getitems__([i])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
-        """The items of a batch. Newer DataLoaders call this; the samples of a unit are read together."""
-        rows = [self.samples[i] for i in indices]  # raises IndexError, which ends iteration
-        names = [f"{row['split']}/{row['tile']}" for row in rows]
-        out: list[Any] = [None] * len(rows)
+        """The items of a batch. DataLoaders call this; the samples of a unit are read together."""
+        places = [range(len(self))[i] for i in indices]  # raises IndexError, which ends iteration
+        names = [self.series.unit(i) for i in places]
+        out: list[Any] = [None] * len(places)
         for name in sorted(set(names)):
             mine = [k for k, one in enumerate(names) if one == name]
-            for k, sample in zip(mine, self._read(name, [rows[k] for k in mine]), strict=True):
-                item = make_item(name, int(rows[k]["localid"]), sample)
-                out[k] = self.transform(item) if self.transform else item
+            for k, sample in zip(mine, self._read(name, [places[k] for k in mine]), strict=True):
+                out[k] = self.make(name, self.series.localid(places[k]), sample)
         return out
 
-    def _read(self, name: str, samples: Sequence[Any]) -> list[Sample]:
+    def _read(self, name: str, places: Sequence[int]) -> list[Sample]:
         """Samples of a unit, by rows: all samples without a localid have -1."""
         unit = self.store[name]
-        starts = [int(one["row_start"]) for one in samples]
-        ranges = [slice(low, low + int(one["row_size"])) for low, one in zip(starts, samples, strict=True)]
-        return [
-            Sample(image, unit.label[own].copy(), unit.time[own].copy(), unit.weight[own].copy())
-            for image, own in zip(unit.images(ranges), ranges, strict=True)
-        ]
-
-
-def make_item(unit: str, localid: int, sample: Sample) -> Item:
-    """The item of one sample."""
-    return {**sample._asdict(), "unit": unit, "localid": localid}
+        rows = [self.series.rows(i) for i in places]
+        parted = [runs(own) or [slice(0, 0)] for own in rows]
+        images = iter(unit.images([run for parts in parted for run in parts]))
+        out = []
+        for own, parts in zip(rows, parted, strict=True):
+            pieces = [next(images) for _ in parts]
+            image = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+            out.append(Sample(image, unit.label[own], unit.time[own], unit.weight[own]))
+        return out

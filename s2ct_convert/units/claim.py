@@ -10,6 +10,7 @@ from pathlib import Path
 from ..durable import sweep
 from ..errors import DestinationExists, StoreDamaged
 from ..events import Message, OnEvent
+from ..processes import end_if_script_runs_again
 from ..reading.opening import is_ours
 from ..store.container import Container
 from .entries import StoreOptions
@@ -61,6 +62,7 @@ def alone(ledger: Ledger, on_event: OnEvent) -> Iterator[None]:
     Incomplete
         If another run uses the store, or another process makes one of its units.
     """
+    end_if_script_runs_again()
     ledger.make_leases()
     try:
         with ledger.run_lease().held(on_event):

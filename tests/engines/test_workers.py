@@ -304,3 +304,19 @@ def test_an_exception_ends_all_workers_and_they_clean_up(tasks, error):
         run_processes(tasks[:1], 2, Listener(NAMES[0], leave))
     assert list(work.iterdir()) == []
     assert multiprocessing.active_children() == []
+
+
+def test_a_script_without_a_main_guard_fails_with_one_sentence(tmp_path):
+    paths = [str(write_tfrecord(tmp_path, [random_group(np.random.default_rng(1), 1, 2)], unit=u)) for u in UNITS[:2]]
+    script, call = tmp_path / "mine.py", f"s2ct_convert.convert({paths}, {str(tmp_path / 'x.zarr')!r}, jobs=2)\n"
+    script.write_text(f"import s2ct_convert\n{call}")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("Traceback") == 1
+    *_, sentence, todo = done.stderr.splitlines()
+    assert sentence.endswith("each worker process reads this script again, and the script then converts again")
+    assert str(script) in sentence
+    assert 'under  if __name__ == "__main__":  or give jobs=1' in todo
+    script.write_text(f"import s2ct_convert\nif __name__ == '__main__':\n    {call}")
+    subprocess.run([sys.executable, script], check=True, timeout=120)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,9 @@ import numpy as np
 from makers import random_group, write_tfrecord
 
 import s2ct_convert
+import s2ct_convert.torch
 from s2ct_convert.errors import NotAStore, StoreDamaged
 from s2ct_convert.reading.epoch import read_epoch
-from s2ct_convert.torch import SampleDataset
 
 REFUSED = "refused"
 SAMPLES = {"train/50SMG": (3, 9), "val/31TCJ": (4, 5)}
@@ -74,7 +75,8 @@ def answers(path: Path) -> dict[str, Any]:
     except (StoreDamaged, NotAStore) as error:
         assert error.where
         out = {name: REFUSED for name, _ in questions()}
-    out["torch"] = _answer(lambda: list(SampleDataset(path)))  # type: ignore[call-overload]
+    if importlib.util.find_spec("torch"):
+        out["torch"] = _answer(lambda: list(s2ct_convert.torch.SampleDataset(path)))
     return out
 
 

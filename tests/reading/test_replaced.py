@@ -18,7 +18,6 @@ from twins import first_quick
 import s2ct_convert
 from s2ct_convert.errors import Incomplete, MachineError, NotAStore, S2ctError, StoreDamaged
 from s2ct_convert.reading.opening import open_store
-from s2ct_convert.torch import SampleDataset
 
 from .damage import plain_value
 
@@ -211,6 +210,9 @@ def test_a_replaced_unit_is_not_mixed_with_the_old_index(versions, place, kind, 
 
 def test_a_dataset_or_pickled_store_refuses_a_replaced_store(versions, place, kind):
     """Workers open the store again: a replaced store would not fit the table of the parent."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from s2ct_convert.torch import SampleDataset
+
     make(versions[0], place, kind)
     dataset = pickle.dumps(SampleDataset(place))
     with open_store(place) as store:

@@ -36,7 +36,7 @@ def test_a_sample_dataset_gives_each_sample_its_own_images(made):
 
 def test_a_shuffled_dataset_gives_all_images(made):
     path, images = made
-    assert sorted(np.asarray(one["image"]).tobytes() for one in ShuffledDataset(path)) == sorted(images)
+    assert sorted(one["image"].numpy().tobytes() for one in ShuffledDataset(path, 1)) == sorted(images)
 
 
 def test_a_selection_gives_all_images(made):

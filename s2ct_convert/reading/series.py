@@ -1,0 +1,97 @@
+"""The series that a reader wants: samples of a store, and which of their observations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from .select import Units, matching
+from .table import Samples, Where
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Samples with their selected observations.
+
+    Attributes
+    ----------
+    samples : Samples
+        Every sample has at least one selected observation if ``masks`` is given.
+    sizes : ndarray of int64, shape (samples,)
+        Number of selected observations of each sample.
+    masks : mapping of str to ndarray of bool, shape (obs,), optional
+        Selected observations of each unit, by its name; None selects all observations.
+    begins : ndarray of int64, shape (samples,), optional
+        The first observation of each sample, counted among its selected ones; None begins with the first.
+    """
+
+    samples: Samples
+    sizes: npt.NDArray[np.int64]
+    masks: Mapping[str, npt.NDArray[np.bool_]] | None = None
+    begins: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def unit(self, i: int) -> str:
+        """Name of the unit of a sample."""
+        row = self.samples.rows[i]
+        return f"{row['split']}/{row['tile']}"
+
+    def localid(self, i: int) -> int:
+        """Localid of a sample; -1 if it has none."""
+        return int(self.samples.rows["localid"][i])
+
+    def rows(self, i: int) -> Rows:
+        """Selected rows of a sample in its unit, ascending."""
+        low, n = (int(self.samples.rows[name][i]) for name in ("row_start", "row_size"))
+        if self.masks is None:
+            rows = np.arange(low, low + n)
+        else:
+            rows = low + np.flatnonzero(self.masks[self.unit(i)][low : low + n])
+        begin = 0 if self.begins is None else int(self.begins[i])
+        return rows[begin : begin + int(self.sizes[i])]
+
+
+def all_series(samples: Samples) -> Series:
+    """The whole series of each sample."""
+    return Series(samples, samples.rows["row_size"].astype(np.int64))
+
+
+def select_series(store: Units, samples: Samples, **where: Unpack[Where]) -> Series:
+    """The observations that ``store.select`` selects with the same arguments; samples without any are left out.
+
+    Raises
+    ------
+    KeyError
+        If there is no such tile, split or class.
+    StoreDamaged
+        If the labels or dates of a unit are damaged.
+    """
+    table = samples.where(**where)
+    time, label = where.get("time"), where.get("label")
+    if time is None and label is None:
+        return all_series(table)
+    names = np.char.add(np.char.add(table.rows["split"], "/"), table.rows["tile"])
+    sizes, masks = np.zeros(len(table), np.int64), {}
+    for name in np.unique(names).tolist():
+        unit = store.units[name]
+        mask = matching(unit, table.classes, time=time, label=label)
+        assert mask is not None
+        masks[name], before = mask, np.concatenate([[0], np.cumsum(mask)])
+        mine = table.rows[names == name]
+        sizes[names == name] = before[mine["row_start"] + mine["row_size"]] - before[mine["row_start"]]
+    kept = Samples(table.rows[sizes > 0], table.splits, table.tiles, table.classes)
+    return Series(kept, sizes[sizes > 0], masks)
+
+
+def shorten(series: Series, longest: int, rng: np.random.Generator) -> Series:
+    """At most ``longest`` consecutive observations of each sample, at a random place of its series."""
+    sizes = np.minimum(series.sizes, longest)
+    return replace(series, sizes=sizes, begins=rng.integers(0, series.sizes - sizes + 1))
