@@ -54,6 +54,7 @@ def outcome(path: Path, data: bytes) -> SourceError | None:
 
 
 class TestNoArchive:
+    @pytest.mark.every_variant
     @pytest.mark.parametrize(
         "content",
         [
@@ -97,6 +98,7 @@ class TestCut:
         path = put(tmp_path / "a.7z", handmade({NAME: data})[:8] + bytes(24) + data)
         assert type(outcome(path, data)) is ArchiveDamaged
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("claimed", [0, 1, 599, 601, 5000, 1 << 40])
     def test_a_file_with_another_size_than_in_the_header_is_damaged(self, tmp_path, data, claimed):
         path = put(tmp_path / "a.7z", handmade({NAME: data}, claimed=claimed))
@@ -165,6 +167,7 @@ class TestChanged:
         with pytest.raises(ArchiveDamaged, match=r"a\.7z: two: the CRC32"):
             read_member(path, "two")
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("header", [b"\x00", b"\x01", b"\x17", b"\x01\x04\x06", b"\x01\x05\xff" + b"\xff" * 8])
     def test_a_nonsense_header_with_a_right_checksum_is_damage(self, tmp_path, header):
         path = put(tmp_path / "a.7z", with_start_header(b"abc", header))
@@ -186,6 +189,7 @@ class TestChanged:
             except SourceError:
                 continue
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("name", ["no such file", "train_50SMG_", "TRAIN_50SMG_1", f"{NAME}/", ""])
     def test_a_missing_member_is_an_error(self, tmp_path, data, name):
         path = put(tmp_path / "a.7z", handmade({NAME: data}))
@@ -209,6 +213,7 @@ class TestUnsupported:
                 read(path)
             assert caught.value.todo
 
+    @pytest.mark.every_variant
     @needs_7zip
     @pytest.mark.parametrize("options", [["-psecret"], ["-psecret", "-mhe=on"], ["-psecret", "-m0=Copy"]])
     def test_an_archive_encrypted_by_7_zip_is_an_error(self, tmp_path, data, options):

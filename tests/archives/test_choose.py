@@ -12,6 +12,8 @@ from s2ct_convert.errors import ArchiveUnsupported, WrongUsage
 
 from .sevenzip import needs_7zip, seven_zip
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 LZMA2, PPMD, ZSTD, BROTLI, BCJ2, LZ4 = "21", "030401", "04f71101", "04f71102", "0303011b", "04f71104"
 NATIVE, ONLY_NATIVE = Unpacker("7zz 24.09", "/bin/7zz"), Unpacker("7zz 24.09", "/bin/7zz", required=True)
 ONLY_PYTHON = Unpacker(required=True)

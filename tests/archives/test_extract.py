@@ -195,6 +195,7 @@ class TestDamage:
 
 
 class TestNames:
+    @pytest.mark.every_variant
     @pytest.mark.parametrize(
         "name",
         [
@@ -227,6 +228,7 @@ class TestNames:
         assert caught.value.where == "a.7z"
         assert [*tmp_path.iterdir()] == [path]
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize(
         "name", ["..a", "a..", "...", "a/.b/c", "./a", "a//b", "a\\b", "ä ö.☃", "x" * 180, "a:b.txt2"]
     )
@@ -240,6 +242,7 @@ class TestNames:
             assert done.path.resolve().is_relative_to(out.resolve())
             assert files_below(tmp_path / "out") == {done.path.relative_to(tmp_path / "out").as_posix(): b"abc"}
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("name", ["a\0b", "\ud800", "a/"])
     def test_an_impossible_file_name_never_gives_other_bytes(self, tmp_path, out, name):
         path = put(tmp_path / "a.7z", handmade({name: b"abc"}))
@@ -249,6 +252,7 @@ class TestNames:
             assert error.exit_code == EXIT_SOURCE
         assert set(files_below(tmp_path / "out").values()) <= {b"abc"}
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("overwrite", [False, True])
     @pytest.mark.parametrize("other", [NAME, f"./{NAME}", f"x//../{NAME}"])
     def test_two_files_with_the_same_path_are_refused(self, tmp_path, out, other, overwrite):

@@ -94,6 +94,7 @@ def test_bytes_md5_and_progress_are_right(archives, data, kind, threads):
     assert_nothing_runs()
 
 
+@pytest.mark.every_variant
 @needs_7zip
 @pytest.mark.parametrize("piece", [1, 12, 4097])
 def test_pieces_of_any_size_give_the_same_bytes(tmp_path, piece):
@@ -101,6 +102,7 @@ def test_pieces_of_any_size_give_the_same_bytes(tmp_path, piece):
     assert unpack(write_archive(tmp_path / "a.7z", {NAME: small}), piece=piece)[0] == small
 
 
+@pytest.mark.every_variant
 @needs_7zip
 @pytest.mark.parametrize("path", s2ct_convert.sample_sources(), ids=lambda path: path.stem)
 def test_examples_of_the_bundled_archives_equal_those_of_python(path):
@@ -136,6 +138,7 @@ def test_a_name_is_never_a_pattern_or_an_option(tmp_path, monkeypatch):
     assert unpack(odd, name="a b")[0] == files["a b"]
 
 
+@pytest.mark.every_variant
 @needs_7zip
 @pytest.mark.parametrize(
     ("names", "name"),
@@ -156,6 +159,7 @@ def test_python_unpacks_names_that_7_zip_cannot_select(tmp_path, names, name):
     assert_nothing_runs()
 
 
+@pytest.mark.every_variant
 @needs_7zip
 @pytest.mark.parametrize("name", ["é", "a\nb", "a/b", "a\\b", "../a", "/a", "-so", "*"])
 def test_a_single_member_may_have_any_name(tmp_path, name):
@@ -280,6 +284,7 @@ def stored(tmp_path_factory) -> tuple[Path, Path]:
     return write_archive(folder / "x.7z", {NAME: (folder / "data").read_bytes()}), folder / "data"
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("case", FAKES)
 def test_a_misbehaving_program_is_always_an_error(tmp_path, stored, case):
     body, error, word = FAKES[case]
@@ -295,6 +300,7 @@ def test_a_correct_program_gives_the_bytes(tmp_path, stored):
     assert unpack(stored[0], script(tmp_path, f"cat {stored[1]}"))[0] == stored[1].read_bytes()
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("body", [None, b"", b"\x7fELF"], ids=["missing", "empty", "not executable here"])
 def test_a_program_that_does_not_start_is_an_error(tmp_path, stored, body):
     if body is not None:
@@ -327,6 +333,7 @@ def test_a_file_replaced_before_the_program_starts_is_an_error(tmp_path, stored)
             pass
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     ("programs", "auto", "asked"),
     [
@@ -364,6 +371,7 @@ def test_find_unpacker_chooses_the_right_one(tmp_path, monkeypatch, programs, au
         find_unpacker("7z")
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     ("programs", "asked", "packed", "expected"),
     [

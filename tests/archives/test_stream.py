@@ -10,6 +10,8 @@ from s2ct_convert.archives.stream import PIECE_BYTES, Prefixed, SourceReader
 
 from .streams import Trickle, drain
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 
 @pytest.fixture
 def data(rng) -> bytes:

@@ -14,6 +14,8 @@ from s2ct_convert.errors import ArchiveDamaged
 
 from .sevenzip import handmade, put, read_member
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 DATA = bytes(range(256)) * 40
 
 

@@ -66,6 +66,7 @@ def test_ranges_across_shards_and_the_whole_unit_are_equal(long, kind):
             np.testing.assert_array_equal(found, image[rows])
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("rows", [slice(0, 5000), slice(-1, 3), slice(5, 3)])
 def test_rows_beyond_the_unit_are_refused(made, rows):
     with open_store(made["zarr"]) as store, pytest.raises(IndexError, match=f"rows {rows.start} to {rows.stop} of 151"):

@@ -87,6 +87,7 @@ def test_a_released_layout_verifies_without_findings(released):
     assert [str(finding) for finding in verify_store(released).findings] == []
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("version", [LAYOUT_VERSION + 1, 99])
 def test_a_newer_layout_is_refused_with_advice(released, version):
     set_root_attribute(released, "s2ct_layout_version", version)
@@ -95,6 +96,7 @@ def test_a_newer_layout_is_refused_with_advice(released, version):
     assert "update s2ct" in error.value.todo
 
 
+@pytest.mark.every_variant
 def test_an_invalid_layout_version_is_refused(released):
     set_root_attribute(released, "s2ct_layout_version", "latest")
     with pytest.raises(NotAStore, match="layout version latest") as error:

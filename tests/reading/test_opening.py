@@ -90,6 +90,7 @@ def test_a_locked_store_is_never_overwritten(s2ct, own, made_sources):
     assert {path for path in after if after[path] != before[path]} <= {own}  # its writer marks it as open
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_gives_the_lock_error(made, monkeypatch, number):
     """The message of HDF5 1.14, H5FD__sec2_lock."""
@@ -104,6 +105,7 @@ def test_a_file_system_without_locks_gives_the_lock_error(made, monkeypatch, num
     assert names_the_lock(str(error.value))
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EACCES, errno.ENOMEM])
 @pytest.mark.parametrize("number_in", ["the error", "its text"])
 def test_an_error_of_the_operating_system_is_a_machine_error(made, monkeypatch, number, number_in):
@@ -170,6 +172,7 @@ def of_a_newer_layout(path: Path) -> None:
         file.attrs["s2ct_layout_version"] = 99
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [

@@ -68,10 +68,12 @@ class TestStore:
         assert [str(store[name].name) for name in UNITS] == list(UNITS)
         assert store.tiles == ("49RGN", "50SMG")
 
+    @pytest.mark.every_variant
     def test_an_unknown_unit_raises_with_the_existing_units(self, store):
         with pytest.raises(KeyError, match="no unit 'val/49RGN'; it has train/49RGN, train/50SMG, val/50SMG"):
             store["val/49RGN"]
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("as_path", [str, Path, os.fspath])
     def test_a_path_may_be_text_or_a_path(self, made, kind, as_path):
         with open_store(as_path(made[kind])) as opened:
@@ -96,6 +98,7 @@ class TestUnit:
         )
         assert unit.observations == len(arrays["time"])
 
+    @pytest.mark.every_variant
     def test_attributes_of_a_unit_name_its_source(self, store, made_sources):
         source = made_sources[0]
         attributes = store["train/50SMG"].attributes
@@ -135,6 +138,7 @@ class TestUnit:
         assert np.isnan(store["train/50SMG"].sample(37).weight).all()
         assert not np.isnan(store["train/50SMG"].sample(412).weight).any()
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("localid", [-(2**62), 0, 38, 413, 2**62])
     def test_an_unknown_localid_raises_key_error(self, store, localid):
         for find in (store["train/50SMG"].sample, store["train/50SMG"].rows):
@@ -234,6 +238,7 @@ class TestOpening:
         with pytest.raises(NotAStore, match="layout version 3"):
             open_store(own)
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("attribute", ["s2ct_layout_version", "state"])
     def test_a_store_without_s2ct_attributes_is_not_an_s2ct_store(self, own, attribute):
         set_root_attribute(own, attribute, None)
@@ -301,6 +306,7 @@ def truncated_hdf5(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     "make",
     [

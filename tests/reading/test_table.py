@@ -20,6 +20,7 @@ def store(request, made):
         yield opened
 
 
+@pytest.mark.every_variant
 def test_the_table_has_a_row_for_every_sample(store, made):
     rows = store.samples
     assert [(r["split"], r["tile"], int(r["localid"])) for r in rows] == [
@@ -36,12 +37,14 @@ def test_the_table_has_a_row_for_every_sample(store, made):
         assert row["label_count"].tolist() == [int((unit.label[own] == k).sum()) for k in range(6)]
 
 
+@pytest.mark.every_variant
 def test_the_table_converts_to_a_numpy_array(store):
     assert np.asarray(store.samples).dtype.names[:3] == ("split", "tile", "localid")
     assert store.samples["localid"].sum() == 8 + 9 - 5 + 37 + 412 + 1 + 2
     assert len(store.samples[1:3]) == 2
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     ("filters", "localids"),
     [
@@ -64,6 +67,7 @@ def test_filters_return_matching_samples(store, filters, localids):
     assert store.samples.where(**filters)["localid"].tolist() == localids
 
 
+@pytest.mark.every_variant
 def test_labels_may_be_names_or_numbers(store):
     for label in (5, "snow", ["snow"], np.int8(5)):
         found = store.samples.where(label=label)
@@ -71,6 +75,7 @@ def test_labels_may_be_names_or_numbers(store):
     assert len(store.samples.where(label=[0, "snow"])) >= len(store.samples.where(label="snow"))
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
@@ -87,6 +92,7 @@ def test_an_unknown_value_raises_key_error_with_the_known_ones(store, filters, m
         store.select(**filters)
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     ("time", "first", "last"),
     [

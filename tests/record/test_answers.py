@@ -19,6 +19,8 @@ from urllib3.exceptions import (
 from s2ct_convert.errors import EXIT_NETWORK
 from s2ct_convert.record.answers import describe, refused
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 
 @pytest.mark.parametrize(
     ("error", "words"),

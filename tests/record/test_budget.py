@@ -10,6 +10,8 @@ import pytest
 from s2ct_convert.record import budget as budget_module
 from s2ct_convert.record.budget import PER_MINUTE, Budget
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 NOW = 1000.0  # time of day in seconds since 1970
 
 

@@ -136,6 +136,7 @@ class TestFolder:
 
 
 class TestFile:
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("key", [OK, WRONG, LONGER, SHORT, EMPTY, UNKNOWN])
     def test_a_file_is_checked_with_the_lock_beside_it(self, folder, key):
         as_lock(folder)
@@ -152,6 +153,7 @@ class TestFile:
         assert len(check_files([folder, folder / OK, folder / UNKNOWN])) == len(STATES)
         assert len(check_files([folder / OK, folder / OK])) == 1
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize(
         ("name", "state"), [(OK, Check.WRONG), ("train_50SMG_462", Check.WRONG), ("notes.txt", Check.UNKNOWN)]
     )

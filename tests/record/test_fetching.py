@@ -163,6 +163,7 @@ GIVEN_UP = {
 }
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("case", GIVEN_UP)
 def test_a_failed_file_is_reported_and_does_not_appear(zenodo, tmp_path, case):
     vices, code, words = GIVEN_UP[case]
@@ -240,6 +241,7 @@ def test_a_missing_service_is_an_error(tmp_path):
         download(tmp_path, record=RECORD, base_url="http://127.0.0.1:9", policy=QUICK)
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("key", ["../x.7z", "/x.7z", "a/../../x.7z", "C:x.7z", "a\\x.7z", "x\0.7z", ""])
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, key):
     with serving({key: b"x"}) as zenodo, pytest.raises(S2ctError, match="leads out of the folder"):
@@ -247,6 +249,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, key):
     assert not list(tmp_path.rglob("x*"))
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("name", [f"{KEY}?download=1", "train_50SMG_2 (1).7z", f"{KEY}.1", "download", KEY])
 def test_a_complete_file_is_adopted_under_any_name(zenodo, tmp_path, name):
     (tmp_path / name).write_bytes(DATA)
@@ -255,6 +258,7 @@ def test_a_complete_file_is_adopted_under_any_name(zenodo, tmp_path, name):
     assert left(tmp_path) == {KEY}
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("name", [KEY, f"{KEY}.part", f"{KEY}.crdownload", f"{KEY}?download=1", "train_50SMG_2 (2).7z"])
 def test_a_partial_file_is_resumed(zenodo, tmp_path, name):
     (tmp_path / name).write_bytes(DATA[:123_456])

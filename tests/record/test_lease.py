@@ -25,6 +25,8 @@ from s2ct_convert.record.partial import Partial, lease_of, partial_path
 
 from .test_fetching import command, grown, left, stall_after
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 KEY = "train_50SMG_2.7z"
 DATA = np.random.default_rng(89).bytes(1_500_000)
 FILE = RecordFile(KEY, hashlib.md5(DATA).hexdigest(), len(DATA))

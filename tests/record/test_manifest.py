@@ -21,6 +21,8 @@ from s2ct_convert.record.manifest import (
 )
 from s2ct_convert.record.policy import asked_wait, content_range, etag_md5, page_says
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 MD5 = "0123456789abcdef0123456789abcdef"
 LIST = Path(__file__).resolve().parents[3] / "shared" / "reference" / "record_10613705.csv"
 

@@ -14,6 +14,8 @@ from s2ct_convert.errors import Incomplete
 from s2ct_convert.record.manifest import RecordFile
 from s2ct_convert.record.partial import Partial, partial_path
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 KEY = "train_50SMG_2.7z"
 DATA = np.random.default_rng(88).bytes(3_000_001)
 FILE = RecordFile(KEY, hashlib.md5(DATA).hexdigest(), len(DATA))

@@ -28,6 +28,7 @@ MEANT = {
 
 
 class TestJudge:
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("verdict", MEANT)
     def test_each_status_has_one_verdict(self, verdict):
         assert {code for code in range(100, 1000) if judge(code) is verdict} == MEANT[verdict]
@@ -39,6 +40,7 @@ class TestJudge:
 
 
 class TestWait:
+    @pytest.mark.every_variant
     @pytest.mark.parametrize(("failures", "seconds"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (5000, 60)])
     def test_waits_double_until_the_longest(self, failures, seconds):
         policy = RetryPolicy(backoff=1.0, longest=60.0)
@@ -111,6 +113,7 @@ def zone(request, monkeypatch):
 
 
 class TestAskedWait:
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("code", [429, 503])
     @pytest.mark.parametrize("form", FORMS)
     def test_each_form_of_retry_after_is_parsed(self, code, form, zone):
@@ -138,6 +141,7 @@ class TestAskedWait:
         (seconds,) = waited(tmp_path, [status(code, Retry_After="900")], QUICK)
         assert seconds < 0.1
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("text", ["901", "90000", "9" * 20, "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
     def test_a_wait_beyond_the_patience_ends_a_run_at_once(self, tmp_path, text):
         began = time.monotonic()
@@ -184,6 +188,7 @@ class TestAttempts:
         waited(tmp_path, RIGHT[case], self.POLICY)
         assert (tmp_path / "train_50SMG_2.7z").read_bytes() == b"x" * 5000
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("case", WRONG)
     def test_a_run_gives_up(self, tmp_path, case):
         with pytest.raises(FilesFailed, match="could not be downloaded") as caught:
@@ -191,6 +196,7 @@ class TestAttempts:
         assert "gave up after 4 attempts without a new byte" in caught.value.report.failed[0].message
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     ("wait", "words"),
     [

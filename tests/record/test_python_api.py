@@ -20,6 +20,8 @@ from s2ct_convert import Check, State
 from s2ct_convert.errors import WrongUsage
 from s2ct_convert.record.events import FileStarted
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 TRAIN, VAL, ABOUT = "train_50SMG_2.7z", "val_50SMG_2.7z", "about.txt"
 
 

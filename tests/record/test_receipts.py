@@ -164,6 +164,7 @@ def test_a_receipt_is_for_one_md5(tmp_path):
     assert not has_receipt(tmp_path, "other", MD5)
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     "key",
     ["a b.7z", "below/x.7z", "ü" * 100, "x" * 200, "a" * 200 + "/" + "b" * 200, "%2F", "a%2Fb", ".json"],

@@ -15,6 +15,8 @@ from s2ct_convert.record.service import service_url
 
 from .test_fetching import QUICK, cut_after
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 KEY = "train_50SMG_2.7z"
 DATA = np.random.default_rng(63).bytes(300_000)
 

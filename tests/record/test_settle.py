@@ -27,6 +27,8 @@ from s2ct_convert.record.manifest import (
 
 from .test_fetching import QUICK
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 A, B, C = (hashlib.md5(name.encode()).hexdigest() for name in "abc")
 LIVE = Manifest.of("4711", [RecordFile("a", A, 1), RecordFile("b", B, 2)], "10.5281/zenodo.4711")
 

@@ -43,6 +43,7 @@ def decoded(codec, data):
     return out
 
 
+@pytest.mark.every_variant
 @CONTENTS
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
 def test_a_chunk_is_unchanged_after_encoding_and_decoding(format, name, content, rng):
@@ -50,6 +51,7 @@ def test_a_chunk_is_unchanged_after_encoding_and_decoding(format, name, content,
     assert np.array_equal(decoded(codec, codec.encode(chunk)), chunk)
 
 
+@pytest.mark.every_variant
 @CONTENTS
 @pytest.mark.parametrize("name", HDF5_CODECS)
 def test_hdf5_decodes_chunks_encoded_by_s2ct(name, content, rng, tmp_path):
@@ -60,6 +62,7 @@ def test_hdf5_decodes_chunks_encoded_by_s2ct(name, content, rng, tmp_path):
 
 
 # Without noise: the Blosc filter of HDF5 refuses to write chunks that it cannot compress.
+@pytest.mark.every_variant
 @pytest.mark.parametrize("content", [smooth, ramp, zeros, full])
 @pytest.mark.parametrize("name", HDF5_CODECS)
 def test_s2ct_decodes_chunks_encoded_by_hdf5(name, content, rng, tmp_path):
@@ -73,6 +76,7 @@ def test_s2ct_decodes_chunks_encoded_by_hdf5(name, content, rng, tmp_path):
         assert np.array_equal(decoded(codec, bytes(data)), chunk)
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("place", [0, 0.5, 0.999], ids=["head", "middle", "checksum"])
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
 def test_a_chunk_with_a_flipped_bit_is_refused(format, name, place, rng):
@@ -85,6 +89,7 @@ def test_a_chunk_with_a_flipped_bit_is_refused(format, name, place, rng):
             refuse(bytes(data))
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(("format", "name"), EVERY_CODEC)
 def test_a_chunk_of_the_wrong_size_is_refused(format, name, rng):
     codec = find_codec(format, name)
@@ -95,6 +100,7 @@ def test_a_chunk_of_the_wrong_size_is_refused(format, name, rng):
             codec.decode_into(data, out)
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("name", CODECS["zarr"])
 def test_a_zarr_codec_is_recognised_in_its_own_metadata(name):
     codec = find_codec("zarr", name)
@@ -135,6 +141,7 @@ def test_each_format_has_a_default_codec(format, default):
     assert find_codec(format, None) == find_codec(format, default) == CODECS[format][default]
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(("format", "name"), [("zarr", "gzip"), ("hdf5", "balanced"), ("zarr", "pcodec")])
 def test_an_unknown_codec_is_refused_and_the_error_lists_the_codecs(format, name):
     with pytest.raises(WrongUsage, match=f"no codec '{name}' for {format}") as caught:

@@ -85,6 +85,7 @@ def test_the_digest_of_a_published_feature_equals_one_by_hand():
     assert digest.hexdigest() == "sha256:" + hashlib.sha256(text).hexdigest()
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     "change",
     [
@@ -120,6 +121,7 @@ def test_a_sample_digest_does_not_depend_on_the_pieces(unit, pieces):
     assert fed(unit, pieces) == fed(unit)
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("order", ["big-endian", "fortran", "every second"])
 def test_the_digest_does_not_depend_on_memory_order(unit, order):
     change = {
@@ -131,6 +133,7 @@ def test_the_digest_does_not_depend_on_memory_order(unit, order):
     assert fed(changed) == fed(unit)
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("field", FIELDS)
 def test_changing_any_field_changes_the_digest(unit, field):
     changed = unit[field].copy()

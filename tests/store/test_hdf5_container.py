@@ -69,6 +69,7 @@ def raw_chunks(images):
     return [images.id.read_direct_chunk((row, 0, 0, 0)) for row in range(0, len(images), 32)]
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("group", [*UNIT_DIMENSIONS, *OTHER_DIMENSIONS])
 def test_every_axis_of_every_dataset_has_its_dimension_scale(made, group):
     expected_dims = (UNIT_DIMENSIONS | OTHER_DIMENSIONS)[group]
@@ -121,6 +122,7 @@ def test_arrays_are_numeric_without_mask_or_scale_attributes(made):
         assert not {"_FillValue", "missing_value", "scale_factor", "add_offset"} & set(dataset.attrs), name
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("name", ["train/50SMG/label", "train/50SMG/band", "index/split", "index/tile"])
 def test_flag_values_have_the_type_of_their_variable(made, name):
     with h5py.File(made["h5"]) as file:
@@ -129,6 +131,7 @@ def test_flag_values_have_the_type_of_their_variable(made, name):
         assert len(values) == len(meanings.split())
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("kind", ["h5", "blosc", "linked"])
 def test_files_have_the_format_version_that_detects_a_crash(made, kind):
     files = [made[kind], *made[kind].parent.glob("*.units/*.h5")]
@@ -194,6 +197,7 @@ def test_a_unit_file_does_not_depend_on_time_or_on_other_units(made, made_source
     assert ours.read_bytes() == others.read_bytes()
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("codec", ["gzip", "blosc"])
 @pytest.mark.parametrize("place", [0.01, 0.5, 0.99])
 def test_hdf5_refuses_a_chunk_with_a_changed_byte(tmp_path, rng, codec, place):

@@ -18,6 +18,8 @@ from s2ct_convert.store.layout import (
 )
 from s2ct_convert.store.root import root_attributes
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 # A copy of docs/design.md section 3: name -> dtype, dimensions.
 UNIT = {
     "image": ("uint16", ("obs", "band", "y", "x")),

@@ -7,6 +7,8 @@ import pytest
 
 from s2ct_convert.threads import OrderedPool
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 
 @pytest.fixture
 def delivered():

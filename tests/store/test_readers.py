@@ -83,6 +83,7 @@ def test_xarray_returns_the_values_0_and_65535_unchanged(made):
             assert np.array_equal(dataset["image"].isel(obs=rows).values, extreme["image"][rows]), (kind, engine)
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("kind", ["h5", "blosc", "linked"])
 @pytest.mark.parametrize("group", GROUPS)
 def test_netcdf4_python_reads_every_array_and_its_dimensions(made, kind, group):

@@ -213,6 +213,7 @@ def open_below(folder):
     return [path for path in links if path.is_relative_to(folder)]
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("broken", ["encode", "decode_into"])
 def test_an_error_is_raised_and_close_frees_threads_and_files(store, tmp_path, rng, monkeypatch, broken, cores):

@@ -135,6 +135,7 @@ def test_arrays_are_numeric_without_mask_or_scale_attributes(tree, array_nodes):
     assert {path for path, node in tree.items() if masking & set(node["attributes"])} == set()
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     ("path", "meanings"),
     [
@@ -166,6 +167,7 @@ def test_the_root_of_a_finished_store_has_the_state_complete(tree, made):
     assert tree[""]["attributes"]["content_digest"] == plain.store_digest(made["zarr"])
 
 
+@pytest.mark.every_variant
 @pytest.mark.parametrize("unit", ["train/49RGN", "train/50SMG", "val/50SMG"])
 def test_the_shards_of_a_unit_contain_exactly_its_observations(made, tree, unit):
     found = plain.file_bytes(made["zarr"] / unit / "image")

@@ -146,6 +146,7 @@ def test_finalising_does_not_change_units(store, kind):
         assert plain.attributes(store, name)["content_digest"] == attributes[name]["content_digest"]
 
 
+@pytest.mark.every_variant
 def test_a_unit_without_an_entry_prevents_finalising(store):
     Ledger(store).forget(UnitName("val", "31TCJ"))
     before = content(store)

@@ -16,6 +16,8 @@ from s2ct_convert.store.container import UnitFile
 from s2ct_convert.units.entries import StoreOptions, UnitEntry
 from s2ct_convert.units.ledger import Ledger
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 SMG, RGN = UnitName("train", "50SMG"), UnitName("val", "49RGN")
 OPTIONS = StoreOptions("zarr", "balanced")
 

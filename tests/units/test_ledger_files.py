@@ -21,6 +21,8 @@ from s2ct_convert.processes import owner_tag
 from s2ct_convert.units.entries import StoreOptions, UnitEntry
 from s2ct_convert.units.ledger import Ledger
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 SMG, OTHER = UnitName("train", "50SMG"), UnitName("val", "50SMG")
 OPTIONS = StoreOptions("zarr", "balanced")
 

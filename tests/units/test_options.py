@@ -23,6 +23,8 @@ from s2ct_convert.units.options import (
     sort_options,
 )
 
+pytestmark = pytest.mark.every_variant  # all are quick
+
 KINDS = {
     PlanOptions: PlanKeywords,
     RunOptions: RunKeywords,

@@ -282,12 +282,14 @@ def test_the_same_tfrecord_in_another_archive_differs_only_in_md5(clean, suffix,
     assert difference.startswith(f"train/49RGN, {other}: the unit was made from a file with md5 ")
 
 
+@pytest.mark.every_variant
 def test_a_source_whose_unit_the_store_lacks_is_wrong_usage(clean, suffix, tmp_path, rng):
     other = write_tfrecord(tmp_path, [random_group(rng, 1, 2)], unit="val_49RGN")
     with pytest.raises(WrongUsage, match="the store has no unit val/49RGN"):
         clean[suffix].differences([other])
 
 
+@pytest.mark.every_variant
 def test_a_damaged_source_raises_and_is_not_a_difference(clean, suffix, tmp_path):
     source = clean[suffix].sources[0]
     damaged = flip(source, 1_000_000, to=tmp_path / source.name)

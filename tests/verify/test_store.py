@@ -109,12 +109,14 @@ class TestPixels:
         assert finding.file == str(file)
         assert "damaged" in str(finding)
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("left", [0, 100, 0.5, -1])
     def test_a_truncated_shard_is_found(self, own_zarr, left):
         size = shard(own_zarr).stat().st_size
         os.truncate(shard(own_zarr), int(size * left) if 0 < left < 1 else left % size)
         assert any("shard" in one and UNIT in one for one in messages(own_zarr))
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
     def test_a_truncated_hdf5_file_cannot_be_opened(self, own_h5, part):
         os.truncate(own_h5, int(own_h5.stat().st_size * part))
@@ -323,6 +325,7 @@ class TestPart:
         assert set(found.values()) == {True, False}
         assert {seed: bool(messages(path, fraction=0.2, seed=seed)) for seed in range(12)} == found
 
+    @pytest.mark.every_variant
     @pytest.mark.parametrize("fraction", [0, -1, 1.5])
     def test_a_fraction_out_of_range_is_wrong_usage(self, clean, fraction):
         with pytest.raises(WrongUsage, match="is out of range"):
