@@ -335,7 +335,8 @@ def test_ctrl_c_keeps_the_partial_file_and_says_how_to_resume(zenodo, tmp_path):
     _, rest = process.communicate(timeout=20)
     assert process.returncode == 130
     assert time.monotonic() - began < 5
-    assert "run the same command again to resume" in rest
+    assert "whole and partial files stay" in rest
+    assert f"to go on: s2ct download {tmp_path}" in rest
     assert "Traceback" not in rest
     (part,) = tmp_path.glob("*.part")
     assert part.stat().st_size == 200_000
