@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 continue
             test = (item.path, item.nodeid.partition("[")[0])
             seen[test] += 1
-            if seen[test] > QUICK_VARIANTS:
+            if seen[test] > (1 if item.get_closest_marker("one_variant") else QUICK_VARIANTS):
                 item.add_marker(pytest.mark.slow)
 
 

@@ -27,6 +27,7 @@ def test_the_demo_makes_and_verifies_both_stores_also_a_second_time(run, tmp_pat
     assert f"both stores have the content digest {digests.pop()}\n" in readme
 
 
+@pytest.mark.slow
 def test_the_commands_that_the_demo_prints_work(run, tmp_path):
     import shlex
     import subprocess

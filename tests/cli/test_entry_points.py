@@ -120,6 +120,7 @@ def test_a_typing_error_is_wrong_usage(words):
     assert done.stdout == ""
 
 
+@pytest.mark.one_variant
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash makes the pipe")
 @pytest.mark.parametrize("reader", first_quick(["head -1", "true"]))
 @pytest.mark.parametrize(

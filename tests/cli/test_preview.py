@@ -230,6 +230,7 @@ class TestPage:
         pages = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
         assert any(f"images/{path.name})" in page.read_text(encoding="utf-8") for page in pages)
 
+    @pytest.mark.slow
     def test_the_python_of_the_page_runs(self, tmp_path, sample_stores, monkeypatch):
         (tmp_path / "s2ct-demo").mkdir()
         (tmp_path / "s2ct-demo" / "sample.zarr").symlink_to(sample_stores["zarr"])

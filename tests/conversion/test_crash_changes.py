@@ -30,6 +30,7 @@ def sources(tmp_path_factory) -> list[Path]:
     ]
 
 
+@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("suffix", "linked", "how", "stride"),
     [

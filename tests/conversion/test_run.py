@@ -55,6 +55,7 @@ def test_the_summary_matches_the_store(tmp_path, sources, suffix):
     }
 
 
+@pytest.mark.one_variant
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])
 def test_jobs_and_order_do_not_change_the_bytes(tmp_path, sources, suffix, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")

@@ -271,6 +271,7 @@ def test_workers_stop_when_the_client_is_killed(dask, tmp_path, long_sources, un
     resume(dask, long_sources, store, undisturbed, entries(store))
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_ends_client_and_workers_and_the_run_resumes(
     dask, tmp_path, long_sources, undisturbed, tmp_path_factory
 ):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.every_variant
 
 UNIT = "train/50SMG"
 FORMATS = {"zarr": "e.zarr", "h5": "e.h5"}
-EDITS, QUICK = 60, 30  # per format; in `make test`
+EDITS, QUICK = 60, 12  # per format; in `make test`
 
 
 @pytest.fixture(scope="module")
