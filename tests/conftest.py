@@ -159,7 +159,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 sums[what] = [a + b for a, b in zip(sums.get(what, [0, 0]), counts, strict=True)]
     for what, (found, harmless) in sorted(totals.items()):
         terminalreporter.write_line(
-            f"{what}: {found} of {found + harmless} found, {harmless} change nothing a reader gets"
+            f"{what}: {found} of {found + harmless} found, {harmless} without effect for a reader"
         )
     for what, (right, refused) in sorted(damage.items()):
         terminalreporter.write_line(f"{what}: {right:,} answers right, {refused:,} refused, 0 wrong")
