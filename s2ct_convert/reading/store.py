@@ -15,17 +15,23 @@ from ..errors import Incomplete
 from ..store.digest import Table
 from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
 from ..store.root import read_dataset
+from .display import OwnMapping, Shown, Summary
+from .filters import Dates, Labels, Names, Numbers, as_list
 from .groups import Tree, check_digest, check_units, read_all
-from .select import Selection
-from .table import Dates, Labels, Names, Numbers, Samples, flag_meanings, make_samples
+from .index import flag_meanings, make_samples
+from .select import Keep, Selection
+from .summaries import store_summary
+from .table import Samples
 from .unit import Unit
 
 if TYPE_CHECKING:
     import xarray
 
 
-class Store:
+class Store(Shown, OwnMapping[Unit]):
     """An open store. Use as a context manager, or ``close`` it.
+
+    It is a mapping of its units: ``store["train/50SMG"]``; ``in``, ``len`` and iteration are over names of units.
 
     A store can be pickled: the other process opens it again. Reading in threads and in forked processes is safe.
     """
@@ -34,8 +40,8 @@ class Store:
         self.path, self.format, self.attributes = path, tree.format, tree.attributes
         self.tree, self._checked = tree, checked
 
-    def __repr__(self) -> str:
-        return f"<Store {self.path} ({self.format}): {', '.join(self.units)}>"
+    def _summary(self) -> Summary:
+        return store_summary(self)
 
     @property
     def layout(self) -> int:
@@ -106,10 +112,7 @@ class Store:
     def __len__(self) -> int:
         return len(self.units)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.units
-
-    def _index(self) -> dict[str, Table]:
+    def index_tables(self) -> dict[str, Table]:
         """The arrays of the index. Raises Incomplete if there is none yet, StoreDamaged if it has changed."""
         if not self.finished:
             raise Incomplete("the store has no index, because its conversion has not finished", where=str(self.path))
@@ -130,17 +133,17 @@ class Store:
         StoreDamaged
             If the index has changed since the store was written.
         """
-        return {name: table.data for name, table in self._index().items() if table.data is not None}
+        return {name: table.data for name, table in self.index_tables().items() if table.data is not None}
 
     @cached_property
     def tiles(self) -> tuple[str, ...]:
         """Names of the tiles, numbered by ``index["tile"]``."""
-        return flag_meanings(self._index()["tile"])
+        return flag_meanings(self.index_tables()["tile"])
 
     @cached_property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, numbered by ``index["split"]``."""
-        return flag_meanings(self._index()["split"])
+        return flag_meanings(self.index_tables()["split"])
 
     @cached_property
     def samples(self) -> Samples:
@@ -153,7 +156,7 @@ class Store:
         StoreDamaged
             If the index has changed since the store was written.
         """
-        return make_samples(self._index())
+        return make_samples(self.index_tables())
 
     def select(
         self,
@@ -190,8 +193,9 @@ class Store:
         >>> for sample in selection:  # doctest: +SKIP
         ...     print(sample.localid, sample.image.shape)
         """
-        table = self.samples.where(tile=tile, split=split, localid=localid, time=time, label=label)
-        return Selection(self, table, time, label)
+        keep = Keep(time, None if label is None else tuple(as_list(label)))
+        table = self.samples.where(tile=tile, split=split, localid=localid, time=time, label=keep.label)
+        return Selection(self, table, keep)
 
     def to_xarray(self, unit: str) -> xarray.Dataset:
         """A unit as an xarray Dataset. Arrays are read lazily.
@@ -226,7 +230,7 @@ class Store:
         return open_datatree(self.path, self.format, self.units)
 
     def to_verify(self) -> Store:
-        """The same store without comparing with digests: verification reports the differences itself."""
+        """The same store, not compared with digests: verification reports the differences itself."""
         return Store(self.path, self.tree, checked=False)
 
     def close(self) -> None:
