@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from .images import runs_of
 from .rows import UnitRows, Units
 from .table import Samples
 from .unit import Unit, to_dates
+
+if TYPE_CHECKING:
+    import xarray
 
 BLOCK_OBS = 1024  # observations read at once; 14.5 MB of the default data set
 
@@ -175,6 +178,28 @@ class Selection(Shown):
     def count(self) -> int:
         """Number of selected observations."""
         return self._sizes[1]
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The selected observations as an xarray Dataset with the dimensions time, band, y and x.
+
+        One sample follows the other, each in time order. Along ``time`` there are also ``split``, ``tile``,
+        ``localid`` and ``row`` (of the unit). Images are read when they are used, and checked as everywhere.
+
+        Raises
+        ------
+        WrongUsage
+            If units have labels of different shapes.
+        MissingPackage
+            If xarray is not installed.
+
+        Examples
+        --------
+        >>> spring = store.select(tile="50SMG", time="2018-05").to_xarray()  # doctest: +SKIP
+        >>> spring["image"].sel(band="B8").groupby("localid").mean()  # doctest: +SKIP
+        """
+        from .datasets import rows_dataset
+
+        return rows_dataset(self.store, list(self.unit_rows()))
 
     def _blocks(self) -> Iterator[UnitRows]:
         """Blocks of samples of one unit to read at once, with their selected rows."""

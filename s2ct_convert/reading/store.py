@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -197,26 +197,29 @@ class Store(Shown, OwnMapping[Unit]):
         table = self.samples.where(tile=tile, split=split, localid=localid, time=time, label=keep.label)
         return Selection(self, table, keep)
 
-    def to_xarray(self, unit: str) -> xarray.Dataset:
-        """A unit as an xarray Dataset. Arrays are read lazily.
+    def to_xarray(self, unit: str, localid: int | Iterable[int] | None = None) -> xarray.Dataset:
+        """A unit, or samples of it, as an xarray Dataset. Images are read when they are used, and then checked.
 
-        This checks now that the unit is whole. Chunks deleted later read as zeros.
+        Without ``localid``, all arrays of the unit. Coordinates are the localid for ``sample``, the name for ``band``,
+        and ``obs_localid`` for the sample of each observation.
+
+        With it, these samples with the dimensions time, band, y and x, as in ``Selection.to_xarray``.
 
         Raises
         ------
         KeyError
-            If the store has no such unit.
+            If the store has no such unit or sample.
         StoreDamaged
-            If a part of it is missing.
+            If a part of it is missing, now or when images are read.
         MissingPackage
             If xarray is not installed.
         """
-        from .datasets import open_dataset
+        from .datasets import samples_dataset, unit_dataset
 
-        return open_dataset(self.path, self.format, self[unit])
+        return unit_dataset(self, unit) if localid is None else samples_dataset(self, unit, localid)
 
     def to_datatree(self) -> xarray.DataTree:
-        """The whole store as an xarray DataTree, checked as in ``to_xarray``.
+        """The whole store as an xarray DataTree, with the coordinates of ``to_xarray``.
 
         Raises
         ------
@@ -225,9 +228,9 @@ class Store(Shown, OwnMapping[Unit]):
         MissingPackage
             If xarray is not installed.
         """
-        from .datasets import open_datatree
+        from .datasets import store_datatree
 
-        return open_datatree(self.path, self.format, self.units)
+        return store_datatree(self)
 
     def to_verify(self) -> Store:
         """The same store, not compared with digests: verification reports the differences itself."""
