@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..events import OnEvent, ignore
 from .display import Shown, Summary, many, series_summary
-from .filters import Dates, class_numbers, days
+from .filters import Dates, Labels, class_numbers, days
 from .images import runs_of
 from .rows import UnitRows, Units
 from .table import Samples
@@ -19,6 +20,8 @@ from .unit import Unit, to_dates
 
 if TYPE_CHECKING:
     import xarray
+
+    from .statistics import Statistics
 
 BLOCK_OBS = 1024  # observations read at once; 14.5 MB of the default data set
 
@@ -178,6 +181,12 @@ class Selection(Shown):
     def count(self) -> int:
         """Number of selected observations."""
         return self._sizes[1]
+
+    def statistics(self, *, clear: Labels = "clear", on_event: OnEvent = ignore) -> Statistics:
+        """Statistics of the selected observations, as ``Store.statistics`` computes them."""
+        from .statistics import measure
+
+        return measure(self, clear, on_event)
 
     def to_xarray(self) -> xarray.Dataset:
         """The selected observations as an xarray Dataset with the dimensions time, band, y and x.

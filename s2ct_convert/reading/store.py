@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..dataset import Dataset
 from ..errors import Incomplete
+from ..events import OnEvent, ignore
 from ..store.digest import Table
 from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
 from ..store.root import read_dataset
@@ -26,6 +27,8 @@ from .unit import Unit
 
 if TYPE_CHECKING:
     import xarray
+
+    from .statistics import Statistics
 
 
 class Store(Shown, OwnMapping[Unit]):
@@ -196,6 +199,31 @@ class Store(Shown, OwnMapping[Unit]):
         keep = Keep(time, None if label is None else tuple(as_list(label)))
         table = self.samples.where(tile=tile, split=split, localid=localid, time=time, label=keep.label)
         return Selection(self, table, keep)
+
+    def statistics(
+        self, split: Names = "train", tile: Names = None, *, clear: Labels = "clear", on_event: OnEvent = ignore
+    ) -> Statistics:
+        """Mean, standard deviation and percentiles of each band, and class counts and weights, in one pass.
+
+        Pixels are counted by value: this is exact, in bounded memory, and uses all cores.
+
+        Parameters
+        ----------
+        split, tile : one or several
+            Only pixels of these units are read: by default those of ``train``. None for all.
+        clear : name or number, or several
+            Classes of the observations in ``Statistics.clear``; of k x k labels, all must be of these classes.
+        on_event : callable, optional
+            Gets a ``StatisticsProgress`` after each piece of work.
+
+        Raises
+        ------
+        KeyError
+            If the store does not have a tile, split or class.
+        StoreDamaged
+            If stored bytes are missing or do not match their checksums.
+        """
+        return self.select(split=split, tile=tile).statistics(clear=clear, on_event=on_event)
 
     def to_xarray(self, unit: str, localid: int | Iterable[int] | None = None) -> xarray.Dataset:
         """A unit, or samples of it, as an xarray Dataset. Images are read when they are used, and then checked.

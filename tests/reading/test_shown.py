@@ -22,7 +22,7 @@ def store(request, made):
 
 def test_whatever_a_store_gives_fits_a_screen(store):
     unit, selection = store["train/50SMG"], store.select(label="snow")
-    values = (store, unit, store.samples, selection, unit.sample(412), next(iter(selection)))
+    values = (store, unit, store.samples, selection, unit.sample(412), next(iter(selection)), store.statistics())
     for value in values:
         for text in (repr(value), str(value)):
             lines = text.splitlines()
