@@ -23,6 +23,7 @@ from .reading.statistics import BandStatistics as BandStatistics
 from .reading.statistics import Statistics as Statistics
 from .reading.statistics import StatisticsProgress as StatisticsProgress
 from .reading.store import Store as Store
+from .reading.table import Fold as Fold
 from .reading.table import Samples as Samples
 from .reading.unit import Sample as Sample
 from .reading.unit import Unit as Unit

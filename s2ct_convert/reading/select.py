@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..events import OnEvent, ignore
 from .display import Shown, Summary, many, series_summary
 from .filters import Dates, Labels, class_numbers, days
+from .folds import draw
 from .images import runs_of
 from .rows import UnitRows, Units
 from .table import Samples
@@ -93,19 +94,44 @@ class Keep:
 
     time: Dates = None
     label: tuple[str | int, ...] | None = None
+    months: tuple[int, ...] | None = None
+    max_length: int | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.months is not None and not (self.months and set(self.months) <= set(range(1, 13))):
+            raise ValueError(f"months are numbers from 1 to 12, not {self.months}")
+        if self.max_length is not None and self.max_length < 1:
+            raise ValueError(f"max_length={self.max_length}: a series has at least one observation")
+        if self.seed is not None and self.max_length is None:
+            raise ValueError("a seed without max_length draws nothing")
 
     def mask(self, unit: Unit, classes: tuple[str, ...]) -> npt.NDArray[np.bool_] | None:
         """Which observations of the unit match; None for all."""
-        if self.time is None and self.label is None:
+        if self.time is None and self.label is None and self.months is None:
             return None
         keep = np.ones(unit.observations, bool)
         if self.time is not None:
             first, last = days(self.time)
             keep &= (unit.dates >= first) & (unit.dates <= last)
+        if self.months is not None:
+            months = unit.dates.astype("M8[M]")
+            number = (months - months.astype("M8[Y]")).astype(np.int64) + 1  # of NaT: a large negative number
+            keep &= np.isin(number, self.months)
         if self.label is not None:
             found = np.isin(unit.label, class_numbers(self.label, classes))
             keep &= found if found.ndim == 1 else found.any(axis=(1, 2))
         return keep
+
+    def cut(self, unit: Unit, first: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """At most ``max_length`` rows of the sample that begins at row ``first``: neighbours among the selected."""
+        most = self.max_length
+        if most is None or len(rows) <= most:
+            return rows
+        begin = 0
+        if self.seed is not None:  # the draw depends on nothing but the seed and the sample
+            begin = draw(self.seed, f"{unit.name} {first}") % (len(rows) - most + 1)
+        return rows[begin : begin + most]
 
 
 @dataclass(frozen=True, repr=False)
@@ -203,7 +229,7 @@ class Selection(Shown):
 
         Examples
         --------
-        >>> spring = store.select(tile="50SMG", time="2018-05").to_xarray()  # doctest: +SKIP
+        >>> spring = store.select(tile="50SMG", months=(3, 4, 5)).to_xarray()  # doctest: +SKIP
         >>> spring["image"].sel(band="B8").groupby("localid").mean()  # doctest: +SKIP
         """
         from .datasets import rows_dataset
@@ -233,7 +259,7 @@ class Selection(Shown):
             for row in self.table[mine]:
                 low = int(row["row_start"])
                 rows = np.arange(low, low + int(row["row_size"]))
-                rows = rows if mask is None else rows[mask[rows]]
+                rows = self.keep.cut(unit, low, rows if mask is None else rows[mask[rows]])
                 if len(rows):
                     localids.append(int(row["localid"]))
                     kept.append(rows)

@@ -167,18 +167,30 @@ class Store(Shown, OwnMapping[Unit]):
         tile: Names = None,
         split: Names = None,
         localid: Numbers = None,
+        samples: Samples | None = None,
         time: Dates = None,
+        months: int | Iterable[int] | None = None,
         label: Labels = None,
+        max_length: int | None = None,
+        seed: int | None = None,
     ) -> Selection:
         """Select the observations that match all arguments. They are read lazily.
 
         Parameters
         ----------
         tile, split, localid : one or several, optional
+        samples : Samples, optional
+            Only these: a part of ``store.samples``, such as one side of a fold.
         time : slice of dates, or one date, optional
             Both ends are included; ``"2018-06"`` is the whole month.
+        months : number from 1 to 12, or several, optional
+            A season, in any year.
         label : name or number, or several, optional
             Observations of these classes; for k x k labels, those with at least one such pixel.
+        max_length : int, optional
+            At most this many observations of a sample: the first that match. They follow each other in time.
+        seed : int, optional
+            With ``max_length``: begin at a random one. The draw depends only on the seed and the sample.
 
         Returns
         -------
@@ -189,6 +201,8 @@ class Store(Shown, OwnMapping[Unit]):
         ------
         KeyError
             If the store does not have a tile, split or class.
+        ValueError
+            If a month or ``max_length`` is impossible, or ``samples`` are of another store.
 
         Examples
         --------
@@ -196,8 +210,12 @@ class Store(Shown, OwnMapping[Unit]):
         >>> for sample in selection:  # doctest: +SKIP
         ...     print(sample.localid, sample.image.shape)
         """
-        keep = Keep(time, None if label is None else tuple(as_list(label)))
-        table = self.samples.where(tile=tile, split=split, localid=localid, time=time, label=keep.label)
+        if samples is not None and not samples.are_in(self.samples):
+            raise ValueError(f"these samples are of another store than {self.path}")
+        season = None if months is None else tuple(map(int, as_list(months)))
+        keep = Keep(time, None if label is None else tuple(as_list(label)), season, max_length, seed)
+        table = self.samples if samples is None else samples
+        table = table.where(tile=tile, split=split, localid=localid, time=time, label=keep.label)
         return Selection(self, table, keep)
 
     def statistics(
@@ -205,7 +223,7 @@ class Store(Shown, OwnMapping[Unit]):
     ) -> Statistics:
         """Mean, standard deviation and percentiles of each band, and class counts and weights, in one pass.
 
-        Pixels are counted by value: this is exact, in bounded memory, and uses all cores.
+        Pixels are counted by value: this is exact, in bounded memory, and uses all cores (docs/analysis.md).
 
         Parameters
         ----------

@@ -1,10 +1,10 @@
-"""Samples of a store as a table with one row per sample: and its filters."""
+"""Samples of a store as a table with one row per sample: its filters, and its parts for a cross-validation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,13 @@ from ..errors import MissingPackage
 from ..version import install_advice
 from .display import ROWS, Shown, Summary, label_names, many
 from .filters import Dates, Labels, Names, Numbers, as_list, class_numbers, days, known
+from .folds import group_folds, leave_out
 
 if TYPE_CHECKING:
     import pandas
+
+
+By = Literal["tile", "unit", "sample"]
 
 
 class Where(TypedDict, total=False):
@@ -27,6 +31,17 @@ class Where(TypedDict, total=False):
     localid: Numbers
     time: Dates
     label: Labels
+
+
+class Fold(NamedTuple):
+    """One part of a cross-validation: what to train on, and what to test on."""
+
+    name: str
+    train: Samples
+    test: Samples
+
+    def __repr__(self) -> str:
+        return f"<Fold {self.name}: train on {len(self.train):,} samples, test on {len(self.test):,}>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,6 +147,83 @@ class Samples(Shown):
         """Some of the rows, by a mask or by their numbers."""
         return replace(self, rows=self.rows[keep])
 
+    def are_in(self, others: Samples) -> bool:
+        """Whether each of these samples, with its place, is one of the others."""
+        if self.rows.dtype != others.rows.dtype:
+            return False
+        return {row.tobytes() for row in self.rows} <= {row.tobytes() for row in others.rows}
+
+    def pick(self, wanted: Iterable[tuple[str, int]]) -> Samples:
+        """The samples of a list.
+
+        Parameters
+        ----------
+        wanted : iterable of (unit, localid)
+            Such as ``("train/50SMG", 86)``. The order does not matter, and a repeated sample counts once.
+
+        Raises
+        ------
+        KeyError
+            If one of them is not here; the message names the first.
+
+        Examples
+        --------
+        >>> store.samples.pick([("train/31TCJ", 86), ("val/31TCJ", 9)])  # doctest: +SKIP
+        """
+        places: dict[tuple[str, int], list[int]] = {}
+        for i, (unit, localid) in enumerate(zip(_units(self.rows), self["localid"].tolist(), strict=True)):
+            places.setdefault((unit, localid), []).append(i)
+        found: set[int] = set()
+        for unit, localid in wanted:
+            if (unit, int(localid)) not in places:
+                raise KeyError(f"no sample {localid} of {unit} in these {len(self)} samples")
+            found.update(places[unit, int(localid)])
+        return self._part(np.array(sorted(found), np.intp))
+
+    def folds(self, k: int, *, by: By = "tile", seed: int = 0) -> list[Fold]:
+        """Cut the samples into ``k`` parts for a cross-validation. Each sample is tested once.
+
+        All samples of a group, such as a tile, are in the same part. Groups are shuffled and dealt out, so that parts
+        differ by at most one group. The result depends only on the samples, ``k``, ``by`` and ``seed``.
+
+        Parameters
+        ----------
+        k : int
+        by : {"tile", "unit", "sample"}
+            What stays together: neighbouring samples of a tile are alike, so "sample" tests on what is almost known.
+        seed : int
+
+        Raises
+        ------
+        ValueError
+            If ``k`` is below 2 or above the number of groups, or ``by`` is unknown.
+        """
+        parts = group_folds(self._groups(by), k, by, seed)
+        return [Fold(str(i), self._part(~test), self._part(test)) for i, test in enumerate(parts)]
+
+    def leave_one_out(self, *, by: By = "tile") -> list[Fold]:
+        """One fold per group, such as a tile: test on it, train on all others. Sorted by the name of the group.
+
+        Raises
+        ------
+        ValueError
+            If there is only one group, or ``by`` is unknown.
+        """
+        groups = self._groups(by)
+        return [Fold(name, self._part(~test), self._part(test)) for name, test in leave_out(groups, by)]
+
+    def _groups(self, by: str) -> list[str]:
+        """The name of the group of each row."""
+        if by == "tile":
+            return list(map(str, self["tile"].tolist()))
+        if by == "unit":
+            return _units(self.rows)
+        if by == "sample":  # by place: samples without a localid share -1
+            return [
+                f"{unit} row {row}" for unit, row in zip(_units(self.rows), self["row_start"].tolist(), strict=True)
+            ]
+        raise ValueError(f"by={by!r}: samples can be grouped by tile, unit or sample")
+
     def to_pandas(self) -> pandas.DataFrame:
         """A DataFrame with one row per sample.
 
@@ -157,3 +249,8 @@ class Samples(Shown):
         columns |= {name: columns[name].tolist() for name in ("split", "tile")}
         columns |= {f"n_{name}": self["label_count"][:, i] for i, name in enumerate(self.classes)}
         return pandas.DataFrame(columns)
+
+
+def _units(rows: npt.NDArray[Any]) -> list[str]:
+    """The name of the unit of each row."""
+    return [f"{split}/{tile}" for split, tile in zip(rows["split"].tolist(), rows["tile"].tolist(), strict=True)]
