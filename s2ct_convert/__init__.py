@@ -17,6 +17,10 @@ Read:
     Sample              One time series: image, label, time, weight.
     Samples             The index of a store as a table, with filters.
     Selection           Observations that match conditions, read lazily.
+    Fold                One part of a cross-validation: train and test.
+    Statistics          Statistics of bands and classes.
+    BandStatistics      Mean, deviation and percentiles of the bands.
+    StatisticsProgress  The event of progress of statistics.
     read_epoch          Yield every sample once, in shuffled order.
     EpochShare          The part of an epoch that one reader gets.
     read_examples       Read archives like the authors' decoder.

@@ -19,7 +19,11 @@ from .reading.epoch import EpochShare as EpochShare
 from .reading.epoch import read_epoch as read_epoch
 from .reading.opening import open_store as open_store
 from .reading.select import Selection as Selection
+from .reading.statistics import BandStatistics as BandStatistics
+from .reading.statistics import Statistics as Statistics
+from .reading.statistics import StatisticsProgress as StatisticsProgress
 from .reading.store import Store as Store
+from .reading.table import Fold as Fold
 from .reading.table import Samples as Samples
 from .reading.unit import Sample as Sample
 from .reading.unit import Unit as Unit

@@ -19,8 +19,7 @@ import numpy.typing as npt
 from ..threads import for_each
 from .chunks import Pixels
 from .epoch_plan import Positions, Window, blocks_of_rank, cut_blocks, shuffle_blocks, windows
-from .images import call, new_images
-from .select import runs
+from .images import call, new_images, runs_of
 from .series import Series, all_series
 from .store import Store
 from .table import Samples
@@ -185,7 +184,7 @@ def _read(
         rows = [series.rows(i) for i in wanted]
         ends = np.cumsum([len(own) for own in rows]).tolist()
         images = memory.lend(ends[-1])
-        tasks += unit.plan_images(runs(np.concatenate(rows)), _in_pieces(images))[1]
+        tasks += unit.plan_images(runs_of(np.concatenate(rows)), _in_pieces(images))[1]
         for i, own, low, high in zip(wanted, rows, [0, *ends], ends, strict=False):
             arrays: tuple[Any, ...] = (unit.label[own], unit.time[own], unit.weight[own])
             items.append(Item(str(unit.name), series.localid(i), Sample(images[low:high], *arrays)))

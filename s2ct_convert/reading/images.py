@@ -213,3 +213,11 @@ def _read_into(data: Bytes, place: Place) -> int:
         return os.preadv(fd, [data.data], place.offset)
     finally:
         os.close(fd)
+
+
+def runs_of(rows: npt.NDArray[np.int64]) -> list[slice]:
+    """Ascending rows as contiguous ranges."""
+    if not len(rows):
+        return []
+    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+    return [slice(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, breaks)]

@@ -9,7 +9,9 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from .select import Units, matching
+from .filters import as_list
+from .rows import Units
+from .select import Keep
 from .table import Samples, Where
 
 Rows = npt.NDArray[np.int64]
@@ -78,11 +80,12 @@ def select_series(store: Units, samples: Samples, **where: Unpack[Where]) -> Ser
     time, label = where.get("time"), where.get("label")
     if time is None and label is None:
         return all_series(table)
+    keep = Keep(time, None if label is None else tuple(as_list(label)))
     names = np.char.add(np.char.add(table.rows["split"], "/"), table.rows["tile"])
     sizes, masks = np.zeros(len(table), np.int64), {}
     for name in np.unique(names).tolist():
         unit = store.units[name]
-        mask = matching(unit, table.classes, time=time, label=label)
+        mask = keep.mask(unit, table.classes)
         assert mask is not None
         masks[name], before = mask, np.concatenate([[0], np.cumsum(mask)])
         mine = table.rows[names == name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -12,38 +12,45 @@ import numpy.typing as npt
 
 from ..dataset import Dataset
 from ..errors import Incomplete
+from ..events import OnEvent, ignore
 from ..store.digest import Table
 from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
 from ..store.root import read_dataset
+from .display import OwnMapping, Shown, Summary
+from .filters import Dates, Labels, Names, Numbers, as_list
 from .groups import Tree, check_digest, check_units, read_all
-from .select import Selection
-from .table import Dates, Labels, Names, Numbers, Samples, flag_meanings, make_samples
+from .index import flag_meanings, make_samples
+from .select import Keep, Selection
+from .summaries import store_summary
+from .table import Samples
 from .unit import Unit
 
 if TYPE_CHECKING:
     import xarray
 
+    from .statistics import Statistics
 
-class Store:
+
+class Store(Shown, OwnMapping[Unit]):
     """An open store. Use as a context manager, or ``close`` it.
 
-    It is a mapping of its units: ``store["train/50SMG"]`` is a Unit. A store can be pickled: the other process opens it
-    again. Reading in threads and in forked processes is safe.
+    It is a mapping of its units: ``store["train/50SMG"]`` is a Unit; ``in``, ``len`` and iteration are over names.
+    A store can be pickled: the other process opens it again. Reading in threads and in forked processes is safe.
 
     Attributes
     ----------
     path : Path
     format : {"zarr", "hdf5"}
     attributes : dict
-        Attributes of the root: where the store comes from, and whether it is complete.
+        Of the root.
     """
 
     def __init__(self, path: Path, tree: Tree, *, checked: bool = True) -> None:
         self.path, self.format, self.attributes = path, tree.format, tree.attributes
         self.tree, self._checked = tree, checked
 
-    def __repr__(self) -> str:
-        return f"<Store {self.path} ({self.format}): {', '.join(self.units)}>"
+    def _summary(self) -> Summary:
+        return store_summary(self)
 
     @property
     def layout(self) -> int:
@@ -114,10 +121,7 @@ class Store:
     def __len__(self) -> int:
         return len(self.units)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.units
-
-    def _index(self) -> dict[str, Table]:
+    def index_tables(self) -> dict[str, Table]:
         """The arrays of the index. Raises Incomplete if there is none yet, StoreDamaged if it has changed."""
         if not self.finished:
             raise Incomplete("the store has no index, because its conversion has not finished", where=str(self.path))
@@ -138,17 +142,17 @@ class Store:
         StoreDamaged
             If the index has changed since the store was written.
         """
-        return {name: table.data for name, table in self._index().items() if table.data is not None}
+        return {name: table.data for name, table in self.index_tables().items() if table.data is not None}
 
     @cached_property
     def tiles(self) -> tuple[str, ...]:
         """Names of the tiles, numbered by ``index["tile"]``."""
-        return flag_meanings(self._index()["tile"])
+        return flag_meanings(self.index_tables()["tile"])
 
     @cached_property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, numbered by ``index["split"]``."""
-        return flag_meanings(self._index()["split"])
+        return flag_meanings(self.index_tables()["split"])
 
     @cached_property
     def samples(self) -> Samples:
@@ -161,7 +165,7 @@ class Store:
         StoreDamaged
             If the index has changed since the store was written.
         """
-        return make_samples(self._index())
+        return make_samples(self.index_tables())
 
     def select(
         self,
@@ -169,18 +173,30 @@ class Store:
         tile: Names = None,
         split: Names = None,
         localid: Numbers = None,
+        samples: Samples | None = None,
         time: Dates = None,
+        months: int | Iterable[int] | None = None,
         label: Labels = None,
+        max_length: int | None = None,
+        seed: int | None = None,
     ) -> Selection:
         """Select the observations that match all arguments. They are read lazily.
 
         Parameters
         ----------
         tile, split, localid : one or several, optional
+        samples : Samples, optional
+            Only these: a part of ``store.samples``, such as one side of a fold.
         time : slice of dates, or one date, optional
             Both ends are included; ``"2018-06"`` is the whole month.
+        months : number from 1 to 12, or several, optional
+            A season, in any year.
         label : name or number, or several, optional
             Observations of these classes; for k x k labels, those with at least one such pixel.
+        max_length : int, optional
+            At most this many observations of a sample: the first that match. They follow each other in time.
+        seed : int, optional
+            With ``max_length``: begin at a random one. The draw depends only on the seed and the sample.
 
         Returns
         -------
@@ -191,6 +207,8 @@ class Store:
         ------
         KeyError
             If the store does not have a tile, split or class.
+        ValueError
+            If a month or ``max_length`` is impossible, or ``samples`` are of another store.
 
         Examples
         --------
@@ -198,29 +216,62 @@ class Store:
         >>> for sample in selection:  # doctest: +SKIP
         ...     print(sample.localid, sample.image.shape)
         """
-        table = self.samples.where(tile=tile, split=split, localid=localid, time=time, label=label)
-        return Selection(self, table, time, label)
+        if samples is not None and not samples.are_in(self.samples):
+            raise ValueError(f"these samples are of another store than {self.path}")
+        season = None if months is None else tuple(map(int, as_list(months)))
+        keep = Keep(time, None if label is None else tuple(as_list(label)), season, max_length, seed)
+        table = self.samples if samples is None else samples
+        table = table.where(tile=tile, split=split, localid=localid, time=time, label=keep.label)
+        return Selection(self, table, keep)
 
-    def to_xarray(self, unit: str) -> xarray.Dataset:
-        """A unit as an xarray Dataset. Arrays are read lazily.
+    def statistics(
+        self, split: Names = "train", tile: Names = None, *, clear: Labels = "clear", on_event: OnEvent = ignore
+    ) -> Statistics:
+        """Mean, standard deviation and percentiles of each band, and class counts and weights, in one pass.
 
-        This checks now that the unit is whole. Chunks deleted later read as zeros.
+        Pixels are counted by value: this is exact, in bounded memory, and uses all cores (docs/analysis.md).
+
+        Parameters
+        ----------
+        split, tile : one or several
+            Only pixels of these units are read: by default those of ``train``. None for all.
+        clear : name or number, or several
+            Classes of the observations in ``Statistics.clear``; of k x k labels, all must be of these classes.
+        on_event : callable, optional
+            Gets a ``StatisticsProgress`` after each piece of work.
 
         Raises
         ------
         KeyError
-            If the store has no such unit.
+            If the store does not have a tile, split or class.
         StoreDamaged
-            If a part of it is missing.
+            If stored bytes are missing or do not match their checksums.
+        """
+        return self.select(split=split, tile=tile).statistics(clear=clear, on_event=on_event)
+
+    def to_xarray(self, unit: str, localid: int | Iterable[int] | None = None) -> xarray.Dataset:
+        """A unit, or samples of it, as an xarray Dataset. Images are read when they are used, and then checked.
+
+        Without ``localid``, all arrays of the unit. Coordinates are the localid for ``sample``, the name for ``band``,
+        and ``obs_localid`` for the sample of each observation.
+
+        With it, these samples with the dimensions time, band, y and x, as in ``Selection.to_xarray``.
+
+        Raises
+        ------
+        KeyError
+            If the store has no such unit or sample.
+        StoreDamaged
+            If a part of it is missing, now or when images are read.
         MissingPackage
             If xarray is not installed.
         """
-        from .datasets import open_dataset
+        from .datasets import samples_dataset, unit_dataset
 
-        return open_dataset(self.path, self.format, self[unit])
+        return unit_dataset(self, unit) if localid is None else samples_dataset(self, unit, localid)
 
     def to_datatree(self) -> xarray.DataTree:
-        """The whole store as an xarray DataTree, checked as in ``to_xarray``.
+        """The whole store as an xarray DataTree, with the coordinates of ``to_xarray``.
 
         Raises
         ------
@@ -229,12 +280,12 @@ class Store:
         MissingPackage
             If xarray is not installed.
         """
-        from .datasets import open_datatree
+        from .datasets import store_datatree
 
-        return open_datatree(self.path, self.format, self.units)
+        return store_datatree(self)
 
     def to_verify(self) -> Store:
-        """The same store without comparing with digests: verification reports the differences itself."""
+        """The same store, not compared with digests: verification reports the differences itself."""
         return Store(self.path, self.tree, checked=False)
 
     def close(self) -> None:

@@ -1,43 +1,26 @@
-"""The index of a store as a table with one row per sample, and its filters."""
+"""Samples of a store as a table with one row per sample: its filters, and its parts for a cross-validation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from ..dataset import DATASET
-from ..errors import StoreDamaged
-from ..missing import NO_DAY, NO_LABEL
-from ..store.digest import Table
-from ..store.layout import NO_LABEL_NAME
+from ..errors import MissingPackage
+from ..version import install_advice
+from .display import ROWS, Shown, Summary, label_names, many
+from .filters import Dates, Labels, Names, Numbers, as_list, class_numbers, days, known
+from .folds import group_folds, leave_out
+
+if TYPE_CHECKING:
+    import pandas
 
 
-def sample_dtype(splits: tuple[str, ...], tiles: tuple[str, ...], classes: int) -> np.dtype[np.void]:
-    """The dtype of a row of the table. Text fields have at least 5 characters, and more for longer names."""
-    return np.dtype(
-        [
-            ("split", f"U{max(5, *map(len, splits), 0)}"),
-            ("tile", f"U{max(5, *map(len, tiles), 0)}"),
-            ("localid", "i8"),
-            ("row_start", "i8"),
-            ("row_size", "i4"),
-            ("time_first", "M8[D]"),
-            ("time_last", "M8[D]"),
-            ("label_count", "i4", (classes,)),
-        ]
-    )
-
-
-INDEX_ARRAYS = ("split", "tile", "localid", "row_start", "row_size", "time_first", "time_last", "label_count")
-
-Names = str | Iterable[str] | None
-Numbers = int | Iterable[int] | None
-Labels = str | int | Iterable[str | int] | None
-Dates = slice | str | np.datetime64 | None
+By = Literal["tile", "unit", "sample"]
 
 
 class Where(TypedDict, total=False):
@@ -50,9 +33,22 @@ class Where(TypedDict, total=False):
     label: Labels
 
 
-@dataclass(frozen=True)
-class Samples:
+class Fold(NamedTuple):
+    """One part of a cross-validation: what to train on, and what to test on."""
+
+    name: str
+    train: Samples
+    test: Samples
+
+    def __repr__(self) -> str:
+        return f"<Fold {self.name}: train on {len(self.train):,} samples, test on {len(self.test):,}>"
+
+
+@dataclass(frozen=True, repr=False)
+class Samples(Shown):
     """All or some samples of a store.
+
+    ``len`` and iteration are over rows; ``samples["localid"]`` is a column, ``samples[3]`` a row.
 
     Attributes
     ----------
@@ -82,6 +78,25 @@ class Samples:
 
     def __getitem__(self, key: Any) -> Any:
         return self.rows[key]
+
+    def __contains__(self, row: object) -> bool:
+        """Whether this is one of the rows.
+
+        Raises
+        ------
+        TypeError
+            If it is not a row: ``86 in samples`` could mean several columns.
+        """
+        if not isinstance(row, np.void) or row.dtype != self.rows.dtype:
+            raise TypeError('only a row can be in samples; ask for a column: 86 in samples["localid"]')
+        return bool((self.rows == row).any())
+
+    def _summary(self) -> Summary:
+        title = f"Samples: {many(len(self), 'sample')}, {many(int(self['row_size'].sum()), 'observation')}"
+        facts = (("labels", label_names(self["label_count"].sum(axis=0).tolist(), self.classes)),)
+        names = ("split", "tile", "localid", "row_size", "time_first", "time_last")
+        rows = [[row[name] for name in names] for row in self.rows[:ROWS]]
+        return Summary(title, facts, names, rows, len(self))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.array(self.rows, dtype=dtype, copy=bool(copy)) if dtype or copy else self.rows
@@ -113,11 +128,11 @@ class Samples:
         rows = self.rows
         keep = np.ones(len(rows), bool)
         if tile is not None:
-            keep &= np.isin(rows["tile"], _known("tile", tile, self.tiles))
+            keep &= np.isin(rows["tile"], known("tile", tile, self.tiles))
         if split is not None:
-            keep &= np.isin(rows["split"], _known("split", split, self.splits))
+            keep &= np.isin(rows["split"], known("split", split, self.splits))
         if localid is not None:
-            keep &= np.isin(rows["localid"], np.atleast_1d(np.asarray(_list(localid), np.int64)))
+            keep &= np.isin(rows["localid"], np.atleast_1d(np.asarray(as_list(localid), np.int64)))
         if time is not None:
             first, last = days(time)
             # Comparisons with NaT are False.
@@ -126,80 +141,116 @@ class Samples:
             wanted = class_numbers(label, self.classes)
             if all(0 <= one < len(self.classes) for one in wanted):  # the index has no counts for other labels
                 keep &= rows["label_count"][:, wanted].any(axis=1)
-        return Samples(rows[keep], self.splits, self.tiles, self.classes)
+        return self._part(keep)
+
+    def _part(self, keep: npt.NDArray[Any]) -> Samples:
+        """Some of the rows, by a mask or by their numbers."""
+        return replace(self, rows=self.rows[keep])
+
+    def are_in(self, others: Samples) -> bool:
+        """Whether each of these samples, with its place, is one of the others."""
+        if self.rows.dtype != others.rows.dtype:
+            return False
+        return {row.tobytes() for row in self.rows} <= {row.tobytes() for row in others.rows}
+
+    def pick(self, wanted: Iterable[tuple[str, int]]) -> Samples:
+        """The samples of a list.
+
+        Parameters
+        ----------
+        wanted : iterable of (unit, localid)
+            Such as ``("train/50SMG", 86)``. The order does not matter, and a repeated sample counts once.
+
+        Raises
+        ------
+        KeyError
+            If one of them is not here; the message names the first.
+
+        Examples
+        --------
+        >>> store.samples.pick([("train/31TCJ", 86), ("val/31TCJ", 9)])  # doctest: +SKIP
+        """
+        places: dict[tuple[str, int], list[int]] = {}
+        for i, (unit, localid) in enumerate(zip(_units(self.rows), self["localid"].tolist(), strict=True)):
+            places.setdefault((unit, localid), []).append(i)
+        found: set[int] = set()
+        for unit, localid in wanted:
+            if (unit, int(localid)) not in places:
+                raise KeyError(f"no sample {localid} of {unit} in these {len(self)} samples")
+            found.update(places[unit, int(localid)])
+        return self._part(np.array(sorted(found), np.intp))
+
+    def folds(self, k: int, *, by: By = "tile", seed: int = 0) -> list[Fold]:
+        """Cut the samples into ``k`` parts for a cross-validation. Each sample is tested once.
+
+        All samples of a group, such as a tile, are in the same part. Groups are shuffled and dealt out, so that parts
+        differ by at most one group. The result depends only on the samples, ``k``, ``by`` and ``seed``.
+
+        Parameters
+        ----------
+        k : int
+        by : {"tile", "unit", "sample"}
+            What stays together: neighbouring samples of a tile are alike, so "sample" tests on what is almost known.
+        seed : int
+
+        Raises
+        ------
+        ValueError
+            If ``k`` is below 2 or above the number of groups, or ``by`` is unknown.
+        """
+        parts = group_folds(self._groups(by), k, by, seed)
+        return [Fold(str(i), self._part(~test), self._part(test)) for i, test in enumerate(parts)]
+
+    def leave_one_out(self, *, by: By = "tile") -> list[Fold]:
+        """One fold per group, such as a tile: test on it, train on all others. Sorted by the name of the group.
+
+        Raises
+        ------
+        ValueError
+            If there is only one group, or ``by`` is unknown.
+        """
+        groups = self._groups(by)
+        return [Fold(name, self._part(~test), self._part(test)) for name, test in leave_out(groups, by)]
+
+    def _groups(self, by: str) -> list[str]:
+        """The name of the group of each row."""
+        if by == "tile":
+            return list(map(str, self["tile"].tolist()))
+        if by == "unit":
+            return _units(self.rows)
+        if by == "sample":  # by place: samples without a localid share -1
+            return [
+                f"{unit} row {row}" for unit, row in zip(_units(self.rows), self["row_start"].tolist(), strict=True)
+            ]
+        raise ValueError(f"by={by!r}: samples can be grouped by tile, unit or sample")
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A DataFrame with one row per sample.
+
+        Columns: ``split``, ``tile``, ``localid``, ``row_start``, ``row_size``, ``time_first``, ``time_last``
+        (datetime64[s], NaT without a date), and ``n_<class>`` for each class: its number of labels.
+
+        Raises
+        ------
+        MissingPackage
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> frame = store.samples.to_pandas()  # doctest: +SKIP
+        >>> frame.groupby("tile")["n_snow"].sum()  # doctest: +SKIP
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingPackage("this needs pandas, which xarray brings", todo=install_advice("xarray")) from error
+        columns = {name: self[name] for name in self.rows.dtype.names or () if name != "label_count"}
+        columns |= {name: columns[name].astype("M8[s]") for name in ("time_first", "time_last")}
+        columns |= {name: columns[name].tolist() for name in ("split", "tile")}
+        columns |= {f"n_{name}": self["label_count"][:, i] for i, name in enumerate(self.classes)}
+        return pandas.DataFrame(columns)
 
 
-def make_samples(index: Mapping[str, Table]) -> Samples:
-    """Make the table from the arrays of the index.
-
-    Raises
-    ------
-    StoreDamaged
-        If arrays are missing or contradict each other.
-    """
-    try:
-        splits, tiles = flag_meanings(index["split"]), flag_meanings(index["tile"])
-        classes = tuple(str(index["label_count"].attributes["classes"]).split())
-        data = {name: index[name].data for name in INDEX_ARRAYS}
-        return Samples(_rows(data, sample_dtype(splits, tiles, len(classes)), splits, tiles), splits, tiles, classes)
-    except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise StoreDamaged("the arrays of the index contradict each other", found=str(error)) from error
-
-
-def _rows(
-    index: Mapping[str, Any], dtype: np.dtype[np.void], splits: tuple[str, ...], tiles: tuple[str, ...]
-) -> npt.NDArray[Any]:
-    rows = np.zeros(len(index["localid"]), dtype)
-    rows["split"] = np.array(splits)[index["split"]] if len(rows) else ""
-    rows["tile"] = np.array(tiles)[index["tile"]] if len(rows) else ""
-    for name in ("localid", "row_start", "row_size", "label_count"):
-        rows[name] = index[name]
-    for name in ("time_first", "time_last"):
-        known = (index["row_size"] > 0) & (index[name] != NO_DAY)
-        rows[name] = np.where(known, index[name].astype("M8[D]"), np.datetime64("NaT", "D"))
-    return rows
-
-
-def flag_meanings(table: Table) -> tuple[str, ...]:
-    """The meanings of the values of an array (CF 3.5)."""
-    return tuple(str(table.attributes["flag_meanings"]).split())
-
-
-def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:
-    """First and last day of a slice of dates or of one date. A month or a year includes all its days."""
-    start, stop = (time.start, time.stop) if isinstance(time, slice) else (time, time)
-    first = np.datetime64("0001-01-01") if start is None else np.datetime64(start).astype("M8[D]")
-    if stop is None:
-        return first, np.datetime64("9999-12-31")
-    last = np.datetime64(stop)
-    for unit in ("Y", "M", "W"):
-        if np.datetime_data(last.dtype)[0] == unit:
-            return first, (last + np.timedelta64(1, unit)).astype("M8[D]") - np.timedelta64(1, "D")
-    return first, last.astype("M8[D]")
-
-
-def class_numbers(label: Labels, classes: tuple[str, ...]) -> list[int]:
-    """Class numbers for these names or numbers. Accepts any int8 number, and ``no_label`` for -1."""
-    named = {NO_LABEL_NAME: NO_LABEL} | {name: number for number, name in enumerate(classes)}
-    out = []
-    for one in _list(label):
-        if one not in named and one not in range(-128, 128):
-            raise KeyError(
-                f"no class {one!r}; the store has {', '.join(classes)} (0 to {len(classes) - 1}), "
-                f"and {NO_LABEL_NAME} (-1)"
-            )
-        out.append(named[one] if isinstance(one, str) else int(one))
-    return out
-
-
-def _list(given: Any) -> list[Any]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        return [given]
-    return list(given)
-
-
-def _known(what: str, given: Names, there: tuple[str, ...]) -> list[str]:
-    for one in _list(given):
-        if one not in there:
-            raise KeyError(f"no {what} {one!r}; the store has {', '.join(there)}")
-    return _list(given)
+def _units(rows: npt.NDArray[Any]) -> list[str]:
+    """The name of the unit of each row."""
+    return [f"{split}/{tile}" for split, tile in zip(rows["split"].tolist(), rows["tile"].tolist(), strict=True)]

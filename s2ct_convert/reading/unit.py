@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,8 +18,10 @@ from ..store.groups import unit_form
 from ..store.layout import IMAGE, PUBLISHED, UnitForm
 from .arrays import Array, Columns, read_rows
 from .chunks import Chunks
+from .display import OwnMapping, ShownInLists, Summary, series_summary
 from .groups import Group, recorded_digest
 from .images import Images, New, Task
+from .summaries import unit_summary
 
 
 class Sample(NamedTuple):
@@ -48,6 +50,18 @@ class Sample(NamedTuple):
         """``time`` as datetime64[D], NaT without a date."""
         return to_dates(self.time)
 
+    def _summary(self) -> Summary:
+        return series_summary("Sample", self)
+
+    def __repr__(self) -> str:
+        return f"<{self._summary().title}>"
+
+    def __str__(self) -> str:
+        return self._summary().text()
+
+    def _repr_html_(self) -> str:
+        return self._summary().html()
+
 
 def to_dates(time: npt.NDArray[np.int32]) -> npt.NDArray[np.datetime64]:
     """Days since 1970-01-01 as datetime64[D], NaT without a date."""
@@ -56,8 +70,10 @@ def to_dates(time: npt.NDArray[np.int32]) -> npt.NDArray[np.datetime64]:
     return dates
 
 
-class Unit:
-    """One split of one tile. Its arrays, such as ``unit["image"]``, are read when sliced.
+class Unit(ShownInLists, OwnMapping[Array]):
+    """One split of one tile. It is a mapping of its arrays: ``unit["image"]`` is read when sliced.
+
+    ``in``, ``len`` and iteration are over names of arrays; the samples are in ``localid``.
 
     Attributes
     ----------
@@ -79,8 +95,14 @@ class Unit:
         self.name, self.attributes, self.group, self.layout = name, group.attributes, group, layout
         self._columns = Columns(group, checked=checked)
 
-    def __repr__(self) -> str:
-        return f"<Unit {self.name}: {len(self.localid)} samples, {self.observations} observations>"
+    def _summary(self) -> Summary:
+        return unit_summary(self)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns.names)
+
+    def __len__(self) -> int:
+        return len(self._columns.names)
 
     def __getitem__(self, array: str) -> Array:
         """An array by its name.
@@ -93,6 +115,8 @@ class Unit:
             If stored bytes are missing or damaged.
         """
         if array not in self._columns.names:
+            if not isinstance(array, str):
+                raise TypeError(f"unit[...] takes the name of an array; a sample is unit.sample({array!r})")
             raise KeyError(f"{self.name} has no array {array!r}; it has {', '.join(self._columns.names)}")
         table = self._columns.table(array)
         if array == IMAGE.name:
@@ -128,6 +152,11 @@ class Unit:
     def time(self) -> npt.NDArray[np.int32]:
         """Days since 1970-01-01 of all observations, shape (obs,); -2^31 without a date."""
         return self._columns.kept("time")
+
+    @property
+    def dates(self) -> npt.NDArray[np.datetime64]:
+        """``time`` as datetime64[D], NaT without a date; shape (obs,)."""
+        return to_dates(self.time)
 
     @property
     def date(self) -> npt.NDArray[np.int64]:

@@ -10,8 +10,8 @@ from typing import Any, Unpack
 import numpy as np
 from torch.utils.data import Dataset
 
+from ..reading.images import runs_of
 from ..reading.opening import open_same, open_store
-from ..reading.select import runs
 from ..reading.series import select_series
 from ..reading.store import Store
 from ..reading.table import Samples
@@ -112,7 +112,7 @@ class SampleDataset(Dataset[Any]):
         """Samples of a unit, by rows: all samples without a localid have -1."""
         unit = self.store[name]
         rows = [self.series.rows(i) for i in places]
-        parted = [runs(own) or [slice(0, 0)] for own in rows]
+        parted = [runs_of(own) or [slice(0, 0)] for own in rows]
         images = iter(unit.images([run for parts in parted for run in parts]))
         out = []
         for own, parts in zip(rows, parted, strict=True):

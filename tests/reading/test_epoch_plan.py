@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from s2ct_convert.reading.epoch_plan import Batching, blocks_of_rank, cut_blocks, shuffle_blocks, windows
+from s2ct_convert.reading.index import sample_dtype
 from s2ct_convert.reading.series import Series, all_series
-from s2ct_convert.reading.table import Samples, sample_dtype
+from s2ct_convert.reading.table import Samples
 
 RANKS, WORKERS, SIZES = range(1, 5), range(4), range(1, 9)
 

@@ -29,6 +29,7 @@ def test_a_localid_of_several_samples_raises_key_error(unit):
 
 def test_a_selection_yields_every_sample_without_localid(unit):
     store, groups = unit
+    assert len(store.samples.pick([("train/50SMG", -1)])) == 2
     found = [sample.image for sample in store.select(localid=-1)]
     assert len(found) == 2
     for image, group in zip(found, groups, strict=False):

@@ -162,6 +162,10 @@ class TestSelect:
         assert sum(sizes) == len(expected)
         assert 0 not in sizes
 
+    def test_labels_may_come_from_a_generator(self, store):
+        selection = store.select(label=(name for name in ("snow", "haze")))
+        assert selection.count() == store.select(label=["snow", "haze"]).count() > 0
+
     def test_images_are_read_only_during_iteration(self, made, tmp_path):
         own = Path(shutil.copytree(made["zarr"], tmp_path / "own.zarr"))
         with open_store(own) as store:
