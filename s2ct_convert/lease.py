@@ -184,7 +184,7 @@ class Lease:
             self._busy,
             where=str(self._subject),
             found=str(owner),
-            todo=f"wait for it to end; if it no longer runs, delete {self.path.name}",
+            todo=f"wait for it to end; if it no longer runs, delete {self.path}",
         )
 
     def owner(self) -> Owner | str | None:

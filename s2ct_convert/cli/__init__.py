@@ -186,7 +186,10 @@ def _as_ours(error: click.ClickException) -> S2ctError:
 def _report(error: S2ctError) -> int:
     if options.debug():
         traceback.print_exc()
-    print(f"s2ct: {error}", file=sys.stderr)
+    from ..show.terminal import error_lines, width_of
+
+    for line in error_lines(f"s2ct: {error}", width_of(sys.stderr)):
+        print(line, file=sys.stderr)
     return _end(error)
 
 

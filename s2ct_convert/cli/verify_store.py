@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from ..verify.store import StoreReport
 
 
+class Compared(NamedTuple):
+    """What was compared with the sources."""
+
+    examples: int
+    units: int
+
+
 _DAMAGED = "repair each damaged unit: s2ct convert SOURCE... STORE --overwrite-unit SPLIT/TILE"
+_ALONE = "convert again to another store: without STORE.s2ct beside it, this one cannot be repaired"
 _UNFINISHED = "run the command that made the store again; it resumes"
 # The state of the rest of the store is unknown; it may be intact.
 _UNOPENED = "restore the named file from a copy, or convert again to another store"
@@ -105,7 +113,7 @@ def store(
         raise Difference(
             f"{plural(len(findings), 'difference')} found",
             where=str(path),
-            todo=_UNFINISHED if report.unfinished else _DAMAGED if report.opened else _UNOPENED,
+            todo=_advice(report),
         )
     if unread:
         codes = {error.exit_code for error in unread}
@@ -118,8 +126,22 @@ def store(
         )
 
 
+def _advice(report: StoreReport) -> str:
+    from ..durable import beside
+
+    if report.unfinished:
+        return _UNFINISHED
+    if not report.opened:
+        return _UNOPENED
+    return _DAMAGED if beside(report.path, ".s2ct").exists() else _ALONE
+
+
 def _document(
-    report: StoreReport, findings: list[Finding], left_out: list[str], unread: list[S2ctError], compared: int | None
+    report: StoreReport,
+    findings: list[Finding],
+    left_out: list[str],
+    unread: list[S2ctError],
+    compared: Compared | None,
 ) -> dict[str, Any]:
     """Return the result for --json."""
     return {
@@ -128,7 +150,8 @@ def _document(
         "samples": report.samples,
         "observations": report.observations,
         "observations_checked": report.checked,
-        "examples_compared": compared,
+        "units_compared": compared.units if compared else None,
+        "examples_compared": compared.examples if compared else None,
         "findings": [{**one.document(), "text": str(one)} for one in findings],
         "unread": [str(error) for error in unread],
         "remarks": [*report.remarks, *left_out],
@@ -144,7 +167,7 @@ def _compare(
     quiet: bool,
     on_remark: Callable[[str], None],
     on_error: Callable[[S2ctError], None],
-) -> tuple[int, list[Finding]]:
+) -> tuple[Compared, list[Finding]]:
     """Return the number of examples compared, and the differences."""
     from ..show.progress import byte_progress
     from ..verify.against import verify_against
@@ -160,10 +183,11 @@ def _compare(
             on_error=lambda path, error: on_error(error),
             on_total=progress.set_total,
         )
-    return sum(one.examples for one in comparisons), [line for one in comparisons for line in one.differences]
+    compared = Compared(sum(one.examples for one in comparisons), len({one.unit for one in comparisons}))
+    return compared, [line for one in comparisons for line in one.differences]
 
 
-def _print_summary(report: StoreReport, compared: int | None, wrong: bool) -> None:
+def _print_summary(report: StoreReport, compared: Compared | None, wrong: bool) -> None:
     from ..show.tables import print_lines
     from ..words import plural
 
@@ -171,5 +195,6 @@ def _print_summary(report: StoreReport, compared: int | None, wrong: bool) -> No
     if report.checked < report.observations:
         parts.append(f"pixels of {report.checked:,} checked")
     if compared is not None:
-        parts.append(f"{plural(compared, 'example')} compared with the sources")
+        units = "" if compared.units == report.units else f" of {compared.units} of {plural(report.units, 'unit')}"
+        parts.append(f"{plural(compared.examples, 'example')}{units} compared with the sources")
     print_lines([f"{report.path}: {', '.join(parts)}{'' if wrong else '; no differences'}"])

@@ -41,8 +41,7 @@ class Store(Shown, OwnMapping[Unit]):
     ----------
     path : Path
     format : {"zarr", "hdf5"}
-    attributes : dict
-        Of the root.
+    attributes : dict, of the root
     """
 
     def __init__(self, path: Path, tree: Tree, *, checked: bool = True) -> None:

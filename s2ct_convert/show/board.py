@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..words import clock_time, of_total, size
 from .meter import MONOTONIC, Clock, Meter
-from .terminal import line_of, shorten, width_of
+from .terminal import line_of, make_console, shorten, width_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -156,10 +156,9 @@ def open_board(*, quiet: bool) -> Iterator[tuple[Board, bool]]:
     if quiet or not sys.stderr.isatty() or os.environ.get("TERM", "") in ("dumb", "unknown"):
         yield Board(_to_stderr, width=lambda: width_of(sys.stderr), periodic=not quiet), False
         return
-    from rich.console import Console
     from rich.live import Live
 
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
 
     def above(line: str) -> None:
         """Print above the bars as it is: no colours, no emoji, no wrapping, so that a copied name or command works."""

@@ -10,7 +10,7 @@ from ..dataset import DATASET
 from ..pictures.palette import CLASSES
 from ..words import day, plural, size
 from .tables import Column, fact_lines, print_facts, print_lines, print_table
-from .terminal import width_of, wrap
+from .terminal import make_console, width_of, wrap
 
 Document = dict[str, Any]
 
@@ -51,10 +51,9 @@ def print_units(units: list[Document], classes: Sequence[str] = DATASET.classes)
 
 def print_shares(units: list[Document]) -> None:
     """Print one bar per unit with the shares of its labels: one letter per class, in colour on a colour terminal."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = make_console(highlight=False)
     names = [f"{unit['split']}/{unit['tile']}" for unit in units]
     column, width = max(map(len, names)) + 2, width_of(sys.stdout)
     bar = BAR if width is None else min(max(width - column, 10), MOST_BAR)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import textwrap
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 USUAL_WIDTH = 80  # of a terminal that does not say how wide it is
 
@@ -32,6 +35,14 @@ def shorten(name: str, room: int | None) -> str:
     return f"{name[: keep - tail]}…{name[len(name) - tail :] if tail else ''}"
 
 
+def error_lines(text: str, width: int | None) -> list[str]:
+    """The lines of an error message, broken between words, except those with a command, which is copied."""
+    lines = []
+    for line in text.splitlines():
+        lines += [line] if "s2ct " in line.partition("to do:")[2] else wrap(line, width, " " * 12)
+    return lines
+
+
 def wrap(text: str, width: int | None, indent: str = "") -> list[str]:
     """Break a text between words; later lines start with ``indent``. A word that is too long stays whole."""
     if width is None or len(text) <= width:
@@ -43,3 +54,14 @@ def line_of(name: str, rest: str, width: int | None, before: str = "") -> str:
     """``before``, a name and the rest on one line; the name is shortened where the line is too long."""
     room = None if width is None else max(width - len(before) - len(rest), 12)
     return f"{before}{shorten(name, room)}{rest}"
+
+
+def make_console(**options: Any) -> Console:
+    """A console of rich. A closed pipe ends the command as without rich, which would exit with 1."""
+    from rich.console import Console
+
+    class OurConsole(Console):
+        def on_broken_pipe(self) -> NoReturn:
+            raise  # rich calls this while it handles the BrokenPipeError
+
+    return OurConsole(**options)

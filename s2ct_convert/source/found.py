@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..archives.volumes import files_of
-from ..errors import CountMismatch, S2ctError
+from ..errors import CountMismatch, S2ctError, WrongUsage
 from ..names import SourceName, UnitName
 
 
@@ -147,3 +148,9 @@ def some(names: list[str], most: int = 3) -> str:
     """The first few names, and how many more."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def no_source(paths: Iterable[Path], found: Found) -> WrongUsage:
+    """The error of paths without any source; the notes say what was skipped."""
+    where = ", ".join(map(str, paths))
+    return WrongUsage("no archive and no TFRecord here", where=where, found="\n            ".join(found.notes))

@@ -16,6 +16,7 @@ from ..paths import check_readable, path_list
 from ..reading.opening import open_to_verify
 from ..reading.store import Store
 from ..source.find import Source, find_sources
+from ..source.found import no_source
 from .compare import Comparison, compare
 from .findings import Finding
 
@@ -56,7 +57,7 @@ def verify_against(
     Raises
     ------
     WrongUsage
-        If the store does not have the unit of a source.
+        If there is no source, or the store does not have the unit of a source.
     SourceError, MachineError
         If a source is damaged or cannot be read.
     """
@@ -102,6 +103,8 @@ def _to_compare(
 ) -> list[Source]:
     """The sources of units in the store, and their copies."""
     found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
+    if not found.sources and not found.unusable:
+        raise no_source(paths, found)
     lacking = str(store.attributes.get("missing_units", "")).split()
     for unusable in found.unusable:
         if unusable.also_of is None and str(unusable.unit) not in lacking:

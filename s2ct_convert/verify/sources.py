@@ -10,10 +10,11 @@ from pathlib import Path
 
 from ..archives.unpackers import Unpacker, find_unpacker
 from ..dataset import DATASET, Dataset
-from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, WrongUsage, from_os_error
+from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, from_os_error
 from ..names import UnitName
 from ..paths import path_list
 from ..source.find import Found, Source, find_sources
+from ..source.found import no_source
 from ..source.read import open_source
 from ..source.samples import sample_of
 
@@ -129,11 +130,7 @@ def verify_sources(
 def _find(paths: Sequence[Path], unit: str | None) -> Found:
     found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
     if not found.sources and not found.unusable:
-        raise WrongUsage(
-            "no archive and no TFRecord here",
-            where=", ".join(map(str, paths)),
-            found="\n            ".join(found.notes),
-        )
+        raise no_source(paths, found)
     return found
 
 

@@ -56,6 +56,25 @@ def test_sources_after_a_damaged_one_are_compared(s2ct, stores, tmp_path):
     assert 0 < document["examples_compared"] < 14
 
 
+def test_a_comparison_says_what_it_did_not_compare(s2ct, stores, tmp_path):
+    done = s2ct("verify", "store", stores / "s.zarr", "--against", next((stores / "archives").glob("val_31TCJ*")))
+    assert done.returncode == 0
+    assert "examples of 1 of 4 units compared with the sources; no differences" in done.stdout
+    done = s2ct("verify", "store", stores / "s.zarr", "--against", tmp_path)
+    assert done.returncode == 2
+    assert "no archive and no TFRecord here" in done.stderr
+
+
+def test_a_store_without_its_ledger_gets_no_advice_that_cannot_work(s2ct, stores, tmp_path):
+    own = Path(shutil.copytree(stores / "s.zarr", tmp_path / "s.zarr"))
+    flip(next(own.glob("train/31TCJ/image/c/0/0/0/0")), 100)
+    done = s2ct("verify", "store", own)
+    assert done.returncode == 4
+    assert "convert again to another store" in done.stderr
+    shutil.copytree(stores / "s.zarr.s2ct", tmp_path / "s.zarr.s2ct")
+    assert "--overwrite-unit" in s2ct("verify", "store", own).stderr
+
+
 def test_sample_checks_a_part_of_the_pixels(s2ct, stores):
     done = s2ct("verify", "store", stores / "s.zarr", "--fraction", "0.01", "--json")
     document = json.loads(done.stdout)

@@ -115,7 +115,7 @@ def test_a_refusal_names_the_owner_and_what_to_do(path, takers):
     assert error.what == "another run is using this store"
     assert error.where == "x.zarr"
     assert error.found == f"process {takers[0].pid} on {HERE}"
-    assert error.todo == "wait for it to end; if it no longer runs, delete run.lease"
+    assert error.todo == f"wait for it to end; if it no longer runs, delete {lease_at(path).path}"
 
 
 def test_a_lease_is_released_after_an_error(path):

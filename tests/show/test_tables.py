@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from s2ct_convert.show.tables import Column, fact_lines, table_lines
-from s2ct_convert.show.terminal import line_of, shorten
+from s2ct_convert.show.terminal import error_lines, line_of, make_console, shorten
 
 COLUMNS = [
     Column("unit", left=True),
@@ -76,3 +78,19 @@ def test_a_name_is_shortened_in_the_middle(name, room, shown):
 def test_a_line_with_a_name_fits_the_width():
     assert len(line_of(LONG, ": 24 examples, 1.2 MB", 50, "ok  ")) == 50
     assert line_of(LONG, ": 24 examples", None, "ok  ") == f"ok  {LONG}: 24 examples"
+
+
+def test_a_closed_pipe_is_an_error_that_the_command_line_knows():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with pytest.raises(BrokenPipeError):
+        make_console(file=os.fdopen(writer, "w", buffering=1)).print("text")
+
+
+def test_errors_break_between_words_and_commands_stay_whole():
+    command = (
+        "  to do:    s2ct convert archives/ a-very-long-name.zarr --format zarr --codec balanced --overwrite-unit x"
+    )
+    lines = error_lines(f"s2ct: {'words ' * 20}\n{command}", 40)
+    assert command in lines
+    assert all(len(line) <= 40 for line in lines if line != command)
