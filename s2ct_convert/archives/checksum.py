@@ -16,6 +16,10 @@ class Content(NamedTuple):
     bytes: int
     crc32: int
 
+    def followed_by(self, other: Content) -> Content:
+        """The content of both, one after the other."""
+        return Content(self.bytes + other.bytes, isal_zlib.crc32_combine(self.crc32, other.crc32, other.bytes))
+
 
 class Summed:
     """Wraps a stream and keeps the size and CRC-32 of the bytes read so far."""

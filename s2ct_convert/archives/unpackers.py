@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from ..errors import ArchiveUnsupported, WrongUsage
+from ..errors import ArchiveDamaged, ArchiveUnsupported, S2ctError, WrongUsage
 from ..version import install_advice
+
+T = TypeVar("T")
 
 SIGNATURE = b"7z\xbc\xaf\x27\x1c"  # first bytes of a .7z (7zFormat.txt)
 
@@ -117,6 +119,29 @@ def faster_unpacker(unpacker: str, packed: int) -> str | None:
     slow = f"{found.name} has no decoder in assembly" if found.program else "no 7-Zip program was found"
     # Measured on 139 MB: 23 to 27 % of the time with Debian's 7zz, 29 to 37 % of that with Python.
     return f"{slow}: one with it saves about a quarter of the time; to get one: {install_advice('7zz')}"
+
+
+def ask_python_too(read: Callable[[Unpacker], T], unpacker: Unpacker, on_fault: Callable[[str], None]) -> T:
+    """Read an archive; if the 7-Zip program finds damage, let Python decide: the program itself may be at fault.
+
+    ``on_fault`` is called with a message if it is. A program that the user asked for is trusted.
+
+    Raises
+    ------
+    ArchiveDamaged
+        The first error, if Python fails too.
+    """
+    try:
+        return read(unpacker)
+    except ArchiveDamaged as damage:
+        if unpacker.program is None or unpacker.required:
+            raise
+        try:
+            done = read(PYTHON)
+        except S2ctError:
+            raise damage from None
+        on_fault(f"{unpacker.name} fails on a whole archive, and Python read it: check {unpacker.program}")
+        return done
 
 
 def choose(unpacker: Unpacker, methods: Iterable[str], where: str, by_name: str | None) -> tuple[Unpacker, str]:

@@ -112,6 +112,7 @@ def main() -> None:
     """Entry point of ``s2ct``."""
     if instruction := os.environ.get(VARIABLE):
         sys.exit(answer(cli, instruction))
+    _open_closed()
     warnings.showwarning = _warn_in_one_line
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -130,6 +131,20 @@ def main() -> None:
         _drop_output()
         code = from_os_error(error).exit_code
     sys.exit(code)
+
+
+def _open_closed() -> None:
+    """Open what is closed of stdin, stdout and stderr (``s2ct ... >&-``) as /dev/null.
+
+    Otherwise the next file that is opened gets that number, and what a program prints lands in it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # open until the process ends
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
 
 
 def _run() -> int:

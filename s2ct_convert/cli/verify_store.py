@@ -81,7 +81,7 @@ def store(
     s2ct verify store clouds.zarr --fraction 0.05
     s2ct verify store clouds.zarr --against archives/*.7z
     """
-    from ..errors import Difference, Incomplete, SomeFailed
+    from ..errors import Difference, Incomplete, S2ctError, SomeFailed
     from ..show.progress import byte_progress
     from ..show.tables import print_lines
     from ..verify.store import verify_store
@@ -99,8 +99,13 @@ def store(
         )
     findings, compared = list(report.findings), None
     if against and report.units:
-        compared, differences = _compare(path, against, unit, jobs, quiet, left_out.append, unread.append)
-        findings += differences
+        try:
+            compared, differences = _compare(path, against, unit, jobs, quiet, left_out.append, unread.append)
+            findings += differences
+        except S2ctError as error:
+            if not findings:
+                raise
+            unread.append(error)  # what was found so far is reported
     if json_:
         print_json(_document(report, findings, left_out, unread, compared))
     else:

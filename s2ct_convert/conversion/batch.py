@@ -51,7 +51,7 @@ def init_batch(
     DestinationExists
         If the destination holds something else.
     WrongUsage
-        If a batch with another plan was started here.
+        If a batch with another plan was started here and has units to make.
     SourceError
         If a source cannot be used, or the store has its unit from another source. Nothing is written then.
     """
@@ -66,9 +66,9 @@ def init_batch(
     container, ledger = open_container(plan.store, plan.options), Ledger(plan.store)
     with alone(ledger, on_event):
         claim(container, ledger, plan.options, overwrite=overwrite)
-        if ledger.plan_path.exists() and read_plan(ledger.plan_path).hash != plan.hash:
+        if _is_another_underway(plan, ledger):
             raise WrongUsage(
-                "a batch with another plan was started here",
+                "a batch with another plan was started here, and is not finished",
                 where=str(plan.store),
                 todo="finish that one, give --overwrite to start again, or choose another destination",
             )
@@ -84,6 +84,14 @@ def init_batch(
                 ledger.mark_to_replace(unit, replace=replace)
         write_plan(plan, ledger.plan_path)
         on_event(Message(f"{len(todo)} unit{'' if len(todo) == 1 else 's'} to make, {len(tally.skipped)} done before"))
+
+
+def _is_another_underway(plan: Plan, ledger: Ledger) -> bool:
+    """Whether tasks of another plan have units to make."""
+    if not ledger.plan_path.exists() or read_plan(ledger.plan_path).hash == plan.hash:
+        return False
+    units = [file.source.unit for file in read_files(ledger.plan_path)]
+    return any(ledger.entry(unit) is None or ledger.is_to_be_replaced(unit) for unit in units)
 
 
 def _refused(store: Path, failures: Sequence[UnitFailed]) -> DuplicateUnit:

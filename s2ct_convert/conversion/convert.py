@@ -164,7 +164,9 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: C
     flags = plan.options.flags() + plan.demands.flags() + "".join(f" --overwrite-unit {one}" for one in overwrites)
     flags += f" --as {plan.named}" if plan.named and str(plan.named) in {one.unit for one in failed} else ""
     flags += cluster.flags() if cluster else ""
-    return f"s2ct convert {shlex.join([*(one.source for one in failed), str(plan.store)])}{flags}"
+    files = {str(source.unit): [str(file) for file in source.files] for source in plan.sources}  # all shards
+    again = [file for one in failed for file in files.get(one.unit, [one.source])]
+    return f"s2ct convert {shlex.join([*again, str(plan.store)])}{flags}"
 
 
 def sort_out(

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
 
+from ..archives.unpackers import PYTHON, Unpacker, ask_python_too, find_unpacker
 from ..errors import (
     EXIT_MACHINE,
     ArchiveDamaged,
@@ -88,11 +89,20 @@ def _convert_any(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEv
     """Make a unit from its source or, if the source is damaged, from one of its copies."""
     for copy in task.source.copies:
         try:
-            return convert_unit(task, on_bytes, on_event)
+            return _convert_one(task, on_bytes, on_event)
         except (ArchiveDamaged, TFRecordDamaged) as error:
             on_event(Message(f"{task.source.path}: {error.what}; reading its copy {copy.path} instead"))
             task = dataclasses.replace(task, source=copy)
-    return convert_unit(task, on_bytes, on_event)
+    return _convert_one(task, on_bytes, on_event)
+
+
+def _convert_one(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent) -> UnitDone:
+    def convert(unpacker: Unpacker) -> UnitDone:
+        own = task if unpacker is chosen else dataclasses.replace(task, unpacker=unpacker.name)
+        return convert_unit(own, on_bytes, on_event)
+
+    chosen = find_unpacker(task.unpacker) if task.source.is_packed else PYTHON
+    return ask_python_too(convert, chosen, lambda text: on_event(Message(f"{task.source.path}: {text}")))
 
 
 def note_failure(task: UnitTask, failure: UnitFailed, peak: int | None) -> None:

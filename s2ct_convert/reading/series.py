@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Unpack
@@ -40,6 +41,16 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def digest(self) -> str:
+        """SHA-256, hex, of the selection: which samples of a store, and which of their observations."""
+        digest = hashlib.sha256()
+        for name in ("split", "tile", "localid", "row_start"):
+            digest.update(np.ascontiguousarray(self.samples.rows[name]).tobytes())
+        digest.update(self.sizes.tobytes())
+        for unit, mask in sorted((self.masks or {}).items()):
+            digest.update(unit.encode() + np.packbits(mask).tobytes())
+        return digest.hexdigest()
 
     def unit(self, i: int) -> str:
         """Name of the unit of a sample."""

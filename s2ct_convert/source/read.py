@@ -35,6 +35,7 @@ class SourceExamples:
     ) -> None:
         self._source, self._opened, self._open_next, self._dataset = source, opened, open_next, dataset
         self.unpacker = opened.unpacker
+        self._content: Content | None = Content(0, 0)  # of the parts that were read to the end
 
     def __iter__(self) -> Iterator[Example]:
         number = 0
@@ -44,6 +45,13 @@ class SourceExamples:
             for record in self._records(part):
                 yield decode_example(dataclasses.replace(record, number=number), self._dataset)
                 number += 1
+            content = self._content_of(part)
+            self._content = self._content.followed_by(content) if self._content and content else None
+
+    def _content_of(self, part: Part) -> Content | None:
+        if isinstance(self._opened.stream, Summed):
+            return self._opened.stream.content
+        return content_of_member(part.path, str(part.member))
 
     def _records(self, part: Part) -> Iterator[RawRecord]:
         stream = _checked(self._opened.stream, part.where)
@@ -68,12 +76,11 @@ class SourceExamples:
         return None if self._source.more else self._opened.file.md5()
 
     def content(self) -> Content | None:
-        """Size and CRC-32 of the TFRecord, without gzip or zlib around the file, once all is read; None for shards."""
-        if self._source.more:
-            return None
-        if isinstance(self._opened.stream, Summed):
-            return self._opened.stream.content
-        return content_of_member(self._source.path, str(self._source.member))
+        """Size and CRC-32 of the TFRecord, without gzip or zlib around the file, once all is read. Shards are joined.
+
+        None if an archive has no checksum of it.
+        """
+        return self._content
 
 
 class _OpenPart(NamedTuple):

@@ -46,6 +46,21 @@ def contents_of(part: Part) -> set[Content]:
     return set() if content is None else {content}
 
 
+def content_of_source(source: Source) -> Content | None:
+    """Size and CRC-32 of the shards of a TFRecord, joined; None if unknown. Files are read."""
+    joined = Content(0, 0)
+    for part in source.parts:
+        if part.member is None:
+            with SourceReader(part.path, with_md5=False) as file:
+                content: Content | None = content_of(unwrap(file, where=part.where))
+        else:
+            content = content_of_member(part.path, part.member)
+        if content is None:
+            return None
+        joined = joined.followed_by(content)
+    return joined
+
+
 @cache  # a file may be compared with several others
 def _contents_of_file(path: Path, ctime_ns: int) -> set[Content]:
     with SourceReader(path, with_md5=False) as file:

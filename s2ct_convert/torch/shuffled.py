@@ -198,6 +198,7 @@ class ShuffledDataset(IterableDataset[Any]):
         return {
             "store": self._samples.digest,
             "samples": batching.samples,
+            "selection": self._samples.series.digest(),
             "seed": self.seed,
             "batch_size": batching.batch_size,
             "ranks": batching.ranks,

@@ -19,7 +19,7 @@ from ..archives.stream import SourceReader
 from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName
 from ..source.find import Part, Source
-from ..source.same import contents_of
+from ..source.same import content_of_source, contents_of
 from ..source.tfrecord import HEADER_BYTES
 from ..source.wrapped import find_wrapper
 from .entries import UnitEntry
@@ -46,17 +46,17 @@ class Candidate:
     path: Path | None = None
     known_md5: str | None = None
     known_content: Content | None = None
+    source: Source | None = None
 
     @classmethod
     def of(cls, source: Source, md5: str | None = None) -> Candidate:
         """A source that is on the disk; ``md5`` if it is known already."""
-        path = None if source.more else source.path  # for shards, only sizes and times are compared
-        return cls(source.path.name, source.member, source.size(), source.mtime_ns(), path, md5)
+        return cls(source.path.name, source.member, source.size(), source.mtime_ns(), source.path, md5, source=source)
 
     @cached_property
     def md5(self) -> str | None:
         """MD5 of an archive; None for a bare TFRecord, since its entry has no MD5 to compare with."""
-        if self.known_md5 or self.path is None or self.member is None:
+        if self.known_md5 or self.path is None or self.member is None or self._has_shards:
             return self.known_md5
         with SourceReader(self.path) as file:  # all its volumes
             return file.md5()
@@ -74,7 +74,14 @@ class Candidate:
         """Size and CRC-32 of the TFRecord, as stored and without gzip or zlib; empty if the archive has none."""
         if self.known_content or self.path is None:
             return {self.known_content} if self.known_content else set()
+        if self.source and self._has_shards:
+            joined = content_of_source(self.source)
+            return {joined} if joined else set()
         return contents_of(Part(self.path, self.member))
+
+    @property
+    def _has_shards(self) -> bool:
+        return self.source is not None and bool(self.source.more)
 
 
 def kin(entry: UnitEntry, candidate: Candidate) -> Kin:

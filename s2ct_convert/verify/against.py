@@ -47,7 +47,7 @@ def verify_against(
     unpacker : {"auto", "python", "7zz"}
     on_remark : callable, optional
         Called with a message for each source that is not compared: a second source of a unit, or the source of a unit
-        that a partial store lacks.
+        that the store lacks.
     on_error : callable, optional
         Called with the path of each source that cannot be read, and the error, from several threads. Without it, the
         first such error is raised once all sources are read.
@@ -57,7 +57,7 @@ def verify_against(
     Raises
     ------
     WrongUsage
-        If there is no source, or the store does not have the unit of a source.
+        If there is no source, or the store has the unit of none.
     SourceError, MachineError
         If a source is damaged or cannot be read.
     """
@@ -111,14 +111,18 @@ def _to_compare(
             failed(unusable.path, unusable.error)
         else:
             on_remark(f"not compared: {str(unusable.error).splitlines()[0]}")
-    compared = []
+    compared, others = [], []
     for source in (source for one in found.sources for source in (one, *one.copies)):
         if str(source.unit) in store.units:
             compared.append(source)
         elif str(source.unit) in lacking:
             on_remark(f"not compared: {source.path}: the store has no unit {source.unit}")
         else:
-            raise WrongUsage(f"the store has no unit {source.unit}", where=str(source.path))
+            others.append(source)
+    if others and not compared:
+        raise WrongUsage(f"the store has no unit {others[0].unit}", where=str(others[0].path))
+    for source in others:
+        on_remark(f"not compared: {source.path}: the store has no unit {source.unit}")
     return compared
 
 

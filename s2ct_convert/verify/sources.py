@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..archives.unpackers import Unpacker, find_unpacker
+from ..archives.unpackers import Unpacker, ask_python_too, find_unpacker
 from ..dataset import DATASET, Dataset
 from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, from_os_error
 from ..names import UnitName
@@ -111,7 +111,7 @@ def verify_sources(
     report_source = on_source or (lambda report: None)
 
     def one(source: Source) -> SourceReport:
-        report = _verify(source, chosen, threads, dataset, on_bytes)
+        report = _verify(source, chosen, threads, dataset, on_bytes, on_note)
         report_source(report)
         return report
 
@@ -135,10 +135,14 @@ def _find(paths: Sequence[Path], unit: str | None) -> Found:
 
 
 def _verify(
-    source: Source, unpacker: Unpacker, threads: int, dataset: Dataset, on_bytes: Callable[[int], None] | None
+    source: Source,
+    unpacker: Unpacker,
+    threads: int,
+    dataset: Dataset,
+    on_bytes: Callable[[int], None] | None,
+    on_note: Callable[[str], None],
 ) -> SourceReport:
-    unit = str(source.unit)
-    try:
+    def read(unpacker: Unpacker) -> SourceReport:
         samples: set[tuple[int, int]] = set()
         n_examples = observations = 0
         with open_source(source, on_bytes, threads=threads, unpacker=unpacker, dataset=dataset) as examples:
@@ -148,8 +152,12 @@ def _verify(
                 observations += len(example.image)
             md5 = examples.md5()
         source.check_count(n_examples, len(samples), observations)
+        return SourceReport(source.path, source.member, unit, n_examples, len(samples), observations, md5)
+
+    unit = str(source.unit)
+    try:
+        return ask_python_too(read, unpacker, on_note)
     except S2ctError as error:
         return SourceReport(source.path, source.member, unit, error=error)
     except OSError as error:
         return SourceReport(source.path, source.member, unit, error=from_os_error(error, str(source.path)))
-    return SourceReport(source.path, source.member, unit, n_examples, len(samples), observations, md5)

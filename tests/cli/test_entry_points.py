@@ -16,6 +16,7 @@ from makers import write_archive
 from twins import first_quick
 
 from s2ct_convert.cli import cli
+from s2ct_convert.verify.store import verify_store
 from s2ct_convert.version import __version__
 
 from .helpers import assert_says, right_source
@@ -179,3 +180,12 @@ def test_fast_paths_import_no_heavy_packages(what):
     done = run(sys.executable, "-c", code)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_do_not_stop_a_conversion(tmp_path, closed):
+    right_source(tmp_path)
+    command = f"{sys.executable} -m s2ct_convert convert train_50SMG_2 x.zarr -q {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert verify_store(tmp_path / "x.zarr").ok

@@ -65,6 +65,21 @@ def test_a_comparison_says_what_it_did_not_compare(s2ct, stores, tmp_path):
     assert "no archive and no TFRecord here" in done.stderr
 
 
+def test_sources_of_other_units_hide_no_finding(s2ct, stores, tmp_path):
+    own = tmp_path / "one.zarr"
+    s2ct_convert.convert(next((stores / "archives").glob("val_31TCJ*")), own)
+    done = s2ct("verify", "store", own, "--against", stores / "archives")
+    assert done.returncode == 3
+    assert "3 sources could not be compared" in done.stderr
+    assert "the store has no unit train/31TCJ" in done.stdout
+    flip(next(own.glob("val/31TCJ/image/c/0/0/0/0")), 100)
+    other = next((stores / "archives").glob("train_31TCJ*"))
+    for against in (stores / "archives", other):
+        done = s2ct("verify", "store", own, "--against", against)
+        assert done.returncode == 4
+        assert "val/31TCJ" in done.stdout
+
+
 def test_a_store_without_its_ledger_gets_no_advice_that_cannot_work(s2ct, stores, tmp_path):
     own = Path(shutil.copytree(stores / "s.zarr", tmp_path / "s.zarr"))
     flip(next(own.glob("train/31TCJ/image/c/0/0/0/0")), 100)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5py
+import numpy as np
 import plain
 import pytest
 from makers import flip, random_group, tfrecord_bytes, write_archive, write_tfrecord
@@ -260,6 +261,17 @@ class TestBatch:
         run_units(store, [1], on_event=events.append)
         assert not any(isinstance(event, UnitDone) for event in events), "once is enough"
 
+    def test_a_finished_batch_may_be_followed_by_another(self, two, other, store):
+        init_batch(self.plan([two[0]], store), command="s2ct")
+        with pytest.raises(WrongUsage, match="another plan was started here, and is not finished"):
+            init_batch(self.plan([two[0], other], store), command="s2ct")
+        run_units(store, [1])
+        finalise_batch(store, command="s2ct")
+        init_batch(self.plan([two[0], other], store), command="s2ct")
+        run_units(store, [1, 2])
+        finalise_batch(store, command="s2ct")
+        assert plain.unit_names(store) == [UNIT, "val/50SMG"]
+
     def test_a_partial_finalise_names_the_source_that_was_not_taken(self, two, store):
         s2ct_convert.convert(two[0], store)
         init_batch(self.plan([two[1]], store), overwrite_units=[UNIT], command="s2ct")
@@ -319,3 +331,47 @@ def test_copies_of_shards_are_read(tmp_path, rng, store):
     assert [one.state for one in verify_sources([bad.parent])] == ["damaged", "ok"]
     s2ct_convert.convert(bad.parent, store)
     assert plain.arrays(store, UNIT)["localid"].tolist() == [1, 2]
+
+
+class TestShardsOverSeveralRuns:
+    @pytest.fixture
+    def shards(self, tmp_path):
+        def write(folder: str, localids: tuple[int, int], *, packed: bool = False) -> Path:
+            pieces = [tfrecord_bytes([random_group(np.random.default_rng(i), i, 3)]) for i in localids]
+            names = [f"train_50SMG_2-0000{i}-of-00002" for i in range(2)]
+            (tmp_path / folder).mkdir()
+            if packed:
+                write_archive(tmp_path / folder / "train_50SMG_2.7z", dict(zip(names, pieces, strict=True)))
+            else:
+                for name, piece in zip(names, pieces, strict=True):
+                    (tmp_path / folder / name).write_bytes(piece)
+            return tmp_path / folder
+
+        return write
+
+    def test_other_shards_of_the_same_names_are_refused(self, shards, store):
+        s2ct_convert.convert(shards("a", (1, 2)), store)
+        before = plain.store_digest(store)
+        with pytest.raises(s2ct_convert.UnitsFailed):
+            s2ct_convert.convert(shards("b", (3, 4)), store)
+        assert plain.arrays(store, UNIT)["localid"].tolist() == [1, 2]
+        assert plain.store_digest(store) == before
+
+    def test_the_same_content_is_one_source(self, shards, store, tmp_path):
+        folder = shards("a", (1, 2))
+        s2ct_convert.convert(folder, store)
+        whole = tmp_path / "whole" / "train_50SMG_2"
+        whole.parent.mkdir()
+        whole.write_bytes(b"".join(path.read_bytes() for path in sorted(folder.iterdir())))
+        for path in folder.iterdir():
+            os.utime(path)
+        archive = write_archive(tmp_path / "x" / "train_50SMG_2.7z", {"train_50SMG_2": whole.read_bytes()})
+        for source in (folder, shards("b", (1, 2)), shards("c", (1, 2), packed=True), whole, archive):
+            assert not s2ct_convert.convert(source, store).converted, source
+
+    def test_the_printed_command_names_all_shards(self, shards, store):
+        folder = shards("a", (1, 2))
+        flip(sorted(folder.iterdir())[1], 40)
+        with pytest.raises(s2ct_convert.UnitsFailed) as caught:
+            s2ct_convert.convert(folder, store)
+        assert all(str(path) in caught.value.todo for path in folder.iterdir())

@@ -175,3 +175,19 @@ def test_a_signal_leaves_no_child(tmp_path, data, silent, number, code, jobs):
     assert process.returncode == code
     for pid in pids:
         wait_until_gone(pid)
+
+
+@pytest.mark.parametrize("body", ["exit 2", "exit 0", "echo wrong", "head -c 3000000 /dev/zero"])
+def test_a_broken_program_is_not_taken_for_a_damaged_archive(tmp_path, archive, monkeypatch, body):
+    script(tmp_path / "bin", body, version="77.01")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    said: list[object] = []
+    summary = s2ct_convert.convert(archive, tmp_path / "x.zarr", on_event=said.append)
+    assert summary.unpackers == ("python",)
+    assert any("7zz 77.01 fails on a whole archive, and Python read it" in str(one) for one in said)
+    notes: list[str] = []
+    (report,) = s2ct_convert.verify_sources(archive, on_note=notes.append)
+    assert report.state == "ok"
+    assert any("check " in note for note in notes)
+    with pytest.raises(s2ct_convert.UnitsFailed):
+        s2ct_convert.convert(archive, tmp_path / "y.zarr", unpacker="7zz")

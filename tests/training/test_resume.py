@@ -131,6 +131,13 @@ def test_a_state_of_another_order_is_refused(many, options, name):
         make(many, **options).load_state_dict(stopped(many))
 
 
+def test_a_state_of_as_many_other_samples_is_refused(many):
+    one, two = (make(many, tile="50SMG", localid=range(i, i + 8)) for i in (8, 16))
+    assert len(one) == len(two) > 0
+    with pytest.raises(ValueError, match="selection was"):
+        two.load_state_dict(one.state_dict(batches=1))
+
+
 def test_a_number_outside_the_epoch_is_refused(many):
     with pytest.raises(ValueError, match="batches=11, and an epoch has 10"):
         make(many).state_dict(batches=11)
