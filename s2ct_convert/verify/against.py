@@ -40,6 +40,8 @@ def verify_against(
     store : path-like or Store
     sources : path-like or sequence of path-like
         Archives, TFRecord files or folders of them.
+    on_bytes : callable, optional
+        Called with the number of source bytes read since the last call.
     jobs : int
         Number of sources read at the same time. With fewer sources, each is unpacked by several threads.
     unit : str, optional

@@ -135,6 +135,7 @@ def test_a_reader_that_closes_stdout_early_causes_no_error(sample_stores, tmp_pa
     assert len(done.stdout.splitlines()) == (reader == "head -1")
 
 
+@pytest.mark.one_variant
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
 def test_a_full_disk_behind_stdout_is_reported(sample_stores, options):
@@ -156,6 +157,7 @@ LIGHT = {
 }
 
 
+@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("source", "store", "without"),
     [

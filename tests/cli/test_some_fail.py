@@ -49,6 +49,7 @@ def to_do(done: Done) -> list[str]:
     return shlex.split(found[1])[1:]
 
 
+@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("store", "options"),
     first_quick(

@@ -31,6 +31,7 @@ def sources(tmp_path_factory) -> list[Path]:
     ]
 
 
+@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("suffix", "linked", "start", "stride"),
     [
