@@ -90,6 +90,11 @@ def _suggestion(ctx: click.Context, group: click.Group, word: str) -> str:
     above = ctx.command_path
     if above == "s2ct" and Path(word).exists():
         return f"To see what this file or folder is: s2ct info {shlex.quote(word)}"
+    if above == "s2ct verify" and Path(word).exists():
+        from ..kinds import kind_of
+
+        kind = kind_of(Path(word))
+        return f"Did you mean '{above} {'store' if kind and kind.is_store else 'sources'} {shlex.quote(word)}'?"
     known = {name: f"{above} {name}" for name in group.commands}
     if word.lower() in known:
         return f"Did you mean '{known[word.lower()]}'?"

@@ -106,6 +106,8 @@ def export_tfrecord(
             )
     units = choose_units(store, tiles, splits)
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise WrongUsage("this is a file, not a folder", where=str(folder), todo="choose another path")
     folder.mkdir(parents=True, exist_ok=True)
     done = []
     for unit in units:

@@ -178,3 +178,11 @@ def test_a_signal_leaves_no_file(made, tmp_path, number, code, word):
     assert process.returncode == code
     assert word in errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_place_of_the_folder_is_wrong_usage(run, sample_stores, tmp_path):
+    (tmp_path / "back").write_text("mine")
+    done = run("export", sample_stores["zarr"], tmp_path / "back")
+    assert done.returncode == 2
+    assert "this is a file, not a folder" in done.stderr
+    assert (tmp_path / "back").read_text() == "mine"

@@ -102,3 +102,9 @@ def test_preview_chooses_from_several_tiles(run, sample_stores, tmp_path):
     done = run("preview", sample_stores["zarr"], *words)
     assert done.returncode == 0, done.stderr
     assert "of val/" in done.stdout
+
+
+def test_verify_alone_suggests_what_fits_the_path(run, sample_stores):
+    done = run("verify", sample_stores["zarr"])
+    assert done.returncode == 2
+    assert f"Did you mean 's2ct verify store {sample_stores['zarr']}'?" in done.stderr
