@@ -27,7 +27,7 @@ EXPECTED = Path(__file__).parent / "data" / "sample_expected.json"
 MANY_PROCESSES = {"archives", "cli", "conversion", "engines", "readers", "reading", "record", "store", "training"}
 MANY_PROCESSES |= {"units", "verify"}
 LONG = {"conversion", "engines"}
-QUICK_VARIANTS = 2  # of each parametrized test in these rooms, in `make test`
+QUICK_VARIANTS = 1  # of each parametrized test in these rooms, in `make test`
 
 S2ct = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 continue
             test = (item.path, item.nodeid.partition("[")[0])
             seen[test] += 1
-            if seen[test] > (1 if item.get_closest_marker("one_variant") else QUICK_VARIANTS):
+            if seen[test] > QUICK_VARIANTS:
                 item.add_marker(pytest.mark.slow)
 
 

@@ -76,7 +76,6 @@ def blocks(path: Path) -> int:
         return count_blocks(file.fileno(), packed, "x")
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("kind", ["one block", "blocks", "large dictionary", "py7zr"])
 @pytest.mark.parametrize("threads", first_quick([2, 1, 5]))
 def test_bytes_md5_and_progress_are_right(archives, data, kind, threads):

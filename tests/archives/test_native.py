@@ -82,7 +82,6 @@ def unpack(
         return out, str(md5), sum(reported), stream.unpacker
 
 
-@pytest.mark.one_variant
 @needs_7zip
 @pytest.mark.parametrize("threads", first_quick([3, 1]))
 @pytest.mark.parametrize("kind", ["one block", "blocks", "LZMA", "BZip2", "solid", "py7zr"])
@@ -212,7 +211,6 @@ def test_a_wrong_crc32_in_the_header_is_an_error(tmp_path):
         unpack(path)
 
 
-@pytest.mark.one_variant
 @needs_7zip
 @pytest.mark.parametrize("after", [0, 1, 5_000_000])
 def test_an_early_stop_leaves_no_child_and_no_thread(archives, after):

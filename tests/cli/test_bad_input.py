@@ -209,7 +209,6 @@ def _cuts() -> list[int]:
     return sorted(cuts - {SECOND})  # only the number in the name shows a cut between two records
 
 
-@pytest.mark.one_variant
 def test_a_tfrecord_cut_anywhere_makes_no_store(tmp_path, suffix):
     store = tmp_path / "out" / f"x.{suffix}"
     for end in _cuts():

@@ -76,7 +76,6 @@ def times(store: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("suffix", ["zarr", "h5"], indirect=True)
 def test_units_one_by_one_give_the_bytes_of_one_conversion(sources, tmp_path, suffix):
     """Compare with one job and with two. All use the same command name, which is in the history of a store."""
@@ -209,7 +208,6 @@ class TestRun:
 
 
 class TestStatus:
-    @pytest.mark.one_variant
     def test_status_works_in_every_state(self, run, store, sources, tmp_path):
         found = [status_of(run, store)]
         for number in (2, 1, 3):
@@ -272,7 +270,6 @@ class TestFinalise:
         assert_says(done, EXIT_INCOMPLETE, "2 of 3 units are missing", "--array=1,3", "--partial", "train/31TCJ")
         assert status_of(run, store)["finished"] is False
 
-    @pytest.mark.one_variant
     def test_a_partial_store_is_completed_by_later_units(self, run, store, sources, tmp_path):
         good(run("batch", "run", store, 2))
         done = good(run("batch", "finalise", store, "--partial"))
@@ -293,7 +290,6 @@ class TestFinalise:
     def test_finalise_without_any_unit_is_refused(self, run, zarr):
         assert_says(run("batch", "finalise", zarr, "--partial"), EXIT_INCOMPLETE, "3 of 3 units are missing")
 
-    @pytest.mark.one_variant
     def test_a_second_finalise_prints_the_same_and_writes_nothing(self, run, store):
         good(run("batch", "run", store, "1-3"))
         first = good(run("batch", "finalise", store))
@@ -303,7 +299,6 @@ class TestFinalise:
         assert "digest  sha256:" in first.stdout
         assert_tidy(store)
 
-    @pytest.mark.one_variant
     def test_convert_resumes_a_batch(self, run, store, sources):
         good(run("batch", "run", store, 2))
         assert "2 converted, 1 done before" in good(run("convert", *sources, store, "-j1")).stdout

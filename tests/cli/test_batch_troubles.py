@@ -54,7 +54,6 @@ def test_a_new_archive_is_used_after_init_and_finished_units_stay(run, tmp_path)
     assert len(state(store)) == 3
 
 
-@pytest.mark.one_variant
 def test_a_task_on_a_full_disk_leaves_no_partial_unit_and_resumes(run, tmp_path, disk, suffix):
     rng, sources = np.random.default_rng(29), []
     for unit in UNITS[:2]:

@@ -74,7 +74,6 @@ def watched(zenodo, store: Path) -> list[int]:
     return seen
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("suffix", "most", "jobs"), first_quick([("zarr", 3, 2), ("h5", 2, 1), ("zarr", 1, 1)], quick=2)
 )
@@ -242,7 +241,6 @@ def stalls(handler: Handler, data: bytes, start: int) -> None:
     handler.close_connection = True
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )

@@ -122,7 +122,6 @@ def test_a_copy_counts_as_one_source_with_a_note(run, zenodo, store, archives, t
     assert plain.attributes(store)["state"] == "complete"
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(("keep", "kept"), [(3, 2), (1, 1), (0, 0)])
 def test_every_unit_is_tried_and_few_failed_archives_are_kept(run, zenodo, store, keep, kept):
     zenodo.files[KEYS[0]] = zenodo.files[KEYS[2]] = b"no archive" * 100

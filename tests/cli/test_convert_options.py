@@ -171,7 +171,6 @@ def test_debug_shows_where_damage_was_found(run, tmp_path):
     assert "tfrecord.py" in done.stderr, "the traceback starts where the damage was found"
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("options", [[], ["-v"], ["-q"]], ids=["plain", "-v", "-q"])
 def test_a_terminal_gets_a_bar_unless_quiet_and_stdout_stays_plain(tmp_path, folder, options):
     done, seen = on_terminal("convert", folder, tmp_path / "x.zarr", "--json", "-j1", *options)
@@ -187,7 +186,6 @@ def test_a_terminal_gets_a_bar_unless_quiet_and_stdout_stays_plain(tmp_path, fol
     assert seen.count(": started, ") == (3 if options == ["-v"] else 0)
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(("name", "columns"), [("in :cloud: [red]x[/red]", 300), ("a folder", 40)], ids=["odd", "long"])
 def test_a_terminal_shows_names_unchanged(tmp_path, name, columns):
     """Names have no markup, emoji codes or line breaks, so that a name copied from the screen works."""

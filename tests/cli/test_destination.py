@@ -163,7 +163,6 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_full_disk_keeps_finished_units_and_the_same_command_resumes(run, noise, disk, suffix, jobs):
     folder = disk("size=1400k")

@@ -158,7 +158,6 @@ def test_base_url_overrides_the_environment(run, zenodo, archives, tmp_path):
 NO_ROOTS = ["zenodo.org", "ftp://zenodo.org", "http://", "http://h:port", "http://h:99999", "http://[::1"]
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("root", [*NO_ROOTS, "http://me:secret@127.0.0.1:9", "http://127.0.0.1:9/?key=secret"])
 def test_an_invalid_base_url_is_wrong_usage(hasty, clean_environment, monkeypatch, tmp_path, root):
     for variable, options in ((root, []), ("", ["--base-url", root])):

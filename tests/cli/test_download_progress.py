@@ -182,7 +182,6 @@ def test_a_terminal_shows_a_bar_per_lane_and_a_total_with_time_left(zenodo, tmp_
     assert terminal.raw.count("\x1b[?25h") == terminal.raw.count("\x1b[?25l") > 0, "the cursor is there again"
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_terminal_shows_which_file_is_stalled(zenodo, tmp_path, columns):
     zenodo.vices[TWO] = [stall_after(400_000)]

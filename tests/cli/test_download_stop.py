@@ -96,7 +96,6 @@ def assert_resumes(zenodo: StandIn, folder: Path, asked: int) -> None:
     assert not [path.name for path in folder.iterdir() if path.name.endswith((".part", ".lease"))]
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
 def test_a_signal_during_a_stall_keeps_the_partial_files(zenodo, tmp_path, number, code, word):
     zenodo.vices = {key: [stall_forever(200_000)] for key in FILES}
@@ -107,7 +106,6 @@ def test_a_signal_during_a_stall_keeps_the_partial_files(zenodo, tmp_path, numbe
     assert_resumes(zenodo, tmp_path, 200_000)
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
 def test_a_signal_during_retry_after_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.vices = {key: [status(503, Retry_After="600")] for key in FILES}
@@ -116,7 +114,6 @@ def test_a_signal_during_retry_after_stops_at_once(zenodo, tmp_path, number, cod
     assert_resumes(zenodo, tmp_path, 0)
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
 def test_a_signal_during_a_retry_of_the_file_list_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.record_vices = [status(503, Retry_After="600")]
@@ -124,7 +121,6 @@ def test_a_signal_during_a_retry_of_the_file_list_stops_at_once(zenodo, tmp_path
     assert_resumes(zenodo, tmp_path, 0)
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
 def test_a_signal_during_a_stall_of_the_file_list_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.record_vices = [status(503, Retry_After="0"), stall_forever(10)]

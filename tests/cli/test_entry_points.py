@@ -121,7 +121,6 @@ def test_a_typing_error_is_wrong_usage(words):
     assert done.stdout == ""
 
 
-@pytest.mark.one_variant
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash makes the pipe")
 @pytest.mark.parametrize("reader", first_quick(["head -1", "true"]))
 @pytest.mark.parametrize(
@@ -135,7 +134,6 @@ def test_a_reader_that_closes_stdout_early_causes_no_error(sample_stores, tmp_pa
     assert len(done.stdout.splitlines()) == (reader == "head -1")
 
 
-@pytest.mark.one_variant
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
 def test_a_full_disk_behind_stdout_is_reported(sample_stores, options):
@@ -157,7 +155,6 @@ LIGHT = {
 }
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("source", "store", "without"),
     [

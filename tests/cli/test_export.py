@@ -27,7 +27,6 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.one_variant
 def test_export_writes_the_sources_back_and_reports_them(run, made, made_sources, suffix, tmp_path):
     done = run("export", made[suffix], tmp_path / "back", "--to", "tfrecord")
     assert done.returncode == 0, done.stderr

@@ -68,7 +68,6 @@ def put_old(folder: Path, command: str) -> Path:
     return folder / NAME
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("moment", ["half", "fsync", "rename"])
 @pytest.mark.parametrize("command", ["extract", "export", "croissant"], indirect=True)
 def test_a_kill_keeps_the_old_result_and_the_same_command_completes(run, tmp_path, command, moment):

@@ -138,7 +138,6 @@ def test_offline_uses_the_lock(run, zenodo, half, monkeypatch):
     assert {row["key"]: row["state"] for row in document["files"]} == STATES
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("command", ["list", "urls"])
 def test_failures_are_reported_with_advice(hasty, zenodo, tmp_path, monkeypatch, command):
     assert_says(hasty(command, tmp_path, "--record", "4712"), EXIT_NETWORK, "does not have this record", "--record")

@@ -153,7 +153,6 @@ def test_methods_that_7_zip_may_lack_are_unpacked_by_python(run, tmp_path, filte
     assert converted(run, tmp_path, 0) == TRAIN
 
 
-@pytest.mark.one_variant
 @needs_7zip
 @pytest.mark.parametrize(("unpacker", "filters"), [("python", "PPMd"), ("7zz", "Brotli")])
 def test_an_unpacker_without_the_method_names_the_other_one(run, tmp_path, unpacker, filters):

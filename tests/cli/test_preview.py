@@ -209,7 +209,6 @@ class TestPage:
 
     TEXT = (DOCS / "preview.md").read_text(encoding="utf-8")
 
-    @pytest.mark.one_variant
     @pytest.mark.parametrize("name", ["sample.png", "store.png"])
     def test_the_command_makes_the_picture_of_the_page(self, run, tmp_path, sample_stores, name):
         """Compare size and nearly all pixels: other versions of matplotlib draw text slightly differently."""

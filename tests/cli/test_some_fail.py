@@ -49,7 +49,6 @@ def to_do(done: Done) -> list[str]:
     return shlex.split(found[1])[1:]
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("store", "options"),
     first_quick(

@@ -97,7 +97,6 @@ def assert_equal(store: Path, other: Path) -> None:
     assert [name for name in one if one[name] != two[name]] == []
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("number", "code", "word", "jobs"),
     [(signal.SIGINT, 130, "interrupted", 1), (signal.SIGTERM, 143, "terminated", 2)],

@@ -24,7 +24,6 @@ def stores(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("name", ["s.zarr", "s.h5"])
 def test_an_intact_store_has_no_differences(s2ct, stores, name):
     done = s2ct("verify", "store", stores / name, "--against", stores / "archives")

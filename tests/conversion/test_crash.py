@@ -31,7 +31,6 @@ def sources(tmp_path_factory) -> list[Path]:
     ]
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("suffix", "linked", "start", "stride"),
     [

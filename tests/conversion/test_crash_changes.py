@@ -30,7 +30,6 @@ def sources(tmp_path_factory) -> list[Path]:
     ]
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("suffix", "linked", "how", "stride"),
     [
@@ -66,7 +65,6 @@ s2ct_convert.convert(sys.argv[2:], sys.argv[1], linked=sys.argv[1].endswith(".h5
 """
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("name", ["x.zarr", "x.h5"])
 def test_a_new_unit_without_an_entry_is_not_taken_for_the_old_one(tmp_path, sources, name):
     """The old entry must be deleted before the old unit: it would match the new unit once the old source is back."""

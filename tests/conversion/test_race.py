@@ -124,7 +124,6 @@ def test_three_concurrent_tasks_make_a_unit_once(task, sources, tmp_path):
         assert {code for code, _ in ended} <= {0, EXIT_INCOMPLETE}
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("moment", ["rename", "entry"])
 def test_a_task_killed_while_replacing_leaves_an_incomplete_store(task, tmp_path, rng, moment):
     """The store is complete; then the source changes."""

@@ -203,7 +203,6 @@ def test_name_counts_says_what_the_number_in_the_name_counts(made):
     ]
 
 
-@pytest.mark.one_variant
 @EACH_STORE
 def test_the_store_verifies(made):
     assert [str(finding) for finding in verify_store(made.path).findings] == []

@@ -55,7 +55,6 @@ def test_the_summary_matches_the_store(tmp_path, sources, suffix):
     }
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])
 def test_jobs_and_order_do_not_change_the_bytes(tmp_path, sources, suffix, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
@@ -136,7 +135,6 @@ class TestAgain:
         assert [entry.unit for entry in summary.converted] == ["val/50SMG"]
         assert summary.digest == digest
 
-    @pytest.mark.one_variant
     def test_a_store_without_its_ledger_is_not_changed(self, store, sources):
         shutil.rmtree(store.with_name(f"{store.name}.s2ct"))
         before = plain.file_bytes(store)
@@ -145,14 +143,12 @@ class TestAgain:
         assert plain.file_bytes(store) == before
         assert len(s2ct_convert.convert(sources, store, overwrite=True).converted) == 3
 
-    @pytest.mark.one_variant
     def test_a_unit_with_a_broken_entry_is_made_again(self, store, sources, suffix):
         entry = store.with_name(f"{store.name}.s2ct") / "units" / "val_50SMG.json"
         entry.write_text(entry.read_text()[:50])
         summary = s2ct_convert.convert(sources, store)
         assert [one.unit for one in summary.converted] == ["val/50SMG"]
 
-    @pytest.mark.one_variant
     def test_a_broken_ledger_is_refused_and_nothing_changes(self, store, sources):
         path = store.with_name(f"{store.name}.s2ct") / "store.json"
         path.write_text(path.read_text()[:20])

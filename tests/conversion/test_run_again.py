@@ -164,7 +164,6 @@ def test_only_the_failed_unit_is_tried_again(sources, store, convert, jobs):
     assert [type(e) for e in events if isinstance(e, UnitStarted | UnitDone | UnitFailed)] == [UnitStarted, UnitDone]
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [

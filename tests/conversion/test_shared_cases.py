@@ -69,7 +69,6 @@ def content(source: Path) -> list[records.Features | bytes]:
     return [records.features(payload) for payload in records.payloads(data)]
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(("suffix", "name"), each())
 def test_stores_hold_what_tensorflow_reads_and_export_it_again(folder_of, tmp_path, suffix, name):
     case, source = CASES[name], folder_of(name)

@@ -32,7 +32,6 @@ def store(request, tmp_path, rng) -> Path:
     return path
 
 
-@pytest.mark.one_variant
 def test_a_store_numbers_the_splits_of_its_units(store):
     assert plain.attributes(store, "index/split")["flag_meanings"] == "dev train validation"
     assert plain.arrays(store, "index")["split"].tolist() == [0, 1, 2]

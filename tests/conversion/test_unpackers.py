@@ -155,7 +155,6 @@ def silent(tmp_path) -> Iterator[Path]:
 SIGNALS = [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)]
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize(
     ("number", "code", "jobs"),
     first_quick([*SIGNALS, (signal.SIGINT, 130, 2), (signal.SIGTERM, 143, 1)], quick=2),

@@ -151,7 +151,6 @@ def test_a_deleted_node_raises_store_damaged(stores, right, tmp_path, node, dama
     assert count(answers(own), right, node)["refused"]
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("array", ["train/50SMG/example", "val/31TCJ/weight", "index/row_start"])
 def test_a_changed_value_raises_store_damaged_with_file_and_group(stores, right, tmp_path, array):
     """The checksum in the file changes with the value."""

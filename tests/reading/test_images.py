@@ -55,7 +55,6 @@ def test_random_ranges_equal_those_of_zarr_or_h5py(made, kind):
                     np.testing.assert_array_equal(found, image[rows])
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("kind", ["zarr", "h5"])
 def test_ranges_across_shards_and_the_whole_unit_are_equal(long, kind):
     with open_store(long[kind]) as store:

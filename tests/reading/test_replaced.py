@@ -208,7 +208,6 @@ def test_a_replaced_unit_is_not_mixed_with_the_old_index(versions, place, kind, 
         again["train/50SMG"].sample(3)
 
 
-@pytest.mark.one_variant
 def test_a_dataset_or_pickled_store_refuses_a_replaced_store(versions, place, kind):
     """Workers open the store again: a replaced store would not fit the table of the parent."""
     pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -291,7 +291,6 @@ def command(zenodo: StandIn, folder: Path) -> list[str]:
     return [sys.executable, "-m", "s2ct_convert", *arguments]
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("place", first_quick(np.random.default_rng(50).integers(0, len(DATA), 50).tolist(), quick=5))
 def test_a_killed_download_resumes_at_its_last_byte(zenodo, tmp_path, place):
     pids: list[int] = []

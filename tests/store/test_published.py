@@ -56,7 +56,6 @@ def stores(tmp_path_factory) -> dict[str, Path]:
     return paths
 
 
-@pytest.mark.one_variant
 def test_a_store_with_published_features_verifies(stores, suffix):
     assert [str(finding) for finding in verify_store(stores[suffix]).findings] == []
 

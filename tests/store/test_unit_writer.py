@@ -108,7 +108,6 @@ def test_random_orders_are_sorted(store, tmp_path, seed):
     assert_written(write(store, tmp_path / "unit", source), source, passes=2)
 
 
-@pytest.mark.one_variant
 def test_full_size_windows_and_several_shards_are_sorted(store, tmp_path, rng):
     n = 2 * unit_writer.WINDOW_OBS + 1
     source = table(rng, scattered(rng, n, samples=40), sparse=True)

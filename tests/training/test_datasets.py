@@ -103,7 +103,6 @@ def test_damage_in_a_worker_raises_in_the_training_loop(made, tmp_path, lost, ho
 
 
 class TestItems:
-    @pytest.mark.one_variant
     def test_the_datasets_are_datasets_of_torch(self, path):
         assert isinstance(SampleDataset(path), torch.utils.data.Dataset)
         assert isinstance(ShuffledDataset(path, 1), torch.utils.data.IterableDataset)

@@ -101,7 +101,6 @@ def index_by_hand(store: Path) -> plain.Arrays:
     return {name: np.array([row[name] for row in rows], dtypes.get(name, "i4")) for name in rows[0]}
 
 
-@pytest.mark.one_variant
 def test_the_index_matches_the_units(made, kind):
     index = plain.arrays(made[kind], "index")
     plain.assert_same(index, index_by_hand(made[kind]))
@@ -117,7 +116,6 @@ def test_the_root_has_unit_count_digest_and_history(made, kind):
     assert root["history"].endswith(COMMAND)
 
 
-@pytest.mark.one_variant
 def test_finalising_again_gives_the_same_bytes(store, monkeypatch):
     """An HDF5 store has no unit files any more; its units are copied from the store itself."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")

@@ -60,7 +60,6 @@ def differences(store: Path, source: Path) -> list[str]:
     return [str(one) for one in compared.differences]
 
 
-@pytest.mark.one_variant
 def test_a_store_with_published_features_has_no_differences(store, clean):
     assert differences(store, clean["source"]) == []
     assert {(one.key, one.name, one.kind): one.values() for one in plain.published(store, UNIT)} == {

@@ -11,7 +11,6 @@ from s2ct_convert.verify.store import verify_store
 HEAP = b"GCOL"  # signature of a global heap collection, which holds references to dimensions (HDF5 file format, III.E)
 
 
-@pytest.mark.one_variant
 @pytest.mark.parametrize("first", [0, 16], ids=["with its signature", "without its header"])
 def test_a_zeroed_heap_is_a_finding_and_verification_ends(tmp_path, monkeypatch, first):
     store = tmp_path / "x.h5"
