@@ -38,7 +38,8 @@ OF_THE_SERVICE = {
     "build",
 }  # run with the record of a stand-in: s2ct knows the files of the real one
 OPTIONAL = {"mlcroissant", "tensorstore", "torch"}  # packages that are not in [dev]
-SCRIPTS = [block for page in PAGES for block in blocks(page, "python")]
+# Scripts for torchrun are run by tests/training/test_page.py, with two processes.
+SCRIPTS = [block for page in PAGES for block in blocks(page, "python") if "torchrun" not in block.code]
 SHELL_SCRIPTS = [block for page in PAGES for block in blocks(page, "bash")]
 PAGES_WITH_COMMANDS = [page for page in PAGES if console_commands(page)]
 QUICK = {"README-1", "README-2", "README-3", "README-4", "store-1"}

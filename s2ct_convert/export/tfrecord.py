@@ -132,7 +132,8 @@ def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> l
     tiles, splits = set(map(fold_tile, tiles)), set(map(fold_split, splits))
     there = list(store.units.values())
     units = [u for u in there if (not tiles or u.name.tile in tiles) and (not splits or u.name.split in splits)]
-    if not units or tiles - {unit.name.tile for unit in units} or splits - {unit.name.split for unit in units}:
+    missing = tiles - {unit.name.tile for unit in there} or splits - {unit.name.split for unit in there}
+    if missing or not units:
         raise WrongUsage(
             "the store has no such unit",
             where=str(store.path),

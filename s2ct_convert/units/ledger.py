@@ -114,6 +114,10 @@ class Ledger:
         remove(self._unrecorded / key)
         remove(self._replace / key)
 
+    def forget_failure(self, unit: UnitName) -> None:
+        """Delete the failure of a unit that is done."""
+        remove(self._failed / f"{unit.key}.json")
+
     def mark_to_replace(self, unit: UnitName, *, replace: bool) -> None:
         """Record whether tasks of a batch make a finished unit again; its next entry ends that."""
         if replace:

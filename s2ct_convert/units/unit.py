@@ -96,8 +96,10 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEv
         The new unit is not in the store then; a unit that was there before still is.
     """
     with Ledger(task.store).unit_lease(task.source.unit).held(on_event) as lease:
-        entry = _found_done(task)
-        return UnitDone(entry, made=False) if entry else UnitDone(_convert(task, on_bytes, lease))
+        if entry := _found_done(task):
+            Ledger(task.store).forget_failure(task.source.unit)  # a worker may have been killed after its last step
+            return UnitDone(entry, made=False)
+        return UnitDone(_convert(task, on_bytes, lease))
 
 
 def _found_done(task: UnitTask) -> UnitEntry | None:

@@ -160,7 +160,7 @@ class TestItems:
             ({"dtype": "int16"}, "'int16' cannot hold"),
             ({"dtype": "float16"}, "'float16' cannot hold"),
             ({"dtype": "int32", "scale": 1e-4}, "use a float dtype"),
-            ({"dtype": "bfloat16"}, "not a dtype of numpy"),
+            ({"dtype": "float17"}, "not a dtype of numpy"),
             ({"crop": 0}, "at least 1"),
         ],
     )
