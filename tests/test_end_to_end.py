@@ -64,7 +64,7 @@ def example_of(unit: plain.Arrays, number: int) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("kind", first_quick(list(KINDS), quick=3))
+@pytest.mark.parametrize("kind", first_quick(list(KINDS), quick=2))
 def test_every_example_matches_the_archives_bit_for_bit(real_sources, real_store, kind):
     _, truth = real_sources
     path = real_store(kind)

@@ -236,7 +236,8 @@ def entries(store: Path) -> int:
 STOPPED = [("SIGTERM", 143, "terminated"), ("SIGINT", 130, "interrupted")]
 
 
-@pytest.mark.parametrize(("number", "code", "word"), first_quick(STOPPED))
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code", "word"), STOPPED)
 def test_a_stopped_client_stops_its_workers_and_resumes(dask, tmp_path, long_sources, undisturbed, number, code, word):
     store = tmp_path / undisturbed.name
     dask.start_workers(2)
