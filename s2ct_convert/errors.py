@@ -41,6 +41,10 @@ class PartialStoreWarning(UserWarning):
     """A store lacks some of its units or sources; the message names them."""
 
 
+class UnpackerWarning(UserWarning):
+    """A 7-Zip program fails on an archive that Python reads."""
+
+
 class S2ctError(Exception):
     """Base class of all errors that a user may see.
 

@@ -1,7 +1,8 @@
-"""Processes from /proc on Linux."""
+"""Processes from /proc on Linux, and what they print on a terminal."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _SERVER = b"multiprocessing.forkserver"
@@ -39,3 +40,18 @@ def command_of(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def read_terminal(master: int) -> bytes:
+    """All that a process prints on a pseudo-terminal, until it closes its end. Closes ``master``."""
+    seen = b""
+    while True:
+        try:
+            piece = os.read(master, 1 << 16)
+        except OSError:  # EIO: the other end is closed
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(master)
+    return seen

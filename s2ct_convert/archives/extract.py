@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ..durable import whole_file
@@ -16,7 +17,7 @@ from ..paths import check_path, check_readable
 from .archive import Member, open_member, read_archive
 from .checksum import content_of
 from .stream import PIECE_BYTES, SourceReader
-from .unpackers import Unpacker, find_unpacker
+from .unpackers import Unpacker, ask_python_too, find_unpacker
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def extract_archive(
             _check_equal(target, member)
             on_bytes(member.size)
         else:
-            _extract(archive, member, target, on_bytes, threads=jobs, unpacker=chosen)
+            extract = partial(_extract, archive, member, target, on_bytes, jobs)
+            ask_python_too(extract, chosen)
         done.append(Extracted(target, member.size, was_there))
         on_file(done[-1])
     return done
@@ -167,7 +169,7 @@ def _check_equal(target: Path, member: Member) -> None:
 
 
 def _extract(
-    archive: Path, member: Member, target: Path, on_bytes: Callable[[int], None], *, threads: int, unpacker: Unpacker
+    archive: Path, member: Member, target: Path, on_bytes: Callable[[int], None], threads: int, unpacker: Unpacker
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with (

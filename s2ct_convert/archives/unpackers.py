@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ..errors import ArchiveDamaged, ArchiveUnsupported, S2ctError, WrongUsage
+from ..errors import ArchiveDamaged, ArchiveUnsupported, S2ctError, UnpackerWarning, WrongUsage
 from ..version import install_advice
 
 T = TypeVar("T")
@@ -121,8 +122,13 @@ def faster_unpacker(unpacker: str, packed: int) -> str | None:
     return f"{slow}: one with it saves about a quarter of the time; to get one: {install_advice('7zz')}"
 
 
-def ask_python_too(read: Callable[[Unpacker], T], unpacker: Unpacker, on_fault: Callable[[str], None]) -> T:
-    """Read an archive; if the 7-Zip program finds damage, let Python decide: the program itself may be at fault.
+def warn(message: str) -> None:
+    """Warn of a 7-Zip program."""
+    warnings.warn(message, UnpackerWarning, stacklevel=3)
+
+
+def ask_python_too(read: Callable[[Unpacker], T], unpacker: Unpacker, on_fault: Callable[[str], None] = warn) -> T:
+    """Read an archive. If the 7-Zip program finds damage, Python reads it too: the program may be at fault.
 
     ``on_fault`` is called with a message if it is. A program that the user asked for is trusted.
 

@@ -17,7 +17,15 @@ from typing import TextIO
 
 import click
 
-from ..errors import EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_TERMINATED, PartialStoreWarning, S2ctError, from_os_error
+from ..errors import (
+    EXIT_CLOSED_PIPE,
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    PartialStoreWarning,
+    S2ctError,
+    UnpackerWarning,
+    from_os_error,
+)
 from ..version import __version__
 from . import options, results
 from .batch import batch
@@ -102,7 +110,7 @@ def _warn_in_one_line(
     line: str | None = None,
 ) -> None:
     """Print warnings for users in one line, without a place in the code, and other warnings as Python does."""
-    if issubclass(category, PartialStoreWarning):
+    if issubclass(category, PartialStoreWarning | UnpackerWarning):
         print(f"note: {message}", file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)

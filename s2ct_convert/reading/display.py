@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ WIDTH = 79
 KEEP = "\N{NO-BREAK SPACE}"  # a line does not end here
 
 T = TypeVar("T", covariant=True)
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,11 @@ class Summary:
         return f"<div>{''.join(parts)}</div>"
 
 
-class Shown:
+class Shown(ABC):
     """Base class: a value that shows its ``_summary`` at a prompt and in a notebook."""
 
-    def _summary(self) -> Summary:
-        raise NotImplementedError
+    @abstractmethod
+    def _summary(self) -> Summary: ...
 
     def __repr__(self) -> str:
         return self._summary().text()
@@ -86,14 +88,12 @@ class Shown:
         return self._summary().html()
 
 
-class ShownInLists(Shown):
-    """Base class: a value that often comes with many others. ``repr`` is one line, ``print`` shows the rest."""
-
-    def __repr__(self) -> str:
-        return f"<{self._summary().title}>"
-
-    def __str__(self) -> str:
-        return self._summary().text()
+def shown_in_lists(cls: type[C]) -> type[C]:
+    """Decorate a class with ``_summary`` whose values come in lists: ``repr`` is one line, ``print`` shows the rest."""
+    setattr(cls, "__repr__", lambda self: f"<{self._summary().title}>")  # noqa: B010  # NamedTuple has its own
+    setattr(cls, "__str__", lambda self: self._summary().text())  # noqa: B010
+    setattr(cls, "_repr_html_", lambda self: self._summary().html())  # noqa: B010
+    return cls
 
 
 class OwnMapping(Mapping[str, T]):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..events import OnEvent, ignore
-from .display import Shown, Summary, many, series_summary
+from .display import Shown, Summary, many, series_summary, shown_in_lists
 from .filters import Dates, Labels, class_numbers, days
 from .folds import draw
 from .images import runs_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BLOCK_OBS = 1024  # observations read at once; 14.5 MB of the default data set
 
 
+@shown_in_lists
 class SelectedSample(NamedTuple):
     """The selected observations of one sample, in time order.
 
@@ -48,15 +49,6 @@ class SelectedSample(NamedTuple):
 
     def _summary(self) -> Summary:
         return series_summary(f"SelectedSample {self.unit} {self.localid}", self)
-
-    def __repr__(self) -> str:
-        return f"<{self._summary().title}>"
-
-    def __str__(self) -> str:
-        return self._summary().text()
-
-    def _repr_html_(self) -> str:
-        return self._summary().html()
 
 
 class Observation(NamedTuple):

@@ -18,12 +18,13 @@ from ..store.groups import unit_form
 from ..store.layout import IMAGE, PUBLISHED, UnitForm
 from .arrays import Array, Columns, read_rows
 from .chunks import Chunks
-from .display import OwnMapping, ShownInLists, Summary, series_summary
+from .display import OwnMapping, Shown, Summary, series_summary, shown_in_lists
 from .groups import Group, recorded_digest
 from .images import Images, New, Task
 from .summaries import unit_summary
 
 
+@shown_in_lists
 class Sample(NamedTuple):
     """The time series of one sample, in time order.
 
@@ -53,15 +54,6 @@ class Sample(NamedTuple):
     def _summary(self) -> Summary:
         return series_summary("Sample", self)
 
-    def __repr__(self) -> str:
-        return f"<{self._summary().title}>"
-
-    def __str__(self) -> str:
-        return self._summary().text()
-
-    def _repr_html_(self) -> str:
-        return self._summary().html()
-
 
 def to_dates(time: npt.NDArray[np.int32]) -> npt.NDArray[np.datetime64]:
     """Days since 1970-01-01 as datetime64[D], NaT without a date."""
@@ -70,7 +62,8 @@ def to_dates(time: npt.NDArray[np.int32]) -> npt.NDArray[np.datetime64]:
     return dates
 
 
-class Unit(ShownInLists, OwnMapping[Array]):
+@shown_in_lists
+class Unit(Shown, OwnMapping[Array]):
     """One split of one tile. It is a mapping of its arrays: ``unit["image"]`` is read when sliced.
 
     ``in``, ``len`` and iteration are over names of arrays; the samples are in ``localid``.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from ..archives.unpackers import Unpacker, find_unpacker
+from ..archives.unpackers import Unpacker, ask_python_too, find_unpacker
 from ..errors import S2ctError, StoreDamaged, WrongUsage, from_os_error
 from ..names import UnitName
 from ..paths import check_readable, path_list
@@ -113,16 +113,12 @@ def _to_compare(
             failed(unusable.path, unusable.error)
         else:
             on_remark(f"not compared: {str(unusable.error).splitlines()[0]}")
-    compared, others = [], []
-    for source in (source for one in found.sources for source in (one, *one.copies)):
-        if str(source.unit) in store.units:
-            compared.append(source)
-        elif str(source.unit) in lacking:
-            on_remark(f"not compared: {source.path}: the store has no unit {source.unit}")
-        else:
-            others.append(source)
-    if others and not compared:
-        raise WrongUsage(f"the store has no unit {others[0].unit}", where=str(others[0].path))
+    sources = [source for one in found.sources for source in (one, *one.copies)]
+    compared = [source for source in sources if str(source.unit) in store.units]
+    others = [source for source in sources if source not in compared]
+    unknown = [source for source in others if str(source.unit) not in lacking]
+    if unknown and not compared:
+        raise WrongUsage(f"the store has no unit {unknown[0].unit}", where=str(unknown[0].path))
     for source in others:
         on_remark(f"not compared: {source.path}: the store has no unit {source.unit}")
     return compared
@@ -143,7 +139,9 @@ def _guarded(
     """
     unit = store[str(source.unit)]
     try:
-        return compare(unit, source, on_bytes, threads=threads, unpacker=unpacker)
+        return ask_python_too(
+            lambda chosen: compare(unit, source, on_bytes, threads=threads, unpacker=chosen), unpacker
+        )
     except StoreDamaged as error:
         what = f"cannot be compared: {' '.join(str(error).split())}"
         return Comparison(str(unit.name), 0, 0, "", (Finding(what, str(unit.name)),))

@@ -11,6 +11,7 @@ import numpy as np
 import plain
 import pytest
 from makers import random_group, write_tfrecord
+from proc import read_terminal
 from twins import zarr_first
 
 import s2ct_convert
@@ -179,16 +180,7 @@ class TestProgress:
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=slave, env=environment)
         os.close(slave)
-        seen = b""
-        while True:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:  # EIO: the other end is closed
-                break
-            if not piece:
-                break
-            seen += piece
-        os.close(master)
+        seen = read_terminal(master)
         assert process.wait() == 0
         text = seen.decode()
         assert "/s" in text

@@ -14,6 +14,7 @@ import hdf5plugin  # noqa: F401  # registers the Blosc filter
 import plain
 import pytest
 from makers import FIRST_DAY, tfrecord_bytes, write_archive
+from proc import read_terminal
 
 import s2ct_convert
 from s2ct_convert.errors import EXIT_USAGE
@@ -203,16 +204,7 @@ def on_terminal(*arguments: object, columns: int = 150) -> tuple[subprocess.Comp
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment) as process:
         os.close(slave)
-        seen = b""
-        while True:
-            try:
-                piece = os.read(master, 1 << 16)
-            except OSError:  # EIO: the other end is closed
-                break
-            if not piece:
-                break
-            seen += piece
-        os.close(master)
+        seen = read_terminal(master)
         stdout, _ = process.communicate()
     done = subprocess.CompletedProcess(command, process.returncode, stdout)
     return done, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())

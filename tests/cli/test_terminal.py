@@ -13,6 +13,7 @@ import termios
 from pathlib import Path
 
 import pytest
+from proc import read_terminal
 
 import s2ct_convert
 
@@ -25,16 +26,7 @@ def on_terminal(*arguments: object, cwd: Path, columns: int = 80) -> list[str]:
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
     with subprocess.Popen(command, cwd=cwd, stdout=slave, env={**environment, "TERM": "xterm"}) as process:
         os.close(slave)
-        seen = b""
-        while True:
-            try:
-                piece = os.read(master, 1 << 16)
-            except OSError:  # EIO: the other end is closed
-                break
-            if not piece:
-                break
-            seen += piece
-    os.close(master)
+        seen = read_terminal(master)
     assert process.returncode == 0, seen
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).splitlines()
 

@@ -18,7 +18,7 @@ from makers import random_group, tfrecord_bytes, write_archive, write_tfrecord
 from twins import first_quick, zarr_first
 
 import s2ct_convert
-from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, WrongUsage
+from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_SOURCE, UnpackerWarning, WrongUsage
 from s2ct_convert.names import UnitName
 from s2ct_convert.units.ledger import Ledger
 
@@ -175,7 +175,7 @@ def test_a_signal_leaves_no_child(tmp_path, data, silent, number, code, jobs):
 
 
 @pytest.mark.parametrize("body", ["exit 2", "exit 0", "echo wrong", "head -c 3000000 /dev/zero"])
-def test_a_broken_program_is_not_taken_for_a_damaged_archive(tmp_path, archive, monkeypatch, body):
+def test_a_broken_program_is_not_taken_for_a_damaged_archive(tmp_path, archive, data, monkeypatch, body):
     script(tmp_path / "bin", body, version="77.01")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     said: list[object] = []
@@ -186,5 +186,11 @@ def test_a_broken_program_is_not_taken_for_a_damaged_archive(tmp_path, archive, 
     (report,) = s2ct_convert.verify_sources(archive, on_note=notes.append)
     assert report.state == "ok"
     assert any("check " in note for note in notes)
+    with pytest.warns(UnpackerWarning, match="Python read it"):
+        (compared,) = s2ct_convert.verify_against(tmp_path / "x.zarr", archive)
+    assert compared.differences == ()
+    with pytest.warns(UnpackerWarning, match="Python read it"):
+        (extracted,) = s2ct_convert.extract_archive(archive, tmp_path / "out")
+    assert extracted.path.read_bytes() == data
     with pytest.raises(s2ct_convert.UnitsFailed):
         s2ct_convert.convert(archive, tmp_path / "y.zarr", unpacker="7zz")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from proc import read_terminal
 
 from s2ct_convert.pictures.palette import CLASSES
 from s2ct_convert.show.info import BAR, share_widths
@@ -60,16 +61,7 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(sample_stores, environme
     command = [sys.executable, "-m", "s2ct_convert", "info", str(sample_stores["zarr"])]
     with subprocess.Popen(command, stdout=slave, env={**base, "TERM": "xterm", **environment}) as process:
         os.close(slave)
-        output = b""
-        while True:
-            try:
-                part = os.read(master, 65536)
-            except OSError:  # EIO: the other end is closed
-                break
-            if not part:
-                break
-            output += part
-    os.close(master)
+        output = read_terminal(master)
     assert process.returncode == 0
     (line,) = [line for line in output.decode().splitlines() if line.startswith("val/31TCJ") and "cccc" in line]
     assert bool(re.search(r"\x1b\[[\d;]*48;5;\d+m", line)) == colours
