@@ -29,7 +29,8 @@ LEASE_SECONDS = 600.0  # a lease on another host without heartbeats expires when
 HEARTBEAT_SECONDS = 30.0
 SILENT_SECONDS = 180.0  # a lease on another host expires after so long without a heartbeat
 _TORN_SECONDS = 5.0  # a lease without content may be in the middle of being written
-_TRIES = 1000  # 0.01 s each while others break the lease: longer than _TORN_SECONDS, after which their mark expires
+_PAUSE_SECONDS = 0.01  # between two tries to take a lease
+_TRIES = 1000  # with pauses longer than _TORN_SECONDS, after which torn leases and marks of others expire
 _LOOK_SECONDS = 0.5  # between two checks for a heartbeat
 
 _held: set[str] = set()  # leases that this process holds: its pid alone does not tell
@@ -77,7 +78,7 @@ class Lease:
         )
 
     def take(self, on_event: OnEvent = ignore) -> None:
-        """Take the lease. ``on_event`` gets a message while this waits.
+        """Take the lease. Waits while its file is being written. ``on_event`` gets a message while this waits longer.
 
         Raises
         ------
@@ -88,7 +89,7 @@ class Lease:
             try:
                 fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             except FileExistsError:
-                owner = self.listen(on_event) if self._beats else self.owner()
+                owner = self.listen(on_event) if self._beats else self._written()
                 if owner:
                     raise self.refusal(owner) from None
                 self.bury()
@@ -112,7 +113,7 @@ class Lease:
             with suppress(OSError):
                 if time.time() - busy.stat().st_mtime > _TORN_SECONDS:  # its process died before it deleted it
                     busy.unlink()
-            time.sleep(0.01)
+            time.sleep(_PAUSE_SECONDS)
             return
         try:
             if self._look() == (True, None):
@@ -126,7 +127,7 @@ class Lease:
         A requeued job starts at once, while the lease of its dead node still looks recent. A heartbeat is a change of
         the file. The wait is ``SILENT_SECONDS`` less the age of the file; a time in the future counts as age 0.
         """
-        first, seen = self.owner(), self._state()
+        first, seen = self._written(), self._state()
         if not isinstance(first, Owner) or first.host == socket.gethostname() or seen is None:
             return first
         end = time.monotonic() + SILENT_SECONDS - first.idle
@@ -186,6 +187,15 @@ class Lease:
             found=str(owner),
             todo=f"wait for it to end; if it no longer runs, delete {self.path}",
         )
+
+    def _written(self) -> Owner | str | None:
+        """The owner once the lease is written. A process that is killed while it writes must not stop the next one."""
+        for _ in range(_TRIES):
+            owner = self.owner()
+            if not isinstance(owner, str):
+                break
+            time.sleep(_PAUSE_SECONDS)
+        return owner
 
     def owner(self) -> Owner | str | None:
         """The owner if it is alive; a text if the lease is still being written; None if the lease is free."""

@@ -119,9 +119,10 @@ def test_workers_hold_no_file_of_the_parent_open(tasks, tmp_path):
         os.kill(child.pid, signal.SIGKILL)
 
     with open(tmp_path / "of the parent", "w"):
-        run_processes(tasks[:1], 2, Listener(NAMES[0], look, times=2))  # the unit is tried twice
+        listener = Listener(NAMES[0], look, times=2)
+        run_processes(tasks[:1], 2, listener)  # the unit is tried twice
     command, *files = found
-    assert "multiprocessing.forkserver" in command
+    assert "multiprocessing.forkserver" in command, (found, listener.events)
     assert files
     assert not [file for file in files if file.endswith("of the parent")]
 

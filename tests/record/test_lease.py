@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from servers.zenodo import StandIn, serving
 
+from s2ct_convert import lease as lease_module
 from s2ct_convert.errors import EXIT_INCOMPLETE, Incomplete
 from s2ct_convert.lease import LEASE_SECONDS
 from s2ct_convert.processes import boot_id
@@ -147,12 +148,27 @@ TORN = [
 
 class TestTorn:
     @pytest.mark.parametrize("content", TORN, ids=map(str, range(len(TORN))))
-    def test_a_torn_lease_holds_for_a_few_seconds(self, part, lease, content):
+    def test_a_torn_lease_is_waited_for_until_it_expires(self, part, lease, content, monkeypatch):
+        """A process that is killed while it takes a lease must not stop the next one."""
         lease.write_bytes(content)
-        with pytest.raises(Incomplete):
-            take(part)
-        age(lease, 6)
+        pauses: list[float] = []
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                age(lease, 6)
+
+        monkeypatch.setattr(lease_module.time, "sleep", pause)
         take(part)
+        assert len(pauses) == 3
+
+    def test_the_owner_that_finishes_writing_it_keeps_it(self, part, lease, monkeypatch):
+        lease.write_bytes(b"")
+        mine = json.dumps({**HERE, "pid": os.getppid()})
+        monkeypatch.setattr(lease_module.time, "sleep", lambda _: lease.write_text(mine))
+        with pytest.raises(Incomplete) as caught:
+            take(part)
+        assert f"process {os.getppid()} on " in caught.value.found
 
 
 def test_only_its_owner_releases_a_lease(part, lease):
