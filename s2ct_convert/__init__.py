@@ -6,7 +6,7 @@ The names here do everything that the command line does.
 Convert:
     convert             Convert archives or TFRecords to a store, or resume.
     build               Download, convert and delete archives, or resume.
-    Summary             What they return: units made and failed, digest.
+    Summary             The result of both: units made and failed, digest.
     UnitsFailed         The error if some units failed; the others are done.
     sample_sources      Paths of the bundled synthetic archives.
 
@@ -20,10 +20,10 @@ Read:
     Fold                One part of a cross-validation: train and test.
     Statistics          Statistics of bands and classes.
     BandStatistics      Mean, deviation and percentiles of the bands.
-    StatisticsProgress  The event of progress of statistics.
+    StatisticsProgress  A progress event of statistics.
     read_epoch          Yield every sample once, in shuffled order.
     EpochShare          The part of an epoch that one reader gets.
-    read_examples       Read archives like the authors' decoder.
+    read_examples       Read archives like the authors' parser.
     s2ct_convert.torch  Datasets for PyTorch, a module of its own.
 
 The record and its archives:

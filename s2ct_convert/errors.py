@@ -24,7 +24,7 @@ EXIT_TERMINATED = 143
 # The table of `s2ct --help` and of the documentation.
 EXIT_CODES = {
     0: "done",
-    EXIT_BUG: "a fault of s2ct itself, with a traceback",
+    EXIT_BUG: "a bug in s2ct, with a traceback",
     EXIT_USAGE: "wrong usage, or the destination exists",
     EXIT_INCOMPLETE: "incomplete: units, files or sources are missing; run again",
     EXIT_DIFFERENCE: "verification found a difference, or a store is damaged",
@@ -32,7 +32,7 @@ EXIT_CODES = {
     EXIT_MACHINE: "this machine: disk full, no permission, memory",
     EXIT_NETWORK: "the network or the service",
     EXIT_INTERRUPTED: "interrupted (Ctrl-C)",
-    EXIT_CLOSED_PIPE: "the reader of the output closed it, as head does",
+    EXIT_CLOSED_PIPE: "the output was closed early, for example by head",
     EXIT_TERMINATED: "terminated (SIGTERM)",
 }
 

@@ -19,7 +19,7 @@ _MOST_FILES = 1000  # looked at in a folder
 
 
 class Kind(Enum):
-    """A kind of path that a command may be given by mistake, in words."""
+    """A kind of path that a user may give by mistake, in words."""
 
     ARCHIVE = "a 7z archive"
     TFRECORD = "a TFRecord"

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 WORKER = "s2ct worker"  # name of a process that makes a unit
-EXIT_MAIN_AGAIN = 86  # of a worker whose import of the main script converts again
+EXIT_MAIN_AGAIN = 86  # of a worker that starts the conversion again while it imports the main script
 
 
 def end_if_script_runs_again() -> None:

@@ -148,7 +148,7 @@ def test_shell_scripts_of_a_page_parse(block):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_is_not_run_is_still_on_a_page():
+def test_every_command_left_out_is_still_on_a_page():
     lines = [line for page in PAGES for line in console_commands(page)]
     for start in (*NOT_RUN, *INSTEAD):
         assert any(line.startswith(start) for line in lines), start

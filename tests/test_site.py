@@ -161,13 +161,13 @@ def test_every_link_of_the_site_leads_to_a_page_and_heading(built):
 
 
 @pytest.mark.slow
-def test_no_page_shows_the_markup_it_is_made_of(built):
+def test_no_page_shows_its_raw_markup(built):
     for path, page in pages(built[0]).items():
         left = re.findall(r"[:{]\w+[:}]`.*|\.\. [\w-]+::.*|<(?:function|Dataset) .*|\]\(\S+\)", page.text)
         assert not left, f"{path.name}: {left}"
 
 
-def test_what_a_page_loads_from_another_host_is_found(tmp_path):
+def test_a_load_from_another_host_is_found(tmp_path):
     (tmp_path / "a.html").write_text(
         '<a href="https://a.org/x">x</a> <img src="b.png" srcset="//b.org/2.png 2x"> <link href="https://c.org/c.css">'
     )

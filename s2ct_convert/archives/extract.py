@@ -115,7 +115,7 @@ def _targets(archive: Path, destination: Path) -> dict[Path, Member]:
 
 
 def find_archives(paths: Iterable[Path]) -> list[Path]:
-    """The archives among files and below folders, in order. An archive in volumes is its first volume.
+    """The archives among files and in folders, in order. The first volume stands for an archive in volumes.
 
     Raises
     ------

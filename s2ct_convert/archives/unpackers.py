@@ -47,7 +47,7 @@ UNPACKERS = ("auto", "python", "7zz")
 PROGRAMS = ("7zz", "7z")
 # The oldest version for "auto": before 18.01 LZMA2 was unpacked by one thread, and before 21.01 there was no 7zz.
 OLDEST = 21.01
-_WORTH_BYTES = 100_000_000  # archives of less are converted in seconds
+_WORTH_BYTES = 100_000_000  # smaller archives are converted in seconds
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def find_unpacker(asked: str) -> Unpacker:
     ----------
     asked : {"auto", "python", "7zz"}
         ``auto`` takes a 7-Zip program of version 21.01 or later, on the PATH or from the extra ``7zz``, else Python.
-        Of several programs it takes one whose decoder is in assembly: others, like Debian's, need some 40 % more CPU.
+        It prefers a program whose decoder is in assembly. Others, such as Debian's, need some 40 % more CPU.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def find_unpacker(asked: str) -> Unpacker:
 
 
 class Program(NamedTuple):
-    """A 7-Zip program: its path, its version such as "24.09", and whether its decoder is in assembly, so fast."""
+    """A 7-Zip program: its path, its version such as "24.09", and whether its decoder is in assembly (fast)."""
 
     program: str
     version: str
@@ -108,7 +108,7 @@ class Program(NamedTuple):
 
 
 def find_programs() -> list[Program]:
-    """The working 7-Zip programs of this machine: of the PATH, then of the extra ``7zz``."""
+    """The working 7-Zip programs of this machine: from the PATH, then from the extra ``7zz``."""
     return [found for path in _programs() if (found := _look_at(path))]
 
 
@@ -119,7 +119,7 @@ def faster_unpacker(unpacker: str, packed: int) -> str | None:
     found = find_unpacker(unpacker)
     slow = f"{found.name} has no decoder in assembly" if found.program else "no 7-Zip program was found"
     # Measured on 139 MB: 23 to 27 % of the time with Debian's 7zz, 29 to 37 % of that with Python.
-    return f"{slow}: one with it saves about a quarter of the time; to get one: {install_advice('7zz')}"
+    return f"{slow}: an assembly decoder saves about a quarter of the time; to get one: {install_advice('7zz')}"
 
 
 def warn(message: str) -> None:
@@ -130,7 +130,7 @@ def warn(message: str) -> None:
 def ask_python_too(read: Callable[[Unpacker], T], unpacker: Unpacker, on_fault: Callable[[str], None] = warn) -> T:
     """Read an archive. If the 7-Zip program finds damage, Python reads it too: the program may be at fault.
 
-    ``on_fault`` is called with a message if it is. A program that the user asked for is trusted.
+    ``on_fault`` gets a message if the program is at fault. If the user asked for the program, Python does not read.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def ask_python_too(read: Callable[[Unpacker], T], unpacker: Unpacker, on_fault: 
             done = read(PYTHON)
         except S2ctError:
             raise damage from None
-        on_fault(f"{unpacker.name} fails on a whole archive, and Python read it: check {unpacker.program}")
+        on_fault(f"{unpacker.name} failed on an intact archive, which Python read: check {unpacker.program}")
         return done
 
 
@@ -243,7 +243,7 @@ def _programs() -> Iterator[str]:
 
 @cache
 def _look_at(program: str) -> Program | None:
-    """What a program says of itself; None if it is not 7-Zip or does not run."""
+    """What a program reports about itself; None if it is not 7-Zip or does not run."""
     try:
         out = subprocess.run(
             [program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30

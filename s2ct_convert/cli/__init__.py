@@ -130,7 +130,7 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
-        # The reader has closed its end (s2ct info | head). Other tools end by SIGPIPE then, without a word.
+        # The reader has closed its end (s2ct info | head). Other tools then end by SIGPIPE, without a message.
         _drop_output()
         code = EXIT_CLOSED_PIPE
     except OSError as error:  # the output itself cannot be written
@@ -142,9 +142,9 @@ def main() -> None:
 
 
 def _open_closed() -> None:
-    """Open what is closed of stdin, stdout and stderr (``s2ct ... >&-``) as /dev/null.
+    """Open /dev/null in place of a closed stdin, stdout or stderr (``s2ct ... >&-``).
 
-    Otherwise the next file that is opened gets that number, and what a program prints lands in it.
+    Otherwise the next file that is opened gets that number, and output is written to that file.
     """
     for number in range(3):
         try:
@@ -158,7 +158,7 @@ def _open_closed() -> None:
 def _run() -> int:
     """Run the command and report how it ended. Returns the exit code."""
     try:
-        # Not cli.main(), which ends a command whose output is closed in its own way.
+        # Not cli.main(): it has its own way to end a command whose output is closed.
         with cli.make_context("s2ct", sys.argv[1:]) as ctx:
             cli.invoke(ctx)
         results.finish()

@@ -1,4 +1,4 @@
-"""``s2ct completion``: the script with which a shell completes commands, options and values."""
+"""``s2ct completion``: the script that lets a shell complete commands, options and values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import click
 
-VARIABLE = "_S2CT_COMPLETE"  # in it the script of a shell asks s2ct for completions
+VARIABLE = "_S2CT_COMPLETE"  # the shell's script sets it to ask s2ct for completions
 
 # Unlike the script of click, this one keeps values beside folders, and shows what each value means.
 _BASH = """\
@@ -65,7 +65,7 @@ To complete s2ct in every new fish, run once:
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the script that completes commands, options and values of s2ct in bash (4.4 or later), zsh or fish.
 
-    Values too: codecs with their figures, stores, and the tiles and splits of the store or folder on the line.
+    Completed values: codecs with their figures, stores, and the tiles and splits of the store or folder on the line.
 
     \b
     bash: add this line to ~/.bashrc
@@ -83,7 +83,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     script = kind(ctx.find_root().command, {}, "s2ct", VARIABLE).source()
     first, _, rest = script.partition("\n")
     comment = "".join(f"# {line}\n" for line in _INSTALL[shell].splitlines())
-    # The first line of a zsh script has to stay the first.
+    # The first line of a zsh script has to stay first.
     click.echo(f"{first}\n{comment}{rest}" if first.startswith("#") else f"{comment}{script}", nl=False)
     if sys.stdout.isatty():
         click.echo(_INSTALL[shell], err=True, nl=False)

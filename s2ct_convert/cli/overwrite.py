@@ -29,12 +29,12 @@ def overwrite_store(command: Command) -> Command:
 
 
 def may_overwrite(store: Path, *, yes: bool) -> None:
-    """Ask whether a store may be deleted, if there is one and a user to ask. Without a terminal, nobody is asked.
+    """Ask whether an existing store may be deleted. Without a terminal, s2ct does not ask.
 
     Raises
     ------
     DestinationExists
-        If the user says no, or nothing.
+        If the user answers no, or does not answer.
     """
     if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return

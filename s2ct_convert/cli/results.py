@@ -1,7 +1,7 @@
 """Results and errors on stdout as one JSON document, for ``--json``.
 
-A command hands its document over and :func:`finish` prints it at the end of the program, so that an error that follows
-is part of it and stdout is one document in every case.
+A command hands over its document, and :func:`finish` prints it at the end of the program. A later error becomes part of
+it, so stdout is always one document.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a stopped command says: what is kept, and the command to go on with."""
+"""The message of a stopped command: what is kept, and the command to go on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _restarts = False
 
 
 def keeps(what: str) -> None:
-    """Note in one sentence, without a full stop, what stays if the command is stopped from now on."""
+    """Record what is kept if the command is stopped from now on: one sentence, without a full stop."""
     global _kept
     _kept = what
 

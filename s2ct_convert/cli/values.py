@@ -1,6 +1,6 @@
-"""Values that a shell completes: codecs, stores, and the tiles and splits of what is named on the line.
+"""Values that a shell completes: codecs, stores, and the tiles and splits of the stores and folders on the line.
 
-A key press must not print an error, so whatever cannot be read has no values. The command itself reports it.
+A key press must not print an error, so an unreadable path has no values. The command itself reports the error.
 """
 
 from __future__ import annotations

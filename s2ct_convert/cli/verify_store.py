@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Compared(NamedTuple):
-    """What was compared with the sources."""
+    """The result of the comparison with the sources."""
 
     examples: int
     units: int
@@ -122,7 +122,7 @@ def store(
         )
     if unread:
         codes = {error.exit_code for error in unread}
-        raise SomeFailed(f"{plural(len(unread), 'source')} could not be read, so not compared", codes, some_done=False)
+        raise SomeFailed(f"{plural(len(unread), 'source')} could not be read and compared", codes, some_done=False)
     if left_out:
         raise Incomplete(
             f"{plural(len(left_out), 'source')} could not be compared with the store",

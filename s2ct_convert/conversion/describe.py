@@ -228,7 +228,7 @@ def _folder(path: Path, unit: str | None) -> Document:
     if not found.sources and not found.unusable:
         kind = kind_of(path)
         raise NotAStore(
-            f"this is {kind}" if kind else "not a store, and the folder has no archive or TFRecord",
+            f"this is {kind}" if kind else "not a store, and not a folder with archives or TFRecords",
             where=str(path),
             todo=fits(path, kind) if kind else "give a store, an archive, a TFRecord or a folder of them",
         )

@@ -1,1 +1,1 @@
-"""What ``s2ct doctor`` examines: the software, a folder, this machine and the way to Zenodo."""
+"""What ``s2ct doctor`` examines: the software, a folder, this machine and the connection to Zenodo."""

@@ -38,7 +38,7 @@ def examine(
     Returns
     -------
     Findings
-        Whatever is wrong is one of its problems, not an error.
+        Anything wrong is listed in its problems, not raised.
 
     Raises
     ------

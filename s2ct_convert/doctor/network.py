@@ -1,4 +1,4 @@
-"""The way to Zenodo: proxies, TLS, and one small request."""
+"""The connection to Zenodo: proxies, TLS, and one small request."""
 
 from __future__ import annotations
 

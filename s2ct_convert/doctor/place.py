@@ -69,7 +69,7 @@ def _examine_locks(place: Path, found: Findings) -> None:
 
 
 def _flock(path: Path) -> str | None:
-    """What is wrong with locks, tried as HDF5 does: taken once, and refused to a second user. None if nothing is."""
+    """What is wrong with locks; None if they work. As HDF5 does, takes a lock once; a second user must be refused."""
     with open(path, "wb") as first, open(path, "wb") as second:
         try:
             fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,7 +92,7 @@ def _hdf5(path: Path, *, locking: bool | None = None) -> str | None:
         with h5py.File(path, "r", locking=locking) as file:
             return None if int(file["x"][()]) == 1 else "reads other values than it wrote"
     except OSError as error:
-        return os.strerror(error.errno) if error.errno else "an error of HDF5"
+        return os.strerror(error.errno) if error.errno else "an HDF5 error"
 
 
 def _file_system(folder: Path) -> str | None:

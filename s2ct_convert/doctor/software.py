@@ -51,7 +51,7 @@ def examine_unpackers(found: Findings) -> None:
     found.fact("unpacker", chosen.program or "Python (no 7-Zip program is used)", chosen.name)
     fast = any(one.has_assembly and one.program == chosen.program for one in programs)
     if not fast:
-        has = "the 7-Zip program is not in assembly" if chosen.program else "there is no 7-Zip program"
+        has = "the 7-Zip program has no decoder in assembly" if chosen.program else "there is no 7-Zip program"
         todo = f"install the extra 7zz: {install_advice('7zz')}"
         found.advice.append(Problem(f"{has}: a 7-Zip program whose decoder is in assembly unpacks faster", todo))
 

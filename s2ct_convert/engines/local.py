@@ -180,7 +180,7 @@ class _Worker:
 def _no_main_guard() -> WrongUsage:
     path = getattr(sys.modules["__main__"], "__file__", None)
     return WrongUsage(
-        "with several jobs, each worker process reads this script again, and the script then converts again",
+        "with several jobs, each worker process imports this script, and the script then starts the conversion again",
         where=str(path or ""),
-        todo='put what the script does under  if __name__ == "__main__":  or give jobs=1',
+        todo='put the code of the script under  if __name__ == "__main__":  or give jobs=1',
     )

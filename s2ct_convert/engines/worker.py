@@ -78,7 +78,7 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
 
 
 def started(task: UnitTask) -> UnitStarted:
-    """The event at the start of a unit. A source that has gone since has no size; making the unit reports that."""
+    """The event at the start of a unit. A source that no longer exists has no size; making the unit reports that."""
     size = 0
     with suppress(OSError):
         size = task.source.size()

@@ -1,7 +1,7 @@
 """Stores as xarray datasets, built from what this room reads: every value is checked, and both containers agree.
 
 Small arrays are in memory, images are read when they are used. A dataset has an open store of its own, so it outlives
-the store it came from. It says nothing of how its arrays are stored, so xarray can write it, or a part, in any format.
+the store it came from. It has no storage encoding, so xarray can write it, or a part, in any format.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _decoded(variables: Mapping[str, Any], attributes: Mapping[str, Any]) -> xar
 
 
 def _native(values: Any) -> Any:
-    """The same values; netCDF4 warns of an explicit byte order, even of that of this machine."""
+    """The same values; netCDF4 warns of an explicit byte order, even if it is that of this machine."""
     return np.asarray(values, values.dtype.newbyteorder("="))
 
 

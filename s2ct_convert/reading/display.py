@@ -1,4 +1,4 @@
-"""How stores and what they give look at a prompt: one screen of text, or a table in a notebook."""
+"""How stores, units and samples look at a prompt: one screen of text, or a table in a notebook."""
 
 from __future__ import annotations
 

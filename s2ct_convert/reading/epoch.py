@@ -104,7 +104,7 @@ def read_epoch(
 def read_windows(
     store: Store, series: Series, parts: Iterable[Window], memory: Memory, wanted: Wanted | None = None
 ) -> Iterator[tuple[int, int, Item]]:
-    """Yield the samples of windows in their order, each with its position in it, and its position without mixing.
+    """Yield the samples of windows in order, each with its position and its position without mixing.
 
     Positions are counted over all windows.
 
@@ -128,7 +128,7 @@ def read_windows(
 
 
 class _Lent:
-    """Memory of one block while any array shows it.
+    """Memory of one block while any array refers to it.
 
     numpy keeps the object that lends memory to an array alive for as long as the array, its views, and the tensors
     and buffers made of them (the array interface protocol, version 3).
@@ -139,7 +139,7 @@ class _Lent:
 
 
 class Memory:
-    """Memory for blocks, used again once no array shows its content: fresh pages cost a tenth of the time.
+    """Memory for blocks, reused once no array refers to it: fresh pages cost a tenth of the time.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class Memory:
     block_obs : int
         Observations of a block.
     keep : int
-        Most blocks that wait for their next use.
+        The largest number of unused blocks to keep.
     """
 
     def __init__(self, obs_shape: tuple[int, ...], block_obs: int, keep: int) -> None:

@@ -143,7 +143,7 @@ class Batching:
         return whole + bool(rest and not self.drop_last)
 
     def repeated(self, rank: int) -> int:
-        """How many samples at the end of the part of a rank come a second time in the epoch."""
+        """Number of samples at the end of a rank's part that come a second time in the epoch."""
         return min(self.per_rank, max(0, (rank + 1) * self.per_rank - self.samples))
 
     def read_by(self, numbers: npt.NDArray[np.int64], first: int, workers: int) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What a selection may be asked for: names, numbers, dates and labels, one or several."""
+"""The conditions of a selection: names, numbers, dates and labels, one or several."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def group_folds(groups: Sequence[str], k: int, by: str, seed: int) -> list[Mask]
     """
     names, numbers = np.unique(np.asarray(groups, str), return_inverse=True)
     if not 2 <= k <= len(names):
-        raise ValueError(f"{k} folds by {by} are not possible with {len(names)}: choose from 2 to their number")
+        raise ValueError(f"{k} folds by {by} are not possible with {len(names)} groups: choose 2 to {len(names)}")
     order = sorted(range(len(names)), key=lambda i: draw(seed, str(names[i])))
     return [np.isin(numbers, part) for part in np.array_split(order, k)]
 

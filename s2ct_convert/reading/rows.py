@@ -13,7 +13,7 @@ from .unit import Unit
 
 
 class Units(Protocol):
-    """What is needed of a store."""
+    """The part of a store that is needed here."""
 
     attributes: dict[str, Any]
 

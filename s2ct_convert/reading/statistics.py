@@ -50,7 +50,7 @@ class BandStatistics(Shown):
     observations : int
         Number of observations whose pixels were counted.
     mean, std : ndarray of float64, shape (band,)
-        ``std`` is that of the population: the squares are divided by the number of pixels. NaN without pixels.
+        ``std`` is the population standard deviation: it divides by the number of pixels. NaN without pixels.
     percentiles : ndarray of float64, shape (7, band)
         The percentiles 1, 5, 25, 50, 75, 95 and 99, interpolated as ``numpy.percentile`` does by default.
     histogram : ndarray of int64, shape (band, 65536)

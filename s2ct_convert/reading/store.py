@@ -185,7 +185,7 @@ class Store(Shown, OwnMapping[Unit]):
         ----------
         tile, split, localid : one or several, optional
         samples : Samples, optional
-            Only these: a part of ``store.samples``, such as one side of a fold.
+            Only these samples: a part of ``store.samples``, such as one side of a fold.
         time : slice of dates, or one date, optional
             Both ends are included; ``"2018-06"`` is the whole month.
         months : number from 1 to 12, or several, optional
@@ -193,9 +193,9 @@ class Store(Shown, OwnMapping[Unit]):
         label : name or number, or several, optional
             Observations of these classes; for k x k labels, those with at least one such pixel.
         max_length : int, optional
-            At most this many observations of a sample: the first that match. They follow each other in time.
+            At most this many consecutive matching observations of a sample, from the first one.
         seed : int, optional
-            With ``max_length``: begin at a random one. The draw depends only on the seed and the sample.
+            With ``max_length``: begin at a random observation. The draw depends only on the seed and the sample.
 
         Returns
         -------
@@ -207,7 +207,7 @@ class Store(Shown, OwnMapping[Unit]):
         KeyError
             If the store does not have a tile, split or class.
         ValueError
-            If a month or ``max_length`` is impossible, or ``samples`` are of another store.
+            If a month or ``max_length`` is impossible, or ``samples`` are from another store.
 
         Examples
         --------
@@ -216,7 +216,7 @@ class Store(Shown, OwnMapping[Unit]):
         ...     print(sample.localid, sample.image.shape)
         """
         if samples is not None and not samples.are_in(self.samples):
-            raise ValueError(f"these samples are of another store than {self.path}")
+            raise ValueError(f"these samples are from another store, not from {self.path}")
         season = None if months is None else tuple(map(int, as_list(months)))
         keep = Keep(time, None if label is None else tuple(as_list(label)), season, max_length, seed)
         table = self.samples if samples is None else samples

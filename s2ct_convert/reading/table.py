@@ -34,7 +34,7 @@ class Where(TypedDict, total=False):
 
 
 class Fold(NamedTuple):
-    """One part of a cross-validation: what to train on, and what to test on."""
+    """One part of a cross-validation: samples to train on, and samples to test on."""
 
     name: str
     train: Samples
@@ -164,7 +164,7 @@ class Samples(Shown):
         Raises
         ------
         KeyError
-            If one of them is not here; the message names the first.
+            If one of them does not exist; the message names the first.
 
         Examples
         --------
@@ -190,7 +190,7 @@ class Samples(Shown):
         ----------
         k : int
         by : {"tile", "unit", "sample"}
-            What stays together: neighbouring samples of a tile are alike, so "sample" tests on what is almost known.
+            What stays together. Samples of a tile are alike, so "sample" tests on samples like those in training.
         seed : int
 
         Raises

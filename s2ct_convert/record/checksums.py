@@ -33,7 +33,7 @@ class Check(Enum):
     SHORT
         The file has too few bytes.
     MISSING
-        The file is not here.
+        The file does not exist.
     UNKNOWN
         The file is not in the manifest.
     """

@@ -34,13 +34,13 @@ class State(Enum):
     OK
         It has the right size, and s2ct has checked its md5 before.
     UNCHECKED
-        It has the right size, and was never read.
+        It has the right size; its md5 was never checked.
     WRONG
         It is too large.
     PARTIAL
         It is too small, or under the name of an unfinished download.
     MISSING
-        It is not here.
+        It does not exist.
     """
 
     OK = "ok"

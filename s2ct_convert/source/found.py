@@ -153,4 +153,4 @@ def some(names: list[str], most: int = 3) -> str:
 def no_source(paths: Iterable[Path], found: Found) -> WrongUsage:
     """The error of paths without any source; the notes say what was skipped."""
     where = ", ".join(map(str, paths))
-    return WrongUsage("no archive and no TFRecord here", where=where, found="\n            ".join(found.notes))
+    return WrongUsage("no archive or TFRecord found", where=where, found="\n            ".join(found.notes))

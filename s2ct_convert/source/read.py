@@ -194,7 +194,7 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[ExampleDict]:
     for unusable in found.unusable:
         raise unusable.error
     if not found.sources:
-        raise WrongUsage("no archive and no TFRecord found", where=str(path))
+        raise WrongUsage("no archive or TFRecord found", where=str(path))
     for source in found.sources:
         with open_source(source) as examples:
             for example in examples:

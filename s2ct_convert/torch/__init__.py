@@ -4,8 +4,8 @@ The package can be imported without torch. What needs torch raises an error
 when it is used.
 
 Datasets and batches:
-    ShuffledDataset      Every sample once an epoch, shuffled: to train.
-    SampleDataset        Samples by number, to validate.
+    ShuffledDataset      Every sample once an epoch, shuffled: for training.
+    SampleDataset        Samples by number, for validation.
     collate_ragged       Make a batch: one after another, with offsets.
     collate_padded       Make a batch: padded to the longest, with a mask.
 """

@@ -95,7 +95,7 @@ def collate_padded(items: Items, *, series: Collection[str] | None = None) -> di
 
 
 def _lengths(items: Items, series: Collection[str] | None, *, adds: str) -> list[int]:
-    """The number of observations of each item; ``adds`` is the key that the batch gets besides."""
+    """The number of observations of each item; ``adds`` is the key that the batch gets in addition."""
     from .batch import ALREADY, Batch  # needs torch
 
     for item in items:
@@ -104,7 +104,7 @@ def _lengths(items: Items, series: Collection[str] | None, *, adds: str) -> list
         if not isinstance(item, Mapping):
             raise ValueError(f"items must be dicts, and this one is a {type(item).__name__}; write your own collate")
         if adds in item:
-            raise ValueError(f"items have a key {adds!r}, which batches get here; give yours another name")
+            raise ValueError(f"items have a key {adds!r}, which this function adds to batches; rename yours")
         if item.keys() != items[0].keys():
             raise ValueError(f"items have different keys: {sorted(items[0])} and {sorted(item)}")
     if not items:
@@ -122,7 +122,7 @@ def _series(items: Items, sizes: Sequence[int], series: Collection[str] | None) 
 
     found = {name for name in items[0] if is_one(name)}
     if series is not None and (wrong := sorted(set(series) - found)):
-        raise ValueError(f"{wrong[0]!r} is not a series: it has not one entry for each observation in every item")
+        raise ValueError(f"{wrong[0]!r} is not a series: not every item has one entry for each observation")
     return found if series is None else set(series)
 
 

@@ -35,7 +35,7 @@ def check_rank(rank: int, ranks: int) -> None:
     now = _initialised()
     if now is not None and now != (rank, ranks):
         raise ValueError(
-            f"the dataset was made for rank {rank} of {ranks}, and this process is rank {now[0]} of {now[1]}; "
+            f"the dataset was made for rank {rank} of {ranks}, but this process is rank {now[0]} of {now[1]}; "
             "make it after torch.distributed.init_process_group, or pass rank= and ranks="
         )
 

@@ -43,7 +43,7 @@ class SampleDataset(Dataset[Any]):
         Applied to each item last. It may change, add and remove keys, and return tensors.
     tile, split, localid, time, label : optional
         Samples and observations to keep, as for ``Store.select``: with ``time`` or ``label`` an item has only the
-        matching observations, and samples without any are left out.
+        matching observations, and samples without a match are left out.
 
     Raises
     ------

@@ -46,17 +46,17 @@ class ShuffledDataset(IterableDataset[Any]):
         This rank and the number of ranks. Default: those of ``torch.distributed`` if it is initialised, else those of
         ``torchrun`` (``RANK`` and ``WORLD_SIZE``), else 0 of 1.
     drop_last : bool
-        Leave out a last batch that is smaller.
+        Drop an incomplete last batch.
     pad : bool
-        If the samples cannot be divided equally between ranks. False: up to ``ranks - 1`` samples are left out, in
-        each epoch others. True: none is left out; the last rank or ranks read the first samples of the epoch a second
-        time, and items have ``repeated``, which is True for these.
+        If the samples cannot be divided equally between ranks. False: up to ``ranks - 1`` samples are left out,
+        different ones in each epoch. True: none is left out; the last rank or ranks read the first samples of the
+        epoch a second time, and items have ``repeated``, which is True for these.
     collate : callable
         Makes a batch of a list of items: ``collate_ragged``, ``collate_padded``, or your own.
     max_length : int, optional
-        Most observations of an item. Of a longer series it has consecutive ones, in each epoch others.
+        Most observations of an item. An item of a longer series has consecutive ones, different ones in each epoch.
     block_obs, mixed_blocks : int, optional
-        As for ``read_epoch``. They bound the memory of the workers, of all together.
+        As for ``read_epoch``. They limit the memory of all workers together.
     dtype, scale, crop, transform, tile, split, localid, time, label : optional
         As for ``SampleDataset``.
 
@@ -156,7 +156,7 @@ class ShuffledDataset(IterableDataset[Any]):
         return windows(own, self.mixed_blocks, np.random.default_rng((self.seed, epoch, self.rank, 0)))
 
     def state_dict(self, batches: int | None = None) -> dict[str, Any]:
-        """The place in the epoch, to go on there after a stop.
+        """The place in the epoch, to continue from there after a stop.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class ShuffledDataset(IterableDataset[Any]):
         """
         epoch, now = (self.epoch, batches) if batches is not None else self._progress.now()
         if batches is not None and not 0 <= batches <= self.batching.count:
-            raise ValueError(f"batches={batches}, and an epoch has {self.batching.count}")
+            raise ValueError(f"batches={batches}, but an epoch has {self.batching.count}")
         return {"epoch": epoch, "batches": now, "order": self._order()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -182,13 +182,13 @@ class ShuffledDataset(IterableDataset[Any]):
         Raises
         ------
         ValueError
-            If the state is of another store, or of other arguments that decide the order.
+            If the state comes from another store, or from other arguments that decide the order.
         """
         own = self._order()
         if different := [name for name in own if state["order"].get(name) != own[name]]:
             name = different[0]
             raise ValueError(
-                f"the state is of another order: {name} was {state['order'].get(name)!r}, and is {own[name]!r} here"
+                f"the state is of another order: {name} was {state['order'].get(name)!r}, but is {own[name]!r} here"
             )
         self._progress.load(int(state["epoch"]), int(state["batches"]))
 

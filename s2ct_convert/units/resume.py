@@ -63,7 +63,7 @@ class Candidate:
 
     @cached_property
     def is_wrapped(self) -> bool:
-        """Whether it is a bare file behind gzip or zlib, whose size is not that of the TFRecord."""
+        """Whether it is a bare file in gzip or zlib, so its size differs from that of the TFRecord."""
         if self.path is None or self.member is not None:
             return False
         with open(self.path, "rb") as file:
@@ -121,7 +121,7 @@ def _is_equal(entry: UnitEntry, candidate: Candidate) -> bool:
 
 
 def _content_of(entry: UnitEntry, candidate: Candidate) -> Content | None:
-    """Content that a unit was made from. Of an older entry without it, a bare TFRecord is read again in its place."""
+    """Content that a unit was made from. If an older entry lacks it, a bare TFRecord is read again."""
     if entry.content_bytes is not None and entry.content_crc32 is not None:
         return Content(entry.content_bytes, entry.content_crc32)
     if entry.source_member is not None or candidate.path is None:

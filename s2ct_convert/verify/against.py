@@ -33,7 +33,7 @@ def verify_against(
     on_error: Callable[[Path, S2ctError], None] | None = None,
     on_total: Callable[[int], None] = lambda n: None,
 ) -> list[Comparison]:
-    """Compare units with their sources. All sources are read, also after one that is damaged.
+    """Compare units with their sources. All sources are read, even if one is damaged.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def verify_against(
     Raises
     ------
     WrongUsage
-        If there is no source, or the store has the unit of none.
+        If there is no source, or the store has none of their units.
     SourceError, MachineError
         If a source is damaged or cannot be read.
     """

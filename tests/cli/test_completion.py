@@ -152,7 +152,7 @@ def test_tiles_come_from_the_lock_of_the_folder(tmp_path, lock):
     assert [line.split("\t")[1] for line in done.stdout.splitlines() if line] == (["50SMG", "51SMG"] if lock else [])
 
 
-def test_what_cannot_be_read_completes_nothing_and_says_nothing(tmp_path):
+def test_an_unreadable_path_completes_nothing_and_prints_nothing(tmp_path):
     (tmp_path / "x.h5").write_bytes(b"\x89HDF\r\n\x1a\n broken")
     asked = {"_S2CT_COMPLETE": "bash_complete", "COMP_WORDS": "s2ct export x.h5 back --tile ", "COMP_CWORD": "5"}
     done = subprocess.run([SCRIPT], cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **asked})

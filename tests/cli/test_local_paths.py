@@ -79,4 +79,4 @@ def test_a_device_is_wrong_usage(run, tmp_path):
 
 def test_verify_refuses_a_folder_without_sources(run, tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
-    assert_says(run("verify", "sources", tmp_path), 2, "no archive and no TFRecord here")
+    assert_says(run("verify", "sources", tmp_path), 2, "no archive or TFRecord found")

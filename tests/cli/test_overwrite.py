@@ -43,7 +43,7 @@ def made(run, folder: Path) -> str:
     return "x.zarr"
 
 
-def test_no_keeps_the_store(run, tmp_path):
+def test_the_answer_no_keeps_the_store(run, tmp_path):
     store = made(run, tmp_path)
     before = state(tmp_path / store)
     code, shown = on_terminal("convert", "other", store, "--overwrite", answer="", cwd=tmp_path)
@@ -54,7 +54,7 @@ def test_no_keeps_the_store(run, tmp_path):
     assert state(tmp_path / store) == before
 
 
-def test_yes_replaces_the_store(run, tmp_path):
+def test_the_answer_yes_replaces_the_store(run, tmp_path):
     store = made(run, tmp_path)
     code, _ = on_terminal("convert", "other", store, "--overwrite", "-j1", answer="y", cwd=tmp_path)
     assert code == 0
@@ -63,7 +63,7 @@ def test_yes_replaces_the_store(run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", ["other x.zarr --overwrite -y", "in x.zarr", "in new.zarr --overwrite"])
-def test_nobody_is_asked_without_need(run, tmp_path, words):
+def test_overwrite_does_not_ask_without_need(run, tmp_path, words):
     made(run, tmp_path)
     code, shown = on_terminal("convert", *words.split(), "-j1", answer="", cwd=tmp_path)
     assert code == 0

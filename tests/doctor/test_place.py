@@ -28,7 +28,7 @@ def test_a_good_folder_has_working_locks_and_stays_empty(tmp_path):
 
 
 @pytest.mark.parametrize(("unlocked", "what"), [(True, "HDF5 cannot lock files"), (False, "HDF5 cannot write")])
-def test_what_hdf5_cannot_do_is_a_problem(tmp_path, monkeypatch, unlocked, what):
+def test_a_failure_of_hdf5_is_a_problem(tmp_path, monkeypatch, unlocked, what):
     open_file = h5py.File
 
     def refused(*arguments: object, locking: bool | None = None) -> h5py.File:

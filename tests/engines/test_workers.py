@@ -316,7 +316,7 @@ def test_a_script_without_a_main_guard_fails_with_one_sentence(tmp_path):
     assert done.stdout == ""
     assert done.stderr.count("Traceback") == 1
     *_, sentence, todo = done.stderr.splitlines()
-    assert sentence.endswith("each worker process reads this script again, and the script then converts again")
+    assert sentence.endswith("each worker process imports this script, and the script then starts the conversion again")
     assert str(script) in sentence
     assert 'under  if __name__ == "__main__":  or give jobs=1' in todo
     script.write_text(f"import s2ct_convert\nif __name__ == '__main__':\n    {call}")

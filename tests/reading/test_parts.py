@@ -50,7 +50,7 @@ def test_a_list_of_samples_is_found_in_the_order_of_the_store(store):
 
 def test_samples_of_another_store_are_refused(store, tiles, made):
     for filters in ({}, {"split": "val"}):
-        with pytest.raises(ValueError, match=r"of another store than .*made\."):
+        with pytest.raises(ValueError, match=r"from another store, not from .*made\."):
             store.select(samples=tiles.samples.where(**filters))
     with open_store(made["linked"]) as same:
         assert store.select(samples=same.samples).count() == 241

@@ -20,7 +20,7 @@ def store(request, made):
         yield opened
 
 
-def test_whatever_a_store_gives_fits_a_screen(store):
+def test_every_value_of_a_store_fits_a_screen(store):
     unit, selection = store["train/50SMG"], store.select(label="snow")
     values = (store, unit, store.samples, selection, unit.sample(412), next(iter(selection)), store.statistics())
     for value in values:

@@ -90,7 +90,7 @@ def test_an_error_of_the_callback_ends_the_statistics(store):
         store.statistics(on_event=stop)
 
 
-def test_what_does_not_occur_has_no_statistics(store):
+def test_absent_classes_and_dates_have_no_statistics(store):
     found = store.select(split="val", label="snow").statistics()
     assert found.clear.observations == 0 and np.isnan(found.clear.mean).all()
     assert found.class_weights.tolist() == [0, 0, 0, 0, 0, 1]

@@ -138,7 +138,7 @@ def test_a_part_is_written_and_read_back(made, suffix, write, tmp_path):
                 xarray.testing.assert_equal(part.load(), back.load())
 
 
-def test_nothing_says_how_arrays_were_stored(store):
+def test_datasets_have_no_storage_encoding(store):
     index = store.to_datatree()["index"].to_dataset()
     for dataset in (store.to_xarray("train/50SMG"), store.to_xarray("val/50SMG", 1), index):
         for name, variable in dataset.variables.items():

@@ -83,7 +83,7 @@ def test_images_of_one_size_are_stacked_where_time_was_averaged(items):
     assert batch["time"].shape == (151,)
 
 
-def test_named_series_are_the_only_ones(items):
+def test_only_the_named_series_are_collated_as_series(items):
     some = [{"time": item["time"][:2], "pair": np.zeros(2)} for item in (items[0], items[2])]
     assert collate_ragged(some)["pair"].shape == (4,)
     assert collate_ragged(some, series=["time"])["pair"].shape == (2, 2)

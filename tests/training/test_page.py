@@ -53,7 +53,7 @@ def test_the_script_for_several_gpus_evaluates_every_observation_once(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 2])
-def test_the_script_that_resumes_ends_as_one_without_a_stop(folder, stop):
+def test_a_resumed_script_ends_like_an_uninterrupted_one(folder, stop):
     """It saves a checkpoint after two and after four batches; the latter is the end of an epoch."""
     path = script(folder, "# train_resume.py")
     text = path.read_text()

@@ -61,7 +61,7 @@ def resumed(dataset: ShuffledDataset, batches, state: dict) -> list[list]:
     ("workers", "persistent"),
     [(0, False), (2, False), pytest.param(2, True, marks=slow), pytest.param(3, False, marks=slow)],
 )
-def test_the_rest_of_an_epoch_equals_that_of_an_uninterrupted_one(many, whole, workers, persistent):
+def test_a_resumed_epoch_ends_like_an_uninterrupted_one(many, whole, workers, persistent):
     dataset = make(many)
     loader = DataLoader(dataset, batch_size=None, num_workers=workers, persistent_workers=persistent)
     assert resumed(dataset, loader, stopped(many)) == [whole[1][4:], whole[2]]
@@ -139,7 +139,7 @@ def test_a_state_of_as_many_other_samples_is_refused(many):
 
 
 def test_a_number_outside_the_epoch_is_refused(many):
-    with pytest.raises(ValueError, match="batches=11, and an epoch has 10"):
+    with pytest.raises(ValueError, match="batches=11, but an epoch has 10"):
         make(many).state_dict(batches=11)
 
 

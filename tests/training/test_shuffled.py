@@ -149,7 +149,7 @@ def test_a_dataset_made_before_the_process_group_is_refused(many, monkeypatch):
     monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
     for use in (lambda: len(early), lambda: iter(early)):
-        with pytest.raises(ValueError, match=r"made for rank 0 of 1, and this process is rank 1 of 2; make it after"):
+        with pytest.raises(ValueError, match=r"made for rank 0 of 1, but this process is rank 1 of 2; make it after"):
             use()
     assert len(given) == 10
     assert (ShuffledDataset(many, 4).rank, ShuffledDataset(many, 4).ranks) == (1, 2)
