@@ -44,7 +44,7 @@ class Columns:
         found = {table.name: table.data for table in tables if table.data is not None}
         if missing := [name for name in KEPT if name not in found]:
             raise StoreDamaged(f"the array {missing[0]} is missing", where=self._group.where)
-        self._kept |= {name: found[name] for name in KEPT}
+        self._kept |= {name: _fixed(found[name]) for name in KEPT}
         return {name: _crc32c(data) for name, data in found.items()}
 
     @cached_property
@@ -65,7 +65,7 @@ class Columns:
         if self.checked:
             _ = self._seen
         if name not in self._kept:
-            self._kept[name] = self.read(name)
+            self._kept[name] = _fixed(self.read(name))
         return self._kept[name]
 
     def read(self, name: str) -> npt.NDArray[Any]:
@@ -82,6 +82,12 @@ class Columns:
         if self.checked and seen.get(name) != _crc32c(data):
             raise StoreDamaged(f"{name} has changed while the store was open", where=self._group.where)
         return data
+
+
+def _fixed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An array that nobody can write to: all readers of a unit share it."""
+    array.flags.writeable = False
+    return array
 
 
 def _crc32c(data: Any) -> int:
@@ -148,14 +154,14 @@ def read_rows(key: Any, n: int, images: Callable[[list[slice]], list[npt.NDArray
         (whole,) = images([slice(0, n)])
         return whole[key]
     rows = np.arange(n)[first]  # an index, a slice, a list or a mask, as in numpy
-    if rows.ndim == 0:
-        (one,) = images([slice(int(rows), int(rows) + 1)])
-        return one[0][rest] if rest else one[0]
     wanted, back = np.unique(rows, return_inverse=True)
     ends = np.flatnonzero(np.diff(wanted) != 1) + 1
     runs = [slice(int(run[0]), int(run[-1]) + 1) for run in np.split(wanted, ends) if len(run)]
     parts = images(runs or [slice(0, 0)])
     found = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    if len(wanted) != rows.size or not np.array_equal(wanted, rows.ravel()):
-        found = found[back.reshape(rows.shape)]
-    return found[(slice(None), *rest)] if rest else found
+    in_order = np.array_equal(wanted, rows)
+    if isinstance(first, slice):
+        found = found if in_order else found[back]
+        return found[(slice(None), *rest)] if rest else found
+    # numpy combines an index or a list with the lists for other dimensions, so all are applied together.
+    return found if in_order and not rest else found[(back.reshape(rows.shape)[()], *rest)]

@@ -16,7 +16,7 @@ from ..errors import MissingPackage, WrongUsage
 from ..store.digest import TABLES_DIGEST
 from ..store.layout import IMAGE, PUBLISHED
 from ..version import install_advice
-from .filters import as_list
+from .filters import numbers
 from .lazy import StoredArray, StoredImages, lazy_array
 from .rows import UnitRows, Units
 
@@ -95,7 +95,7 @@ def _published(store: Store, unit: str, prefix: str) -> xarray.Dataset:
 
 def samples_dataset(store: Store, name: str, localid: int | Iterable[int]) -> xarray.Dataset:
     """Samples of a unit as ``rows_dataset``. For one sample, split, tile and localid are single values."""
-    unit, localids = store[name], [int(one) for one in as_list(localid)]
+    unit, localids = store[name], numbers(localid)
     places = [unit.rows(one) for one in localids]
     rows = UnitRows(unit, localids, [np.arange(one.start, one.stop) for one in places])
     dataset = rows_dataset(store, [rows])

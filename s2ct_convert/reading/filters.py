@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -58,7 +59,19 @@ def known(what: str, given: Names, there: tuple[str, ...]) -> list[str]:
     KeyError
         If the store does not have one of them.
     """
-    for one in as_list(given):
+    names = as_list(given)
+    for one in names:
         if one not in there:
             raise KeyError(f"no {what} {one!r}; the store has {', '.join(there)}")
-    return as_list(given)
+    return names
+
+
+def numbers(given: Any) -> list[int]:
+    """One or several whole numbers.
+
+    Raises
+    ------
+    TypeError
+        If one is not a whole number: 86.9 is no localid.
+    """
+    return [operator.index(one) for one in as_list(given)]

@@ -44,7 +44,9 @@ def make_samples(index: Mapping[str, Table]) -> Samples:
         splits, tiles = flag_meanings(index["split"]), flag_meanings(index["tile"])
         classes = tuple(str(index["label_count"].attributes["classes"]).split())
         data = {name: index[name].data for name in INDEX_ARRAYS}
-        return Samples(_rows(data, sample_dtype(splits, tiles, len(classes)), splits, tiles), splits, tiles, classes)
+        rows = _rows(data, sample_dtype(splits, tiles, len(classes)), splits, tiles)
+        rows.flags.writeable = False  # all readers of a store share them
+        return Samples(rows, splits, tiles, classes)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise StoreDamaged("the arrays of the index contradict each other", found=str(error)) from error
 

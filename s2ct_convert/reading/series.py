@@ -87,7 +87,7 @@ def select_series(store: Units, samples: Samples, **where: Unpack[Where]) -> Ser
     StoreDamaged
         If the labels or dates of a unit are damaged.
     """
-    table = samples.where(**where)
+    table = samples.may_match(**where)
     time, label = where.get("time"), where.get("label")
     if time is None and label is None:
         return all_series(table)

@@ -17,7 +17,7 @@ from ..store.digest import Table
 from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
 from ..store.root import read_dataset
 from .display import OwnMapping, Shown, Summary
-from .filters import Dates, Labels, Names, Numbers, as_list
+from .filters import Dates, Labels, Names, Numbers, as_list, numbers
 from .groups import Tree, check_digest, check_units, read_all
 from .index import flag_meanings, make_samples
 from .select import Keep, Selection
@@ -217,10 +217,10 @@ class Store(Shown, OwnMapping[Unit]):
         """
         if samples is not None and not samples.are_in(self.samples):
             raise ValueError(f"these samples are from another store, not from {self.path}")
-        season = None if months is None else tuple(map(int, as_list(months)))
+        season = None if months is None else tuple(numbers(months))
         keep = Keep(time, None if label is None else tuple(as_list(label)), season, max_length, seed)
         table = self.samples if samples is None else samples
-        table = table.where(tile=tile, split=split, localid=localid, time=time, label=keep.label)
+        table = table.may_match(tile=tile, split=split, localid=localid, time=time, label=keep.label)
         return Selection(self, table, keep)
 
     def statistics(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
@@ -13,7 +14,7 @@ from ..dataset import DATASET
 from ..errors import MissingPackage
 from ..version import install_advice
 from .display import ROWS, Shown, Summary, label_names, many
-from .filters import Dates, Labels, Names, Numbers, as_list, class_numbers, days, known
+from .filters import Dates, Labels, Names, Numbers, as_list, class_numbers, days, known, numbers
 from .folds import group_folds, leave_out
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Samples(Shown):
         """
         if not isinstance(row, np.void) or row.dtype != self.rows.dtype:
             raise TypeError('only a row can be in samples; ask for a column: 86 in samples["localid"]')
-        return bool((self.rows == row).any())
+        return any(one.tobytes() == row.tobytes() for one in self.rows)  # == is False for rows with NaT
 
     def _summary(self) -> Summary:
         title = f"Samples: {many(len(self), 'sample')}, {many(int(self['row_size'].sum()), 'observation')}"
@@ -124,7 +125,25 @@ class Samples(Shown):
         ------
         KeyError
             If the store does not have a tile, split or class.
+        ValueError
+            If the index has no count of a label, such as ``no_label``: ``store.select(label=...)`` reads the labels.
         """
+        if label is not None:
+            label = as_list(label)
+            if others := [one for one in label if class_numbers(one, self.classes)[0] not in range(len(self.classes))]:
+                raise ValueError(f"the index has no count of label {others[0]!r}; use store.select(label=...)")
+        return self.may_match(tile=tile, split=split, localid=localid, time=time, label=label)
+
+    def may_match(
+        self,
+        *,
+        tile: Names = None,
+        split: Names = None,
+        localid: Numbers = None,
+        time: Dates = None,
+        label: Labels = None,
+    ) -> Samples:
+        """As ``where``, but of labels without a count in the index every sample may have one."""
         rows = self.rows
         keep = np.ones(len(rows), bool)
         if tile is not None:
@@ -132,7 +151,7 @@ class Samples(Shown):
         if split is not None:
             keep &= np.isin(rows["split"], known("split", split, self.splits))
         if localid is not None:
-            keep &= np.isin(rows["localid"], np.atleast_1d(np.asarray(as_list(localid), np.int64)))
+            keep &= np.isin(rows["localid"], np.array(numbers(localid), np.int64))
         if time is not None:
             first, last = days(time)
             # Comparisons with NaT are False.
@@ -175,7 +194,7 @@ class Samples(Shown):
             places.setdefault((unit, localid), []).append(i)
         found: set[int] = set()
         for unit, localid in wanted:
-            if (unit, int(localid)) not in places:
+            if (unit, operator.index(localid)) not in places:
                 raise KeyError(f"no sample {localid} of {unit} in these {len(self)} samples")
             found.update(places[unit, int(localid)])
         return self._part(np.array(sorted(found), np.intp))

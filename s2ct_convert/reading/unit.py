@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -234,6 +235,7 @@ class Unit(Shown, OwnMapping[Array]):
         KeyError
             If the unit has no such sample, or several: all samples without a localid have -1.
         """
+        localid = operator.index(localid)
         i, end = (int(np.searchsorted(self.localid, localid, side)) for side in ("left", "right"))
         if i == end:
             raise KeyError(f"{self.name} has no sample with localid {localid}")
@@ -267,7 +269,7 @@ class Unit(Shown, OwnMapping[Array]):
         StoreDamaged
             If stored bytes are missing or do not match their checksums.
         """
-        ranges = [self.rows(int(localid)) for localid in localids]
+        ranges = [self.rows(localid) for localid in localids]
         return [
             Sample(image, self.label[rows].copy(), self.time[rows].copy(), self.weight[rows].copy())
             for image, rows in zip(self.images(ranges), ranges, strict=True)

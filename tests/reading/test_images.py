@@ -55,6 +55,39 @@ def test_random_ranges_equal_those_of_zarr_or_h5py(made, kind):
                     np.testing.assert_array_equal(found, image[rows])
 
 
+KEYS = [
+    3,
+    (3, 1),
+    (3, slice(None), [1, 2]),
+    ([0, 1], [2, 3]),
+    ([0, 1], slice(None), [1, 2]),
+    ([0, 1], slice(None), 2),
+    ([0, 1], [2, 3], [4, 5], [6, 7]),
+    ([[0, 1], [2, 3]], 0),
+    ([[0, 1], [2, 3]],),
+    ([5, 2, 5], ..., 1),
+    (slice(8, 2, -2), [0, 3]),
+    (slice(2, 2), 1),
+    ([], 1),
+    (np.arange(40) % 3 == 0, 0),
+    (..., 0),
+    (None, 2),
+]
+
+
+@pytest.mark.every_variant
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_an_image_is_indexed_as_in_numpy(made, key):
+    with open_store(made["zarr"]) as store:
+        unit = next(unit for unit in store.units.values() if unit.observations >= 40)
+        whole = unit["image"][...]
+        if isinstance(key, tuple) and isinstance(key[0], np.ndarray):
+            key = (np.arange(len(whole)) % 3 == 0, *key[1:])
+        found, expected = unit["image"][key], whole[key]
+        assert found.shape == expected.shape
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("kind", ["zarr", "h5"])
 def test_ranges_across_shards_and_the_whole_unit_are_equal(long, kind):
     with open_store(long[kind]) as store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -196,3 +197,49 @@ class TestXarray:
     def test_an_unknown_unit_raises_key_error(self, store):
         with pytest.raises(KeyError, match="no unit 'x/y'"):
             store.to_xarray("x/y")
+
+
+@pytest.mark.every_variant
+def test_a_generator_selects_as_a_list_does(store):
+    tile, split = store.samples.tiles[0], store.samples.splits[0]
+    assert len(store.samples.where(tile=(one for one in [tile]))) == len(store.samples.where(tile=[tile])) > 0
+    assert store.select(split=(one for one in [split])).count() == store.select(split=[split]).count() > 0
+
+
+@pytest.mark.every_variant
+@pytest.mark.parametrize("label", ["no_label", 9, ["clear", -1]])
+def test_labels_without_a_count_in_the_index_are_refused(store, label):
+    with pytest.raises(ValueError, match=r"the index has no count of label .*store\.select\(label="):
+        store.samples.where(label=label)
+    assert store.select(label=label).count() == (store.select(label="clear").count() if label == ["clear", -1] else 0)
+
+
+@pytest.mark.every_variant
+@pytest.mark.parametrize("wrong", [86.9, "86", None])
+def test_a_localid_is_a_whole_number(store, wrong):
+    unit = next(iter(store.units.values()))
+    with pytest.raises(TypeError):
+        unit.sample(wrong)
+    with pytest.raises(TypeError):
+        store.samples.pick([(str(unit.name), wrong)])
+    if wrong is not None:
+        with pytest.raises(TypeError):
+            store.select(localid=wrong)
+
+
+@pytest.mark.every_variant
+def test_what_readers_share_cannot_be_written_to(store):
+    unit = next(iter(store.units.values()))
+    for array in (unit.label, unit.time, unit.localid, store.samples.rows):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:1] = array[1:2]
+    unit.sample(unit.localid[0]).label[...] = 0  # a copy
+
+
+@pytest.mark.every_variant
+def test_rows_without_a_date_are_in_the_table(store):
+    rows = store.samples.rows.copy()
+    rows["time_first"] = np.datetime64("NaT")
+    samples = dataclasses.replace(store.samples, rows=rows)
+    assert rows[0] in samples
+    assert store.samples[0] not in samples
