@@ -120,6 +120,7 @@ def main() -> None:
     """Entry point of ``s2ct``."""
     if instruction := os.environ.get(VARIABLE):
         sys.exit(answer(cli, instruction))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread a core; nothing here uses them
     _open_closed()
     warnings.showwarning = _warn_in_one_line
     signal.signal(signal.SIGTERM, _terminate)

@@ -188,3 +188,19 @@ def test_closed_streams_do_not_stop_a_conversion(tmp_path, closed):
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert verify_store(tmp_path / "x.zarr").ok
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads in /proc")
+def test_numpy_starts_no_threads():
+    script = (
+        "import atexit, os\n"
+        "atexit.register(lambda: print(len(os.listdir('/proc/self/task'))))\n"
+        "from s2ct_convert.cli import cli, main\n"
+        "import click\n"
+        "cli.add_command(click.Command('load', callback=lambda: __import__('numpy')))\n"
+        "import sys; sys.argv = ['s2ct', 'load']\n"
+        "main()\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
