@@ -7,29 +7,47 @@ a file or a folder that one block of code makes.
 
 from __future__ import annotations
 
+import errno
 import filecmp
 import glob
 import os
 import re
 import shutil
+import stat
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from .errors import FolderSyncWarning
 from .processes import may_be_alive, owner_tag
 
 BEHIND_BYTES = 32 << 20  # written between two calls of fsync
 _TEMPORARY = ".s2ct-tmp"  # suffix of unfinished files; a killed process leaves them behind
 
 
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # CIFS and some FUSE file systems
+
+
 def sync(path: Path) -> None:
-    """fsync a file or a folder."""
+    """fsync a file or a folder. Where the file system cannot sync folders, a warning says so.
+
+    Warns
+    -----
+    FolderSyncWarning
+        Names survive a crash of the program there, and perhaps not a power cut.
+    """
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC or not stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise
+        message = "this file system cannot sync folders: after a power cut, run the same command again"
+        warnings.warn(message, FolderSyncWarning, stacklevel=1)
     finally:
         os.close(fd)
 

@@ -19,6 +19,7 @@ from ..errors import (
     EXIT_CLOSED_PIPE,
     EXIT_INTERRUPTED,
     EXIT_TERMINATED,
+    FolderSyncWarning,
     PartialStoreWarning,
     S2ctError,
     UnpackerWarning,
@@ -108,7 +109,7 @@ def _warn_in_one_line(
     line: str | None = None,
 ) -> None:
     """Print warnings for users in one line, without a place in the code, and other warnings as Python does."""
-    if issubclass(category, PartialStoreWarning | UnpackerWarning):
+    if issubclass(category, FolderSyncWarning | PartialStoreWarning | UnpackerWarning):
         print(f"note: {message}", file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
@@ -121,6 +122,7 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread a core; nothing here uses them
     streams.prepare()
     warnings.showwarning = _warn_in_one_line
+    warnings.filterwarnings("once", category=FolderSyncWarning)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _run()
