@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 import warnings
+from functools import cache
 from types import FrameType
 from typing import TextIO
 
@@ -109,10 +110,17 @@ def _warn_in_one_line(
     line: str | None = None,
 ) -> None:
     """Print warnings for users in one line, without a place in the code, and other warnings as Python does."""
-    if issubclass(category, FolderSyncWarning | PartialStoreWarning | UnpackerWarning):
+    if issubclass(category, FolderSyncWarning):
+        _note_once(str(message))  # Python forgets what it has shown when a library changes its filters
+    elif issubclass(category, PartialStoreWarning | UnpackerWarning):
         print(f"note: {message}", file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
+
+
+@cache
+def _note_once(message: str) -> None:
+    print(f"note: {message}", file=sys.stderr)
 
 
 def main() -> None:
@@ -122,7 +130,6 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread a core; nothing here uses them
     streams.prepare()
     warnings.showwarning = _warn_in_one_line
-    warnings.filterwarnings("once", category=FolderSyncWarning)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _run()
