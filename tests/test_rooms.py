@@ -22,6 +22,7 @@ LEVELS = (
         "hashing",
         "kinds",
         "lease",
+        "limits",
         "paths",
         "processes",
         "threads",

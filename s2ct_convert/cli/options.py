@@ -33,8 +33,10 @@ def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 
 def available_cores() -> int:
-    """Number of cores this process may use. A batch system may grant fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of cores this process may use."""
+    from ..limits import cores
+
+    return cores()
 
 
 def command_line() -> str:
@@ -104,7 +106,7 @@ memory = click.option(
     "--memory",
     callback=_bytes,
     metavar="SIZE",
-    help="Memory limit, such as 4G; fewer units run at a time if necessary.",
+    help="Memory limit, such as 4G; fewer units run at a time if necessary. Default: the limit of the process.",
 )
 
 
