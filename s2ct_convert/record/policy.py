@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+PAGE_CHARACTERS = 4096  # of an error page that are looked at
+
 
 class Verdict(Enum):
     """What to do after a response with a given status."""
@@ -122,9 +124,10 @@ def etag_md5(text: str | None) -> str | None:
 
 def page_says(body: str) -> str:
     """Summary of an HTML error page: its title and its reference number for support."""
-    title = re.search(r"<title[^>]*>(.*?)</title>", body, re.IGNORECASE | re.DOTALL)
-    reference = re.search(
-        r"reference\s*(?:id|number)?\s*:?\s*(?:<[^>]+>\s*)*([A-Za-z0-9][A-Za-z0-9.\-]{5,})", body, re.IGNORECASE
-    )
-    words = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", title[1] if title else body)).strip()[:120]
+    # One blank for several: in a run of blanks, the patterns below would take cubic time.
+    page = re.sub(r"\s+", " ", body[:PAGE_CHARACTERS])
+    title = re.search(r"<title[^<>]*>([^<]*)</title", page, re.IGNORECASE)
+    text = re.sub(r" +", " ", re.sub(r"<[^<>]*>", " ", page))
+    reference = re.search(r"reference ?(?:id|number)? ?:? ?([a-z0-9][a-z0-9.\-]{5,99})", text, re.IGNORECASE)
+    words = (title[1] if title else text).strip()[:120]
     return f"{words} (reference {reference[1]})" if reference else words
