@@ -61,7 +61,7 @@ def cli(ctx: click.Context) -> None:
     \b
     Start here:
       s2ct demo                            try s2ct on a small sample
-      s2ct peek --all                      look at the record without downloading it
+      s2ct peek --all                      see what the record holds
       s2ct download archives/              download the record, or resume
       s2ct convert archives/ clouds.zarr   convert it, or resume
       s2ct build clouds.zarr               do both, with little disk space

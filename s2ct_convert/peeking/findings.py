@@ -41,6 +41,12 @@ def _in_header(
     yield PeekFinding("layout", "one label, date and weight each", *_layout(first, table))
 
 
+def is_plain(examples: Sequence[Example], table: SourceTable) -> bool:
+    """Whether these examples have one label, one date and one weight for each observation, and nothing else."""
+    kinds = {note.kind for note in table.notes}
+    return table.label_side == 1 and not kinds & _FORMS and not any(one.kept for one in examples)
+
+
 def _number(first: PeekedMember | None) -> tuple[bool | None, str]:
     if first is None or first.number is None or first.per_number is None:
         return None, "no number in the name"
@@ -63,7 +69,7 @@ def _layout(first: PeekedMember | None, table: SourceTable | None) -> tuple[bool
             return False, ", ".join([*([side] if side else []), *sorted(kinds)])
         return True, "in the examples that were read"
     if first is not None and first.counts == "examples":
-        return True, "the unpacked size fits"
+        return True, f"the unpacked size fits, as {100 * (first.by_chance or 0):.1f} % of others would by chance"
     return None, "the unpacked size does not tell"
 
 

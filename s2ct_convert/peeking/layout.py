@@ -17,7 +17,7 @@ from ..dataset import DATASET
 OBS_BYTES = DATASET.obs_bytes + 1 + 8 + 4  # pixels, label, date, weight
 MOST_OBS = 100  # timestamps of an example, by the description of the record
 _FRAME = 16  # length, data and two checksums of a TFRecord record
-_LOCALID_BYTES = (1, 4)  # of a varint: ids from 0 to 268 million
+_LOCALID_BYTES = (1, 3)  # of a varint: ids from 0 to 2,097,151
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,15 @@ class Layout:
         ``samples`` is the likely reading of a number that is too small to count examples.
     per_number : float or None
         Observations for each one that the number counts, from the size alone.
+    by_chance : float or None
+        The share of files of any other layout, with this number and about this size, whose size fits too: 0 to 1. It
+        grows with the number.
     """
 
     observations: int | None = None
     counts: str | None = None
     per_number: float | None = None
+    by_chance: float | None = None
 
 
 def read_layout(unpacked: int, number: int | None) -> Layout:
@@ -49,7 +53,8 @@ def read_layout(unpacked: int, number: int | None) -> Layout:
         return Layout(None, "samples", per_number)
     fitting = [n for n in _candidates(unpacked, number) if _fits(unpacked - n * OBS_BYTES, number, n / number)]
     if len(fitting) == 1:
-        return Layout(fitting[0], "examples", per_number)
+        low, high = _allowed(fitting[0] / number)
+        return Layout(fitting[0], "examples", per_number, min((high - low) * number / OBS_BYTES, 1.0))
     rest = unpacked - number * OBS_BYTES
     if not fitting and -(-number // MOST_OBS) * overhead(1) <= rest <= number * (overhead(1) + 3):
         return Layout(number, "observations", per_number)
@@ -90,8 +95,14 @@ def _fits(rest: int, examples: int, mean: float) -> bool:
     """Whether ``rest`` bytes are the overhead of so many examples with ``mean`` observations on average."""
     if not 1 <= mean <= MOST_OBS:
         return False
+    low, high = _allowed(mean)
+    return low <= rest / examples <= high
+
+
+def _allowed(mean: float) -> tuple[float, float]:
+    """The lowest and the highest mean overhead of examples with ``mean`` observations on average."""
     low, high = _bounds(mean, _steps())
-    return low <= rest / examples <= high + _LOCALID_BYTES[1] - _LOCALID_BYTES[0]
+    return low, high + _LOCALID_BYTES[1] - _LOCALID_BYTES[0]
 
 
 def _steps() -> list[tuple[int, int]]:
@@ -102,7 +113,7 @@ def _steps() -> list[tuple[int, int]]:
 
 
 def _bounds(mean: float, points: Sequence[tuple[int, int]]) -> tuple[float, float]:
-    """The lowest and the highest mean overhead of examples with ``mean`` observations on average."""
+    """The same for localids of one byte, between the steps of the overhead."""
     low, high = float("inf"), float("-inf")
     for before, least in points:
         for after, most in points:

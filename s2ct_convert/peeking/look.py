@@ -21,7 +21,7 @@ from ..source.inside import TEXTS, is_litter
 from ..source.table import SourceTable, TableBuilder
 from ..source.tfrecord import read_raw_records, unwrap
 from ..words import size as in_words
-from .findings import find
+from .findings import find, is_plain
 from .layout import MOST_OBS, OBS_BYTES, read_layout
 from .parts import PeekedExample, PeekedMember
 from .range_file import HEAD_BYTES, TAIL_BYTES, RangeFile, TooMuch
@@ -121,12 +121,21 @@ class _Look:
         for example in found:
             builder.add(example)
         table = builder.finish(until)
+        members = self.seen.members
+        if not is_plain(found, table):  # then the unpacked size fits by chance
+            members = tuple(
+                dataclasses.replace(one, observations=None, counts=None, by_chance=None)
+                if one.counts == "examples"
+                else one
+                for one in members
+            )
         self._add(
+            members=members,
             examples=_examples(found, table),
             date_encoding=table.encoding,
             label_side=table.label_side,
             notes=tuple(str(note) for note in table.notes),
-            findings=find(self.seen.file, archive, self.seen.members, found, table),
+            findings=find(self.seen.file, archive, members, found, table),
         )
 
 
@@ -172,10 +181,16 @@ def _members(file: str, archive: Archive, packings: Sequence[Packing | None]) ->
         unit, packing = str(named.unit) if named else None, packings[i]
         out.append(
             PeekedMember(
-                one.name, one.size, one.crc32, i in sources, unit, number, layout.counts, layout.per_number,
-                layout.observations, packing.dictionary if packing else None,
+                name=one.name,
+                size=one.size,
+                crc32=one.crc32,
+                is_source=i in sources,
+                unit=unit,
+                number=number,
+                dictionary=packing.dictionary if packing else None,
+                **vars(layout),
             )
-        )  # fmt: skip
+        )
     return tuple(out)
 
 

@@ -59,6 +59,8 @@ class PeekedMember:
         Observations for each one that the number counts, by the unpacked size.
     observations : int or None
         Exact number of observations, if the size fits one label for each; None if it is not known.
+    by_chance : float or None
+        The share of files of another layout whose size would fit as well, from 0 to 1; None without observations.
     dictionary : int or None
         Size of the dictionary.
     """
@@ -72,13 +74,15 @@ class PeekedMember:
     counts: str | None
     per_number: float | None
     observations: int | None
+    by_chance: float | None
     dictionary: int | None
 
     def document(self) -> Document:
         """A JSON object."""
         crc32 = None if self.crc32 is None else f"{self.crc32:08x}"
         per = None if self.per_number is None else round(self.per_number, 3)
-        return {**asdict(self), "crc32": crc32, "per_number": per}
+        chance = None if self.by_chance is None else round(self.by_chance, 4)
+        return {**asdict(self), "crc32": crc32, "per_number": per, "by_chance": chance}
 
 
 @dataclass(frozen=True)

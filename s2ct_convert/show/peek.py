@@ -76,7 +76,10 @@ def _number(member: PeekedMember) -> str:
 def _observations(one: PeekedFile) -> str:
     if one.observations is None:
         return "not known: the unpacked size does not give their exact number" if one.members else "not known"
-    return f"{one.observations:,}, by the unpacked size"
+    if one.source is None or one.source.by_chance is None:
+        return f"{one.observations:,}, by the number in the name and the unpacked size"
+    chance = f"{100 * one.source.by_chance:.1f}".rstrip("0").rstrip(".")
+    return f"{one.observations:,}, by the unpacked size ({chance} % of files of another layout fit as well)"
 
 
 def _print_files(files: Sequence[PeekedFile], verbose: bool) -> None:
@@ -154,6 +157,8 @@ def _total(report: PeekReport) -> Iterator[tuple[str, str]]:
         counted = [one.observations for one in files if one.observations is not None]
         of = "" if len(counted) == len(files) else f" in {len(counted)} of {len(files)} files; not known in the others"
         yield "observations", f"{sum(counted):,}{of}"
+        if (wrong := _misfits(files)) and counted:
+            yield "doubtful", f"{wrong} sizes do not fit one label for each observation; the others may fit by chance"
         yield "unpacked", size(report.unpacked) + ("" if len(known) == len(files) else f" in {len(known)} files")
     if known:
         for one in report.stores:
@@ -162,6 +167,12 @@ def _total(report: PeekReport) -> Iterator[tuple[str, str]]:
             yield f"as {_FORMATS[one.format]}", f"about {size(one.bytes)} ({ratio}){more}"
     yield "used", f"{plural(report.requests, 'request')}, {size(report.bytes)} received in {seconds(report.seconds)}"
     yield "state", NOT_VERIFIED
+
+
+def _misfits(files: Sequence[PeekedFile]) -> int:
+    """How many TFRecords with a number in the name do not have the size of the expected layout."""
+    sources = [member for one in files for member in one.members if member.is_source and member.number]
+    return sum(member.counts is None for member in sources)
 
 
 def peek_line(event: Event) -> str:

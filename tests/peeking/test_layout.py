@@ -30,7 +30,7 @@ def test_examples_with_one_label_are_counted_exactly(sizes):
 @pytest.mark.parametrize("more", [35, -4], ids=["36 labels", "no weights"])
 def test_another_layout_gives_no_number(sizes, more):
     found = read_layout(size_of(sizes) + more * sum(sizes) - (20 * len(sizes) if more < 0 else 0), len(sizes))
-    assert (found.observations, found.counts) == (None, None)
+    assert (found.observations, found.counts, found.by_chance) == (None, None, None)
 
 
 def test_a_number_too_small_for_examples_counts_samples_probably():
@@ -49,7 +49,11 @@ def test_without_a_number_nothing_is_known(number):
     assert read_layout(size_of([3]), number) == Layout()
 
 
-def test_a_random_size_is_mostly_refused():
+@pytest.mark.parametrize(("examples", "share"), [(7, 0.003), (400, 0.165)])
+def test_the_share_of_sizes_that_fit_by_chance_is_stated(examples, share):
     rng = np.random.default_rng(5)
-    sizes = rng.integers(40_000, 9_000_000, 400).tolist()
-    assert sum(read_layout(size, 7).observations is not None for size in sizes) < 8
+    sizes = examples * OBS_BYTES * 71 + rng.integers(0, 2 * OBS_BYTES, 500)
+    found = [read_layout(size, examples) for size in sizes.tolist()]
+    fitting = [one.by_chance for one in found if one.observations is not None]
+    assert len(fitting) / len(sizes) == pytest.approx(share, abs=0.05)
+    assert fitting == [pytest.approx(share, abs=0.01)] * len(fitting)

@@ -164,6 +164,16 @@ def test_labels_of_36_pixels_leave_the_observations_unknown(zenodo, tmp_path, rn
     assert {f.key: f.holds for f in one.findings}["layout"] is False
 
 
+def test_examples_of_another_layout_withdraw_a_number_that_fits_by_chance(zenodo, tmp_path, rng):
+    plain, other = random_group(rng, 7, 9), random_group(rng, 8, 8)
+    other.labels, other.weights = other.labels[:-4], other.weights[:-1]  # 8 bytes less
+    plain.weights = np.append(plain.weights, np.float32([0, 0]))  # 8 bytes more
+    path = write_archive(tmp_path / "a.7z", {"train_50SMG_2": tfrecord_bytes([plain, other])})
+    assert peeked(zenodo, path.read_bytes(), examples=0).observations == 17
+    one = peeked(zenodo, path.read_bytes())
+    assert (one.observations, one.source.counts, one.source.by_chance) == (None, None, None)
+
+
 def test_the_tfrecord_is_found_among_other_members(zenodo, rng):
     members = [("__MACOSX/._x", b"m"), ("readme.txt", b"r" * 50), ("train_50SMG_2", records(rng, 9, 8))]
     one = peeked(zenodo, handmade(members))
