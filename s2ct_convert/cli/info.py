@@ -30,7 +30,7 @@ def info(path: Path | str, unit: str | None, json_: bool, verbose: bool) -> None
             raise click.UsageError("--as cannot be combined with a URL")
         from ..peeking.peek import peek_url
 
-        finish_peek(peek_url(path), json_=json_, alone=True)
+        finish_peek(peek_url(path), json_=json_, verbose=verbose, alone=True)
         return
     from ..conversion.describe import describe
     from ..show.info import print_info

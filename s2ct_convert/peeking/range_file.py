@@ -36,6 +36,8 @@ class RangeFile(io.RawIOBase):
     def _begin(self) -> None:
         """Fetch the first and the last bytes: in one request if the file is small, else in two."""
         size = self._ranges.size
+        if size == 0:  # no range of it can be requested
+            return
         small = size is not None and size <= HEAD_BYTES + TAIL_BYTES
         self._add(0, self._ranges.get(0, size if small and size is not None else HEAD_BYTES))
         size = self.size()

@@ -198,12 +198,15 @@ def test_what_is_no_archive_is_an_error_of_the_file_alone(zenodo, tmp_path, rng)
         "train_50SMG_2.7z": good,
         "val_50SMG_2.7z": good[:-9],
         "val_51SMG_2.7z": b"x" * 99,
+        "val_52SMG_2.7z": b"",
         "about.txt": b"y",
     }
     report = s2ct_convert.peek(**OPTIONS, all=True)
     errors = {one.file: type(one.error) for one in report.files if one.error}
+    assert zenodo.asked("val_52SMG_2.7z") == []  # it is empty
+    assert errors.pop("val_52SMG_2.7z") is NotAnArchive
     assert errors == {"val_50SMG_2.7z": ArchiveDamaged, "val_51SMG_2.7z": NotAnArchive, "about.txt": NotAnArchive}
-    assert [one.file for one in report.failed] == ["val_50SMG_2.7z", "val_51SMG_2.7z"]
+    assert [one.file for one in report.failed] == ["val_50SMG_2.7z", "val_51SMG_2.7z", "val_52SMG_2.7z"]
     assert report.observations is None
 
 
@@ -224,6 +227,15 @@ def test_examples_that_are_far_away_are_not_fetched(zenodo, rng):
     assert (one.error, one.examples, one.observations) == (None, (), 17)
     assert one.remark == "0 of 1 examples are in the first 4.2 MB"
     assert one.bytes == zenodo.sent <= HEADERS + (4 << 20)
+
+
+@pytest.mark.slow
+def test_an_example_costs_about_its_own_packed_size(zenodo, rng):
+    data = records(rng, *[60] * 12)
+    one = peeked(zenodo, handmade({"train_50SMG_12": data}), "train_50SMG_12.7z", examples=2)
+    assert len(one.examples) == 2
+    assert HEADERS + len(data) / 6 < zenodo.sent < HEADERS + 1.2 * len(data) / 6
+    assert one.requests == 3
 
 
 def test_an_archive_is_looked_at_by_its_url(zenodo):
