@@ -57,7 +57,8 @@ def _number(first: PeekedMember | None) -> tuple[bool | None, str]:
         case "observations":
             return False, f"{each}: it counts observations"
         case "samples":
-            return False, f"{each}, more than the {MOST_OBS} of an example: samples, probably"
+            fits = "" if first.observations is None else ", each with the same number of examples"
+            return False, f"{each}, more than the {MOST_OBS} of an example: samples, probably{fits}"
     return None, f"{each}, but the unpacked size does not fit: another layout, or it counts something else"
 
 
@@ -68,7 +69,7 @@ def _layout(first: PeekedMember | None, table: SourceTable | None) -> tuple[bool
             side = f"{table.label_side} x {table.label_side} labels" if table.label_side != 1 else ""
             return False, ", ".join([*([side] if side else []), *sorted(kinds)])
         return True, "in the examples that were read"
-    if first is not None and first.counts == "examples":
+    if first is not None and first.by_chance is not None:
         return True, f"the unpacked size fits, as {100 * (first.by_chance or 0):.1f} % of others would by chance"
     return None, "the unpacked size does not tell"
 

@@ -8,6 +8,7 @@ another layout (36 labels, no weights) the rest is too large or too small for th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,7 +28,8 @@ class Layout:
     Attributes
     ----------
     observations : int or None
-        The exact number, if the size fits the layout; None if it is not known.
+        The exact number, if the size fits the layout; None if it is not known. If the number counts samples, each
+        must have the same number of examples, as few as its observations need.
     counts : str or None
         What the number in the name counts: ``examples``, ``observations``, ``samples``; None if it is not known.
         ``samples`` is the likely reading of a number that is too small to count examples.
@@ -50,15 +52,29 @@ def read_layout(unpacked: int, number: int | None) -> Layout:
         return Layout()
     per_number = unpacked / OBS_BYTES / number
     if per_number > MOST_OBS + 1:
-        return Layout(None, "samples", per_number)
-    fitting = [n for n in _candidates(unpacked, number) if _fits(unpacked - n * OBS_BYTES, number, n / number)]
-    if len(fitting) == 1:
-        low, high = _allowed(fitting[0] / number)
-        return Layout(fitting[0], "examples", per_number, min((high - low) * number / OBS_BYTES, 1.0))
+        each = math.ceil(unpacked / (OBS_BYTES + overhead(MOST_OBS) / MOST_OBS) / number / MOST_OBS)
+        fitting = _fitting(unpacked, each * number)
+        return _exact(fitting, each * number, "samples", per_number) or Layout(None, "samples", per_number)
+    fitting = _fitting(unpacked, number)
+    if found := _exact(fitting, number, "examples", per_number):
+        return found
     rest = unpacked - number * OBS_BYTES
     if not fitting and -(-number // MOST_OBS) * overhead(1) <= rest <= number * (overhead(1) + 3):
         return Layout(number, "observations", per_number)
     return Layout(None, None, per_number)
+
+
+def _fitting(unpacked: int, examples: int) -> list[int]:
+    """The numbers of observations that so many examples of this size may have."""
+    return [n for n in _candidates(unpacked, examples) if _fits(unpacked - n * OBS_BYTES, examples, n / examples)]
+
+
+def _exact(fitting: list[int], examples: int, counts: str, per_number: float) -> Layout | None:
+    """The layout, if only one number of observations fits."""
+    if len(fitting) != 1:
+        return None
+    low, high = _allowed(fitting[0] / examples)
+    return Layout(fitting[0], counts, per_number, min((high - low) * examples / OBS_BYTES, 1.0))
 
 
 def overhead(observations: int, localid: int = 0) -> int:

@@ -123,12 +123,7 @@ class _Look:
         table = builder.finish(until)
         members = self.seen.members
         if not is_plain(found, table):  # then the unpacked size fits by chance
-            members = tuple(
-                dataclasses.replace(one, observations=None, counts=None, by_chance=None)
-                if one.counts == "examples"
-                else one
-                for one in members
-            )
+            members = tuple(map(_withdrawn, members))
         self._add(
             members=members,
             examples=_examples(found, table),
@@ -156,6 +151,14 @@ class _Capped(io.RawIOBase):
         data = self._stream.read(min(n, self._left) if n >= 0 else self._left)
         self._left -= len(data)
         return data
+
+
+def _withdrawn(member: PeekedMember) -> PeekedMember:
+    """The same without a number of observations that rests on the unpacked size."""
+    if member.by_chance is None:
+        return member
+    counts = None if member.counts == "examples" else member.counts
+    return dataclasses.replace(member, observations=None, counts=counts, by_chance=None)
 
 
 def _first_request(packing: Packing, member: PeekedMember, examples: int) -> int:

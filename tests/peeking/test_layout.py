@@ -34,9 +34,18 @@ def test_another_layout_gives_no_number(sizes, more):
 
 
 def test_a_number_too_small_for_examples_counts_samples_probably():
-    found = read_layout(size_of(MANY), len(MANY) // 2)
-    assert (found.observations, found.counts) == (None, "samples")
-    assert found.per_number == pytest.approx(sum(MANY) / len(MANY) * 2, abs=0.1)
+    sizes = [100, 100, 9, 80]
+    found = read_layout(size_of(sizes), 2)
+    assert (found.observations, found.counts) == (289, "samples")
+    assert found.per_number == pytest.approx(sum(sizes) / 2, abs=0.1)
+    assert read_layout(size_of([*sizes, 3]), 2).observations is None
+
+
+@pytest.mark.parametrize("examples", [2, 3])
+def test_samples_of_equally_many_examples_are_counted_exactly(examples):
+    sizes = [100] * (examples - 1) + [42]
+    found = read_layout(size_of(sizes * 40), 40)
+    assert (found.observations, found.counts) == (40 * sum(sizes), "samples")
 
 
 def test_a_number_of_observations_is_recognised():
