@@ -33,7 +33,7 @@ LEVELS = (
     {"source", "reading"},
     {"units"},
     {"engines"},
-    {"conversion", "croissant", "doctor", "export", "pictures", "torch", "verify"},
+    {"conversion", "croissant", "doctor", "export", "peeking", "pictures", "torch", "verify"},
     {"show"},
     {"cli"},
 )

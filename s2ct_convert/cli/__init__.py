@@ -41,6 +41,7 @@ from .extract import extract
 from .group import Main, help_, short_help
 from .info import info
 from .listing import list_, urls
+from .peek import peek
 from .plan import plan
 from .preview import preview
 from .stopping import go_on, stopped
@@ -60,6 +61,7 @@ def cli(ctx: click.Context) -> None:
     \b
     Start here:
       s2ct demo                            try s2ct on a small sample
+      s2ct peek --all                      see what the record holds
       s2ct download archives/              download the record, or resume
       s2ct convert archives/ clouds.zarr   convert it, or resume
       s2ct build clouds.zarr               do both, with little disk space
@@ -73,6 +75,7 @@ def cli(ctx: click.Context) -> None:
 for command in (
     demo,
     list_,
+    peek,
     urls,
     download,
     verify,

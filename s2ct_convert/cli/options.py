@@ -64,6 +64,21 @@ class LocalPath(click.Path):
         return values.stores(incomplete) if self._store else super().shell_complete(ctx, param, incomplete)
 
 
+class PathOrUrl(LocalPath):
+    """A path of sources or a store on this machine, or the http or https URL of an archive."""
+
+    def __init__(self) -> None:
+        super().__init__(data=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if is_url(value) else super().convert(value, param, ctx)
+
+
+def is_url(value: object) -> bool:
+    """Whether a word on the line is an http or https URL."""
+    return isinstance(value, str) and re.match("https?://", value, re.IGNORECASE) is not None
+
+
 ANY_PATH = LocalPath()
 DATA_PATH = LocalPath(data=True)  # sources and stores
 STORE_PATH = LocalPath(data=True, store=True)  # an existing store

@@ -102,18 +102,20 @@ def until(now: float, wait: float) -> str:
 
 @dataclass(frozen=True)
 class ContentRange:
-    """``Content-Range``: first byte and total size; None if missing."""
+    """``Content-Range``: first byte, total size and last byte; None if missing."""
 
     start: int | None
     total: int | None
+    last: int | None = None
 
 
 def content_range(text: str | None) -> ContentRange:
     """Parse ``bytes 5-9/10``, ``bytes */10`` or ``bytes 5-9/*``."""
-    match = re.fullmatch(r"\s*bytes\s+(?:(\d+)\s*-\s*\d+|\*)\s*/\s*(?:(\d+)|\*)\s*", text or "", re.IGNORECASE)
+    match = re.fullmatch(r"\s*bytes\s+(?:(\d+)\s*-\s*(\d+)|\*)\s*/\s*(?:(\d+)|\*)\s*", text or "", re.IGNORECASE)
     if match is None:
         return ContentRange(None, None)
-    return ContentRange(*(int(part) if part else None for part in match.groups()))
+    start, last, total = (int(part) if part else None for part in match.groups())
+    return ContentRange(start, total, last)
 
 
 def etag_md5(text: str | None) -> str | None:

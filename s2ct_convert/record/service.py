@@ -92,14 +92,20 @@ class Service:
         self._proxies: dict[str, urllib3.ProxyManager] = {}
 
     def get(
-        self, url: str, *, start: int = 0, accept: str = "*/*", turn: Callable[[], None] = lambda: None
+        self,
+        url: str,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        accept: str = "*/*",
+        turn: Callable[[], None] = lambda: None,
     ) -> BaseHTTPResponse:
         """Send a request and follow redirects. The body of the response is not read yet.
 
         Parameters
         ----------
-        start : int
-            First byte to request, sent as a range.
+        start, stop : int
+            First byte to request and end of the request, sent as a range. By default the whole file.
         turn : callable
             Waits until a request is allowed. Called before each request, also after a redirect.
 
@@ -115,8 +121,8 @@ class Service:
             headers = {"User-Agent": self.user_agent, "Accept": accept, "Accept-Encoding": "identity"}
             if self.token and _host(url) == _host(self.base):
                 headers["Authorization"] = f"Bearer {self.token}"
-            if start:
-                headers["Range"] = f"bytes={start}-"
+            if start or stop is not None:
+                headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
             answer = self._manager(url).request(
                 "GET",
                 url,
@@ -131,8 +137,7 @@ class Service:
             location = answer.get_redirect_location()
             if not location:
                 return answer
-            answer.drain_conn()
-            answer.release_conn()
+            answer.close()  # its body may be of any length
             url = _target(url, location)
         raise NetworkError("the service redirects too often", where=redact(url))
 
@@ -176,7 +181,7 @@ def _proxy_manager(proxy: str) -> urllib3.ProxyManager:
     return urllib3.ProxyManager(bare, proxy_headers=headers, maxsize=16, retries=False)
 
 
-def _is_web(url: str) -> bool:
+def is_web(url: str) -> bool:
     """Whether this is a valid http or https URL."""
     try:
         parts = urlsplit(url)
@@ -191,7 +196,7 @@ def _target(url: str, location: str) -> str:
         target = urljoin(url, location)
     except ValueError:
         target = ""
-    if not _is_web(target):
+    if not is_web(target):
         raise NetworkError("the service redirects to something that is not a web address", where=redact(url))
     return target
 

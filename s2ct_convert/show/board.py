@@ -140,6 +140,8 @@ def _rows(meter: Meter, *, alone: bool) -> Iterator[_Row]:
 
 
 def _words(meter: Meter) -> list[str]:
+    if meter.unit:
+        return [f"{meter.done:,} of {meter.total:,} {meter.unit}"]
     return [of_total(meter.done, meter.total), *([f"{size(meter.rate)}/s"] if meter.rate else [])]
 
 

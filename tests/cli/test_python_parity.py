@@ -20,6 +20,7 @@ PAIRS: dict[str, tuple[Callable[..., object], str]] = {
     "export": (s2ct_convert.export_tfrecord, "x.zarr out"),
     "extract": (s2ct_convert.extract_archive, "a out"),
     "list": (s2ct_convert.list_files, ""),
+    "peek": (s2ct_convert.peek, ""),
     "preview": (s2ct_convert.preview, "x.zarr"),
     "urls": (s2ct_convert.list_urls, ""),
     "verify checksums": (s2ct_convert.check_files, ""),
@@ -28,7 +29,11 @@ PAIRS: dict[str, tuple[Callable[..., object], str]] = {
 }
 # Only for people and shells.
 ONLY_OPTIONS = {"--json", "--quiet", "--verbose", "--debug", "--nice", "--yes", "--plan", "--help", "--write", "--to"}
-ONLY_OPTIONS_OF = {"download": {"--extract"}, "verify store": {"--against", "--as", "--jobs", "--sample"}}
+ONLY_OPTIONS_OF = {
+    "download": {"--extract"},
+    "peek": {"--picture", "--overwrite"},
+    "verify store": {"--against", "--as", "--jobs", "--sample"},
+}
 # `dataset`, `policy` and `budget` are objects; `command` is what the command line passes.
 ONLY_PYTHON = {"dataset", "policy", "budget", "command"}
 FLAGS = {"unit": "--as"}  # `as` is a word of Python
