@@ -17,7 +17,7 @@ from ..errors import NetworkError
 from ..record.answers import body_of, describe, refused
 from ..record.events import FileWaiting
 from ..record.fetch import FileChanged
-from ..record.policy import Verdict, asked_wait, content_range, etag_md5, judge, page_says, until
+from ..record.policy import Verdict, asked_wait, content_range, etag_md5, judge, page_says, until, whole_number
 from ..record.run import FetchRun, Stopped
 from ..record.watch import Transfer
 
@@ -160,9 +160,9 @@ class Ranges:
                 f"bytes {start:,} to {stop - 1:,}",
                 f"bytes {part.start:,} to {part.last:,}",
             )
-        stated = answer.headers.get("Content-Length", "")
-        if stated.isdigit() and int(stated) > stop - start:
-            raise self._more(stop - start, f"{int(stated):,} bytes")
+        stated = whole_number(answer.headers.get("Content-Length"))
+        if stated is not None and stated > stop - start:
+            raise self._more(stop - start, f"{stated:,} bytes")
         self.size = part.total
         return stop - start
 

@@ -19,7 +19,7 @@ from .policy import page_says
 from .service import redact
 
 BODY_BYTES = 4096  # read from an error page
-BODY_SECONDS = 20.0
+BODY_SECONDS = 20.0  # for them
 
 
 def describe(error: Exception) -> str:
@@ -47,7 +47,7 @@ def describe(error: Exception) -> str:
 def body_of(answer: BaseHTTPResponse) -> str:
     """The first ``BODY_BYTES`` bytes of a body, as text; empty if they do not come."""
     try:
-        return read_body(answer, BODY_BYTES, seconds=BODY_SECONDS).decode("utf-8", "replace")
+        return read_body(answer, BODY_BYTES, BODY_SECONDS).decode("utf-8", "replace")
     except (NetworkError, HTTPError, OSError):
         return ""
 

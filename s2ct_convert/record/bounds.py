@@ -18,7 +18,6 @@ from urllib3.response import BaseHTTPResponse
 
 from ..errors import NetworkError
 
-BODY_SECONDS = 120.0  # for the description of a record, or the start of an error page
 _PIECE = 1 << 16
 
 
@@ -81,7 +80,7 @@ def bounded_pools(seconds: float) -> dict[str, type[urllib3.HTTPConnectionPool]]
     }
 
 
-def read_body(answer: BaseHTTPResponse, most: int, *, seconds: float = BODY_SECONDS) -> bytes:
+def read_body(answer: BaseHTTPResponse, most: int, seconds: float) -> bytes:
     """The first ``most`` bytes of a body, or all if it is shorter.
 
     Raises

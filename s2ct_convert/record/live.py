@@ -41,7 +41,7 @@ def fetch_manifest(run: FetchRun) -> Manifest:
                 run.budget.observe(answer.headers, run.clock())
                 verdict = judge(answer.status)
                 if verdict is Verdict.GOOD:
-                    return parse_record(record, _parse(read_body(answer, _RECORD_BYTES + 1)))
+                    return parse_record(record, _parse(read_body(answer, _RECORD_BYTES + 1, policy.answer)))
                 if verdict is not Verdict.RETRY:
                     raise refused(f"record {record}", answer, what="record")
                 wait = asked_wait(answer.status, answer.headers, run.clock())

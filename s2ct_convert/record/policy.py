@@ -41,9 +41,10 @@ class RetryPolicy:
     that breaks every minute can still fetch 40 GB. Waits double from ``backoff`` up to ``longest``. If the service asks
     to wait longer than ``patience``, the file fails with a message.
 
-    Connecting times out after ``connect``. A connection is closed after ``stall`` without data. It is also closed if
-    its rate over ``slow_window`` is below ``slow`` times the best rate and more than ``slow_bytes`` bytes are missing,
-    at most ``redials`` times a file.
+    Connecting times out after ``connect``. TLS, the headers of a response, and a small body such as a list of files
+    have ``answer`` each. A connection is closed after ``stall`` without data. It is also closed if its rate over
+    ``slow_window`` is below ``slow`` times the best rate and more than ``slow_bytes`` bytes are missing, at most
+    ``redials`` times a file.
     """
 
     attempts: int = 8
@@ -51,6 +52,7 @@ class RetryPolicy:
     longest: float = 60.0
     patience: float = 900.0
     connect: float = 20.0
+    answer: float = 120.0
     stall: float = 60.0
     slow: float = 0.25
     slow_window: float = 30.0
@@ -111,11 +113,18 @@ class ContentRange:
 
 def content_range(text: str | None) -> ContentRange:
     """Parse ``bytes 5-9/10``, ``bytes */10`` or ``bytes 5-9/*``."""
-    match = re.fullmatch(r"\s*bytes\s+(?:(\d+)\s*-\s*(\d+)|\*)\s*/\s*(?:(\d+)|\*)\s*", text or "", re.IGNORECASE)
+    number = "([0-9]{1,19})"
+    form = rf"\s*bytes\s+(?:{number}\s*-\s*{number}|\*)\s*/\s*(?:{number}|\*)\s*"
+    match = re.fullmatch(form, text or "", re.IGNORECASE)
     if match is None:
         return ContentRange(None, None)
     start, last, total = (int(part) if part else None for part in match.groups())
     return ContentRange(start, total, last)
+
+
+def whole_number(text: str | None) -> int | None:
+    """The number in a header such as ``Content-Length``; None if it is missing or not a number of bytes."""
+    return int(text) if text and re.fullmatch(r"[0-9]{1,19}", text) else None
 
 
 def etag_md5(text: str | None) -> str | None:
