@@ -8,6 +8,8 @@ import select
 import sys
 from typing import Any
 
+from ..words import escaped
+
 
 class _Results(io.FileIO):
     """stdout; an error names it."""
@@ -32,6 +34,18 @@ class _Messages(io.FileIO):
             return len(data)
 
 
+class _Shown(io.TextIOWrapper):
+    """Text for people. Names and messages from elsewhere may hold characters that a terminal obeys: they are escaped.
+
+    ``plain`` is the same stream without that, for colours and bars.
+    """
+
+    plain: io.TextIOWrapper
+
+    def write(self, text: str, /) -> int:
+        return super().write(escaped(text))
+
+
 def prepare() -> None:
     """Make stdin, stdout and stderr fit for use, in whatever state the shell left them.
 
@@ -46,21 +60,25 @@ def prepare() -> None:
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # open until the process ends
     sys.stderr = sys.stderr or open(2, "w", closefd=False)
     if type(sys.stdout) is io.TextIOWrapper:  # and not that of a test
-        sys.stdout = _again(sys.stdout, _Results(1, "w", closefd=False))
+        sys.stdout = _again(sys.stdout, _Results(1, "w", closefd=False), shown=sys.stdout.isatty())
     if type(sys.stderr) is io.TextIOWrapper:
-        sys.stderr = _again(sys.stderr, _Messages(2, "w", closefd=False))
+        sys.stderr = _again(sys.stderr, _Messages(2, "w", closefd=False), shown=True)
 
 
-def _again(stream: io.TextIOWrapper, raw: io.FileIO) -> io.TextIOWrapper:
-    """The stream on other ground. Text that its encoding lacks is escaped: a file name may not be valid UTF-8."""
+def _again(stream: io.TextIOWrapper, raw: io.FileIO, *, shown: bool) -> io.TextIOWrapper:
+    """The stream on other ground. Text that its encoding lacks is escaped: a file name may not be valid UTF-8.
+
+    ``shown``: to people. Results in a pipe or a file stay as they are: a script with the name of a store has to work.
+    """
     stream.flush()
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw),
-        encoding=stream.encoding,
-        errors="backslashreplace",
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
-    )
+    buffer, buffered = io.BufferedWriter(raw), not stream.write_through
+    options: Any = {"encoding": stream.encoding, "errors": "backslashreplace"}
+    plain = io.TextIOWrapper(buffer, **options, line_buffering=stream.line_buffering, write_through=not buffered)
+    if not shown:
+        return plain
+    out = _Shown(buffer, **options, line_buffering=True, write_through=not buffered)
+    out.plain = plain
+    return out
 
 
 def is_closed() -> bool:
