@@ -66,4 +66,4 @@ def make_console(*, stderr: bool = False, **options: Any) -> Console:
             raise  # rich calls this while it handles the BrokenPipeError
 
     stream = sys.stderr if stderr else sys.stdout
-    return OurConsole(file=getattr(stream, "plain", stream), **options)
+    return OurConsole(**{"file": getattr(stream, "plain", stream), **options})
