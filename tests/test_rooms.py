@@ -25,6 +25,8 @@ LEVELS = (
         "paths",
         "processes",
         "threads",
+        "tiles",
+        "utm",
         "version",
         "words",
     },
