@@ -21,6 +21,8 @@ Read:
     Statistics          Statistics of bands and classes.
     BandStatistics      Mean, deviation and percentiles of the bands.
     StatisticsProgress  A progress event of statistics.
+    locate_tile         Where a tile is on Earth: its corners and centre.
+    TileArea            The place of a tile; also unit.area.
     read_epoch          Yield every sample once, in shuffled order.
     EpochShare          The part of an epoch that one reader gets.
     read_examples       Read archives like the authors' parser.

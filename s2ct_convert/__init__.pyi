@@ -48,6 +48,8 @@ from .record.local import Local as Local
 from .record.local import State as State
 from .sample import sample_sources as sample_sources
 from .source.read import read_examples as read_examples
+from .tiles import TileArea as TileArea
+from .tiles import locate_tile as locate_tile
 from .units.summary import Summary as Summary
 from .units.summary import UnitsFailed as UnitsFailed
 from .verify.against import verify_against as verify_against

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from .errors import WrongUsage
+from .tiles import TileArea, locate_tile
 
 PIXEL_BYTES = 2  # uint16
 MOST_CLASSES = 127  # labels are int8, and -1 means no label
@@ -117,6 +118,8 @@ class Dataset:
         Day of publication: no image of the record is younger.
     name_form, name_example : str
         Form of its file names, for messages. Other forms are accepted too (names.py).
+    mgrs_tiles : bool
+        Whether its tiles are those of Sentinel-2, named by the grid MGRS. Their place is then known from their names.
 
     Raises
     ------
@@ -147,6 +150,7 @@ class Dataset:
     published: datetime.date
     name_form: str = "<split>_<tile>_<number of examples>"
     name_example: str = "train_50SMG_462"
+    mgrs_tiles: bool = False
 
     def __post_init__(self) -> None:
         bands, names = [band.name for band in self.bands], self.features.names
@@ -185,6 +189,10 @@ class Dataset:
     def cap(self, most: int) -> int:
         """``most``, or fewer observations, so that they take no more memory than ``most`` of the default data set."""
         return max(1, min(most, most * DATASET.obs_bytes // self.obs_bytes))
+
+    def locate(self, tile: str) -> TileArea | None:
+        """Where a tile is on Earth; None if its name does not say so."""
+        return locate_tile(tile) if self.mgrs_tiles else None
 
     def values(self) -> dict[str, Any]:
         """Plain values for JSON; the inverse of ``from_values``."""
@@ -269,4 +277,5 @@ DATASET = Dataset(
     centre=6,
     first_day=datetime.date(2015, 6, 23),  # launch of Sentinel-2A (ESA)
     published=datetime.date(2024, 2, 4),
+    mgrs_tiles=True,
 )

@@ -26,6 +26,8 @@ LEVELS = (
         "paths",
         "processes",
         "threads",
+        "tiles",
+        "utm",
         "version",
         "words",
     },

@@ -31,7 +31,7 @@ from .results import print_json
     metavar="N",
     help="Maximum number of observations on the sheet, spread evenly over the series.  [default: 48]",
 )
-@click.option("--summary", is_flag=True, help="Draw the whole store instead: labels, months, brightness.")
+@click.option("--summary", is_flag=True, help="Draw the whole store instead: labels, map, months, brightness.")
 @options.overwrite
 @options.as_json
 @options.quiet

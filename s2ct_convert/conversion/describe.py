@@ -26,6 +26,7 @@ from ..source.read import open_source
 from ..source.table import TableBuilder
 from ..store.codecs import find_codec
 from ..store.hdf5_file import is_hdf5
+from ..tiles import TileArea
 from ..units.entries import StoreOptions, UnitEntry
 from ..units.ledger import Ledger
 from ..units.understand import name_counts, understand
@@ -100,8 +101,15 @@ def _unit(unit: Unit, counts: Document) -> Document:
         "source_md5": str(unit.attributes["source_md5"]) or None,
         "date_encoding": str(unit.attributes["date_encoding"]) or None,
         **_number_in_name(unit),
+        **_place(unit.area),
         "notes": str(unit.attributes.get("notes", "")).splitlines(),
     }
+
+
+def _place(area: TileArea | None) -> Document:
+    """Centre and bounds (west, south, east, north) of a tile in degrees."""
+    lon, lat = area.centre if area else (None, None)
+    return {"tile_lon": lon, "tile_lat": lat, "tile_bounds": list(area.bounds) if area else None}
 
 
 def _number_in_name(unit: Unit) -> Document:
@@ -168,7 +176,8 @@ _FROM_ENTRY = (
 
 def _of_entry(unit: UnitName, entry: UnitEntry, dataset: Dataset) -> Document:
     fields = {name: getattr(entry, name) for name in _FROM_ENTRY}
-    return {"split": unit.split, "tile": unit.tile, **fields, "notes": [note.line(dataset) for note in entry.notes]}
+    notes = [note.line(dataset) for note in entry.notes]
+    return {"split": unit.split, "tile": unit.tile, **fields, **_place(dataset.locate(unit.tile)), "notes": notes}
 
 
 def _totals(units: list[Document]) -> Document:

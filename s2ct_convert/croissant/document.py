@@ -15,6 +15,7 @@ import numpy as np
 
 from ..reading.store import Store
 from ..store.layout import LABELS, UnitForm, unit_arrays
+from ..tiles import bounds_of
 from .terms import CONTEXT, FACTS, array_records, fields, inline_records
 
 SAMPLE_COLUMNS = (
@@ -45,6 +46,7 @@ def croissant_document(store: Store, folder: Path, sums: dict[Path, str], writte
         "dateCreated": attributes["date_created"],
         "version": FACTS["version"],
         "isLiveDataset": False,
+        **_coverage(store),
         "keywords": ["Sentinel-2", "cloud detection", "time series", "remote sensing"],
         "prov:wasDerivedFrom": {"@id": attributes["doi"]},
         "rai:dataCollection": FACTS["collection"],
@@ -62,6 +64,22 @@ def croissant_document(store: Store, folder: Path, sums: dict[Path, str], writte
             inline_records("arrays", "Arrays of each unit.", array_records(unit_arrays(_form(store)))),
         ],
     }
+
+
+def _coverage(store: Store) -> dict[str, Any]:
+    """The rectangle around all tiles (schema.org: south, west, north, east); empty where it is not known.
+
+    Empty too across the 180th meridian, for which schema.org has no rule.
+    """
+    areas = [unit.area for unit in store.units.values()]
+    known = [area for area in areas if area]
+    if not known or len(known) < len(areas):
+        return {}
+    west, south, east, north = bounds_of(known)
+    if west > east:
+        return {}
+    shape = {"@type": "sc:GeoShape", "box": f"{south} {west} {north} {east}"}
+    return {"spatialCoverage": {"@type": "sc:Place", "geo": shape}}
 
 
 def _distribution(store: Store, folder: Path, sums: dict[Path, str]) -> Iterator[dict[str, Any]]:

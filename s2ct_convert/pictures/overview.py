@@ -14,6 +14,7 @@ from ..names import printable
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..store.layout import BANDS, CHUNK_OBS, LABELS, OBS_SHAPE
+from ..tiles import TileArea
 
 CENTRE = slice(18, 24)  # the labelled pixels of a patch
 HISTOGRAM_OBS = 8192  # at most 256 chunks of images, 116 MB, are read
@@ -54,6 +55,8 @@ class StoreOverview:
         Splits with observations, sorted.
     tiles : dict of str to ndarray, shape (split, class)
         Number of observations; each of k x k labels counts as 1/(k x k).
+    areas : dict of str to TileArea
+        Where the tiles are, without those whose name does not say so.
     first_month : int
         Months since 1970-01.
     months : ndarray, shape (month, class)
@@ -69,6 +72,7 @@ class StoreOverview:
     time_last: int | None
     splits: tuple[str, ...]
     tiles: dict[str, Counts]
+    areas: dict[str, TileArea]
     first_month: int
     months: Counts
     brightness: Brightness
@@ -111,6 +115,7 @@ def read_overview(store: Store, *, seed: int = 0) -> StoreOverview:
         time_last=max(days, default=None),
         splits=splits,
         tiles=tiles,
+        areas={tile: area for tile in tiles if (area := store.dataset.locate(tile))},
         first_month=first_month,
         months=months,
         brightness=_brightness(units, seed),

@@ -1,4 +1,4 @@
-"""Draws a store on one sheet: labels of each tile, observations of each month, brightness of each band and class."""
+"""Draws a store on one sheet: labels and place of each tile, observations by month, brightness by band and class."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 from ..store.layout import BANDS, LABELS, WAVELENGTHS_NM
 from ..words import plural, span
 from .overview import Brightness, Counts, StoreOverview
+from .overview_map import draw_map
 from .palette import CLASSES, Class, class_of
 from .sheet import GREY, INK, LINE, MARGIN, Sheet, new_sheet, points
 
 WIDTH = 1400
 TOP = 206  # y of the first bar
 BAR, ROW = 20, 26  # height of a bar, and of its row
+MAP_HEIGHT, MAP_SPACE = 380, 76  # of the map; of its heading and its degrees
 MONTHS_HEIGHT = 210
 CELL, CELL_GAP = 46, 8  # height of a histogram, and the gap below it
 NAMES = 130  # width of the names left of the plots
@@ -39,15 +41,17 @@ def draw_overview(overview: StoreOverview, *, suffix: str) -> bytes:
     counts = _counts(overview)
     shown = [k for k in range(len(LABELS) + 1) if k < len(LABELS) or counts[k]]
     bars = TOP + ROW * len(overview.tiles)
-    months = bars + 56 + MONTHS_HEIGHT
+    tiles_end = bars + (MAP_HEIGHT + MAP_SPACE if overview.areas else 0)
+    months = tiles_end + 56 + MONTHS_HEIGHT
     histograms = months + 84 + len(shown) * (CELL + CELL_GAP)
     with new_sheet(WIDTH, histograms + 104) as sheet:
         _title(sheet, overview, shown)
         _heading(sheet, TOP - 16, "Labels of each tile")
         sheet.text(WIDTH - MARGIN, TOP - 16, "observations of each split", size=13, color=GREY, ha="right")
         _draw_tiles(sheet, TOP, overview)
-        _heading(sheet, bars + 40, "Observations of each month")
-        _draw_months(sheet, bars + 56, overview)
+        left_out = _draw_places(sheet, bars, overview) if overview.areas else ""
+        _heading(sheet, tiles_end + 40, "Observations of each month")
+        _draw_months(sheet, tiles_end + 56, overview)
         _heading(sheet, months + 68, "Brightness of the labelled 6 x 6 pixels, by band and class")
         _draw_brightness(sheet, months + 106, overview.brightness, shown)
         used = overview.brightness.observations
@@ -56,7 +60,8 @@ def draw_overview(overview: StoreOverview, *, suffix: str) -> bytes:
         sheet.paragraph(
             histograms + 72,
             "Bars are stacked in the order of the legend. "
-            f"Histograms: pixel values as published, of {of} observations{drawn}; each is scaled to its own maximum.",
+            f"Histograms: pixel values as published, of {of} observations{drawn}; each is scaled to its own maximum. "
+            + left_out,
         )
         return sheet.encode(suffix)
 
@@ -109,6 +114,17 @@ def _draw_tiles(sheet: Sheet, y: float, overview: StoreOverview) -> None:
             x += width
         sheet.text(WIDTH - MARGIN, y + BAR / 2, splits[tile], size=13, color=GREY, ha="right", va="center_baseline")
         y += ROW
+
+
+def _draw_places(sheet: Sheet, y: float, overview: StoreOverview) -> str:
+    """The map under the bars. Returns what it leaves out."""
+    _heading(sheet, y + 40, "Where the tiles are")
+    words = "whole tiles of 109.8 km; where in them the samples are is not published"
+    sheet.text(WIDTH - MARGIN, y + 40, words, size=13, color=GREY, ha="right")
+    width = WIDTH - 2 * MARGIN - NAMES
+    left_out = draw_map(sheet, MARGIN + NAMES, y + 56, width, MAP_HEIGHT, overview.areas)
+    unknown = sorted(set(overview.tiles) - set(overview.areas))
+    return f"{left_out} No place is known of {', '.join(unknown)}." if unknown else left_out
 
 
 def _bar_text(one: Class, share: float, width: float) -> str:

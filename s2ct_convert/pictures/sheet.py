@@ -97,6 +97,12 @@ class Sheet:
 
         self._page.add_patch(Rectangle((x, y), width, height, facecolor=color, edgecolor=edge, linewidth=0.6))
 
+    def polygon(self, points: list[tuple[float, float]], color: str, *, edge: str) -> None:
+        """Draw a filled polygon with a thin edge."""
+        from matplotlib.patches import Polygon
+
+        self._page.add_patch(Polygon(points, facecolor=color, edgecolor=edge, linewidth=0.6))
+
     def lines(self, segments: list[list[tuple[float, float]]], color: str, width: float, alpha: float = 1) -> None:
         """Draw many lines."""
         from matplotlib.collections import LineCollection

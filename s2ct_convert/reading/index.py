@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import DATASET, Dataset
 from ..errors import StoreDamaged
 from ..missing import NO_DAY
 from ..store.digest import Table
@@ -32,8 +33,8 @@ def sample_dtype(splits: tuple[str, ...], tiles: tuple[str, ...], classes: int) 
     )
 
 
-def make_samples(index: Mapping[str, Table]) -> Samples:
-    """Make the table from the arrays of the index.
+def make_samples(index: Mapping[str, Table], dataset: Dataset = DATASET) -> Samples:
+    """Make the table from the arrays of the index of a store of a data set.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def make_samples(index: Mapping[str, Table]) -> Samples:
         data = {name: index[name].data for name in INDEX_ARRAYS}
         rows = _rows(data, sample_dtype(splits, tiles, len(classes)), splits, tiles)
         rows.flags.writeable = False  # all readers of a store share them
-        return Samples(rows, splits, tiles, classes)
+        return Samples(rows, splits, tiles, classes, dataset)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise StoreDamaged("the arrays of the index contradict each other", found=str(error)) from error
 

@@ -101,7 +101,7 @@ def select_series(store: Units, samples: Samples, **where: Unpack[Where]) -> Ser
         masks[name], before = mask, np.concatenate([[0], np.cumsum(mask)])
         mine = table.rows[names == name]
         sizes[names == name] = before[mine["row_start"] + mine["row_size"]] - before[mine["row_start"]]
-    kept = Samples(table.rows[sizes > 0], table.splits, table.tiles, table.classes)
+    kept = replace(table, rows=table.rows[sizes > 0])
     return Series(kept, sizes[sizes > 0], masks)
 
 

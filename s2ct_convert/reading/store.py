@@ -164,7 +164,7 @@ class Store(Shown, OwnMapping[Unit]):
         StoreDamaged
             If the index has changed since the store was written.
         """
-        return make_samples(self.index_tables())
+        return make_samples(self.index_tables(), self.dataset)
 
     def select(
         self,

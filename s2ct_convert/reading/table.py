@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from ..dataset import DATASET
+from ..dataset import DATASET, Dataset
 from ..errors import MissingPackage
 from ..version import install_advice
 from .display import ROWS, Shown, Summary, label_names, many
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas
 
 
+CENTRE = ("tile_lon", "tile_lat")  # columns that follow from the tile
 By = Literal["tile", "unit", "sample"]
 
 
@@ -50,6 +51,8 @@ class Samples(Shown):
     """All or some samples of a store.
 
     ``len`` and iteration are over rows; ``samples["localid"]`` is a column, ``samples[3]`` a row.
+    The columns ``tile_lon`` and ``tile_lat`` are the centre of the tile in degrees, NaN where it is unknown. Samples
+    have no coordinates.
 
     Attributes
     ----------
@@ -59,6 +62,7 @@ class Samples(Shown):
         (datetime64[D], NaT if it has no dated observation), ``label_count`` (one number per class).
     splits, tiles, classes : tuple of str
         All splits, tiles and classes of the store.
+    dataset : Dataset
 
     Examples
     --------
@@ -70,6 +74,7 @@ class Samples(Shown):
     splits: tuple[str, ...]
     tiles: tuple[str, ...]
     classes: tuple[str, ...] = DATASET.classes
+    dataset: Dataset = DATASET
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -78,7 +83,13 @@ class Samples(Shown):
         return iter(self.rows)
 
     def __getitem__(self, key: Any) -> Any:
-        return self.rows[key]
+        return self._centres(CENTRE.index(key)) if isinstance(key, str) and key in CENTRE else self.rows[key]
+
+    def _centres(self, axis: int) -> npt.NDArray[np.float64]:
+        """Longitude (0) or latitude (1) of the centre of the tile of each row."""
+        tiles, row = np.unique(self.rows["tile"], return_inverse=True)
+        areas = [self.dataset.locate(tile) for tile in tiles.tolist()]
+        return np.array([area.centre[axis] if area else np.nan for area in areas], float)[row]
 
     def __contains__(self, row: object) -> bool:
         """Whether this is one of the rows.
@@ -247,7 +258,8 @@ class Samples(Shown):
         """A DataFrame with one row per sample.
 
         Columns: ``split``, ``tile``, ``localid``, ``row_start``, ``row_size``, ``time_first``, ``time_last``
-        (datetime64[s], NaT without a date), and ``n_<class>`` for each class: its number of labels.
+        (datetime64[s], NaT without a date), ``tile_lon``, ``tile_lat`` (centre of the tile in degrees, NaN where it is
+        unknown), and ``n_<class>`` for each class: its number of labels.
 
         Raises
         ------
@@ -266,6 +278,7 @@ class Samples(Shown):
         columns = {name: self[name] for name in self.rows.dtype.names or () if name != "label_count"}
         columns |= {name: columns[name].astype("M8[s]") for name in ("time_first", "time_last")}
         columns |= {name: columns[name].tolist() for name in ("split", "tile")}
+        columns |= {name: self[name] for name in CENTRE}
         columns |= {f"n_{name}": self["label_count"][:, i] for i, name in enumerate(self.classes)}
         return pandas.DataFrame(columns)
 

@@ -17,6 +17,7 @@ from ..names import UnitName
 from ..published import PublishedFeature
 from ..store.groups import unit_form
 from ..store.layout import IMAGE, PUBLISHED, UnitForm
+from ..tiles import TileArea
 from .arrays import Array, Columns, read_rows
 from .chunks import Chunks
 from .display import OwnMapping, Shown, Summary, series_summary, shown_in_lists
@@ -116,6 +117,11 @@ class Unit(Shown, OwnMapping[Array]):
         if array == IMAGE.name:
             return Array(table, lambda key: read_rows(key, table.shape[0], self.images))
         return Array(table, lambda key: self._columns.read(array)[key])
+
+    @property
+    def area(self) -> TileArea | None:
+        """Where its tile is on Earth: corners, centre and bounds. None if the name of the tile does not say so."""
+        return self.dataset.locate(self.name.tile)
 
     @property
     def observations(self) -> int:

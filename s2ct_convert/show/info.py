@@ -111,21 +111,29 @@ def _print_store(document: Document, verbose: bool) -> None:
 def _print_origins(units: list[Document], verbose: bool) -> None:
     """The source of each unit; digests stand in a pipe in the same table, on a terminal with -v on their own lines."""
     rows = [
-        (f"{unit['split']}/{unit['tile']}", unit["digest"], unit["source_file"], unit["source_md5"] or "-")
-        for unit in units
+        (f"{u['split']}/{u['tile']}", u["digest"], _centre(u), u["source_file"], u["source_md5"] or "-") for u in units
     ]
     width = width_of(sys.stdout)
     if width is None:
-        heads = ("unit", "content digest", "source", "md5 of the source")
+        heads = ("unit", "content digest", "centre of the tile", "source", "md5 of the source")
         print_table([Column(head, left=True) for head in heads], rows)
         return
-    columns = [Column("unit", left=True), Column("source", left=True, name=True)]
+    columns = [Column("unit", left=True), Column("centre of the tile", left=True)]
+    columns += [Column("source", left=True, name=True)]
     columns += [Column("md5 of the source", left=True, detail=True)]
-    print_table(columns, [(unit, source, md5) for unit, _, source, md5 in rows], verbose=verbose)
+    print_table(columns, [(unit, *rest) for unit, _, *rest in rows], verbose=verbose)
     if verbose:
         print("\ncontent digests")
         for line in fact_lines([(unit, digest) for unit, digest, *_ in rows], width):
             print(line)
+
+
+def _centre(unit: Document) -> str:
+    """Latitude and longitude of the centre of a tile, or "-"."""
+    lon, lat = unit["tile_lon"], unit["tile_lat"]
+    if lon is None:
+        return "-"
+    return f"{abs(lat):.2f} {'N' if lat >= 0 else 'S'}, {abs(lon):.2f} {'E' if lon >= 0 else 'W'}"
 
 
 def _print_archive(document: Document) -> None:

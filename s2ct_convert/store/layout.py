@@ -1,7 +1,7 @@
 """The layout of a store as data: every array of a unit and of the index, with dtype, dimensions and attributes.
 
 Both containers have the same tree (docs/design.md section 3). Writers and readers use these tables. No other
-module defines attribute names, except root.py for those of the root.
+module defines attribute names, except root.py and extent.py.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def published_arrays(name: str, kind: str) -> tuple[ArraySpec, ...]:
 
 
 # CF 9.4 requires the feature type of every ragged array; CF readers unpack `row_size` only if it is present. The root
-# has none, because the index is not a time series. The source has no latitudes and longitudes.
+# has none, because the index is not a time series. Samples have no latitudes and longitudes.
 UNIT_ATTRIBUTES: Attributes = {"Conventions": "CF-1.11", "featureType": "timeSeries"}
 
 

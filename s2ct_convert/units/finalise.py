@@ -17,6 +17,7 @@ from ..names import UnitName, printable
 from ..reading.opening import open_store
 from ..store.container import Container
 from ..store.digest import TABLES_DIGEST, store_digest, tables_digest
+from ..store.extent import store_extent
 from ..store.groups import Content, make_content, tables_of
 from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL, index_arrays
 from ..store.root import root_attributes
@@ -115,7 +116,7 @@ def finalise(
         state=completeness.pop("state"), version=__version__, command=command, units=len(units), digest=digest,
         dataset=container.dataset,
     )  # fmt: skip
-    attributes |= completeness
+    attributes |= {**completeness, **store_extent(container.dataset.locate(unit.tile) for unit in units)}
     index = _index(container, units)
     attributes[TABLES_DIGEST] = tables_digest(attributes, tables_of(index))
     container.finalise(units, index, attributes)

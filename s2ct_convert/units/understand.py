@@ -10,6 +10,7 @@ from ..names import printable
 from ..source.find import Source
 from ..source.notes import Note
 from ..source.table import SourceTable, TableBuilder
+from ..store.extent import tile_extent
 
 
 def understand(builder: TableBuilder, source: Source, md5: str | None, dataset: Dataset = DATASET) -> SourceTable:
@@ -37,9 +38,9 @@ def name_counts(source: Source, table: SourceTable) -> str:
 
 def unit_attributes(
     source: Source, md5: str | None, size: int, table: SourceTable, dataset: Dataset = DATASET
-) -> dict[str, str | int]:
+) -> dict[str, str | float]:
     """Attributes of the unit's group; they do not depend on when or where the unit was made."""
-    attributes: dict[str, str | int] = {
+    attributes: dict[str, str | float] = {
         "split": source.unit.split,
         "tile": source.unit.tile,
         "source_file": printable(source.path.name),
@@ -49,6 +50,7 @@ def unit_attributes(
         "source_examples": table.examples,
         "date_encoding": table.encoding,
         "dates_with_time_of_day": table.dates_with_time,
+        **tile_extent(dataset.locate(source.unit.tile)),
     }
     if source.name_count is not None:
         attributes |= {"name_count": source.name_count, "name_counts": table.counts(source.name_count)}

@@ -35,6 +35,7 @@ from ..store.layout import (
     published_arrays,
     unit_arrays,
 )
+from .extent import check_store_extent, check_unit_extent
 from .findings import Finding
 from .hdf5_tree import check_hdf5_tree
 from .index import check_index, numbered_names
@@ -100,7 +101,7 @@ def verify_store(
     """Verify a store against itself.
 
     Checks every node, attribute and small array, every chunk, ``image_crc32c`` of every observation, offsets and
-    order, the index against the units, and all digests against the recorded ones.
+    order, the index against the units, the places of the tiles, and all digests against the recorded ones.
 
     Parameters
     ----------
@@ -226,6 +227,7 @@ class _Check:
         yield from check_tables(tables, specs, {**_dims(unit.dataset), **lengths}, unit.attributes, name)
         if UnitName(str(unit.attributes.get("split")), str(unit.attributes.get("tile"))) != unit.name:
             yield Finding("its attributes name another unit", name)
+        yield from check_unit_extent(unit)
         for array, data in band_data(unit.dataset).items():
             if not np.array_equal(np.asarray(unit[array][...]), data):
                 yield Finding(f"{array} differs from {unit.dataset.mission}", name)
@@ -250,6 +252,7 @@ class _Check:
             yield Finding(f"the store has the unknown state {attributes.get('state')!r}")
         if not self.store.finished:
             return
+        yield from check_store_extent(attributes, units)
         if attributes.get("number_of_units") != len(units):
             yield Finding(f"the store has {len(units)} units, recorded is {attributes.get('number_of_units')}")
         if len(digests) == len(units) and (digest := store_digest(digests)) != self.store.digest:

@@ -21,6 +21,8 @@ from .helpers import RECORDS, assert_says, groups, iso, right_source, tree
 
 STORE_KEYS = {"format", "units", "samples", "observations", "digest"}
 UNIT_KEYS = {"split", "tile", "samples", "observations", "time_first", "time_last", "label_count", "digest"}
+SMG = s2ct_convert.locate_tile("50SMG")
+assert SMG
 FIRST = FIRST_DAY - 719_163  # days since 1970-01-01
 
 
@@ -63,6 +65,8 @@ class TestCompleteStore:
             assert (unit["time_first"], unit["time_last"]) == (iso(FIRST), iso(FIRST + 5))
             assert unit["label_count"] == [int((arrays["label"] == k).sum()) for k in range(6)]
             assert unit["digest"] == plain.unit_digest(arrays)
+            assert unit["tile_bounds"] == list(SMG.bounds)
+            assert (unit["tile_lon"], unit["tile_lat"]) == SMG.centre
         assert tree(path.parent) == before, "info changes nothing"
 
     @pytest.mark.parametrize("kind", ["zarr", "hdf5", "linked"])
@@ -81,6 +85,7 @@ class TestCompleteStore:
         assert header[:5] == ["unit", "samples", "observations", "first", "last"]
         assert row[:5] == ["train/50SMG", "2", "4", "2018-01-02", "2018-01-07"]
         assert len(row) == len(header) == 5 + 6
+        assert [line.split("  ")[-3] for line in lines if line.endswith("train_50SMG_2  -")] == ["37.45 N, 116.49 E"]
 
     def test_a_store_without_its_ledger_gives_the_same_document(self, run, stores, tmp_path):
         shutil.copytree(stores["zarr"], tmp_path / "copy.zarr")
@@ -102,6 +107,7 @@ class TestUnfinishedStore:
         assert (found["samples"], found["observations"]) == (2, 4)
         (unit,) = found["units"]
         assert set(unit) >= UNIT_KEYS
+        assert unit["tile_bounds"] == list(SMG.bounds)
         text = run("info", store).stdout.splitlines()
         assert "state    incomplete" in text
         assert "missing  val/50SMG" in text

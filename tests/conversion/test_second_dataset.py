@@ -136,6 +136,9 @@ def test_the_store_describes_its_data_set(store):
         assert opened.dataset == MADE_UP != DATASET
         assert (opened.attributes["doi"], opened.attributes["title"]) == (MADE_UP.doi, MADE_UP.title)
         unit = opened["train/50SMG"]
+        assert unit.area is None  # Landsat has other tiles
+        assert not [name for name in (*unit.attributes, *opened.attributes) if name.startswith("geospatial")]
+        assert np.isnan(opened.samples["tile_lon"]).all()
         assert unit["band"].attributes["flag_meanings"] == "TM3 TM4 TM5"
         assert unit["wavelength"][...].tolist() == [660, 830, 1650]
         assert unit["label"].attributes["flag_meanings"] == "no_label land water ice cloud"

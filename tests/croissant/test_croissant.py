@@ -88,6 +88,8 @@ def test_the_metadata_match_the_store(described):
     with open_store(path) as store:
         assert found["conformsTo"] == "http://mlcommons.org/croissant/1.1"
         assert found["url"] == found["license"] == store.attributes["doi"]
+        limits = (store.attributes[f"geospatial_{name}"] for name in ("lat_min", "lon_min", "lat_max", "lon_max"))
+        assert list(map(float, found["spatialCoverage"]["geo"]["box"].split())) == list(limits)
         assert found["citeAs"] == store.attributes["citation"]
         assert store.digest in found["rai:dataPreprocessingProtocol"]
         dated = store.samples.rows

@@ -139,7 +139,7 @@ class TestSheet:
 
     @pytest.mark.parametrize("tiles", first_quick([3, 1, 20]))
     def test_the_sheet_grows_with_the_tiles_and_nothing_is_clipped(self, tmp_path, rng, tiles):
-        names = [f"train_{10 + i}SMG" for i in range(tiles)]
+        names = [f"train_{10 + i}SITE" for i in range(tiles)]
         picture = read(
             draw_overview(overview_of(store(tmp_path, **{n: [random_group(rng, 1, 3)] for n in names})), suffix=".png")
         )

@@ -106,7 +106,12 @@ def test_samples_become_a_data_frame_with_a_column_per_class(store):
         np.testing.assert_array_equal(frame[name].to_numpy().astype(samples[name].dtype), samples[name])
     for i, name in enumerate(samples.classes):
         assert frame[f"n_{name}"].tolist() == samples["label_count"][:, i].tolist()
-    assert len(frame.columns) == 7 + 6
+    for name in ("tile_lon", "tile_lat"):
+        assert frame[name].tolist() == samples[name].tolist()
+    assert frame.groupby("tile")[["tile_lon", "tile_lat"]].first().loc["50SMG"].tolist() == [
+        *store["train/50SMG"].area.centre
+    ]
+    assert len(frame.columns) == 7 + 2 + 6
 
 
 def test_without_pandas_the_message_says_how_to_install_it(store, monkeypatch):
