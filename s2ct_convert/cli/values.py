@@ -33,8 +33,8 @@ def codecs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
         if format in (None, each):
             for name, codec in those.items():
                 ratio, packing, unpacking = codec.figures
-                text = f"{each}: {ratio:.2f} of the pixels, packs {packing:,} MB/s, unpacks {unpacking:,} MB/s"
-                found.append((name, text))
+                speeds = f", packs {packing:,} MB/s, unpacks {unpacking:,} MB/s" if packing and unpacking else ""
+                found.append((name, f"{each}: {ratio:.2f} of the pixels{speeds}"))
     return _items(found, incomplete)
 
 
