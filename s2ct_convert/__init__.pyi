@@ -12,8 +12,13 @@ from .dataset import Features as Features
 from .errors import PartialStoreWarning as PartialStoreWarning
 from .errors import S2ctError as S2ctError
 from .errors import StoreDamaged as StoreDamaged
+from .export.folder import ExportedFile as ExportedFile
+from .export.folder import ExportedFolder as ExportedFolder
+from .export.netcdf import export_netcdf as export_netcdf
+from .export.parquet import export_parquet as export_parquet
 from .export.tfrecord import Exported as Exported
 from .export.tfrecord import export_tfrecord as export_tfrecord
+from .export.webdataset import export_webdataset as export_webdataset
 from .pictures.preview import preview as preview
 from .reading.epoch import EpochShare as EpochShare
 from .reading.epoch import read_epoch as read_epoch

@@ -48,6 +48,13 @@ def splits(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     return _listed({unit.split for unit in _units(ctx)}, incomplete)
 
 
+def labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Classes of the record."""
+    from ..dataset import DATASET
+
+    return _listed(DATASET.classes, incomplete)
+
+
 def units(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Units of the same."""
     return _items([(str(unit), "") for unit in sorted(_units(ctx))], incomplete)

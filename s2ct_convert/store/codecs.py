@@ -204,11 +204,11 @@ HDF5_CODECS: tuple[Hdf5Codec, ...] = (
     ),
     Hdf5Blosc(
         name="blosc", title="blosc zstd 2", figures=Figures(0.62, 410, 1300),
-        readers="h5py needs hdf5plugin for it; netCDF4-python has it",
+        readers="h5py needs hdf5plugin for it, netCDF4-python does not",
     ),
     Hdf5Zstd(
         name="zstd", title="shuffle + zstd 3", figures=Figures(0.62),
-        readers="h5py needs hdf5plugin for it; netCDF4-python has it",
+        readers="h5py needs hdf5plugin for it, netCDF4-python does not",
     ),
     Hdf5Plain(
         name="none", title="uncompressed", figures=Figures(1.0),
