@@ -32,7 +32,7 @@ def export_netcdf(
     """Write a store or a selection as netCDF-4: a file per unit, such as ``train_50SMG.nc``.
 
     A file has the arrays of a unit (docs/store.md) with the selected samples and observations, ``row``
-    (of the unit) for each observation, and names of bands. It is a CF contiguous ragged array.
+    (of the unit) for each observation, and ``band_name``. It is a CF contiguous ragged array.
 
     Parameters
     ----------
@@ -101,8 +101,9 @@ def _small(xarray: Any, selection: Selection, given: UnitRows) -> Any:
         "row": ("obs", rows, {"long_name": "row of the observation in its unit"}),
     }
     bands = np.array([band.name for band in store.dataset.bands], object)
-    coordinates = {
-        "band": ("band", bands, {"long_name": f"{store.dataset.mission} band"}),
+    along_band = {
+        "band": ("band", _native(unit["band"][...]), dict(unit["band"].attributes)),  # CF: coordinates are numbers
+        "band_name": ("band", bands, {"long_name": f"{store.dataset.mission} band"}),
         "wavelength": ("band", _native(unit["wavelength"][...]), dict(unit["wavelength"].attributes)),
     }
     about = {name: str(store.attributes[name]) for name in ABOUT if name in store.attributes}
@@ -115,7 +116,8 @@ def _small(xarray: Any, selection: Selection, given: UnitRows) -> Any:
         "store_digest": str(store.attributes.get("content_digest", "")),
         "history": f"s2ct {__version__}: s2ct export --to netcdf, a selection of unit {unit.name}",
     }
-    dataset = xarray.Dataset({**along_obs, **along_sample}, coordinates, about)
+    # Not as coordinates: xarray would name those in an attribute of the file.
+    dataset = xarray.Dataset({**along_obs, **along_sample, **along_band}, attrs=about)
     for variable in dataset.variables.values():
         if variable.dtype.kind == "f" and "_FillValue" not in variable.attrs:
             variable.encoding["_FillValue"] = None  # xarray would add one
@@ -133,7 +135,7 @@ def _pixels(netcdf4: Any, path: Path, given: UnitRows, own: Iterator[Item], on_b
             "image", "u2", dims, zlib=True, complevel=1, shuffle=True, fletcher32=True, fill_value=False,
             chunksizes=(min(CHUNK_OBS, n_obs), bands, height, width),
         )  # fmt: skip
-        image.setncatts(dict(unit["image"].attributes))
+        image.setncatts({**unit["image"].attributes, "coordinates": "time wavelength band_name"})
         image.set_auto_maskandscale(False)
         row = 0
         for item in own:

@@ -122,7 +122,8 @@ def _writer(arrow: Any, file: Any, schema: Any, pixels: str = "") -> Any:
         compression="zstd",
         use_dictionary=["split", "tile"],
         write_statistics=columns,
-        column_encoding={pixels: "BYTE_STREAM_SPLIT"} if pixels else None,  # a third smaller than PLAIN
+        # A third smaller than PLAIN. BYTE_STREAM_SPLIT is 4 % smaller still, but DuckDB 1.1 does not read it.
+        column_encoding={pixels: "DELTA_BINARY_PACKED"} if pixels else None,
         write_page_checksum=True,
     )
 

@@ -9,6 +9,7 @@ import subprocess
 import google_crc32c
 import numpy as np
 import pytest
+from readers.test_cf import NO_POSITION, check, needs_checker
 
 from s2ct_convert import export_netcdf, export_parquet, export_webdataset, open_store
 
@@ -113,6 +114,30 @@ def test_webdataset_feeds_a_torch_loader_with_workers(store, tmp_path):
         assert [crc(one) for one in np.asarray(image)] == np.asarray(crcs).tolist()
         found[about["tile"], about["localid"]] = len(image)
     assert found == {(one.unit.split("/")[1], one.localid): len(one.rows) for one in store.select(split="train")}
+
+
+def test_cfdm_reads_a_file_as_a_ragged_array(store, tmp_path):
+    try:
+        cfdm = pytest.importorskip("cfdm", reason="cfdm is not installed")
+    except FileNotFoundError as error:
+        pytest.skip(f"cfdm: {error}")  # the UDUNITS-2 library is missing
+    done = export_netcdf(store.select(tile="34VFN", split="train"), tmp_path / "out")
+    read = cfdm.read(str(done.files[0].path), backend="netCDF4")
+    image = {field.nc_get_variable(): field for field in read}["image"]
+    assert image.data.get_compression_type() == "ragged contiguous"
+    samples = list(store.select(tile="34VFN", split="train"))
+    assert image.data.get_count().array.tolist() == [len(one.rows) for one in samples]
+    unpacked = image.data.array
+    for i, one in enumerate(samples):
+        assert np.array_equal(unpacked[i, : len(one.rows)], one.image)
+
+
+@needs_checker
+def test_the_compliance_checker_reports_no_error(store, tmp_path):
+    done = export_netcdf(store.select(tile="34VFN", split="train"), tmp_path / "out")
+    found = check(done.files[0].path)
+    assert found["high"] == found["low"] == []
+    assert [message for message in found["medium"] if NO_POSITION not in message] == []
 
 
 def test_ncdump_shows_dimensions_dates_and_pixels(store, tmp_path):
