@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MachineError, MissingPackage
+from ..reading.arrays import Array
 from ..reading.rows import UnitRows
 from ..reading.select import Selection
 from ..store.layout import CHUNK_OBS
@@ -91,20 +92,20 @@ def _small(xarray: Any, selection: Selection, given: UnitRows) -> Any:
     unit, store = given.unit, selection.store
     rows = np.concatenate(given.rows)
     along_obs = {
-        name: (unit[name].dims, _native(values[rows]), dict(unit[name].attributes))
+        name: (unit[name].dims, _native(values[rows]), _attributes(unit[name]))
         for name, values in unit_columns(unit).items()
     }
     sizes = np.array([len(own) for own in given.rows], np.int32)
     along_sample = {
-        "localid": ("sample", np.array(given.localids, np.int64), dict(unit["localid"].attributes)),
-        "row_size": ("sample", sizes, dict(unit["row_size"].attributes)),
+        "localid": ("sample", np.array(given.localids, np.int64), _attributes(unit["localid"])),
+        "row_size": ("sample", sizes, _attributes(unit["row_size"])),
         "row": ("obs", rows, {"long_name": "row of the observation in its unit"}),
     }
     bands = np.array([band.name for band in store.dataset.bands], object)
     along_band = {
-        "band": ("band", _native(unit["band"][...]), dict(unit["band"].attributes)),  # CF: coordinates are numbers
+        "band": ("band", _native(unit["band"][...]), _attributes(unit["band"])),  # CF: coordinates are numbers
         "band_name": ("band", bands, {"long_name": f"{store.dataset.mission} band"}),
-        "wavelength": ("band", _native(unit["wavelength"][...]), dict(unit["wavelength"].attributes)),
+        "wavelength": ("band", _native(unit["wavelength"][...]), _attributes(unit["wavelength"])),
     }
     about = {name: str(store.attributes[name]) for name in ABOUT if name in store.attributes}
     about |= {
@@ -135,13 +136,24 @@ def _pixels(netcdf4: Any, path: Path, given: UnitRows, own: Iterator[Item], on_b
             "image", "u2", dims, zlib=True, complevel=1, shuffle=True, fletcher32=True, fill_value=False,
             chunksizes=(min(CHUNK_OBS, n_obs), bands, height, width),
         )  # fmt: skip
-        image.setncatts({**unit["image"].attributes, "coordinates": "time wavelength band_name"})
+        image.setncatts({**_attributes(unit["image"]), "coordinates": "time wavelength band_name"})
         image.set_auto_maskandscale(False)
         row = 0
         for item in own:
             image[row : row + len(item.rows)] = item.image
             row += len(item.rows)
             on_bytes(item.image.nbytes)
+
+
+def _attributes(array: Array) -> dict[str, Any]:
+    """The attributes of an array with the types that CF wants; Zarr has plain numbers."""
+    out: dict[str, Any] = {}
+    for name, value in array.attributes.items():
+        if name in ("flag_values", "_FillValue"):
+            out[name] = np.asarray(value, array.dtype.newbyteorder("="))
+        else:
+            out[name] = np.int32(value) if isinstance(value, int) else value
+    return out
 
 
 def _native(values: Any) -> Any:
