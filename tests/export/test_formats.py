@@ -15,6 +15,7 @@ import pytest
 from makers import flip, random_group, write_tfrecord
 from plain import chunk_place
 from twins import first_quick
+from variations import group
 
 import s2ct_convert
 from s2ct_convert import ExportedFolder, export_netcdf, export_parquet, export_webdataset, open_store
@@ -148,6 +149,32 @@ def test_a_selection_exports_the_same_bytes_twice(store, tmp_path, to):
         for name in ("one", "two")
     )
     assert one == two
+
+
+@pytest.mark.parametrize("to", first_quick(list(EXPORTS)))
+def test_missing_dates_labels_and_weights_are_missing(tmp_path, to):
+    zero = group(1, weights=None)
+    zero.dates[0], zero.labels[1] = 0, -1
+    s2ct_convert.convert([write_tfrecord(tmp_path, [zero, group(2, dates=None)])], tmp_path / "x.zarr")
+    with open_store(tmp_path / "x.zarr") as store:
+        found = list(READ[to](EXPORTS[to](store, tmp_path / "out")))
+        assert_equal(store, found)
+    assert sum(row["date"] is None for _, row in found) == 1 + sum(row["localid"] == 2 for _, row in found)
+    assert sum(np.isnan(row["weight"]) for _, row in found) == sum(row["localid"] == 1 for _, row in found)
+    assert sum(int(row["label"]) == -1 for _, row in found) == 1
+
+
+@pytest.mark.slow
+@EVERY
+def test_a_store_of_layout_1_is_exported_without_what_it_lacks(tmp_path, to):
+    shutil.unpack_archive(Path(__file__).parents[1] / "data" / "layout_1.zarr.zip", tmp_path)
+    with open_store(tmp_path / "layout_1.zarr") as store:
+        done = EXPORTS[to](store, tmp_path / "out")
+        assert (done.samples, done.observations) == (len(store.select()), store.select().count())
+    if to == "parquet":
+        from pyarrow import parquet
+
+        assert "date_published" not in parquet.read_schema(done.files[0].path).names
 
 
 class TestShards:
