@@ -66,8 +66,7 @@ def export(
     from ..reading.opening import open_store
     from ..show.progress import byte_progress
 
-    whole = "whole TFRecords stay in" if to == "tfrecord" else "nothing is kept in"
-    keeps(f"{whole} {folder}")
+    keeps(f"whole TFRecords stay in {folder}" if to == "tfrecord" else f"nothing of {folder} has changed")
     with open_store(store) as opened:
         if to == "tfrecord":
             _tfrecords(opened, folder, choices, overwrite=overwrite, json_=json_, quiet=quiet)

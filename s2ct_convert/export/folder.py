@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..durable import whole
-from ..errors import DestinationExists, WrongUsage
+from ..errors import DestinationExists, MachineError, WrongUsage
 from ..paths import check_path
 from ..reading.select import Selection
 from ..version import __version__
@@ -85,8 +87,7 @@ def write_folder(
     with selected(data) as selection:
         if not selection:
             raise WrongUsage("no observation matches the selection", todo="select more")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with whole(target) as work:
+        with _no_space(target), whole(target) as work:
             work.mkdir()
             files = tuple(
                 ExportedFile(target / name, samples, observations, (work / name).stat().st_size)
@@ -95,6 +96,19 @@ def write_folder(
             done = ExportedFolder(target, format, files)
             (work / LIST).write_text(json.dumps(_document(selection, done), indent=2) + "\n", encoding="utf-8")
     return done
+
+
+@contextmanager
+def _no_space(target: Path) -> Iterator[None]:
+    """Say of a full disk that nothing is kept, as of other exports something is."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        what, todo = os.strerror(error.errno), "free some space and run the same command again"
+        raise MachineError(f"{what}; nothing of this export is kept", where=str(target), todo=todo) from error
 
 
 def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Path:

@@ -80,7 +80,7 @@ def export_netcdf(
                     "netCDF4 cannot write this file",
                     where=str(Path(folder, name)),
                     found=str(error),
-                    todo="check that the disk has room",
+                    todo="check that the disk has room and run it again; nothing of this export is kept",
                 ) from error
             yield name, len(unit.rows), sum(map(len, unit.rows))
 
