@@ -26,6 +26,17 @@ Read:
     read_examples       Read archives like the authors' parser.
     s2ct_convert.torch  Datasets for PyTorch, a module of its own.
 
+Before the download:
+    peek                Look at archives of the record, by HTTP ranges.
+    peek_url            Look at one archive by its URL.
+    PeekReport          What a look found: files, totals, requests.
+    PeekedFile          One file: method, members, examples, findings.
+    PeekedMember        A file in an archive, by its header.
+    PeekedExample       One of its first examples.
+    PeekFinding         Whether an assumption about the record holds.
+    StoreEstimate       About how large a store of the files is.
+    draw_peeked         Draw the first sample that was looked at.
+
 The record and its archives:
     download            Download files of the record, or resume.
     Report              What a download did.

@@ -19,6 +19,15 @@ from .export.parquet import export_parquet as export_parquet
 from .export.tfrecord import Exported as Exported
 from .export.tfrecord import export_tfrecord as export_tfrecord
 from .export.webdataset import export_webdataset as export_webdataset
+from .peeking.parts import PeekedExample as PeekedExample
+from .peeking.parts import PeekedMember as PeekedMember
+from .peeking.parts import PeekFinding as PeekFinding
+from .peeking.peek import peek as peek
+from .peeking.peek import peek_url as peek_url
+from .peeking.results import PeekedFile as PeekedFile
+from .peeking.results import PeekReport as PeekReport
+from .peeking.results import StoreEstimate as StoreEstimate
+from .pictures.peeked import draw_peeked as draw_peeked
 from .pictures.preview import preview as preview
 from .reading.epoch import EpochShare as EpochShare
 from .reading.epoch import read_epoch as read_epoch

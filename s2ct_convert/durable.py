@@ -7,29 +7,49 @@ a file or a folder that one block of code makes.
 
 from __future__ import annotations
 
+import errno
 import filecmp
 import glob
+import json
 import os
 import re
 import shutil
+import stat
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from .errors import FolderSyncWarning
 from .processes import may_be_alive, owner_tag
 
 BEHIND_BYTES = 32 << 20  # written between two calls of fsync
+_JSON_BYTES = 256 << 20  # a plan of the record has 100 kB
 _TEMPORARY = ".s2ct-tmp"  # suffix of unfinished files; a killed process leaves them behind
 
 
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # CIFS and some FUSE file systems
+
+
 def sync(path: Path) -> None:
-    """fsync a file or a folder."""
+    """fsync a file or a folder. Where the file system cannot sync folders, a warning says so.
+
+    Warns
+    -----
+    FolderSyncWarning
+        Names survive a crash of the program there, and perhaps not a power cut.
+    """
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC or not stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise
+        message = "this file system cannot sync folders: after a power cut, run the same command again"
+        warnings.warn(message, FolderSyncWarning, stacklevel=1)
     finally:
         os.close(fd)
 
@@ -42,6 +62,38 @@ def sync_tree(root: Path) -> None:
         sync(Path(folder))
     if root.is_file():
         sync(root)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a small JSON file that s2ct wrote.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is not a file, too large, or not JSON.
+    """
+    return parse_json(read_small(path))
+
+
+def read_small(path: Path) -> bytes:
+    """All bytes of a file that s2ct wrote, such as a lock or a ledger. Raises as ``read_json``."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:  # a pipe would wait
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("not a regular file")
+        data = file.read(_JSON_BYTES + 1)
+    if len(data) > _JSON_BYTES:
+        raise ValueError(f"more than {_JSON_BYTES:,} bytes")
+    return data
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Parse JSON. All that can be wrong with it is a ``ValueError``."""
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 class WriteBehind:

@@ -45,6 +45,10 @@ class UnpackerWarning(UserWarning):
     """A 7-Zip program fails on an archive that Python reads."""
 
 
+class FolderSyncWarning(UserWarning):
+    """A file system cannot sync folders, so a new name may be lost in a power cut."""
+
+
 class S2ctError(Exception):
     """Base class of all errors that a user may see.
 

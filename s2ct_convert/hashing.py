@@ -10,7 +10,7 @@ from pathlib import Path
 
 import google_crc32c
 
-from .threads import cores
+from .limits import cores
 
 _BLOCK = 1 << 20
 

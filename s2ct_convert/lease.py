@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from .durable import read_json
 from .errors import Incomplete
 from .events import Message, OnEvent, ignore
 from .processes import boot_id, is_alive, started_at
@@ -204,7 +205,7 @@ class Lease:
     def _look(self) -> tuple[bool, Owner | str | None]:
         """Whether there is a file, and its owner."""
         try:
-            content = json.loads(self.path.read_text())
+            content = read_json(self.path)
             host, pid, boot = str(content["host"]), int(content["pid"]), str(content["boot"])
             if not 0 < pid < 1 << 31:
                 raise ValueError(pid)

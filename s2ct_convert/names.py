@@ -132,6 +132,11 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def visible(name: str) -> str:
+    r"""A name from elsewhere for a terminal: control characters, and bytes that are not UTF-8, become ``\x1b``."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in printable(name))
+
+
 def stem(name: str) -> str:
     """Last part of a path (``/`` or ``\\``), without suffixes, shard number and copy marks."""
     return _strip(name)[0]

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+from .limits import cores
+
 T = TypeVar("T")
 
 _shared: ThreadPoolExecutor | None = None  # of for_each: created on first use, and again after a fork
@@ -54,11 +56,6 @@ class OrderedPool(Generic[T]):
         """Cancel queued work and wait for running work."""
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
-
-
-def cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def for_each(work: Callable[[T], None], items: Iterable[T]) -> None:

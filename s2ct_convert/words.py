@@ -1,8 +1,17 @@
-"""Numbers, dates and durations as text."""
+"""Numbers, dates and durations as text, and text from elsewhere for a terminal."""
 
 from __future__ import annotations
 
 import datetime
+import re
+
+# What a terminal obeys and does not show: controls but tab and line feed, and marks that turn text around.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def escaped(text: str) -> str:
+    r"""Text in which a terminal finds nothing to obey: control characters become ``\x1b``."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def size(n: float) -> str:

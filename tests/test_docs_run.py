@@ -28,6 +28,7 @@ NOT_RUN = {
     "make test": "it runs these tests",
     "pip install": "it needs a network; tests/test_packages.py installs the wheel",
     "dask ": "a scheduler never ends; tests/engines starts schedulers and workers",
+    "s2ct info https://": "it needs a network; tests/cli/test_peek.py looks at a URL of a stand-in",
     "s2ct convert /shared/archives": "it needs that scheduler; tests/engines converts with one",
 }
 # What needs a cluster, and what runs instead.
@@ -36,6 +37,7 @@ OF_THE_SERVICE = {
     "list",
     "download",
     "build",
+    "peek",
 }  # run with the record of a stand-in: s2ct knows the files of the real one
 OPTIONAL = {"datasets", "duckdb", "mlcroissant", "tensorstore", "torch"}  # packages that are not in [dev]
 # Scripts for torchrun are run by tests/training/test_page.py, with two processes.

@@ -28,6 +28,7 @@ from s2ct_convert.durable import (
     whole,
     write_atomic,
 )
+from s2ct_convert.errors import FolderSyncWarning
 
 LEFT_OVER = ".s2ct-tmp"
 DEAD = 2**22 + 1  # an impossible process id: above the maximum of Linux
@@ -394,3 +395,15 @@ class TestWriteBehind:
         behind.close()
         behind.close()
         assert open_files() == before
+
+
+def test_a_folder_that_cannot_be_synced_is_a_warning_and_a_file_an_error(tmp_path, monkeypatch):
+    def refuse(fd: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.warns(FolderSyncWarning, match="cannot sync folders"):
+        durable.sync(tmp_path)
+    with pytest.raises(OSError, match="Invalid argument"):
+        durable.sync(tmp_path / "file")

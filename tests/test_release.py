@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from fnmatch import fnmatch
@@ -22,11 +23,11 @@ NOT_OURS = (".git", ".venv*", "node_modules", "*_cache", "dist")  # in a clone
 def texts() -> dict[str, str]:
     """Every text of the repository, by its path."""
     found = {}
-    for path in sorted(ROOT.rglob("*")):
-        place = path.relative_to(ROOT)
-        ours = not any(fnmatch(part, pattern) for part in place.parts for pattern in NOT_OURS)
-        if ours and path.suffix in TEXTS and path.is_file() and path != Path(__file__):
-            found[place.as_posix()] = path.read_text(encoding="utf-8", errors="replace")
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = sorted(name for name in folders if not any(fnmatch(name, pattern) for pattern in NOT_OURS))
+        for path in (Path(folder, name) for name in sorted(names)):
+            if path.suffix in TEXTS and path.is_file() and path != Path(__file__):
+                found[path.relative_to(ROOT).as_posix()] = path.read_text(encoding="utf-8", errors="replace")
     return found
 
 

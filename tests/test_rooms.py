@@ -22,6 +22,7 @@ LEVELS = (
         "hashing",
         "kinds",
         "lease",
+        "limits",
         "paths",
         "processes",
         "threads",
@@ -32,7 +33,7 @@ LEVELS = (
     {"source", "reading"},
     {"units"},
     {"engines"},
-    {"conversion", "croissant", "doctor", "export", "pictures", "torch", "verify"},
+    {"conversion", "croissant", "doctor", "export", "peeking", "pictures", "torch", "verify"},
     {"show"},
     {"cli"},
 )

@@ -31,7 +31,7 @@ from .lzma2 import Lzma2Stream
 from .lzma2_chunks import Packed, count_blocks, find_packed
 from .member_stream import HeadsFactory, MemberStream, Unpacked
 from .native import NativeStream, is_alone, why_not
-from .stream import Readable, SourceReader
+from .stream import ArchiveFile, Readable, SourceReader
 from .unpackers import NAMES, PYTHON, SIGNATURE, Unpacker, can_python, choose
 from .volumes import next_volume
 
@@ -72,16 +72,26 @@ def read_archive(path: Path) -> Archive:
     NotAnArchive, NotATFRecord, ArchiveDamaged, ArchiveUnsupported
         NotATFRecord: the archive is empty.
     """
-    with SourceReader(path, with_md5=False) as file, _opened(file) as archive:
-        with explained(path.name):
-            info = archive.archiveinfo()
-            # Not archive.list(): it fails on a modification time that Python's datetime cannot hold.
-            members = tuple(
-                Member(f.filename, f.uncompressed, _crc32(f), _methods(f)) for f in archive.files if f.is_file
-            )
-            methods = dict.fromkeys(map(_plain_name, info.method_names))  # plus those that py7zr does not name
-            methods |= dict.fromkeys(NAMES[id] for member in members for id in member.methods if id in NAMES)
-        return Archive(path, file.size(), tuple(methods), info.blocks, bool(info.solid), members)
+    with SourceReader(path, with_md5=False) as file, opened(file) as archive:
+        return headers_of(archive, path, file.size())
+
+
+def headers_of(archive: Any, path: Path, size: int) -> Archive:
+    """The headers of an opened archive of ``size`` bytes.
+
+    Raises
+    ------
+    ArchiveDamaged, ArchiveUnsupported
+    """
+    with explained(path.name):
+        streams = archive.header.main_streams
+        # Not archive.archiveinfo(): it needs a file on this machine. Not archive.list(): it fails on a modification
+        # time that Python's datetime cannot hold.
+        members = tuple(Member(f.filename, f.uncompressed, _crc32(f), _methods(f)) for f in archive.files if f.is_file)
+        methods = dict.fromkeys(map(_plain_name, archive._get_method_names()))  # plus those that py7zr does not name
+        methods |= dict.fromkeys(NAMES[id] for member in members for id in member.methods if id in NAMES)
+        blocks = len(streams.unpackinfo.folders) if streams is not None else 0
+        return Archive(path, size, tuple(methods), blocks, bool(archive._is_solid()), members)
 
 
 def _plain_name(method: str) -> str:
@@ -109,7 +119,7 @@ def count_lzma2_blocks(path: Path, name: str) -> int | None:
     ArchiveDamaged
         If the headers of its chunks are damaged.
     """
-    with SourceReader(path, with_md5=False) as file, _opened(file) as archive:
+    with SourceReader(path, with_md5=False) as file, opened(file) as archive:
         packed = None if file.joined else _one_lzma2_stream(archive, name)
         return None if packed is None else count_blocks(file.fileno(), packed, f"{path.name}: {name}")
 
@@ -123,7 +133,7 @@ def read_heads(path: Path, names: Sequence[str], n: int = HEAD_BYTES) -> dict[st
     """
     heads: dict[str, bytes] = {}
     with SourceReader(path, with_md5=False) as file:
-        with _opened(file) as archive:
+        with opened(file) as archive:
             files = {one.filename: one for one in archive.files}
             easy = [name for name in names if can_python(_methods(files[name]))]
             if easy:
@@ -161,7 +171,7 @@ def open_member(
         Here, or from ``read`` when the unpacker finds the damage, at the latest instead of the end of the stream.
     """
     where = Path(file.name).name
-    with _opened(file) as archive:
+    with opened(file) as archive:
         member = next((one for one in archive.files if one.filename == name), None)
         if member is None:
             raise SourceError(f"there is no file {name!r} in the archive", where=where)
@@ -212,7 +222,8 @@ class MemberReadable(Readable, Protocol):
 
 
 @contextmanager
-def _opened(file: SourceReader) -> Iterator[py7zr.SevenZipFile]:
+def opened(file: ArchiveFile) -> Iterator[py7zr.SevenZipFile]:
+    """Open an archive and read its headers."""
     name = Path(file.name).name
     _check_start(file, name)
     with explained(name):
@@ -225,7 +236,7 @@ def _opened(file: SourceReader) -> Iterator[py7zr.SevenZipFile]:
         yield archive
 
 
-def _check_start(file: SourceReader, name: str) -> None:
+def _check_start(file: ArchiveFile, name: str) -> None:
     """Check the start header (7zFormat.txt), for clearer messages than those of py7zr."""
     head = file.read(32)
     if head[:6] != SIGNATURE:

@@ -20,6 +20,18 @@ class Readable(Protocol):
     def read(self, n: int, /) -> bytes: ...
 
 
+class ArchiveFile(Protocol):
+    """The file of an archive: a SourceReader, or a file that is not on this machine. py7zr needs an io.IOBase."""
+
+    name: str
+
+    def read(self, n: int, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+
+    def size(self) -> int: ...
+
+
 class SourceReader(io.RawIOBase):
     """A file open for reading that reports progress and, if asked, computes its MD5 from the bytes that are read.
 

@@ -5,13 +5,12 @@ This module and the top of each command module import only click, so that ``s2ct
 
 from __future__ import annotations
 
-import io
 import os
-import select
 import signal
 import sys
 import traceback
 import warnings
+from functools import cache
 from types import FrameType
 from typing import TextIO
 
@@ -21,13 +20,14 @@ from ..errors import (
     EXIT_CLOSED_PIPE,
     EXIT_INTERRUPTED,
     EXIT_TERMINATED,
+    FolderSyncWarning,
     PartialStoreWarning,
     S2ctError,
     UnpackerWarning,
     from_os_error,
 )
 from ..version import __version__
-from . import options, results
+from . import options, results, streams
 from .batch import batch
 from .build import build
 from .completion import VARIABLE, answer, completion
@@ -41,6 +41,7 @@ from .extract import extract
 from .group import Main, help_, short_help
 from .info import info
 from .listing import list_, urls
+from .peek import peek
 from .plan import plan
 from .preview import preview
 from .stopping import go_on, stopped
@@ -60,6 +61,7 @@ def cli(ctx: click.Context) -> None:
     \b
     Start here:
       s2ct demo                            try s2ct on a small sample
+      s2ct peek --all                      see what the record holds
       s2ct download archives/              download the record, or resume
       s2ct convert archives/ clouds.zarr   convert it, or resume
       s2ct build clouds.zarr               do both, with little disk space
@@ -73,6 +75,7 @@ def cli(ctx: click.Context) -> None:
 for command in (
     demo,
     list_,
+    peek,
     urls,
     download,
     verify,
@@ -110,49 +113,41 @@ def _warn_in_one_line(
     line: str | None = None,
 ) -> None:
     """Print warnings for users in one line, without a place in the code, and other warnings as Python does."""
-    if issubclass(category, PartialStoreWarning | UnpackerWarning):
+    if issubclass(category, FolderSyncWarning):
+        _note_once(str(message))  # Python forgets what it has shown when a library changes its filters
+    elif issubclass(category, PartialStoreWarning | UnpackerWarning):
         print(f"note: {message}", file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
+
+
+@cache
+def _note_once(message: str) -> None:
+    print(f"note: {message}", file=sys.stderr)
 
 
 def main() -> None:
     """Entry point of ``s2ct``."""
     if instruction := os.environ.get(VARIABLE):
         sys.exit(answer(cli, instruction))
-    _open_closed()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread a core; nothing here uses them
+    streams.prepare()
     warnings.showwarning = _warn_in_one_line
     signal.signal(signal.SIGTERM, _terminate)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # like stderr: a file name may not be valid UTF-8
     try:
         code = _run()
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
         # The reader has closed its end (s2ct info | head). Other tools then end by SIGPIPE, without a message.
-        _drop_output()
+        streams.drop()
         code = EXIT_CLOSED_PIPE
     except OSError as error:  # the output itself cannot be written
-        error.filename = error.filename or "the output"
+        error.filename = error.filename or "standard output"
         print(f"s2ct: {from_os_error(error)}", file=sys.stderr)
-        _drop_output()
+        streams.drop()
         code = from_os_error(error).exit_code
     sys.exit(code)
-
-
-def _open_closed() -> None:
-    """Open /dev/null in place of a closed stdin, stdout or stderr (``s2ct ... >&-``).
-
-    Otherwise the next file that is opened gets that number, and output is written to that file.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # open until the process ends
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)
 
 
 def _run() -> int:
@@ -174,28 +169,12 @@ def _run() -> int:
     except _Terminated:
         return _stopped("terminated", EXIT_TERMINATED)
     except BrokenPipeError as error:
-        if _is_output_closed():
+        if streams.is_closed():
             raise
         return _report(from_os_error(error))  # another pipe, such as that of a program
     except OSError as error:
         return _report(from_os_error(error))
     return 0
-
-
-def _is_output_closed() -> bool:
-    """Whether the reader of stdout or stderr has closed its end."""
-    poll = select.poll()
-    for stream in (sys.stdout, sys.stderr):
-        poll.register(stream, 0)  # errors and hang-ups are always reported
-    return bool(poll.poll(0))
-
-
-def _drop_output() -> None:
-    """Send buffered output to /dev/null. Python flushes at exit, and would print an error."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    if _is_output_closed():
-        os.dup2(nowhere, sys.stderr.fileno())
 
 
 def _as_ours(error: click.ClickException) -> S2ctError:

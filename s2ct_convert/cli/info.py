@@ -7,21 +7,31 @@ from pathlib import Path
 import click
 
 from . import options
+from .peek import finish_peek
 from .results import print_json
 
 
 @click.command(short_help="Show what is in a store, archive or TFRecord.")
-@click.argument("path", type=options.DATA_PATH)
+@click.argument("path", type=options.PathOrUrl(), metavar="PATH|URL")
 @options.as_unit
 @options.as_json
 @options.verbose
 @options.debugging
-def info(path: Path, unit: str | None, json_: bool, verbose: bool) -> None:
+def info(path: Path | str, unit: str | None, json_: bool, verbose: bool) -> None:
     """Show what is in a store, an archive, a TFRecord or a folder of sources.
 
     Works on a store in every state of its conversion. An archive is not unpacked. A TFRecord is read to the end, with
     all checksums. On a terminal, digests and md5 sums of units are shown with -v.
+
+    An archive at a URL is not downloaded: s2ct requests only parts of it, as s2ct peek does.
     """
+    if isinstance(path, str):
+        if unit is not None:
+            raise click.UsageError("--as cannot be combined with a URL")
+        from ..peeking.peek import peek_url
+
+        finish_peek(peek_url(path), json_=json_, verbose=verbose, alone=True)
+        return
     from ..conversion.describe import describe
     from ..show.info import print_info
 

@@ -33,8 +33,10 @@ def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 
 def available_cores() -> int:
-    """Number of cores this process may use. A batch system may grant fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of cores this process may use."""
+    from ..limits import cores
+
+    return cores()
 
 
 def command_line() -> str:
@@ -60,6 +62,21 @@ class LocalPath(click.Path):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return values.stores(incomplete) if self._store else super().shell_complete(ctx, param, incomplete)
+
+
+class PathOrUrl(LocalPath):
+    """A path of sources or a store on this machine, or the http or https URL of an archive."""
+
+    def __init__(self) -> None:
+        super().__init__(data=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if is_url(value) else super().convert(value, param, ctx)
+
+
+def is_url(value: object) -> bool:
+    """Whether a word on the line is an http or https URL."""
+    return isinstance(value, str) and re.match("https?://", value, re.IGNORECASE) is not None
 
 
 ANY_PATH = LocalPath()
@@ -104,7 +121,7 @@ memory = click.option(
     "--memory",
     callback=read_bytes,
     metavar="SIZE",
-    help="Memory limit, such as 4G; fewer units run at a time if necessary.",
+    help="Memory limit, such as 4G; fewer units run at a time if necessary. Default: the limit of the process.",
 )
 
 

@@ -14,6 +14,7 @@ from ..engines.dask_cluster import Cluster, find_cluster
 from ..engines.local import run_local, share
 from ..errors import DuplicateUnit, WrongUsage
 from ..events import Message, OnEvent, ignore
+from ..limits import shared_memory
 from ..names import UnitName, printable
 from ..paths import path_list
 from ..source.find import Unusable
@@ -206,7 +207,8 @@ def begin(container: Container, ledger: Ledger, options: StoreOptions, units: li
 
 def _shared(run: RunOptions, units: int, cluster: Cluster | None, on_event: OnEvent) -> tuple[int, int]:
     """Units at a time, and threads of each."""
-    shared, wanted = share(run.jobs, units, run.memory), share(run.jobs, units)[0]
+    memory = shared_memory() if run.memory is None else run.memory
+    shared, wanted = share(run.jobs, units, memory), share(run.jobs, units)[0]
     if not cluster and shared[0] < wanted:
         on_event(Message(f"making {shared[0]} instead of {wanted} units at a time, because of the memory limit"))
     return shared

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..engines.local import share
 from ..errors import S2ctError
+from ..limits import shared_memory
 from ..source.find import Source
 from ..source.read import open_source
 from ..store.codecs import find_codec
@@ -226,13 +227,10 @@ def _existing(path: Path) -> Path:
 
 
 def _free_memory() -> int | None:
-    """Bytes of free memory: the lower of the system's and the control group's; None if both are unknown."""
+    """Bytes of memory that this process may use: free memory, or its limit if that is lower; None if unknown."""
     found: list[int] = []
     with suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")))
-    group = Path("/sys/fs/cgroup")
-    with suppress(OSError, ValueError):  # "max" is not a number
-        used = int((group / "memory.current").read_text())
-        found.append(int((group / "memory.max").read_text()) - used)
+    found += [limit] if (limit := shared_memory()) is not None else []
     return min(found, default=None)

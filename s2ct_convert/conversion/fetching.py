@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from ..record.download import STOP_SECONDS, WAKE_SECONDS, check_space, fetch_file
+from ..record.download import check_space, fetch_file
 from ..record.events import FileDone, FileFailed, FilesPlanned
+from ..record.lanes import STOP_SECONDS, WAKE_SECONDS
 from ..record.local import Local, State, survey
 from ..record.manifest import DEFAULT_RECORD, RecordFile
 from ..record.policy import RetryPolicy

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..archives.checksum import Content, content_of_member
-from ..durable import write_atomic
+from ..durable import read_json, write_atomic
 from ..errors import BadName
 from ..names import UnitName, parse_name
 from ..record.manifest import RecordFile
@@ -43,7 +42,7 @@ def found_in(source: Source) -> FoundUnit:
 def read_note(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
     """The units that a file of a record holds; None if it was not examined yet."""
     try:
-        content = json.loads(_path(ledger, file).read_bytes())
+        content = read_json(_path(ledger, file))
         return tuple(
             FoundUnit(one["unit"], one["member"], Content(*one["content"]) if one["content"] else None)
             for one in content["units"]

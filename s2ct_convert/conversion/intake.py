@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from ..engines.local import run_local, share
 from ..errors import DuplicateUnit, NotAnArchive, NotATFRecord, S2ctError, StoreDamaged
 from ..events import Event, Message
+from ..limits import shared_memory
 from ..names import UnitName
 from ..record.events import FileFailed
 from ..record.manifest import RecordFile
@@ -173,7 +174,8 @@ class Intake:
             else:
                 self._tally(event)
 
-        run_local(tasks, *share(self._run.jobs, len(tasks), self._run.memory), listen)
+        memory = shared_memory() if self._run.memory is None else self._run.memory
+        run_local(tasks, *share(self._run.jobs, len(tasks), memory), listen)
 
     def _fail(self, file: RecordFile, failure: UnitFailed) -> None:
         self._keeping.fails(file)

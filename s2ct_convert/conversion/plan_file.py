@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-from ..durable import write_atomic
+from ..durable import read_json, write_atomic
 from ..errors import S2ctError, SourceError, WrongUsage, from_os_error
 from ..names import UnitName
 from ..paths import check_path
@@ -84,7 +83,7 @@ def read_files(path: Path) -> tuple[SourceFile, ...]:
 
 def _read(path: Path) -> Plan:
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
         if content["s2ct_plan"] != VERSION:
             raise ValueError(f"version {content['s2ct_plan']}")
         options = StoreOptions.from_values(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..durable import read_json
 from ..errors import MissingPackage, NetworkError, WrongUsage
 from ..units.options import EngineOptions
 from ..version import install_advice
@@ -81,7 +81,7 @@ def _from_file(path: Path, timeout: float) -> str:
     end, found = time.monotonic() + timeout, "no such file"
     while True:
         try:
-            return str(json.loads(path.read_bytes())["address"])
+            return str(read_json(path)["address"])
         except FileNotFoundError:
             pass
         except (ValueError, KeyError, TypeError):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 
 # All modules that a worker uses, also those it would import later; otherwise each worker would import them again.
 _PRELOAD = ["s2ct_convert.engines.worker", "s2ct_convert.archives.archive"]
+_LONGEST_FOLDER = 70  # bytes; Linux allows 107 for the path of a socket, macOS 103, and multiprocessing adds 32
 _CONTAINERS = {"hdf5": "s2ct_convert.store.hdf5_container", "zarr": "s2ct_convert.store.zarr_container"}
 
 
@@ -18,6 +23,19 @@ def start_server(format: str | None = None) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         multiprocessing.set_forkserver_preload([*_PRELOAD, *containers])
-        forkserver.ensure_running()
+        with _short_temporary_folder():
+            forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Let multiprocessing make its sockets in /tmp if TMPDIR is too long for the path of a socket."""
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) > _LONGEST_FOLDER and os.access("/tmp", os.W_OK | os.X_OK):
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = usual

@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -21,6 +22,7 @@ from ..errors import (
     EXIT_MACHINE,
     ArchiveDamaged,
     DuplicateUnit,
+    FolderSyncWarning,
     Incomplete,
     S2ctError,
     TFRecordDamaged,
@@ -125,6 +127,7 @@ def work(
     signal.signal(signal.SIGTERM, _stop)
     os.dup2(log.fileno(), 2)  # warnings and output of libraries: the parent passes them on with the name of the unit
     log.close()
+    warnings.simplefilter("ignore", FolderSyncWarning)  # the parent has written to the same folder, and said it once
     threading.Thread(target=_end_with_the_parent, name="s2ct-parent", daemon=True).start()
     sender.send(make_unit(task, sender.send))
 

@@ -111,7 +111,7 @@ def preview(
     """
     need_matplotlib()
     if output is not None:
-        _check(Path(output), overwrite)
+        check_picture(Path(output), overwrite)
     with open_store(store) as opened:
         check_default(opened.dataset, "preview", str(store))
         if summary:
@@ -154,12 +154,12 @@ def _place(output: str | os.PathLike[str] | None, store: Store, what: str, overw
     if output is not None:
         return Path(output)
     path = Path(f"{store.path.absolute().stem}_{what}.png")
-    _check(path, overwrite)
+    check_picture(path, overwrite)
     return path
 
 
-def _check(path: Path, overwrite: bool) -> None:
-    """Check before drawing that the picture can be written."""
+def check_picture(path: Path, overwrite: bool) -> None:
+    """Check before drawing that a picture can be drawn and written."""
     if path.suffix not in SUFFIXES:
         raise WrongUsage(
             "a picture must be a PNG or a PDF",

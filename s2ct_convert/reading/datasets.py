@@ -98,7 +98,7 @@ def samples_dataset(store: Store, name: str, localid: int | Iterable[int]) -> xa
     unit, localids = store[name], numbers(localid)
     places = [unit.rows(one) for one in localids]
     rows = UnitRows(unit, localids, [np.arange(one.start, one.stop) for one in places])
-    dataset = rows_dataset(store, [rows])
+    dataset = rows_dataset(store, [rows] if localids else [])
     if isinstance(localid, Iterable):
         return dataset
     words = {key: ((), np.array(getattr(unit.name, key), object)) for key in ("split", "tile")}

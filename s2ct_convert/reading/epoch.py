@@ -52,6 +52,10 @@ class EpochShare:
     worker: int = 0
     workers: int = 1
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.rank < self.ranks and 0 <= self.worker < self.workers):
+            raise ValueError(f"{self}: rank is from 0 to ranks - 1, and worker from 0 to workers - 1")
+
 
 def read_epoch(
     store: Store,

@@ -35,11 +35,11 @@ class Hdf5Group:
             self.attributes = get_attributes(group)
 
     def names(self) -> list[str]:
-        with reading(self.file, f"the group {self._name}"):
+        with reading(self.file, f"the group {self._name}", self.node):
             return sorted(name for name, node in _datasets(self.node, "") if not _is_pure_dimension(node))
 
     def table(self, name: str, *, values: bool = True) -> Table:
-        with reading(self.file, f"{self._name}/{name}"):
+        with reading(self.file, f"{self._name}/{name}", self.node):
             array = self.node[name]
             if not isinstance(array, h5py.Dataset):
                 raise TypeError("not a dataset")
@@ -74,7 +74,7 @@ class Hdf5Group:
         return out
 
     def chunks(self, name: str) -> Hdf5Chunks:
-        with reading(self.file, f"{self._name}/{name}"):
+        with reading(self.file, f"{self._name}/{name}", self.node):
             return Hdf5Chunks(self.node[name])
 
     def unchanged(self) -> None:
@@ -96,7 +96,7 @@ class _LongArray:
         self.shape, self.dtype, self.size = array.shape, array.dtype, array.size
 
     def __getitem__(self, key: Any) -> Any:
-        with reading(self._file, self._name):
+        with reading(self._file, self._name, self._array):
             return self._array[key]
 
 
@@ -144,12 +144,12 @@ class Hdf5Tree:
             raise
 
     def units(self) -> list[UnitName]:
-        with reading(self._path, "the list of the units"):
+        with reading(self._path, "the list of the units", self.file):
             splits = [name for name in self.file if is_split(name) and isinstance(self.file[name], h5py.Group)]
             return sorted(UnitName(split, tile) for split in splits for tile in self.file[split] if is_tile(tile))
 
     def group(self, name: str) -> Hdf5Group:
-        with reading(self._path, f"the group {name}"):
+        with reading(self._path, f"the group {name}", self.file):
             link = self.file.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 return self._linked_group(name, link)

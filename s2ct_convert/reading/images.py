@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import StoreDamaged, from_os_error
-from ..threads import cores, for_each
+from ..limits import cores
+from ..threads import for_each
 from .chunks import Bytes, Chunks, Pixels, Place
 
 READ_BYTES = 1 << 20  # most bytes of one read: about 3 chunks

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..events import Event, OnEvent
-from ..threads import OrderedPool, cores
+from ..limits import cores
+from ..threads import OrderedPool
 from .display import Shown, Summary, many
 from .filters import Labels, class_numbers
 from .images import runs_of

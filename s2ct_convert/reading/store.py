@@ -187,7 +187,7 @@ class Store(Shown, OwnMapping[Unit]):
         samples : Samples, optional
             Only these samples: a part of ``store.samples``, such as one side of a fold.
         time : slice of dates, or one date, optional
-            Both ends are included; ``"2018-06"`` is the whole month.
+            Both ends are included; ``"2018-06"`` is the whole month. Observations without a date never match.
         months : number from 1 to 12, or several, optional
             A season, in any year.
         label : name or number, or several, optional

@@ -14,10 +14,12 @@ from urllib3.exceptions import (
 from urllib3.response import BaseHTTPResponse
 
 from ..errors import NetworkError, S2ctError
+from .bounds import read_body
 from .policy import page_says
 from .service import redact
 
 BODY_BYTES = 4096  # read from an error page
+BODY_SECONDS = 20.0  # for them
 
 
 def describe(error: Exception) -> str:
@@ -43,10 +45,10 @@ def describe(error: Exception) -> str:
 
 
 def body_of(answer: BaseHTTPResponse) -> str:
-    """The first ``BODY_BYTES`` bytes of a body, as text."""
+    """The first ``BODY_BYTES`` bytes of a body, as text; empty if they do not come."""
     try:
-        return answer.read(BODY_BYTES).decode("utf-8", "replace")
-    except (HTTPError, OSError):
+        return read_body(answer, BODY_BYTES, BODY_SECONDS).decode("utf-8", "replace")
+    except (NetworkError, HTTPError, OSError):
         return ""
 
 

@@ -12,9 +12,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ..errors import WrongUsage
-from .manifest import BadManifest, Manifest, RecordFile
+from .manifest import BadManifest, Manifest, RecordFile, check_key
 
 ZENODO = "https://zenodo.org"
+_OWN_NAME = re.compile(r"\.lock\.json$|^\.s2ct-|\.s2ct-tmp$", re.IGNORECASE)
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)  # also halves of a character, and marks that turn text around
 _KEY_SAFE = "/!$&'()*+,;=:@"  # Zenodo does not quote these in links
 
 
@@ -86,6 +90,12 @@ def _file(entry: Any) -> RecordFile:
     key, size = entry.get("key", entry.get("filename")), entry.get("size", entry.get("filesize"))
     if not isinstance(key, str):
         raise BadManifest("a file has no name", found=repr(entry)[:80])
+    check_key(key)
+    if _HIDDEN.search(key) or any(_OWN_NAME.search(part) for part in key.split("/")):
+        raise BadManifest(
+            "a file name of the record is one of s2ct's own, or has characters that are not shown",
+            where=ascii(key)[:300],
+        )
     if not isinstance(size, int) or isinstance(size, bool):
         raise BadManifest("a file has no size", where=key, found=repr(size))
     return RecordFile(key, _md5(key, entry.get("checksum")), size)

@@ -17,10 +17,14 @@ WINDOW = 62.0  # seconds; more than a minute, since the service counts a request
 
 
 class Budget:
-    """Limits requests: at most ``limit`` in any ``window`` seconds, none while the service asks to wait."""
+    """Limits requests: at most ``limit`` in any ``window`` seconds, none while the service asks to wait.
+
+    ``requests`` counts them.
+    """
 
     def __init__(self, limit: int = PER_MINUTE, window: float = WINDOW) -> None:
         self._limit, self._window = limit, window
+        self.requests = 0
         self._made: deque[float] = deque()
         self._quiet_until = 0.0
         self._lock = threading.Lock()
@@ -36,6 +40,7 @@ class Budget:
             if len(self._made) >= self._limit:
                 return self._made[0] + self._window - now
             self._made.append(now)
+            self.requests += 1
             return 0.0
 
     def keep_quiet(self, seconds: float) -> None:

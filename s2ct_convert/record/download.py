@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import queue
 import shutil
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,15 +21,13 @@ from .api import record_id
 from .choice import FileChoice
 from .events import FileDone, FileFailed, FilesPlanned, FileStarted
 from .fetch import Fetch
+from .lanes import run_lanes
 from .live import ask_manifest
 from .local import Local, State, check_folder, survey
 from .manifest import DEFAULT_RECORD, RecordFile, read_lock
 from .partial import Partial
 from .receipts import write_receipt
 from .run import FetchRun, ServiceOptions, Stopped, open_run
-
-WAKE_SECONDS = 0.2
-STOP_SECONDS = 0.7  # for lanes to clean up after Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -191,45 +188,22 @@ def _run_lanes(
         waiting.put(one.file)
     done: list[FileDone] = []
     failed: list[FileFailed] = []
-    bugs: list[BaseException] = []
-    ended = threading.Semaphore(0)
 
-    def lane() -> None:
+    def fetch_next() -> bool:
         try:
-            while not run.stop.is_set():
-                try:
-                    file = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                outcome = fetch_file(folder, run, file)
-                if isinstance(outcome, FileDone):
-                    done.append(outcome)
-                elif outcome is not None:
-                    failed.append(outcome)
-                    if outcome.exit_code == MachineError.exit_code:
-                        run.stop.set()  # a full disk affects every other file too
-        except BaseException as error:  # raised below: an exception in a thread is not seen
-            bugs.append(error)
-            run.end()
-        finally:
-            ended.release()
+            file = waiting.get_nowait()
+        except queue.Empty:
+            return False
+        outcome = fetch_file(folder, run, file)
+        if isinstance(outcome, FileDone):
+            done.append(outcome)
+        elif outcome is not None:
+            failed.append(outcome)
+            if outcome.exit_code == MachineError.exit_code:
+                run.stop.set()  # a full disk affects every other file too
+        return True
 
-    # Daemon threads: a lane that waits for a response must not keep the process alive after Ctrl-C.
-    threads = [threading.Thread(target=lane, name=f"s2ct-lane-{i}", daemon=True) for i in range(min(lanes, len(todo)))]
-    try:
-        for thread in threads:
-            thread.start()
-        for _ in threads:
-            while not ended.acquire(timeout=WAKE_SECONDS):
-                pass  # wake up to handle signals, also those delivered to another thread
-        if bugs:  # a lane that died must not look finished
-            raise bugs[0]
-    except BaseException:
-        run.end()
-        deadline = time.monotonic() + STOP_SECONDS
-        for thread in filter(threading.Thread.is_alive, threads):  # a signal may arrive before all are started
-            thread.join(max(0.0, deadline - time.monotonic()))
-        raise
+    run_lanes(run, fetch_next, min(lanes, len(todo)))
     return done, failed
 
 

@@ -19,7 +19,7 @@ from .api import file_urls
 from .events import FileProgress, FileWaiting
 from .manifest import RecordFile
 from .partial import Partial
-from .policy import Verdict, asked_wait, content_range, etag_md5, judge, page_says, until
+from .policy import Verdict, asked_wait, content_range, etag_md5, judge, page_says, until, whole_number
 from .run import STOPPED, FetchRun, Stopped
 from .watch import Transfer
 
@@ -178,8 +178,7 @@ class Fetch:
                 new = self._refuse_ranges()
                 raise _Again(f"the service sent bytes from {part.start} instead of {start}", free=new)
             return 0
-        length = headers.get("Content-Length", "")
-        self._check_total(int(length) if length.isdigit() else None)
+        self._check_total(whole_number(headers.get("Content-Length")))
         if start and self._url not in self._refused_ranges:
             self._refuse_ranges()
             if len(self._refused_ranges) < len(self._urls):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 from urllib3.exceptions import HTTPError
 
+from ..durable import parse_json
 from ..errors import Difference, NetworkError
 from ..events import Message, OnEvent
 from .answers import describe, refused
 from .api import parse_record, record_url
+from .bounds import SlowBody, read_body
 from .events import FileWaiting
 from .manifest import Manifest, lock_path, published, read_lock, write_lock
 from .policy import Verdict, asked_wait, judge, until
@@ -39,7 +41,7 @@ def fetch_manifest(run: FetchRun) -> Manifest:
                 run.budget.observe(answer.headers, run.clock())
                 verdict = judge(answer.status)
                 if verdict is Verdict.GOOD:
-                    return parse_record(record, json.loads(answer.read(_RECORD_BYTES)))
+                    return parse_record(record, _parse(read_body(answer, _RECORD_BYTES + 1, policy.answer)))
                 if verdict is not Verdict.RETRY:
                     raise refused(f"record {record}", answer, what="record")
                 wait = asked_wait(answer.status, answer.headers, run.clock())
@@ -48,8 +50,10 @@ def fetch_manifest(run: FetchRun) -> Manifest:
                 answer.close()
         except (HTTPError, OSError) as error:
             why = describe(error)
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            why = "the response is not JSON"
+        except _NotJson as error:
+            why = str(error)
+        except SlowBody as error:
+            why = error.what
         failures += 1
         wait = wait if wait is not None else policy.wait(failures, 0.5)
         if failures < policy.attempts:
@@ -63,6 +67,19 @@ def fetch_manifest(run: FetchRun) -> Manifest:
         where=url,
         todo="check the network and run the same command again; behind a proxy, set HTTPS_PROXY",
     )
+
+
+class _NotJson(Exception):
+    """The response is not a JSON document of a sensible size."""
+
+
+def _parse(body: bytes) -> Any:
+    if len(body) > _RECORD_BYTES:
+        raise _NotJson(f"the response is larger than {_RECORD_BYTES:,} bytes")
+    try:
+        return parse_json(body)
+    except ValueError as error:
+        raise _NotJson("the response is not JSON") from error
 
 
 def ask_manifest(folder: Path, run: FetchRun) -> Manifest:

@@ -11,15 +11,18 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.resources import files as resources
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from ..dataset import DATASET
-from ..durable import write_atomic
+from ..durable import parse_json, read_small, write_atomic
 from ..errors import WrongUsage
 
 DEFAULT_RECORD = DATASET.record
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_MOST_BYTES = 1 << 60  # no file is larger
 _MD5SUM_LINE = re.compile(r"\\?([0-9a-fA-F]{32}) [ *](.+)")
 
 
@@ -59,16 +62,19 @@ class Manifest:
                 raise BadManifest(
                     "this is not an md5", where=file.key, expected="32 hexadecimal digits", found=file.md5
                 )
-            if file.size is not None and (not isinstance(file.size, int) or file.size < 0):
-                raise BadManifest("this is not a valid size", where=file.key, found=repr(file.size))
-        keys = [file.key for file in checked]
-        if twice := {key for key in keys if keys.count(key) > 1}:
-            raise BadManifest("two files have the same name", where=min(twice))
+            if file.size is not None and (not isinstance(file.size, int) or not 0 <= file.size <= _MOST_BYTES):
+                raise BadManifest("this is not a valid size", where=file.key, found=repr(file.size)[:80])
+        if twice := next((one for one, next_ in pairwise(checked) if one.key == next_.key), None):
+            raise BadManifest("two files have the same name", where=twice.key)
         return cls(record, checked, doi)
 
     def find(self, key: str) -> RecordFile | None:
         """The file with this key; None if there is none."""
-        return next((file for file in self.files if file.key == key), None)
+        return self._by_key.get(key)
+
+    @cached_property
+    def _by_key(self) -> dict[str, RecordFile]:
+        return {file.key: file for file in self.files}
 
 
 def check_key(key: str) -> None:
@@ -82,16 +88,16 @@ def check_key(key: str) -> None:
     parts = key.split("/")
     if (
         not key
-        or any(part in ("", ".", "..") for part in parts)
         or any(ord(character) < 32 or ord(character) == 127 for character in key)
+        or any(part in ("", ".", "..") for part in parts)
         or "\\" in key
         or re.match(r"[A-Za-z]:", key)
-        or any(len(part.encode()) > 200 for part in parts)
+        or any(len(part.encode("utf-8", "surrogatepass")) > 200 for part in parts)
         or PurePosixPath(key).is_absolute()
     ):
         raise BadManifest(
             "a file name of the record is not valid or leads out of the folder",
-            where=repr(key),
+            where=ascii(key)[:300],
             todo="do not use this file list",
         )
 
@@ -141,8 +147,8 @@ def read_manifest(path: Path) -> Manifest:
     BadManifest
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
+        text = read_small(path).decode()
+    except ValueError as error:
         raise BadManifest("this is neither a lock nor an md5sum file", where=str(path)) from error
     try:
         return _from_json(text) if text.lstrip().startswith("{") else _from_md5sum(text)
@@ -157,13 +163,15 @@ def read_manifest(path: Path) -> Manifest:
 
 def _from_json(text: str) -> Manifest:
     try:
-        content = json.loads(text)
+        content = parse_json(text)
         if content["s2ct_lock"] != 1:
             raise BadManifest("the lock has an unknown version", found=str(content["s2ct_lock"]))
         files = [RecordFile(str(f["key"]), str(f["md5"]), f["size"]) for f in content["files"]]
         return Manifest.of(str(content["record"]), files, str(content["doi"]))
-    except json.JSONDecodeError as error:
-        raise BadManifest("this is not a lock", found=f"invalid JSON in line {error.lineno}: {error.msg}") from error
+    except BadManifest:
+        raise
+    except ValueError as error:
+        raise BadManifest("this is not a lock", found=f"invalid JSON: {error}") from error
     except (KeyError, TypeError) as error:
         raise BadManifest("this is not a lock", found="JSON without the fields of a lock") from error
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+PAGE_CHARACTERS = 4096  # of an error page that are looked at
+
 
 class Verdict(Enum):
     """What to do after a response with a given status."""
@@ -39,9 +41,10 @@ class RetryPolicy:
     that breaks every minute can still fetch 40 GB. Waits double from ``backoff`` up to ``longest``. If the service asks
     to wait longer than ``patience``, the file fails with a message.
 
-    Connecting times out after ``connect``. A connection is closed after ``stall`` without data. It is also closed if
-    its rate over ``slow_window`` is below ``slow`` times the best rate and more than ``slow_bytes`` bytes are missing,
-    at most ``redials`` times a file.
+    Connecting times out after ``connect``. TLS, the headers of a response, and a small body such as a list of files
+    have ``answer`` each. A connection is closed after ``stall`` without data. It is also closed if its rate over
+    ``slow_window`` is below ``slow`` times the best rate and more than ``slow_bytes`` bytes are missing, at most
+    ``redials`` times a file.
     """
 
     attempts: int = 8
@@ -49,6 +52,7 @@ class RetryPolicy:
     longest: float = 60.0
     patience: float = 900.0
     connect: float = 20.0
+    answer: float = 120.0
     stall: float = 60.0
     slow: float = 0.25
     slow_window: float = 30.0
@@ -100,18 +104,27 @@ def until(now: float, wait: float) -> str:
 
 @dataclass(frozen=True)
 class ContentRange:
-    """``Content-Range``: first byte and total size; None if missing."""
+    """``Content-Range``: first byte, total size and last byte; None if missing."""
 
     start: int | None
     total: int | None
+    last: int | None = None
 
 
 def content_range(text: str | None) -> ContentRange:
     """Parse ``bytes 5-9/10``, ``bytes */10`` or ``bytes 5-9/*``."""
-    match = re.fullmatch(r"\s*bytes\s+(?:(\d+)\s*-\s*\d+|\*)\s*/\s*(?:(\d+)|\*)\s*", text or "", re.IGNORECASE)
+    number = "([0-9]{1,19})"
+    form = rf"\s*bytes\s+(?:{number}\s*-\s*{number}|\*)\s*/\s*(?:{number}|\*)\s*"
+    match = re.fullmatch(form, text or "", re.IGNORECASE)
     if match is None:
         return ContentRange(None, None)
-    return ContentRange(*(int(part) if part else None for part in match.groups()))
+    start, last, total = (int(part) if part else None for part in match.groups())
+    return ContentRange(start, total, last)
+
+
+def whole_number(text: str | None) -> int | None:
+    """The number in a header such as ``Content-Length``; None if it is missing or not a number of bytes."""
+    return int(text) if text and re.fullmatch(r"[0-9]{1,19}", text) else None
 
 
 def etag_md5(text: str | None) -> str | None:
@@ -122,9 +135,10 @@ def etag_md5(text: str | None) -> str | None:
 
 def page_says(body: str) -> str:
     """Summary of an HTML error page: its title and its reference number for support."""
-    title = re.search(r"<title[^>]*>(.*?)</title>", body, re.IGNORECASE | re.DOTALL)
-    reference = re.search(
-        r"reference\s*(?:id|number)?\s*:?\s*(?:<[^>]+>\s*)*([A-Za-z0-9][A-Za-z0-9.\-]{5,})", body, re.IGNORECASE
-    )
-    words = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", title[1] if title else body)).strip()[:120]
+    # One blank for several: in a run of blanks, the patterns below would take cubic time.
+    page = re.sub(r"\s+", " ", body[:PAGE_CHARACTERS])
+    title = re.search(r"<title[^<>]*>([^<]*)</title", page, re.IGNORECASE)
+    text = re.sub(r" +", " ", re.sub(r"<[^<>]*>", " ", page))
+    reference = re.search(r"reference ?(?:id|number)? ?:? ?([a-z0-9][a-z0-9.\-]{5,99})", text, re.IGNORECASE)
+    words = (title[1] if title else text).strip()[:120]
     return f"{words} (reference {reference[1]})" if reference else words

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from ..durable import write_atomic
+from ..durable import read_json, write_atomic
 
 FOLDER = ".s2ct-receipts"
 _LONGEST = 180  # characters of a name; the limit is 255, and temporary names are longer
@@ -20,7 +20,7 @@ _LONGEST = 180  # characters of a name; the limit is 255, and temporary names ar
 def has_receipt(folder: Path, key: str, md5: str) -> bool:
     """Whether the file has a receipt for this md5 and is unchanged since."""
     try:
-        receipt = json.loads(_path(folder, key).read_bytes())
+        receipt = read_json(_path(folder, key))
         return bool(receipt == _receipt((folder / key).stat(), md5))
     except (OSError, ValueError):  # missing, torn or unreadable
         return False

@@ -87,6 +87,7 @@ def open_run(
             token_from_environment(),
             connect=policy.connect,
             read=policy.stall + policy.connect,
+            headers=policy.answer,
         ) as service,
         Watch(policy, lambda transfer, idle: report(FileIdle(transfer.key, idle, transfer.have()))) as watch,
     ):

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
+from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -19,12 +21,15 @@ from ..dataset import DATASET
 from ..errors import NetworkError, WrongUsage
 from ..version import __version__
 from .api import ZENODO
+from .bounds import bounded_pools
 
 URL_VARIABLE = "S2CT_ZENODO_URL"
 TOKEN_VARIABLES = ("S2CT_ZENODO_TOKEN", "ZENODO_TOKEN")
 # The form that Zenodo asks for. It refuses the names of libraries and false names of browsers.
 USER_AGENT = f"s2ct-convert/{__version__} (+{DATASET.doi})"
 _REDIRECTS = 5
+
+Manager = TypeVar("Manager", bound=urllib3.PoolManager)
 
 
 def service_url(option: str | None) -> str:
@@ -66,11 +71,14 @@ class Service:
         Access token for a restricted record.
     connect, read : float
         Timeouts in seconds, for a connection and for each read.
+    headers : float
+        Most seconds for a connection with TLS, and for all headers of a response.
 
     Raises
     ------
     WrongUsage
-        If the user agent or the token is not valid in a header. The message does not show the token.
+        If the user agent or the token is not valid in a header, or others could read the token on the way. The message
+        does not show the token.
     """
 
     base: str
@@ -78,6 +86,7 @@ class Service:
     token: str | None = field(default=None, repr=False)
     connect: float = 20.0
     read: float = 90.0
+    headers: float = 120.0
 
     def __post_init__(self) -> None:
         if not _fits_header(self.user_agent):
@@ -88,18 +97,30 @@ class Service:
                 where=" or ".join(TOKEN_VARIABLES),
                 todo="set it again; a token has only letters, digits and -._~+/=",
             )
-        self._direct = urllib3.PoolManager(maxsize=16, retries=False)
+        if self.token and not _is_private(self.base):
+            raise WrongUsage(
+                "the access token is not sent over plain http",
+                where=redact(self.base),
+                todo=f"use https, or unset {' and '.join(TOKEN_VARIABLES)}",
+            )
+        self._direct = self._bounded(urllib3.PoolManager(maxsize=16, retries=False, **_authorities()))
         self._proxies: dict[str, urllib3.ProxyManager] = {}
 
     def get(
-        self, url: str, *, start: int = 0, accept: str = "*/*", turn: Callable[[], None] = lambda: None
+        self,
+        url: str,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        accept: str = "*/*",
+        turn: Callable[[], None] = lambda: None,
     ) -> BaseHTTPResponse:
         """Send a request and follow redirects. The body of the response is not read yet.
 
         Parameters
         ----------
-        start : int
-            First byte to request, sent as a range.
+        start, stop : int
+            First byte to request and end of the request, sent as a range. By default the whole file.
         turn : callable
             Waits until a request is allowed. Called before each request, also after a redirect.
 
@@ -115,8 +136,8 @@ class Service:
             headers = {"User-Agent": self.user_agent, "Accept": accept, "Accept-Encoding": "identity"}
             if self.token and _host(url) == _host(self.base):
                 headers["Authorization"] = f"Bearer {self.token}"
-            if start:
-                headers["Range"] = f"bytes={start}-"
+            if start or stop is not None:
+                headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
             answer = self._manager(url).request(
                 "GET",
                 url,
@@ -131,8 +152,7 @@ class Service:
             location = answer.get_redirect_location()
             if not location:
                 return answer
-            answer.drain_conn()
-            answer.release_conn()
+            answer.close()  # its body may be of any length
             url = _target(url, location)
         raise NetworkError("the service redirects too often", where=redact(url))
 
@@ -144,8 +164,13 @@ class Service:
         if not proxy or proxy_bypass(parts.netloc):
             return self._direct
         if proxy not in self._proxies:
-            self._proxies[proxy] = _proxy_manager(proxy)
+            self._proxies[proxy] = self._bounded(_proxy_manager(proxy))
         return self._proxies[proxy]
+
+    def _bounded(self, manager: Manager) -> Manager:
+        """The same manager, whose connections are shut down when a step before the body takes too long."""
+        manager.pool_classes_by_scheme = bounded_pools(self.headers)
+        return manager
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -173,10 +198,10 @@ def _proxy_manager(proxy: str) -> urllib3.ProxyManager:
     login = unquote(f"{parts.username}:{parts.password or ''}") if parts.username else None
     headers = urllib3.make_headers(proxy_basic_auth=login) if login else None
     bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
-    return urllib3.ProxyManager(bare, proxy_headers=headers, maxsize=16, retries=False)
+    return urllib3.ProxyManager(bare, proxy_headers=headers, maxsize=16, retries=False, **_authorities())
 
 
-def _is_web(url: str) -> bool:
+def is_web(url: str) -> bool:
     """Whether this is a valid http or https URL."""
     try:
         parts = urlsplit(url)
@@ -191,9 +216,25 @@ def _target(url: str, location: str) -> str:
         target = urljoin(url, location)
     except ValueError:
         target = ""
-    if not _is_web(target):
+    if not is_web(target):
         raise NetworkError("the service redirects to something that is not a web address", where=redact(url))
+    if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+        raise NetworkError("the service redirects from https to plain http, which is not followed", where=redact(url))
     return target
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way can read a request: https, or this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def _authorities() -> dict[str, Any]:
+    """Certificate authorities in the environment. OpenSSL itself obeys SSL_CERT_FILE and SSL_CERT_DIR."""
+    place = os.environ.get("REQUESTS_CA_BUNDLE", "")
+    if not place or "SSL_CERT_FILE" in os.environ:
+        return {}
+    return {"ca_cert_dir" if Path(place).is_dir() else "ca_certs": place}
 
 
 def _host(url: str) -> tuple[str, str | None, int | None]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..words import clock_time, of_total, size
+from ..words import clock_time, escaped, of_total, size
 from .meter import MONOTONIC, Clock, Meter
 from .terminal import line_of, make_console, shorten, width_of
 
@@ -140,6 +140,8 @@ def _rows(meter: Meter, *, alone: bool) -> Iterator[_Row]:
 
 
 def _words(meter: Meter) -> list[str]:
+    if meter.unit:
+        return [f"{meter.done:,} of {meter.total:,} {meter.unit}"]
     return [of_total(meter.done, meter.total), *([f"{size(meter.rate)}/s"] if meter.rate else [])]
 
 
@@ -162,7 +164,7 @@ def open_board(*, quiet: bool) -> Iterator[tuple[Board, bool]]:
 
     def above(line: str) -> None:
         """Print above the bars as it is: no colours, no emoji, no wrapping, so that a copied name or command works."""
-        console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        console.print(escaped(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     board = Board(above, width=lambda: console.width, periodic=False)
     with Live(get_renderable=lambda: _drawn(board, console), console=console, refresh_per_second=8, transient=True):
@@ -178,7 +180,7 @@ def _drawn(board: Board, console: Console) -> RenderableType:
 
     lines = []
     for label, full, empty, words in board.bar_lines(console.width - ECHO):
-        line = Text(label)
+        line = Text(escaped(label))
         if full or empty or words:
             line.append("  ").append("━" * full, "bar.complete").append("─" * empty, "bar.back").append(f"  {words}")
         lines.append(line)

@@ -33,6 +33,7 @@ class Meter:
         self.label, self.part = label, part
         self.state = ""  # instead of rate and time left, such as "no data for 5 s"
         self.detail = ""  # what is worked on now
+        self.unit = ""  # what is counted, if not bytes, such as "files"
         self.follows = not working  # other work comes first
         self._clock, self._working = clock, working
         self.start(total, done)

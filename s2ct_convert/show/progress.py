@@ -11,6 +11,7 @@ from ..units.events import UnitFailed, UnitLog, UnitRetried
 from .board import Board, open_board
 from .lanes import LaneLines, LaneMeters
 from .meter import Meter
+from .peek import PeekMeter, peek_line
 from .units import UnitMeter, unit_line
 
 _ALWAYS = (Message, UnitFailed, UnitLog, UnitRetried, FileFailed)  # shown even with --quiet
@@ -25,7 +26,7 @@ def show_progress(*, quiet: bool, verbose: bool, debug: bool = False) -> Iterato
 
 def show_events(board: Board, *, quiet: bool, every: bool, tracebacks: bool, bars: bool) -> OnEvent:
     """The callback that shows events on a board. ``every``: lines also for events that bars show."""
-    lanes, meters = LaneLines(every=every, bars=bars), (UnitMeter(board), LaneMeters(board))
+    lanes, meters = LaneLines(every=every, bars=bars), (UnitMeter(board), LaneMeters(board), PeekMeter(board))
 
     def show(event: Event) -> None:
         if not quiet or isinstance(event, _ALWAYS):
@@ -41,7 +42,7 @@ def show_events(board: Board, *, quiet: bool, every: bool, tracebacks: bool, bar
 def _unit_lines(event: Event, every: bool, tracebacks: bool) -> Iterator[str]:
     if isinstance(event, Message):
         yield f"note: {event.text}"
-    elif line := unit_line(event, every=every, tracebacks=tracebacks):
+    elif line := unit_line(event, every=every, tracebacks=tracebacks) or (peek_line(event) if every else ""):
         yield line
 
 

@@ -6,6 +6,7 @@ A pipe or a file has no width. Nothing is shortened or wrapped there, because pr
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -56,7 +57,7 @@ def line_of(name: str, rest: str, width: int | None, before: str = "") -> str:
     return f"{before}{shorten(name, room)}{rest}"
 
 
-def make_console(**options: Any) -> Console:
+def make_console(*, stderr: bool = False, **options: Any) -> Console:
     """A console of rich. A closed pipe ends the command as without rich, which would exit with 1."""
     from rich.console import Console
 
@@ -64,4 +65,5 @@ def make_console(**options: Any) -> Console:
         def on_broken_pipe(self) -> NoReturn:
             raise  # rich calls this while it handles the BrokenPipeError
 
-    return OurConsole(**options)
+    stream = sys.stderr if stderr else sys.stdout
+    return OurConsole(file=getattr(stream, "plain", stream), **options)

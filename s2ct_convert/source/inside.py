@@ -17,7 +17,7 @@ from .found import FoundTFRecord, Part, some
 from .kind import foreign_kind, is_tfrecord
 
 # Files that describe others: examined only if the archive holds nothing else.
-_TEXTS = (
+TEXTS = (
     *(".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".htm", ".pdf", ".log"),
     *(".doc", ".docx", ".xls", ".xlsx", ".ipynb", ".py", ".sh", ".md5", ".sha256", ".proto", ".cfg", ".ini", ".toml"),
     *(".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".geojson", ".kml", ".shp", ".dbf", ".prj", ".shx", ".bib"),
@@ -46,13 +46,13 @@ def look_inside(path: Path) -> Inside:
         If the archive cannot be read, or holds no TFRecord.
     OSError
     """
-    members = [member for member in read_archive(path).members if not _is_litter(member.name)]
+    members = [member for member in read_archive(path).members if not is_litter(member.name)]
     if not members:
         raise NotATFRecord("there is no file in this archive", where=path.name)
     return _Look(path, members).look()
 
 
-def _is_litter(name: str) -> bool:
+def is_litter(name: str) -> bool:
     """Whether the file is an addition of an operating system, not of the person who packed the archive."""
     *folders, base = re.split(r"[/\\]", name)
     return "__MACOSX" in folders or base.startswith("._") or base.lower() in _LITTER
@@ -70,7 +70,7 @@ class _Look:
     def look(self) -> Inside:
         named = [m.name for m in self._members if self._is_sure(m.name)]
         rest = [m for m in self._members if m.name not in named and m.size]
-        texts = [m.name for m in rest if m.name.lower().endswith(_TEXTS)]
+        texts = [m.name for m in rest if m.name.lower().endswith(TEXTS)]
         records = self._records([m.name for m in rest if m.name not in texts])
         if not named and not records:
             records = self._records(texts)

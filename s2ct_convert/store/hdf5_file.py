@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from ..dataset import DATASET, Dataset
-from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, from_os_error
+from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage, from_os_error
 from .codec import Hdf5Codec
 from .groups import Content, unit_form
 from .layout import (
@@ -85,11 +85,13 @@ def open_file(path: Path) -> h5py.File:
 
 
 @contextmanager
-def reading(path: str | Path, what: str) -> Iterator[None]:
-    """Convert h5py's errors into s2ct errors while ``what`` is read from a file.
+def reading(path: str | Path, what: str, node: h5py.HLObject | None = None) -> Iterator[None]:
+    """Convert h5py's errors into s2ct errors while ``what`` is read, through ``node`` if that is open already.
 
     Raises
     ------
+    WrongUsage
+        If ``node`` is closed.
     StoreDamaged
         If HDF5 finds the stored bytes damaged. h5py raises several types for that.
     MachineError
@@ -100,6 +102,9 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
     except S2ctError:
         raise
     except _UNREADABLE as error:
+        if node is not None and not node:  # h5py: false when closed
+            todo = "read it inside the with block, or open it again"
+            raise WrongUsage("the store is closed", where=str(path), todo=todo) from error
         found = " ".join(str(error).strip("'\"").split())
         if "unable to lock file" in found or "file locking disabled" in found:
             raise _locked(path, found) from error

@@ -7,7 +7,6 @@ match its checksum; otherwise ``StoreDamaged`` names the file.
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..durable import parse_json
 from ..errors import NotAStore, StoreDamaged, from_os_error
 from .codec import ZarrCodec
 from .codecs import recognise_zarr
@@ -66,7 +66,7 @@ def parse_node(data: bytes, where: Path, node_type: str = "") -> dict[str, Any]:
         If they are invalid.
     """
     try:
-        node = json.loads(data)
+        node = parse_json(data)
     except ValueError as error:
         raise StoreDamaged("not valid JSON", where=str(where), found=str(error)) from None
     if not isinstance(node, dict) or not isinstance(node.get("attributes", {}), dict):

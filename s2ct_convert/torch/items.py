@@ -64,9 +64,14 @@ class Making:
             wanted = np.dtype(self.dtype)
         except TypeError:
             raise ValueError(f"dtype={self.dtype!r} is not a dtype of numpy, such as 'float32'") from None
-        fits = wanted.kind == "f" if self.scale is not None else np.can_cast(np.uint16, wanted)
+        if self.scale is None:
+            fits = np.can_cast(np.uint16, wanted)
+        else:
+            fits = wanted.kind == "f" and abs(self.scale) * np.iinfo(np.uint16).max <= np.finfo(wanted).max
         if not fits:
-            which = "with scale, use a float dtype" if self.scale is not None else "use 'float32' or 'int32'"
+            which = (
+                "with this scale, use a larger float dtype" if self.scale is not None else "use 'float32' or 'int32'"
+            )
             raise ValueError(f"dtype={str(wanted)!r} cannot hold the values of image; {which}")
 
     def __call__(self, unit: str, localid: int, sample: Sample, **more: Any) -> Any:

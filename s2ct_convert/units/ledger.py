@@ -17,14 +17,13 @@ it is made again, never patched.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from ..dataset import Dataset
-from ..durable import beside, remove, sweep, sync, write_atomic
+from ..durable import beside, read_json, remove, sweep, sync, write_atomic
 from ..errors import DestinationExists
 from ..lease import Lease, Owner
 from ..names import UnitName
@@ -85,7 +84,7 @@ class Ledger:
         if not self._store_file.exists():
             return None
         try:
-            content = json.loads(self._store_file.read_bytes())
+            content = read_json(self._store_file)
             options = StoreOptions.from_values(content)
             if not isinstance(content["units"], list):
                 raise TypeError("units is not a list")
@@ -101,7 +100,7 @@ class Ledger:
     def entry(self, unit: UnitName) -> UnitEntry | None:
         """The entry of a finished unit; None if it is absent or unreadable: such a unit is not done."""
         try:
-            entry = UnitEntry.from_values(json.loads((self._units / f"{unit.key}.json").read_bytes()))
+            entry = UnitEntry.from_values(read_json(self._units / f"{unit.key}.json"))
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
         return entry if entry.unit == str(unit) else None
@@ -140,7 +139,7 @@ class Ledger:
     def failure(self, unit: UnitName) -> Failure | None:
         """Why the last attempt at a unit failed; None if it did not."""
         try:
-            return Failure(**json.loads((self._failed / f"{unit.key}.json").read_bytes()))
+            return Failure(**read_json(self._failed / f"{unit.key}.json"))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
@@ -152,7 +151,7 @@ class Ledger:
     def refused(self) -> tuple[str, ...]:
         """Sources that the last run was given and that are not in the store."""
         try:
-            return tuple(map(str, json.loads(self._refused.read_bytes())))
+            return tuple(map(str, read_json(self._refused)))
         except (FileNotFoundError, ValueError, TypeError):
             return ()
 

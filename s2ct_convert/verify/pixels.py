@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import MachineError, S2ctError
+from ..limits import cores
 from ..reading.unit import Unit
 from ..store.digest import UnitDigest, digest_columns, digest_sample
 from ..store.layout import CHUNK_OBS
-from ..threads import cores
 from .findings import Finding
 
 BLOCK_OBS = 1024  # observations checked together; 14.5 MB of the default data set

@@ -5,13 +5,13 @@ zarr-python trusts these files: with a wrong chunk key separator, for example, i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..durable import read_json
 from ..reading.store import Store
 from ..store.codecs import recognise_zarr
 from ..store.layout import CHUNK_OBS, IMAGE, SHARD_OBS, ArraySpec
@@ -60,7 +60,7 @@ def check_zarr_tree(store: Store, groups: Mapping[str, Sequence[ArraySpec]]) -> 
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return read_json(path)
     except ValueError:
         return None
 

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,23 +39,28 @@ def data() -> bytes:
     return smooth + rng.bytes(1_000_000)
 
 
+KINDS = {
+    "one block": ["-mmt=1", "-mx=1"],
+    "blocks": ["-mx=1", "-mmt=4", "-m0=lzma2:d=64k:c=1m"],
+    "large dictionary": ["-mx=1", "-m0=lzma2:d=256m", "-mmt=1"],
+}
+
+
 @pytest.fixture(scope="module")
-def archives(data, tmp_path_factory) -> dict[str, Path]:
-    """The same bytes, packed by py7zr and by 7-Zip, in one block and in several."""
+def archive(data, tmp_path_factory) -> Callable[[str], Path]:
+    """The same bytes, packed by py7zr or by 7-Zip, in one block or in several; made once."""
     folder = tmp_path_factory.mktemp("lzma2")
-    (folder / NAME).write_bytes(data)
-    made = {
-        "py7zr": write_archive(folder / "py7zr.7z", {NAME: data}, filters=[{"id": py7zr.FILTER_LZMA2, "preset": 1}])
-    }
-    if SEVEN:
-        for kind, options in (
-            ("one block", ["-mmt=1", "-mx=1"]),
-            ("blocks", ["-mx=1", "-mmt=4", "-m0=lzma2:d=64k:c=1m"]),
-            ("large dictionary", ["-mx=1", "-m0=lzma2:d=256m", "-mmt=1"]),
-        ):
-            made[kind] = folder / f"{kind}.7z"
-            subprocess.run([SEVEN, "a", *options, made[kind], folder / NAME], check=True, stdout=subprocess.DEVNULL)
-    return made
+
+    @cache
+    def make(kind: str) -> Path:
+        path = folder / f"{kind}.7z"
+        if kind == "py7zr":
+            return write_archive(path, {NAME: data}, filters=[{"id": py7zr.FILTER_LZMA2, "preset": 1}])
+        (folder / NAME).write_bytes(data)
+        subprocess.run([SEVEN, "a", *KINDS[kind], path, folder / NAME], check=True, stdout=subprocess.DEVNULL)
+        return path
+
+    return make
 
 
 def threads_of_ours() -> list[str]:
@@ -78,10 +85,10 @@ def blocks(path: Path) -> int:
 
 @pytest.mark.parametrize("kind", ["one block", "blocks", "large dictionary", "py7zr"])
 @pytest.mark.parametrize("threads", first_quick([2, 1, 5]))
-def test_bytes_md5_and_progress_are_right(archives, data, kind, threads):
-    if kind not in archives:
+def test_bytes_md5_and_progress_are_right(archive, data, kind, threads):
+    if SEVEN is None and kind != "py7zr":
         pytest.skip("7-Zip is not installed")
-    path = archives[kind]
+    path = archive(kind)
     out, md5, reported = unpack(path, threads=threads)
     assert out == data
     assert md5 == hashlib.md5(path.read_bytes()).hexdigest()
@@ -90,9 +97,9 @@ def test_bytes_md5_and_progress_are_right(archives, data, kind, threads):
 
 
 @needs_7zip
-def test_blocks_are_counted(archives):
-    assert blocks(archives["one block"]) == 1
-    assert blocks(archives["blocks"]) == 9
+def test_blocks_are_counted(archive):
+    assert blocks(archive("one block")) == 1
+    assert blocks(archive("blocks")) == 9
 
 
 @pytest.mark.parametrize("piece", [1, 12, 4097])
@@ -147,9 +154,9 @@ def test_members_of_two_blocks_are_read(tmp_path, data):
 
 @needs_7zip
 @pytest.mark.parametrize("seed", range(12))
-def test_a_flipped_bit_anywhere_is_an_error(archives, data, tmp_path, seed):
+def test_a_flipped_bit_anywhere_is_an_error(archive, data, tmp_path, seed):
     rng = np.random.default_rng(seed)
-    path = archives["blocks"]
+    path = archive("blocks")
     size = path.stat().st_size
     own = flip(path, int(rng.integers(32, size - 200)), to=tmp_path / "x.7z", bit=int(rng.integers(8)))
     with pytest.raises(SourceError):
@@ -157,8 +164,8 @@ def test_a_flipped_bit_anywhere_is_an_error(archives, data, tmp_path, seed):
 
 
 @needs_7zip
-def test_a_changed_chunk_header_is_reported_with_its_offset(archives, tmp_path):
-    path = archives["blocks"]
+def test_a_changed_chunk_header_is_reported_with_its_offset(archive, tmp_path):
+    path = archive("blocks")
     with SourceReader(path, with_md5=False) as file, py7zr.SevenZipFile(file) as opened:
         packed = find_packed(opened, opened.files[0], None)
         chunks = list(scan(file.fileno(), packed, "x"))
@@ -170,8 +177,8 @@ def test_a_changed_chunk_header_is_reported_with_its_offset(archives, tmp_path):
 
 
 @needs_7zip
-def test_bytes_before_the_damage_are_returned(archives, data, tmp_path):
-    path = archives["blocks"]
+def test_bytes_before_the_damage_are_returned(archive, data, tmp_path):
+    path = archive("blocks")
     own = flip(path, path.stat().st_size // 2, to=tmp_path / "x.7z")
     got = b""
     with SourceReader(own) as file, open_member(file, NAME, threads=2) as stream, pytest.raises(ArchiveDamaged):
@@ -182,8 +189,8 @@ def test_bytes_before_the_damage_are_returned(archives, data, tmp_path):
 
 
 @pytest.mark.parametrize("after", [0, 1, 3_000_000])
-def test_an_early_stop_leaves_no_thread(archives, after):
-    path = archives.get("blocks", archives["py7zr"])
+def test_an_early_stop_leaves_no_thread(archive, after):
+    path = archive("blocks" if SEVEN else "py7zr")
     with SourceReader(path) as file, open_member(file, NAME, threads=3) as stream:
         got = 0
         while got < after:
@@ -191,21 +198,21 @@ def test_an_early_stop_leaves_no_thread(archives, after):
     assert not threads_of_ours()
 
 
-def test_an_unknown_header_layout_of_py7zr_is_only_a_warning(archives, data, monkeypatch):
+def test_an_unknown_header_layout_of_py7zr_is_only_a_warning(archive, data, monkeypatch):
     def changed(*args: object) -> None:
         raise AttributeError("'Header' object has no attribute 'main_streams'")
 
     monkeypatch.setattr(archive_module, "find_packed", changed)
     with pytest.warns(RuntimeWarning, match="unpacking with one thread"):
-        assert unpack(archives["py7zr"])[0] == data
+        assert unpack(archive("py7zr"))[0] == data
 
 
 @needs_7zip
-def test_the_buffer_is_bounded(archives, data, monkeypatch):
+def test_the_buffer_is_bounded(archive, data, monkeypatch):
     monkeypatch.setattr(lzma2, "BUDGET_BYTES", 3 << 20)
     monkeypatch.setattr(lzma2, "HEAD_BYTES", 1 << 20)
     most = 0
-    with SourceReader(archives["blocks"]) as file, open_member(file, NAME, threads=4) as stream:
+    with SourceReader(archive("blocks")) as file, open_member(file, NAME, threads=4) as stream:
         out = b""
         while piece := stream.read(100_000):
             out += piece

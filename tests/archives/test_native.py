@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import zlib
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,23 +47,29 @@ def data() -> bytes:
     return smooth + rng.bytes(1_000_000)
 
 
+KINDS = {
+    "one block": ["-mmt=1", "-mx=1"],
+    "blocks": ["-mx=1", "-mmt=4", "-m0=lzma2:d=64k:c=1m"],
+    "LZMA": ["-mx=1", "-m0=lzma"],
+    "BZip2": ["-mx=1", "-m0=bzip2"],
+    "solid": ["-mx=1", "-ms=on"],
+}
+
+
 @pytest.fixture(scope="module")
-def archives(data, tmp_path_factory) -> dict[str, Path]:
+def archive(data, tmp_path_factory) -> Callable[[str], Path]:
+    """An archive of the kind that is asked for, made once."""
     folder = tmp_path_factory.mktemp("native")
-    made = {
-        "py7zr": write_archive(folder / "py7zr.7z", {NAME: data}, filters=[{"id": py7zr.FILTER_LZMA2, "preset": 1}])
-    }
-    if PROGRAM.program:
-        for kind, options in (
-            ("one block", ["-mmt=1", "-mx=1"]),
-            ("blocks", ["-mx=1", "-mmt=4", "-m0=lzma2:d=64k:c=1m"]),
-            ("LZMA", ["-mx=1", "-m0=lzma"]),
-            ("BZip2", ["-mx=1", "-m0=bzip2"]),
-        ):
-            made[kind] = seven_zip(folder / f"{kind}.7z", {NAME: data}, *options)
-        others = {"a": data[:70_000], NAME: data, "z": data[:9]}
-        made["solid"] = seven_zip(folder / "solid.7z", others, "-mx=1", "-ms=on")
-    return made
+
+    @cache
+    def make(kind: str) -> Path:
+        if kind == "py7zr":
+            filters = [{"id": py7zr.FILTER_LZMA2, "preset": 1}]
+            return write_archive(folder / "py7zr.7z", {NAME: data}, filters=filters)
+        members = {"a": data[:70_000], NAME: data, "z": data[:9]} if kind == "solid" else {NAME: data}
+        return seven_zip(folder / f"{kind}.7z", members, *KINDS[kind])
+
+    return make
 
 
 def assert_nothing_runs() -> None:
@@ -85,11 +93,11 @@ def unpack(
 @needs_7zip
 @pytest.mark.parametrize("threads", first_quick([3, 1]))
 @pytest.mark.parametrize("kind", ["one block", "blocks", "LZMA", "BZip2", "solid", "py7zr"])
-def test_bytes_md5_and_progress_are_right(archives, data, kind, threads):
-    out, md5, reported, by = unpack(archives[kind], threads=threads)
+def test_bytes_md5_and_progress_are_right(archive, data, kind, threads):
+    out, md5, reported, by = unpack(archive(kind), threads=threads)
     assert out == data
-    assert md5 == hashlib.md5(archives[kind].read_bytes()).hexdigest()
-    assert reported == archives[kind].stat().st_size
+    assert md5 == hashlib.md5(archive(kind).read_bytes()).hexdigest()
+    assert reported == archive(kind).stat().st_size
     assert by == PROGRAM.name
     assert_nothing_runs()
 
@@ -179,9 +187,9 @@ def test_folders_do_not_count_as_members(tmp_path):
 
 @needs_7zip
 @pytest.mark.parametrize("seed", range(8))
-def test_a_flipped_bit_anywhere_is_an_error(archives, tmp_path, seed):
+def test_a_flipped_bit_anywhere_is_an_error(archive, tmp_path, seed):
     rng = np.random.default_rng(seed)
-    path = archives["blocks"]
+    path = archive("blocks")
     own = flip(path, int(rng.integers(32, path.stat().st_size - 200)), to=tmp_path / "x.7z", bit=int(rng.integers(8)))
     with pytest.raises(ArchiveDamaged, match=f"{PROGRAM.name}: ERROR.*{NAME}"):
         unpack(own)
@@ -189,8 +197,8 @@ def test_a_flipped_bit_anywhere_is_an_error(archives, tmp_path, seed):
 
 
 @needs_7zip
-def test_an_archive_that_lacks_bytes_is_an_error(archives, tmp_path):
-    whole = archives["blocks"].read_bytes()
+def test_an_archive_that_lacks_bytes_is_an_error(archive, tmp_path):
+    whole = archive("blocks").read_bytes()
     for cut in (whole[: len(whole) // 2], whole[:-1], whole[:40], whole[:3_000_000] + whole[3_100_000:]):
         (tmp_path / "x.7z").write_bytes(cut)
         with pytest.raises(SourceError):
@@ -213,8 +221,8 @@ def test_a_wrong_crc32_in_the_header_is_an_error(tmp_path):
 
 @needs_7zip
 @pytest.mark.parametrize("after", [0, 1, 5_000_000])
-def test_an_early_stop_leaves_no_child_and_no_thread(archives, after):
-    with SourceReader(archives["blocks"]) as file, open_member(file, NAME, threads=2, unpacker=ASKED) as stream:
+def test_an_early_stop_leaves_no_child_and_no_thread(archive, after):
+    with SourceReader(archive("blocks")) as file, open_member(file, NAME, threads=2, unpacker=ASKED) as stream:
         got = 0
         while got < after:
             got += len(stream.read(1 << 16))
@@ -224,8 +232,8 @@ def test_an_early_stop_leaves_no_child_and_no_thread(archives, after):
 
 @needs_7zip
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_killed_child_is_an_error(archives, data, number):
-    with SourceReader(archives["blocks"]) as file, open_member(file, NAME, threads=2, unpacker=ASKED) as stream:
+def test_a_killed_child_is_an_error(archive, data, number):
+    with SourceReader(archive("blocks")) as file, open_member(file, NAME, threads=2, unpacker=ASKED) as stream:
         got = stream.read(100)
         os.kill(stream._child.pid, number)
         with pytest.raises(Incomplete, match=number.name):
@@ -250,8 +258,8 @@ with SourceReader(Path(sys.argv[1])) as file, open_member(file, sys.argv[2], unp
 
 
 @needs_7zip
-def test_the_child_ends_when_the_parent_is_killed(archives):
-    command = [sys.executable, "-c", HOLDER, str(archives["one block"]), NAME]
+def test_the_child_ends_when_the_parent_is_killed(archive):
+    command = [sys.executable, "-c", HOLDER, str(archive("one block")), NAME]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         child = int(holder.stdout.readline())
         os.kill(child, 0)

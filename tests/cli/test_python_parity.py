@@ -20,6 +20,7 @@ PAIRS: dict[str, tuple[Callable[..., object], str]] = {
     "export": (s2ct_convert.export_tfrecord, "x.zarr out"),
     "extract": (s2ct_convert.extract_archive, "a out"),
     "list": (s2ct_convert.list_files, ""),
+    "peek": (s2ct_convert.peek, ""),
     "preview": (s2ct_convert.preview, "x.zarr"),
     "urls": (s2ct_convert.list_urls, ""),
     "verify checksums": (s2ct_convert.check_files, ""),
@@ -31,6 +32,7 @@ ONLY_OPTIONS = {"--json", "--quiet", "--verbose", "--debug", "--nice", "--yes", 
 ONLY_OPTIONS_OF = {
     "download": {"--extract"},
     "export": {"--index", "--shard-size", "--localid", "--label", "--time", "--month", "--max-length", "--seed"},
+    "peek": {"--picture", "--overwrite"},
     "verify store": {"--against", "--as", "--jobs", "--sample"},
 }
 # `dataset`, `policy` and `budget` are objects; `command` is what the command line passes.

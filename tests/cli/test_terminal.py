@@ -92,3 +92,24 @@ def test_nothing_is_shortened_in_a_pipe(run, folder):
     done = run("verify", "sources", LONG, cwd=folder)
     assert f"ok       {LONG}/train_34VFN_5.7z: train/34VFN, 5 examples, 152 observations" in done.stdout
     assert "…" not in done.stdout
+
+
+class TestTextFromElsewhere:
+    NAME = "a\x1b]0;owned\x07\u202eb\x9b31m"
+    SHOWN = r"a\x1b]0;owned\x07\u202eb\x9b31m"
+
+    def test_stderr_shows_control_characters_escaped(self, run, tmp_path):
+        (tmp_path / self.NAME).write_bytes(b"no TFRecord")
+        done = run("convert", self.NAME, "x.zarr", cwd=tmp_path)
+        assert self.SHOWN in done.stderr
+        assert not set(self.NAME) & set(done.stderr) - set("a]0;ownedb31m")
+
+    def test_a_terminal_shows_them_escaped_and_a_pipe_gets_them(self, run, tmp_path, sample_stores):
+        store = tmp_path / f"{self.NAME}.zarr"
+        store.symlink_to(sample_stores["zarr"])
+        done = run("info", store.name, cwd=tmp_path)
+        assert self.NAME in done.stdout
+        shown = "\n".join(on_terminal("info", store.name, cwd=tmp_path, columns=200))
+        assert self.SHOWN in shown
+        assert "\x1b]0" not in shown
+        assert "\x9b" not in shown

@@ -60,11 +60,15 @@ class Listener:
             self.alive.append(len(multiprocessing.active_children()))
 
 
-@pytest.mark.parametrize(("allowed", "most"), [(3, 3), (2, 2), (1, 0)])
-def test_a_memory_limit_reduces_workers_and_is_reported(tmp_path, sources, allowed, most):
+@pytest.mark.parametrize(("allowed", "most", "by_cgroup"), [(2, 2, True), (3, 3, False), (2, 2, False), (1, 0, False)])
+def test_a_memory_limit_reduces_workers_and_is_reported(tmp_path, sources, allowed, most, by_cgroup, monkeypatch):
     """With one unit at a time there are no workers: it is made in this process."""
     listener = Listener()
-    s2ct_convert.convert(sources, tmp_path / "x.zarr", jobs=3, memory=allowed * PEAK_BYTES, on_event=listener)
+    memory = None if by_cgroup else allowed * PEAK_BYTES
+    monkeypatch.setattr(
+        "s2ct_convert.conversion.convert.shared_memory", lambda: allowed * PEAK_BYTES if by_cgroup else None
+    )
+    s2ct_convert.convert(sources, tmp_path / "x.zarr", jobs=3, memory=memory, on_event=listener)
     assert max(listener.alive) == most
     note = f"making {allowed} instead of 3 units at a time, because of the memory limit"
     assert listener.notes == ([] if allowed == 3 else [note])

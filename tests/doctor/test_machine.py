@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from s2ct_convert import limits
 from s2ct_convert.doctor import machine
 from s2ct_convert.doctor.findings import Findings
-from s2ct_convert.doctor.machine import cpu_quota, examine_machine, memory_limit
-from s2ct_convert.threads import cores
+from s2ct_convert.doctor.machine import examine_machine
+from s2ct_convert.limits import cores, cpu_quota, memory_limit
 
 V2, V1 = "0::/jobs/17\n", "5:cpu,cpuacct:/jobs/17\n4:memory:/jobs/17\n0::/\n"
 TREES = {
@@ -62,13 +64,17 @@ def test_the_limits_of_cgroups_are_read(tmp_path, case):
     assert (cpu_quota(*place), memory_limit(*place)) == (quota, memory)
 
 
-def test_a_quota_below_the_cores_is_a_problem_with_its_jobs(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "cores", lambda: 8)
-    cgroups, own = tree(tmp_path, V2, {"cpu.max": "250000 100000", "memory.max": str(1 << 30)})
+def test_cores_and_memory_stay_within_the_cgroup(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for quota, expected in ((2.5, 3), (20.0, 8), (None, 8)):
+        monkeypatch.setattr(limits, "cpu_quota", lambda quota=quota: quota)
+        assert limits.cores.__wrapped__() == expected
+    monkeypatch.setattr(machine, "cpu_quota", lambda: 2.5)
+    monkeypatch.setattr(machine, "memory_limit", lambda: 1 << 30)
+    monkeypatch.setattr(machine, "cores", lambda: 3)
     found = Findings()
-    examine_machine(found, cgroups=cgroups, own=own)
-    assert "give -j 3 " in found.problems[0].todo
-    assert "--memory 1024M" in found.problems[1].todo
+    examine_machine(found)
+    assert "--memory 1024M" in found.problems[0].todo
     assert found.values["processor"]["quota"] == 2.5
 
 

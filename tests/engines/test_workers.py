@@ -19,6 +19,7 @@ from archives.native_programs import script
 from makers import random_group, write_archive, write_tfrecord
 from twins import first_quick
 
+from s2ct_convert.engines import local
 from s2ct_convert.engines.local import run_here, run_processes
 from s2ct_convert.source.find import find_sources
 from s2ct_convert.units.entries import StoreOptions
@@ -290,10 +291,11 @@ def test_no_tasks_give_no_events():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, RuntimeError])
-def test_an_exception_ends_all_workers_and_they_clean_up(tasks, error):
+def test_an_exception_ends_all_workers_and_they_clean_up(tasks, error, monkeypatch):
     """The exception comes when there is work to delete: the file of a unit is created before its source is opened."""
     tasks = [dataclasses.replace(task, options=StoreOptions("hdf5", "gzip")) for task in tasks]
     block(tasks[0])
+    monkeypatch.setattr(local, "STOP_SECONDS", 120)  # however slow the machine
     work = Ledger(tasks[0].store).path / "work"
 
     def leave() -> None:

@@ -36,6 +36,7 @@ def fields(request, cfdm, stores, unit_file):
     return {field.nc_get_variable().strip("/"): field for field in read}
 
 
+@pytest.mark.slow  # what test_cfdm_unpacks_each_sample reads is checked in `make test`
 def test_cfdm_recognises_a_unit_as_a_ragged_array(fields, expected):
     wanted = expected[UNIT]
     for name in OBS:
@@ -55,6 +56,7 @@ def test_cfdm_unpacks_each_sample(fields, expected):
             assert np.ma.getmaskarray(unpacked)[i, size:].all(), name
 
 
+@pytest.mark.slow  # what test_cfdm_unpacks_each_sample reads is checked in `make test`
 def test_cfdm_attaches_dates_labels_and_weights_to_images(fields, expected):
     wanted, image = expected[UNIT], fields["image"]
     constructs = {
@@ -147,6 +149,7 @@ def test_the_compliance_checker_checks_the_arrays(netcdf):
 
 
 @needs_checker
+@pytest.mark.slow  # `make test` checks a unit
 def test_the_compliance_checker_checks_only_the_root_of_a_store(stores, tmp_path):
     """So the checker cannot check a whole store, only unit files."""
     path = tmp_path / "store.nc"

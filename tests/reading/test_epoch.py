@@ -103,6 +103,12 @@ def test_fewer_samples_than_ranks_raise_value_error(store):
         list(read_epoch(store, few, share=EpochShare(0, 3)))
 
 
+@pytest.mark.parametrize("numbers", [{"rank": 3, "ranks": 3}, {"rank": -1}, {"worker": 1}, {"ranks": 0}], ids=str)
+def test_a_share_outside_the_epoch_is_refused(numbers):
+    with pytest.raises(ValueError, match="from 0 to ranks - 1"):
+        EpochShare(**numbers)
+
+
 def test_an_epoch_may_have_a_part_of_the_samples(store):
     some = store.samples.where(split="train", localid=range(0, 60, 7))
     assert sorted(names(read_epoch(store, some, **SMALL))) == [("train/50SMG", i) for i in range(0, 60, 7)]

@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 import s2ct_convert
-from s2ct_convert.errors import Incomplete, NotAStore, StoreDamaged
+from s2ct_convert.errors import Incomplete, NotAStore, StoreDamaged, WrongUsage
 from s2ct_convert.reading.opening import open_store
 from s2ct_convert.reading.unit import Sample
 from s2ct_convert.units.events import UnitDone
@@ -84,6 +84,10 @@ class TestStore:
             file = opened["val/50SMG"].group.node.file
             assert file
         assert not file
+        with pytest.raises(WrongUsage, match="the store is closed"):
+            opened["val/50SMG"]["example"]
+        with pytest.raises(WrongUsage, match="the store is closed"):
+            _ = opened.index
 
 
 class TestUnit:

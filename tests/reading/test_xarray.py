@@ -67,6 +67,7 @@ def test_several_samples_come_in_the_order_given(store):
     dataset = store.to_xarray("train/50SMG", localid=[412, -5])
     assert dataset["localid"].values.tolist() == [412] * 130 + [-5]
     np.testing.assert_array_equal(dataset["image"][130], store["train/50SMG"].sample(-5).image[0])
+    assert store.to_xarray("train/50SMG", localid=[]).sizes["time"] == 0
 
 
 def test_a_selection_becomes_one_series_with_its_places(store):

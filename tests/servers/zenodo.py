@@ -28,11 +28,12 @@ RECORD = "4711"
 
 @dataclass(frozen=True)
 class Request:
-    """A request: path, first byte of the range, and all headers."""
+    """A request: path, first byte of the range, all headers, and the end of the range if it has one."""
 
     path: str
     start: int
     headers: dict[str, str]
+    stop: int | None = None
 
 
 @dataclass
@@ -85,6 +86,7 @@ class StandIn:
     record_vices: list[Vice] = field(default_factory=list)
     limit: Limit | None = None
     url: str = ""
+    sent: int = 0  # bytes of all bodies of files that were sent whole
     release: threading.Event = field(default_factory=threading.Event)  # ends every stall
 
     def asked(self, key: str) -> list[int]:
@@ -105,6 +107,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
     told: dict[str, str]  # of the limit
+    stop: int | None  # end of the range of the request
 
     def do_GET(self) -> None:
         stand_in = self.server.stand_in
@@ -112,9 +115,10 @@ class Handler(BaseHTTPRequestHandler):
         too_many = False
         if stand_in.limit:
             too_many, self.told = stand_in.limit.count()
-        match = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        match = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         start = int(match[1]) if match else 0
-        stand_in.requests.append(Request(self.path, start, dict(self.headers)))
+        self.stop = int(match[2]) + 1 if match and match[2] else None
+        stand_in.requests.append(Request(self.path, start, dict(self.headers), self.stop))
         self.path = re.sub(r"^http://[^/]+", "", self.path)  # a request to a proxy has the whole URL
         if too_many:
             self.answer(429, b"<html>Too many requests</html>", {"Content-Type": "text/html"})
@@ -157,6 +161,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.head(status, len(body), headers or {})
         self.wfile.write(body)
+        self.server.stand_in.sent += len(body) * ("/files/" in self.path)
 
     def hang_up(self) -> None:
         self.wfile.flush()
@@ -180,6 +185,9 @@ def ranged(data: bytes, start: int, total: int | None = None) -> dict[str, str]:
 def good(handler: Handler, data: bytes, start: int) -> None:
     if start >= len(data) > 0:
         handler.answer(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+    elif handler.stop is not None:
+        part = data[start : handler.stop]
+        handler.answer(206, part, {"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"})
     elif start:
         handler.answer(206, data[start:], ranged(data, start))
     else:

@@ -159,7 +159,8 @@ class TestItems:
         [
             ({"dtype": "int16"}, "'int16' cannot hold"),
             ({"dtype": "float16"}, "'float16' cannot hold"),
-            ({"dtype": "int32", "scale": 1e-4}, "use a float dtype"),
+            ({"dtype": "int32", "scale": 1e-4}, "use a larger float dtype"),
+            ({"dtype": "float16", "scale": 1.0}, "use a larger float dtype"),
             ({"dtype": "float17"}, "not a dtype of numpy"),
             ({"crop": 0}, "at least 1"),
         ],
