@@ -58,10 +58,15 @@ Verify:
     verify_against      Compare a store with its sources, bit for bit.
     verify_sources      Check every checksum in archives and TFRecords.
 
-Pictures, TFRecords, metadata:
+Pictures, other formats, metadata:
     preview             Draw a sample, or a whole store, as PNG or PDF.
     export_tfrecord     Write a store back as TFRecords.
-    Exported            An exported unit.
+    Exported            A unit exported as a TFRecord.
+    export_parquet      Write a selection, or the index, as Parquet.
+    export_webdataset   Write a selection as tar files for webdataset.
+    export_netcdf       Write a selection as netCDF files.
+    ExportedFolder      The files of such an export.
+    ExportedFile        One of them.
     write_croissant     Describe a store for reuse (Croissant 1.1).
 
 Another data set:

@@ -12,8 +12,13 @@ from .dataset import Features as Features
 from .errors import PartialStoreWarning as PartialStoreWarning
 from .errors import S2ctError as S2ctError
 from .errors import StoreDamaged as StoreDamaged
+from .export.folder import ExportedFile as ExportedFile
+from .export.folder import ExportedFolder as ExportedFolder
+from .export.netcdf import export_netcdf as export_netcdf
+from .export.parquet import export_parquet as export_parquet
 from .export.tfrecord import Exported as Exported
 from .export.tfrecord import export_tfrecord as export_tfrecord
+from .export.webdataset import export_webdataset as export_webdataset
 from .peeking.parts import PeekedExample as PeekedExample
 from .peeking.parts import PeekedMember as PeekedMember
 from .peeking.parts import PeekFinding as PeekFinding

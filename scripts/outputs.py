@@ -48,6 +48,13 @@ verify sources cut
 verify checksums archives
 export x.zarr back
 export x.zarr back --tile 50SMG
+export x.zarr snow --to parquet --label snow
+export x.zarr snow --to parquet --label snow
+export x.zarr fog --to parquet --label fog
+export x.zarr index --to parquet --index
+export x.zarr shards --to webdataset
+export x.zarr nc --to netcdf --tile 31TCJ
+export flipped.zarr damaged --to webdataset
 extract archives/train_34VFN_5.7z out
 extract archives/train_34VFN_5.7z out
 extract cut.7z out

@@ -60,7 +60,7 @@ def test_every_benchmark_gives_a_ratio_or_a_reason(tmp_path):
             assert row["medians"][name] == statistics.median(values)
         assert (row["met"] is None) == (row["target"] is None or row["ratio"] is None)
     assert "not measured: no TensorFlow here" in done.stdout
-    assert all(0 < one["ratio"] < 1 and min(one["encode"], one["decode"]) > 0 for one in report["codecs"])
+    assert all(0 < one["ratio"] < 1.001 and min(one["encode"], one["decode"]) > 0 for one in report["codecs"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.json", "b.png"]
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 

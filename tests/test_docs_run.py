@@ -39,7 +39,7 @@ OF_THE_SERVICE = {
     "build",
     "peek",
 }  # run with the record of a stand-in: s2ct knows the files of the real one
-OPTIONAL = {"mlcroissant", "tensorstore", "torch"}  # packages that are not in [dev]
+OPTIONAL = {"datasets", "duckdb", "mlcroissant", "tensorstore", "torch"}  # packages that are not in [dev]
 # Scripts for torchrun are run by tests/training/test_page.py, with two processes.
 SCRIPTS = [block for page in PAGES for block in blocks(page, "python") if "torchrun" not in block.code]
 SHELL_SCRIPTS = [block for page in PAGES for block in blocks(page, "bash")]

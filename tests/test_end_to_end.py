@@ -24,6 +24,10 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "hdf5 blosc": ("h5", {"codec": "blosc"}),
     "zarr fast": ("zarr", {"codec": "fast"}),
     "zarr small": ("zarr", {"codec": "small"}),
+    "zarr zstd": ("zarr", {"codec": "zstd"}),
+    "zarr none": ("zarr", {"codec": "none"}),
+    "hdf5 zstd": ("h5", {"codec": "zstd"}),
+    "hdf5 none": ("h5", {"codec": "none"}),
 }
 
 

@@ -41,7 +41,8 @@ LEVELS = (
 )
 OUTSIDE = {"__init__", "__main__", "sample"}  # the entry points, and data
 NEEDS_TORCH = {f"torch/{name}.py" for name in ("batch", "progress", "ranks", "samples", "shuffled")}  # imported late
-HEAVY = {"tensorflow", "dask", "distributed", "matplotlib", "xarray", "torch", "pandas"}
+HEAVY = {"tensorflow", "dask", "distributed", "matplotlib", "xarray", "torch", "pandas", "pyarrow", "webdataset"}
+HEAVY |= {"netCDF4"}
 
 
 def level(room: str) -> int:

@@ -107,7 +107,7 @@ jobs = click.option(
 )
 
 
-def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+def read_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
     """Parse a size in bytes as batch systems write it: 4G is 4 x 1024^3."""
     if value is None:
         return None
@@ -119,7 +119,7 @@ def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int
 
 memory = click.option(
     "--memory",
-    callback=_bytes,
+    callback=read_bytes,
     metavar="SIZE",
     help="Memory limit, such as 4G; fewer units run at a time if necessary. Default: the limit of the process.",
 )

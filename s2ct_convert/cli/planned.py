@@ -33,7 +33,7 @@ def codec_table() -> list[str]:
 
     lines = [
         "Codecs: size relative to the raw pixels, packing and unpacking speed per core",
-        "(docs/codecs.md):",
+        "(docs/codecs.md; - is not measured):",
     ]
     width = max(len(codec.title) for codecs in CODECS.values() for codec in codecs.values())
     for format, codecs in CODECS.items():
@@ -41,15 +41,15 @@ def codec_table() -> list[str]:
         for codec, following in zip(ordered, [*ordered[1:], None], strict=True):
             figures = f"{codec.figures.ratio:.2f}{_speed(codec.figures.packing)}{_speed(codec.figures.unpacking)}"
             default = "  [default]" if codec.name == DEFAULT_CODEC[format] else ""
-            lines.append(f"  {heading:6}{codec.name:10}{codec.title:{width}}  {figures}{default}")
+            lines.append(f"  {heading:6}{codec.name:10}{codec.title:{width}}  {figures}{default}".rstrip())
             if codec.readers and (following is None or following.readers != codec.readers):
                 lines.append(f"          {codec.readers}")
             heading = ""
     return lines
 
 
-def _speed(megabytes: int) -> str:
-    return f"{megabytes:>7,} MB/s"
+def _speed(megabytes: int | None) -> str:
+    return f"{'-':>7}     " if megabytes is None else f"{megabytes:>7,} MB/s"
 
 
 def kind(command: Command) -> Command:

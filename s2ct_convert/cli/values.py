@@ -33,8 +33,8 @@ def codecs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
         if format in (None, each):
             for name, codec in those.items():
                 ratio, packing, unpacking = codec.figures
-                text = f"{each}: {ratio:.2f} of the pixels, packs {packing:,} MB/s, unpacks {unpacking:,} MB/s"
-                found.append((name, text))
+                speeds = f", packs {packing:,} MB/s, unpacks {unpacking:,} MB/s" if packing and unpacking else ""
+                found.append((name, f"{each}: {ratio:.2f} of the pixels{speeds}"))
     return _items(found, incomplete)
 
 
@@ -46,6 +46,13 @@ def tiles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 def splits(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Splits of the same."""
     return _listed({unit.split for unit in _units(ctx)}, incomplete)
+
+
+def labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Classes of the record."""
+    from ..dataset import DATASET
+
+    return _listed(DATASET.classes, incomplete)
 
 
 def units(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

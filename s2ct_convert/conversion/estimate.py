@@ -22,6 +22,7 @@ from ..errors import S2ctError
 from ..limits import shared_memory
 from ..source.find import Source
 from ..source.read import open_source
+from ..store.codecs import find_codec
 from ..store.container import Container
 from ..store.digest import ImageDigests
 from ..store.layout import CHUNK_OBS, SHARD_OBS, UnitForm, index_arrays, unit_arrays
@@ -146,7 +147,7 @@ def _unit(number: int, file: SourceFile, plan: Plan, speed: Speed | None, thread
         files = 2 + 4 * arrays + 3 + 4 * shards  # group, arrays, image, its shards: each with its folders
     else:
         shards, files = 0, 1
-    ratio, seconds = 0.65, 0.0
+    ratio, seconds = find_codec(plan.options.format, plan.options.codec).figures.ratio, 0.0
     if speed:
         ratio = speed.ratio
         seconds = START_SECONDS + observations * max(speed.read, (speed.read + speed.make) / threads)

@@ -1,1 +1,1 @@
-"""Exports a store back to TFRecords."""
+"""Exports a store back to TFRecords, and selections of it to formats of other programs."""

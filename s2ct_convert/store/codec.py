@@ -21,11 +21,11 @@ _CRC_OF_ALL = 0x48674BC7  # CRC-32C of any bytes followed by their own CRC-32C, 
 
 
 class Figures(NamedTuple):
-    """Packed bytes over raw bytes, and MB/s on one core. Rounded from docs/codecs.md."""
+    """Packed bytes over raw bytes, and MB/s on one core; None if not measured. Rounded from docs/codecs.md."""
 
     ratio: float
-    packing: int
-    unpacking: int
+    packing: int | None = None
+    unpacking: int | None = None
 
 
 _NO_FIGURES = Figures(0, 0, 0)
@@ -109,10 +109,10 @@ class Codec(ABC):
 
 
 class ZarrCodec(Codec):
-    """A Zarr v3 codec pipeline: ``bytes``, then one compressor, then ``crc32c``."""
+    """A Zarr v3 codec pipeline: ``bytes``, then at most one compressor, then ``crc32c``."""
 
     format = "zarr"
-    step: ClassVar[str]  # name of the compressor in the metadata
+    step: ClassVar[str]  # name of the compressor in the metadata; empty without one
 
     def verify(self, data: Any) -> Any:
         import google_crc32c
@@ -141,7 +141,7 @@ class ZarrCodec(Codec):
     def compressors(self, itemsize: int, chunk_bytes: int = 0) -> list[dict[str, Any]]:
         """The codecs after ``bytes`` in the metadata of an array; parameters as for :meth:`configuration`."""
         own = {"name": self.step, "configuration": self.configuration(itemsize, chunk_bytes)}
-        return [own, {"name": "crc32c"}]
+        return [*([own] if self.step else []), {"name": "crc32c"}]
 
     @classmethod
     @abstractmethod
@@ -152,7 +152,7 @@ class ZarrCodec(Codec):
     def recognise(cls, codecs: Any) -> Self | None:
         """The codec named in the metadata of an array; None if the array has another codec."""
         try:
-            if [codec["name"] for codec in codecs] == ["bytes", cls.step, "crc32c"]:
+            if [codec["name"] for codec in codecs] == ["bytes", *([cls.step] if cls.step else []), "crc32c"]:
                 return cls.of_configuration(dict(codecs[1].get("configuration", {})))
         except (KeyError, TypeError, ValueError, AttributeError):
             pass
@@ -164,7 +164,7 @@ class ZarrCodec(Codec):
         first = {"name": "bytes", "configuration": {"endian": "little"}} if itemsize > 1 else {"name": "bytes"}
         if cls.recognise(codecs) is None:
             return False
-        return bool([codecs[0], codecs[2]] == [first, {"name": "crc32c"}])
+        return bool([codecs[0], codecs[-1]] == [first, {"name": "crc32c"}])
 
 
 class Filter(NamedTuple):

@@ -7,55 +7,19 @@ containers only store the bytes.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..errors import WrongUsage
 from ..version import install_advice
 from .codec import Codec, Figures, Filter, Hdf5Codec, ZarrCodec
+from .packers import SHUFFLES, Blosc, Plain, Zstd, pack_zstd, shuffle_bytes, unpack_zstd, unshuffle
 
 if TYPE_CHECKING:
     from .codec import Values
 
-_SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _COMPRESSORS = {"blosclz": 0, "lz4": 1, "zstd": 5}  # numbers in the HDF5 filter
-_BLOSC_HEADER = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Blosc(Codec):
-    """Blosc 1. Its frames are the same bytes in a Zarr chunk and in an HDF5 chunk.
-
-    Each chunk is one Blosc block: with the default block size the ratio is 3 to 5 % worse (docs/codecs.md).
-    """
-
-    cname: str
-    clevel: int
-    shuffle: str
-
-    def _pack(self, chunk: Values) -> bytes:
-        packed: bytes = _blosc(self.cname, self.clevel, _SHUFFLES[self.shuffle], chunk.nbytes).encode(chunk)
-        return packed
-
-    def _unpack_into(self, packed: Any, out: Values) -> None:
-        # Blosc writes as many bytes as the frame's header says. Compare that with the size of out first.
-        head = memoryview(packed)[:_BLOSC_HEADER].tobytes()
-        if len(head) < _BLOSC_HEADER or struct.unpack_from("<I", head, 4)[0] != out.nbytes:
-            raise ValueError("this is not a Blosc frame of a chunk")
-        try:
-            _blosc("lz4", 5, 1, 0).decode(packed, out)  # the frame records how it was packed
-        except RuntimeError as error:
-            raise ValueError(str(error)) from None
-
-
-@cache
-def _blosc(cname: str, clevel: int, shuffle: int, blocksize: int) -> Any:
-    from numcodecs.blosc import Blosc
-
-    return Blosc(cname, clevel, shuffle, blocksize)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,25 +42,52 @@ class ZarrBlosc(Blosc, ZarrCodec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hdf5Blosc(Blosc, Hdf5Codec):
-    """Blosc as a registered filter of HDF5."""
+class ZarrZstd(Zstd, ZarrCodec):
+    """``zstd``, a registered extension of Zarr v3."""
 
-    cname: str = "zstd"
-    clevel: int = 2
-    shuffle: str = "shuffle"
-    steps = ((32001, "blosc"),)
+    readers: str = "zstd, a registered codec of Zarr v3: no Blosc needed"
+    step = "zstd"
 
-    def own_filters(self, itemsize: int, chunk_bytes: int) -> list[Filter]:
-        ((number, name),) = self.steps
-        # Filter revision, Blosc format, value size, chunk size, level, shuffle, compressor.
-        values = (2, 2, itemsize, chunk_bytes, self.clevel, _SHUFFLES[self.shuffle], _COMPRESSORS[self.cname])
-        return [Filter(number, name, values)]
+    def in_words(self) -> str:
+        return f"zstd {self.level} + crc32c"
+
+    def configuration(self, itemsize: int, chunk_bytes: int) -> dict[str, Any]:
+        return {"level": self.level, "checksum": False}
+
+    @classmethod
+    def of_configuration(cls, given: dict[str, Any]) -> Self:
+        return cls(level=given.get("level", 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZarrPlain(Plain, ZarrCodec):
+    """No compressor."""
+
+    readers: str = "every reader of sharded Zarr v3"
+    step = ""
+
+    def in_words(self) -> str:
+        return "uncompressed + crc32c"
+
+    def configuration(self, itemsize: int, chunk_bytes: int) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def of_configuration(cls, given: dict[str, Any]) -> Self:
+        return cls()
+
+
+class Plugin(Hdf5Codec):
+    """An HDF5 codec whose first filter (``plugin`` in hdf5plugin) is not in every HDF5 build."""
+
+    plugin: ClassVar[str]
+    plugin_number: ClassVar[int]
 
     def prepare(self, *, writing: bool = False) -> None:
         """Register the filter from hdf5plugin."""
         import h5py
 
-        available = h5py.h5z.filter_avail(self.steps[0][0])
+        available = h5py.h5z.filter_avail(self.plugin_number)
         if available and not writing:
             return
         try:
@@ -105,12 +96,29 @@ class Hdf5Blosc(Blosc, Hdf5Codec):
             if available:
                 return
             raise WrongUsage(
-                "this needs the HDF5 Blosc filter",
+                f"this needs the HDF5 {self.plugin} filter",
                 todo=f"{install_advice('hdf5plugin')}, or use --codec gzip, which every HDF5 can read",
             ) from None
-        if writing and hdf5plugin.get_config().registered_filters.get("blosc") == "unknown":
+        if writing and hdf5plugin.get_config().registered_filters.get(self.plugin) == "unknown":
             # Another package registered its filter. netCDF4-python's claims to be able to write but fails in h5py.
-            hdf5plugin.register("blosc", force=True)
+            hdf5plugin.register(self.plugin, force=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hdf5Blosc(Blosc, Plugin):
+    """Blosc as a registered filter of HDF5."""
+
+    cname: str = "zstd"
+    clevel: int = 2
+    shuffle: str = "shuffle"
+    steps = ((32001, "blosc"),)
+    plugin, plugin_number = "blosc", 32001
+
+    def own_filters(self, itemsize: int, chunk_bytes: int) -> list[Filter]:
+        ((number, name),) = self.steps
+        # Filter revision, Blosc format, value size, chunk size, level, shuffle, compressor.
+        values = (2, 2, itemsize, chunk_bytes, self.clevel, SHUFFLES[self.shuffle], _COMPRESSORS[self.cname])
+        return [Filter(number, name, values)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,17 +133,11 @@ class Hdf5Deflate(Hdf5Codec):
         return [Filter(*shuffle, optional=True), Filter(*deflate, values=(self.level,), optional=True)]
 
     def _pack(self, chunk: Values) -> bytes:
-        import numpy as np
         from isal import isal_zlib
 
-        # The shuffle filter: all low bytes, then all high bytes.
-        values: Any = chunk.reshape(-1)
-        planes = np.empty((2, len(values)), np.uint8)
-        planes[0], planes[1] = values, values >> 8
-        return isal_zlib.compress(planes, self.level)
+        return isal_zlib.compress(shuffle_bytes(chunk), self.level)
 
     def _unpack_into(self, packed: Any, out: Values) -> None:
-        import numpy as np
         from isal import isal_zlib
 
         try:
@@ -144,12 +146,39 @@ class Hdf5Deflate(Hdf5Codec):
             raise ValueError(str(error)) from None
         if len(planes) != out.nbytes:
             raise ValueError(f"unpacked {len(planes)} bytes, expected {out.nbytes}")
-        # 13 times as fast as transposing the planes.
-        low, high = np.frombuffer(planes, np.uint8).reshape(2, -1)
-        flat: Any = out.reshape(-1)
-        flat[:] = high
-        flat <<= 8
-        flat |= low
+        unshuffle(planes, out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hdf5Zstd(Plugin):
+    """HDF5's own shuffle, then Zstandard as a registered filter. For values of two bytes."""
+
+    level: int = 3
+    steps = ((2, "shuffle"), (32015, "zstd"))
+    plugin, plugin_number = "zstd", 32015
+
+    def own_filters(self, itemsize: int, chunk_bytes: int) -> list[Filter]:
+        (shuffle, zstd) = self.steps
+        return [Filter(*shuffle, optional=True), Filter(*zstd, values=(self.level,))]
+
+    def _pack(self, chunk: Values) -> bytes:
+        return pack_zstd(self.level, shuffle_bytes(chunk))
+
+    def _unpack_into(self, packed: Any, out: Values) -> None:
+        unshuffle(unpack_zstd(packed, out.nbytes), out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hdf5Plain(Plain, Hdf5Codec):
+    """No compressing filter."""
+
+    steps = ()
+
+    def own_filters(self, itemsize: int, chunk_bytes: int) -> list[Filter]:
+        return []
+
+    def in_words(self) -> str:
+        return "uncompressed + fletcher32"
 
 
 ZARR_CODECS: tuple[ZarrCodec, ...] = (
@@ -165,6 +194,8 @@ ZARR_CODECS: tuple[ZarrCodec, ...] = (
         name="small", title="blosc zstd 9", figures=Figures(0.59, 7, 1100),
         cname="zstd", clevel=9, shuffle="shuffle",
     ),
+    ZarrZstd(name="zstd", title="zstd 3", figures=Figures(0.83), level=3),
+    ZarrPlain(name="none", title="uncompressed", figures=Figures(1.0)),
 )  # fmt: skip
 HDF5_CODECS: tuple[Hdf5Codec, ...] = (
     Hdf5Deflate(
@@ -173,7 +204,15 @@ HDF5_CODECS: tuple[Hdf5Codec, ...] = (
     ),
     Hdf5Blosc(
         name="blosc", title="blosc zstd 2", figures=Figures(0.62, 410, 1300),
-        readers="h5py needs hdf5plugin for it; netCDF4-python has it",
+        readers="h5py needs hdf5plugin for it, netCDF4-python does not",
+    ),
+    Hdf5Zstd(
+        name="zstd", title="shuffle + zstd 3", figures=Figures(0.62),
+        readers="h5py needs hdf5plugin for it, netCDF4-python does not",
+    ),
+    Hdf5Plain(
+        name="none", title="uncompressed", figures=Figures(1.0),
+        readers="every HDF5 and netCDF-4 build",
     ),
 )  # fmt: skip
 DEFAULT_CODEC = {"zarr": "balanced", "hdf5": "gzip"}

@@ -39,7 +39,8 @@ class PlanOptions:
     format : {"zarr", "hdf5"}, optional
         By default, the suffix of the store decides.
     codec : str, optional
-        ``fast``, ``balanced`` (default) or ``small`` for Zarr; ``gzip`` (default) or ``blosc`` for HDF5.
+        ``fast``, ``balanced`` (default) or ``small`` for Zarr; ``gzip`` (default) or ``blosc`` for HDF5; ``zstd`` or
+        ``none`` (not compressed) for both.
     linked : bool
         HDF5 only: leave one file per unit in ``<store>.units/`` and make the store a file of links to them.
     tiles, splits : iterable of str

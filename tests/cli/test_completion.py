@@ -105,6 +105,8 @@ LINES = {
     "s2ct export clouds.zarr back --tile 3": "s2ct export clouds.zarr back --tile 31TCJ",
     "s2ct export other.h5 back --split v": "s2ct export other.h5 back --split val",
     "s2ct convert in x.zarr --tile 50smg,3": "s2ct convert in x.zarr --tile 50smg,31TCJ",
+    "s2ct export other.h5 back --label haze,sn": "s2ct export other.h5 back --label haze,snow",
+    "s2ct convert in x.h5 --codec zs": "s2ct convert in x.h5 --codec zstd",
     "s2ct preview o": "s2ct preview other.h5",
 }
 

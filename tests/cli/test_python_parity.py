@@ -31,6 +31,7 @@ PAIRS: dict[str, tuple[Callable[..., object], str]] = {
 ONLY_OPTIONS = {"--json", "--quiet", "--verbose", "--debug", "--nice", "--yes", "--plan", "--help", "--write", "--to"}
 ONLY_OPTIONS_OF = {
     "download": {"--extract"},
+    "export": {"--index", "--shard-size", "--localid", "--label", "--time", "--month", "--max-length", "--seed"},
     "peek": {"--picture", "--overwrite"},
     "verify store": {"--against", "--as", "--jobs", "--sample"},
 }

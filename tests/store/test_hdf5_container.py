@@ -217,14 +217,15 @@ NETCDF4_FIRST = """
 import sys
 import netCDF4
 import s2ct_convert
-s2ct_convert.convert(sys.argv[1], sys.argv[2], codec="blosc")
+s2ct_convert.convert(sys.argv[1], sys.argv[2], codec=sys.argv[3])
 """
 
 
-def test_blosc_is_written_after_an_import_of_netcdf4(made, made_sources, tmp_path):
-    """The wheel of netCDF4 puts its own Blosc filter on HDF5_PLUGIN_PATH. That filter can read but fails to write."""
+@pytest.mark.parametrize("codec", ["blosc", "zstd"])
+def test_a_filter_is_written_after_an_import_of_netcdf4(made, made_sources, tmp_path, codec):
+    """The wheel of netCDF4 puts its own filters on HDF5_PLUGIN_PATH. That of Blosc can read but fails to write."""
     pytest.importorskip("netCDF4")
-    command = [sys.executable, "-c", NETCDF4_FIRST, made_sources[1], tmp_path / "x.h5"]
+    command = [sys.executable, "-c", NETCDF4_FIRST, made_sources[1], tmp_path / "x.h5", codec]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     plain.assert_same(plain.arrays(tmp_path / "x.h5", "val/50SMG"), plain.arrays(made["zarr"], "val/50SMG"))
