@@ -72,16 +72,19 @@ def read_archive(path: Path) -> Archive:
     NotAnArchive, NotATFRecord, ArchiveDamaged, ArchiveUnsupported
         NotATFRecord: the archive is empty.
     """
-    with SourceReader(path, with_md5=False) as file, _opened(file) as archive:
+    with SourceReader(path, with_md5=False) as file, opened_archive(file) as archive:
         with explained(path.name):
             info = archive.archiveinfo()
             # Not archive.list(): it fails on a modification time that Python's datetime cannot hold.
-            members = tuple(
-                Member(f.filename, f.uncompressed, _crc32(f), _methods(f)) for f in archive.files if f.is_file
-            )
+            members = tuple(to_member(f) for f in archive.files if f.is_file)
             methods = dict.fromkeys(map(_plain_name, info.method_names))  # plus those that py7zr does not name
             methods |= dict.fromkeys(NAMES[id] for member in members for id in member.methods if id in NAMES)
         return Archive(path, file.size(), tuple(methods), info.blocks, bool(info.solid), members)
+
+
+def to_member(file: Any) -> Member:
+    """A file of py7zr as a member."""
+    return Member(file.filename, file.uncompressed, _crc32(file), _methods(file))
 
 
 def _plain_name(method: str) -> str:
@@ -109,7 +112,7 @@ def count_lzma2_blocks(path: Path, name: str) -> int | None:
     ArchiveDamaged
         If the headers of its chunks are damaged.
     """
-    with SourceReader(path, with_md5=False) as file, _opened(file) as archive:
+    with SourceReader(path, with_md5=False) as file, opened_archive(file) as archive:
         packed = None if file.joined else _one_lzma2_stream(archive, name)
         return None if packed is None else count_blocks(file.fileno(), packed, f"{path.name}: {name}")
 
@@ -123,7 +126,7 @@ def read_heads(path: Path, names: Sequence[str], n: int = HEAD_BYTES) -> dict[st
     """
     heads: dict[str, bytes] = {}
     with SourceReader(path, with_md5=False) as file:
-        with _opened(file) as archive:
+        with opened_archive(file) as archive:
             files = {one.filename: one for one in archive.files}
             easy = [name for name in names if can_python(_methods(files[name]))]
             if easy:
@@ -161,7 +164,7 @@ def open_member(
         Here, or from ``read`` when the unpacker finds the damage, at the latest instead of the end of the stream.
     """
     where = Path(file.name).name
-    with _opened(file) as archive:
+    with opened_archive(file) as archive:
         member = next((one for one in archive.files if one.filename == name), None)
         if member is None:
             raise SourceError(f"there is no file {name!r} in the archive", where=where)
@@ -212,7 +215,13 @@ class MemberReadable(Readable, Protocol):
 
 
 @contextmanager
-def _opened(file: SourceReader) -> Iterator[py7zr.SevenZipFile]:
+def opened_archive(file: SourceReader) -> Iterator[py7zr.SevenZipFile]:
+    """Open an archive with py7zr, after its start header was checked.
+
+    Raises
+    ------
+    NotAnArchive, NotATFRecord, ArchiveDamaged, ArchiveUnsupported
+    """
     name = Path(file.name).name
     _check_start(file, name)
     with explained(name):
