@@ -137,7 +137,9 @@ def _raise(counts: dict[str, int], total: int) -> None:
     from ..errors import Difference, Incomplete
 
     if bad := counts["wrong"] + counts["short"] + counts["unknown"]:
-        raise Difference(f"{bad} of {total} files do not match", todo="download them again: s2ct download")
+        again = "fetch only their damaged parts again: s2ct download --repair" if counts["wrong"] else ""
+        todo = again or "download them again: s2ct download"
+        raise Difference(f"{bad} of {total} files do not match", todo=todo)
     if counts["missing"]:
         raise Incomplete(f"{counts['missing']} of {total} files are missing", todo="download them: s2ct download")
 

@@ -92,7 +92,13 @@ class Service:
         self._proxies: dict[str, urllib3.ProxyManager] = {}
 
     def get(
-        self, url: str, *, start: int = 0, accept: str = "*/*", turn: Callable[[], None] = lambda: None
+        self,
+        url: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        accept: str = "*/*",
+        turn: Callable[[], None] = lambda: None,
     ) -> BaseHTTPResponse:
         """Send a request and follow redirects. The body of the response is not read yet.
 
@@ -100,6 +106,8 @@ class Service:
         ----------
         start : int
             First byte to request, sent as a range.
+        end : int, optional
+            Byte after the last one to request. By default the file is requested to its end.
         turn : callable
             Waits until a request is allowed. Called before each request, also after a redirect.
 
@@ -115,8 +123,8 @@ class Service:
             headers = {"User-Agent": self.user_agent, "Accept": accept, "Accept-Encoding": "identity"}
             if self.token and _host(url) == _host(self.base):
                 headers["Authorization"] = f"Bearer {self.token}"
-            if start:
-                headers["Range"] = f"bytes={start}-"
+            if start or end is not None:
+                headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
             answer = self._manager(url).request(
                 "GET",
                 url,

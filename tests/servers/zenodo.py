@@ -28,11 +28,12 @@ RECORD = "4711"
 
 @dataclass(frozen=True)
 class Request:
-    """A request: path, first byte of the range, and all headers."""
+    """A request: path, first byte of the range, all headers, and the end of the range, if it has one."""
 
     path: str
     start: int
     headers: dict[str, str]
+    end: int | None = None
 
 
 @dataclass
@@ -84,6 +85,7 @@ class StandIn:
     requests: list[Request] = field(default_factory=list)
     record_vices: list[Vice] = field(default_factory=list)
     limit: Limit | None = None
+    sent: int = 0  # bytes of files in good answers
     url: str = ""
     release: threading.Event = field(default_factory=threading.Event)  # ends every stall
 
@@ -105,6 +107,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
     told: dict[str, str]  # of the limit
+    end: int | None  # of the range of the request
 
     def do_GET(self) -> None:
         stand_in = self.server.stand_in
@@ -112,9 +115,10 @@ class Handler(BaseHTTPRequestHandler):
         too_many = False
         if stand_in.limit:
             too_many, self.told = stand_in.limit.count()
-        match = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        match = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         start = int(match[1]) if match else 0
-        stand_in.requests.append(Request(self.path, start, dict(self.headers)))
+        self.end = int(match[2]) + 1 if match and match[2] else None
+        stand_in.requests.append(Request(self.path, start, dict(self.headers), self.end))
         self.path = re.sub(r"^http://[^/]+", "", self.path)  # a request to a proxy has the whole URL
         if too_many:
             self.answer(429, b"<html>Too many requests</html>", {"Content-Type": "text/html"})
@@ -180,10 +184,15 @@ def ranged(data: bytes, start: int, total: int | None = None) -> dict[str, str]:
 def good(handler: Handler, data: bytes, start: int) -> None:
     if start >= len(data) > 0:
         handler.answer(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+        return
+    body = data[start : handler.end]
+    handler.server.stand_in.sent += len(body)
+    if handler.end is not None:
+        handler.answer(206, body, {"Content-Range": f"bytes {start}-{start + len(body) - 1}/{len(data)}"})
     elif start:
-        handler.answer(206, data[start:], ranged(data, start))
+        handler.answer(206, body, ranged(data, start))
     else:
-        handler.answer(200, data)
+        handler.answer(200, body)
 
 
 class Server(socketserver.ThreadingTCPServer):
