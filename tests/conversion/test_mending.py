@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -23,7 +24,7 @@ from servers.zenodo import RECORD, Handler, StandIn, good, serving
 import s2ct_convert
 from s2ct_convert.conversion.mending import find_damage
 from s2ct_convert.events import Message
-from s2ct_convert.record.events import FileDamaged, FileRepairing
+from s2ct_convert.record.events import FileDamaged, FileDone, FileRepairing
 from s2ct_convert.record.receipts import has_receipt
 
 MEMBER = "train_50SMG_30"
@@ -81,8 +82,8 @@ DAMAGE = {
     "a bit": (flipped, 1, 500_000),
     "a zeroed page": (lambda data, at: with_bytes(data, bytes(4096), at), 1, 500_000),
     "noise": (lambda data, at: with_bytes(data, NOISE, at), 3, 1_200_000),
-    "a missing byte": (lambda data, at: data[:at] + data[at + 1 :], 9, "rest"),
-    "an extra byte": (lambda data, at: data[:at] + b"?" + data[at:], 9, "rest"),
+    "a missing byte": (lambda data, at: data[:at] + data[at + 1 :], 7, "rest"),
+    "an extra byte": (lambda data, at: data[:at] + b"?" + data[at:], 6, "rest"),
     "two bits": (lambda data, at: flipped(flipped(data, at), at // 3), 2, 1_000_000),
 }
 PLACES = (0.3, 0.5, 0.8)
@@ -182,6 +183,17 @@ def test_no_damage_is_found_in_a_right_file(data, records, tmp_path):
         assert find_damage(put(tmp_path, right, key), key, never) is None
 
 
+def test_no_damage_is_found_in_a_member_that_is_wrapped(records, tmp_path):
+    path = write_archive(tmp_path / KEY, {MEMBER: gzip.compress(records, 1)}, filters=LZMA2)
+    assert find_damage(path, KEY, never) is None
+
+
+def test_of_a_small_file_no_stretch_is_found(records, tmp_path):
+    """Half of it or more would be fetched again: then all of it is."""
+    path = write_archive(tmp_path / KEY, {MEMBER: records[:400_000]}, filters=LZMA2)
+    assert find_damage(flip(path, 200_000), KEY, never) is None
+
+
 def test_the_search_for_damage_stops_when_asked(data, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         find_damage(put(tmp_path, data), KEY, lambda: True)
@@ -195,6 +207,7 @@ def test_a_download_that_came_damaged_is_mended(data, zenodo, tmp_path):
     assert done.fetched == zenodo.sent == len(data) + done.repaired
     (stretch,) = (one for one in events if isinstance(one, FileRepairing))
     assert zenodo.asked(KEY) == [0, stretch.start]
+    assert isinstance(events[events.index(stretch) + 1], FileDone), "no progress: the file is whole"
     assert stretch.start <= 2_000_000 < stretch.start + stretch.bytes
     assert done.repaired == stretch.bytes < 500_000
     assert [one.md5 for one in events if isinstance(one, FileDamaged)] == [
@@ -225,6 +238,14 @@ def test_a_server_without_ranges_sends_the_whole_file_and_this_is_said(data, zen
     assert len(zenodo.asked(KEY)) == 3, "both URLs for the stretch, then the whole file"
     messages = [one.text for one in events if isinstance(one, Message)]
     assert f"{KEY}: damaged, and the service sends only whole files" in messages
+
+
+def test_a_stretch_is_requested_at_the_other_url_too(data, zenodo, tmp_path):
+    path = put(tmp_path, flipped(data, 3))
+    zenodo.vices[KEY] = [all_of_it]
+    (done,) = repair(zenodo, tmp_path).done
+    assert path.read_bytes() == data
+    assert 0 < done.repaired == zenodo.sent < 200_000
 
 
 def test_a_connection_that_breaks_in_a_stretch_goes_on_where_it_was(data, zenodo, tmp_path):
@@ -261,6 +282,27 @@ def test_a_file_that_cannot_be_mended_keeps_its_name_after_the_error(data, zenod
     with pytest.raises(s2ct_convert.FilesFailed):
         repair(zenodo, tmp_path)
     assert path.read_bytes() == mine
+
+
+@pytest.mark.slow
+def test_shifted_bytes_in_every_answer_are_bounded(data, zenodo, tmp_path):
+    """Mending never takes more bytes than the file has."""
+    path = put(tmp_path, flipped(data, 2_000_000))
+    shift = iter(range(1, 99))
+
+    def shifted(handler: Handler, right: bytes, start: int) -> None:
+        if handler.end is None:
+            good(handler, right, start)
+            return
+        body = (right[start : start + 9] + b"?" * next(shift) + right[start:])[: handler.end - start]
+        zenodo.sent += len(body)
+        handler.answer(206, body, {"Content-Range": f"bytes {start}-{handler.end - 1}/{len(right)}"})
+
+    zenodo.vices[KEY] = [shifted] * 99
+    (done,) = repair(zenodo, tmp_path).done
+    assert path.read_bytes() == data
+    assert done.repaired == 0
+    assert len(data) < zenodo.sent <= 2 * len(data)
 
 
 @pytest.mark.slow
