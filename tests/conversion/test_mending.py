@@ -24,7 +24,9 @@ from servers.zenodo import RECORD, Handler, StandIn, good, serving
 import s2ct_convert
 from s2ct_convert.conversion.mending import find_damage
 from s2ct_convert.events import Message
-from s2ct_convert.record.events import FileDamaged, FileDone, FileRepairing
+from s2ct_convert.record.events import FileDamaged, FileDone, FileRepairing, FilesPlanned
+from s2ct_convert.record.manifest import RecordFile
+from s2ct_convert.record.partial import partial_path
 from s2ct_convert.record.receipts import has_receipt
 
 MEMBER = "train_50SMG_30"
@@ -287,7 +289,7 @@ def test_a_file_that_cannot_be_mended_keeps_its_name_after_the_error(data, zenod
 @pytest.mark.slow
 def test_shifted_bytes_in_every_answer_are_bounded(data, zenodo, tmp_path):
     """Mending never takes more bytes than the file has."""
-    path = put(tmp_path, flipped(data, 2_000_000))
+    path = put(tmp_path, flipped(data, 300_000))
     shift = iter(range(1, 99))
 
     def shifted(handler: Handler, right: bytes, start: int) -> None:
@@ -340,9 +342,12 @@ def test_without_room_for_a_copy_the_file_is_mended_in_place(data, zenodo, tmp_p
     inode = path.stat().st_ino
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=1000))
-    (done,) = repair(zenodo, tmp_path).done
+    events: list[object] = []
+    (done,) = repair(zenodo, tmp_path, on_event=events.append).done
     assert (path.read_bytes(), path.stat().st_ino) == (data, inode)
     assert done.fetched < 500_000
+    (planned,) = (one for one in events if isinstance(one, FilesPlanned))
+    assert planned.have == planned.bytes == len(data), "the bytes too many do not count"
 
 
 @pytest.mark.slow
@@ -354,6 +359,15 @@ def test_in_place_a_file_that_cannot_be_mended_is_kept_beside_the_new_one(data, 
     repair(zenodo, tmp_path)
     assert path.read_bytes() == data
     assert (tmp_path / f"{KEY}.bad-{hashlib.md5(wrong).hexdigest()}").read_bytes() == wrong
+
+
+def test_a_copy_that_was_not_finished_is_continued(data, zenodo, tmp_path):
+    path = put(tmp_path, flipped(data, 2_000_000))
+    file = RecordFile(KEY, hashlib.md5(data).hexdigest(), len(data))
+    partial_path(path, file).write_bytes(data[:1_000_000])
+    (done,) = repair(zenodo, tmp_path).done
+    assert path.read_bytes() == data
+    assert done.fetched < 500_000
 
 
 @pytest.mark.slow
