@@ -59,7 +59,7 @@ def download(
     """Download the archives of the record to DEST (default: this folder).
 
     Run the same command again to resume: whole files stay, partial files continue. A file gets its name only when its
-    size and md5 match the record.
+    size and md5 match the record. If its md5 is wrong, only the damaged parts are fetched again.
 
     \b
     s2ct download archives/

@@ -35,6 +35,8 @@ def download(
 ) -> Report:
     """Download files of a record to a folder, or resume a download.
 
+    If a file came whole with the wrong md5, only its damaged parts are fetched again.
+
     Parameters
     ----------
     folder : path-like

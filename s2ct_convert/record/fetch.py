@@ -14,7 +14,7 @@ from .run import FetchRun
 
 
 class WrongMd5(Difference):
-    """A file was downloaded completely twice, both times with the wrong md5."""
+    """A file has the wrong md5, and so has the one that was downloaded again."""
 
 
 class Fetch:
@@ -40,6 +40,7 @@ class Fetch:
             If the download is being stopped.
         """
         seen: set[str] = set()
+        downloads = "two complete downloads" if self._partial.missing else "a complete download"
         for last in (False, True):
             self._asking.bring(self._partial)
             if self._partial.is_right() or self._mended(seen):
@@ -48,7 +49,7 @@ class Fetch:
             if last:
                 aside = self._partial.set_aside()
                 raise WrongMd5(
-                    "the file has the wrong md5 after two complete downloads",
+                    f"the file has the wrong md5 after {downloads}",
                     where=self._file.key,
                     expected=f"md5 {self._file.md5}",
                     found=f"md5 {self._partial.md5()}, kept as {aside.name}",

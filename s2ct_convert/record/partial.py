@@ -101,8 +101,8 @@ class Partial:
             If the download is being stopped. A part of a copy is kept: it is a partial file like any other.
         """
         if shutil.disk_usage(self.final.parent).free < self.missing + ROOM_BYTES:
-            new = os.open(wrong, os.O_RDWR)
             self._check_same_file()
+            new = os.open(wrong, os.O_RDWR)
             os.replace(wrong, self.path)
             os.close(self._fd)
             self._fd, self._only_copy = new, True

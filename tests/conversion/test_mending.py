@@ -281,8 +281,9 @@ def test_a_file_that_cannot_be_mended_keeps_its_name_after_the_error(data, zenod
     mine = flipped(data, 2_000_000)
     path = put(tmp_path, mine)
     zenodo.vices[KEY] = [lambda handler, _, start: good(handler, flipped(data, 2_000_100), start)] * 99
-    with pytest.raises(s2ct_convert.FilesFailed):
+    with pytest.raises(s2ct_convert.FilesFailed) as caught:
         repair(zenodo, tmp_path)
+    assert "wrong md5 after a complete download" in caught.value.report.failed[0].message
     assert path.read_bytes() == mine
 
 
