@@ -18,6 +18,7 @@ from .run import FetchRun
 
 ROUNDS = 8  # each finds one damaged place
 SAME_BYTES = 64 << 10  # at the end of a stretch: as many equal bytes mean that the damage ends before them
+SPARE_BYTES = 1 << 20  # beyond the size of the file: a shifted end header is fetched before the place that shifted it
 NEXT_BYTES = 256 << 10  # of a stretch that follows another, at least
 _PIECE = 4096  # bytes that are compared at once
 
@@ -89,7 +90,7 @@ class Mend:
         """Fetch a damaged stretch and all that follows it until the bytes agree again. Returns whether any changed."""
         start, end = damage
         first: int | None = None
-        while self.fetched + end - start <= self._partial.size:
+        while self.fetched + end - start <= self._partial.size + SPARE_BYTES:
             self._run.on_event(FileRepairing(self._key, start, end - start))
             stretch = Stretch(self._partial, start, end)
             self._asking.bring(stretch)

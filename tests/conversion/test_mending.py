@@ -250,6 +250,15 @@ def test_a_stretch_is_requested_at_the_other_url_too(data, zenodo, tmp_path):
     assert 0 < done.repaired == zenodo.sent < 200_000
 
 
+@pytest.mark.slow
+def test_bytes_missing_at_the_start_are_mended_without_a_second_download(data, tmp_path):
+    path = put(tmp_path, data[:1000] + data[1001:])
+    with serving({KEY: data}) as zenodo:
+        repair(zenodo, tmp_path)
+    assert path.read_bytes() == data
+    assert zenodo.sent < len(data) + 300_000
+
+
 def test_a_connection_that_breaks_in_a_stretch_goes_on_where_it_was(data, zenodo, tmp_path):
     path = put(tmp_path, flipped(data, 2_000_000))
 
@@ -288,8 +297,9 @@ def test_a_file_that_cannot_be_mended_keeps_its_name_after_the_error(data, zenod
 
 
 @pytest.mark.slow
-def test_shifted_bytes_in_every_answer_are_bounded(data, zenodo, tmp_path):
-    """Mending never takes more bytes than the file has."""
+def test_shifted_bytes_in_every_answer_are_bounded(data, zenodo, tmp_path, monkeypatch):
+    """Mending never takes more bytes than the file has, and the spare bytes."""
+    monkeypatch.setattr("s2ct_convert.record.mend.SPARE_BYTES", 0)
     path = put(tmp_path, flipped(data, 300_000))
     shift = iter(range(1, 99))
 
