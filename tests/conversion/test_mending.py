@@ -185,11 +185,13 @@ def test_no_damage_is_found_in_a_right_file(data, records, tmp_path):
         assert find_damage(put(tmp_path, right, key), key, never) is None
 
 
+@pytest.mark.slow
 def test_no_damage_is_found_in_a_member_that_is_wrapped(records, tmp_path):
     path = write_archive(tmp_path / KEY, {MEMBER: gzip.compress(records, 1)}, filters=LZMA2)
     assert find_damage(path, KEY, never) is None
 
 
+@pytest.mark.slow
 def test_of_a_small_file_no_stretch_is_found(records, tmp_path):
     """Half of it or more would be fetched again: then all of it is."""
     path = write_archive(tmp_path / KEY, {MEMBER: records[:400_000]}, filters=LZMA2)
@@ -333,6 +335,7 @@ def test_new_damage_in_every_answer_is_bounded(data, zenodo, tmp_path):
     assert zenodo.sent < 4 * len(data)
 
 
+@pytest.mark.slow
 def test_the_damaged_file_stays_until_the_repaired_one_is_right(data, zenodo, tmp_path):
     wrong = flipped(data, 2_000_000)
     path = put(tmp_path, wrong)
@@ -372,6 +375,7 @@ def test_in_place_a_file_that_cannot_be_mended_is_kept_beside_the_new_one(data, 
     assert (tmp_path / f"{KEY}.bad-{hashlib.md5(wrong).hexdigest()}").read_bytes() == wrong
 
 
+@pytest.mark.slow
 def test_a_copy_that_was_not_finished_is_continued(data, zenodo, tmp_path):
     path = put(tmp_path, flipped(data, 2_000_000))
     file = RecordFile(KEY, hashlib.md5(data).hexdigest(), len(data))
