@@ -4,6 +4,7 @@ from .archives.extract import Extracted as Extracted
 from .archives.extract import extract_archive as extract_archive
 from .conversion.build import build as build
 from .conversion.convert import convert as convert
+from .conversion.download import download as download
 from .croissant.write import write_croissant as write_croissant
 from .dataset import DATASET as DATASET
 from .dataset import Band as Band
@@ -46,7 +47,6 @@ from .record.checksums import Checksum as Checksum
 from .record.checksums import check_files as check_files
 from .record.download import FilesFailed as FilesFailed
 from .record.download import Report as Report
-from .record.download import download as download
 from .record.listing import list_files as list_files
 from .record.listing import list_urls as list_urls
 from .record.local import Local as Local

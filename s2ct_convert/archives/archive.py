@@ -87,11 +87,16 @@ def headers_of(archive: Any, path: Path, size: int) -> Archive:
         streams = archive.header.main_streams
         # Not archive.archiveinfo(): it needs a file on this machine. Not archive.list(): it fails on a modification
         # time that Python's datetime cannot hold.
-        members = tuple(Member(f.filename, f.uncompressed, _crc32(f), _methods(f)) for f in archive.files if f.is_file)
+        members = tuple(to_member(f) for f in archive.files if f.is_file)
         methods = dict.fromkeys(map(_plain_name, archive._get_method_names()))  # plus those that py7zr does not name
         methods |= dict.fromkeys(NAMES[id] for member in members for id in member.methods if id in NAMES)
         blocks = len(streams.unpackinfo.folders) if streams is not None else 0
         return Archive(path, size, tuple(methods), blocks, bool(archive._is_solid()), members)
+
+
+def to_member(file: Any) -> Member:
+    """A file of py7zr as a member."""
+    return Member(file.filename, file.uncompressed, _crc32(file), _methods(file))
 
 
 def _plain_name(method: str) -> str:
@@ -223,7 +228,12 @@ class MemberReadable(Readable, Protocol):
 
 @contextmanager
 def opened(file: ArchiveFile) -> Iterator[py7zr.SevenZipFile]:
-    """Open an archive and read its headers."""
+    """Open an archive and read its headers, after its start header was checked.
+
+    Raises
+    ------
+    NotAnArchive, NotATFRecord, ArchiveDamaged, ArchiveUnsupported
+    """
     name = Path(file.name).name
     _check_start(file, name)
     with explained(name):

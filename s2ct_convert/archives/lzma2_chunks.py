@@ -50,8 +50,13 @@ def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
     stream = sum(sum(coder["numinstreams"] for coder in one.coders) - len(one.bindpairs) for one in before)
     offset = archive.afterheader + streams.packinfo.packpos + streams.packinfo.packpositions[stream]
     (bits,) = folder.coders[0]["properties"]
-    dict_size = 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)
-    return Packed(int(offset), int(streams.packinfo.packsizes[stream]), dict_size, int(file.uncompressed), crc32)
+    size = int(streams.packinfo.packsizes[stream])
+    return Packed(int(offset), size, dict_size_of(bits), int(file.uncompressed), crc32)
+
+
+def dict_size_of(bits: int) -> int:
+    """Size of the dictionary in bytes, from the property of LZMA2."""
+    return 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)
 
 
 class Chunk(NamedTuple):

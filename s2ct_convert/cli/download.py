@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _MORE = """
 Files that another program downloaded to DEST are used: whole files are recognised by their md5, under any name, and
-partial files resume. A wrong file is renamed to <name>.bad-<md5>. Nothing is deleted.
+partial files resume. A wrong file is renamed to <name>.bad-<md5>. Nothing is deleted. With --repair, a wrong file keeps
+its name until the repaired one replaces it.
 
 Environment: HTTPS_PROXY, HTTP_PROXY and NO_PROXY; S2CT_ZENODO_URL for a mirror; S2CT_ZENODO_TOKEN for a restricted
 record (sent in a header, to that host only, and never shown)."""
@@ -31,6 +32,11 @@ record (sent in a header, to that host only, and never shown)."""
 )
 @click.option("--extract", is_flag=True, help="Also unpack the archives in DEST, after their md5 is checked.")
 @click.option("--paranoid", is_flag=True, help="Check files again that an earlier run checked.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Check all files again, and fetch only the damaged parts of those with the wrong md5.",
+)
 @record_options.which_record
 @options.as_json
 @options.progress
@@ -42,6 +48,7 @@ def download(
     jobs: int,
     extract: bool,
     paranoid: bool,
+    repair: bool,
     record: str,
     base_url: str | None,
     user_agent: str | None,
@@ -52,15 +59,16 @@ def download(
     """Download the archives of the record to DEST (default: this folder).
 
     Run the same command again to resume: whole files stay, partial files continue. A file gets its name only when its
-    size and md5 match the record.
+    size and md5 match the record. If its md5 is wrong, only the damaged parts are fetched again.
 
     \b
     s2ct download archives/
     s2ct download archives/ --tile 50SMG --split train
     s2ct download archives/ --file 'val_*' -j 2
+    s2ct download archives/ --repair
     """
+    from ..conversion.download import download as run
     from ..record.download import FilesFailed
-    from ..record.download import download as run
     from ..show.progress import show_progress
 
     failure: FilesFailed | None = None
@@ -75,6 +83,7 @@ def download(
                 files=files,
                 jobs=jobs,
                 paranoid=paranoid,
+                repair=repair,
                 base_url=base_url,
                 user_agent=user_agent,
                 on_event=on_event,
@@ -138,6 +147,9 @@ def _print(report: Report, extracted: list[str], json_: bool) -> None:
         ("downloaded", f"{plural(len(report.done), 'file')}, {size(fetched)} in {seconds(report.seconds)}{rate}"),
         ("kept", plural(len(report.before), "file")),
     ]
+    if repaired := [one for one in report.done if one.repaired]:
+        again = size(sum(one.repaired for one in repaired))
+        facts.append(("repaired", f"{plural(len(repaired), 'file')}, {again} fetched again"))
     facts += [("failed", plural(len(report.failed), "file"))] if report.failed else []
     facts += [("not tried", plural(len(report.left), "file"))] if report.left else []
     facts += [("extracted", plural(len(extracted), "file"))] if extracted else []

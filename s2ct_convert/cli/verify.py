@@ -78,7 +78,7 @@ def checksums(
                 for line in _lines(one, width_of(sys.stdout)):
                     print(line)
         print(", ".join(f"{n} {state}" for state, n in counts.items() if n or state == "ok"))
-    _raise(counts, len(found))
+    _raise(counts, len(found), paths)
 
 
 _STATES = ("ok", "wrong", "short", "missing", "unknown")
@@ -133,13 +133,31 @@ def _write(path: Path, text: str) -> None:
         write_atomic(path, data)
 
 
-def _raise(counts: dict[str, int], total: int) -> None:
+def _raise(counts: dict[str, int], total: int, paths: tuple[Path, ...]) -> None:
     from ..errors import Difference, Incomplete
 
+    again = f"s2ct download{_same_files(paths)}"
+
     if bad := counts["wrong"] + counts["short"] + counts["unknown"]:
-        raise Difference(f"{bad} of {total} files do not match", todo="download them again: s2ct download")
+        todo = f"fetch only the damaged parts again: {again} --repair" if counts["wrong"] else f"download them: {again}"
+        raise Difference(f"{bad} of {total} files do not match", todo=todo)
     if counts["missing"]:
-        raise Incomplete(f"{counts['missing']} of {total} files are missing", todo="download them: s2ct download")
+        raise Incomplete(f"{counts['missing']} of {total} files are missing", todo=f"download them: {again}")
+
+
+def _same_files(paths: tuple[Path, ...]) -> str:
+    """The arguments of a download to the folder that was checked: empty if it was this one, or not one folder."""
+    from ..record.manifest import DEFAULT_RECORD, BadManifest, find_lock
+
+    folder = paths[0] if len(paths) == 1 else Path()
+    if not folder.is_dir():
+        return ""
+    try:
+        lock = find_lock(folder)
+    except BadManifest:  # several locks: --manifest was given instead
+        lock = None
+    record = f" --record {lock.record}" if lock and lock.record not in ("", DEFAULT_RECORD) else ""
+    return f" {shlex.quote(str(folder))}{record}" if folder != Path() else record
 
 
 for command in (sources, store):

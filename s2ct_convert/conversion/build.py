@@ -24,6 +24,7 @@ from ..names import UnitName, printable
 from ..paths import check_readable
 from ..record.api import record_id
 from ..record.choice import FileChoice
+from ..record.damage import Mending
 from ..record.live import ask_manifest
 from ..record.local import check_folder
 from ..record.manifest import RecordFile, read_lock
@@ -41,6 +42,7 @@ from .fetching import Archives, FetchKeywords, FetchOptions
 from .file_notes import unit_of
 from .intake import Intake
 from .keeping import Keeping
+from .mending import find_damage
 
 
 class BuildKeywords(PlanKeywords, RunKeywords, FetchKeywords, total=False):
@@ -162,6 +164,7 @@ def _connected(options: FetchOptions, on_event: OnEvent) -> AbstractContextManag
         base_url=options.base_url,
         user_agent=options.user_agent,
         policy=options.policy,
+        mending=Mending(find_damage),
         on_event=on_event,
     )
 

@@ -14,9 +14,9 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from ..errors import NetworkError
-from ..record.answers import body_of, describe, refused
+from ..record.answers import body_of, describe, refused, without_hope
+from ..record.asking import FileChanged
 from ..record.events import FileWaiting
-from ..record.fetch import FileChanged
 from ..record.policy import Verdict, asked_wait, content_range, etag_md5, judge, page_says, until, whole_number
 from ..record.run import FetchRun, Stopped
 from ..record.watch import Transfer
@@ -95,7 +95,7 @@ class Ranges:
         try:
             answer = self._run.service.get(self._urls[0], start=start, stop=stop, turn=self._turn)
         except (HTTPError, OSError) as error:
-            raise _Again(describe(error)) from error
+            raise without_hope(error, self.name) or _Again(describe(error)) from error
         try:
             self._judge(answer)
             return self._read(answer, self._length(answer, start, stop))

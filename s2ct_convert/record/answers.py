@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -42,6 +44,22 @@ def describe(error: Exception) -> str:
             return "the connection was lost"
     words = str(inner).rpartition(">: ")[2] or str(inner)
     return f"{type(inner).__name__}: {words}"[:200]
+
+
+def without_hope(error: Exception, where: str) -> NetworkError | None:
+    """The error for a failure that a retry will not change; None for the others."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, ssl.SSLCertVerificationError):
+        reason = getattr(inner, "reason", None)
+        inner = reason if isinstance(reason, Exception) else inner.__cause__ or inner.__context__
+    if inner is None:
+        return None
+    return NetworkError(
+        "the certificate of the service cannot be verified",
+        where=where,
+        found=getattr(inner, "verify_message", "") or str(inner),
+        todo="check the clock of this machine; if a proxy has its own certificate, set SSL_CERT_FILE to that",
+    )
 
 
 def body_of(answer: BaseHTTPResponse) -> str:

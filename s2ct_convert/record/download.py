@@ -27,7 +27,7 @@ from .local import Local, State, check_folder, survey
 from .manifest import DEFAULT_RECORD, RecordFile, read_lock
 from .partial import Partial
 from .receipts import write_receipt
-from .run import FetchRun, ServiceOptions, Stopped, open_run
+from .run import FetchRun, LaneOptions, Stopped, open_run
 
 
 @dataclass(frozen=True)
@@ -92,49 +92,13 @@ def download(
     jobs: int = 3,
     paranoid: bool = False,
     on_event: OnEvent = ignore,
-    **service: Unpack[ServiceOptions],
+    **lanes: Unpack[LaneOptions],
 ) -> Report:
-    """Download files of a record to a folder, or resume a download.
-
-    Parameters
-    ----------
-    folder : path-like
-    record : str
-        Id, DOI or URL of a Zenodo record.
-    tiles, splits, files : iterable of str
-        Download only these; ``files`` are shell patterns of names.
-    jobs : int
-        Number of files fetched at the same time.
-    paranoid : bool
-        Read files again that were checked before.
-    on_event : callable
-        Called with every event, one call at a time; see :mod:`s2ct_convert.record.events`.
-    base_url, user_agent, policy, budget : optional
-        Root of the service (default: S2CT_ZENODO_URL, else https://zenodo.org); ``User-Agent`` header; waits and
-        attempts; limit of requests.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    FilesFailed
-        If some files could not be downloaded. The others are complete.
-    Difference, NetworkError, MachineError, WrongUsage
-        Difference: the file list of the service differs from the lock.
-
-    Examples
-    --------
-    >>> import s2ct_convert
-    >>> report = s2ct_convert.download("archives", tiles=["50SMG"], splits=["train"])  # doctest: +SKIP
-    >>> [done.key for done in report.done]  # doctest: +SKIP
-    ['train_50SMG_462.7z']
-    """
+    """Download files of a record, as :func:`s2ct_convert.download`, which says how damaged files are mended."""
     began, folder, record = time.monotonic(), Path(folder), record_id(record)
     choice = FileChoice.of(tiles, splits, files)
     check_folder(folder)
-    with open_run(record, on_event=on_event, **service) as run:
+    with open_run(record, on_event=on_event, **lanes) as run:
         todo, before = _look(folder, run, choice, paranoid=paranoid)
         done, failed = _run_lanes(folder, run, todo, jobs)
     settled = {one.key for one in done} | {one.key for one in failed}
@@ -149,12 +113,13 @@ def _look(folder: Path, run: FetchRun, choice: FileChoice, *, paranoid: bool) ->
     """Files to fetch, and the names of files that are complete."""
     lock = read_lock(folder, run.record)
     wanted = choice.of_manifest(lock or ask_manifest(folder, run))
-    found = survey(folder, wanted, paranoid=paranoid, on_event=run.on_event)
+    found = survey(folder, wanted, paranoid=paranoid, repair=run.mending.existing, on_event=run.on_event)
     todo = [one for one in found if one.state is not State.OK]
     if todo and lock:
         ask_manifest(folder, run)
     before = tuple(one.file.key for one in found if one.state is State.OK)
-    total, have = sum(one.file.size or 0 for one in todo), sum(one.have for one in todo)
+    sizes = [(one.file.size or 0, one.have) for one in todo]
+    total, have = sum(size for size, _ in sizes), sum(map(min, sizes))  # a wrong file may be too large
     check_space(folder, total - have)
     run.on_event(FilesPlanned(len(todo), total, have, len(before)))
     return todo, before
@@ -213,13 +178,16 @@ def fetch_file(folder: Path, run: FetchRun, file: RecordFile) -> FileDone | File
     try:
         partial = Partial(folder / file.key, file, run.stop.is_set)
         try:
+            if run.mending.existing and partial.final.exists():
+                partial.take_in(partial.final)
             run.on_event(FileStarted(file.key, partial.size, partial.have))
             fetch = Fetch(run, file, partial)
             fetch.run()
         finally:
             partial.close()
         write_receipt(folder, file.key, file.md5)
-        outcome: FileDone | FileFailed = FileDone(file.key, partial.size, fetch.fetched, time.monotonic() - began)
+        took = time.monotonic() - began
+        outcome: FileDone | FileFailed = FileDone(file.key, partial.size, fetch.fetched, took, fetch.repaired)
     except (Stopped, KeyboardInterrupt):
         return None
     except S2ctError as error:

@@ -68,13 +68,34 @@ class FileIdle(Event):
 
 
 @dataclass(frozen=True)
+class FileDamaged(Event):
+    """A file is complete, but with the wrong md5. s2ct looks for the damage in it."""
+
+    key: str
+    md5: str
+
+
+@dataclass(frozen=True)
+class FileRepairing(Event):
+    """The damage in a file was found: ``bytes`` bytes from offset ``start`` are fetched again."""
+
+    key: str
+    start: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class FileDone(Event):
-    """A file is complete and its md5 is correct. ``fetched`` bytes came over the network in ``seconds``."""
+    """A file is complete and its md5 is correct. ``fetched`` bytes came over the network in ``seconds``.
+
+    ``repaired`` of them replaced damaged stretches; 0 if the file was not damaged, or was fetched again as a whole.
+    """
 
     key: str
     size: int
     fetched: int
     seconds: float
+    repaired: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from urllib3.exceptions import HTTPError
 from ..durable import parse_json
 from ..errors import Difference, NetworkError
 from ..events import Message, OnEvent
-from .answers import describe, refused
+from .answers import describe, refused, without_hope
 from .api import parse_record, record_url
 from .bounds import SlowBody, read_body
 from .events import FileWaiting
@@ -49,6 +49,8 @@ def fetch_manifest(run: FetchRun) -> Manifest:
             finally:
                 answer.close()
         except (HTTPError, OSError) as error:
+            if final := without_hope(error, url):
+                raise final from error
             why = describe(error)
         except _NotJson as error:
             why = str(error)

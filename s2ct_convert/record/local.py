@@ -23,7 +23,7 @@ from ..paths import check_path
 from .events import Checked, Checking
 from .manifest import RecordFile
 from .partial import partial_path, set_aside
-from .receipts import FOLDER, has_receipt, write_receipt
+from .receipts import FOLDER, drop_receipt, has_receipt, write_receipt
 
 
 class State(Enum):
@@ -96,7 +96,9 @@ def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
 
 
-def survey(folder: Path, files: Sequence[RecordFile], *, paranoid: bool, on_event: OnEvent) -> list[Local]:
+def survey(
+    folder: Path, files: Sequence[RecordFile], *, paranoid: bool, repair: bool = False, on_event: OnEvent
+) -> list[Local]:
     """Find all local files, adopt files of other downloaders and rename wrong ones.
 
     After this every file is OK, PARTIAL or MISSING. Temporary files of killed processes are deleted.
@@ -105,13 +107,17 @@ def survey(folder: Path, files: Sequence[RecordFile], *, paranoid: bool, on_even
     ----------
     paranoid : bool
         Read files again that have a receipt.
+    repair : bool
+        The same, and keep the names of wrong files: they are UNCHECKED or WRONG afterwards.
     """
     for place in (folder, folder / FOLDER):
         sweep(place)
     _adopt(folder, files, on_event)
     found = [look(folder, file) for file in files]
     unread = [
-        one.file for one in found if one.state in (State.UNCHECKED, State.WRONG) or (paranoid and one.state is State.OK)
+        one.file
+        for one in found
+        if one.state in (State.UNCHECKED, State.WRONG) or ((paranoid or repair) and one.state is State.OK)
     ]
     if unread:
         on_event(Checking(len(unread), sum((folder / file.key).stat().st_size for file in unread)))
@@ -120,6 +126,10 @@ def survey(folder: Path, files: Sequence[RecordFile], *, paranoid: bool, on_even
         for file, status, md5 in zip(unread, before, found_md5s, strict=True):
             if md5 == file.md5:
                 write_receipt(folder, file.key, md5, status)
+                continue
+            if repair:
+                drop_receipt(folder, file.key)
+                on_event(Message(f"{file.key}: its md5 is {md5}, not {file.md5}; repairing it"))
                 continue
             aside = set_aside(folder / file.key, folder / file.key, md5)
             on_event(Message(f"{file.key}: its md5 is {md5}, not {file.md5}; kept as {aside.name}, fetching it again"))

@@ -5,12 +5,16 @@ proves that the disk can still read it. Every write goes to its own offset, so t
 the file write the same bytes to the same places. Before each write, and before the rename, the process checks that the
 path is still the file it has open. A process that is too late stops, so it never writes into a file that another one
 has published. A broken lease can cost bandwidth, never a wrong byte.
+
+A complete file with the wrong md5 is mended in place (mend.py): only its md5 makes a file right, so a process that is
+killed meanwhile leaves a complete partial file, which the next run mends again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +24,7 @@ from ..lease import Lease
 from .manifest import RecordFile
 
 BLOCK = 1 << 20
+ROOM_BYTES = 1 << 30  # stay free beside a copy of a wrong file, for the files that other lanes fetch
 
 
 def partial_path(final: Path, file: RecordFile) -> Path:
@@ -54,29 +59,63 @@ class Partial:
     def __init__(self, final: Path, file: RecordFile, stopping: Callable[[], bool] = lambda: False) -> None:
         assert file.size is not None
         self.final, self.path, self.size, self._wanted = final, partial_path(final, file), file.size, file.md5
+        self.end = None  # every byte up to the end of the file is wanted
+        self._stopping, self._only_copy = stopping, False
         final.parent.mkdir(parents=True, exist_ok=True)
         self._lease = lease_of(self.path)
         self._lease.take()
         try:
-            self._open(stopping)
+            self._open()
         except BaseException:
             self._lease.give_back()
             raise
 
-    def _open(self, stopping: Callable[[], bool]) -> None:
+    def _open(self) -> None:
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        self._md5, self.have = hashlib.md5(usedforsecurity=False), 0
         try:
             if os.fstat(self._fd).st_size > self.size:
                 os.ftruncate(self._fd, 0)  # too long to be a prefix of the file
-            while block := os.pread(self._fd, BLOCK, self.have):
-                if stopping():
-                    raise KeyboardInterrupt
-                self._md5.update(block)
-                self.have += len(block)
+            self.reread()
         except BaseException:
             os.close(self._fd)
             raise
+
+    def reread(self) -> None:
+        """Read all bytes that are there, which gives their md5."""
+        self._md5, self.have = hashlib.md5(usedforsecurity=False), 0
+        while block := os.pread(self._fd, BLOCK, self.have):
+            if self._stopping():
+                raise KeyboardInterrupt
+            self._md5.update(block)
+            self.have += len(block)
+
+    def take_in(self, wrong: Path) -> None:
+        """Fill in the missing bytes from a wrong file that is to be mended.
+
+        The wrong file stays until :meth:`publish` replaces it. If the disk has no room for a copy, it becomes the
+        partial file itself, and is mended in place.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the download is being stopped. A part of a copy is kept: it is a partial file like any other.
+        """
+        if shutil.disk_usage(self.final.parent).free < self.missing + ROOM_BYTES:
+            self._check_same_file()
+            new = os.open(wrong, os.O_RDWR)
+            os.replace(wrong, self.path)
+            os.close(self._fd)
+            self._fd, self._only_copy = new, True
+            if os.fstat(new).st_size > self.size:
+                os.ftruncate(new, self.size)
+            self.reread()
+            return
+        with open(wrong, "rb", buffering=0) as file:
+            file.seek(self.have)
+            while self.missing and (block := file.read(min(BLOCK, self.missing))):
+                if self._stopping():
+                    raise KeyboardInterrupt
+                self.write(memoryview(block))
 
     @property
     def missing(self) -> int:
@@ -97,10 +136,34 @@ class Partial:
             n = os.pwrite(self._fd, block, self.have)
             self.have, block = self.have + n, block[n:]
 
-    def start_over(self) -> None:
-        """Start again with a new, empty file, since another process may still write to the old one."""
+    def read_at(self, offset: int, n: int) -> bytes:
+        """``n`` bytes from an offset; fewer at the end of the file."""
+        return os.pread(self._fd, n, offset)
+
+    def patch(self, offset: int, block: memoryview) -> None:
+        """Overwrite bytes that are there. Afterwards, :meth:`reread` gives the md5.
+
+        Raises
+        ------
+        Incomplete
+            If another process has published the file or started a new one.
+        """
         self._check_same_file()
-        self.path.unlink()
+        while block:
+            n = os.pwrite(self._fd, block, offset)
+            offset, block = offset + n, block[n:]
+
+    def start_over(self) -> None:
+        """Start again with a new, empty file, since another process may still write to the old one.
+
+        The old file is deleted, unless it is the only copy of a file that :meth:`take_in` took in: that is renamed.
+        """
+        self._check_same_file()
+        if self._only_copy:
+            self.set_aside()
+            self._only_copy = False
+        else:
+            self.path.unlink()
         try:
             new = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:

@@ -39,6 +39,11 @@ def write_receipt(folder: Path, key: str, md5: str, before: os.stat_result | Non
     write_atomic(path, json.dumps(_receipt(before or (folder / key).stat(), md5)).encode() + b"\n")
 
 
+def drop_receipt(folder: Path, key: str) -> None:
+    """Delete the receipt of a file, if it has one."""
+    _path(folder, key).unlink(missing_ok=True)
+
+
 def _path(folder: Path, key: str) -> Path:
     name = quote(key, safe="")
     if len(name) > _LONGEST:

@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from ..events import OnEvent, ignore, in_turn
 from .budget import Budget
+from .damage import NO_MENDING, Mending
 from .events import FileIdle
 from .policy import RetryPolicy
 from .service import USER_AGENT, Service, service_url, token_from_environment
@@ -34,6 +35,7 @@ class FetchRun:
     watch: Watch
     stop: threading.Event
     on_event: OnEvent
+    mending: Mending = NO_MENDING
     clock: Callable[[], float] = time.time  # time of day, for dates in headers
 
     def pause(self, seconds: float) -> None:
@@ -68,6 +70,12 @@ class ServiceOptions(TypedDict, total=False):
     budget: Budget | None
 
 
+class LaneOptions(ServiceOptions, total=False):
+    """Options of the connection, and how damaged files are mended."""
+
+    mending: Mending
+
+
 @contextmanager
 def open_run(
     record: str,
@@ -76,6 +84,7 @@ def open_run(
     user_agent: str | None = None,
     policy: RetryPolicy | None = None,
     budget: Budget | None = None,
+    mending: Mending = NO_MENDING,
     on_event: OnEvent = ignore,
 ) -> Iterator[FetchRun]:
     """Open the connections and start the watch; ``on_event`` gets one event at a time."""
@@ -91,4 +100,4 @@ def open_run(
         ) as service,
         Watch(policy, lambda transfer, idle: report(FileIdle(transfer.key, idle, transfer.have()))) as watch,
     ):
-        yield FetchRun(service, record, policy, budget or Budget(), watch, threading.Event(), report)
+        yield FetchRun(service, record, policy, budget or Budget(), watch, threading.Event(), report, mending)

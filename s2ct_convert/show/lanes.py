@@ -8,10 +8,12 @@ from ..events import Event
 from ..record.events import (
     Checked,
     Checking,
+    FileDamaged,
     FileDone,
     FileFailed,
     FileIdle,
     FileProgress,
+    FileRepairing,
     FilesPlanned,
     FileStarted,
     FileWaiting,
@@ -48,7 +50,13 @@ class LaneLines:
                 yield f"{key}: no data for {idle:.0f} s"
             case FileProgress(key, _):
                 self._idle.discard(key)
-            case FileDone(key, n, fetched, took):
+            case FileDamaged(key, _) if self._every:
+                yield f"{key}: complete, but with the wrong md5; looking for the damage"
+            case FileRepairing(key, start, n) if self._every:
+                yield f"{key}: fetching {size(n)} again, from byte {start:,}"
+            case FileDone(key, n, fetched, took, repaired):
+                if repaired:
+                    yield f"{key}: repaired, fetched {size(repaired)} of {size(n)} again"
                 rate = f", {size(fetched / took)}/s" if took > 0 and fetched else ""
                 yield f"{key}: done, {size(n)}, md5 correct, {seconds(took)}{rate}"
             case FileFailed(key, _, message):
@@ -83,7 +91,11 @@ class LaneMeters:
                 self._files[key].state = f"no data for {idle:.0f} s"
             case FileWaiting(key, wait, _) if key in self._files:
                 self._files[key].state = f"retries in {wait:.0f} s"
-            case FileDone(key, n, _, _) if key in self._files:
+            case FileDamaged(key, _) if key in self._files:
+                self._files[key].state = "looking for damage"
+            case FileRepairing(key, _, _) if key in self._files:
+                self._files[key].state = "repairing"
+            case FileDone(key, n) if key in self._files:
                 self._to(key, n)
                 self._end(key)
             case FileFailed(key) if key in self._files:

@@ -88,7 +88,7 @@ def test_problems_are_reported_as_they_happen(hasty, zenodo, tmp_path):
 
 
 def test_quiet_shows_notes_failures_and_the_result(hasty, zenodo, tmp_path):
-    zenodo.vices[ONE] = [flipped, flipped]
+    zenodo.vices[ONE] = [flipped] * 3  # the download, the attempt to mend it, and the second download
     done = hasty("download", tmp_path, "--record", RECORD, "-q")
     assert done.returncode == EXIT_INCOMPLETE
     shown = lines(done)

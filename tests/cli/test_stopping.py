@@ -57,7 +57,7 @@ COMMANDS = {
     "verify checksums": ("record.checksums.check_files", ["ARCHIVE"], "no result is kept; the check starts again"),
     "extract": ("archives.extract.extract_archive", ["ARCHIVE", "out"], "unpacked files stay in out"),
     "export": ("export.tfrecord.export_tfrecord", ["STORE", "back"], "whole TFRecords stay in back"),
-    "download": ("record.download.download", ["here"], "whole and partial files stay in here"),
+    "download": ("conversion.download.download", ["here"], "whole and partial files stay in here"),
     "build": ("conversion.build.build", ["x.zarr"], "nothing of x.zarr has changed"),
     "batch run": ("conversion.batch.run_units", ["x.zarr", "1"], "nothing of x.zarr has changed"),
     "batch finalise": ("conversion.batch_finalise.finalise_batch", ["x.zarr"], "the units of x.zarr stay"),

@@ -179,6 +179,7 @@ class TestCommand:
     def test_all_states_are_printed(self, s2ct, folder):
         as_lock(folder)
         done = s2ct("verify", "checksums", folder)
+        assert f"fetch only the damaged parts again: s2ct download {folder} --record 4711 --repair" in done.stderr
         assert done.returncode == EXIT_DIFFERENCE
         wanted = {state.value: n for state, n in Counter(STATES.values()).items()}
         assert counts(done.stdout) == wanted

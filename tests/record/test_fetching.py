@@ -402,3 +402,28 @@ class TestProxy:
         assert (tmp_path / "out" / KEY).read_bytes() == DATA
         assert all(head.startswith("CONNECT zenodo.test:443 ") and "secret-token" not in head for head in heads)
         assert all("proxy-authorization: basic" in head.lower() for head in heads)
+
+    @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+    @pytest.mark.parametrize("variable", [None, "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+    def test_an_unknown_certificate_is_final_and_both_variables_are_obeyed(self, tmp_path, monkeypatch, variable):
+        certificate, key = tmp_path / "certificate", tmp_path / "key"
+        options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        options += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(["openssl", "req", *options], check=True, capture_output=True)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, key)
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        if variable:
+            monkeypatch.setenv(variable, str(certificate))
+        with serving({KEY: DATA}, tls) as zenodo:
+            base = zenodo.url.replace("http://127.0.0.1", "https://localhost")
+            if variable:
+                download(tmp_path / "out", record=RECORD, base_url=base, policy=QUICK)
+                assert (tmp_path / "out" / KEY).read_bytes() == DATA
+                return
+            waits: list[object] = []
+            with pytest.raises(NetworkError, match="certificate of the service cannot be verified") as caught:
+                download(tmp_path / "out", record=RECORD, base_url=base, policy=QUICK, on_event=waits.append)
+            assert "SSL_CERT_FILE" in caught.value.todo
+            assert waits == []

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from s2ct_convert.record.budget import Budget
+from s2ct_convert.record.damage import Damage, Mending
 from s2ct_convert.record.download import download
 from s2ct_convert.record.manifest import RecordFile
 from s2ct_convert.record.partial import partial_path
@@ -76,3 +77,15 @@ def test_a_download_resumes_at_its_offset(nginx, have):
     log = (folder / "plain").read_text().splitlines()
     if have < len(DATA):
         assert log[-1].endswith(f"bytes={have}- 206" if have else "- 200")
+
+
+def test_a_stretch_is_requested_by_its_first_and_last_byte(nginx):
+    url, folder = nginx
+    out = folder / "out"
+    out.mkdir()
+    (out / KEY).write_bytes(DATA[:1_100_000] + bytes(4096) + DATA[1_104_096:])
+    mending = Mending(lambda path, key, stopping: Damage(1_000_000, 1_300_000), existing=True)
+    (done,) = download(out, record=RECORD, base_url=url, budget=Budget(), mending=mending).done
+    assert (out / KEY).read_bytes() == DATA
+    assert done.repaired == done.fetched == 300_000
+    assert (folder / "plain").read_text().splitlines()[-1].endswith("bytes=1000000-1299999 206")

@@ -86,7 +86,7 @@ class StandIn:
     record_vices: list[Vice] = field(default_factory=list)
     limit: Limit | None = None
     url: str = ""
-    sent: int = 0  # bytes of all bodies of files that were sent whole
+    sent: int = 0  # bytes of files in all answers
     release: threading.Event = field(default_factory=threading.Event)  # ends every stall
 
     def asked(self, key: str) -> list[int]:
@@ -185,13 +185,14 @@ def ranged(data: bytes, start: int, total: int | None = None) -> dict[str, str]:
 def good(handler: Handler, data: bytes, start: int) -> None:
     if start >= len(data) > 0:
         handler.answer(416, b"", {"Content-Range": f"bytes */{len(data)}"})
-    elif handler.stop is not None:
-        part = data[start : handler.stop]
-        handler.answer(206, part, {"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"})
+        return
+    body = data[start : handler.stop]
+    if handler.stop is not None:
+        handler.answer(206, body, {"Content-Range": f"bytes {start}-{start + len(body) - 1}/{len(data)}"})
     elif start:
-        handler.answer(206, data[start:], ranged(data, start))
+        handler.answer(206, body, ranged(data, start))
     else:
-        handler.answer(200, data)
+        handler.answer(200, body)
 
 
 class Server(socketserver.ThreadingTCPServer):
