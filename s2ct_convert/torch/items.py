@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..reading.series import Chosen
 from ..reading.table import Where
 from ..reading.unit import Sample
 
@@ -17,11 +18,13 @@ Transform = Callable[[Item], Any]
 
 
 class ItemOptions(Where, total=False):
-    """Arguments that both datasets have.
+    """Arguments that all datasets have.
 
     ``transform`` is applied to each item. ``dtype`` and ``scale`` are those of ``image``, see ``Making``. The others
-    select samples and observations, as ``Store.select`` does.
+    select samples and observations: ``samples`` as ``chosen_series``, the rest as ``Store.select``.
     """
+
+    samples: Chosen | None
 
     transform: Transform | None
     dtype: npt.DTypeLike | None

@@ -57,7 +57,7 @@ class ShuffledDataset(IterableDataset[Any]):
         Most observations of an item. An item of a longer series has consecutive ones, different ones in each epoch.
     block_obs, mixed_blocks : int, optional
         As for ``read_epoch``. They limit the memory of all workers together.
-    dtype, scale, crop, transform, tile, split, localid, time, label : optional
+    dtype, scale, crop, transform, samples, tile, split, localid, time, label : optional
         As for ``SampleDataset``.
 
     Raises
