@@ -97,16 +97,14 @@ def read_epoch(
     # A separate generator: the mixing of a share must not depend on the number of shares.
     mixing = np.random.default_rng((seed, epoch, share.rank, share.worker)) if shuffle else None
     memory = Memory(store.dataset.obs_shape, block_obs, mixed_blocks)
-    for _, _, item in read_windows(store, series, windows(blocks, mixed_blocks, mixing), memory):
+    for _, item in read_windows(store, series, windows(blocks, mixed_blocks, mixing), memory):
         yield item
 
 
 def read_windows(
     store: Store, series: Series, parts: Iterable[Window], memory: Memory, wanted: Wanted | None = None
-) -> Iterator[tuple[int, int, Item]]:
-    """Yield the samples of windows in order, each with its position and its position without mixing.
-
-    Positions are counted over all windows.
+) -> Iterator[tuple[int, Item]]:
+    """Yield the samples of windows in order, each with its position, counted over all windows.
 
     Parameters
     ----------
@@ -124,7 +122,7 @@ def read_windows(
         read[window.order[mine]] = True
         found = dict(zip(np.flatnonzero(read).tolist(), _read(store, series, window.blocks, read, memory), strict=True))
         for position, place in zip(positions[mine].tolist(), window.order[mine].tolist(), strict=True):
-            yield position, int(positions[0]) + place, found.pop(place)
+            yield position, found.pop(place)
 
 
 class _Lent:

@@ -20,6 +20,7 @@ from .series import Series
 Positions = npt.NDArray[np.int64]  # of samples in the table
 
 BLOCKS_PER_RANK = 8  # at least, with several ranks, so that a small table is shuffled between ranks too
+NO_BATCH = -1  # the number of a batch of a position that is in none
 
 
 class Window(NamedTuple):
@@ -30,6 +31,28 @@ class Window(NamedTuple):
 
     blocks: list[Positions]
     order: Positions
+
+
+class RankEpoch(NamedTuple):
+    """What one rank reads in an epoch.
+
+    ``numbers`` has the batch of each position in the windows, ``NO_BATCH`` for none; positions of a batch are
+    neighbours. ``repeated`` tells which positions come a second time in the epoch.
+    """
+
+    windows: list[Window]
+    numbers: Positions
+    repeated: npt.NDArray[np.bool_]
+
+    def ends_batch(self, position: int) -> bool:
+        """Whether the next position is in another batch."""
+        return position + 1 == len(self.numbers) or bool(self.numbers[position + 1] != self.numbers[position])
+
+
+def read_by(numbers: Positions, first: int, workers: int) -> npt.NDArray[np.bool_]:
+    """Which batches, by number, a worker reads whose first one is ``first``: every ``workers``-th."""
+    mine: npt.NDArray[np.bool_] = (numbers >= first) & ((numbers - first) % workers == 0)
+    return mine
 
 
 def cut_blocks(series: Series, block_obs: int, ranks: int = 1) -> list[Positions]:
@@ -146,7 +169,11 @@ class Batching:
         """Number of samples at the end of a rank's part that come a second time in the epoch."""
         return min(self.per_rank, max(0, (rank + 1) * self.per_rank - self.samples))
 
-    def read_by(self, numbers: npt.NDArray[np.int64], first: int, workers: int) -> npt.NDArray[np.bool_]:
-        """Which batches, by number, a worker reads whose first one is ``first``: every ``workers``-th."""
-        mine: npt.NDArray[np.bool_] = (numbers >= first) & ((numbers - first) % workers == 0) & (numbers < self.count)
-        return mine
+    def of_rank(self, rank: int, windows: list[Window]) -> RankEpoch:
+        """The batches of a rank, from its windows."""
+        numbers = np.arange(self.per_rank) // self.batch_size
+        numbers[numbers >= self.count] = NO_BATCH
+        begins = np.cumsum([0, *(len(window.order) for window in windows)])
+        parts = [begin + window.order for begin, window in zip(begins.tolist(), windows, strict=False)]
+        unmixed = np.concatenate([np.zeros(0, np.int64), *parts])
+        return RankEpoch(windows, numbers, unmixed >= self.per_rank - self.repeated(rank))
