@@ -182,7 +182,7 @@ def _read(
         rows = [series.rows(i) for i in wanted]
         ends = np.cumsum([len(own) for own in rows]).tolist()
         images = memory.lend(ends[-1])
-        tasks += unit.plan_images(runs_of(np.concatenate(rows)), _in_pieces(images))[1]
+        tasks += unit.plan_images(runs_of(np.concatenate(rows)), in_pieces(images))[1]
         for i, own, low, high in zip(wanted, rows, [0, *ends], ends, strict=False):
             arrays: tuple[Any, ...] = (unit.label[own], unit.time[own], unit.weight[own])
             items.append(Item(str(unit.name), series.localid(i), Sample(images[low:high], *arrays)))
@@ -190,7 +190,7 @@ def _read(
     return items
 
 
-def _in_pieces(images: Pixels) -> Callable[[int], Pixels]:
+def in_pieces(images: Pixels) -> Callable[[int], Pixels]:
     """A function that returns the next ``n`` observations of the array at each call."""
     used = 0
 

@@ -78,8 +78,8 @@ def shuffle_blocks(blocks: Sequence[Positions], seed: int, epoch: int) -> list[P
     return [blocks[i] for i in np.random.default_rng((seed, epoch)).permutation(len(blocks))]
 
 
-def samples_per_rank(samples: int, ranks: int, *, pad: bool = False) -> int:
-    """Number of samples of each rank in an epoch.
+def samples_per_rank(samples: int, ranks: int, *, pad: bool = False, what: str = "samples") -> int:
+    """Number of samples, or of ``what``, of each rank in an epoch.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def samples_per_rank(samples: int, ranks: int, *, pad: bool = False) -> int:
         If there are fewer samples than ranks, unless they are padded.
     """
     if samples and samples < ranks and not pad:
-        raise ValueError(f"{samples} samples are too few for {ranks} ranks")
+        raise ValueError(f"{samples} {what} are too few for {ranks} ranks")
     return -(-samples // ranks) if pad else samples // ranks
 
 
@@ -133,6 +133,8 @@ class Batching:
         Leave out a last batch that is smaller.
     pad : bool
         See ``blocks_of_rank``.
+    what : str
+        What samples are called in messages.
 
     Raises
     ------
@@ -145,19 +147,21 @@ class Batching:
     ranks: int = 1
     drop_last: bool = False
     pad: bool = False
+    what: str = "samples"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.ranks < 1:
             raise ValueError(f"batch_size is {self.batch_size} and ranks is {self.ranks}; both must be at least 1")
         if self.samples and not self.count:
             raise ValueError(
-                f"drop_last leaves no batch: a rank has {self.per_rank} samples, and batch_size is {self.batch_size}"
+                f"drop_last leaves no batch: a rank has {self.per_rank} {self.what}, "
+                f"and batch_size is {self.batch_size}"
             )
 
     @property
     def per_rank(self) -> int:
         """Samples of each rank, before ``drop_last``."""
-        return samples_per_rank(self.samples, self.ranks, pad=self.pad)
+        return samples_per_rank(self.samples, self.ranks, pad=self.pad, what=self.what)
 
     @property
     def count(self) -> int:

@@ -74,10 +74,11 @@ class Making:
 
     def __call__(self, unit: str, localid: int, sample: Sample, **more: Any) -> Any:
         """The item of a sample; ``more`` are more keys of it."""
-        item: Item = {**sample._asdict(), "image": self._image(sample.image), "unit": unit, "localid": localid, **more}
+        item: Item = {**sample._asdict(), "image": self.image(sample.image), "unit": unit, "localid": localid, **more}
         return self.transform(item) if self.transform else item
 
-    def _image(self, image: npt.NDArray[np.uint16]) -> npt.NDArray[Any]:
+    def image(self, image: npt.NDArray[np.uint16]) -> npt.NDArray[Any]:
+        """Patches, shape (n, bands, height, width), cropped and scaled."""
         out: npt.NDArray[Any] = image
         if self.crop is not None:
             height, width = image.shape[2:]

@@ -96,6 +96,10 @@ class SampleDataset(Dataset[Any]):
             self._store, self._opened_in = open_same(self.path, self.digest), os.getpid()
         return self._store
 
+    def forget(self) -> None:
+        """Close the store of this process. The next read opens it again."""
+        self._store = None
+
     def __len__(self) -> int:
         return len(self.series)
 
