@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from makers import random_group, write_tfrecord
+from makers import flip, random_group, write_tfrecord
 from twins import slow
 
 import s2ct_convert
+from s2ct_convert.errors import StoreDamaged
 from s2ct_convert.reading.images import Images
 from s2ct_convert.reading.single_plan import LANES
 
@@ -224,3 +226,32 @@ def test_images_that_cannot_be_drawn_are_refused(rare, options, error, message):
 def test_labels_of_different_shapes_are_refused(made):
     with pytest.raises(ValueError, match=r"labels of different shapes \(\(\), \(6, 6\)\); select units of one"):
         ObservationDataset(made["zarr"], 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_damage_in_a_worker_of_images_raises_in_the_training_loop(rare, tmp_path, how):
+    own = Path(shutil.copytree(rare, tmp_path / "own.zarr"))
+    dataset = ObservationDataset(own, 50, **SMALL)
+    loader = DataLoader(dataset, batch_size=None, num_workers=2, multiprocessing_context=how)
+    assert names(loader) == names(dataset)
+    flip(own / "train/50SMG/image/c/0/0/0/0", 1000)
+    with pytest.raises(StoreDamaged, match="are damaged"):
+        list(loader)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2, 3])
+def test_a_stateful_loader_of_images_goes_on_where_it_stopped(rare, workers):
+    stateful = pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata is not installed")
+    whole = names(ObservationDataset(rare, 9, balance=True, **SMALL))
+
+    def loader():
+        dataset = ObservationDataset(rare, 9, balance=True, **SMALL)
+        return stateful.StatefulDataLoader(dataset, batch_size=None, num_workers=workers)
+
+    first, second = loader(), loader()
+    batches = iter(first)
+    begun = names(next(batches) for _ in range(11))
+    second.load_state_dict(first.state_dict())
+    assert begun + names(second) == whole

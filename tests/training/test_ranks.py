@@ -11,7 +11,7 @@ from twins import slow
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from torch.utils.data import DataLoader  # noqa: E402
 
-from s2ct_convert.torch import ShuffledDataset  # noqa: E402
+from s2ct_convert.torch import ObservationDataset, ShuffledDataset  # noqa: E402
 
 PATIENCE = datetime.timedelta(seconds=60)  # a rank that waits for a batch of another rank fails after this
 EPOCHS = 2
@@ -21,7 +21,8 @@ def train(rank: int, ranks: int, workers: int, options: dict, store: Path, folde
     """Train one rank and save the names of its samples in each batch of each epoch."""
     dist = torch.distributed
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks, timeout=PATIENCE)
-    dataset = ShuffledDataset(store, scale=1e-4, crop=2, block_obs=32, mixed_blocks=3, **options)
+    kind = ObservationDataset if options.get("size") else ShuffledDataset
+    dataset = kind(store, scale=1e-4, crop=2, block_obs=32, mixed_blocks=3, **options)
     loader = DataLoader(
         dataset, batch_size=None, num_workers=workers, multiprocessing_context="fork" if workers else None
     )
@@ -69,3 +70,12 @@ def test_ranks_have_equal_batches_and_end_together(many, tmp_path, ranks, worker
         assert len(once) == len(set(once))
         if not options.get("drop_last") and (not by_length or options.get("pad")):
             assert len(once) == (37 if options.get("pad") else 37 - 37 % ranks)
+
+
+@pytest.mark.slow
+def test_ranks_have_equal_batches_of_images_and_end_together(many, tmp_path):
+    options = {"batch_size": 6, "size": 100, "balance": True}
+    torch.multiprocessing.spawn(train, (3, 2, options, many, tmp_path), nprocs=3)
+    parts = [torch.load(tmp_path / f"rank_{rank}.pt") for rank in range(3)]
+    for epoch in range(EPOCHS):
+        assert {tuple(map(len, part[epoch])) for part in parts} == {(6, 6, 6, 6, 6, 3)}
