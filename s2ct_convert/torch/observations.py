@@ -129,11 +129,11 @@ class ObservationDataset(BatchesDataset):
         super().__init__(rank, ranks)
         self._samples = SampleDataset(path, **options)  # type: ignore[misc]  # the others are taken out
         self.seed, self.collate = seed, collate
-        with self._samples.store as store:
-            self._units = unit_bases(store.units)
-            self._names, self._streams = self._cut(store, balance, size)
-            self._window_obs = max(1, store.dataset.cap(self.block_obs * self.mixed_blocks) // LANES)
-        self._samples.forget()
+        store = self._samples.store
+        self._units = unit_bases(store.units)
+        self._names, self._streams = self._cut(store, balance, size)
+        self._window_obs = max(1, store.dataset.cap(self.block_obs * self.mixed_blocks) // LANES)
+        self._samples.close()  # each process opens it itself
         total = sum(stream.share for stream in self._streams)
         self.batching = Batching(total, batch_size, self.ranks, drop_last, pad, "observations")
         _ = self.batching.count  # raises now if there are too few

@@ -96,8 +96,10 @@ class SampleDataset(Dataset[Any]):
             self._store, self._opened_in = open_same(self.path, self.digest), os.getpid()
         return self._store
 
-    def forget(self) -> None:
-        """Close the store of this process. The next read opens it again."""
+    def close(self) -> None:
+        """Close the store in this process. The next read opens it again."""
+        if self._store is not None and self._opened_in == os.getpid():
+            self._store.close()
         self._store = None
 
     def __len__(self) -> int:
