@@ -96,7 +96,7 @@ def read_epoch(
     blocks = blocks_of_rank(blocks, share.rank, share.ranks)[share.worker :: share.workers]
     # A separate generator: the mixing of a share must not depend on the number of shares.
     mixing = np.random.default_rng((seed, epoch, share.rank, share.worker)) if shuffle else None
-    memory = Memory(store.dataset.obs_shape, block_obs, mixed_blocks)
+    memory = Memory(store.dataset.obs_shape, block_obs, 2 * mixed_blocks)
     for _, item in read_windows(store, series, windows(blocks, mixed_blocks, mixing), memory):
         yield item
 
@@ -146,7 +146,8 @@ class Memory:
     block_obs : int
         Observations of a block.
     keep : int
-        The largest number of unused blocks to keep.
+        The largest number of unused blocks to keep. Items of the window before may still be in use while a window
+        is read, so up to two windows of blocks exist.
     """
 
     def __init__(self, obs_shape: tuple[int, ...], block_obs: int, keep: int) -> None:

@@ -177,7 +177,7 @@ class ObservationDataset(BatchesDataset):
 
     def _batches(self, mine: Stretch) -> Iterator[tuple[int, Any]]:
         order = draw_order(self._streams, self.seed, mine.epoch)
-        memory = Memory(self._samples.store.dataset.obs_shape, self._window_obs, LANES)
+        memory = self._samples.memory(self._window_obs, LANES)
         lanes: dict[int, Iterator[Any]] = {}
         for number in range(mine.first, self.batching.count, mine.workers):
             lane = number % LANES

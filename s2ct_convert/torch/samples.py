@@ -10,6 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 from torch.utils.data import Dataset
 
+from ..reading.epoch import Memory
 from ..reading.images import runs_of
 from ..reading.opening import open_same, open_store
 from ..reading.series import chosen_series
@@ -73,10 +74,11 @@ class SampleDataset(Dataset[Any]):
             self.digest = store.digest
             self.series = chosen_series(store, where.pop("samples", None), **where)
         self._store: Store | None = None
+        self._memory: Memory | None = None
         self._opened_in = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_store": None}
+        return {**self.__dict__, "_store": None, "_memory": None}
 
     @property
     def samples(self) -> Samples:
@@ -94,13 +96,21 @@ class SampleDataset(Dataset[Any]):
         """
         if self._store is None or self._opened_in != os.getpid():
             self._store, self._opened_in = open_same(self.path, self.digest), os.getpid()
+            self._memory = None
         return self._store
+
+    def memory(self, block_obs: int, keep: int) -> Memory:
+        """Memory for blocks, the same in each epoch of this process: fresh pages cost time."""
+        shape = self.store.dataset.obs_shape
+        if self._memory is None:
+            self._memory = Memory(shape, block_obs, keep)
+        return self._memory
 
     def close(self) -> None:
         """Close the store in this process. The next read opens it again."""
         if self._store is not None and self._opened_in == os.getpid():
             self._store.close()
-        self._store = None
+        self._store = self._memory = None
 
     def __len__(self) -> int:
         return len(self.series)

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from ..reading.batch_plan import EpochBatches, Limits, plan_batches
-from ..reading.epoch import BLOCK_OBS, MIXED_BLOCKS, Memory, read_windows
+from ..reading.epoch import BLOCK_OBS, MIXED_BLOCKS, read_windows
 from ..reading.epoch_plan import Batching, RankEpoch, blocks_of_rank, cut_blocks, read_by, shuffle_blocks, windows
 from ..reading.series import Series, shorten
 from .batch import Batch
@@ -158,7 +158,7 @@ class ShuffledDataset(BatchesDataset):
     def _batches(self, mine: Stretch) -> Iterator[tuple[int, Any]]:
         series = self._series(mine.epoch)
         own = self._own(series, mine.epoch)
-        memory = Memory(self._samples.store.dataset.obs_shape, self.block_obs, self.mixed_blocks)
+        memory = self._samples.memory(self.block_obs, 2 * self.mixed_blocks)
         wanted = read_by(own.numbers, mine.first, mine.workers)
         items = []
         for position, (unit, localid, sample) in read_windows(

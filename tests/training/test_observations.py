@@ -233,7 +233,7 @@ def test_labels_of_different_shapes_are_refused(made):
 def test_damage_in_a_worker_of_images_raises_in_the_training_loop(rare, tmp_path, how):
     own = Path(shutil.copytree(rare, tmp_path / "own.zarr"))
     dataset = ObservationDataset(own, 50, **SMALL)
-    loader = DataLoader(dataset, batch_size=None, num_workers=2, multiprocessing_context=how)
+    loader = DataLoader(dataset, batch_size=None, num_workers=1, multiprocessing_context=how)
     assert names(loader) == names(dataset)
     flip(own / "train/50SMG/image/c/0/0/0/0", 1000)
     with pytest.raises(StoreDamaged, match="are damaged"):
