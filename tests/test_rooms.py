@@ -40,7 +40,9 @@ LEVELS = (
     {"cli"},
 )
 OUTSIDE = {"__init__", "__main__", "sample"}  # the entry points, and data
-NEEDS_TORCH = {f"torch/{name}.py" for name in ("batch", "progress", "ranks", "samples", "shuffled")}  # imported late
+NEEDS_TORCH = {
+    f"torch/{name}.py" for name in ("batch", "batches", "observations", "progress", "ranks", "samples", "shuffled")
+}  # imported late
 HEAVY = {"tensorflow", "dask", "distributed", "matplotlib", "xarray", "torch", "pandas", "pyarrow", "webdataset"}
 HEAVY |= {"netCDF4"}
 

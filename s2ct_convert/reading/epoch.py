@@ -100,17 +100,15 @@ def read_epoch(
     blocks = blocks_of_rank(blocks, share.rank, share.ranks)[share.worker :: share.workers]
     # A separate generator: the mixing of a share must not depend on the number of shares.
     mixing = np.random.default_rng((seed, epoch, share.rank, share.worker)) if shuffle else None
-    memory = Memory(store.dataset.obs_shape, block_obs, mixed_blocks)
-    for _, _, item in read_windows(store, series, windows(blocks, mixed_blocks, mixing), memory):
+    memory = Memory(store.dataset.obs_shape, block_obs, 2 * mixed_blocks)
+    for _, item in read_windows(store, series, windows(blocks, mixed_blocks, mixing), memory):
         yield item
 
 
 def read_windows(
     store: Store, series: Series, parts: Iterable[Window], memory: Memory, wanted: Wanted | None = None
-) -> Iterator[tuple[int, int, Item]]:
-    """Yield the samples of windows in order, each with its position and its position without mixing.
-
-    Positions are counted over all windows.
+) -> Iterator[tuple[int, Item]]:
+    """Yield the samples of windows in order, each with its position, counted over all windows.
 
     Parameters
     ----------
@@ -128,7 +126,7 @@ def read_windows(
         read[window.order[mine]] = True
         found = dict(zip(np.flatnonzero(read).tolist(), _read(store, series, window.blocks, read, memory), strict=True))
         for position, place in zip(positions[mine].tolist(), window.order[mine].tolist(), strict=True):
-            yield position, int(positions[0]) + place, found.pop(place)
+            yield position, found.pop(place)
 
 
 class _Lent:
@@ -152,7 +150,8 @@ class Memory:
     block_obs : int
         Observations of a block.
     keep : int
-        The largest number of unused blocks to keep.
+        The largest number of unused blocks to keep. Items of the window before may still be in use while a window
+        is read, so up to two windows of blocks exist.
     """
 
     def __init__(self, obs_shape: tuple[int, ...], block_obs: int, keep: int) -> None:
@@ -188,7 +187,7 @@ def _read(
         rows = [series.rows(i) for i in wanted]
         ends = np.cumsum([len(own) for own in rows]).tolist()
         images = memory.lend(ends[-1])
-        tasks += unit.plan_images(runs_of(np.concatenate(rows)), _in_pieces(images))[1]
+        tasks += unit.plan_images(runs_of(np.concatenate(rows)), in_pieces(images))[1]
         for i, own, low, high in zip(wanted, rows, [0, *ends], ends, strict=False):
             arrays: tuple[Any, ...] = (unit.label[own], unit.time[own], unit.weight[own])
             items.append(Item(str(unit.name), series.localid(i), Sample(images[low:high], *arrays)))
@@ -196,7 +195,7 @@ def _read(
     return items
 
 
-def _in_pieces(images: Pixels) -> Callable[[int], Pixels]:
+def in_pieces(images: Pixels) -> Callable[[int], Pixels]:
     """A function that returns the next ``n`` observations of the array at each call."""
     used = 0
 

@@ -20,6 +20,7 @@ from .series import Series
 Positions = npt.NDArray[np.int64]  # of samples in the table
 
 BLOCKS_PER_RANK = 8  # at least, with several ranks, so that a small table is shuffled between ranks too
+NO_BATCH = -1  # the number of a batch of a position that is in none
 
 
 class Window(NamedTuple):
@@ -30,6 +31,28 @@ class Window(NamedTuple):
 
     blocks: list[Positions]
     order: Positions
+
+
+class RankEpoch(NamedTuple):
+    """What one rank reads in an epoch.
+
+    ``numbers`` has the batch of each position in the windows, ``NO_BATCH`` for none; positions of a batch are
+    neighbours. ``repeated`` tells which positions come a second time in the epoch.
+    """
+
+    windows: list[Window]
+    numbers: Positions
+    repeated: npt.NDArray[np.bool_]
+
+    def ends_batch(self, position: int) -> bool:
+        """Whether the next position is in another batch."""
+        return position + 1 == len(self.numbers) or bool(self.numbers[position + 1] != self.numbers[position])
+
+
+def read_by(numbers: Positions, first: int, workers: int) -> npt.NDArray[np.bool_]:
+    """Which batches, by number, a worker reads whose first one is ``first``: every ``workers``-th."""
+    mine: npt.NDArray[np.bool_] = (numbers >= first) & ((numbers - first) % workers == 0)
+    return mine
 
 
 def cut_blocks(series: Series, block_obs: int, ranks: int = 1) -> list[Positions]:
@@ -55,8 +78,8 @@ def shuffle_blocks(blocks: Sequence[Positions], seed: int, epoch: int) -> list[P
     return [blocks[i] for i in np.random.default_rng((seed, epoch)).permutation(len(blocks))]
 
 
-def samples_per_rank(samples: int, ranks: int, *, pad: bool = False) -> int:
-    """Number of samples of each rank in an epoch.
+def samples_per_rank(samples: int, ranks: int, *, pad: bool = False, what: str = "samples") -> int:
+    """Number of samples, or of ``what``, of each rank in an epoch.
 
     Raises
     ------
@@ -64,7 +87,7 @@ def samples_per_rank(samples: int, ranks: int, *, pad: bool = False) -> int:
         If there are fewer samples than ranks, unless they are padded.
     """
     if samples and samples < ranks and not pad:
-        raise ValueError(f"{samples} samples are too few for {ranks} ranks")
+        raise ValueError(f"{samples} {what} are too few for {ranks} ranks")
     return -(-samples // ranks) if pad else samples // ranks
 
 
@@ -110,6 +133,8 @@ class Batching:
         Leave out a last batch that is smaller.
     pad : bool
         See ``blocks_of_rank``.
+    what : str
+        What samples are called in messages.
 
     Raises
     ------
@@ -122,19 +147,21 @@ class Batching:
     ranks: int = 1
     drop_last: bool = False
     pad: bool = False
+    what: str = "samples"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.ranks < 1:
             raise ValueError(f"batch_size is {self.batch_size} and ranks is {self.ranks}; both must be at least 1")
         if self.samples and not self.count:
             raise ValueError(
-                f"drop_last leaves no batch: a rank has {self.per_rank} samples, and batch_size is {self.batch_size}"
+                f"drop_last leaves no batch: a rank has {self.per_rank} {self.what}, "
+                f"and batch_size is {self.batch_size}"
             )
 
     @property
     def per_rank(self) -> int:
         """Samples of each rank, before ``drop_last``."""
-        return samples_per_rank(self.samples, self.ranks, pad=self.pad)
+        return samples_per_rank(self.samples, self.ranks, pad=self.pad, what=self.what)
 
     @property
     def count(self) -> int:
@@ -146,7 +173,11 @@ class Batching:
         """Number of samples at the end of a rank's part that come a second time in the epoch."""
         return min(self.per_rank, max(0, (rank + 1) * self.per_rank - self.samples))
 
-    def read_by(self, numbers: npt.NDArray[np.int64], first: int, workers: int) -> npt.NDArray[np.bool_]:
-        """Which batches, by number, a worker reads whose first one is ``first``: every ``workers``-th."""
-        mine: npt.NDArray[np.bool_] = (numbers >= first) & ((numbers - first) % workers == 0) & (numbers < self.count)
-        return mine
+    def of_rank(self, rank: int, windows: list[Window]) -> RankEpoch:
+        """The batches of a rank, from its windows."""
+        numbers = np.arange(self.per_rank) // self.batch_size
+        numbers[numbers >= self.count] = NO_BATCH
+        begins = np.cumsum([0, *(len(window.order) for window in windows)])
+        parts = [begin + window.order for begin, window in zip(begins.tolist(), windows, strict=False)]
+        unmixed = np.concatenate([np.zeros(0, np.int64), *parts])
+        return RankEpoch(windows, numbers, unmixed >= self.per_rank - self.repeated(rank))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -12,10 +12,13 @@ import numpy.typing as npt
 
 from .filters import as_list
 from .rows import Units
-from .select import Keep
+from .select import Keep, Selection
+from .store import Store
 from .table import Samples, Where
 
 Rows = npt.NDArray[np.int64]
+Masks = Mapping[str, npt.NDArray[np.bool_]]
+Chosen = Selection | Samples | Iterable[int] | Iterable[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Series:
 
     samples: Samples
     sizes: npt.NDArray[np.int64]
-    masks: Mapping[str, npt.NDArray[np.bool_]] | None = None
+    masks: Masks | None = None
     begins: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
@@ -77,8 +80,55 @@ def all_series(samples: Samples) -> Series:
     return Series(samples, samples.rows["row_size"].astype(np.int64))
 
 
-def select_series(store: Units, samples: Samples, **where: Unpack[Where]) -> Series:
+def chosen_series(store: Store, chosen: Chosen | None, **where: Unpack[Where]) -> Series:
+    """The observations of the chosen samples that match all arguments.
+
+    Parameters
+    ----------
+    store : Store
+    chosen : Selection, Samples, or iterable of localid or (unit, localid), optional
+        All samples by default. Of a selection, only the observations that it selects.
+
+    Raises
+    ------
+    KeyError
+        If there is no such tile, split, class or sample.
+    ValueError
+        If the selection or the samples are from another store.
+    TypeError
+        If ``chosen`` is none of these.
+    StoreDamaged
+        If the labels or dates of a unit are damaged.
+    """
+    if chosen is None:
+        return select_series(store, store.samples, **where)
+    if isinstance(chosen, Selection):
+        same = chosen.store.attributes.get("content_digest") == store.digest
+        table, only = chosen.table, _masks(chosen)
+    else:
+        table, only = chosen if isinstance(chosen, Samples) else store.samples.pick(chosen), None
+        same = table.are_in(store.samples)
+    if not same:
+        raise ValueError(f"these samples are from another store, not from {store.path}")
+    return select_series(store, table, only, **where)
+
+
+def _masks(selection: Selection) -> Masks:
+    """The observations that a selection selects of each unit that has some."""
+    masks = {}
+    for unit, _, rows in selection.unit_rows():
+        masks[str(unit.name)] = mask = np.zeros(unit.observations, bool)
+        mask[np.concatenate(rows)] = True
+    return masks
+
+
+def select_series(store: Units, samples: Samples, only: Masks | None = None, **where: Unpack[Where]) -> Series:
     """The observations that ``store.select`` selects with the same arguments; samples without any are left out.
+
+    Parameters
+    ----------
+    only : mapping of str to ndarray of bool, shape (obs,), optional
+        Observations of each unit to select from; units without an entry have none.
 
     Raises
     ------
@@ -89,15 +139,17 @@ def select_series(store: Units, samples: Samples, **where: Unpack[Where]) -> Ser
     """
     table = samples.may_match(**where)
     time, label = where.get("time"), where.get("label")
-    if time is None and label is None:
+    if time is None and label is None and only is None:
         return all_series(table)
     keep = Keep(time, None if label is None else tuple(as_list(label)))
     names = np.char.add(np.char.add(table.rows["split"], "/"), table.rows["tile"])
     sizes, masks = np.zeros(len(table), np.int64), {}
     for name in np.unique(names).tolist():
         unit = store.units[name]
-        mask = keep.mask(unit, table.classes)
-        assert mask is not None
+        matching = keep.mask(unit, table.classes)
+        mask = np.ones(unit.observations, bool) if matching is None else matching
+        if only is not None:
+            mask &= only.get(name, False)
         masks[name], before = mask, np.concatenate([[0], np.cumsum(mask)])
         mine = table.rows[names == name]
         sizes[names == name] = before[mine["row_start"] + mine["row_size"]] - before[mine["row_start"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -183,31 +183,37 @@ class Samples(Shown):
             return False
         return {row.tobytes() for row in self.rows} <= {row.tobytes() for row in others.rows}
 
-    def pick(self, wanted: Iterable[tuple[str, int]]) -> Samples:
+    def pick(self, wanted: Iterable[tuple[str, int] | int]) -> Samples:
         """The samples of a list.
 
         Parameters
         ----------
-        wanted : iterable of (unit, localid)
-            Such as ``("train/50SMG", 86)``. The order does not matter, and a repeated sample counts once.
+        wanted : iterable of (unit, localid) or localid
+            Such as ``("train/50SMG", 86)``. A localid alone means the samples of all units that have it. The order
+            does not matter, and a repeated sample counts once.
 
         Raises
         ------
         KeyError
             If one of them does not exist; the message names the first.
+        TypeError
+            If one of them is neither.
 
         Examples
         --------
         >>> store.samples.pick([("train/31TCJ", 86), ("val/31TCJ", 9)])  # doctest: +SKIP
         """
-        places: dict[tuple[str, int], list[int]] = {}
-        for i, (unit, localid) in enumerate(zip(_units(self.rows), self["localid"].tolist(), strict=True)):
-            places.setdefault((unit, localid), []).append(i)
+        places: dict[tuple[str, int] | int, list[int]] = {}
+        for i, pair in enumerate(zip(_units(self.rows), self["localid"].tolist(), strict=True)):
+            for key in (pair, pair[1]):
+                places.setdefault(key, []).append(i)
         found: set[int] = set()
-        for unit, localid in wanted:
-            if (unit, operator.index(localid)) not in places:
-                raise KeyError(f"no sample {localid} of {unit} in these {len(self)} samples")
-            found.update(places[unit, int(localid)])
+        for one in wanted:
+            key = _key(one)
+            if key not in places:
+                name = f"{key[1]} of {key[0]}" if isinstance(key, tuple) else key
+                raise KeyError(f"no sample {name} in these {len(self)} samples")
+            found.update(places[key])
         return self._part(np.array(sorted(found), np.intp))
 
     def folds(self, k: int, *, by: By = "tile", seed: int = 0) -> list[Fold]:
@@ -286,3 +292,12 @@ class Samples(Shown):
 def _units(rows: npt.NDArray[Any]) -> list[str]:
     """The name of the unit of each row."""
     return [f"{split}/{tile}" for split, tile in zip(rows["split"].tolist(), rows["tile"].tolist(), strict=True)]
+
+
+def _key(wanted: Any) -> tuple[str, int] | int:
+    """A localid, or a unit and a localid."""
+    if isinstance(wanted, SupportsIndex):
+        return operator.index(wanted)
+    if isinstance(wanted, tuple) and len(wanted) == 2 and isinstance(wanted[0], str):
+        return wanted[0], operator.index(wanted[1])
+    raise TypeError(f"a sample is given by its localid or by (unit, localid), not by {wanted!r}")

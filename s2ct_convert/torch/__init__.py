@@ -6,6 +6,7 @@ when it is used.
 Datasets and batches:
     ShuffledDataset      Every sample once an epoch, shuffled: for training.
     SampleDataset        Samples by number, for validation.
+    ObservationDataset   Single images, shuffled, classes in equal shares.
     collate_ragged       Make a batch: one after another, with offsets.
     collate_padded       Make a batch: padded to the longest, with a mask.
 """
@@ -18,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from .collate import collate_padded, collate_ragged
 
 if TYPE_CHECKING:
+    from .observations import ObservationDataset
     from .samples import SampleDataset
     from .shuffled import ShuffledDataset
 
-__all__ = ["SampleDataset", "ShuffledDataset", "collate_padded", "collate_ragged"]
+__all__ = ["ObservationDataset", "SampleDataset", "ShuffledDataset", "collate_padded", "collate_ragged"]
 
 
 def __dir__() -> list[str]:
@@ -30,11 +32,12 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("SampleDataset", "ShuffledDataset"):
+    if name not in ("ObservationDataset", "SampleDataset", "ShuffledDataset"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .need import need_torch
 
     need_torch()  # their base classes are torch's
-    from . import samples, shuffled
+    from . import observations, samples, shuffled
 
-    return samples.SampleDataset if name == "SampleDataset" else shuffled.ShuffledDataset
+    places = {"ObservationDataset": observations, "SampleDataset": samples, "ShuffledDataset": shuffled}
+    return getattr(places[name], name)

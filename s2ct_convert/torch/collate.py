@@ -94,6 +94,26 @@ def collate_padded(items: Items, *, series: Collection[str] | None = None) -> di
     return {**batch, "mask": torch.from_numpy(np.arange(max(sizes)) < np.array(sizes)[:, None])}
 
 
+def stack_items(items: Items) -> dict[str, Any]:
+    """Stack arrays, tensors and numbers of single observations; anything else makes a list.
+
+    Raises
+    ------
+    ValueError
+        If items are not dicts, have different keys, or arrays that cannot be stacked; the message names the key.
+    """
+    _check_keys(items)
+    return _collate(need_torch(), items, set(), lambda _, values: values)
+
+
+def _check_keys(items: Items) -> None:
+    for item in items:
+        if not isinstance(item, Mapping):
+            raise ValueError(f"items must be dicts, and this one is a {type(item).__name__}; write your own collate")
+        if item.keys() != items[0].keys():
+            raise ValueError(f"items have different keys: {sorted(items[0])} and {sorted(item)}")
+
+
 def _lengths(items: Items, series: Collection[str] | None, *, adds: str) -> list[int]:
     """The number of observations of each item; ``adds`` is the key that the batch gets in addition."""
     from .batch import ALREADY, Batch  # needs torch
@@ -101,12 +121,9 @@ def _lengths(items: Items, series: Collection[str] | None, *, adds: str) -> list
     for item in items:
         if isinstance(item, Batch):
             raise ValueError(ALREADY)
-        if not isinstance(item, Mapping):
-            raise ValueError(f"items must be dicts, and this one is a {type(item).__name__}; write your own collate")
-        if adds in item:
-            raise ValueError(f"items have a key {adds!r}, which this function adds to batches; rename yours")
-        if item.keys() != items[0].keys():
-            raise ValueError(f"items have different keys: {sorted(items[0])} and {sorted(item)}")
+    _check_keys(items)
+    if any(adds in item for item in items):
+        raise ValueError(f"items have a key {adds!r}, which this function adds to batches; rename yours")
     if not items:
         raise ValueError("there are no items to collate")
     names = [name for name in (LENGTHS if series is None else series) if name in items[0]]

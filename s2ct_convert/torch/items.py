@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..reading.series import Chosen
 from ..reading.table import Where
 from ..reading.unit import Sample
 
@@ -17,11 +18,13 @@ Transform = Callable[[Item], Any]
 
 
 class ItemOptions(Where, total=False):
-    """Arguments that both datasets have.
+    """Arguments that all datasets have.
 
     ``transform`` is applied to each item. ``dtype`` and ``scale`` are those of ``image``, see ``Making``. The others
-    select samples and observations, as ``Store.select`` does.
+    select samples and observations: ``samples`` as ``chosen_series``, the rest as ``Store.select``.
     """
+
+    samples: Chosen | None
 
     transform: Transform | None
     dtype: npt.DTypeLike | None
@@ -76,10 +79,11 @@ class Making:
 
     def __call__(self, unit: str, localid: int, sample: Sample, **more: Any) -> Any:
         """The item of a sample; ``more`` are more keys of it."""
-        item: Item = {**sample._asdict(), "image": self._image(sample.image), "unit": unit, "localid": localid, **more}
+        item: Item = {**sample._asdict(), "image": self.image(sample.image), "unit": unit, "localid": localid, **more}
         return self.transform(item) if self.transform else item
 
-    def _image(self, image: npt.NDArray[np.uint16]) -> npt.NDArray[Any]:
+    def image(self, image: npt.NDArray[np.uint16]) -> npt.NDArray[Any]:
+        """Patches, shape (n, bands, height, width), cropped and scaled."""
         out: npt.NDArray[Any] = image
         if self.crop is not None:
             height, width = image.shape[2:]

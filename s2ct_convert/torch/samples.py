@@ -10,9 +10,10 @@ from typing import Any, Unpack
 import numpy as np
 from torch.utils.data import Dataset
 
+from ..reading.epoch import Memory
 from ..reading.images import runs_of
 from ..reading.opening import open_same, open_store
-from ..reading.series import select_series
+from ..reading.series import chosen_series
 from ..reading.store import Store
 from ..reading.table import Samples
 from ..reading.unit import Sample
@@ -41,16 +42,21 @@ class SampleDataset(Dataset[Any]):
         Height and width of the centre of the patch to keep; 6 is the labelled part of the default data set.
     transform : callable, optional
         Applied to each item last. It may change, add and remove keys, and return tensors.
+    samples : Selection, Samples, or iterable, optional
+        Only these: a selection of the store, with the observations that it selects; a part of ``store.samples``, such
+        as one side of a fold; or a list of ``(unit, localid)`` or of localids. Items are in the order of the store.
     tile, split, localid, time, label : optional
         Samples and observations to keep, as for ``Store.select``: with ``time`` or ``label`` an item has only the
-        matching observations, and samples without a match are left out.
+        matching observations, and samples without a match are left out. With ``samples``, both conditions hold.
 
     Raises
     ------
     KeyError
-        If there is no such tile, split or class.
+        If there is no such tile, split, class or sample.
     ValueError
-        If the dtype cannot hold the values of ``image``.
+        If the dtype cannot hold the values of ``image``, or ``samples`` are of another store.
+    TypeError
+        If ``samples`` is none of these.
     NotAStore, StoreDamaged, Incomplete, MachineError
         As ``open_store``. Items raise ``StoreDamaged`` too, also from the workers of a DataLoader.
 
@@ -66,12 +72,13 @@ class SampleDataset(Dataset[Any]):
         where: Any = {name: value for name, value in options.items() if name not in MAKING}
         with open_store(path) as store:
             self.digest = store.digest
-            self.series = select_series(store, store.samples, **where)
+            self.series = chosen_series(store, where.pop("samples", None), **where)
         self._store: Store | None = None
+        self._memory: Memory | None = None
         self._opened_in = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_store": None}
+        return {**self.__dict__, "_store": None, "_memory": None}
 
     @property
     def samples(self) -> Samples:
@@ -89,7 +96,21 @@ class SampleDataset(Dataset[Any]):
         """
         if self._store is None or self._opened_in != os.getpid():
             self._store, self._opened_in = open_same(self.path, self.digest), os.getpid()
+            self._memory = None
         return self._store
+
+    def memory(self, block_obs: int, keep: int) -> Memory:
+        """Memory for blocks, the same in each epoch of this process: fresh pages cost time."""
+        shape = self.store.dataset.obs_shape
+        if self._memory is None:
+            self._memory = Memory(shape, block_obs, keep)
+        return self._memory
+
+    def close(self) -> None:
+        """Close the store in this process. The next read opens it again."""
+        if self._store is not None and self._opened_in == os.getpid():
+            self._store.close()
+        self._store = self._memory = None
 
     def __len__(self) -> int:
         return len(self.series)

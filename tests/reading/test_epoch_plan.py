@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from s2ct_convert.reading.epoch_plan import Batching, blocks_of_rank, cut_blocks, shuffle_blocks, windows
+from s2ct_convert.reading.epoch_plan import Batching, blocks_of_rank, cut_blocks, read_by, shuffle_blocks, windows
 from s2ct_convert.reading.index import sample_dtype
 from s2ct_convert.reading.series import Series, all_series
 from s2ct_convert.reading.table import Samples
@@ -40,10 +40,10 @@ def order_of(series: Series, rank: int, ranks: int, *, pad: bool, epoch: int = 0
     return out
 
 
-def read_by(batching: Batching, order: list[int], first: int, worker: int, workers: int) -> list[list[int]]:
+def made_by(batching: Batching, order: list[int], first: int, worker: int, workers: int) -> list[list[int]]:
     """The batches that one worker of a DataLoader makes, as ``ShuffledDataset`` makes them."""
-    numbers = np.arange(len(order)) // batching.batch_size
-    mine = batching.read_by(numbers, first + worker, max(1, workers))
+    numbers = batching.of_rank(0, []).numbers
+    mine = read_by(numbers, first + worker, max(1, workers))
     found: dict[int, list[int]] = {}
     for number, sample in zip(numbers[mine].tolist(), np.array(order)[mine].tolist(), strict=True):
         found.setdefault(number, []).append(sample)
@@ -57,7 +57,7 @@ def in_turn(parts: list[list[list[int]]]) -> Iterator[list[int]]:
 
 
 def loaded(batching: Batching, order: list[int], workers: int, first: int = 0) -> list[list[int]]:
-    return list(in_turn([read_by(batching, order, first, worker, workers) for worker in range(max(1, workers))]))
+    return list(in_turn([made_by(batching, order, first, worker, workers) for worker in range(max(1, workers))]))
 
 
 @pytest.mark.parametrize("pad", [False, True])

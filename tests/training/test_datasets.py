@@ -181,7 +181,7 @@ def test_the_package_imports_without_torch():
         "import sys; sys.modules['torch'] = None\n"
         "import s2ct_convert.torch as t\n"
         "from s2ct_convert.errors import S2ctError\n"
-        "for use in (lambda: t.ShuffledDataset, lambda: t.SampleDataset,\n"
+        "for use in (lambda: t.ShuffledDataset, lambda: t.SampleDataset, lambda: t.ObservationDataset,\n"
         "            lambda: t.collate_ragged([]), lambda: t.collate_padded([])):\n"
         "    try: use()\n"
         "    except ImportError as e: assert isinstance(e, S2ctError) and 'needs PyTorch' in str(e), e\n"

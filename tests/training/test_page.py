@@ -76,3 +76,28 @@ def test_the_script_that_selects_and_prepares_runs(folder):
     out = run(script(folder, "from functools"))
     assert "float32" in out
     assert re.search(r"torch.Size\(\[4, \d+, 4, 6, 6\]\) torch.Size\(\[4, \d+, 6, 6\]\)", out), out
+
+
+@pytest.mark.slow
+def test_the_script_for_batches_by_length_keeps_its_limit(folder):
+    lines = run(script(folder, "# train_by_length.py")).splitlines()
+    found = [[int(a) * int(b) for a, b in re.findall(r"\((\d+), (\d+)\)", line)] for line in lines[:2]]
+    assert max(map(max, found)) <= 200
+    assert lines[2] == f"steps of a schedule: {sum(map(len, found))}"
+    for line, sizes in zip(lines, found, strict=False):
+        assert f": {len(sizes)} batches" in line
+
+
+@pytest.mark.slow
+def test_the_script_for_single_images_draws_classes_equally_often(folder):
+    out = run(script(folder, "# train_images.py"))
+    drawn = [int(one) for one in re.findall(r"images, (\d+) an epoch", out)]
+    assert len(drawn) > 2
+    assert max(drawn) - min(drawn) <= 1
+    assert len(re.findall(r"epoch \d: \d+ batches, last loss \d+\.\d+", out)) == 2
+
+
+@pytest.mark.slow
+def test_the_script_that_chooses_samples_runs(folder):
+    (line,) = run(script(folder, "import s2ct_convert")).splitlines()
+    assert re.fullmatch(r"\d+ \d+ \d+ \[86, 90\]", line)

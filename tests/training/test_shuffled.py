@@ -9,11 +9,13 @@ import pytest
 from twins import slow
 
 import s2ct_convert
+from s2ct_convert.reading import epoch as reading
+from s2ct_convert.reading.images import new_images
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from torch.utils.data import DataLoader  # noqa: E402
 
-from s2ct_convert.torch import ShuffledDataset, collate_padded, collate_ragged  # noqa: E402
+from s2ct_convert.torch import ObservationDataset, ShuffledDataset, collate_padded, collate_ragged  # noqa: E402
 
 SMALL = {"block_obs": 32, "mixed_blocks": 3}
 Name = tuple[str, int]
@@ -161,3 +163,17 @@ def test_images_held_through_an_epoch_stay_right(many):
     with s2ct_convert.open_store(many) as store:
         for item in held:
             np.testing.assert_array_equal(item["image"], store[item["unit"]].sample(item["localid"]).image)
+
+
+@pytest.mark.parametrize("kind", [ShuffledDataset, ObservationDataset])
+@pytest.mark.every_variant
+def test_memory_of_an_epoch_is_used_again_in_the_next(many, monkeypatch, kind):
+    made, news = [], []
+    monkeypatch.setattr(reading, "new_images", lambda *size: made.append(size) or new_images(*size))
+    dataset = kind(many, 4, **SMALL)
+    for _ in range(2):
+        made.clear()
+        assert len(list(dataset)) == len(dataset)
+        news.append(len(made))
+    assert news[0] > 0
+    assert news[1] == 0
