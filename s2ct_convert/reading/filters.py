@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -15,6 +15,16 @@ Names = str | Iterable[str] | None
 Numbers = int | Iterable[int] | None
 Labels = str | int | Iterable[str | int] | None
 Dates = slice | str | np.datetime64 | None
+
+
+class Where(TypedDict, total=False):
+    """Arguments of ``Samples.where``."""
+
+    tile: Names
+    split: Names
+    localid: Numbers
+    time: Dates
+    label: Labels
 
 
 def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:

@@ -10,11 +10,11 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from .filters import as_list
+from .filters import Where, as_list
 from .rows import Units
 from .select import Keep, Selection
 from .store import Store
-from .table import Samples, Where
+from .table import Samples
 
 Rows = npt.NDArray[np.int64]
 Masks = Mapping[str, npt.NDArray[np.bool_]]

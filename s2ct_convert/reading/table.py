@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 
 CENTRE = ("tile_lon", "tile_lat")  # columns that follow from the tile
 By = Literal["tile", "unit", "sample"]
-
-
-class Where(TypedDict, total=False):
-    """Arguments of :meth:`Samples.where`."""
-
-    tile: Names
-    split: Names
-    localid: Numbers
-    time: Dates
-    label: Labels
 
 
 class Fold(NamedTuple):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..reading.filters import Where
 from ..reading.series import Chosen
-from ..reading.table import Where
 from ..reading.unit import Sample
 
 Item = dict[str, Any]
