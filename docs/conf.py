@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600  # seconds for each cell
 nb_merge_streams = True
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the kernel: on a busy machine, threads wait for each other
 logging.getLogger("traitlets").setLevel(logging.WARNING)  # it says which kernel runs
 if hasattr(KernelManager, "transport_encryption"):  # jupyter_client 8.10, with an ipykernel that warns without it
     KernelManager.transport_encryption.default_value = "auto"
