@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "scripts")]
 
 import numpydoc.xref  # noqa: E402
 import reference  # noqa: E402
+from jupyter_client import KernelManager  # noqa: E402
 from sphinx.ext.autodoc.mock import _MockObject  # noqa: E402
 
 import s2ct_convert  # noqa: E402
@@ -21,8 +24,8 @@ reference.write_site_pages(DOCS / "commands")
 
 project = "s2ct"
 version = release = s2ct_convert.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "sphinx_copybutton", "sphinx_external_toc"]
-exclude_patterns = ["commands/_*"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinx_copybutton", "sphinx_external_toc"]
+exclude_patterns = ["commands/_*", "**/.ipynb_checkpoints"]
 external_toc_path = "toc.yml"
 highlight_language = "text"
 smartquotes = False  # it makes one dash of the two of an option
@@ -30,6 +33,16 @@ smartquotes = False  # it makes one dash of the two of an option
 # Links to headings, by the names that a forge gives them. A link that leads nowhere is a warning, and so an error.
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
+
+# The build runs the notebook, which has no results in the repository. A cell that raises is an error of the build.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600  # seconds for each cell
+nb_merge_streams = True
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the kernel: on a busy machine, threads wait for each other
+logging.getLogger("traitlets").setLevel(logging.WARNING)  # it says which kernel runs
+if hasattr(KernelManager, "transport_encryption"):  # jupyter_client 8.10, with an ipykernel that warns without it
+    KernelManager.transport_encryption.default_value = "auto"
 
 # The API: numpydoc docstrings. PyTorch is imported by one class only, so the site needs none.
 autodoc_mock_imports = ["torch"]

@@ -23,7 +23,8 @@ from s2ct_convert.cli import cli
 from s2ct_convert.errors import EXIT_CODES
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("furo", "myst_parser", "numpydoc", "sphinx", "sphinx_copybutton", "sphinx_external_toc")
+PACKAGES = ("furo", "matplotlib", "myst_nb", "myst_parser", "numpydoc", "sphinx", "sphinx_copybutton")
+PACKAGES += ("sphinx_external_toc",)
 
 LOADED = {"audio", "embed", "iframe", "img", "link", "object", "script", "source", "track", "video"}  # not <a>
 
