@@ -144,7 +144,7 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         digest, _ = finalise_batch(store, partial=partial, command=options.command_line(), on_event=on_event)
     attributes = finished(store) or {}
-    lacks = without(attributes.get("missing_units", ""), attributes.get("refused_sources", ""))
+    lacks = without(*(attributes.get(name, "") for name in ("missing_units", "refused_sources", "salvaged_units")))
     print(f"{store} is {f'partial: {lacks}' if lacks else 'complete'}\ndigest  {digest}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,7 @@ def _store(path: Path, ledger: Ledger) -> Document:
             "units": units,
             "missing": str(store.attributes.get("missing_units", "")).split(),
             "refused_sources": str(store.attributes.get("refused_sources", "")),
+            "salvaged": str(store.attributes.get("salvaged_units", "")).split(),
             **_totals(units),
             "digest": store.digest or None,
             **_about(store.dataset),
@@ -101,6 +103,8 @@ def _unit(unit: Unit, counts: Document) -> Document:
         "date_encoding": str(unit.attributes["date_encoding"]) or None,
         **_number_in_name(unit),
         "notes": str(unit.attributes.get("notes", "")).splitlines(),
+        "gaps": [dataclasses.asdict(gap) for gap in unit.gaps] if unit.salvaged else None,
+        "examples": int(unit.attributes["source_examples"]),
     }
 
 
@@ -168,7 +172,9 @@ _FROM_ENTRY = (
 
 def _of_entry(unit: UnitName, entry: UnitEntry, dataset: Dataset) -> Document:
     fields = {name: getattr(entry, name) for name in _FROM_ENTRY}
-    return {"split": unit.split, "tile": unit.tile, **fields, "notes": [note.line(dataset) for note in entry.notes]}
+    gaps = None if entry.gaps is None else [dataclasses.asdict(gap) for gap in entry.gaps]
+    notes = [note.line(dataset) for note in entry.notes]
+    return {"split": unit.split, "tile": unit.tile, **fields, "notes": notes, "gaps": gaps, "examples": entry.examples}
 
 
 def _totals(units: list[Document]) -> Document:

@@ -66,6 +66,8 @@ def export_tfrecord(
 ) -> list[Exported]:
     """Write units as TFRecords, ``<split>_<tile>_<number of examples>``, in the order of their sources.
 
+    The file of a salvaged unit ends with ``.salvaged.tfrecord``.
+
     Parameters
     ----------
     store : path-like or Store
@@ -147,7 +149,7 @@ def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> l
 
 def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[int], None]) -> Exported:
     n_examples = int(unit.attributes["source_examples"])
-    path = folder / f"{unit.name.key}_{n_examples}"
+    path = folder / f"{unit.name.key}_{n_examples}{'.salvaged.tfrecord' if unit.salvaged else ''}"
     was_there = False
     with suppress(_Equal), whole_file(path) as file:
         for payload, pixels in example_payloads(unit):
@@ -192,7 +194,7 @@ class _Features:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
-        example, position = np.asarray(unit["example"][...]), np.asarray(unit["position"][...])
+        example, position = np.asarray(unit[unit.example_order][...]), np.asarray(unit["position"][...])
         self._rows = np.lexsort((position, example))  # rows of the unit, in the order of the source
         n_examples = int(unit.attributes["source_examples"])
         self._starts = np.searchsorted(example, np.arange(n_examples + 1), sorter=self._rows)

@@ -10,15 +10,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..archives.file_kind import is_archive, is_packing, read_head
+from ..archives.file_kind import is_archive, is_packing, name_kind, read_head
 from ..archives.stream import SourceReader
 from ..archives.unpackers import SIGNATURE
 from ..archives.volumes import first_volume
-from ..errors import NotAnArchive, S2ctError, WrongUsage, from_os_error
+from ..errors import ArchiveDamaged, NotAnArchive, S2ctError, WrongUsage, from_os_error
 from ..kinds import fits, kind_of
 from ..names import UnitName, try_name
 from ..paths import check_readable
-from .found import Found, FoundTFRecord, Part, Source, Unusable, some
+from .found import UNKNOWN, Found, FoundTFRecord, Part, Source, Unusable, some
 from .kind import foreign_kind, is_tfrecord
 from .tfrecord import unwrap
 from .unfinished import is_unfinished, unfinished
@@ -29,7 +29,7 @@ from .wrapped import find_wrapper
 __all__ = ["Found", "Part", "Source", "Unusable", "find_sources"]
 
 
-def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Found:
+def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None, salvage: bool = False) -> Found:
     """Find the sources in files and folders (recursively).
 
     A file that is given by name must be a source. In a folder, other files are noted and skipped. If a unit has several
@@ -40,6 +40,8 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Foun
     paths : iterable of Path
     unit : UnitName, optional
         The unit of the one source whose name does not give it, or of the only source.
+    salvage : bool
+        Archives whose headers are damaged, and bare files that should be a TFRecord, are sources too.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Foun
         If a path does not exist, is a store, a pipe, a socket or a device, or if `unit` does not fit exactly one
         source.
     """
-    search = _Search()
+    search = _Search(salvage=salvage)
     for path in paths:
         search.look(path)
     return settle(search.tfrecords, search.found, unit)
@@ -56,7 +58,8 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Foun
 class _Search:
     """Collects TFRecords, notes and unusable files from several paths."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, salvage: bool) -> None:
+        self._salvage = salvage
         self.found = Found()
         self.tfrecords: list[FoundTFRecord] = []
         self._seen: dict[tuple[Path, UnitName | None], Path] = {}  # first path to each file, by the unit in its name
@@ -95,7 +98,7 @@ class _Search:
             return True
         self._seen[place] = file
         try:
-            if named and is_unfinished(file):
+            if named and is_unfinished(file) and not self._salvage:
                 raise unfinished(file)
             return self._add(file, named=named)
         except OSError as error:
@@ -135,7 +138,23 @@ class _Search:
 
     def _unusable(self, file: Path, error: S2ctError) -> None:
         parsed = try_name(file.name)
+        if self._salvage and isinstance(error, ArchiveDamaged | NotAnArchive) and not _is_foreign(file):
+            member = UNKNOWN if _was_archive(file) else None
+            self.tfrecords.append(FoundTFRecord(Part(file, member), parsed))
+            return
         self.found.unusable.append(Unusable(file, parsed.unit if parsed else None, error))
+
+
+def _is_foreign(file: Path) -> bool:
+    """Whether a file has another known format, such as a web page, so that nothing can be salvaged from it."""
+    with SourceReader(file, with_md5=False) as stream:
+        return name_kind(read_head(stream)) is not None
+
+
+def _was_archive(file: Path) -> bool:
+    """Whether a damaged file is or was an archive, by its first bytes or by its name."""
+    with SourceReader(file, with_md5=False) as stream:
+        return is_archive(read_head(stream)) or ".7z" in file.name.lower()
 
 
 def _kind(stream: SourceReader, head: bytes) -> str | None:

@@ -37,6 +37,8 @@ class Summary:
         Names of sources that are not in the store although their units are.
     not_units : tuple of str
         Names of files of a record that hold no unit.
+    salvaged : tuple of str
+        Units of the store that were salvaged from damaged sources, also in earlier runs.
     dataset : Dataset
     """
 
@@ -51,6 +53,7 @@ class Summary:
     seconds: float
     refused: tuple[str, ...] = ()
     not_units: tuple[str, ...] = ()
+    salvaged: tuple[str, ...] = ()
     dataset: Dataset = DATASET
 
     @property
@@ -58,7 +61,7 @@ class Summary:
         """State of the store: complete, partial (it opens, and names what is missing), or incomplete."""
         if self.digest is None:
             return STATE_INCOMPLETE
-        return STATE_PARTIAL if self.missing or self.refused else STATE_COMPLETE
+        return STATE_PARTIAL if self.missing or self.refused or self.salvaged else STATE_COMPLETE
 
     @property
     def bytes_in(self) -> int:
