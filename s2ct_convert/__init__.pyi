@@ -14,6 +14,7 @@ from .errors import S2ctError as S2ctError
 from .errors import StoreDamaged as StoreDamaged
 from .export.tfrecord import Exported as Exported
 from .export.tfrecord import export_tfrecord as export_tfrecord
+from .gaps import Gap as Gap
 from .pictures.preview import preview as preview
 from .reading.epoch import EpochShare as EpochShare
 from .reading.epoch import read_epoch as read_epoch
@@ -39,9 +40,13 @@ from .record.local import Local as Local
 from .record.local import State as State
 from .sample import sample_sources as sample_sources
 from .source.read import read_examples as read_examples
+from .source.salvaged_file import SalvagedFile as SalvagedFile
+from .source.salvaged_file import salvage_tfrecord as salvage_tfrecord
 from .units.summary import Summary as Summary
 from .units.summary import UnitsFailed as UnitsFailed
 from .verify.against import verify_against as verify_against
+from .verify.salvage import SalvageReport as SalvageReport
+from .verify.salvage import salvage_report as salvage_report
 from .verify.sources import verify_sources as verify_sources
 from .verify.store import verify_store as verify_store
 from .version import __version__ as __version__

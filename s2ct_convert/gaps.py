@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import StoreDamaged
+from .words import plural
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,17 @@ class Gap:
     packed_end: int | None = None
 
     def __str__(self) -> str:
-        lost = "number of lost ones unknown" if self.examples is None else f"{self.examples:,} lost"
-        places = [f"bytes {_range(self.begin, self.end)} of the TFRecord"]
+        lost = "unknown number of examples" if self.examples is None else plural(self.examples, "example")
+        places = [f"{_range(self.begin, self.end)} of the TFRecord"]
         if self.packed_begin is not None:
-            places.append(f"bytes {_range(self.packed_begin, self.packed_end)} of {self.file}")
-        return f"after {self.after:,} found, {lost}: {', '.join(places)}"
+            places.append(f"{_range(self.packed_begin, self.packed_end)} of {self.file}")
+        return f"after {plural(self.after, 'example')}: {lost} lost; {', '.join(places)}"
 
 
 def _range(begin: int | None, end: int | None) -> str:
-    return " to ".join("?" if one is None else f"{one:,}" for one in (begin, end))
+    if begin is None and end is None:
+        return "unknown bytes"
+    return f"bytes {' to '.join('unknown' if one is None else f'{one:,}' for one in (begin, end))}"
 
 
 def gaps_to_text(gaps: Iterable[Gap]) -> str:

@@ -91,8 +91,6 @@ def build(
     >>> summary = s2ct_convert.build("clouds.zarr", tiles=["50SMG"], jobs=4)  # doctest: +SKIP
     """
     plan, run, fetch = sort_options(options, PlanOptions, RunOptions, FetchOptions)
-    if plan.salvage:
-        raise WrongUsage("build does not salvage: it fetches a damaged archive again")
     store = check_readable(store)
     command = printable(command or shlex.join(["s2ct", "build", store.name]))
     return _build(store, plan, run, fetch, in_turn(on_event), command)

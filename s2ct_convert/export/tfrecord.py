@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import filecmp
 import os
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from ..durable import whole_file
 from ..errors import DestinationExists, WrongUsage
-from ..hashing import masked_crc32c
 from ..names import fold_split, fold_tile
 from ..published import ABSENT
 from ..reading.opening import open_store
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..source.example import Kind, encode_example
+from ..source.found import SALVAGED_SUFFIX
+from ..source.tfrecord import write_raw_record
 
 BLOCK_OBS = 1024  # images read at once: 14.5 MB in the default data set
 
@@ -149,7 +148,7 @@ def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> l
 
 def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[int], None]) -> Exported:
     n_examples = int(unit.attributes["source_examples"])
-    path = folder / f"{unit.name.key}_{n_examples}{'.salvaged.tfrecord' if unit.salvaged else ''}"
+    path = folder / f"{unit.name.key}_{n_examples}{SALVAGED_SUFFIX if unit.salvaged else ''}"
     was_there = False
     with suppress(_Equal), whole_file(path) as file:
         for payload, pixels in example_payloads(unit):
@@ -171,14 +170,6 @@ def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[in
 
 class _Equal(Exception):
     """The existing file is identical and stays."""
-
-
-def write_raw_record(file: IO[bytes], payload: bytes) -> None:
-    """One TFRecord record: length and data, each with its masked CRC-32C."""
-    head = struct.pack("<Q", len(payload))
-    file.write(head + struct.pack("<I", masked_crc32c(head)))
-    file.write(payload)
-    file.write(struct.pack("<I", masked_crc32c(payload)))
 
 
 def example_payloads(unit: Unit) -> Iterator[tuple[bytes, int]]:

@@ -26,7 +26,7 @@ from .units import settle
 from .walk import Walk
 from .wrapped import find_wrapper
 
-__all__ = ["Found", "Part", "Source", "Unusable", "find_sources"]
+__all__ = ["Found", "Part", "Source", "Unusable", "damaged_part", "find_sources"]
 
 
 def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None, salvage: bool = False) -> Found:
@@ -138,23 +138,22 @@ class _Search:
 
     def _unusable(self, file: Path, error: S2ctError) -> None:
         parsed = try_name(file.name)
-        if self._salvage and isinstance(error, ArchiveDamaged | NotAnArchive) and not _is_foreign(file):
-            member = UNKNOWN if _was_archive(file) else None
-            self.tfrecords.append(FoundTFRecord(Part(file, member), parsed))
+        if self._salvage and (part := damaged_part(file, error)):
+            self.tfrecords.append(FoundTFRecord(part, parsed))
             return
         self.found.unusable.append(Unusable(file, parsed.unit if parsed else None, error))
 
 
-def _is_foreign(file: Path) -> bool:
-    """Whether a file has another known format, such as a web page, so that nothing can be salvaged from it."""
+def damaged_part(file: Path, error: S2ctError) -> Part | None:
+    """The TFRecord in a damaged file, for salvage; None if the error is not damage, or the file is something else."""
+    if not isinstance(error, ArchiveDamaged | NotAnArchive):
+        return None
     with SourceReader(file, with_md5=False) as stream:
-        return name_kind(read_head(stream)) is not None
-
-
-def _was_archive(file: Path) -> bool:
-    """Whether a damaged file is or was an archive, by its first bytes or by its name."""
-    with SourceReader(file, with_md5=False) as stream:
-        return is_archive(read_head(stream)) or ".7z" in file.name.lower()
+        head = read_head(stream)
+    if name_kind(head) is not None:
+        return None
+    was_archive = is_archive(head) or ".7z" in file.name.lower()
+    return Part(file, UNKNOWN if was_archive else None)
 
 
 def _kind(stream: SourceReader, head: bytes) -> str | None:

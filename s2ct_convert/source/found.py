@@ -10,6 +10,7 @@ from ..archives.volumes import files_of
 from ..errors import CountMismatch, S2ctError, WrongUsage
 from ..names import SourceName, UnitName
 
+SALVAGED_SUFFIX = ".salvaged.tfrecord"  # of a TFRecord that holds what was whole in a damaged source
 UNKNOWN = ""  # name of the member of an archive whose headers are damaged
 
 
@@ -76,6 +77,11 @@ class Source:
     def is_packed(self) -> bool:
         """Whether any of it is in an archive."""
         return any(part.member is not None for part in self.parts)
+
+    @property
+    def is_salvaged(self) -> bool:
+        """Whether it was salvaged from a damaged source, by its name, so that examples are missing."""
+        return any(part.path.name.endswith(SALVAGED_SUFFIX) for part in self.parts)
 
     @property
     def where(self) -> str:

@@ -19,7 +19,7 @@ from ..dataset import DATASET, Dataset
 from ..errors import ArchiveDamaged, CountMismatch, NotAnArchive, NotATFRecord, TFRecordDamaged
 from ..gaps import Gap
 from .example import Example, decode_example
-from .found import Part, Source
+from .found import SALVAGED_SUFFIX, Part, Source
 from .same import md5_of_files
 from .samples import sample_of
 from .tfrecord import RawRecord, is_header
@@ -60,6 +60,9 @@ class SalvagedExamples:
         number: int | None = 0
         for part in self._source.parts:
             before = len(self.numbers)
+            if part.path.name.endswith(SALVAGED_SUFFIX):
+                number = None
+                self.gaps.append(Gap(part.path.name, before))  # anywhere in it
             with SourceReader(part.path, with_md5=False, on_bytes=self._on_bytes) as file:
                 for pieces in _attempts(file, part):
                     records = WholeRecords(pieces, number=number)
@@ -150,6 +153,17 @@ def _inflated(pieces: Iterator[Piece]) -> Iterator[Piece]:
     yield Piece(b"", whole, done if whole else None, piece.packed, piece.packed_end)
 
 
+def all_gaps(examples: SalvagedExamples, source: Source, samples: int, images: int) -> tuple[Gap, ...]:
+    """The gaps of examples that were read, and one at the end if the source is cut between two records."""
+    n = len(examples.numbers)
+    try:
+        source.check_count(n, samples, images)
+    except CountMismatch:
+        if not examples.gaps:
+            return (Gap(source.parts[-1].path.name, n, begin=examples.end),)
+    return tuple(examples.gaps)
+
+
 @dataclass(frozen=True)
 class Salvage:
     """What can be salvaged from a source: counts of the whole examples, and the gaps."""
@@ -175,4 +189,5 @@ def count_salvageable(
         for example in examples:
             samples.add(sample_of(example))
             observations += len(example.image)
-    return Salvage(len(examples.numbers), len(samples), observations, tuple(examples.gaps))
+    gaps = all_gaps(examples, source, len(samples), observations)
+    return Salvage(len(examples.numbers), len(samples), observations, gaps)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import CountMismatch, DuplicateUnit, TFRecordDamaged
+from ..errors import DuplicateUnit, TFRecordDamaged
 from ..gaps import Gap
 from ..missing import NO_NUMBER
 from ..source.find import Source
 from ..source.read import SourceExamples
-from ..source.salvage import SalvagedExamples
+from ..source.salvage import SalvagedExamples, all_gaps
 from ..source.table import SourceTable
 from .entries import UnitEntry
 from .resume import source_of
@@ -44,6 +44,21 @@ def check_may_salvage(entry: UnitEntry | None, source: Source, *, overwrite: boo
     )
 
 
+def refuse_salvaged(source: Source) -> None:
+    """Refuse a TFRecord that was salvaged from a damaged source: it is valid, but not the whole source.
+
+    Raises
+    ------
+    TFRecordDamaged
+    """
+    if source.is_salvaged:
+        raise TFRecordDamaged(
+            "by its name, this file was salvaged from a damaged source: examples are missing",
+            where=source.where,
+            todo="convert the source itself; or give --salvage to make a salvaged unit of this file",
+        )
+
+
 def what_is_lost(
     examples: SourceExamples | SalvagedExamples, source: Source, table: SourceTable
 ) -> tuple[npt.NDArray[np.int32] | None, tuple[Gap, ...] | None]:
@@ -59,10 +74,4 @@ def what_is_lost(
     if not examples.numbers:
         raise NothingWhole("no whole example was found", where=source.where)
     numbers = np.array([NO_NUMBER if one is None else one for one in examples.numbers], np.int32)
-    gaps = tuple(examples.gaps)
-    try:
-        source.check_count(table.examples, len(table.localid), table.images)
-    except CountMismatch:
-        if not gaps:  # it is cut between two records
-            gaps = (Gap(source.parts[-1].path.name, len(numbers), begin=examples.end),)
-    return numbers, gaps
+    return numbers, all_gaps(examples, source, len(table.localid), table.images)

@@ -39,7 +39,7 @@ from .events import UnitDone
 from .ledger import Ledger
 from .place import put_in_place
 from .resume import Candidate, judge
-from .salvage import check_may_salvage, what_is_lost
+from .salvage import check_may_salvage, refuse_salvaged, what_is_lost
 from .understand import name_counts, understand, unit_attributes
 
 # Highest measured peak memory of a process that makes a unit, two passes included (docs/performance.md).
@@ -138,6 +138,8 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
     builder = TableBuilder(ledger.scratch.work, dataset)
     if task.salvages:
         check_may_salvage(done_entry(container, ledger, source.unit), source, overwrite=task.overwrite)
+    else:
+        refuse_salvaged(source)
     try:
         with closing(UnitWriter(container, source.unit, task.threads)) as writer, _opened(task, on_bytes) as examples:
             for series in join_series(builder.watch(examples), dataset):
