@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .pieces import FileBytes
 
-CHAIN = 24  # headers
+CHAIN = 12  # headers: enough to leave few chance ones, whose first chunk does not unpack
 _MOST_CHUNK = (64 << 10) + 6  # packed bytes of a chunk with its header
 _WINDOW = 4 << 20
 # Properties of LZMA that LZMA2 allows: lc + lp <= 4.

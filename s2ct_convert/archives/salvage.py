@@ -11,7 +11,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ import py7zr
 from ..errors import ArchiveUnsupported, S2ctError
 from .damage import encrypted, explained
 from .lzma2_salvage import Lzma1Salvage, Lzma2Salvage
-from .lzma2_search import read_head
 from .pieces import FileBytes, Piece, plain_pieces
 from .stream import SourceReader
 from .unpackers import SIGNATURE
@@ -44,8 +43,10 @@ class _Place:
     size: int
 
 
-def member_pieces(file: SourceReader, member: str) -> Iterator[Piece]:
-    """All that can still be unpacked of a member, in order, and the end of it.
+def member_pieces(file: SourceReader, member: str) -> Iterator[Callable[[], Iterator[Piece]]]:
+    """Ways to unpack what is whole of a member: each gives pieces in order, and the end of the member.
+
+    The second and later ones are for a caller who could not use what the ones before gave.
 
     Parameters
     ----------
@@ -61,26 +62,25 @@ def member_pieces(file: SourceReader, member: str) -> Iterator[Piece]:
     """
     data = FileBytes(file)
     place = _find_place(file, data, member)
-    if place is None:
-        yield from _without_headers(data)
-    elif place.method == _LZMA2:
+    if place is not None:
+        yield _by_headers(file, data, place)
+        return
+    if data.read(_START_BYTES, 1) == b"\0":
+        yield Lzma1Salvage(data, _START_BYTES, None).pieces
+    yield Lzma2Salvage(data, _START_BYTES, None).pieces
+    yield lambda: plain_pieces(data, _START_BYTES, data.size, packed=True)
+
+
+def _by_headers(file: SourceReader, data: FileBytes, place: _Place) -> Callable[[], Iterator[Piece]]:
+    if place.method == _LZMA2:
         (bits,) = place.properties
         dict_size = 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)
-        yield from Lzma2Salvage(data, place.begin, place.end, dict_size=dict_size, total=place.size).pieces()
-    elif place.method == _LZMA1:
-        yield from Lzma1Salvage(data, place.begin, place.end, properties=place.properties, total=place.size).pieces()
-    elif place.method == _COPY:
-        yield from plain_pieces(data, place.begin, place.end, packed=True)
-    else:
-        yield from _from_the_front(file, place)
-
-
-def _without_headers(data: FileBytes) -> Iterator[Piece]:
-    first = data.read(_START_BYTES, 1)
-    head = read_head(data, _START_BYTES)
-    if first == b"\0" and not (head and head.resets):
-        return (yield from Lzma1Salvage(data, _START_BYTES, None).pieces())
-    yield from Lzma2Salvage(data, _START_BYTES, None).pieces()
+        return Lzma2Salvage(data, place.begin, place.end, dict_size=dict_size, total=place.size).pieces
+    if place.method == _LZMA1:
+        return Lzma1Salvage(data, place.begin, place.end, properties=place.properties, total=place.size).pieces
+    if place.method == _COPY:
+        return lambda: plain_pieces(data, place.begin, place.end, packed=True)
+    return lambda: _from_the_front(file, place)
 
 
 def _from_the_front(file: SourceReader, place: _Place) -> Iterator[Piece]:
@@ -136,7 +136,7 @@ def _place_of(archive: Any, file: Any, shift: int) -> _Place:
     if method == _COPY:
         inside = 0
         for one in folder.files:
-            if one is file:
+            if one.filename == file.filename:
                 break
             inside += int(one.uncompressed)
         begin, end = begin + inside, begin + inside + size

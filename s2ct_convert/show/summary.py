@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import Incomplete
 from ..store.layout import STATE_COMPLETE
 from ..units.entries import UnitEntry
-from ..units.summary import Summary
+from ..units.summary import Summary, salvaged_error
 from ..words import seconds, size, without
 from .gaps import gap_lines
 from .notes import note_lines, sum_documents
@@ -77,12 +77,7 @@ def check_complete(summary: Summary) -> None:
             todo="select only files that hold units, such as --file '*.7z'",
         )
     if summary.salvaged:
-        raise Incomplete(
-            "the store is not complete: units were salvaged from damaged sources",
-            where=str(summary.store),
-            found=", ".join(summary.salvaged),
-            todo="fetch these sources again and convert them: a good source replaces a salvaged unit",
-        )
+        raise salvaged_error(summary.store, summary.salvaged)
 
 
 def _ratio(part: int, whole: int) -> str:

@@ -140,6 +140,7 @@ class _Search:
         parsed = try_name(file.name)
         if self._salvage and (part := damaged_part(file, error)):
             self.tfrecords.append(FoundTFRecord(part, parsed))
+            self.found.notes.append(f"{file}: {error.what}; it is a source all the same, to be salvaged")
             return
         self.found.unusable.append(Unusable(file, parsed.unit if parsed else None, error))
 

@@ -106,13 +106,13 @@ def open_salvaged(
 
 def _attempts(file: SourceReader, part: Part) -> Iterator[Iterator[Piece]]:
     """Ways to get at the bytes of a TFRecord; the next one is for a caller who found no record by those before."""
-    data = FileBytes(file)
     if part.member is None:
+        data = FileBytes(file)
         yield _unwrapped(lambda packed: plain_pieces(data, 0, data.size, packed=packed))
         yield plain_pieces(data, 0, data.size, packed=False)
-    else:
-        yield _unwrapped(lambda packed: member_pieces(file, part.member or ""))
-        yield plain_pieces(data, 0, data.size, packed=True)  # stored without compression, and the headers are lost
+        return
+    for pieces in member_pieces(file, part.member):
+        yield _unwrapped(lambda packed, pieces=pieces: pieces())  # type: ignore[misc]
 
 
 def _unwrapped(open_pieces: Callable[[bool], Iterator[Piece]]) -> Iterator[Piece]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..dataset import DATASET, Dataset
-from ..errors import EXIT_MACHINE, SomeFailed
+from ..errors import EXIT_MACHINE, Incomplete, SomeFailed
 from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
 from ..words import plural
 from .entries import UnitEntry
@@ -82,6 +83,16 @@ class Summary:
     def unpackers(self) -> tuple[str, ...]:
         """The programs that unpacked the archives of this run."""
         return tuple(sorted({entry.unpacker for entry in self.converted if entry.unpacker is not None}))
+
+
+def salvaged_error(store: Path, units: Sequence[str], more: str = "") -> Incomplete:
+    """The error of a store with units that were salvaged from damaged sources."""
+    return Incomplete(
+        "units were salvaged from damaged sources, so examples are missing",
+        where=str(store),
+        found=", ".join(units),
+        todo=f"fetch these sources again and convert them: a good source replaces a salvaged unit{more}",
+    )
 
 
 class UnitsFailed(SomeFailed):
