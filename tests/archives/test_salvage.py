@@ -97,6 +97,7 @@ def test_a_damaged_start_of_the_archive_costs_the_first_block(tmp_path):
         assert set(numbers) == {None}
 
 
+@pytest.mark.slow
 def test_lzma1_and_one_block_give_all_before_the_damage(tmp_path):
     import py7zr
 
@@ -122,6 +123,7 @@ def test_stored_members_lose_only_what_is_hit(tmp_path):
     assert salvage(put(tmp_path, without_headers(stored)), "")[0] == list(range(12))
 
 
+@pytest.mark.slow
 def test_other_methods_give_what_unpacks_from_the_front(tmp_path):
     import py7zr
 
@@ -143,6 +145,7 @@ def test_the_search_finds_every_block(tmp_path):
 
 
 @needs_7zip
+@pytest.mark.slow
 def test_blocks_of_7zip_are_found(tmp_path):
     many = DATA * 8  # 7-Zip makes no block below 1 MiB
     path = seven_zip(tmp_path / "a.7z", {NAME: many}, "-m0=LZMA2:d=64k:c=1m", "-mx1", "-mmt4")
