@@ -262,7 +262,7 @@ def _cut(name: str, needed: int, there: int) -> ArchiveDamaged:
         where=name,
         expected=f"{needed:,} bytes",
         found=f"{there:,} bytes",
-        todo=f"fetch the rest of it (s2ct download), or fetch it again\n            {LAST_RESORT}",
+        todo=f"fetch the rest of it (s2ct download), or fetch it again; {LAST_RESORT}",
     )
 
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from ..errors import ArchiveDamaged, ArchiveUnsupported, MachineError, S2ctError
 
-LAST_RESORT = "last resort: convert --salvage keeps the examples that are whole"
+LAST_RESORT = "last resort: convert --salvage"
 AGAIN = (
-    "the file is damaged: check it against its md5 and fetch it again, or mend it: s2ct download --repair\n"
-    f"            {LAST_RESORT}"
+    "the file is damaged: check it against its md5 and fetch it again,\n"
+    f"            or mend it: s2ct download --repair; {LAST_RESORT}"
 )
 
 

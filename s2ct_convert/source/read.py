@@ -69,7 +69,7 @@ class SourceExamples:
                     damage.what, where=error.where, expected=expected, found=found, todo=damage.todo
                 ) from error
             todo = "the archive is whole, so fetching it again will not help: report this to the authors of the record"
-            todo += f"\n            {LAST_RESORT}"
+            todo += f"; {LAST_RESORT}"
             where, expected, found = error.where, error.expected, error.found
             raise type(error)(error.what, where=where, expected=expected, found=found, todo=todo) from None
 

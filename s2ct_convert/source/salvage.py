@@ -64,13 +64,15 @@ class SalvagedExamples:
                 number = None
                 self.gaps.append(Gap(part.path.name, before))  # anywhere in it
             with SourceReader(part.path, with_md5=False, on_bytes=self._on_bytes) as file:
+                tried: list[WholeRecords] = []
                 for pieces in _attempts(file, part):
-                    records = WholeRecords(pieces, number=number)
-                    for record in records:
+                    tried.append(WholeRecords(pieces, number=number))
+                    for record in tried[-1]:
                         self.numbers.append(record.number)
                         yield record.payload
-                    if records.found:
+                    if tried[-1].found:
                         break
+            records = tried[-1] if tried[-1].found else tried[0]
             number, self.end = records.number, records.end
             self.gaps += [_gap(part, hole, before) for hole in records.holes]
 

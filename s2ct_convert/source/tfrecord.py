@@ -130,7 +130,7 @@ def _truncated(place: str, what: str, needed: int, got: int) -> TFRecordDamaged:
         where=place,
         expected=f"{needed:,} bytes",
         found=f"{got:,} bytes",
-        todo=f"the file is truncated: fetch or extract it again\n            {LAST_RESORT}",
+        todo=f"the file is truncated: fetch or extract it again; {LAST_RESORT}",
     )
 
 

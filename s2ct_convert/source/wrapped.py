@@ -73,7 +73,7 @@ def _cut(where: str, kind: str) -> TFRecordDamaged:
     return TFRecordDamaged(
         f"the {kind} stream ends early",
         where=where,
-        todo=f"the file is truncated: fetch it again\n            {LAST_RESORT}",
+        todo=f"the file is truncated: fetch it again; {LAST_RESORT}",
     )
 
 
