@@ -11,9 +11,11 @@ import lzma
 from collections.abc import Iterator
 
 from .lzma2_search import CHAIN, find_starts, next_window, read_head
-from .pieces import STEP_BYTES, FileBytes, Piece
+from .pieces import FileBytes, Piece
 
 LARGEST_DICT = 256 << 20  # for a stream whose header is lost; liblzma only touches what it uses
+_STEP_BYTES = 1 << 10  # unpacked in one call: steps of 16 KiB cost a few percent less, and lose more
+_INPUT_BYTES = 4 << 10  # packed bytes of LZMA in one piece, which may unpack to thousands of times as many
 _END_BYTES = 1 << 20  # a stream of unknown size may end in this last part of the file
 
 
@@ -53,17 +55,17 @@ class Lzma2Salvage:
         while at is not None:
             decoder = self._decoder()
             while (head := read_head(self._data, at)) and self._is_before_end(at):
-                done = 0
-                for out in _unpack(decoder, self._data.read(at, head.size)):
-                    place = None if offset is None else offset + done
-                    yield Piece(out, joined, place, at, at + head.size)
-                    done, joined = done + len(out), True
-                if done != head.unpacked:
+                out = _unpack(decoder, self._data.read(at, head.size))
+                if out:
+                    yield Piece(out, joined, offset, at, at + head.size)
+                    joined = True
+                if len(out) != head.unpacked:
                     break
                 at += head.size
                 offset = None if offset is None else offset + head.unpacked
             if self._ends_at(at) and self._known_end is not None:
-                yield Piece(b"", joined, offset if self._total is None else self._total, at, at)
+                whole = joined and (offset is None or offset == self._total)
+                yield Piece(b"", whole, self._total, at, at)
                 return
             at, offset = self._next_start(at, offset)
             joined = False
@@ -105,7 +107,7 @@ class Lzma2Salvage:
             head = read_head(self._data, at)
             if head is None:
                 return self._ends_at(at)
-            if sum(map(len, _unpack(decoder, self._data.read(at, head.size)))) != head.unpacked:
+            if len(_unpack(decoder, self._data.read(at, head.size))) != head.unpacked:
                 return False
             if head.is_lzma:
                 return True
@@ -141,17 +143,18 @@ class Lzma2Salvage:
         return self._rest.get(at)
 
 
-def _unpack(decoder: lzma.LZMADecompressor, chunk: bytes) -> Iterator[bytes]:
-    """Unpack a chunk in small steps, up to the first error."""
+def _unpack(decoder: lzma.LZMADecompressor, chunk: bytes) -> bytes:
+    """What unpacks of a chunk before the first error, in small steps: the step that fails gives nothing."""
+    out = []
     try:
         while not decoder.eof:
-            if out := decoder.decompress(chunk, STEP_BYTES):
-                yield out
+            out.append(decoder.decompress(chunk, _STEP_BYTES))
             chunk = b""
             if decoder.needs_input:
-                return
+                break
     except (lzma.LZMAError, EOFError):
-        return
+        pass
+    return b"".join(out)
 
 
 class Lzma1Salvage:
@@ -181,13 +184,11 @@ class Lzma1Salvage:
         decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=self._filters)
         at, done = self._begin, 0
         while at < self._end and done != self._total:
-            chunk = self._data.read(at, min(STEP_BYTES * 4, self._end - at))
-            before = done
-            for out in _unpack(decoder, chunk):
-                out = out if self._total is None else out[: self._total - done]
-                yield Piece(out, True, done, at, at + len(chunk))
-                done += len(out)
-            at += len(chunk)
-            if done == before:  # after an error, the decoder gives nothing more
+            chunk = self._data.read(at, min(_INPUT_BYTES, self._end - at))
+            out = _unpack(decoder, chunk)
+            if not out:  # after an error, the decoder gives nothing more
                 break
+            out = out if self._total is None else out[: self._total - done]
+            yield Piece(out, True, done, at, at + len(chunk))
+            done, at = done + len(out), at + len(chunk)
         yield Piece(b"", done == self._total, self._total, at, self._end)

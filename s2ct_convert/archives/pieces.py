@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from .stream import SourceReader
 
-STEP_BYTES = 16 << 10  # unpacked in one call: what the call that fails had unpacked is lost
 _BLOCK_BYTES = 256 << 10
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
-from ..archives.pieces import STEP_BYTES, FileBytes, Piece, plain_pieces
+from ..archives.pieces import FileBytes, Piece, plain_pieces
 from ..archives.salvage import member_pieces
 from ..archives.stream import SourceReader
 from ..archives.unpackers import PYTHON
@@ -26,6 +26,7 @@ from .tfrecord import RawRecord, is_header
 from .whole_records import Hole, WholeRecords
 from .wrapped import find_wrapper
 
+_STEP_BYTES = 16 << 10  # unpacked from gzip or zlib in one call; the call that fails gives nothing
 # The errors of a source from which something may be salvaged.
 DAMAGE = (ArchiveDamaged, TFRecordDamaged, NotATFRecord, NotAnArchive, CountMismatch)
 
@@ -139,7 +140,7 @@ def _inflated(pieces: Iterator[Piece]) -> Iterator[Piece]:
         while data:
             whole = False
             try:
-                out = decoder.decompress(data, STEP_BYTES)
+                out = decoder.decompress(data, _STEP_BYTES)
             except zlib.error:
                 data = b""
                 break
