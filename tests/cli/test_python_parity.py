@@ -28,7 +28,13 @@ PAIRS: dict[str, tuple[Callable[..., object], str]] = {
 }
 # Only for people and shells.
 ONLY_OPTIONS = {"--json", "--quiet", "--verbose", "--debug", "--nice", "--yes", "--plan", "--help", "--write", "--to"}
-ONLY_OPTIONS_OF = {"download": {"--extract"}, "verify store": {"--against", "--as", "--jobs", "--sample"}}
+# Separate functions in Python: docs/cli.md lists them.
+ONLY_OPTIONS_OF = {
+    "download": {"--extract"},
+    "extract": {"--salvage"},
+    "verify sources": {"--salvage-report"},
+    "verify store": {"--against", "--as", "--jobs", "--sample"},
+}
 # `dataset`, `policy` and `budget` are objects; `command` is what the command line passes.
 ONLY_PYTHON = {"dataset", "policy", "budget", "command"}
 FLAGS = {"unit": "--as"}  # `as` is a word of Python
