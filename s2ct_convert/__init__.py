@@ -52,11 +52,16 @@ The record and its archives:
     Check               ok, wrong, short, missing or unknown.
     extract_archive     Unpack an archive and check its checksums.
     Extracted           An unpacked file.
+    salvage_tfrecord    Write the whole records of a damaged archive.
+    SalvagedFile        A TFRecord with such records.
 
 Verify:
     verify_store        Verify a store against itself.
     verify_against      Compare a store with its sources, bit for bit.
     verify_sources      Check every checksum in archives and TFRecords.
+    salvage_report      What can be salvaged from a damaged archive.
+    SalvageReport       The examples that are whole, and the gaps.
+    Gap                 A stretch of a damaged source that is lost.
 
 Pictures, other formats, metadata:
     preview             Draw a sample, or a whole store, as PNG or PDF.

@@ -20,6 +20,7 @@ from .export.parquet import export_parquet as export_parquet
 from .export.tfrecord import Exported as Exported
 from .export.tfrecord import export_tfrecord as export_tfrecord
 from .export.webdataset import export_webdataset as export_webdataset
+from .gaps import Gap as Gap
 from .peeking.parts import PeekedExample as PeekedExample
 from .peeking.parts import PeekedMember as PeekedMember
 from .peeking.parts import PeekFinding as PeekFinding
@@ -53,11 +54,15 @@ from .record.local import Local as Local
 from .record.local import State as State
 from .sample import sample_sources as sample_sources
 from .source.read import read_examples as read_examples
+from .source.salvaged_file import SalvagedFile as SalvagedFile
+from .source.salvaged_file import salvage_tfrecord as salvage_tfrecord
 from .tiles import TileArea as TileArea
 from .tiles import locate_tile as locate_tile
 from .units.summary import Summary as Summary
 from .units.summary import UnitsFailed as UnitsFailed
 from .verify.against import verify_against as verify_against
+from .verify.salvage import SalvageReport as SalvageReport
+from .verify.salvage import salvage_report as salvage_report
 from .verify.sources import verify_sources as verify_sources
 from .verify.store import verify_store as verify_store
 from .version import __version__ as __version__

@@ -59,9 +59,11 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def without(missing_units: str, refused_sources: str) -> str:
+def without(missing_units: str, refused_sources: str, salvaged_units: str = "") -> str:
     """What a partial store lacks, from its root attributes; empty for a complete store."""
     units, sources = missing_units.split(), refused_sources.split(", ") if refused_sources else []
     parts = [f"{plural(len(units), 'unit')} ({', '.join(units)})"] if units else []
     parts += [f"{plural(len(sources), 'source')} ({', '.join(sources)})"] if sources else []
-    return f"without {' and without '.join(parts)}" if parts else ""
+    lacks = [f"without {' and without '.join(parts)}"] if parts else []
+    lacks += [f"salvaged, with gaps: {', '.join(salvaged_units.split())}"] if salvaged_units else []
+    return "; ".join(lacks)

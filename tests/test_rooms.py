@@ -16,6 +16,7 @@ LEVELS = (
         "names",
         "errors",
         "events",
+        "gaps",
         "missing",
         "published",
         "durable",

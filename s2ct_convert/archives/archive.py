@@ -25,7 +25,7 @@ from ..errors import (
     NotATFRecord,
     SourceError,
 )
-from .damage import AGAIN, encrypted, explained
+from .damage import AGAIN, LAST_RESORT, encrypted, explained
 from .file_kind import HEAD_BYTES, name_kind, read_head
 from .lzma2 import Lzma2Stream
 from .lzma2_chunks import Packed, count_blocks, find_packed
@@ -283,7 +283,7 @@ def _cut(name: str, needed: int, there: int) -> ArchiveDamaged:
         where=name,
         expected=f"{needed:,} bytes",
         found=f"{there:,} bytes",
-        todo="fetch it again",
+        todo=f"fetch the rest of it (s2ct download), or fetch it again; {LAST_RESORT}",
     )
 
 

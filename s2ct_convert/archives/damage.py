@@ -7,7 +7,11 @@ from contextlib import contextmanager
 
 from ..errors import ArchiveDamaged, ArchiveUnsupported, MachineError, S2ctError
 
-AGAIN = "the file is damaged: check it against its md5 and fetch it again"
+LAST_RESORT = "last resort: convert --salvage"
+AGAIN = (
+    "the file is damaged: check it against its md5 and fetch it again,\n"
+    f"            or mend it: s2ct download --repair; {LAST_RESORT}"
+)
 
 
 def encrypted(name: str) -> ArchiveUnsupported:

@@ -94,6 +94,7 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
     from ..conversion.ranges import ARRAY_VARIABLES, array_number, from_ranges
     from ..errors import WrongUsage
     from ..show.progress import show_progress
+    from ..units.summary import salvaged_error
 
     number = array_number()
     if numbers is None and number is None:
@@ -111,6 +112,8 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
         import dataclasses
 
         print_json([dataclasses.asdict(entry) for entry in entries])
+    if salvaged := [entry.unit for entry in entries if entry.salvaged]:
+        raise salvaged_error(store, salvaged)
 
 
 @batch.command()
@@ -131,7 +134,9 @@ def status(store: Path, json_: bool) -> None:
 
 @batch.command()
 @click.argument("store", type=options.STORE_PATH)
-@click.option("--partial", is_flag=True, help="Finalise even if units or sources are missing; the store lists them.")
+@click.option(
+    "--partial", is_flag=True, help="Finalise even if units or sources are missing or salvaged; the store lists them."
+)
 @options.progress
 def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     """Write the index and mark STORE as complete. Refused while units are missing; can be run again at any time."""
@@ -144,7 +149,7 @@ def finalise(store: Path, partial: bool, quiet: bool, verbose: bool) -> None:
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         digest, _ = finalise_batch(store, partial=partial, command=options.command_line(), on_event=on_event)
     attributes = finished(store) or {}
-    lacks = without(attributes.get("missing_units", ""), attributes.get("refused_sources", ""))
+    lacks = without(*(attributes.get(name, "") for name in ("missing_units", "refused_sources", "salvaged_units")))
     print(f"{store} is {f'partial: {lacks}' if lacks else 'complete'}\ndigest  {digest}")
 
 

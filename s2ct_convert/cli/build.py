@@ -35,6 +35,7 @@ from .stopping import keeps_units
 )
 @kind
 @options.unpacker
+@options.salvage
 @options.demands
 @options.jobs
 @options.memory

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,10 +12,21 @@ from . import options
 from .results import print_json
 from .stopping import keeps
 
+if TYPE_CHECKING:
+    from ..archives.extract import Extracted
+    from ..errors import S2ctError
+    from ..source.salvaged_file import SalvagedFile
+
 
 @click.command(short_help="Unpack archives and check their checksums.")
 @click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="ARCHIVE... DEST")
 @options.overwrite
+@click.option(
+    "--salvage",
+    is_flag=True,
+    help="From a damaged archive or TFRecord, write the whole records to NAME.salvaged.tfrecord, and what is missing "
+    "to NAME.salvaged.json (exit code 3).",
+)
 @options.unpacker
 @options.jobs
 @options.as_json
@@ -21,6 +34,7 @@ from .stopping import keeps
 def extract(
     paths: tuple[Path, ...],
     overwrite: bool,
+    salvage: bool,
     unpacker: str,
     jobs: int | None,
     json_: bool,
@@ -35,43 +49,98 @@ def extract(
     \b
     s2ct extract train_50SMG_462.7z unpacked/
     s2ct extract archives/ unpacked/
+    s2ct extract damaged/train_50SMG_462.7z unpacked/ --salvage
     """
-    from ..archives.extract import Extracted, extract_archive, find_archives, unpacked_size
-    from ..errors import S2ctError, SomeFailed
+    from ..archives.extract import extract_archive, find_archives, unpacked_size
+    from ..errors import S2ctError
     from ..show.progress import byte_progress
-    from ..show.tables import print_named
-    from ..words import plural, size
+    from ..source.salvage import DAMAGE
+    from ..source.salvaged_file import salvage_tfrecord
+    from ..words import size
 
     given, destination = _check(paths)
-    archives = find_archives(given)
+    bare = _bare_tfrecords(given) if salvage else []
+    archives = find_archives([path for path in given if path not in bare]) if len(bare) < len(given) else []
     done: list[Extracted] = []
+    salvaged: list[SalvagedFile] = []
     failures: list[S2ctError] = []
     keeps(f"unpacked files stay in {destination}")
     with byte_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
-        for archive in archives:
+        for path in (*archives, *bare):
             try:
-                done += extract_archive(
-                    archive, destination, overwrite=overwrite, jobs=jobs or options.available_cores(),
-                    unpacker=unpacker, on_bytes=progress.advance,
-                    on_file=lambda f: progress.named(
-                        str(f.path), f": {size(f.bytes)}{', already there' if f.was_there else ''}"
-                    ),
-                )  # fmt: skip
+                try:
+                    if path in bare:
+                        salvaged += salvage_tfrecord(path, destination, overwrite=overwrite)
+                        continue
+                    done += extract_archive(
+                        path, destination, overwrite=overwrite, jobs=jobs or options.available_cores(),
+                        unpacker=unpacker, on_bytes=progress.advance,
+                        on_file=lambda f: progress.named(
+                            str(f.path), f": {size(f.bytes)}{', already there' if f.was_there else ''}"
+                        ),
+                    )  # fmt: skip
+                except DAMAGE as error:
+                    if not salvage or path in bare:
+                        raise
+                    progress.line(f"note: {path.name}: {error.what}; taking the examples that are whole", always=True)
+                    salvaged += salvage_tfrecord(path, destination, overwrite=overwrite)
             except S2ctError as error:
                 failures.append(error)
-                progress.line(f"{archive.name}: FAILED\n{error}", always=True)
+                progress.line(f"{path.name}: FAILED\n{error}", always=True)
+    _show(destination, done, salvaged, failures, json_=json_, quiet=quiet)
+    _raise(len(archives) + len(bare), done, salvaged, failures)
+
+
+def _bare_tfrecords(paths: tuple[Path, ...]) -> list[Path]:
+    from ..kinds import Kind, kind_of
+
+    return [path for path in paths if kind_of(path) is Kind.TFRECORD]
+
+
+def _show(
+    destination: Path,
+    done: list[Extracted],
+    salvaged: list[SalvagedFile],
+    failures: list[S2ctError],
+    *,
+    json_: bool,
+    quiet: bool,
+) -> None:
+    from ..show.gaps import gap_lines
+    from ..show.tables import print_lines, print_named
+    from ..words import plural, size
+
     if json_:
         print_json(
             {
                 "files": [{"path": str(f.path), "bytes": f.bytes, "was_there": f.was_there} for f in done],
+                "salvaged": [
+                    {**dataclasses.asdict(one), "path": str(one.path), "report": str(one.report)} for one in salvaged
+                ],
                 "failed": [str(error) for error in failures],
             }
         )
-    elif not quiet:
+        return
+    for one in salvaged:
+        print_lines(f"salvaged  {line}" for line in gap_lines(str(one.path), one.examples, one.gaps))
+    if not quiet:
         print_named(str(destination), "", f"{plural(len(done), 'file')}, {size(sum(f.bytes for f in done))} in ")
+
+
+def _raise(total: int, done: list[Extracted], salvaged: list[SalvagedFile], failures: list[S2ctError]) -> None:
+    from ..errors import Incomplete, SomeFailed
+    from ..words import plural
+
     if failures:
         codes = {error.exit_code for error in failures}
-        raise SomeFailed(f"{len(failures)} of {plural(len(archives), 'archive')} failed", codes, some_done=bool(done))
+        raise SomeFailed(
+            f"{len(failures)} of {plural(total, 'archive')} failed", codes, some_done=bool(done or salvaged)
+        )
+    if salvaged:
+        raise Incomplete(
+            f"{plural(len(salvaged), 'TFRecord')} salvaged from damaged sources, with what was whole in them",
+            where=", ".join(str(one.report) for one in salvaged),
+        )
 
 
 def _check(paths: tuple[Path, ...]) -> tuple[tuple[Path, ...], Path]:

@@ -212,6 +212,12 @@ def demands(command: Command) -> Command:
     return command
 
 
+salvage = click.option(
+    "--salvage",
+    is_flag=True,
+    help="From a damaged source, take every example whose checksums are right, and note what is missing (exit code 3). "
+    "For sources that cannot be fetched again.",
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
 overwrite_units = click.option(
     "--overwrite-unit",

@@ -83,6 +83,7 @@ def planned(command: Command) -> Command:
         options.as_unit,
         options.splits,
         options.tiles,
+        options.salvage,
         options.demands,
         kind,
         click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="SOURCE... STORE"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,19 @@ from .results import print_json
 from .stopping import NO_RESULT, keeps
 
 if TYPE_CHECKING:
+    from ..verify.salvage import SalvageReport
     from ..verify.sources import SourceReport
 
 
 @click.command(short_help="Check archives and TFRecords by their own checksums.")
 @click.argument("paths", nargs=-1, type=options.DATA_PATH, required=True, metavar="SOURCE...")
 @options.as_unit
+@click.option(
+    "--salvage-report",
+    "salvages",
+    is_flag=True,
+    help="Also show what convert --salvage would take from damaged sources, and the gaps.",
+)
 @options.unpacker
 @options.jobs
 @options.as_json
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 def sources(
     paths: tuple[Path, ...],
     unit: str | None,
+    salvages: bool,
     unpacker: str,
     jobs: int | None,
     json_: bool,
@@ -38,10 +47,11 @@ def sources(
 
     \b
     s2ct verify sources archives/
+    s2ct verify sources train_50SMG_462.7z --salvage-report
     """
     from ..errors import EXIT_MACHINE, SomeFailed, SourceError
     from ..show.progress import byte_progress
-    from ..show.tables import print_named
+    from ..show.tables import print_lines, print_named
     from ..verify.sources import verify_sources
     from ..words import plural
 
@@ -58,12 +68,16 @@ def sources(
             on_source=lambda one: progress.named(*_words(one)) if verbose and not json_ else None,
         )
     bad = [one for one in reports if one.error]
+    salvage = _salvage(bad, unit, quiet=quiet) if salvages else {}
     if json_:
-        print_json({"sources": [_document(one) for one in reports], "ok": not bad})
+        found = [asdict(one) | {"path": str(one.path)} for of_path in salvage.values() for one in of_path]
+        print_json({"sources": [_document(one) for one in reports], "ok": not bad, "salvage": found})
     else:
         for one in reports:
             if one.error or not quiet:
                 print_named(*_words(one))
+            if one.error:
+                print_lines(line for found in salvage.pop(one.path, ()) for line in _salvage_lines(found))
         counts = {state: sum(one.state == state for one in reports) for state in ("damaged", "unusable")}
         unusable = f", {counts['unusable']} unusable" if counts["unusable"] else ""
         print(f"{plural(len(reports) - len(bad), 'source')} ok, {counts['damaged']} damaged{unusable}")
@@ -84,6 +98,29 @@ def _words(one: SourceReport) -> tuple[str, str, str]:
 
     counts = f"{plural(one.examples, 'example')}, {plural(one.observations, 'observation')}"
     return str(one.path), f": {one.unit}, {counts}", f"{one.state.ljust(8)} "
+
+
+def _salvage(bad: list[SourceReport], unit: str | None, *, quiet: bool) -> dict[Path, list[SalvageReport]]:
+    """What can be salvaged from each damaged file."""
+    from ..show.progress import byte_progress
+    from ..source.salvage import DAMAGE
+    from ..verify.salvage import salvage_report
+
+    damaged = list(dict.fromkeys(one.path for one in bad if isinstance(one.error, DAMAGE)))
+    total = sum(path.stat().st_size for path in damaged)
+    with byte_progress("looking for whole examples", total, quiet=quiet) as progress:
+        return {path: salvage_report(path, unit=unit, on_bytes=progress.advance) for path in damaged}
+
+
+def _salvage_lines(one: SalvageReport) -> list[str]:
+    from ..show.gaps import gap_lines
+    from ..words import plural
+
+    if not one.examples:
+        return ["  salvage:  no whole example was found"]
+    first, *gaps = gap_lines(one.unit, one.examples, one.gaps)
+    counts = f"{plural(one.samples, 'sample')}, {plural(one.observations, 'observation')}"
+    return [f"  salvage:  {first}; {counts}", *(f"            {gap}" for gap in gaps)]
 
 
 def _document(one: SourceReport) -> dict[str, Any]:

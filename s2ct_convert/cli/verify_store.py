@@ -12,7 +12,7 @@ from .results import print_json
 from .stopping import NO_RESULT, keeps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..errors import S2ctError
     from ..verify.findings import Finding
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 
 class Compared(NamedTuple):
-    """The result of the comparison with the sources."""
+    """The result of the comparison with the sources. ``lacking``: what salvaged units lack of them."""
 
     examples: int
     units: int
+    lacking: tuple[str, ...] = ()
 
 
 _DAMAGED = "repair each damaged unit: s2ct convert SOURCE... STORE --overwrite-unit SPLIT/TILE"
@@ -81,7 +82,7 @@ def store(
     s2ct verify store clouds.zarr --fraction 0.05
     s2ct verify store clouds.zarr --against archives/*.7z
     """
-    from ..errors import Difference, Incomplete, S2ctError, SomeFailed
+    from ..errors import Difference, S2ctError
     from ..show.progress import byte_progress
     from ..show.tables import print_lines
     from ..verify.store import verify_store
@@ -106,20 +107,26 @@ def store(
             if not findings:
                 raise
             unread.append(error)  # what was found so far is reported
+    lacking = compared.lacking if compared else ()
     if json_:
-        print_json(_document(report, findings, left_out, unread, compared))
+        print_json(_document(report, findings, [*left_out, *lacking], unread, compared))
     else:
         for line in (*findings, *unread):
             print(line)
-        print_lines(f"remark: {remark}" for remark in (*report.remarks, *left_out))
+        print_lines(f"remark: {remark}" for remark in (*report.remarks, *left_out, *lacking))
         if report.opened:
-            _print_summary(report, compared, bool(findings or left_out or unread))
+            _print_summary(report, compared, bool(findings or left_out or unread or lacking))
     if findings:
-        raise Difference(
-            f"{plural(len(findings), 'difference')} found",
-            where=str(path),
-            todo=_advice(report),
-        )
+        raise Difference(f"{plural(len(findings), 'difference')} found", where=str(path), todo=_advice(report))
+    _raise_not_compared(path, unread, left_out, lacking)
+
+
+def _raise_not_compared(
+    path: Path, unread: Sequence[S2ctError], left_out: Sequence[str], lacking: Sequence[str]
+) -> None:
+    from ..errors import Incomplete, SomeFailed
+    from ..words import plural
+
     if unread:
         codes = {error.exit_code for error in unread}
         raise SomeFailed(f"{plural(len(unread), 'source')} could not be read and compared", codes, some_done=False)
@@ -128,6 +135,12 @@ def store(
             f"{plural(len(left_out), 'source')} could not be compared with the store",
             where=str(path),
             todo="complete the store with s2ct convert, or leave these sources out",
+        )
+    if lacking:
+        raise Incomplete(
+            "the store lacks examples of these sources, since units were salvaged from damaged ones",
+            where=str(path),
+            todo="convert these sources: a good source replaces a salvaged unit",
         )
 
 
@@ -176,6 +189,7 @@ def _compare(
     """Return the number of examples compared, and the differences."""
     from ..show.progress import byte_progress
     from ..verify.against import verify_against
+    from ..words import plural
 
     with byte_progress("comparing", quiet=quiet) as progress:
         comparisons = verify_against(
@@ -188,7 +202,12 @@ def _compare(
             on_error=lambda path, error: on_error(error),
             on_total=progress.set_total,
         )
-    compared = Compared(sum(one.examples for one in comparisons), len({one.unit for one in comparisons}))
+    lacking = tuple(
+        f"{one.unit} is salvaged: it lacks {plural(one.lacking, 'example')} of the source"
+        for one in comparisons
+        if one.lacking
+    )
+    compared = Compared(sum(one.examples for one in comparisons), len({one.unit for one in comparisons}), lacking)
     return compared, [line for one in comparisons for line in one.differences]
 
 

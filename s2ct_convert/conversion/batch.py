@@ -140,7 +140,15 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
             continue
         replaces = entry if replace else None
         task = UnitTask(
-            store, plan.options, file.source, threads, plan.hash, demands=plan.demands, replaces=replaces, in_batch=True
+            store,
+            plan.options,
+            file.source,
+            threads,
+            plan.hash,
+            demands=plan.demands,
+            replaces=replaces,
+            in_batch=True,
+            overwrite=replace,
         )
         todo.append((task, file))
     if todo:

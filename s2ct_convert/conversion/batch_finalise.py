@@ -10,10 +10,11 @@ from ..events import OnEvent, ignore
 from ..names import UnitName, printable
 from ..units.claim import alone
 from ..units.entries import UnitEntry
-from ..units.finalise import complete
+from ..units.finalise import complete, salvaged_units
 from ..units.ledger import Ledger
 from ..units.plan import SourceFile
 from ..units.resume import Candidate, Kin, kin
+from ..units.summary import salvaged_error
 from ..units.tally import done_units
 from ..units.unit import open_container
 from ..words import plural
@@ -29,7 +30,7 @@ def finalise_batch(
     Parameters
     ----------
     partial : bool
-        Finalise even if units are missing or sources were refused; the store then names them.
+        Finalise even if units are missing or salvaged, or sources were refused; the store then names them.
 
     Returns
     -------
@@ -40,7 +41,7 @@ def finalise_batch(
     Raises
     ------
     Incomplete
-        If units or sources are missing, or another process uses the store.
+        If units or sources are missing, units were salvaged, or another process uses the store.
     """
     ledger = Ledger(store)
     options = ledger.options()
@@ -55,6 +56,8 @@ def finalise_batch(
             raise _not_replaced(store, waiting)
         if not done or ((missing or refused) and not partial):
             raise _not_all(store, ledger, done, missing, refused)
+        if (salvaged := salvaged_units(ledger, done)) and not partial:
+            raise salvaged_error(store, salvaged, "; or finalise with what they have: --partial")
         try:
             ledger.clean(everything=True)
         except OSError as error:

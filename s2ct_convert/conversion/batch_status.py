@@ -82,7 +82,7 @@ def batch_status(store: Path) -> BatchStatus:
     order = sorted(ledger.planned(), key=lambda unit: (numbers.get(unit, len(numbers) + 1), unit))
     units = tuple(_unit_status(container, ledger, unit, numbers.get(unit)) for unit in order)
     root = finished(store) or {}
-    lacks = without(str(root.get("missing_units", "")), str(root.get("refused_sources", "")))
+    lacks = without(*(str(root.get(name, "")) for name in ("missing_units", "refused_sources", "salvaged_units")))
     done = bool(root) and not container.has_unmerged(order)
     return BatchStatus(store, done, ledger.run_lease().owner(), units, lacks if done else "")
 

@@ -190,7 +190,7 @@ def sort_out(
             tasks.append(
                 UnitTask(
                     plan.store, plan.options, source, plan=plan.hash, unpacker=unpacker, demands=plan.demands,
-                    replaces=verdict.replaces,
+                    replaces=verdict.replaces, overwrite=overwrite,
                 )
             )  # fmt: skip
     return tasks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +76,7 @@ def _store(path: Path, ledger: Ledger) -> Document:
             "units": units,
             "missing": str(store.attributes.get("missing_units", "")).split(),
             "refused_sources": str(store.attributes.get("refused_sources", "")),
+            "salvaged": str(store.attributes.get("salvaged_units", "")).split(),
             **_totals(units),
             "digest": store.digest or None,
             **_about(store.dataset),
@@ -103,6 +105,8 @@ def _unit(unit: Unit, counts: Document) -> Document:
         **_number_in_name(unit),
         **_place(unit.area),
         "notes": str(unit.attributes.get("notes", "")).splitlines(),
+        "gaps": [dataclasses.asdict(gap) for gap in unit.gaps] if unit.salvaged else None,
+        "examples": int(unit.attributes["source_examples"]),
     }
 
 
@@ -176,8 +180,10 @@ _FROM_ENTRY = (
 
 def _of_entry(unit: UnitName, entry: UnitEntry, dataset: Dataset) -> Document:
     fields = {name: getattr(entry, name) for name in _FROM_ENTRY}
+    gaps = None if entry.gaps is None else [dataclasses.asdict(gap) for gap in entry.gaps]
     notes = [note.line(dataset) for note in entry.notes]
-    return {"split": unit.split, "tile": unit.tile, **fields, **_place(dataset.locate(unit.tile)), "notes": notes}
+    about = {**fields, **_place(dataset.locate(unit.tile)), "notes": notes, "gaps": gaps, "examples": entry.examples}
+    return {"split": unit.split, "tile": unit.tile, **about}
 
 
 def _totals(units: list[Document]) -> Document:

@@ -25,7 +25,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "hash": plan.hash,
         "store": str(plan.store.absolute()),
         **plan.options.values(),
-        **dataclasses.asdict(plan.demands),
+        **plan.demands.values(),
         "units": [
             {
                 "number": number,
@@ -87,7 +87,7 @@ def _read(path: Path) -> Plan:
         if content["s2ct_plan"] != VERSION:
             raise ValueError(f"version {content['s2ct_plan']}")
         options = StoreOptions.from_values(content)
-        demands = Demands(**{field.name: bool(content[field.name]) for field in dataclasses.fields(Demands)})
+        demands = Demands.from_values(content)
         files = tuple(_file(unit) for unit in content["units"])
         store, stated = Path(content["store"]), content["hash"]
     except OSError as error:

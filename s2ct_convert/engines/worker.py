@@ -30,10 +30,13 @@ from ..errors import (
 )
 from ..events import Message, OnEvent
 from ..processes import peak_memory
+from ..source.find import Source
+from ..source.salvage import DAMAGE, count_salvageable
 from ..units.entries import Failure
 from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
 from ..units.ledger import Ledger
 from ..units.resume import refusal
+from ..units.salvage import NothingWhole
 from ..units.unit import UnitTask, convert_unit
 
 PROGRESS_BYTES = 4 << 20  # bytes read between two progress events
@@ -88,6 +91,29 @@ def started(task: UnitTask) -> UnitStarted:
 
 
 def _convert_any(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent) -> UnitDone:
+    """Make a unit from its source or one of its copies; with ``salvage``, from what is whole in a damaged one."""
+    try:
+        return _convert_whole(task, on_bytes, on_event)
+    except DAMAGE as error:
+        if not task.demands.salvage:
+            raise
+        on_event(Message(f"{task.source.where}: {error.what}; taking the examples that are whole"))
+        try:
+            salvaging = dataclasses.replace(task, source=_best(task), salvages=True)
+            return convert_unit(salvaging, lambda n: on_bytes(0), on_event)  # its bytes were counted before
+        except NothingWhole:
+            raise error from None
+
+
+def _best(task: UnitTask) -> Source:
+    """Of a damaged source and its copies, the one with the most whole examples."""
+    source = task.source
+    if not source.copies:
+        return source
+    return max((source, *source.copies), key=lambda one: count_salvageable(one, dataset=task.options.dataset).examples)
+
+
+def _convert_whole(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent) -> UnitDone:
     """Make a unit from its source or, if the source is damaged, from one of its copies."""
     for copy in task.source.copies:
         try:

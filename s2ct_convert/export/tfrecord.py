@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import filecmp
 import os
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from ..durable import whole_file
 from ..errors import DestinationExists, WrongUsage
-from ..hashing import masked_crc32c
 from ..names import fold_split, fold_tile
 from ..published import ABSENT
 from ..reading.opening import open_store
 from ..reading.store import Store
 from ..reading.unit import Unit
 from ..source.example import Kind, encode_example
+from ..source.found import SALVAGED_SUFFIX
+from ..source.tfrecord import write_raw_record
 
 BLOCK_OBS = 1024  # images read at once: 14.5 MB in the default data set
 
@@ -65,6 +64,8 @@ def export_tfrecord(
     on_file: Callable[[Exported], None] = lambda one: None,
 ) -> list[Exported]:
     """Write units as TFRecords, ``<split>_<tile>_<number of examples>``, in the order of their sources.
+
+    The file of a salvaged unit ends with ``.salvaged.tfrecord``.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ def choose_units(store: Store, tiles: Iterable[str], splits: Iterable[str]) -> l
 
 def _export(unit: Unit, folder: Path, *, overwrite: bool, on_bytes: Callable[[int], None]) -> Exported:
     n_examples = int(unit.attributes["source_examples"])
-    path = folder / f"{unit.name.key}_{n_examples}"
+    path = folder / f"{unit.name.key}_{n_examples}{SALVAGED_SUFFIX if unit.salvaged else ''}"
     was_there = False
     with suppress(_Equal), whole_file(path) as file:
         for payload, pixels in example_payloads(unit):
@@ -171,14 +172,6 @@ class _Equal(Exception):
     """The existing file is identical and stays."""
 
 
-def write_raw_record(file: IO[bytes], payload: bytes) -> None:
-    """One TFRecord record: length and data, each with its masked CRC-32C."""
-    head = struct.pack("<Q", len(payload))
-    file.write(head + struct.pack("<I", masked_crc32c(head)))
-    file.write(payload)
-    file.write(struct.pack("<I", masked_crc32c(payload)))
-
-
 def example_payloads(unit: Unit) -> Iterator[tuple[bytes, int]]:
     """The records of a unit in the order of its source, each with its number of bytes of pixels."""
     features = _Features(unit)
@@ -192,7 +185,7 @@ class _Features:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
-        example, position = np.asarray(unit["example"][...]), np.asarray(unit["position"][...])
+        example, position = np.asarray(unit[unit.example_order][...]), np.asarray(unit["position"][...])
         self._rows = np.lexsort((position, example))  # rows of the unit, in the order of the source
         n_examples = int(unit.attributes["source_examples"])
         self._starts = np.searchsorted(example, np.arange(n_examples + 1), sorter=self._rows)

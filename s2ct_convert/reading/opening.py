@@ -36,7 +36,7 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
     Warns
     -----
     PartialStoreWarning
-        If requested units or sources are not in the store.
+        If requested units or sources are not in the store, or units were salvaged from damaged sources.
 
     Raises
     ------

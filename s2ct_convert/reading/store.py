@@ -15,7 +15,7 @@ from ..errors import Incomplete
 from ..events import OnEvent, ignore
 from ..store.digest import Table
 from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
-from ..store.root import read_dataset
+from ..store.root import lacks, read_dataset
 from .display import OwnMapping, Shown, Summary
 from .filters import Dates, Labels, Names, Numbers, as_list, numbers
 from .groups import Tree, check_digest, check_units, read_all
@@ -74,16 +74,13 @@ class Store(Shown, OwnMapping[Unit]):
 
     @property
     def finished(self) -> bool:
-        """Whether the store has its index: complete, or partial, without its ``missing_units``."""
+        """Whether the store has its index: complete, or partial."""
         return self.complete or self.attributes.get("state") == STATE_PARTIAL
 
     @property
     def lacks(self) -> str:
-        """Message with the requested units and sources that a partial store lacks; empty for other stores."""
-        units, sources = (str(self.attributes.get(name, "")) for name in ("missing_units", "refused_sources"))
-        parts = [f"without {', '.join(units.split())}"] if units else []
-        parts += [f"refused sources: {sources}"] if sources else []
-        return "; ".join(parts) if self.attributes.get("state") == STATE_PARTIAL else ""
+        """Message with what a partial store lacks of the requested units and sources; empty for other stores."""
+        return lacks(self.attributes)
 
     @property
     def digest(self) -> str:

@@ -46,7 +46,8 @@ def unit_summary(unit: Unit) -> Summary:
         title = f"Unit {unit.name}: {many(len(unit.localid), 'sample')}, {many(unit.observations, 'observation')}"
         classes = unit.dataset.classes
         counts = [int(np.count_nonzero(unit.label == number)) for number in range(len(classes))]
-        facts = (("dates", period(unit.dates)), ("labels", label_names(counts, classes)))
+        facts = [("dates", period(unit.dates)), ("labels", label_names(counts, classes))]
+        facts += [("salvaged", f"from a damaged source, with {many(len(unit.gaps), 'gap')}")] if unit.salvaged else []
         rows = [
             (one.name, one.dtype, ", ".join(f"{dim} {n:,}" for dim, n in zip(one.dims, one.shape, strict=True)))
             for one in unit.values()

@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from ..dataset import DATASET, Dataset
 from ..errors import NotAStore, StoreDamaged
+from ..gaps import Gap, gaps_from_text
 from ..missing import NO_DAY
 from ..names import UnitName
 from ..published import PublishedFeature
 from ..store.groups import unit_form
-from ..store.layout import IMAGE, PUBLISHED, UnitForm
+from ..store.layout import FOUND, GAPS, IMAGE, PUBLISHED, SALVAGED, UnitForm
 from ..tiles import TileArea
 from .arrays import Array, Columns, read_rows
 from .chunks import Chunks
@@ -175,7 +176,28 @@ class Unit(Shown, OwnMapping[Array]):
     def form(self) -> UnitForm:
         """Size of labels, and whether dates are missing."""
         label, time = self._columns.table("label"), self._columns.table("time")
-        return unit_form(label.shape, time.attributes, self.layout, self.dataset)
+        return unit_form(label.shape, time.attributes, self.attributes, self.layout, self.dataset)
+
+    @property
+    def salvaged(self) -> bool:
+        """Whether the unit was salvaged from a damaged source, and may lack observations, also of its samples."""
+        return SALVAGED in self.attributes
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What is missing of a salvaged unit, in the order of its source; empty for other units.
+
+        Raises
+        ------
+        StoreDamaged
+            If the attribute that holds them is invalid.
+        """
+        return gaps_from_text(str(self.attributes.get(GAPS, "[]")), self.group.where)
+
+    @property
+    def example_order(self) -> str:
+        """Name of the array with the order of the examples: ``example``, or ``found`` of a salvaged unit."""
+        return FOUND.name if self.salvaged else "example"
 
     @cached_property
     def published(self) -> Mapping[str, PublishedFeature]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..conversion.batch_status import BatchStatus, UnitState, UnitStatus
 from ..lease import Owner
-from ..words import seconds, size
+from ..words import plural, seconds, size
 from .tables import Column, print_facts, print_table
 
 
@@ -57,6 +57,8 @@ def _remarks(one: UnitStatus) -> str:
         return f"{one.owner}, last heartbeat {seconds(one.owner.idle)} ago"
     if one.owner:
         return one.owner
+    if one.entry and one.entry.gaps is not None:
+        return f"salvaged: {plural(one.entry.examples, 'example')}, {plural(len(one.entry.gaps), 'gap')}"
     return one.failure.message.splitlines()[0] if one.failure else ""
 
 

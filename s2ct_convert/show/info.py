@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..dataset import DATASET
+from ..gaps import Gap, gaps_from_values
 from ..pictures.palette import CLASSES
 from ..words import day, plural, size
+from .gaps import gap_lines
 from .tables import Column, fact_lines, print_facts, print_lines, print_table
 from .terminal import make_console, width_of, wrap
 
@@ -92,6 +94,7 @@ def _print_store(document: Document, verbose: bool) -> None:
     ]
     facts += [("missing", " ".join(document["missing"]))] if document.get("missing") else []
     facts += [("refused", document["refused_sources"])] if document.get("refused_sources") else []
+    facts += [("salvaged", " ".join(document["salvaged"]))] if document.get("salvaged") else []
     facts += [("digest", document["digest"])] if document["digest"] else []
     print_facts(facts)
     if document["units"]:
@@ -106,6 +109,15 @@ def _print_store(document: Document, verbose: bool) -> None:
         if notes:
             print()
         print_lines(f"note  {note}" for note in notes)
+        for unit in document["units"]:
+            if unit.get("gaps") is not None:
+                print()
+                name = f"{unit['split']}/{unit['tile']}"
+                print_lines(f"salvaged  {line}" for line in gap_lines(name, unit["examples"], _gaps(unit)))
+
+
+def _gaps(unit: Document) -> tuple[Gap, ...]:
+    return gaps_from_values(unit["gaps"])
 
 
 def _print_origins(units: list[Document], verbose: bool) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 from ..errors import Incomplete
 from ..store.layout import STATE_COMPLETE
-from ..units.summary import Summary
+from ..units.entries import UnitEntry
+from ..units.summary import Summary, salvaged_error
 from ..words import seconds, size, without
+from .gaps import gap_lines
 from .notes import note_lines, sum_documents
 from .tables import print_facts
 
@@ -37,18 +39,24 @@ def print_summary(summary: Summary) -> None:
         facts += [("unpacked by", "; ".join(summary.unpackers))] if summary.unpackers else []
     facts += [("note", line) for line in note_lines(done, summary.dataset)]
     facts += [("no unit in", ", ".join(summary.not_units))] if summary.not_units else []
+    facts += [("salvaged", line) for entry in done if entry.salvaged for line in salvage_lines(entry)]
     facts += [("state", _state(summary))] if summary.state != STATE_COMPLETE else []
     facts += [("digest", summary.digest)] if summary.digest else []
     print_facts(facts)
 
 
+def salvage_lines(entry: UnitEntry) -> list[str]:
+    """What was salvaged of a unit, and its gaps; of many gaps the first ones."""
+    return gap_lines(entry.unit, entry.examples, entry.gaps or ())
+
+
 def _state(summary: Summary) -> str:
-    lacks = without(" ".join(summary.missing), ", ".join(summary.refused))
+    lacks = without(" ".join(summary.missing), ", ".join(summary.refused), " ".join(summary.salvaged))
     return f"{summary.state}{': ' if lacks else ''}{lacks}"
 
 
 def check_complete(summary: Summary) -> None:
-    """Check that no unit of an earlier run is missing, and that every selected file holds a unit.
+    """Check that no unit is missing or salvaged, and that every selected file holds a unit.
 
     Raises
     ------
@@ -68,6 +76,8 @@ def check_complete(summary: Summary) -> None:
             found=", ".join(summary.not_units),
             todo="select only files that hold units, such as --file '*.7z'",
         )
+    if summary.salvaged:
+        raise salvaged_error(summary.store, summary.salvaged)
 
 
 def _ratio(part: int, whole: int) -> str:
@@ -87,6 +97,7 @@ def summary_document(summary: Summary) -> dict[str, Any]:
         "missing": list(summary.missing),
         "refused_sources": list(summary.refused),
         "not_units": list(summary.not_units),
+        "salvaged": list(summary.salvaged),
         "digest": summary.digest,
         "converted": [dataclasses.asdict(entry) for entry in summary.converted],
         "skipped": [dataclasses.asdict(entry) for entry in summary.skipped],

@@ -31,7 +31,7 @@ def unit_line(event: Event, *, every: bool, tracebacks: bool) -> str | None:
             return f"{entry.unit}: done by another process in the meantime"
         case UnitDone(entry):
             return (
-                f"{entry.unit}: done, {plural(entry.samples, 'sample')}, "
+                f"{entry.unit}: {'salvaged' if entry.salvaged else 'done'}, {plural(entry.samples, 'sample')}, "
                 f"{plural(entry.observations, 'observation')}, {size(entry.bytes)}, {seconds(entry.seconds)}"
             )
         case UnitFailed(unit, _, _, message, refused=True):

@@ -10,15 +10,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..archives.file_kind import is_archive, is_packing, read_head
+from ..archives.file_kind import is_archive, is_packing, name_kind, read_head
 from ..archives.stream import SourceReader
 from ..archives.unpackers import SIGNATURE
 from ..archives.volumes import first_volume
-from ..errors import NotAnArchive, S2ctError, WrongUsage, from_os_error
+from ..errors import ArchiveDamaged, NotAnArchive, S2ctError, WrongUsage, from_os_error
 from ..kinds import fits, kind_of
 from ..names import UnitName, try_name
 from ..paths import check_readable
-from .found import Found, FoundTFRecord, Part, Source, Unusable, some
+from .found import UNKNOWN, Found, FoundTFRecord, Part, Source, Unusable, some
 from .kind import foreign_kind, is_tfrecord
 from .tfrecord import unwrap
 from .unfinished import is_unfinished, unfinished
@@ -26,10 +26,10 @@ from .units import settle
 from .walk import Walk
 from .wrapped import find_wrapper
 
-__all__ = ["Found", "Part", "Source", "Unusable", "find_sources"]
+__all__ = ["Found", "Part", "Source", "Unusable", "damaged_part", "find_sources"]
 
 
-def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Found:
+def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None, salvage: bool = False) -> Found:
     """Find the sources in files and folders (recursively).
 
     A file that is given by name must be a source. In a folder, other files are noted and skipped. If a unit has several
@@ -40,6 +40,8 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Foun
     paths : iterable of Path
     unit : UnitName, optional
         The unit of the one source whose name does not give it, or of the only source.
+    salvage : bool
+        Archives whose headers are damaged, and bare files that should be a TFRecord, are sources too.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Foun
         If a path does not exist, is a store, a pipe, a socket or a device, or if `unit` does not fit exactly one
         source.
     """
-    search = _Search()
+    search = _Search(salvage=salvage)
     for path in paths:
         search.look(path)
     return settle(search.tfrecords, search.found, unit)
@@ -56,7 +58,8 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None) -> Foun
 class _Search:
     """Collects TFRecords, notes and unusable files from several paths."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, salvage: bool) -> None:
+        self._salvage = salvage
         self.found = Found()
         self.tfrecords: list[FoundTFRecord] = []
         self._seen: dict[tuple[Path, UnitName | None], Path] = {}  # first path to each file, by the unit in its name
@@ -95,7 +98,7 @@ class _Search:
             return True
         self._seen[place] = file
         try:
-            if named and is_unfinished(file):
+            if named and is_unfinished(file) and not self._salvage:
                 raise unfinished(file)
             return self._add(file, named=named)
         except OSError as error:
@@ -135,7 +138,23 @@ class _Search:
 
     def _unusable(self, file: Path, error: S2ctError) -> None:
         parsed = try_name(file.name)
+        if self._salvage and (part := damaged_part(file, error)):
+            self.tfrecords.append(FoundTFRecord(part, parsed))
+            self.found.notes.append(f"{file}: {error.what}; it is a source all the same, to be salvaged")
+            return
         self.found.unusable.append(Unusable(file, parsed.unit if parsed else None, error))
+
+
+def damaged_part(file: Path, error: S2ctError) -> Part | None:
+    """The TFRecord in a damaged file, for salvage; None if the error is not damage, or the file is something else."""
+    if not isinstance(error, ArchiveDamaged | NotAnArchive):
+        return None
+    with SourceReader(file, with_md5=False) as stream:
+        head = read_head(stream)
+    if name_kind(head) is not None:
+        return None
+    was_archive = is_archive(head) or ".7z" in file.name.lower()
+    return Part(file, UNKNOWN if was_archive else None)
 
 
 def _kind(stream: SourceReader, head: bytes) -> str | None:

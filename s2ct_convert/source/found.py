@@ -10,10 +10,13 @@ from ..archives.volumes import files_of
 from ..errors import CountMismatch, S2ctError, WrongUsage
 from ..names import SourceName, UnitName
 
+SALVAGED_SUFFIX = ".salvaged.tfrecord"  # of a TFRecord that holds what was whole in a damaged source
+UNKNOWN = ""  # name of the member of an archive whose headers are damaged
+
 
 @dataclass(frozen=True)
 class Part:
-    """A TFRecord or a shard of one: a file, or a member of an archive."""
+    """A TFRecord or a shard of one: a file, or a member of an archive (``UNKNOWN`` if its headers are damaged)."""
 
     path: Path
     member: str | None = None
@@ -21,7 +24,7 @@ class Part:
     @property
     def where(self) -> str:
         """How messages name it."""
-        if self.member is None or self.member == self.path.name.removesuffix(".7z"):
+        if not self.member or self.member == self.path.name.removesuffix(".7z"):
             return self.path.name
         return f"{self.path.name}: {self.member}"
 
@@ -46,7 +49,7 @@ class Source:
     path : Path
         The archive, or the TFRecord file itself; the first of its volumes or shards.
     member : str or None
-        Name inside the archive; None for a bare file.
+        Name inside the archive; None for a bare file, ``UNKNOWN`` for an archive whose headers are damaged.
     more : tuple of Part
         The shards after the first, in order; examples are numbered through.
     copies : tuple of Source
@@ -74,6 +77,11 @@ class Source:
     def is_packed(self) -> bool:
         """Whether any of it is in an archive."""
         return any(part.member is not None for part in self.parts)
+
+    @property
+    def is_salvaged(self) -> bool:
+        """Whether it was salvaged from a damaged source, by its name, so that examples are missing."""
+        return any(part.path.name.endswith(SALVAGED_SUFFIX) for part in self.parts)
 
     @property
     def where(self) -> str:

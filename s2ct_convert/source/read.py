@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..archives.checksum import Content, Summed, content_of, content_of_member
+from ..archives.damage import LAST_RESORT
 from ..archives.file_kind import is_archive, is_packing, read_head
 from ..archives.stream import Prefixed, Readable, SourceReader
 from ..archives.unpackers import PYTHON, Unpacker
@@ -68,6 +69,7 @@ class SourceExamples:
                     damage.what, where=error.where, expected=expected, found=found, todo=damage.todo
                 ) from error
             todo = "the archive is whole, so fetching it again will not help: report this to the authors of the record"
+            todo += f"; {LAST_RESORT}"
             where, expected, found = error.where, error.expected, error.found
             raise type(error)(error.what, where=where, expected=expected, found=found, todo=todo) from None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from ..archives.checksum import Content, content_of, content_of_member
-from ..archives.stream import SourceReader
+from ..archives.stream import PIECE_BYTES, SourceReader
 from .found import Part, Source
 from .tfrecord import HEADER_BYTES, unwrap
 from .wrapped import find_wrapper
@@ -70,6 +72,21 @@ def _contents_of_file(path: Path, ctime_ns: int) -> set[Content]:
             file.seek(0)
             contents.add(content_of(unwrap(file, where=path.name)))
         return contents
+
+
+def md5_of_files(files: Iterable[Path]) -> str:
+    """MD5 of files, one after another, in hex: of a damaged source, whose own checksums say nothing.
+
+    Raises
+    ------
+    OSError
+    """
+    digest = hashlib.md5(usedforsecurity=False)
+    for path in files:
+        with open(path, "rb", buffering=0) as file:
+            while piece := file.read(PIECE_BYTES):
+                digest.update(piece)
+    return digest.hexdigest()
 
 
 def _md5(path: Path) -> str | None:

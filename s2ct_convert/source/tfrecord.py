@@ -10,7 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
 
+from ..archives.damage import AGAIN, LAST_RESORT
 from ..archives.stream import Prefixed, Readable
 from ..errors import NotATFRecord, TFRecordDamaged
 from ..hashing import masked_crc32c
@@ -93,11 +95,19 @@ def read_raw_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECOR
                 where=place,
                 expected=f"masked CRC-32C {stored:#010x}",
                 found=f"{computed:#010x} over {length:,} bytes",
-                todo="the file is damaged: check it against its md5 and fetch it again",
+                todo=AGAIN,
             )
         yield RawRecord(number, offset, payload)
         number += 1
         offset += HEADER_BYTES + length + 4
+
+
+def write_raw_record(file: IO[bytes], payload: bytes) -> None:
+    """One TFRecord record: length and data, each with its masked CRC-32C."""
+    head = struct.pack("<Q", len(payload))
+    file.write(head + struct.pack("<I", masked_crc32c(head)))
+    file.write(payload)
+    file.write(struct.pack("<I", masked_crc32c(payload)))
 
 
 def _read_up_to(stream: Readable, n: int) -> bytes:
@@ -120,7 +130,7 @@ def _truncated(place: str, what: str, needed: int, got: int) -> TFRecordDamaged:
         where=place,
         expected=f"{needed:,} bytes",
         found=f"{got:,} bytes",
-        todo="the file is truncated: fetch or extract it again",
+        todo=f"the file is truncated: fetch or extract it again; {LAST_RESORT}",
     )
 
 
@@ -138,5 +148,5 @@ def _bad_length(place: str, head: bytes, *, first: bool) -> NotATFRecord | TFRec
         where=place,
         expected=f"masked CRC-32C {struct.unpack_from('<I', head, 8)[0]:#010x}",
         found=f"{masked_crc32c(head[:8]):#010x}",
-        todo="the file is damaged: check it against its md5 and fetch it again",
+        todo=AGAIN,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import BadName, DuplicateUnit, S2ctError, SourceError, WrongUsage, from_os_error
 from ..names import FORM, SourceName, UnitName
-from .found import Found, FoundTFRecord, Part, Source, Unusable
+from .found import UNKNOWN, Found, FoundTFRecord, Part, Source, Unusable
 from .same import same_content
 
 
@@ -68,7 +68,14 @@ def _nameless(tfrecord: FoundTFRecord) -> BadName:
 
 def _one_source(unit: UnitName, of_unit: list[tuple[SourceName, FoundTFRecord]], found: Found) -> list[Source]:
     """The source of a unit, if one is whole. The others become notes or unusable files."""
-    of_unit.sort(key=lambda one: (one[0].copy, str(one[1].part.path), one[1].part.member or ""))
+    of_unit.sort(
+        key=lambda one: (
+            one[1].part.member == UNKNOWN,  # damaged
+            one[0].copy,
+            str(one[1].part.path),
+            one[1].part.member or "",
+        )
+    )
     sources = [
         Source(unit, name.count, tfrecord.part.path, tfrecord.part.member)
         for name, tfrecord in of_unit

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..archives.damage import AGAIN, LAST_RESORT
 from ..archives.stream import PIECE_BYTES, Readable
 from ..errors import TFRecordDamaged
 
@@ -69,11 +70,15 @@ class Inflate:
 
 
 def _cut(where: str, kind: str) -> TFRecordDamaged:
-    return TFRecordDamaged(f"the {kind} stream ends early", where=where, todo="the file is truncated: fetch it again")
+    return TFRecordDamaged(
+        f"the {kind} stream ends early",
+        where=where,
+        todo=f"the file is truncated: fetch it again; {LAST_RESORT}",
+    )
 
 
 def _wrong(where: str, kind: str, error: Exception) -> TFRecordDamaged:
-    return TFRecordDamaged(f"the {kind} stream is damaged ({error})", where=where, todo="fetch the file again")
+    return TFRecordDamaged(f"the {kind} stream is damaged ({error})", where=where, todo=AGAIN)
 
 
 def _is_zlib(head: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from ..dataset import DATASET, Dataset
 from ..published import PublishedFeature
 from .digest import Table
-from .layout import PUBLISHED, ArraySpec, Attributes, UnitForm, published_arrays
+from .layout import PUBLISHED, SALVAGED, ArraySpec, Attributes, UnitForm, published_arrays
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,9 @@ def tables_of(group: Content, prefix: str = "") -> list[Table]:
     return tables
 
 
-def unit_form(label_shape: Sequence[int], time: Attributes, layout: int, dataset: Dataset = DATASET) -> UnitForm:
-    """The form of a unit, from the shape of its labels and the attributes of its time."""
-    return UnitForm(label_shape[1] if len(label_shape) > 1 else 1, "_FillValue" in time, layout, dataset)
+def unit_form(
+    label_shape: Sequence[int], time: Attributes, unit: Attributes, layout: int, dataset: Dataset = DATASET
+) -> UnitForm:
+    """The form of a unit, from the shape of its labels, the attributes of its time, and its own."""
+    side = label_shape[1] if len(label_shape) > 1 else 1
+    return UnitForm(side, "_FillValue" in time, layout, dataset, SALVAGED in unit)

@@ -212,7 +212,7 @@ def _write_array(group: h5py.Group, spec: ArraySpec, data: Any) -> None:
 def read_unit_group(group: h5py.Group, dataset: Dataset = DATASET) -> Content:
     """Read a unit without its images, to write it elsewhere."""
     layout = 2 if "date" in group else 1
-    specs = unit_arrays(unit_form(group["label"].shape, group["time"].attrs, layout, dataset))
+    specs = unit_arrays(unit_form(group["label"].shape, group["time"].attrs, group.attrs, layout, dataset))
     inner = {key: _read_published(one) for key, one in group[PUBLISHED].items()} if PUBLISHED in group else {}
     return Content(
         tuple((spec, group[spec.name][...]) for spec in specs),

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dataset import DATASET, Dataset
-from ..missing import NO_DATE, NO_DAY, NO_LABEL
+from ..missing import NO_DATE, NO_DAY, NO_LABEL, NO_NUMBER
 from ..published import STATES
 
 LAYOUT_VERSION = 2
@@ -93,6 +93,18 @@ _SAMPLE_INDEX = ArraySpec(
     "sample_index", "int32", ("obs",), {"long_name": "row of the sample dimension this observation belongs to"}
 )
 _EXAMPLE = ArraySpec("example", "int32", ("obs",), {"long_name": "number of the example in the source, from 0"})
+_EXAMPLE_IF_KNOWN = ArraySpec(
+    "example",
+    "int32",
+    ("obs",),
+    {**_EXAMPLE.attributes, "_FillValue": np.int32(NO_NUMBER), "comment": f"{NO_NUMBER} after a gap of unknown length"},
+)
+FOUND = ArraySpec(  # only in a salvaged unit
+    "found", "int32", ("obs",), {"long_name": "number of the example among those that were found, from 0"}
+)
+# Attributes of a salvaged unit.
+SALVAGED = "salvaged"  # 1
+GAPS = "gaps"  # as JSON
 
 
 @dataclass(frozen=True)
@@ -108,12 +120,15 @@ class UnitForm:
     layout : int
     dataset : Dataset
         The data set of the store.
+    salvaged : bool
+        Whether the unit was salvaged from a damaged source.
     """
 
     label_side: int = 1
     undated: bool = False
     layout: int = LAYOUT_VERSION
     dataset: Dataset = DATASET
+    salvaged: bool = False
 
 
 def _label(form: UnitForm) -> ArraySpec:
@@ -155,7 +170,7 @@ def _obs_arrays(form: UnitForm) -> tuple[ArraySpec, ...]:
         _WEIGHT,
         _SAMPLE_INDEX,
         ArraySpec("image_crc32c", "uint32", ("obs",), {"long_name": checksum}),
-        _EXAMPLE,
+        *((_EXAMPLE_IF_KNOWN, FOUND) if form.salvaged else (_EXAMPLE,)),
         position,
     )
 

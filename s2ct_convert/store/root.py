@@ -9,7 +9,7 @@ from typing import Any
 
 from ..dataset import DATASET, Dataset
 from ..errors import StoreDamaged
-from .layout import LAYOUT_VERSION, Attributes
+from .layout import LAYOUT_VERSION, STATE_PARTIAL, Attributes
 
 # The root attribute that holds the data set as JSON. A store without it has the default data set.
 DATASET_ATTRIBUTE = "s2ct_dataset"
@@ -69,3 +69,16 @@ def _now() -> str:
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     now = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC) if epoch else datetime.datetime.now(datetime.UTC)
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def lacks(attributes: Attributes) -> str:
+    """What a partial store lacks of the requested units and sources, as a message; empty for other stores."""
+    if attributes.get("state") != STATE_PARTIAL:
+        return ""
+    units, sources, salvaged = (
+        str(attributes.get(name, "")) for name in ("missing_units", "refused_sources", "salvaged_units")
+    )
+    parts = [f"without {', '.join(units.split())}"] if units else []
+    parts += [f"refused sources: {sources}"] if sources else []
+    parts += [f"salvaged, with gaps: {', '.join(salvaged.split())}"] if salvaged else []
+    return "; ".join(parts)

@@ -33,7 +33,7 @@ from .digest import (
 )
 from .groups import make_content, published_groups, tables_of
 from .images import Chunk, ImagePass, SampleImages, image_crc32c, read_chunk
-from .layout import CHUNK_OBS, UNIT_ATTRIBUTES, UnitForm, band_data, image_array, unit_arrays
+from .layout import CHUNK_OBS, FOUND, UNIT_ATTRIBUTES, UnitForm, band_data, image_array, unit_arrays
 
 WINDOW_OBS = 2048  # in the second pass; 28.9 MB of images of the default data set
 
@@ -53,6 +53,8 @@ class UnitTable:
     columns : mapping of ndarray, shape (images, ...)
         ``date``, ``time``, ``label`` and ``weight`` in the order of the source.
     published : sequence of PublishedFeature
+    numbers : ndarray of int32, shape (examples,), optional
+        Number of each example in the source, -1 if unknown: for a salvaged unit. None: examples are numbered through.
     """
 
     localid: npt.NDArray[np.int64]
@@ -60,6 +62,7 @@ class UnitTable:
     sizes: npt.NDArray[np.int64]
     columns: Mapping[str, npt.NDArray[Any]]
     published: Sequence[PublishedFeature] = ()
+    numbers: npt.NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,9 +157,11 @@ class UnitWriter:
     def _write_tables(
         self, table: UnitTable, columns: Mapping[str, npt.NDArray[Any]], attributes: dict[str, Any]
     ) -> None:
-        label, dataset = columns["label"], self._dataset
+        label, dataset, salvaged = columns["label"], self._dataset, table.numbers is not None
+        if table.numbers is not None:
+            columns = {**columns, FOUND.name: columns["example"], "example": table.numbers[columns["example"]]}
         side, undated = label.shape[1] if label.ndim > 1 else 1, bool((columns["time"] == NO_DAY).any())
-        specs = unit_arrays(UnitForm(side, undated, dataset=dataset))
+        specs = unit_arrays(UnitForm(side, undated, dataset=dataset, salvaged=salvaged))
         groups = published_groups(table.published)
         group = make_content(specs, {**columns, **band_data(dataset)}, attributes, groups)
         image, shape = image_array(dataset), (len(label), *dataset.obs_shape)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..dataset import DATASET, Dataset
 from ..errors import NotAsDescribed
@@ -20,14 +21,32 @@ class Demands:
         Refuse a source that has notes.
     accept_count : bool
         Accept a bare TFRecord that holds fewer examples, samples and images than the number in its name.
+    salvage : bool
+        Take the whole examples of a damaged source.
     """
 
     strict: bool = False
     accept_count: bool = False
+    salvage: bool = False
 
     def flags(self) -> str:
         """Command-line flags that give these requirements."""
-        return f"{' --strict' if self.strict else ''}{' --accept-count' if self.accept_count else ''}"
+        return "".join(f" --{name.replace('_', '-')}" for name, given in self.values().items() if given)
+
+    def values(self) -> dict[str, bool]:
+        """Plain values for JSON; ``salvage`` only if it is set."""
+        values = {"strict": self.strict, "accept_count": self.accept_count}
+        return {**values, "salvage": True} if self.salvage else values
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Demands:
+        """Inverse of :meth:`values`; other keys are ignored.
+
+        Raises
+        ------
+        KeyError
+        """
+        return cls(bool(values["strict"]), bool(values["accept_count"]), bool(values.get("salvage")))
 
     def refuse(self, notes: Sequence[Note], where: str, dataset: Dataset = DATASET) -> None:
         """Refuse a source that has notes, if ``strict`` is set.

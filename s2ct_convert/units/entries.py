@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..dataset import DATASET, Dataset
+from ..gaps import Gap, gaps_from_values
 from ..source.notes import Note
 from ..store.container import UnitFile
 from ..store.layout import LAYOUT_VERSION
@@ -54,7 +55,9 @@ class UnitEntry:
     the process that made the unit; with one job, that process may have made other units before. ``unpacker`` is
     "python" or a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord. ``content_bytes`` and
     ``content_crc32`` are the size and CRC-32 of the TFRecord, for an archive as its header gives them; None for shards.
-    ``source_path`` is the absolute path of the source. Labels are ``label_side`` x ``label_side`` per image.
+    ``source_path`` is the absolute path of the source. Labels are ``label_side`` x ``label_side`` per image. ``gaps``:
+    what is missing of a unit that was salvaged from a damaged source, whose ``source_md5`` is that of all its files;
+    None for other units.
     ``name_counts`` is what the number in the name counts.
     """
 
@@ -88,6 +91,12 @@ class UnitEntry:
     content_bytes: int | None = None
     content_crc32: int | None = None
     source_path: str | None = None
+    gaps: tuple[Gap, ...] | None = None
+
+    @property
+    def salvaged(self) -> bool:
+        """Whether the unit was salvaged from a damaged source."""
+        return self.gaps is not None
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> UnitEntry:
@@ -100,7 +109,8 @@ class UnitEntry:
         """
         files = tuple(UnitFile(**file) for file in values["files"])
         notes = tuple(Note(**note) for note in values["notes"])
-        return cls(**{**values, "files": files, "notes": notes})
+        gaps = None if values.get("gaps") is None else gaps_from_values(values["gaps"])
+        return cls(**{**values, "files": files, "notes": notes, "gaps": gaps})
 
 
 @dataclass(frozen=True)

@@ -77,21 +77,30 @@ def reopen(container: Container, ledger: Ledger) -> None:
 def _completeness(ledger: Ledger, units: Sequence[UnitName], refused: Collection[str]) -> dict[str, str]:
     """Root attributes on completeness: the state and, if it is partial, what is missing."""
     missing = " ".join(map(str, sorted(set(ledger.planned()) - set(units))))
-    gaps = {"missing_units": missing, "refused_sources": ", ".join(sorted(map(printable, refused)))}
+    gaps = {
+        "missing_units": missing,
+        "refused_sources": ", ".join(sorted(map(printable, refused))),
+        "salvaged_units": " ".join(salvaged_units(ledger, units)),
+    }
     gaps = {name: text for name, text in gaps.items() if text}
     return {"state": STATE_PARTIAL if gaps else STATE_COMPLETE, **gaps}
 
 
+def salvaged_units(ledger: Ledger, units: Sequence[UnitName]) -> list[str]:
+    """Those of these units that were salvaged from damaged sources."""
+    return sorted(str(unit) for unit in units if (entry := ledger.entry(unit)) and entry.salvaged)
+
+
 def _stated(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
     """The root attributes on content and completeness, of those in the store."""
-    names = ("content_digest", "state", "missing_units", "refused_sources")
+    names = ("content_digest", "state", "missing_units", "refused_sources", "salvaged_units")
     return {name: attributes[name] for name in names if name in attributes} if attributes else {}
 
 
 def finalise(
     container: Container, ledger: Ledger, command: str, units: Sequence[UnitName], refused: Collection[str] = ()
 ) -> str:
-    """Write the index and the root. Then the store is complete, or partial if units or sources are missing.
+    """Write the index and the root. Then the store is complete, or partial if something is missing.
 
     Parameters
     ----------

@@ -49,6 +49,9 @@ class PlanOptions:
         Refuse a source that differs from the description of its record; by default it is stored with a note.
     accept_count : bool
         Accept a bare TFRecord that holds fewer examples, samples and images than the number in its name.
+    salvage : bool
+        Take every example with right checksums from a damaged source, and note the gaps. The unit is then salvaged:
+        it makes the store partial until a good source replaces it. For sources that cannot be fetched again.
     dataset : Dataset
         The data set of the sources. A store holds one data set.
     """
@@ -60,6 +63,7 @@ class PlanOptions:
     splits: Iterable[str] = ()
     strict: bool = False
     accept_count: bool = False
+    salvage: bool = False
     dataset: Dataset = DATASET
 
     def __post_init__(self) -> None:
@@ -67,7 +71,7 @@ class PlanOptions:
 
     @property
     def demands(self) -> Demands:
-        return Demands(self.strict, self.accept_count)
+        return Demands(self.strict, self.accept_count, self.salvage)
 
 
 NO_OPTIONS = PlanOptions()
@@ -143,6 +147,7 @@ class PlanKeywords(TypedDict, total=False):
     splits: Iterable[str]
     strict: bool
     accept_count: bool
+    salvage: bool
     dataset: Dataset
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -66,7 +65,7 @@ def plan_hash(options: StoreOptions, files: Sequence[SourceFile], demands: Deman
         )
         for f in files
     )
-    content = json.dumps([__version__, options.values(), dataclasses.asdict(demands), units])
+    content = json.dumps([__version__, options.values(), demands.values(), units])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -81,7 +80,7 @@ def make_plan(paths: Sequence[Path], store: Path, wanted: PlanOptions = NO_OPTIO
     check_readable(store)
     options = store_options(store, wanted)
     named = UnitName.from_user(unit) if unit else None
-    found = find_sources(paths, unit=named)
+    found = find_sources(paths, unit=named, salvage=wanted.salvage)
     filters = _Filters(set(map(fold_tile, wanted.tiles)), set(map(fold_split, wanted.splits)))
     sources = [source for source in found.sources if filters(source.unit)]
     unusable = [one for one in found.unusable if (unit_of := one.unit or one.also_of) is None or filters(unit_of)]

@@ -3,6 +3,9 @@
 Names, sizes and times decide if they can. If only the name or the time differs, the content decides: the MD5 of an
 archive, or the size and CRC-32 of the TFRecord in it, from its header. s2ct reads a bare TFRecord for its CRC-32, but
 only to compare it with a source of the same size.
+
+A salvaged unit is done only for the very bytes that it was made from, by their MD5: the headers of a damaged archive
+describe the good one. Any other source of it is tried, and a good one replaces it.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from ..archives.stream import SourceReader
 from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName
 from ..source.find import Part, Source
-from ..source.same import content_of_source, contents_of
+from ..source.found import UNKNOWN
+from ..source.same import content_of_source, contents_of, md5_of_files
 from ..source.tfrecord import HEADER_BYTES
 from ..source.wrapped import find_wrapper
 from .entries import UnitEntry
@@ -72,12 +76,17 @@ class Candidate:
     @cached_property
     def contents(self) -> set[Content]:
         """Size and CRC-32 of the TFRecord, as stored and without gzip or zlib; empty if the archive has none."""
-        if self.known_content or self.path is None:
+        if self.known_content or self.path is None or self.member == UNKNOWN:
             return {self.known_content} if self.known_content else set()
         if self.source and self._has_shards:
             joined = content_of_source(self.source)
             return {joined} if joined else set()
         return contents_of(Part(self.path, self.member))
+
+    @cached_property
+    def all_md5(self) -> str | None:
+        """MD5 of all its files, one after another; None if they are not here and their MD5 is not known."""
+        return md5_of_files(self.source.files) if self.source else self.known_md5
 
     @property
     def _has_shards(self) -> bool:
@@ -87,6 +96,9 @@ class Candidate:
 def kin(entry: UnitEntry, candidate: Candidate) -> Kin:
     """How a source relates to the unit of ``entry``."""
     named = (entry.source_file, entry.source_member) == (candidate.file, candidate.member)
+    if entry.salvaged:
+        same = entry.source_md5 == candidate.all_md5
+        return Kin.OTHER if not same else Kin.SAME if named else Kin.EQUAL
     unmoved = _in_same_place(entry, candidate) or entry.content_crc32 is None  # only older versions omit the CRC-32
     if named and unmoved and entry.source_bytes == candidate.bytes and _of_same_time(entry, candidate):
         return Kin.SAME
@@ -195,6 +207,8 @@ def judge(entry: UnitEntry | None, candidate: Candidate, where: str, *, overwrit
             return Verdict(done=entry, note=equal_note(entry, candidate.file))
         case Kin.CHANGED:
             return Verdict(replaces=entry, note=changed_note(entry))
+    if entry.salvaged:
+        return Verdict(replaces=entry, note=f"{entry.unit} is salvaged; trying {where}, which may be whole")
     return Verdict(refused=duplicate(entry, where))
 
 

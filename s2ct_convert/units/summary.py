@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..dataset import DATASET, Dataset
-from ..errors import EXIT_MACHINE, SomeFailed
+from ..errors import EXIT_MACHINE, Incomplete, SomeFailed
 from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
 from ..words import plural
 from .entries import UnitEntry
@@ -37,6 +38,8 @@ class Summary:
         Names of sources that are not in the store although their units are.
     not_units : tuple of str
         Names of files of a record that hold no unit.
+    salvaged : tuple of str
+        Units of the store that were salvaged from damaged sources, also in earlier runs.
     dataset : Dataset
     """
 
@@ -51,6 +54,7 @@ class Summary:
     seconds: float
     refused: tuple[str, ...] = ()
     not_units: tuple[str, ...] = ()
+    salvaged: tuple[str, ...] = ()
     dataset: Dataset = DATASET
 
     @property
@@ -58,7 +62,7 @@ class Summary:
         """State of the store: complete, partial (it opens, and names what is missing), or incomplete."""
         if self.digest is None:
             return STATE_INCOMPLETE
-        return STATE_PARTIAL if self.missing or self.refused else STATE_COMPLETE
+        return STATE_PARTIAL if self.missing or self.refused or self.salvaged else STATE_COMPLETE
 
     @property
     def bytes_in(self) -> int:
@@ -79,6 +83,16 @@ class Summary:
     def unpackers(self) -> tuple[str, ...]:
         """The programs that unpacked the archives of this run."""
         return tuple(sorted({entry.unpacker for entry in self.converted if entry.unpacker is not None}))
+
+
+def salvaged_error(store: Path, units: Sequence[str], more: str = "") -> Incomplete:
+    """The error of a store with units that were salvaged from damaged sources."""
+    return Incomplete(
+        "units were salvaged from damaged sources, so examples are missing",
+        where=str(store),
+        found=", ".join(units),
+        todo=f"fetch these sources again and convert them: a good source replaces a salvaged unit{more}",
+    )
 
 
 class UnitsFailed(SomeFailed):

@@ -11,7 +11,7 @@ from ..names import UnitName
 from ..store.container import Container
 from .entries import StoreOptions, UnitEntry
 from .events import UnitDone, UnitFailed
-from .finalise import complete, finished
+from .finalise import complete, finished, salvaged_units
 from .ledger import Ledger
 from .summary import Summary
 from .unit import done_entry
@@ -48,14 +48,16 @@ class Tally:
         """
         done, missing = done_units(container, ledger)
         refused, absent = self.refused(missing), tuple(map(str, missing))
+        salvaged = tuple(salvaged_units(ledger, done))
         if not done or any(failure.stops_the_run for failure in self.failures):
-            return End(absent, refused, None)
+            return End(absent, refused, None, salvaged)
         unrecorded = [unit for unit in missing if container.has(unit)]
         nothing_new = not self.failures and not self.converted and finished(ledger.store) is not None
         if unrecorded and (nothing_new or not all(map(container.stands_alone, unrecorded))):
-            return End(absent, refused, None)
+            return End(absent, refused, None, salvaged)
         ledger.note_refused(refused)
-        return End(absent, refused, complete(container, ledger, command, done, self.on_event, refused))
+        digest = complete(container, ledger, command, done, self.on_event, refused)
+        return End(absent, refused, digest, salvaged)
 
     def summary(self, store: Path, options: StoreOptions, end: End, seconds: float) -> Summary:
         """The result of the run, with the units that were done before."""
@@ -70,6 +72,7 @@ class Tally:
             digest=end.digest,
             seconds=seconds,
             refused=end.refused,
+            salvaged=end.salvaged,
             not_units=tuple(self.not_units),
             dataset=options.dataset,
         )
@@ -77,11 +80,15 @@ class Tally:
 
 @dataclass(frozen=True)
 class End:
-    """The end of a run: missing units, sources that are not in the store, the digest of a finished store."""
+    """The end of a run: missing units, sources that are not in the store, the digest of a finished store.
+
+    ``salvaged``: units of the store that were salvaged from damaged sources.
+    """
 
     missing: tuple[str, ...]
     refused: tuple[str, ...]
     digest: str | None
+    salvaged: tuple[str, ...] = ()
 
 
 def done_units(container: Container, ledger: Ledger) -> tuple[list[UnitName], list[UnitName]]:

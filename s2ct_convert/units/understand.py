@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Sequence
 
 from ..dataset import DATASET, Dataset
+from ..gaps import Gap, gaps_to_text
 from ..names import printable
 from ..source.find import Source
 from ..source.notes import Note
 from ..source.table import SourceTable, TableBuilder
 from ..store.extent import tile_extent
+from ..store.layout import GAPS, SALVAGED
 
 
-def understand(builder: TableBuilder, source: Source, md5: str | None, dataset: Dataset = DATASET) -> SourceTable:
-    """The table of a source that was read to its end. ``md5`` is the MD5 of its archive."""
+def understand(
+    builder: TableBuilder, source: Source, md5: str | None, dataset: Dataset = DATASET, *, salvaged: bool = False
+) -> SourceTable:
+    """The table of a source that was read to its end. ``md5`` is the MD5 of its archive.
+
+    ``salvaged``: examples are missing, so that the number in the name need not be theirs.
+    """
     is_published = md5 is not None and _is_of_record(md5, dataset)
     table = builder.finish(dataset.published if is_published else datetime.datetime.now(datetime.UTC).date())
-    if (counts := name_counts(source, table)) in ("", "examples"):
+    if (counts := name_counts(source, table)) in ("", "examples") or salvaged:
         return table
     examples = f"{table.examples:,} example{'' if table.examples == 1 else 's'}"
     cut = "; a TFRecord without its archive may be cut" if counts == "nothing" and source.member is None else ""
@@ -37,9 +45,17 @@ def name_counts(source: Source, table: SourceTable) -> str:
 
 
 def unit_attributes(
-    source: Source, md5: str | None, size: int, table: SourceTable, dataset: Dataset = DATASET
+    source: Source,
+    md5: str | None,
+    size: int,
+    table: SourceTable,
+    dataset: Dataset = DATASET,
+    gaps: Sequence[Gap] | None = None,
 ) -> dict[str, str | float]:
-    """Attributes of the unit's group; they do not depend on when or where the unit was made."""
+    """Attributes of the unit's group; they do not depend on when or where the unit was made.
+
+    ``gaps``: of a salvaged unit; None for others.
+    """
     attributes: dict[str, str | float] = {
         "split": source.unit.split,
         "tile": source.unit.tile,
@@ -56,6 +72,8 @@ def unit_attributes(
         attributes |= {"name_count": source.name_count, "name_counts": table.counts(source.name_count)}
     if table.until is not None:
         attributes["dates_until"] = table.until.isoformat()
+    if gaps is not None:
+        attributes |= {SALVAGED: 1, GAPS: gaps_to_text(gaps)}
     if table.notes:
         attributes["notes"] = "\n".join(note.line(dataset) for note in table.notes)
     return attributes

@@ -13,7 +13,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from ..lease import Lease
 from ..names import UnitName
 from ..processes import peak_memory
 from ..source.find import Source
-from ..source.read import open_source
+from ..source.read import SourceExamples, open_source
+from ..source.salvage import SalvagedExamples, open_salvaged
 from ..source.samples import join_series
 from ..source.table import SourceTable, TableBuilder
 from ..store.codecs import find_codec
@@ -38,6 +39,7 @@ from .events import UnitDone
 from .ledger import Ledger
 from .place import put_in_place
 from .resume import Candidate, judge
+from .salvage import check_may_salvage, refuse_salvaged, what_is_lost
 from .understand import name_counts, understand, unit_attributes
 
 # Highest measured peak memory of a process that makes a unit, two passes included (docs/performance.md).
@@ -48,8 +50,9 @@ PEAK_BYTES = 400 << 20
 class UnitTask:
     """All that a worker needs to make one unit.
 
-    ``replaces``: the entry of the unit that this one may replace. ``in_batch``: a batch job makes the unit, so a run
-    lease belongs to another process.
+    ``replaces``: the entry of the unit that this one may replace; with ``overwrite`` the user asked for that.
+    ``in_batch``: a batch job makes the unit, so a run lease belongs to another process. ``salvages``: the source is
+    damaged, and what is whole in it makes a salvaged unit.
     """
 
     store: Path
@@ -62,6 +65,8 @@ class UnitTask:
     demands: Demands = NO_DEMANDS
     replaces: UnitEntry | None = None
     in_batch: bool = False
+    salvages: bool = False
+    overwrite: bool = False
 
 
 def open_container(store: Path, options: StoreOptions) -> Container:
@@ -131,22 +136,23 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
     before = ledger.entry(source.unit)
     size, mtime_ns = source.size(), source.mtime_ns()
     builder = TableBuilder(ledger.scratch.work, dataset)
-    unpacker = find_unpacker(task.unpacker) if source.is_packed else PYTHON
+    if task.salvages:
+        check_may_salvage(done_entry(container, ledger, source.unit), source, overwrite=task.overwrite)
+    else:
+        refuse_salvaged(source)
     try:
-        with (
-            closing(UnitWriter(container, source.unit, task.threads)) as writer,
-            open_source(source, on_bytes, threads=task.threads, unpacker=unpacker, dataset=dataset) as examples,
-        ):
+        with closing(UnitWriter(container, source.unit, task.threads)) as writer, _opened(task, on_bytes) as examples:
             for series in join_series(builder.watch(examples), dataset):
                 writer.append(series)
             md5 = examples.md5()
             _check_md5(task, md5)
-            table = understand(builder, source, md5, dataset)
-            if not task.demands.accept_count:
+            table = understand(builder, source, md5, dataset, salvaged=task.salvages)
+            if not (task.demands.accept_count or task.salvages):
                 source.check_count(table.examples, len(table.localid), table.images)
             task.demands.refuse(table.notes, source.where, dataset)
-            unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published)
-            attributes = unit_attributes(source, md5, size, table, dataset)
+            numbers, gaps = what_is_lost(examples, source, table)
+            unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published, numbers)
+            attributes = unit_attributes(source, md5, size, table, dataset, gaps)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
         packed, crc32 = examples.content() or (None, None)
         put_in_place(container, ledger, source.unit, content.key, before=before, lease=lease)
@@ -158,12 +164,23 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
             content_bytes=packed,
             content_crc32=crc32,
             source_path=os.path.abspath(source.path),  # noqa: PTH100  # resolve() would follow links
+            gaps=gaps,
         )
         ledger.write(entry)
         return entry
     finally:
         for key in work_keys(source.unit):
             container.discard(key)
+
+
+def _opened(
+    task: UnitTask, on_bytes: Callable[[int], None]
+) -> AbstractContextManager[SourceExamples | SalvagedExamples]:
+    dataset = task.options.dataset
+    if task.salvages:
+        return open_salvaged(task.source, on_bytes, dataset=dataset)
+    unpacker = find_unpacker(task.unpacker) if task.source.is_packed else PYTHON
+    return open_source(task.source, on_bytes, threads=task.threads, unpacker=unpacker, dataset=dataset)
 
 
 def _check_md5(task: UnitTask, md5: str | None) -> None:

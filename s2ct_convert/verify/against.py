@@ -18,6 +18,7 @@ from ..reading.store import Store
 from ..source.find import Source, find_sources
 from ..source.found import no_source
 from .compare import Comparison, compare
+from .compare_salvaged import compare_salvaged
 from .findings import Finding
 
 
@@ -34,6 +35,9 @@ def verify_against(
     on_total: Callable[[int], None] = lambda n: None,
 ) -> list[Comparison]:
     """Compare units with their sources. All sources are read, even if one is damaged.
+
+    A salvaged unit may lack examples of a source (``Comparison.lacking``): they are in its gaps, and no difference. Of
+    a damaged source, the whole examples are compared with it.
 
     Parameters
     ----------
@@ -104,7 +108,8 @@ def _to_compare(
     failed: Callable[[Path, S2ctError], None],
 ) -> list[Source]:
     """The sources of units in the store, and their copies."""
-    found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
+    salvage = any(one.salvaged for one in store.units.values())
+    found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None, salvage=salvage)
     if not found.sources and not found.unusable:
         raise no_source(paths, found)
     lacking = str(store.attributes.get("missing_units", "")).split()
@@ -139,6 +144,8 @@ def _guarded(
     """
     unit = store[str(source.unit)]
     try:
+        if unit.salvaged:
+            return compare_salvaged(unit, source, on_bytes)
         return ask_python_too(
             lambda chosen: compare(unit, source, on_bytes, threads=threads, unpacker=chosen), unpacker
         )

@@ -17,7 +17,7 @@ from ..source.dates import LATEST, NONE
 from ..source.example import Example
 from ..source.find import Source
 from ..source.read import open_source
-from ..source.table import TableBuilder
+from ..source.table import SourceTable, TableBuilder
 from ..store.digest import UnitDigest, digest_columns, digest_sample
 from .columns import table_differences
 from .findings import UNREADABLE, Finding
@@ -28,13 +28,17 @@ _DIGEST_OBS = 1024  # observations read at a time to compute a digest; 14.5 MB o
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of one unit with one source, with every difference."""
+    """The comparison of one unit with one source, with every difference.
+
+    ``lacking``: examples of the source that a salvaged unit lacks. They are in its gaps, and no difference.
+    """
 
     unit: str
     examples: int
     observations: int
     digest: str
     differences: tuple[Finding, ...]
+    lacking: int = 0
 
 
 def compare(
@@ -64,36 +68,45 @@ def compare(
         for example in builder.watch(examples):
             own = rows.of_example(example.number)
             seen += len(own)
-            differences += _image_differences(unit, rows, example, own)
+            differences += image_differences(unit, rows, example, own)
         md5 = examples.md5()
     if len(rows.example) and int(rows.example.max()) >= n_examples:
         differences.append(Finding(f"rows refer to examples beyond the {n_examples} of the source", name))
     if seen != unit.observations:
         differences.append(Finding(f"{unit.observations - seen} observations belong to no example of the source", name))
-    until = unit.attributes.get("dates_until")
-    table = builder.finish(
-        LATEST if until is None else datetime.date.fromisoformat(str(until)),
-        encoding=str(unit.attributes["date_encoding"]) or NONE,
-        label_side=unit.form.label_side,
-    )
-    differences += table_differences(unit, rows, table)
+    differences += table_differences(unit, rows, finish_table(builder, unit))
     made_from = unit.attributes["source_md5"] if source.path.name == unit.attributes["source_file"] else ""
     if md5 and made_from and md5 != made_from:
         differences.append(
             Finding(f"the unit was made from a file with md5 {made_from}, found {md5}", name, file=str(source.path))
         )
-    digest = ""
+    digest, wrong = digest_differences(unit)
+    return Comparison(name, n_examples, unit.observations, digest, tuple(differences + wrong))
+
+
+def finish_table(builder: TableBuilder, unit: Unit) -> SourceTable:
+    """The table of a source, interpreted as for the unit."""
+    until = unit.attributes.get("dates_until")
+    return builder.finish(
+        LATEST if until is None else datetime.date.fromisoformat(str(until)),
+        encoding=str(unit.attributes["date_encoding"]) or NONE,
+        label_side=unit.form.label_side,
+    )
+
+
+def digest_differences(unit: Unit) -> tuple[str, list[Finding]]:
+    """The content digest of a unit, computed, and whether it differs from the recorded one."""
+    name = str(unit.name)
     try:
         digest = compute_digest(unit)
     except UNREADABLE as error:
-        differences.append(Finding(f"the content digest cannot be computed: {error}", name))
-    else:
-        if digest != unit.digest:
-            differences.append(Finding(f"the content digest is {digest}, recorded is {unit.digest}", name))
-    return Comparison(name, n_examples, unit.observations, digest, tuple(differences))
+        return "", [Finding(f"the content digest cannot be computed: {error}", name)]
+    if digest == unit.digest:
+        return digest, []
+    return digest, [Finding(f"the content digest is {digest}, recorded is {unit.digest}", name)]
 
 
-def _image_differences(unit: Unit, rows: Rows, example: Example, own: npt.NDArray[np.int64]) -> list[Finding]:
+def image_differences(unit: Unit, rows: Rows, example: Example, own: npt.NDArray[np.int64]) -> list[Finding]:
     """Differences between the images of an example and its rows."""
     place = partial(Finding, unit=str(unit.name), example=example.number)
     n = len(example.image)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..missing import NO_DAY, NO_LOCALID
+from ..missing import NO_DAY, NO_LOCALID, NO_NUMBER
 from ..reading.unit import Unit
 from .findings import Finding
 
@@ -24,7 +24,7 @@ class Rows:
 
     @classmethod
     def of(cls, unit: Unit) -> Rows:
-        example, position = np.asarray(unit["example"][...]), np.asarray(unit["position"][...])
+        example, position = np.asarray(unit[unit.example_order][...]), np.asarray(unit["position"][...])
         owner = np.searchsorted(unit.row_start, np.arange(len(example)), side="right") - 1
         return cls(owner, np.asarray(unit["sample_index"][...]), example, position, np.lexsort((position, example)))
 
@@ -69,4 +69,13 @@ class Rows:
         n_examples = int(unit.attributes["source_examples"])
         if len(example) and not 0 <= example[0] <= example[-1] < n_examples:
             out.append(Finding(f"rows refer to examples beyond the {n_examples} of the source", name))
-        return out
+        return [*out, *self._wrong_numbers(unit)] if unit.salvaged else out
+
+    def _wrong_numbers(self, unit: Unit) -> list[Finding]:
+        """Numbers of examples of a salvaged unit that contradict the order in which the examples were found."""
+        number, found = np.asarray(unit["example"][...])[self.by_place], self.example[self.by_place]
+        known = number != NO_NUMBER
+        step, gone = np.diff(number[known]), np.diff(found[known])
+        if (~known[:-1] & known[1:]).any() or (number[known] < found[known]).any() or (step < gone).any():
+            return [Finding("the numbers of examples contradict their order", str(unit.name))]
+        return [Finding("rows of one example differ in its number", str(unit.name))] if step[gone == 0].any() else []

@@ -263,7 +263,7 @@ def _specs(unit: Unit) -> tuple[ArraySpec, ...]:
     try:
         form = unit.form
     except Exception:  # an array is missing or broken; reading it reports that
-        form = UnitForm(layout=unit.layout, dataset=unit.dataset)
+        form = UnitForm(layout=unit.layout, dataset=unit.dataset, salvaged=unit.salvaged)
     return (image_array(unit.dataset), *unit_arrays(form))
 
 

@@ -42,19 +42,22 @@ def handmade(
     substreams: bool = True,
     written: int | None = None,
     claimed: int | None = None,
+    packed: bytes | None = None,
 ) -> bytes:
     """An archive of one solid block with a plain header.
 
     ``file_crc`` and ``folder_crc`` choose where checksums are. ``substreams`` adds the optional section that divides a
     block into files. ``written`` is a modification time in 100 ns since 1601, ``claimed`` a false unpacked size.
+    ``packed`` are the packed bytes, for a coder that compresses.
     """
     names, contents = zip(*(files.items() if isinstance(files, dict) else files), strict=True)
-    packed = b"".join(contents)
-    unpacked = len(packed) if claimed is None else claimed
+    joined = b"".join(contents)
+    packed = joined if packed is None else packed
+    unpacked = len(joined) if claimed is None else claimed
     crcs = b"\x01" + b"".join(struct.pack("<I", zlib.crc32(data)) for data in contents)
     pack_info = b"\x06" + _number(0) + _number(1) + b"\x09" + _number(len(packed)) + b"\x00"
     folder = b"\x07\x0b" + _number(1) + b"\x00" + _number(1) + coder + b"\x0c" + _number(unpacked)
-    folder += (b"\x0a\x01" + struct.pack("<I", zlib.crc32(packed)) if folder_crc else b"") + b"\x00"
+    folder += (b"\x0a\x01" + struct.pack("<I", zlib.crc32(joined)) if folder_crc else b"") + b"\x00"
     section = b""
     if substreams:
         section = b"\x08"

@@ -29,10 +29,13 @@ PAIRS: dict[str, tuple[Callable[..., object], str]] = {
 }
 # Only for people and shells.
 ONLY_OPTIONS = {"--json", "--quiet", "--verbose", "--debug", "--nice", "--yes", "--plan", "--help", "--write", "--to"}
+# Separate functions in Python: docs/cli.md lists them.
 ONLY_OPTIONS_OF = {
     "download": {"--extract"},
     "export": {"--index", "--shard-size", "--localid", "--label", "--time", "--month", "--max-length", "--seed"},
+    "extract": {"--salvage"},
     "peek": {"--picture", "--overwrite"},
+    "verify sources": {"--salvage-report"},
     "verify store": {"--against", "--as", "--jobs", "--sample"},
 }
 # `dataset`, `policy` and `budget` are objects; `command` is what the command line passes.
