@@ -34,6 +34,7 @@ from .pictures.preview import preview as preview
 from .reading.epoch import EpochShare as EpochShare
 from .reading.epoch import read_epoch as read_epoch
 from .reading.opening import open_store as open_store
+from .reading.sample import Sample as Sample
 from .reading.select import Selection as Selection
 from .reading.statistics import BandStatistics as BandStatistics
 from .reading.statistics import Statistics as Statistics
@@ -41,7 +42,6 @@ from .reading.statistics import StatisticsProgress as StatisticsProgress
 from .reading.store import Store as Store
 from .reading.table import Fold as Fold
 from .reading.table import Samples as Samples
-from .reading.unit import Sample as Sample
 from .reading.unit import Unit as Unit
 from .record.checksums import Check as Check
 from .record.checksums import Checksum as Checksum

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import MissingPackage, WrongUsage
+from ..reading.sample import to_dates
 from ..reading.select import BLOCK_OBS, Keep, Selection
-from ..reading.unit import to_dates
 from ..version import install_advice
 from .folder import ExportedFolder, write_folder
 from .items import SHARD_BYTES, Data, Item, about, items, shards

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..dataset import DATASET
 from ..missing import NO_DAY
-from ..reading.unit import Sample
+from ..reading.sample import Sample
 from ..store.layout import LABELS
 from ..words import plural, span
 from .choose import spread

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..durable import write_atomic
 from ..errors import WrongUsage
 from ..names import visible
-from ..reading.unit import Sample
+from ..reading.sample import Sample
 from ..words import plural
 from .contact_sheet import draw_contact_sheet
 from .preview import LIMIT, check_picture

@@ -13,8 +13,9 @@ from ..errors import DestinationExists, WrongUsage
 from ..missing import NO_DAY
 from ..names import UnitName, printable
 from ..reading.opening import open_store
+from ..reading.sample import Sample
 from ..reading.store import Store
-from ..reading.unit import Sample, Unit
+from ..reading.unit import Unit
 from .choose import Choice, Which, choose_sample
 from .contact_sheet import draw_contact_sheet
 from .overview import read_overview

@@ -20,10 +20,10 @@ from ..threads import for_each
 from .chunks import Pixels
 from .epoch_plan import Positions, Window, blocks_of_rank, cut_blocks, shuffle_blocks, windows
 from .images import call, new_images, runs_of
+from .sample import Sample
 from .series import Series, all_series
 from .store import Store
 from .table import Samples
-from .unit import Sample
 
 BLOCK_OBS = 1024  # observations per block; 14.5 MB of the default data set
 MIXED_BLOCKS = 8  # blocks mixed in memory

@@ -16,8 +16,9 @@ from .filters import Dates, Labels, class_numbers, days
 from .folds import draw
 from .images import runs_of
 from .rows import UnitRows, Units
+from .sample import to_dates
 from .table import Samples
-from .unit import Unit, to_dates
+from .unit import Unit
 
 if TYPE_CHECKING:
     import xarray

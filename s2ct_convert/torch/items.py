@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..reading.filters import Where
+from ..reading.sample import Sample
 from ..reading.series import Chosen
-from ..reading.unit import Sample
 
 Item = dict[str, Any]
 Transform = Callable[[Item], Any]

@@ -13,10 +13,10 @@ from torch.utils.data import Dataset
 from ..reading.epoch import Memory
 from ..reading.images import runs_of
 from ..reading.opening import open_same, open_store
+from ..reading.sample import Sample
 from ..reading.series import chosen_series
 from ..reading.store import Store
 from ..reading.table import Samples
-from ..reading.unit import Sample
 from .items import ItemOptions, Making
 
 MAKING = ("dtype", "scale", "crop", "transform")

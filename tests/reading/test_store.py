@@ -14,7 +14,7 @@ import zarr
 import s2ct_convert
 from s2ct_convert.errors import Incomplete, NotAStore, StoreDamaged, WrongUsage
 from s2ct_convert.reading.opening import open_store
-from s2ct_convert.reading.unit import Sample
+from s2ct_convert.reading.sample import Sample
 from s2ct_convert.units.events import UnitDone
 
 KINDS = ("zarr", "h5", "blosc", "linked")
