@@ -47,6 +47,10 @@ Verify:
 
 Pictures, TFRecords, metadata:
     preview             Draw a sample, or a whole store, as PNG or PDF.
+    view                Show a store in the browser.
+    View                A store that is served, with its address.
+    export_view         Write the page and the store as static files.
+    ExportedPage        What was written.
     export_tfrecord     Write a store back as TFRecords.
     Exported            An exported unit.
     write_croissant     Describe a store for reuse (Croissant 1.1).

@@ -45,3 +45,7 @@ from .verify.against import verify_against as verify_against
 from .verify.sources import verify_sources as verify_sources
 from .verify.store import verify_store as verify_store
 from .version import __version__ as __version__
+from .viewer.static import ExportedPage as ExportedPage
+from .viewer.static import export_view as export_view
+from .viewer.view import View as View
+from .viewer.view import view as view

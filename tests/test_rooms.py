@@ -32,7 +32,7 @@ LEVELS = (
     {"source", "reading"},
     {"units"},
     {"engines"},
-    {"conversion", "croissant", "doctor", "export", "pictures", "torch", "verify"},
+    {"conversion", "croissant", "doctor", "export", "pictures", "torch", "verify", "viewer"},
     {"show"},
     {"cli"},
 )
