@@ -51,6 +51,8 @@ Pictures, TFRecords, metadata:
     View                A store that is served, with its address.
     export_view         Write the page and the store as static files.
     ExportedPage        What was written.
+    find_suspicious     Find labels that deserve a second look.
+    SuspiciousLabel     Such a label, with the rules that it meets.
     export_tfrecord     Write a store back as TFRecords.
     Exported            An exported unit.
     write_croissant     Describe a store for reuse (Croissant 1.1).

@@ -14,25 +14,8 @@ const none = { name: "none", setup(on) {
   on.onResolve({ filter: /^numcodecs\/(lz4|zstd)$/ }, (args) => ({ path: args.path, namespace: "none" }));
   on.onLoad({ filter: /.*/, namespace: "none" }, () => ({ contents: "export default undefined;" }));
 } };
-// Emscripten's bindings in numcodecs make functions from text (`new Function`), which the page's Content-Security-Policy
-// forbids. This is the same call without text, as Emscripten's own -sDYNAMIC_EXECUTION=0 makes it.
-const MADE_FROM_TEXT = "g = La(Ka).apply(null, r);";
-const CALL = `g = ((invoker, fn, types, runDestructors) => function (...args) {
-  const destructors = [];
-  const wired = args.map((arg, i) => types[i + 2].toWireType(destructors, arg));
-  const made = invoker(fn, ...wired);
-  runDestructors(destructors);
-  return types[0].name === "void" ? undefined : types[0].fromWireType(made);
-})(r[1], r[2], g, Ga);`;
-const noEval = { name: "no-eval", setup(on) {
-  on.onLoad({ filter: /numcodecs\/dist\/blosc\.js$/ }, (args) => {
-    const parts = readFileSync(args.path, "utf8").split(MADE_FROM_TEXT);
-    if (parts.length !== 2) throw new Error("numcodecs has changed: look at how it calls WebAssembly, and change build.mjs");
-    return { contents: parts.join(CALL), loader: "js" };
-  });
-} };
 const options = { bundle: true, minify: true, format: "esm", target: "es2022", charset: "utf8", write: false, absWorkingDir: here };
-const script = await build({ ...options, entryPoints: ["src/main.js"], plugins: [none, noEval], legalComments: "none", metafile: true });
+const script = await build({ ...options, entryPoints: ["src/main.js"], plugins: [none], legalComments: "none", metafile: true });
 writeFileSync(join(out, "app.js"), script.outputFiles[0].contents);
 
 const style = (await build({ ...options, entryPoints: ["src/style.css"] })).outputFiles[0].text.trim();

@@ -68,25 +68,25 @@ def _serve(store: Path, host: str, port: int, cors: str | None, *, opens: bool, 
     from ..viewer.view import make_server
 
     with make_server(store, host=host, port=port, cors=cors) as server:
-        if json_:
-            print_json_now({"url": server.url, "store": str(store), "host": host, "port": server.port})
-        else:
-            print(server.url, flush=True)
-        if not quiet:
-            for line in _advice(server.url, host, server.port):
-                print(line, file=sys.stderr, flush=True)
-        if opens and _has_browser():
-            import webbrowser
-
-            webbrowser.open(server.url)
         try:
+            if json_:
+                print_json_now({"url": server.url, "store": str(store), "host": host, "port": server.port})
+            else:
+                print(server.url, flush=True)
+            if not quiet:
+                for line in _advice(host, server.port):
+                    print(line, file=sys.stderr, flush=True)
+            if opens and _has_browser():
+                import webbrowser
+
+                webbrowser.open(server.url)
             server.serve_forever()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # the usual end of a server, and no failure
             if not quiet:
                 print("s2ct: the server has ended", file=sys.stderr)
 
 
-def _advice(url: str, host: str, port: int) -> list[str]:
+def _advice(host: str, port: int) -> list[str]:
     import getpass
     import socket
 

@@ -17,6 +17,8 @@ from ..paths import check_readable
 from ..reading.opening import open_to_verify
 from .server import Server
 
+_POLL_SECONDS = 0.1  # how soon the server sees that it is closed
+
 
 class View:
     """A store that is served to the browsers of this machine. Use as a context manager, or ``close`` it.
@@ -33,7 +35,9 @@ class View:
     def __init__(self, server: Server) -> None:
         self._server = server
         self.url = server.url
-        self._thread = threading.Thread(target=server.serve_forever, name="s2ct view", daemon=True)
+        self._thread = threading.Thread(
+            target=server.serve_forever, args=(_POLL_SECONDS,), name="s2ct view", daemon=True
+        )
         self._thread.start()
 
     def __repr__(self) -> str:

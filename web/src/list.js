@@ -69,13 +69,12 @@ export class SampleList {
       "div",
       {
         class: "row", role: "option", id: `sample-${sample.row}`, "aria-selected": String(chosen),
-        "aria-setsize": of, "aria-posinset": place + 1,
-        "aria-label": `${sample.unit.name}, sample ${sample.localid}, ${plural(sample.size, "date")}: ${counted.join(", ")}${note ? `; ${note}` : ""}`,
-        onclick: () => this.onpick(sample),
+        "aria-setsize": of, "aria-posinset": place + 1, onclick: () => this.onpick(sample),
       },
       make("span", { class: "id", text: sample.localid }),
       bar(sample.counts),
       make("span", { class: "size", text: note || sample.size }),
+      make("span", { class: "hidden", text: ` ${note ? plural(sample.size, "date") : "dates"}: ${counted.join(", ")}; ${sample.unit.name}` }),
     );
     option.style.top = `${top}px`;
     return option;
@@ -91,5 +90,5 @@ function bar(counts) {
     part.style.background = one.color;
     return [part];
   });
-  return make("span", { class: "bar" }, ...parts);
+  return make("span", { class: "bar", "aria-hidden": "true" }, ...parts);
 }

@@ -31,23 +31,22 @@ export class Patches {
     const one = classOf(label);
     const problem = view.problems[row];
     const rules = view.suspicions[row];
-    const words = [date || "no date", one.name, ...rules.map((rule) => `suspicious: ${RULES[rule].title}`)];
     const item = make("li", {
       class: "patch", role: "option", tabindex: "-1", "aria-selected": "false", "data-obs": view.start + row,
       "data-date": date, "data-label": label, "data-class": one.name, "data-damaged": problem ? "" : undefined,
-      "aria-label": problem ? `${words[0]}, ${words[1]}, damaged` : words.join(", "),
     });
     item.style.setProperty("--class", one.color);
     item.style.setProperty("--ink-on", inkOn(one.color));
     item.append(
       problem ? make("p", { class: "broken", text: damageWords(view.unit, problem) }) : this.#picture(row),
       make("span", { class: "date", text: date || "no date" }),
-      make("span", { class: "label", text: `${one.mark} ${one.name}` }),
+      make("span", { class: "label" }, make("span", { "aria-hidden": "true", text: `${one.mark} ` }), one.name),
     );
     if (rules.length) {
       const weak = points(rules) < 2;
       const title = rules.map((rule) => RULES[rule].title).join("; ");
-      item.append(make("span", { class: weak ? "flag weak" : "flag", title, text: weak ? "?" : "!" }));
+      const mark = make("span", { "aria-hidden": "true", text: weak ? "?" : "!" });
+      item.append(make("span", { class: weak ? "flag weak" : "flag", title }, mark, make("span", { class: "hidden", text: ` suspicious: ${title}` })));
     }
     return item;
   }
