@@ -3,7 +3,7 @@
 // For tests and other programs: <body data-ready data-unit data-sample data-samples>, [data-obs], [data-damaged], [role=alert]
 // (docs/view.md says what each promises).
 
-import { classOf } from "./classes.js";
+import { CLASSES, classOf } from "./classes.js";
 import { makeControls, readFilters, writeControls } from "./controls.js";
 import { NO_DAY, Store } from "./data.js";
 import { byId, count, isoDay, make, plural } from "./dom.js";
@@ -17,7 +17,7 @@ import { Review } from "./review.js";
 import { scan } from "./scan.js";
 import { RULES, spectra, suspicions } from "./suspicion.js";
 import { BANDS, COLOURINGS, stretchFor } from "./stretch.js";
-import { Timeline } from "./timeline.js";
+import { Timeline, fillLegend } from "./timeline.js";
 
 const SIZES = [42, 63, 84, 105, 126, 168, 210]; // width of a patch in CSS pixels
 
@@ -121,6 +121,7 @@ class App {
   #draw(view, obs, focus) {
     this.view = { ...view, colouring: this.state.colouring };
     this.#clearMessage();
+    byId("facts").textContent = datesWords(view.time);
     this.patches.show(this.view);
     this.timeline.show(this.view);
     this.#dim();
@@ -210,7 +211,8 @@ class App {
     this.hover(null);
     const entry = state.obs === null ? null : this.review.get(view.unit.name, state.obs);
     byId("note").value = entry?.note ?? "";
-    byId("note").disabled = byId("flag").disabled = state.obs === null;
+    byId("suggest").value = entry?.suggested ?? "";
+    for (const id of ["note", "flag", "suggest"]) byId(id).disabled = state.obs === null;
   }
 
   step(by) {
@@ -375,7 +377,7 @@ class App {
         return [suggested, entry.flag ? "⚑" : "", entry.note ? "✎" : ""].filter(Boolean).join(" ");
       });
     }
-    this.#say(review.entries.size ? `${plural(review.entries.size, "date")} reviewed, kept in this browser.` : "");
+    this.#say(review.entries.size ? `${plural(review.entries.size, "date")} reviewed` : "");
   }
 
   #say(text) {
@@ -412,6 +414,12 @@ class App {
     on("sort", "change", () => this.sort(byId("sort").value));
     on("smaller", "click", () => this.resize(-1));
     on("larger", "click", () => this.resize(1));
+    const classes = CLASSES.map(({ name, mark }, value) => make("option", { value, text: `${mark} ${name}` }));
+    byId("suggest").append(make("option", { value: "", text: "no other class" }), ...classes);
+    on("suggest", "change", () => {
+      const { value } = byId("suggest");
+      this.#judge(() => ({ suggested: value === "" ? null : Number(value) }), false);
+    });
     on("flag", "click", () => this.#judge((entry) => ({ flag: !entry?.flag }), false));
     on("note", "change", () => this.#judge(() => ({ note: byId("note").value }), false));
     on("save-csv", "click", () => this.#save("review.csv", "text/csv", this.review.csv()));
@@ -424,6 +432,7 @@ class App {
 
   #keys() {
     fillHelp(Object.values(RULES));
+    fillLegend(byId("legend"));
     const colours = Object.keys(COLOURINGS);
     listen({
       step: (by) => this.step(by),
@@ -436,8 +445,10 @@ class App {
       flag: () => this.#judge((entry) => ({ flag: !entry?.flag }), true),
       note: () => byId("note").focus(),
       undo: () => {
-        this.review.undo();
+        const place = this.review.undo();
         this.#reviewed();
+        const row = place && this.view ? this.view.labels.findIndex((_, i) => place === `${this.view.unit.name} ${this.view.start + i}`) : -1;
+        if (row >= 0) this.choose(row);
       },
       sort: () => this.sort(this.state.sort ? "" : "suspicion"),
       filters: () => {
@@ -447,6 +458,12 @@ class App {
       help: () => byId("help").showModal(),
     });
   }
+}
+
+function datesWords(time) {
+  const days = time.filter((day) => day !== NO_DAY);
+  const span = days.length ? `, ${isoDay(days[0])} to ${isoDay(days.at(-1))}` : "";
+  return `${plural(time.length, "date")}${span}`;
 }
 
 function infoWords(view, row, pixel) {

@@ -77,10 +77,9 @@ export class Patches {
       item.setAttribute("aria-selected", String(i === row));
       item.tabIndex = i === (row ?? 0) ? 0 : -1;
     });
-    if (focus && row !== null) {
-      this.items[row].focus({ preventScroll: true });
-      this.items[row].scrollIntoView({ block: "nearest" });
-    }
+    if (row === null) return;
+    if (focus) this.items[row].focus({ preventScroll: true });
+    this.items[row].scrollIntoView({ block: "nearest" });
   }
 
   /** Mark the date under the pointer, here or in the timeline. */

@@ -2,7 +2,7 @@
 
 import { classOf } from "./classes.js";
 import { NO_DAY } from "./data.js";
-import { count, draw, isoDay } from "./dom.js";
+import { count, draw, isoDay, make } from "./dom.js";
 import { BANDS } from "./stretch.js";
 
 const MARGIN = { left: 52, right: 12, top: 8, bottom: 46 };
@@ -69,13 +69,17 @@ export class Timeline {
       );
     }
     const bottom = y(0);
-    let free = -Infinity;
-    for (const day of dates ? monthStarts(first, last) : []) {
+    const starts = dates ? monthStarts(first, last) : [];
+    const room = starts.length > 1 ? (x(starts.at(-1)) - x(starts[0])) / (starts.length - 1) : width;
+    const step = [1, 2, 3, 6, 12, 24, 48].find((months) => months * room >= 64) ?? 96;
+    for (const day of starts) {
       const place = x(day);
+      const month = isoDay(day).slice(0, 7);
+      const number = 12 * Number(month.slice(0, 4)) + Number(month.slice(5)) - 1;
+      if (number % step) continue;
       this.svg.append(draw("line", { class: "grid", x1: place, x2: place, y1: MARGIN.top, y2: bottom }));
-      if (place < free || place > width - 30) continue;
-      this.svg.append(draw("text", { class: "axis", x: place, y: bottom + 40, "text-anchor": "middle", text: isoDay(day).slice(0, 7) }));
-      free = place + 60;
+      if (place > width - 30) continue;
+      this.svg.append(draw("text", { class: "axis", x: place, y: bottom + 40, "text-anchor": "middle", text: month }));
     }
   }
 
@@ -103,6 +107,14 @@ export class Timeline {
     });
     return best;
   }
+}
+
+/** The legend: the line of each band. */
+export function fillLegend(box) {
+  const lines = BANDS.map((band, i) =>
+    draw("svg", { viewBox: "0 0 30 10" }, draw("line", { class: `band ${band}`, x2: 30, y1: 5, y2: 5, "stroke-dasharray": LINES[i] })),
+  );
+  box.replaceChildren(...BANDS.flatMap((band, i) => [make("span", {}, lines[i], band)]), "mean of the centre 6 x 6 pixels");
 }
 
 function niceTop(value) {
