@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 
 import numpy as np
 import pytest
+import zarr
 
 import s2ct_convert
 from s2ct_convert.pictures.palette import FALSE_COLOUR, TRUE_COLOUR
@@ -216,3 +218,42 @@ def test_a_partial_store_says_what_it_lacks(open_page, sample_stores, tmp_path):
     assert "partial: " in page.locator("#store").inner_text()
     assert "val/31TCJ" in page.locator("#store").inner_text()
     assert len(rows(page)) > 0
+
+
+def test_chunks_of_plain_zstd_are_shown(open_page, sample_stores, tmp_path):
+    """No store of today has them; a store may tomorrow."""
+    store = shutil.copytree(sample_stores["zarr"], tmp_path / "zstd.zarr")
+    unit = store / "val/31TCJ"
+    with s2ct_convert.open_store(sample_stores["zarr"]) as opened:
+        sample, image = opened["val/31TCJ"].sample(90), opened["val/31TCJ"]["image"][...]
+        label = opened["val/31TCJ"].label
+    codecs = [zarr.codecs.ZstdCodec(level=3), zarr.codecs.Crc32cCodec()]
+    for name, values, options in (
+        ("image", image, {"chunks": (32, 4, 42, 42), "shards": (4096, 4, 42, 42)}),
+        ("label", label, {"chunks": label.shape}),
+    ):
+        shutil.rmtree(unit / name)
+        array = zarr.create_array(
+            unit / name, shape=values.shape, dtype=values.dtype, compressors=codecs, fill_value=0, **options
+        )
+        array[...] = values
+    root = json.loads((store / "zarr.json").read_bytes())
+    for name in ("image", "label"):
+        root["consolidated_metadata"]["metadata"][f"val/31TCJ/{name}"] = json.loads(
+            (unit / name / "zarr.json").read_bytes()
+        )
+    (store / "zarr.json").write_text(json.dumps(root))
+    page = open_page(store, "?unit=val/31TCJ&sample=90")
+    shown = np.stack(list(pictures(page).values()))
+    assert np.array_equal(shown, stretch_for(sample.image, sample.label).rgb(sample.image, TRUE_COLOUR))
+
+
+def test_other_codecs_are_named(open_page, sample_stores, tmp_path):
+    store = shutil.copytree(sample_stores["zarr"], tmp_path / "other.zarr")
+    root = json.loads((store / "zarr.json").read_bytes())
+    node = root["consolidated_metadata"]["metadata"]["train/31TCJ/image"]
+    node["codecs"][0]["configuration"]["codecs"][1] = {"name": "gzip", "configuration": {"level": 1}}
+    (store / "zarr.json").write_text(json.dumps(root))
+    page = open_page(store, "?unit=train/31TCJ&sample=16")
+    assert "gzip" in page.locator("#message").inner_text()
+    assert pictures(page) == {} and len(rows(page)) == 28

@@ -89,6 +89,7 @@ export class Store {
 /** One split of one tile. */
 class Unit {
   #tables = new Map();
+  #reading = new Map(); // chunks on their way, by number
   #checked;
   #image;
 
@@ -188,9 +189,17 @@ class Unit {
     return { images, problems };
   }
 
-  async #chunk(array, number) {
+  /** A decoded chunk, or why there is none. Two samples that ask for it at the same time get the same answer. */
+  #chunk(array, number) {
     const kept = this.store.chunks.get(`${this.name} ${number}`);
     if (kept) return kept;
+    if (!this.#reading.has(number)) {
+      this.#reading.set(number, this.#readChunk(array, number).finally(() => this.#reading.delete(number)));
+    }
+    return this.#reading.get(number);
+  }
+
+  async #readChunk(array, number) {
     try {
       const { data } = await array.getChunk([number, 0, 0, 0]);
       if (data.length !== array.chunks[0] * VALUES) throw new Error("the chunk has another size than its metadata say");
@@ -240,7 +249,6 @@ class Chunks {
   }
 
   set(key, chunk) {
-    if (this.#kept.has(key)) return; // two samples that share a chunk may read it at the same time
     this.#kept.set(key, chunk);
     this.#bytes += chunk.data.byteLength;
     for (const [oldest, { data }] of this.#kept) {

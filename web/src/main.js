@@ -26,6 +26,7 @@ class App {
   passing = [];
   view = null; // the sample that is drawn
   turn = 0; // of the sample that is being read
+  busy = 0; // works that data-ready waits for
   moved = false; // whether the user has gone to another sample: only then is the next one read ahead
 
   constructor(store) {
@@ -49,20 +50,35 @@ class App {
     addEventListener("popstate", () => this.arrive());
   }
 
+  /** Do a work that <body data-ready> waits for. */
+  async #working(work) {
+    this.busy++;
+    document.body.dataset.ready = "false";
+    try {
+      await work();
+    } finally {
+      this.busy--;
+      if (!this.busy) document.body.dataset.ready = "true";
+    }
+  }
+
   /** Show what the address asks for. */
   async arrive() {
     const asked = readPlace();
-    Object.assign(this.state, { colouring: asked.colouring, filters: asked.filters, sort: asked.sort, obs: asked.obs });
-    await this.#apply();
-    const { sample, problem } = this.#find(asked);
-    if (problem) {
+    await this.#working(async () => {
+      Object.assign(this.state, { colouring: asked.colouring, filters: asked.filters, sort: asked.sort, obs: asked.obs });
+      await this.#apply();
+      const { sample, problem } = this.#find(asked);
+      if (sample) {
+        await this.show(sample, { obs: asked.obs });
+        return;
+      }
+      this.turn++;
       this.#clear();
       this.#alert(problem);
-      this.#ready(null);
-      return;
-    }
-    await this.show(sample, { obs: asked.obs });
-    if (asked.sort) await this.sort("suspicion");
+      this.#shown(null);
+    });
+    if (asked.sort && this.state.sample) await this.sort("suspicion");
   }
 
   #find({ unit, sample, row }) {
@@ -79,9 +95,12 @@ class App {
   }
 
   /** Read and draw a sample. */
-  async show(sample, { obs = null, push = false, focus = false } = {}) {
+  show(sample, options = {}) {
+    return this.#working(() => this.#show(sample, options));
+  }
+
+  async #show(sample, { obs = null, push = false, focus = false }) {
     const turn = ++this.turn;
-    document.body.dataset.ready = "false";
     this.state.sample = sample;
     this.state.obs = obs;
     writePlace(this.state, push);
@@ -97,7 +116,7 @@ class App {
       this.#clear();
       this.#alert(tablesWords(sample.unit, error));
     }
-    this.#ready(sample);
+    this.#shown(sample);
   }
 
   async #read(sample) {
@@ -137,11 +156,10 @@ class App {
     this.choose(known ? row : null, { focus });
   }
 
-  #ready(sample) {
+  #shown(sample) {
     const { dataset } = document.body;
     dataset.unit = sample?.unit.name ?? "";
     dataset.sample = sample?.localid ?? "";
-    dataset.ready = "true";
     if (this.moved && sample) this.#readAhead(sample);
   }
 
@@ -239,12 +257,12 @@ class App {
 
   async filter(filters) {
     this.state.filters = filters;
-    document.body.dataset.ready = "false";
-    await this.#apply();
-    writePlace(this.state, false);
+    await this.#working(async () => {
+      await this.#apply();
+      writePlace(this.state, false);
+      this.#dim();
+    });
     if (this.state.sort) await this.sort("suspicion");
-    this.#dim();
-    document.body.dataset.ready = "true";
   }
 
   async #apply() {
