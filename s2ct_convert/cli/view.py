@@ -74,7 +74,7 @@ def _serve(store: Path, host: str, port: int, cors: str | None, *, opens: bool, 
             else:
                 print(server.url, flush=True)
             if not quiet:
-                for line in _advice(host, server.port):
+                for line in _advice(server.url, host, server.port):
                     print(line, file=sys.stderr, flush=True)
             if opens and _has_browser():
                 import webbrowser
@@ -86,7 +86,7 @@ def _serve(store: Path, host: str, port: int, cors: str | None, *, opens: bool, 
                 print("s2ct: the server has ended", file=sys.stderr)
 
 
-def _advice(host: str, port: int) -> list[str]:
+def _advice(url: str, host: str, port: int) -> list[str]:
     import getpass
     import socket
 
@@ -96,9 +96,9 @@ def _advice(host: str, port: int) -> list[str]:
         lines.append("On your own machine, run this, then open the address there:")
         lines.append(f"  ssh -N -L {port}:127.0.0.1:{port} {there}")
     elif host not in ("127.0.0.1", "localhost", "::1"):
-        lines.append(
-            "note: other machines can reach this server, without encryption; who has the address can read the store"
-        )
+        lines.append("note: other machines can reach this server, without encryption")
+        if host in ("0.0.0.0", "::"):
+            lines.append(f"From other machines: {url.replace('127.0.0.1', socket.gethostname())}")
     return [*lines, "Ctrl-C ends the server"]
 
 

@@ -177,7 +177,7 @@ class Shifted(Quiet):
 
 
 @pytest.mark.parametrize(
-    ("handler", "words"), [(Quiet, "the server ignores Range requests"), (Shifted, "another range than asked")]
+    ("handler", "words"), [(Quiet, "does not answer a Range request"), (Shifted, "another range than asked")]
 )
 def test_a_server_without_ranges_is_named(open_url, sample_stores, tmp_path, handler, words):
     s2ct_convert.export_view(sample_stores["zarr"], tmp_path / "site")

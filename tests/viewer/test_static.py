@@ -118,6 +118,7 @@ def test_an_export_holds_the_page_and_an_equal_store(sample_stores, tmp_path):
     assert files(tmp_path / "site") == made
 
 
+@pytest.mark.slow
 def test_an_export_replaces_nothing_that_is_not_its_own(sample_stores, tmp_path):
     store, site = sample_stores["zarr"], tmp_path / "site"
     site.mkdir()

@@ -32,7 +32,7 @@ export class HttpStore {
     if (answer.status !== 206) {
       await answer.body?.cancel();
       if (answer.status === 200) {
-        throw new Unreadable("the server ignores Range requests and sends the whole file (status 200, not 206)", file);
+        throw new Unreadable("the server does not answer a Range request as it should (status 200, not 206)", file);
       }
       throw answer.status === 416 ? new Unreadable("the file is shorter than its index says", file) : refused(answer.status, file);
     }
