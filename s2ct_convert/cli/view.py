@@ -22,7 +22,10 @@ from .stopping import keeps
     help="Address to listen on; 0.0.0.0 for all of this machine.  [default: 127.0.0.1, for this machine only]",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Port; 0 for any free one.  [default: 0]"
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="Port; 0 for any free one.  [default: 8736, or any free one if that is in use]",
 )
 @click.option("--no-open", is_flag=True, help="Do not open the browser; print the address only.")
 @click.option("--cors", metavar="ORIGIN", help="Let pages of this origin read the store, e.g. https://example.org.")
@@ -35,7 +38,7 @@ from .stopping import keeps
 def view(
     store: Path,
     host: str,
-    port: int,
+    port: int | None,
     no_open: bool,
     cors: str | None,
     export: Path | None,
@@ -64,8 +67,10 @@ def view(
         _serve(store, host, port, cors, opens=not no_open, json_=json_, quiet=quiet)
 
 
-def _serve(store: Path, host: str, port: int, cors: str | None, *, opens: bool, json_: bool, quiet: bool) -> None:
-    from ..viewer.view import make_server
+def _serve(
+    store: Path, host: str, port: int | None, cors: str | None, *, opens: bool, json_: bool, quiet: bool
+) -> None:
+    from ..viewer.view import PORT, make_server
 
     with make_server(store, host=host, port=port, cors=cors) as server:
         try:
@@ -73,6 +78,11 @@ def _serve(store: Path, host: str, port: int, cors: str | None, *, opens: bool, 
                 print_json_now({"url": server.url, "store": str(store), "host": host, "port": server.port})
             else:
                 print(server.url, flush=True)
+            if port is None and server.port != PORT:
+                print(
+                    f"note: port {PORT} is in use; a review that a browser keeps there is not seen here",
+                    file=sys.stderr,
+                )
             if not quiet:
                 for line in _advice(server.url, host, server.port):
                     print(line, file=sys.stderr, flush=True)

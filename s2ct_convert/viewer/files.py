@@ -57,5 +57,7 @@ class Folder:
         return open(number, "rb")
 
     def close(self) -> None:
-        """Close the folder."""
-        os.close(self._number)
+        """Close the folder. Closing twice does nothing."""
+        if self._number >= 0:
+            os.close(self._number)
+            self._number = -1

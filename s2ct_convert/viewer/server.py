@@ -9,11 +9,12 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..version import __version__
 from .files import Folder, names_in
@@ -51,6 +52,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, store: Path, host: str, port: int, cors: str | None = None) -> None:
         self.folder, self.cors, self._listens = Folder(store), cors, host
         self.token = secrets.token_urlsafe(24)
+        self._connections: set[socket.socket] = set()
         try:
             family, *_, address = socket.getaddrinfo(
                 host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -97,10 +99,26 @@ class Server(ThreadingHTTPServer):
             return name == socket.gethostname().lower()
         return True
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread of its own."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
     def server_close(self) -> None:
-        """Close the socket and the folder of the store."""
+        """Close the socket, the folder of the store, and every connection.
+
+        A browser would send requests for a next server with the same port to this one.
+        """
         super().server_close()
         self.folder.close()
+        for connection in list(self._connections):
+            with suppress(OSError):  # it has ended
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Do not print a traceback for a browser that closes a connection early."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import threading
@@ -17,6 +18,7 @@ from ..paths import check_readable
 from ..reading.opening import open_to_verify
 from .server import Server
 
+PORT = 8736  # the usual one: what a browser keeps belongs to host and port
 _POLL_SECONDS = 0.1  # how soon the server sees that it is closed
 
 
@@ -66,7 +68,7 @@ def view(
     store: str | os.PathLike[str],
     *,
     host: str = "127.0.0.1",
-    port: int = 0,
+    port: int | None = None,
     cors: str | None = None,
     open_browser: bool = False,
 ) -> View:
@@ -78,8 +80,8 @@ def view(
         A finished Zarr store; it may be partial.
     host : str
         The address to listen on: only this machine by default. ``0.0.0.0``: all addresses of this machine.
-    port : int
-        0: any free port.
+    port : int, optional
+        0: any free port. By default 8736, or any free one if that is in use: browsers keep a review for each port.
     cors : str, optional
         An origin whose pages may read the store too, such as ``https://example.org``; ``*`` for all.
     open_browser : bool
@@ -114,15 +116,24 @@ def view(
     return made
 
 
-def make_server(store: str | os.PathLike[str], *, host: str, port: int, cors: str | None) -> Server:
-    """A server that does not serve yet. Raises as :func:`view`."""
+def make_server(store: str | os.PathLike[str], *, host: str, port: int | None, cors: str | None) -> Server:
+    """A server that does not serve yet. Parameters and errors as of :func:`view`."""
     path = check_viewable(store)
     try:
-        return Server(path, host, port, cors)
+        return _listen(path, host, port, cors)
     except OSError as error:
-        made = from_os_error(error, f"{host}:{port}")
+        made = from_os_error(error, f"{host}:{PORT if port is None else port}")
         made.todo = made.todo or "choose another --port, or 0 for any free one; --host is an address of this machine"
         raise made from None
+
+
+def _listen(path: Path, host: str, port: int | None, cors: str | None) -> Server:
+    try:
+        return Server(path, host, PORT if port is None else port, cors)
+    except OSError as error:
+        if port is not None or error.errno != errno.EADDRINUSE:
+            raise
+        return Server(path, host, 0, cors)
 
 
 def check_viewable(store: str | os.PathLike[str]) -> Path:

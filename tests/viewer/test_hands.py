@@ -16,6 +16,7 @@ from makers import Group, write_tfrecord
 from variations import group
 
 import s2ct_convert
+from s2ct_convert.viewer.view import PORT
 
 from .conftest import ready
 from .pages import body, pictures, rows
@@ -139,6 +140,20 @@ def test_a_review_is_kept_saved_and_loaded_again(open_page, open_url, sample_sto
     (tmp_path / "r.json").write_text(json.dumps([{**document[0], "store_digest": "sha256:other"}]))
     other.set_input_files("#load", tmp_path / "r.json")
     other.wait_for_selector("#reviewed >> text=is of another store")
+
+
+def test_a_review_is_there_again_when_the_server_is(browser, open_url, sample_stores):
+    """The browser keeps it for host and port, so the port stays the same."""
+    context = browser.new_context()
+    for number in range(2):
+        with s2ct_convert.view(sample_stores["zarr"]) as view:
+            if f":{PORT}/" not in view.url:
+                pytest.skip(f"port {PORT} is in use")
+            page = open_url(view.url, context=context)
+            assert page.locator(".reviewed").count() == number
+            page.keyboard.press("ArrowRight")
+            page.keyboard.press("f")
+            page.close()
 
 
 def test_samples_without_dates_days_or_ids_are_shown(open_page, tmp_path):

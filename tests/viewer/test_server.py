@@ -172,6 +172,11 @@ def test_a_server_for_all_addresses_is_known_by_addresses_and_no_names(store):
         assert urlsplit(server.url).hostname == "127.0.0.1"
 
 
+def test_two_views_have_two_ports(sample_stores):
+    with s2ct_convert.view(sample_stores["zarr"]) as one, s2ct_convert.view(sample_stores["zarr"]) as two:
+        assert urlsplit(one.url).port != urlsplit(two.url).port
+
+
 def test_view_serves_until_it_is_closed(sample_stores):
     with s2ct_convert.view(sample_stores["zarr"]) as view:
         parts = urlsplit(view.url)
@@ -180,6 +185,7 @@ def test_view_serves_until_it_is_closed(sample_stores):
         connection.request("GET", f"{parts.path}store/zarr.json")
         assert connection.getresponse().read() == (sample_stores["zarr"] / "zarr.json").read_bytes()
         assert f'src="{view.url}"' in view._repr_html_()
+    assert connection.sock.recv(1) == b"", "a connection that the browser keeps is closed too"
     with pytest.raises(OSError):
         socket.create_connection((parts.hostname, parts.port), timeout=5)
     view.close()

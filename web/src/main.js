@@ -199,6 +199,8 @@ class App {
 
   go(sample, options = {}) {
     if (!sample) return;
+    byId("side").classList.remove("open"); // on a phone, where it covers the dates
+    byId("samples-button").setAttribute("aria-expanded", "false");
     this.moved = true;
     this.show(sample, { push: true, ...options });
   }
@@ -427,6 +429,8 @@ class App {
       const open = byId("side").classList.toggle("open");
       byId("samples-button").setAttribute("aria-expanded", String(open));
     });
+    on("before", "click", () => this.stepSample(-1));
+    on("after", "click", () => this.stepSample(1));
     on("next-match", "click", () => this.nextMatch());
     on("clear-filters", "click", () => this.filter(EMPTY));
     on("sort", "change", () => this.sort(byId("sort").value));
