@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..dataset import DATASET, check_default
+from ..errors import WrongUsage
 from ..names import fold_split, fold_tile
 from ..reading.opening import open_store
 from ..reading.unit import Unit
@@ -84,7 +85,7 @@ def find_suspicious(
     Raises
     ------
     WrongUsage
-        If the store is not of the default data set.
+        If the store has no such tile or split, or is not of the default data set.
     StoreDamaged
         If a part of it is missing or damaged.
 
@@ -95,11 +96,19 @@ def find_suspicious(
     wanted_tiles, wanted_splits = set(map(fold_tile, tiles)), set(map(fold_split, splits))
     with open_store(store) as opened:
         check_default(opened.dataset, "find_suspicious", str(store))
-        for unit in opened.units.values():
-            if (not wanted_tiles or unit.name.tile in wanted_tiles) and (
-                not wanted_splits or unit.name.split in wanted_splits
-            ):
-                yield from _of_unit(unit)
+        units = [
+            unit
+            for unit in opened.units.values()
+            if (not wanted_tiles or unit.name.tile in wanted_tiles)
+            and (not wanted_splits or unit.name.split in wanted_splits)
+        ]
+        if not units and (wanted_tiles or wanted_splits):
+            asked = " ".join(sorted(wanted_tiles | wanted_splits))
+            raise WrongUsage(
+                "the store has no such units", where=str(store), expected=", ".join(opened.units), found=asked
+            )
+        for unit in units:
+            yield from _of_unit(unit)
 
 
 def _of_unit(unit: Unit) -> Iterator[SuspiciousLabel]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import s2ct_convert
+from s2ct_convert.errors import WrongUsage
 from s2ct_convert.pictures.palette import CLASSES, FALSE_COLOUR, TRUE_COLOUR
 from s2ct_convert.pictures.stretch import stretch_for
 from s2ct_convert.viewer.suspicion import POINTS, find_suspicious, spectra, suspicions
@@ -85,3 +86,5 @@ def test_find_suspicious_names_the_observations_and_their_rules(sample_stores):
             rules = suspicions(spectra(unit.sample(one.localid).image), unit.label[rows].tolist())[one.obs - rows.start]
             assert (one.rules, one.points) == (rules, sum(POINTS[rule] for rule in rules))
             assert one.label == unit.label[one.obs]
+    with pytest.raises(WrongUsage, match="no such units"):
+        list(find_suspicious(sample_stores["zarr"], tiles=["50SMG"]))
