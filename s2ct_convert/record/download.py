@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-from ..errors import MachineError, S2ctError, SomeFailed, from_os_error
+from ..errors import Incomplete, MachineError, S2ctError, SomeFailed, from_os_error
 from ..events import OnEvent, ignore
 from .api import record_id
 from .choice import FileChoice
@@ -25,6 +25,7 @@ from .lanes import run_lanes
 from .live import ask_manifest
 from .local import Local, State, check_folder, survey
 from .manifest import DEFAULT_RECORD, RecordFile, read_lock
+from .others import has_control_file
 from .partial import Partial
 from .receipts import write_receipt
 from .run import FetchRun, LaneOptions, Stopped, open_run
@@ -100,7 +101,11 @@ def download(
     check_folder(folder)
     with open_run(record, on_event=on_event, **lanes) as run:
         todo, before = _look(folder, run, choice, paranoid=paranoid)
-        done, failed = _run_lanes(folder, run, todo, jobs)
+        busy = [_left_alone(folder, one.file.key) for one in todo if one.state is State.BUSY]
+        for failure in busy:
+            run.on_event(failure)
+        done, failed = _run_lanes(folder, run, [one for one in todo if one.state is not State.BUSY], jobs)
+        failed += busy
     settled = {one.key for one in done} | {one.key for one in failed}
     left = tuple(one.file.key for one in todo if one.file.key not in settled)
     report = Report(folder, record, tuple(done), before, tuple(failed), left, time.monotonic() - began)
@@ -118,11 +123,21 @@ def _look(folder: Path, run: FetchRun, choice: FileChoice, *, paranoid: bool) ->
     if todo and lock:
         ask_manifest(folder, run)
     before = tuple(one.file.key for one in found if one.state is State.OK)
-    sizes = [(one.file.size or 0, one.have) for one in todo]
+    sizes = [(one.file.size or 0, one.have) for one in todo if one.state is not State.BUSY]
     total, have = sum(size for size, _ in sizes), sum(map(min, sizes))  # a wrong file may be too large
     check_space(folder, total - have)
     run.on_event(FilesPlanned(len(todo), total, have, len(before)))
     return todo, before
+
+
+def _left_alone(folder: Path, key: str) -> FileFailed:
+    error = Incomplete(
+        "another program is downloading this file, so it is left alone",
+        where=str(folder / key),
+        found=f"{key}.aria2" if has_control_file(folder / key) else "it grows",
+        todo="wait for that program and run the same command again; if it has ended, move the file away",
+    )
+    return FileFailed(key, error.exit_code, str(error))
 
 
 def check_space(folder: Path, need: int) -> None:

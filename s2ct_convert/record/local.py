@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import chain, count
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..hashing import file_digests
 from ..paths import check_path
 from .events import Checked, Checking
 from .manifest import RecordFile
+from .others import growing, has_control_file
 from .partial import partial_path, set_aside
 from .receipts import FOLDER, drop_receipt, has_receipt, write_receipt
 
@@ -41,6 +42,8 @@ class State(Enum):
         It is too small, or under the name of an unfinished download.
     MISSING
         It does not exist.
+    BUSY
+        Another program is downloading it: aria2 has a control file beside it, or it grows.
     """
 
     OK = "ok"
@@ -48,6 +51,7 @@ class State(Enum):
     WRONG = "wrong size"
     PARTIAL = "partial"
     MISSING = "missing"
+    BUSY = "busy"
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ def look(folder: Path, file: RecordFile) -> Local:
     """Local state of a file, by stat alone."""
     final = folder / file.key
     if (size := _size(final)) is not None:
+        if has_control_file(final):
+            return Local(file, State.BUSY, size)
         if file.size is not None and size != file.size:
             return Local(file, State.PARTIAL if size < file.size else State.WRONG, size)
         return Local(file, State.OK if has_receipt(folder, file.key, file.md5) else State.UNCHECKED, size)
@@ -101,7 +107,7 @@ def survey(
 ) -> list[Local]:
     """Find all local files, adopt files of other downloaders and rename wrong ones.
 
-    After this every file is OK, PARTIAL or MISSING. Temporary files of killed processes are deleted.
+    After this every file is OK, PARTIAL, MISSING or BUSY. Temporary files of killed processes are deleted.
 
     Parameters
     ----------
@@ -114,6 +120,9 @@ def survey(
         sweep(place)
     _adopt(folder, files, on_event)
     found = [look(folder, file) for file in files]
+    whole = [folder / one.file.key for one in found if (folder / one.file.key).is_file() and one.state is not State.OK]
+    busy = growing(whole) | {path for path in whole if has_control_file(path)}
+    found = [replace(one, state=State.BUSY) if folder / one.file.key in busy else one for one in found]
     unread = [
         one.file
         for one in found
@@ -136,13 +145,16 @@ def survey(
     for one in found:
         if one.state is State.PARTIAL and (final := folder / one.file.key).exists():
             _continue(final, final, one.file, on_event)
-    return [look(folder, file) for file in files]
+    return [one if one.state is State.BUSY else look(folder, one.file) for one in found]
 
 
 def _adopt(folder: Path, files: Sequence[RecordFile], on_event: OnEvent) -> None:
     """Rename files of other downloaders to their names in the record."""
     missing = [file for file in files if look(folder, file).state is State.MISSING]
     strangers = list(_strangers(folder, {file.key for file in files})) if missing else []
+    for path in growing(strangers):
+        strangers.remove(path)
+        on_event(Message(f"{path.name} is growing: another program writes it, and it is left alone"))
     for file in missing:
         same_size = [path for path in strangers if path.stat().st_size == file.size]
         before = [path.stat() for path in same_size]
@@ -176,22 +188,23 @@ def _strangers(folder: Path, keys: set[str]) -> Iterator[Path]:
 
 def _is_partial(path: Path, file: RecordFile) -> bool:
     """Whether a browser or wget may have given this name to a download of the file."""
-    if path.with_name(f"{path.name}.aria2").exists():
-        return False  # aria2 writes pieces in any order, so this cannot be resumed
+    if has_control_file(path):
+        return False
     stem, dot, suffix = file.key.rpartition("/")[2].rpartition(".")
     if not dot:
         stem, suffix = suffix, ""
+    firefox = r"(\.[A-Za-z0-9_-]{6,10}(?=.*\.part$))?"  # x.Xy12AbCd.7z.part
     pattern = (
-        rf"{re.escape(stem)}( ?\(\d+\))?{re.escape(dot + suffix)}"
+        rf"{re.escape(stem)}( ?\(\d+\))?{firefox}{re.escape(dot + suffix)}"
         r"(\?download=1|%3Fdownload%3D1|@download=1)?(\.\d+)?(\.part|\.crdownload|\.download|\.partial|\.tmp)?"
     )
     return re.fullmatch(pattern, path.name) is not None
 
 
 def _continue(path: Path, final: Path, file: RecordFile, on_event: OnEvent) -> None:
-    """Use the partial file of another downloader, unless aria2 wrote it or ours is at least as long."""
+    """Use the partial file of another downloader, unless ours is at least as long."""
     part = partial_path(final, file)
-    if path.with_name(f"{path.name}.aria2").exists() or (_size(part) or 0) >= path.stat().st_size:
+    if (_size(part) or 0) >= path.stat().st_size:
         if path == final:
             kept = _free(path.with_name(f"{path.name}.left-alone"))
             os.rename(path, kept)

@@ -11,14 +11,14 @@ TOTAL_EVERY = 0.05
 
 def shorten() -> None:
     """Change the defaults of the retry policy; no code is replaced."""
-    from s2ct_convert.record import watch
+    from s2ct_convert.record import others, watch
     from s2ct_convert.record.policy import RetryPolicy
     from s2ct_convert.show import board
 
     defaults = {field.name: field.default for field in dataclasses.fields(RetryPolicy)}
     assert WAITS.keys() <= defaults.keys()
     RetryPolicy.__init__.__defaults__ = tuple({**defaults, **WAITS}.values())
-    watch.IDLE_SECONDS, board.LINE_EVERY = IDLE_SECONDS, TOTAL_EVERY
+    watch.IDLE_SECONDS, board.LINE_EVERY, others.WATCH_SECONDS = IDLE_SECONDS, TOTAL_EVERY, 0.02
 
 
 if __name__ == "__main__":

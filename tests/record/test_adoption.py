@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +14,10 @@ import numpy as np
 import pytest
 from servers.zenodo import RECORD, StandIn, serving
 
+from s2ct_convert.errors import EXIT_INCOMPLETE
 from s2ct_convert.events import Message
 from s2ct_convert.record.budget import Budget
-from s2ct_convert.record.download import download
+from s2ct_convert.record.download import FilesFailed, download
 from s2ct_convert.record.events import Checked
 from s2ct_convert.record.manifest import RecordFile
 from s2ct_convert.record.partial import partial_path
@@ -48,6 +51,7 @@ ODD = [
     "train_50SMG_2(2).7z",
     f"{KEY}.1",
     f"{KEY}.part",
+    "train_50SMG_2.Xy12AbCd.7z.part",
     f"{KEY}.crdownload",
     "Unconfirmed 814523.crdownload",
     "content",
@@ -121,6 +125,7 @@ PARTIAL = [
     f"{KEY}.tmp",
     f"{KEY}?download=1",
     f"{KEY}?download=1.1",
+    "train_50SMG_2.Xy12AbCd.7z.part",
     f"{KEY}?download=1.part",
     f"{KEY}@download=1",
     f"{KEY}%3Fdownload%3D1",
@@ -174,19 +179,6 @@ def test_a_longer_partial_file_of_ours_is_resumed(zenodo, tmp_path, name):
     assert zenodo.asked(KEY) == [5000]
 
 
-@pytest.mark.parametrize("kept_before", [0, 1, 2])
-def test_a_left_alone_file_replaces_no_other(zenodo, tmp_path, kept_before):
-    before = {f"{KEY}.left-alone" + (f".{i}" if i else ""): str(i).encode() for i in range(kept_before)}
-    for name, content in before.items():
-        (tmp_path / name).write_bytes(content)
-    (tmp_path / KEY).write_bytes(DATA[:3000])
-    (tmp_path / f"{KEY}.aria2").write_bytes(b"control")
-    fetch(zenodo, tmp_path)
-    kept = {path.name: path.read_bytes() for path in tmp_path.glob("*left-alone*")}
-    assert kept.items() >= before.items()
-    assert sorted(kept.values()) == sorted([*before.values(), DATA[:3000]])
-
-
 class TestAria2:
     """aria2 writes pieces in any order, so its partial files are not resumed while its control file exists."""
 
@@ -194,7 +186,23 @@ class TestAria2:
         """A file of full length in which only the last part was written."""
         return bytes(400_000) + DATA[400_000:]
 
-    @pytest.mark.parametrize("name", [KEY, f"{KEY}.1", f"{KEY}?download=1"])
+    @pytest.mark.parametrize("allocated", [True, False])
+    def test_the_file_itself_is_left_alone_while_it_has_a_control_file(self, zenodo, tmp_path, allocated):
+        theirs = self.holes() if allocated else DATA[:50_000]
+        (tmp_path / KEY).write_bytes(theirs)
+        (tmp_path / f"{KEY}.aria2").write_bytes(b"control")
+        with pytest.raises(FilesFailed) as caught:
+            fetch(zenodo, tmp_path)
+        assert caught.value.exit_code == EXIT_INCOMPLETE
+        assert "another program is downloading this file" in caught.value.report.failed[0].message
+        assert zenodo.asked(KEY) == []
+        assert (tmp_path / KEY).read_bytes() == theirs
+        (tmp_path / KEY).write_bytes(DATA)
+        (tmp_path / f"{KEY}.aria2").unlink()
+        fetch(zenodo, tmp_path)
+        assert zenodo.asked(KEY) == []
+
+    @pytest.mark.parametrize("name", [f"{KEY}.1", f"{KEY}?download=1"])
     @pytest.mark.parametrize("allocated", [True, False])
     def test_a_file_in_progress_is_not_resumed_and_not_lost(self, zenodo, tmp_path, name, allocated):
         theirs = self.holes() if allocated else DATA[:50_000]
@@ -216,6 +224,37 @@ class TestAria2:
         (tmp_path / f"{KEY}.part").write_bytes(DATA[:2000])
         fetch(zenodo, tmp_path)
         assert zenodo.asked(KEY) == [2000]
+
+
+@pytest.mark.parametrize("name", [KEY, f"{KEY}.part"])
+def test_a_growing_file_is_left_alone(zenodo, tmp_path, name):
+    path, over, grew = tmp_path / name, threading.Event(), threading.Event()
+    path.write_bytes(b"")
+
+    def write() -> None:
+        with open(path, "ab", buffering=0) as file:
+            for i in itertools.count():
+                file.write(DATA[i : i + 1])
+                grew.set()
+                if over.wait(0.001):
+                    return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    grew.wait()
+    try:
+        if name == KEY:
+            with pytest.raises(FilesFailed) as caught:
+                fetch(zenodo, tmp_path)
+            assert "it grows" in caught.value.report.failed[0].message
+        else:
+            events = fetch(zenodo, tmp_path)
+            assert any(isinstance(one, Message) and "left alone" in one.text for one in events)
+        assert path.exists()
+    finally:
+        over.set()
+        writer.join()
+    assert DATA.startswith(path.read_bytes())
 
 
 COMMANDS = {
