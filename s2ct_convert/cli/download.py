@@ -37,6 +37,12 @@ record (sent in a header, to that host only, and never shown)."""
     is_flag=True,
     help="Check all files again, and fetch only the damaged parts of those with the wrong md5.",
 )
+@click.option(
+    "--accept-record",
+    is_flag=True,
+    help="Use the list of files of the service even if it differs from the lock or the published list. The lock before "
+    "it is kept under another name.",
+)
 @record_options.which_record
 @options.as_json
 @options.progress
@@ -49,6 +55,7 @@ def download(
     extract: bool,
     paranoid: bool,
     repair: bool,
+    accept_record: bool,
     record: str,
     base_url: str | None,
     user_agent: str | None,
@@ -84,6 +91,7 @@ def download(
                 jobs=jobs,
                 paranoid=paranoid,
                 repair=repair,
+                accept_record=accept_record,
                 base_url=base_url,
                 user_agent=user_agent,
                 on_event=on_event,

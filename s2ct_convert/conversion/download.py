@@ -19,6 +19,7 @@ class DownloadKeywords(ServiceOptions, total=False):
     """Options of the connection, and what to do with damaged files; see :func:`s2ct_convert.download`."""
 
     repair: bool
+    accept_record: bool
 
 
 def download(
@@ -51,6 +52,9 @@ def download(
     repair : bool
         The same, and repair files with the wrong md5: fetch only the damaged parts again. Without this, such a file is
         renamed, and fetched again as a whole.
+    accept_record : bool
+        Use the file list of the service even if it differs from the lock or from the published list. The lock before it
+        is kept as ``<record>.lock.json.before``.
     on_event : callable
         Called with every event, one call at a time; see :mod:`s2ct_convert.record.events`.
     base_url, user_agent, policy, budget : optional
@@ -75,7 +79,7 @@ def download(
     >>> [done.key for done in report.done]  # doctest: +SKIP
     ['train_50SMG_462.7z']
     """
-    mending = Mending(find_damage, existing=options.pop("repair", False))
+    mending, accept = Mending(find_damage, existing=options.pop("repair", False)), options.pop("accept_record", False)
     return fetch(
         folder,
         record=record,
@@ -86,5 +90,6 @@ def download(
         paranoid=paranoid,
         on_event=on_event,
         mending=mending,
+        accept_record=accept,
         **cast(ServiceOptions, options),
     )

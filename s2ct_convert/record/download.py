@@ -117,6 +117,7 @@ def download(
 def _look(folder: Path, run: FetchRun, choice: FileChoice, *, paranoid: bool) -> tuple[list[Local], tuple[str, ...]]:
     """Files to fetch, and the names of files that are complete."""
     lock = read_lock(folder, run.record)
+    lock = None if run.accept_record else lock  # then the service is asked first
     wanted = choice.of_manifest(lock or ask_manifest(folder, run))
     found = survey(folder, wanted, paranoid=paranoid, repair=run.mending.existing, on_event=run.on_event)
     todo = [one for one in found if one.state is not State.OK]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from .answers import describe, refused, without_hope
 from .api import parse_record, record_url
 from .bounds import SlowBody, read_body
 from .events import FileWaiting
+from .local import free_name
 from .manifest import Manifest, lock_path, published, read_lock, write_lock
 from .policy import Verdict, asked_wait, judge, until
+from .receipts import READ_ONLY
 from .run import FetchRun
 
 _RECORD_BYTES = 16 << 20  # no description of a record is larger
@@ -86,11 +89,13 @@ def _parse(body: bytes) -> Any:
 
 def ask_manifest(folder: Path, run: FetchRun) -> Manifest:
     """Fetch the file list and pass it to :func:`settle_manifest`."""
-    return settle_manifest(folder, fetch_manifest(run), run.on_event)
+    return settle_manifest(folder, fetch_manifest(run), run.on_event, accept=run.accept_record)
 
 
-def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest:
+def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent, *, accept: bool = False) -> Manifest:
     """Compare the file list with the lock. If there is no lock, compare it with the bundled list and write the lock.
+
+    ``accept``: a list that differs becomes the lock. The lock before it keeps its content under another name.
 
     Raises
     ------
@@ -98,19 +103,30 @@ def settle_manifest(folder: Path, live: Manifest, on_event: OnEvent) -> Manifest
         If they differ.
     """
     lock = read_lock(folder, live.record)
-    if lock is not None:
+    if lock is not None and accept and lock.files != live.files:
+        path = lock_path(folder, live.record)
+        os.replace(path, kept := free_name(path.with_name(f"{path.name}.before")))
+        on_event(Message(f"the list of files differs from {path.name}, which is kept as {kept.name}"))
+    elif lock is not None:
         if lock.files != live.files:
             raise Difference(
                 "the file list of the service differs from the lock",
                 where=str(lock_path(folder, live.record)),
                 found="; ".join(_changes(lock, live)[:5]),
-                todo="to use the new file list, move the lock away",
+                todo="if the change is right, use s2ct download --accept-record; this lock is kept too",
             )
         return lock
-    check_published(live)
+    if not accept:
+        check_published(live)
     folder.mkdir(parents=True, exist_ok=True)
-    path = write_lock(folder, live)
-    on_event(Message(f"the list of {len(live.files)} files is saved as {path.name}"))
+    try:
+        path = write_lock(folder, live)
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        on_event(Message(f"{folder} is read-only: the list of files is not saved"))
+    else:
+        on_event(Message(f"the list of {len(live.files)} files is saved as {path.name}"))
     return live
 
 
@@ -129,7 +145,7 @@ def check_published(live: Manifest) -> None:
             where=f"record {live.record}",
             expected=f"{len(known)} files with the md5 sums of the page of the record",
             found=f"{len(live.files)} files; {len(missing)} of those md5 sums are missing",
-            todo="check the page of the record; a newer version of s2ct may support it",
+            todo="check the page of the record; if the change is right, use --accept-record",
         )
 
 

@@ -131,10 +131,13 @@ def survey(
     if unread:
         on_event(Checking(len(unread), sum((folder / file.key).stat().st_size for file in unread)))
     before = [(folder / file.key).stat() for file in unread]
+    right: set[str] = set()
+    noted = True
     with closing(_md5s([folder / file.key for file in unread], on_event)) as found_md5s:
         for file, status, md5 in zip(unread, before, found_md5s, strict=True):
             if md5 == file.md5:
-                write_receipt(folder, file.key, md5, status)
+                right.add(file.key)
+                noted &= write_receipt(folder, file.key, md5, status)
                 continue
             if repair:
                 drop_receipt(folder, file.key)
@@ -142,10 +145,13 @@ def survey(
                 continue
             aside = set_aside(folder / file.key, folder / file.key, md5)
             on_event(Message(f"{file.key}: its md5 is {md5}, not {file.md5}; kept as {aside.name}, fetching it again"))
+    if not noted:
+        on_event(Message(f"{folder} is read-only: the next run reads these files again"))
     for one in found:
         if one.state is State.PARTIAL and (final := folder / one.file.key).exists():
             _continue(final, final, one.file, on_event)
-    return [one if one.state is State.BUSY else look(folder, one.file) for one in found]
+    after = [one if one.state is State.BUSY else look(folder, one.file) for one in found]
+    return [replace(one, state=State.OK) if one.file.key in right else one for one in after]
 
 
 def _adopt(folder: Path, files: Sequence[RecordFile], on_event: OnEvent) -> None:
@@ -206,7 +212,7 @@ def _continue(path: Path, final: Path, file: RecordFile, on_event: OnEvent) -> N
     part = partial_path(final, file)
     if (_size(part) or 0) >= path.stat().st_size:
         if path == final:
-            kept = _free(path.with_name(f"{path.name}.left-alone"))
+            kept = free_name(path.with_name(f"{path.name}.left-alone"))
             os.rename(path, kept)
             on_event(Message(f"{file.key}: this partial file cannot be resumed, kept as {kept.name}"))
         return
@@ -214,7 +220,7 @@ def _continue(path: Path, final: Path, file: RecordFile, on_event: OnEvent) -> N
     on_event(Message(f"{path.name}: {part.stat().st_size:,} of {file.size:,} bytes, resumed"))
 
 
-def _free(path: Path) -> Path:
+def free_name(path: Path) -> Path:
     """The path itself if it is free, else with the first free number appended."""
     numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
     return next(one for one in chain([path], numbered) if not os.path.lexists(one))

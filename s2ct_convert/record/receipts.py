@@ -5,6 +5,7 @@ A receipt holds the size, modification time and inode of the checked file. If on
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from urllib.parse import quote
 from ..durable import read_json, write_atomic
 
 FOLDER = ".s2ct-receipts"
+READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}  # errors of a folder that others own
 _LONGEST = 180  # characters of a name; the limit is 255, and temporary names are longer
 
 
@@ -26,8 +28,8 @@ def has_receipt(folder: Path, key: str, md5: str) -> bool:
         return False
 
 
-def write_receipt(folder: Path, key: str, md5: str, before: os.stat_result | None = None) -> None:
-    """Write the receipt of a file with this md5.
+def write_receipt(folder: Path, key: str, md5: str, before: os.stat_result | None = None) -> bool:
+    """Write the receipt of a file with this md5. Returns false in a folder that may not be written to.
 
     Parameters
     ----------
@@ -35,8 +37,14 @@ def write_receipt(folder: Path, key: str, md5: str, before: os.stat_result | Non
         Its stat before it was read, so that the receipt is void if the file changed meanwhile. By default its stat now.
     """
     path = _path(folder, key)
-    path.parent.mkdir(exist_ok=True)
-    write_atomic(path, json.dumps(_receipt(before or (folder / key).stat(), md5)).encode() + b"\n")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, json.dumps(_receipt(before or (folder / key).stat(), md5)).encode() + b"\n")
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        return False
+    return True
 
 
 def drop_receipt(folder: Path, key: str) -> None:

@@ -36,6 +36,7 @@ class FetchRun:
     stop: threading.Event
     on_event: OnEvent
     mending: Mending = NO_MENDING
+    accept_record: bool = False
     clock: Callable[[], float] = time.time  # time of day, for dates in headers
 
     def pause(self, seconds: float) -> None:
@@ -71,9 +72,10 @@ class ServiceOptions(TypedDict, total=False):
 
 
 class LaneOptions(ServiceOptions, total=False):
-    """Options of the connection, and how damaged files are mended."""
+    """Options of the connection, how damaged files are mended, and whether another file list is accepted."""
 
     mending: Mending
+    accept_record: bool
 
 
 @contextmanager
@@ -85,6 +87,7 @@ def open_run(
     policy: RetryPolicy | None = None,
     budget: Budget | None = None,
     mending: Mending = NO_MENDING,
+    accept_record: bool = False,
     on_event: OnEvent = ignore,
 ) -> Iterator[FetchRun]:
     """Open the connections and start the watch; ``on_event`` gets one event at a time."""
@@ -100,4 +103,6 @@ def open_run(
         ) as service,
         Watch(policy, lambda transfer, idle: report(FileIdle(transfer.key, idle, transfer.have()))) as watch,
     ):
-        yield FetchRun(service, record, policy, budget or Budget(), watch, threading.Event(), report, mending)
+        yield FetchRun(
+            service, record, policy, budget or Budget(), watch, threading.Event(), report, mending, accept_record
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -168,3 +169,29 @@ def test_a_disk_that_fills_during_extraction_leaves_no_partial_file(run, archive
         assert run(*command, "--extract").returncode == 0
         assert (folder / "train_50SMG_2").exists()
         assert zenodo.asked("train_50SMG_2.7z") == [0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("missing", ["nothing", "receipts", "lock"])
+def test_a_read_only_folder_where_all_is_right_is_done(tmp_path, missing):
+    if os.geteuid() or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
+        pytest.skip("only root can mount a folder read-only, and not in every container")
+    folder = tmp_path / "a"
+    with serving({"train_50SMG_2.7z": b"x" * 1000}) as zenodo:
+        command = [sys.executable, "-m", "s2ct_convert", "download", str(folder), "--record", RECORD]
+        environment = {**os.environ, "S2CT_ZENODO_URL": zenodo.url}
+        subprocess.run([*command, "-q"], env=environment, check=True, capture_output=True)
+        if missing == "receipts":
+            shutil.rmtree(folder / ".s2ct-receipts")
+        if missing == "lock":
+            (folder / f"{RECORD}.lock.json").unlink()
+        read_only = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", read_only, str(folder), *command],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "kept        1 file" in done.stdout
+    assert ("is read-only" in done.stderr) == (missing != "nothing")

@@ -75,6 +75,20 @@ def test_a_difference_from_the_lock_is_an_error(tmp_path, case):
     assert read_lock(tmp_path, "4711") == LIVE
 
 
+@pytest.mark.parametrize("case", CHANGES)
+def test_an_accepted_difference_becomes_the_lock_and_the_old_one_is_kept(tmp_path, case):
+    before = write_lock(tmp_path, LIVE).read_bytes()
+    live = Manifest.of("4711", CHANGES[case][0])
+    for turn in (1, 2):  # the second finds nothing to accept
+        notes: list[object] = []
+        assert settle_manifest(tmp_path, live, notes.append, accept=True) == live
+        assert len(notes) == (2 if turn == 1 else 0)
+    assert read_lock(tmp_path, "4711") == live
+    assert (tmp_path / "4711.lock.json.before").read_bytes() == before
+    assert settle_manifest(tmp_path, LIVE, notes.append, accept=True) == LIVE
+    assert (tmp_path / "4711.lock.json.before").read_bytes() == before
+
+
 MD5S = [one.md5 for one in published(DEFAULT_RECORD)]
 
 
@@ -123,6 +137,11 @@ def zenodo(monkeypatch) -> Iterator[StandIn]:
     monkeypatch.setattr(server, "RECORD", DEFAULT_RECORD)
     with serving({"train_50SMG_2.7z": b"not what it was"}) as stand_in:
         yield stand_in
+
+
+def test_a_changed_record_is_fetched_if_it_is_accepted(zenodo, tmp_path):
+    download(tmp_path, base_url=zenodo.url, policy=QUICK, budget=Budget(1000), accept_record=True)
+    assert {path.name for path in tmp_path.glob("*.7z")} == set(zenodo.files)
 
 
 def test_a_changed_record_is_not_fetched(zenodo, tmp_path):
