@@ -161,6 +161,8 @@ def interrupt_first(process: subprocess.Popen[str], find: Callable[[int], list[i
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
                 return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.002)  # gives it CPU time: a walk through /proc takes longer than it should
     raise AssertionError("the run ended before a process was found")
 
 
