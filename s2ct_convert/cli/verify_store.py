@@ -26,7 +26,7 @@ class Compared(NamedTuple):
     units: int
 
 
-_DAMAGED = "repair each damaged unit: s2ct convert SOURCE... STORE --overwrite-unit SPLIT/TILE"
+_DAMAGED = "repair it: s2ct convert SOURCE... STORE --overwrite-unit SPLIT/TILE"
 _ALONE = "convert again to another store; this one can be repaired only with its folder STORE.s2ct"
 _UNFINISHED = "run the command that made the store again; it resumes"
 # The state of the rest of the store is unknown; it may be intact.
