@@ -30,8 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 from make_sample import Example, record
-from rich._export_format import CONSOLE_SVG_FORMAT
-from rich.console import Console
+from rich.console import CONSOLE_SVG_FORMAT, Console
 from rich.text import Text
 
 import s2ct_convert
@@ -90,7 +89,7 @@ class Terminal:
         packages = next(folder.glob(".venv/lib/*/site-packages"))
         clean = {"PATH": path, "HOME": str(folder), "PYTHONPATH": str(packages)}
         clean |= {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "truecolor"}
-        shell = f"PS1='$ ' {ready} exec bash --norc --noprofile"
+        shell = f"PS1='$ ' HISTFILE= {ready} exec bash --norc --noprofile"
         size = ["-x", str(columns), "-y", str(rows)]
         options = ["set", "-g", "status", "off", ";", "set", "-g", "default-terminal", "tmux-256color", ";"]
         command = [*self._tmux, *options, "new-session", "-d", *size, "-c", str(folder), shell]
