@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from .errors import WrongUsage
 
+_MOST_NAMES = 10_000  # looked at in a folder
 # One slash, since pathlib turns two into one. Two letters at least, since one is a drive.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _KINDS = {
@@ -71,3 +75,18 @@ def check_readable(path: str | os.PathLike[str]) -> Path:
 def format_of_name(store: Path) -> str | None:
     """The format that the suffix of a store gives: ``zarr`` or ``hdf5``; None for another suffix."""
     return _FORMATS.get(store.suffix.lower())
+
+
+def check_spelling(path: Path) -> str:
+    """What to do about a path that does not exist: names one that does and is spelled almost the same."""
+    parts = [path, *path.parents]
+    missing = next((one for one in reversed(parts) if not one.exists()), path)
+    try:
+        names = [entry.name for entry in islice(os.scandir(missing.parent), _MOST_NAMES)]
+    except OSError:
+        names = []
+    for name in difflib.get_close_matches(missing.name, names, n=3, cutoff=0.75):
+        there = missing.with_name(name) / path.relative_to(missing)
+        if there.exists():
+            return f"check the path; did you mean {shlex.quote(str(there))}?"
+    return "check the path"

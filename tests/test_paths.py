@@ -9,7 +9,7 @@ import pytest
 import s2ct_convert
 from s2ct_convert.conversion.plan_file import write_plan
 from s2ct_convert.errors import WrongUsage
-from s2ct_convert.paths import check_path, check_readable
+from s2ct_convert.paths import check_path, check_readable, check_spelling
 from s2ct_convert.units.plan import make_plan
 
 URLS = ["s3://bucket/x.zarr", "gs://b/x.h5", "https://example.org/x.zarr", "file:///tmp/x.zarr", "zip+memory://x"]
@@ -64,3 +64,21 @@ def test_every_function_refuses_a_url_and_writes_nothing(tmp_path, monkeypatch, 
     with pytest.raises(WrongUsage, match="this is a URL"):
         CALLS[call]("s3://bucket/x.zarr", tmp_path / "in")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["in", "train_50SMG_0"]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("clouds/sampel.zarr", "clouds/sample.zarr"),
+        ("cluods/sample.zarr", "clouds/sample.zarr"),
+        ("clouds/a smaple", "'clouds/a sample'"),
+        ("clouds/thesis.tex", None),
+        ("cluods/thesis.tex", None),
+        ("nowhere/at/all", None),
+    ],
+)
+def test_a_path_spelled_almost_like_one_that_exists_is_named(tmp_path, monkeypatch, given, meant):
+    for name in ("sample.zarr", "a sample"):
+        (tmp_path / "clouds" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert check_spelling(Path(given)) == f"check the path{f'; did you mean {meant}?' if meant else ''}"

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from ..durable import whole_file
 from ..errors import DestinationExists, NotATFRecord, SourceError, WrongUsage
 from ..kinds import Kind, fits, kind_of
-from ..paths import check_path, check_readable
+from ..paths import check_path, check_readable, check_spelling
 from .archive import Member, open_member, read_archive
 from .checksum import content_of
 from .stream import PIECE_BYTES, SourceReader
@@ -125,7 +125,7 @@ def find_archives(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if not path.exists():
-            raise WrongUsage("there is no such file or folder", where=str(path), todo="check the path")
+            raise WrongUsage("there is no such file or folder", where=str(path), todo=check_spelling(path))
         kind = kind_of(path)
         if kind and kind.is_store:
             raise WrongUsage(f"this is {kind}, not an archive", where=str(path), todo=fits(path, kind))

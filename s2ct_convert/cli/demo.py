@@ -47,7 +47,7 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
     stores = (destination / "sample.zarr", destination / "sample.h5")
     for path in stores:
         with show_progress(quiet=quiet, verbose=verbose) as on_event:
-            summary = convert(sources, path, jobs=jobs or options.available_cores(), overwrite=True, on_event=on_event)
+            convert(sources, path, jobs=jobs or options.available_cores(), overwrite=True, on_event=on_event)
         with open_store(path) as store:
             compared = verify_against(store, sources)
         if differences := [str(line) for unit in compared for line in unit.differences]:
@@ -55,7 +55,7 @@ def demo(destination: Path, jobs: int | None, quiet: bool, verbose: bool) -> Non
         examples = sum(unit.examples for unit in compared)
         observations = sum(unit.observations for unit in compared)
         all_ = f"all {observations:,} observations of {examples} examples match the archives bit for bit"
-        print_lines([f"{path}: {size(summary.bytes_out)}; {all_}"])
+        print_lines([f"{path}: {size(describe(path)['bytes'])}; {all_}"])
     document = describe(stores[0])
     print()
     print_lines([f"both stores have the content digest {document['digest']}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,5 @@ def plan(
         print_json(plan_report(made, found))
     else:
         print_plan(made, found, verbose=verbose)
+        if output is not None:
+            print(f"\n{output} has this plan: s2ct convert --plan {shlex.quote(str(output))}")

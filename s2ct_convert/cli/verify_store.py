@@ -27,8 +27,8 @@ class Compared(NamedTuple):
     lacking: tuple[str, ...] = ()
 
 
-_DAMAGED = "repair each damaged unit: s2ct convert SOURCE... STORE --overwrite-unit SPLIT/TILE"
-_ALONE = "convert again to another store: without STORE.s2ct beside it, this one cannot be repaired"
+_DAMAGED = "repair it: s2ct convert SOURCE... STORE --overwrite-unit SPLIT/TILE"
+_ALONE = "convert again to another store; this one can be repaired only with its folder STORE.s2ct"
 _UNFINISHED = "run the command that made the store again; it resumes"
 # The state of the rest of the store is unknown; it may be intact.
 _UNOPENED = "restore the named file from a copy, or convert again to another store"
@@ -111,8 +111,7 @@ def store(
     if json_:
         print_json(_document(report, findings, [*left_out, *lacking], unread, compared))
     else:
-        for line in (*findings, *unread):
-            print(line)
+        print_lines(line for one in (*findings, *unread) for line in str(one).splitlines())
         print_lines(f"remark: {remark}" for remark in (*report.remarks, *left_out, *lacking))
         if report.opened:
             _print_summary(report, compared, bool(findings or left_out or unread or lacking))

@@ -107,7 +107,7 @@ def _not_all(
         )
     again = batch_status(store).missing or " ".join(map(str, missing))
     return Incomplete(
-        f"{len(missing)} of {len(done) + len(missing)} units are missing",
+        f"{len(missing)} of {len(done) + len(missing)} units {'is' if len(missing) == 1 else 'are'} missing",
         where=str(store),
         found=", ".join(map(str, missing[:8])) + (" ..." if len(missing) > 8 else ""),
         todo=f"make them (--array={again}), then finalise again" + anyway,

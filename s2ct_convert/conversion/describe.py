@@ -19,6 +19,7 @@ from ..errors import NotAStore, S2ctError
 from ..kinds import fits, kind_of
 from ..missing import NO_DAY
 from ..names import UnitName
+from ..paths import check_spelling
 from ..reading.opening import open_store
 from ..reading.store import Store
 from ..reading.unit import Unit
@@ -49,7 +50,7 @@ def describe(path: Path, *, unit: str | None = None) -> Document:
     if ledger.exists():
         return _unfinished(path, ledger)
     if not path.exists():
-        raise NotAStore("no such file or folder", where=str(path), todo="check the path")
+        raise NotAStore("there is no such file or folder", where=str(path), todo=check_spelling(path))
     if path.is_dir():
         return _folder(path, unit)
     with open(path, "rb") as file:

@@ -12,7 +12,7 @@ from typing import Any
 from ..durable import beside
 from ..errors import Incomplete, NotAStore, PartialStoreWarning, StoreDamaged, from_os_error
 from ..kinds import fits, kind_of
-from ..paths import check_readable
+from ..paths import check_readable, check_spelling
 from ..store.layout import LAYOUT_VERSION, READABLE_LAYOUTS
 from .hdf5_groups import Hdf5Tree
 from .store import Store
@@ -145,7 +145,7 @@ def _open(path: Path) -> Store:
     try:
         there = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise NotAStore("this store does not exist", where=str(path), todo="check the path") from None
+        raise NotAStore("this store does not exist", where=str(path), todo=check_spelling(path)) from None
     except OSError as error:
         raise from_os_error(error, str(path)) from error
     if not (stat.S_ISDIR(there.st_mode) or stat.S_ISREG(there.st_mode)):  # opening a pipe would wait for a writer

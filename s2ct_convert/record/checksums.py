@@ -16,7 +16,7 @@ from typing import TypeVar
 from ..errors import WrongUsage
 from ..hashing import file_digests
 from ..names import try_name
-from ..paths import check_readable
+from ..paths import check_readable, check_spelling
 from .manifest import DEFAULT_RECORD, Manifest, RecordFile, find_lock, published, read_manifest
 from .partial import partial_path
 
@@ -116,7 +116,7 @@ def check_files(
     jobs: list[_Job] = []
     for path in places:
         if not path.exists():
-            raise WrongUsage("there is no such file or folder", where=str(path), todo="check the path")
+            raise WrongUsage("there is no such file or folder", where=str(path), todo=check_spelling(path))
         known = manifest or find_lock(path if path.is_dir() else path.parent)
         if known is not None:
             _add_known(path, known, jobs, results)

@@ -96,7 +96,8 @@ class Board:
         bars = [row for row in rows if row.part is not None]
         columns = [max((len(row.cells[i]) for row in bars if len(row.cells) > i + 1), default=0) for i in range(3)]
         words = max((len(row.words(columns)) for row in bars), default=0)
-        label = max(min(max((len(row.label) for row in bars), default=0), width - words - LEAST_BAR - 4), LEAST_LABEL)
+        longest = max((len(row.label) for row in bars), default=0)
+        label = min(longest, max(width - words - LEAST_BAR - 4, LEAST_LABEL))
         bar = min(max(width - words - label - 4, 0), MOST_BAR)
         lines = []
         for row in rows:

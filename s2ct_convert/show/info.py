@@ -16,6 +16,7 @@ from .terminal import make_console, width_of, wrap
 
 Document = dict[str, Any]
 
+NO_BREAK = "\xa0"
 BAR, MOST_BAR = 60, 100  # characters; a wide terminal gets more
 
 
@@ -59,9 +60,9 @@ def print_shares(units: list[Document]) -> None:
     names = [f"{unit['split']}/{unit['tile']}" for unit in units]
     column, width = max(map(len, names)) + 2, width_of(sys.stdout)
     bar = BAR if width is None else min(max(width - column, 10), MOST_BAR)
-    legend = ", ".join(f"{one.letter} {one.name}" for one in CLASSES)
+    legend = ", ".join(f"{one.letter}{NO_BREAK}{one.name.replace(' ', NO_BREAK)}" for one in CLASSES)
     for words in wrap(f"{'unit'.ljust(column)}shares of the labels: {legend}", width, " " * column):
-        console.print(words, markup=False, emoji=False, soft_wrap=True)
+        console.print(words.replace(NO_BREAK, " "), markup=False, emoji=False, soft_wrap=True)
     for name, unit in zip(names, units, strict=True):
         line = Text(name.ljust(column))
         for one, width in zip(CLASSES, share_widths(unit["label_count"], bar), strict=True):

@@ -17,7 +17,7 @@ from ..archives.volumes import first_volume
 from ..errors import ArchiveDamaged, NotAnArchive, S2ctError, WrongUsage, from_os_error
 from ..kinds import fits, kind_of
 from ..names import UnitName, try_name
-from ..paths import check_readable
+from ..paths import check_readable, check_spelling
 from .found import UNKNOWN, Found, FoundTFRecord, Part, Source, Unusable, some
 from .kind import foreign_kind, is_tfrecord
 from .tfrecord import unwrap
@@ -68,7 +68,7 @@ class _Search:
         """Search a file or a folder."""
         check_readable(path)
         if not path.exists():
-            raise WrongUsage("there is no such file or folder", where=str(path), todo="check the path")
+            raise WrongUsage("there is no such file or folder", where=str(path), todo=check_spelling(path))
         if (kind := kind_of(path)) and kind.is_store:
             raise WrongUsage(f"this is {kind}, not a source", where=str(path), todo=fits(path, kind))
         if not path.is_dir():

@@ -59,5 +59,5 @@ def _samples(localids: tuple[int, ...]) -> str:
     if len(localids) == 1:
         return f"sample {localids[0]}"
     if len(localids) <= 4:
-        return f"samples {' '.join(map(str, localids))}"
+        return f"samples {', '.join(map(str, localids))}"
     return f"{len(localids)} samples from {localids[0]} to {localids[-1]}"

@@ -15,7 +15,7 @@ from ..durable import beside
 from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage
 from ..kinds import kind_of
 from ..names import UnitName
-from ..paths import check_readable
+from ..paths import check_readable, check_spelling
 from ..reading.hdf5_groups import Hdf5Tree
 from ..reading.opening import open_to_verify
 from ..reading.store import Store
@@ -129,7 +129,7 @@ def verify_store(
     if not path.exists():
         if beside(path, ".s2ct").exists():
             return report.not_finished()
-        raise NotAStore("this store does not exist", where=str(path), todo="check the path")
+        raise NotAStore("this store does not exist", where=str(path), todo=check_spelling(path))
     try:
         opened = open_to_verify(path)
     except (NotAStore, StoreDamaged) as error:

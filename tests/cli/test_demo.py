@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,10 @@ def test_the_sample_is_small_and_varied():
             per_sample[key] = per_sample.get(key, 0) + len(example["dates"])
     assert max(per_sample.values()) > 100
     assert json.dumps(sorted({name[1] for name in names})) == '["31TCJ", "34VFN"]'
+
+
+@pytest.mark.slow
+def test_the_demo_and_info_give_a_store_the_same_size(run, tmp_path):
+    shown = re.findall(r"sample\.(?:zarr|h5): ([\d.]+ MB);", run("demo", cwd=tmp_path).stdout)
+    stores = [run("info", f"s2ct-demo/sample.{suffix}", cwd=tmp_path).stdout for suffix in ("zarr", "h5")]
+    assert shown == [re.search(r"^size +(.+)$", text, re.MULTILINE)[1] for text in stores]

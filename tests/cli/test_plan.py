@@ -183,7 +183,9 @@ class TestPlanFile:
 
     @pytest.fixture
     def file(self, run, tmp_path, mine) -> Path:
-        assert run("plan", "in", "x.zarr", "--codec", "fast", "-o", "plan.json", cwd=tmp_path).returncode == 0
+        planned = run("plan", "in", "x.zarr", "--codec", "fast", "-o", "plan.json", cwd=tmp_path)
+        assert planned.returncode == 0
+        assert planned.stdout.endswith("\nplan.json has this plan: s2ct convert --plan plan.json\n")
         return tmp_path / "plan.json"
 
     def hashes(self, store: Path) -> set[str]:

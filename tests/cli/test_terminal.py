@@ -77,6 +77,13 @@ def test_a_wide_terminal_shows_one_table(folder):
     assert any(line.split()[:2] == ["unit", "samples"] and line.endswith("snow") for line in heads[120])
 
 
+@pytest.mark.slow
+def test_a_letter_of_a_class_is_on_the_line_of_its_name(folder):
+    text = "\n".join(on_terminal("info", "x.zarr", cwd=folder))
+    for words in ("c clear", "O opaque cloud", "t thin cloud", "h haze", "s cloud shadow", "n snow"):
+        assert words in text
+
+
 def test_digests_come_on_request_on_a_terminal_and_always_in_a_pipe(run, folder):
     with s2ct_convert.open_store(folder / "x.zarr") as store:
         digests = [text for unit in store.units.values() for text in (unit.digest, unit.attributes["source_md5"])]

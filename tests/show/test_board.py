@@ -128,6 +128,16 @@ def test_a_build_says_when_it_does_not_know_the_time_left():
     assert shown.bars()[-1].split("  ")[-1] == "time left not known yet"
 
 
+def test_a_bar_takes_the_room_that_a_short_label_leaves():
+    shown = Shown(terminal=True)
+    shown.send(units.UnitsPlanned(200 * MB, 4, 0))
+    shown.send(units.UnitStarted("train/50SMG", "train_50SMG_2.7z", 50 * MB))
+    shown.after(1, units.UnitProgress("train/50SMG", 20 * MB))
+    (bar,) = [line for line in shown.bars(77) if "━" in line]
+    assert bar.startswith("conversion  ━")
+    assert len(bar) == 77
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 def test_every_bar_has_a_label_and_fits(width):
     shown = Shown(terminal=True)
