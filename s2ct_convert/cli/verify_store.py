@@ -82,7 +82,7 @@ def store(
     s2ct verify store clouds.zarr --fraction 0.05
     s2ct verify store clouds.zarr --against archives/*.7z
     """
-    from ..errors import Difference, S2ctError
+    from ..errors import Difference, Incomplete, S2ctError
     from ..show.progress import byte_progress
     from ..show.tables import print_lines
     from ..verify.store import verify_store
@@ -116,6 +116,8 @@ def store(
         if report.opened:
             _print_summary(report, compared, bool(findings or left_out or unread or lacking))
     if findings:
+        if report.unfinished and len(findings) == 1:
+            raise Incomplete(findings[0].what, where=str(path), todo=_UNFINISHED)
         raise Difference(f"{plural(len(findings), 'difference')} found", where=str(path), todo=_advice(report))
     _raise_not_compared(path, unread, left_out, lacking)
 

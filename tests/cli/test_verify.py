@@ -90,6 +90,14 @@ def test_a_store_without_its_ledger_gets_no_advice_that_cannot_work(s2ct, stores
     assert "--overwrite-unit" in s2ct("verify", "store", own).stderr
 
 
+def test_a_store_that_is_not_finished_is_incomplete_and_not_different(s2ct, tmp_path):
+    (tmp_path / "x.zarr.s2ct").mkdir()
+    done = s2ct("verify", "store", tmp_path / "x.zarr")
+    assert done.returncode == 3, done.stderr
+    assert "the conversion of this store has not finished" in done.stderr
+    assert "it resumes" in done.stderr
+
+
 def test_sample_checks_a_part_of_the_pixels(s2ct, stores):
     done = s2ct("verify", "store", stores / "s.zarr", "--fraction", "0.01", "--json")
     document = json.loads(done.stdout)
