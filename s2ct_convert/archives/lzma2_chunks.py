@@ -50,6 +50,8 @@ def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
     stream = sum(sum(coder["numinstreams"] for coder in one.coders) - len(one.bindpairs) for one in before)
     offset = archive.afterheader + streams.packinfo.packpos + streams.packinfo.packpositions[stream]
     (bits,) = folder.coders[0]["properties"]
+    if bits > 40:  # no size of a dictionary; py7zr refuses it
+        return None
     dict_size = 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)
     return Packed(int(offset), int(streams.packinfo.packsizes[stream]), dict_size, int(file.uncompressed), crc32)
 
