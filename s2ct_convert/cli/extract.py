@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -46,6 +48,7 @@ def extract(
     archives = find_archives(given)
     done: list[Extracted] = []
     failures: list[S2ctError] = []
+    links: list[str] = []
     keeps(f"unpacked files stay in {destination}")
     with byte_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
         for archive in archives:
@@ -56,6 +59,7 @@ def extract(
                     on_file=lambda f: progress.named(
                         str(f.path), f": {size(f.bytes)}{', already there' if f.was_there else ''}"
                     ),
+                    on_link=partial(_note_link, links, progress.line, archive),
                 )  # fmt: skip
             except S2ctError as error:
                 failures.append(error)
@@ -65,6 +69,7 @@ def extract(
             {
                 "files": [{"path": str(f.path), "bytes": f.bytes, "was_there": f.was_there} for f in done],
                 "failed": [str(error) for error in failures],
+                "links": links,
             }
         )
     elif not quiet:
@@ -72,6 +77,12 @@ def extract(
     if failures:
         codes = {error.exit_code for error in failures}
         raise SomeFailed(f"{len(failures)} of {plural(len(archives), 'archive')} failed", codes, some_done=bool(done))
+
+
+def _note_link(links: list[str], say: Callable[..., None], archive: Path, name: str) -> None:
+    """Say that a link was not extracted."""
+    links.append(name)
+    say(f"note: {archive.name}: {name!r} is a link, and links are not extracted", always=True)
 
 
 def _check(paths: tuple[Path, ...]) -> tuple[tuple[Path, ...], Path]:
