@@ -21,6 +21,7 @@ LEVELS = (
         "durable",
         "hashing",
         "kinds",
+        "fields",
         "lease",
         "limits",
         "paths",
