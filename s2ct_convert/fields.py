@@ -19,7 +19,8 @@ def check_fields(instance: T) -> T:
     TypeError
         If not. Numbers that are not finite are no numbers.
     """
-    for name, hint in _hints(type(instance)).items():
+    kind: Any = type(instance)
+    for name, hint in _hints(kind).items():
         if not _fits(value := getattr(instance, name), hint):
             raise TypeError(f"{name} is {str(value)[:80]!r}")
     return instance

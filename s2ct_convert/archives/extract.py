@@ -150,6 +150,8 @@ def find_archives(paths: Iterable[Path]) -> list[Path]:
     ------
     WrongUsage
         If a path does not exist, is a store or a TFRecord, or is a folder without an archive.
+    OSError
+        If a .7z file in a folder cannot be read.
     """
     found: list[Path] = []
     for path in paths:
@@ -160,11 +162,18 @@ def find_archives(paths: Iterable[Path]) -> list[Path]:
             raise WrongUsage(f"this is {kind}, not an archive", where=str(path), todo=fits(path, kind))
         if kind is Kind.TFRECORD:
             raise WrongUsage("this is a TFRecord; it is unpacked already", where=str(path), todo=fits(path, kind))
-        inside = [one for one in sorted(path.rglob("*")) if kind_of(one) is Kind.ARCHIVE] if path.is_dir() else [path]
+        inside = [one for one in sorted(path.rglob("*")) if _is_archive(one)] if path.is_dir() else [path]
         if not inside:
             raise WrongUsage("there is no archive in this folder", where=str(path), expected="files that end in .7z")
         found += inside
     return list(dict.fromkeys(found))
+
+
+def _is_archive(path: Path) -> bool:
+    if path.suffix.lower() == ".7z" and path.is_file():
+        with open(path, "rb") as file:  # kind_of() does not raise; a disk error is no reason to skip an archive
+            file.read(1)
+    return kind_of(path) is Kind.ARCHIVE
 
 
 def unpacked_size(archives: Iterable[Path]) -> int:
