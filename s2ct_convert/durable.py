@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import filecmp
 import glob
+import hashlib
 import json
 import os
 import re
@@ -29,6 +30,7 @@ from .processes import may_be_alive, owner_tag
 BEHIND_BYTES = 32 << 20  # written between two calls of fsync
 _JSON_BYTES = 256 << 20  # a plan of the record has 100 kB
 _TEMPORARY = ".s2ct-tmp"  # suffix of unfinished files; a killed process leaves them behind
+_LONGEST_START = 160  # bytes of a name in a temporary name; a host name has at most 64
 
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # CIFS and some FUSE file systems
@@ -148,7 +150,7 @@ def whole(path: Path) -> Iterator[Path]:
     OSError
         It names ``path`` instead of the temporary path, also if it named no file.
     """
-    sweep(path.parent, f"{path.name}.")
+    sweep(path.parent, f"{_start(path.name)}.")
     work = _temporary_path(path)
     try:
         yield work
@@ -177,8 +179,31 @@ def write_atomic(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A temporary folder in ``folder``, which is made if it is missing. It is deleted at the end.
+
+    Leftovers of killed processes are deleted first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    work = _temporary_path(folder / "work")
+    work.mkdir()
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def _temporary_path(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}@{owner_tag()}{_TEMPORARY}")
+    return path.with_name(f".{_start(path.name)}.{uuid.uuid4().hex[:8]}@{owner_tag()}{_TEMPORARY}")
+
+
+def _start(name: str) -> str:
+    """A name that leaves room for a suffix: file systems allow 255 bytes."""
+    if len(os.fsencode(name)) <= _LONGEST_START:
+        return name
+    return f"{name[:30]}~{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}"
 
 
 def _name_final(error: OSError, work: Path, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import struct
 from enum import Enum
 from itertools import islice
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from .hashing import masked_crc32c
 from .names import try_name
+from .words import shell_path
 
 _ZARR = "zarr.json"
 _LEDGER = "store.json"
@@ -56,11 +56,11 @@ def stores_in(folder: Path) -> list[Path]:
 
 def fits(path: Path, kind: Kind) -> str:
     """What to do with a path of this kind that is not a store: the command that takes it."""
-    quoted = shlex.quote(str(path))
+    quoted = shell_path(path)
     if kind is Kind.LEDGER:
-        return f"give the store itself: {shlex.quote(str(path.with_suffix('')))}"
+        return f"give the store itself: {shell_path(path.with_suffix(''))}"
     if kind is Kind.STORES:
-        return f"give one of them, such as {shlex.quote(str(stores_in(path)[0]))}"
+        return f"give one of them, such as {shell_path(stores_in(path)[0])}"
     if kind.is_store:
         return f"s2ct verify store {quoted} checks it; s2ct export writes it back as TFRecords"
     return f"make a store of it: s2ct convert {quoted} clouds.zarr"

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .durable import read_json
+from .durable import read_json, read_small
 from .errors import Incomplete
 from .events import Message, OnEvent, ignore
 from .processes import boot_id, is_alive, started_at
@@ -67,7 +67,7 @@ class Lease:
     def __init__(self, path: Path, subject: Path, busy: str, *, beats: bool) -> None:
         self.path, self._subject, self._busy, self._beats = path, subject, busy, beats
         self._token = uuid.uuid4().hex
-        self._silent: tuple[str, int] | None = None  # content and time of a lease that was watched and did not change
+        self._silent: tuple[bytes, int] | None = None  # content and time of a lease that was watched and did not change
         self._content = json.dumps(
             {
                 "host": socket.gethostname(),
@@ -169,15 +169,15 @@ class Lease:
 
     def _is_ours(self) -> bool:
         try:
-            return self.path.read_text() == self._content
-        except FileNotFoundError:
+            return read_small(self.path) == self._content.encode()
+        except (FileNotFoundError, ValueError):
             return False
 
-    def _state(self) -> tuple[str, int] | None:
+    def _state(self) -> tuple[bytes, int] | None:
         """Content and modification time (ns) of the file; None if there is no file."""
         try:
-            return self.path.read_text(), self.path.stat().st_mtime_ns
-        except OSError:
+            return read_small(self.path), self.path.stat().st_mtime_ns
+        except (OSError, ValueError):
             return None
 
     def refusal(self, owner: Owner | str) -> Incomplete:

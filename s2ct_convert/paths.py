@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import shlex
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 
-from .errors import WrongUsage
+from .errors import DestinationExists, WrongUsage
+from .words import shell_path
 
 _MOST_NAMES = 10_000  # looked at in a folder
 # One slash, since pathlib turns two into one. Two letters at least, since one is a drive.
@@ -72,6 +72,47 @@ def check_readable(path: str | os.PathLike[str]) -> Path:
     return checked
 
 
+def check_own_folder(
+    folder: str | os.PathLike[str], what: str, own: Callable[[Path], set[str]], *, overwrite: bool
+) -> Path:
+    """The path of a folder that is absent, empty or, with ``overwrite``, one that s2ct has written.
+
+    Parameters
+    ----------
+    folder : path-like
+    what : str
+        What s2ct writes, such as "an export".
+    own : callable
+        Names of the files in a folder that s2ct has written; none if it is of another program.
+    overwrite : bool
+
+    Raises
+    ------
+    WrongUsage
+        If it is a file, or the current folder, which cannot be replaced.
+    DestinationExists
+        If it is not empty; with ``overwrite``, if it has files that are not of s2ct.
+    """
+    target = check_path(folder)
+    target = target.resolve() if target.is_symlink() else target
+    if target.exists() and not target.is_dir():
+        raise WrongUsage("this is a file, not a folder", where=str(target), todo="choose another path")
+    if target.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise WrongUsage(f"{what} cannot replace the current folder", where=str(target), todo="name a folder in it")
+    there = {path.name for path in target.iterdir()} if target.exists() else set()
+    if there and not overwrite:
+        todo = f"choose another folder; --overwrite replaces an earlier {what.partition(' ')[2]}"
+        raise DestinationExists("this folder is not empty", where=str(target), todo=todo)
+    if strange := sorted(there - own(target)):
+        raise DestinationExists(
+            f"this folder is not only {what}, so it is not replaced",
+            where=str(target),
+            found=", ".join(strange[:3]) + (", ..." if len(strange) > 3 else ""),
+            todo="choose another folder",
+        )
+    return target
+
+
 def format_of_name(store: Path) -> str | None:
     """The format that the suffix of a store gives: ``zarr`` or ``hdf5``; None for another suffix."""
     return _FORMATS.get(store.suffix.lower())
@@ -88,5 +129,5 @@ def check_spelling(path: Path) -> str:
     for name in difflib.get_close_matches(missing.name, names, n=3, cutoff=0.75):
         there = missing.with_name(name) / path.relative_to(missing)
         if there.exists():
-            return f"check the path; did you mean {shlex.quote(str(there))}?"
+            return f"check the path; did you mean {shell_path(there)}?"
     return "check the path"

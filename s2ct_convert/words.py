@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import os
 import re
+import shlex
+from collections.abc import Iterable
 
 # What a terminal obeys and does not show: controls but tab and line feed, and marks that turn text around.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -12,6 +15,31 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u206
 def escaped(text: str) -> str:
     r"""Text in which a terminal finds nothing to obey: control characters become ``\x1b``."""
     return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def shell_join(words: Iterable[str]) -> str:
+    r"""A command that a person copies to bash or zsh: in one line, where ``shlex.join`` keeps line feeds as they are.
+
+    A word with characters that a terminal does not show is written as ``$'a\x0ab'``.
+    """
+    return " ".join(map(_shell_word, words))
+
+
+def shell_path(path: str | os.PathLike[str]) -> str:
+    """A path as a word of such a command, which is never taken for an option."""
+    text = os.fspath(path)
+    return _shell_word(f"./{text}" if text.startswith("-") else text)
+
+
+def _shell_word(text: str) -> str:
+    if text.isprintable():
+        return shlex.quote(text)
+    shown = {"\\": "\\\\", "'": "\\'"}
+    return "$'" + "".join(shown.get(one) or (one if one.isprintable() else _in_hex(one)) for one in text) + "'"
+
+
+def _in_hex(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
 
 
 def size(n: float) -> str:

@@ -22,6 +22,7 @@ LEVELS = (
         "durable",
         "hashing",
         "kinds",
+        "fields",
         "lease",
         "limits",
         "paths",

@@ -53,7 +53,8 @@ class Member:
 class Archive:
     """The headers of an archive.
 
-    ``blocks`` is the number of solid blocks (7z folders). Unpacking starts at the start of a block.
+    ``blocks`` is the number of solid blocks (7z folders). Unpacking starts at the start of a block. ``links`` are the
+    names of links and other entries that are neither files nor folders.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class Archive:
     blocks: int
     solid: bool
     members: tuple[Member, ...]
+    links: tuple[str, ...] = ()
 
 
 def read_archive(path: Path) -> Archive:
@@ -91,7 +93,8 @@ def headers_of(archive: Any, path: Path, size: int) -> Archive:
         methods = dict.fromkeys(map(_plain_name, archive._get_method_names()))  # plus those that py7zr does not name
         methods |= dict.fromkeys(NAMES[id] for member in members for id in member.methods if id in NAMES)
         blocks = len(streams.unpackinfo.folders) if streams is not None else 0
-        return Archive(path, size, tuple(methods), blocks, bool(archive._is_solid()), members)
+        links = tuple(f.filename for f in archive.files if not f.is_file and not f.is_directory)
+        return Archive(path, size, tuple(methods), blocks, bool(archive._is_solid()), members, links)
 
 
 def to_member(file: Any) -> Member:

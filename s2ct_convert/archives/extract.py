@@ -7,17 +7,19 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 
-from ..durable import whole_file
+from ..durable import scratch, whole_file
 from ..errors import DestinationExists, NotATFRecord, SourceError, WrongUsage
 from ..kinds import Kind, fits, kind_of
 from ..paths import check_path, check_readable, check_spelling
-from .archive import Member, open_member, read_archive
+from .archive import Archive, Member, open_member, read_archive
 from .checksum import content_of
+from .one_pass import open_all, write_files
 from .stream import PIECE_BYTES, SourceReader
 from .unpackers import Unpacker, ask_python_too, find_unpacker
+
+_LONGEST_NAME = 255  # bytes; of ext4, XFS, Lustre, NFS and APFS
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def extract_archive(
     unpacker: str = "auto",
     on_bytes: Callable[[int], None] = lambda n: None,
     on_file: Callable[[Extracted], None] = lambda one: None,
+    on_link: Callable[[str], None] = lambda name: None,
 ) -> list[Extracted]:
     """Extract every file of an archive below ``destination``, including its folders.
 
@@ -62,6 +65,8 @@ def extract_archive(
     on_bytes, on_file : callable
         Progress callbacks. ``on_bytes`` gets the bytes unpacked since the last call; an existing file counts with its
         whole size. ``on_file`` gets each file when it is complete.
+    on_link : callable
+        Gets the name of each link in the archive. Links are not extracted.
 
     Returns
     -------
@@ -70,11 +75,11 @@ def extract_archive(
     Raises
     ------
     DestinationExists
-        If a file exists with other content and `overwrite` is false.
+        If a file exists with other content and `overwrite` is false, or a folder below ``destination`` is a link.
     WrongUsage
         If there is no such unpacker.
     SourceError
-        If the archive is damaged, or a name in it leads out of ``destination``.
+        If the archive is damaged, or a name in it leads out of ``destination`` or is too long.
 
     Examples
     --------
@@ -85,32 +90,56 @@ def extract_archive(
     True
     """
     archive, chosen = check_readable(archive), find_unpacker(unpacker)
-    done = []
-    for target, member in _targets(archive, check_path(destination)).items():
-        was_there = target.exists() and not overwrite
-        if was_there:
+    destination = check_path(destination)
+    contents = read_archive(archive)
+    targets = _targets(contents, destination)
+    for link in contents.links:
+        on_link(link)
+    done: dict[Path, Extracted] = {}
+
+    def add(target: Path, *, was_there: bool = False) -> None:
+        done[target] = Extracted(target, targets[target].size, was_there)
+        on_file(done[target])
+
+    for target, member in targets.items():
+        if not overwrite and target.exists():
             _check_equal(target, member)
             on_bytes(member.size)
-        else:
-            extract = partial(_extract, archive, member, target, on_bytes, jobs)
-            ask_python_too(extract, chosen)
-        done.append(Extracted(target, member.size, was_there))
-        on_file(done[-1])
-    return done
+            add(target, was_there=True)
+
+    def extract(one: Unpacker) -> None:
+        wanted = {target: member for target, member in targets.items() if target not in done}
+        if len(targets) == 1 or any(member.crc32 is None and member.size for member in targets.values()):
+            for target, member in wanted.items():
+                _extract(archive, member, target, on_bytes, jobs, one)
+                add(target)
+        elif wanted:
+            with scratch(destination) as work, open_all(contents, threads=jobs, unpacker=one) as stream:
+                write_files(stream, targets, set(wanted), work, on_bytes=on_bytes, on_file=add)
+
+    ask_python_too(extract, chosen)
+    return [done[target] for target in targets]
 
 
-def _targets(archive: Path, destination: Path) -> dict[Path, Member]:
+def _targets(archive: Archive, destination: Path) -> dict[Path, Member]:
     """Destination of each file of an archive."""
+    where = archive.path.name
     targets: dict[Path, Member] = {}
-    for member in read_archive(archive).members:
-        target = destination / _checked(member.name, archive)
+    for member in archive.members:
+        target = destination / _checked(member.name, where)
         if target in targets:
-            raise SourceError(
-                "the archive has two files with the same path", where=archive.name, found=repr(member.name)
-            )
+            raise SourceError("the archive has two files with the same path", where=where, found=repr(member.name))
         targets[target] = member
     if not targets:
-        raise NotATFRecord("there is no file in this archive", where=archive.name)
+        found = f"only links: {', '.join(map(repr, archive.links[:3]))}" if archive.links else ""
+        raise NotATFRecord("there is no file in this archive", where=where, found=found)
+    for folder in dict.fromkeys(folder for target in targets for folder in target.relative_to(destination).parents):
+        if folder.parts and (destination / folder).is_symlink():
+            raise DestinationExists(
+                "a folder in the destination is a link, and links are not followed",
+                where=str(destination / folder),
+                todo="remove the link, or choose another destination",
+            )
     return targets
 
 
@@ -121,6 +150,8 @@ def find_archives(paths: Iterable[Path]) -> list[Path]:
     ------
     WrongUsage
         If a path does not exist, is a store or a TFRecord, or is a folder without an archive.
+    OSError
+        If a .7z file in a folder cannot be read.
     """
     found: list[Path] = []
     for path in paths:
@@ -131,11 +162,18 @@ def find_archives(paths: Iterable[Path]) -> list[Path]:
             raise WrongUsage(f"this is {kind}, not an archive", where=str(path), todo=fits(path, kind))
         if kind is Kind.TFRECORD:
             raise WrongUsage("this is a TFRecord; it is unpacked already", where=str(path), todo=fits(path, kind))
-        inside = [one for one in sorted(path.rglob("*")) if kind_of(one) is Kind.ARCHIVE] if path.is_dir() else [path]
+        inside = [one for one in sorted(path.rglob("*")) if _is_archive(one)] if path.is_dir() else [path]
         if not inside:
             raise WrongUsage("there is no archive in this folder", where=str(path), expected="files that end in .7z")
         found += inside
     return list(dict.fromkeys(found))
+
+
+def _is_archive(path: Path) -> bool:
+    if path.suffix.lower() == ".7z" and path.is_file():
+        with open(path, "rb") as file:  # kind_of() does not raise; a disk error is no reason to skip an archive
+            file.read(1)
+    return kind_of(path) is Kind.ARCHIVE
 
 
 def unpacked_size(archives: Iterable[Path]) -> int:
@@ -147,11 +185,19 @@ def unpacked_size(archives: Iterable[Path]) -> int:
     return total
 
 
-def _checked(name: str, archive: Path) -> Path:
+def _checked(name: str, where: str) -> Path:
     """A name in an archive as a relative path, checked to stay below the destination."""
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or re.search(r"[\\\0]|^[A-Za-z]:", name):
-        raise SourceError("a name in the archive leads out of the destination", where=archive.name, found=repr(name))
+        raise SourceError("a name in the archive leads out of the destination", where=where, found=repr(name))
+    if long := next((part for part in parts if len(os.fsencode(part)) > _LONGEST_NAME), None):
+        raise SourceError(
+            "a name in the archive is longer than a file system allows",
+            where=where,
+            expected=f"at most {_LONGEST_NAME} bytes",
+            found=f"{len(os.fsencode(long))} bytes, {long[:40]!r}...",
+            todo="unpack this archive with 7-Zip and another name",
+        )
     return Path(*parts)
 
 

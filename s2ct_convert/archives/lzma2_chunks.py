@@ -50,6 +50,8 @@ def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
     stream = sum(sum(coder["numinstreams"] for coder in one.coders) - len(one.bindpairs) for one in before)
     offset = archive.afterheader + streams.packinfo.packpos + streams.packinfo.packpositions[stream]
     (bits,) = folder.coders[0]["properties"]
+    if bits > 40:  # no size of a dictionary; py7zr refuses it
+        return None
     size = int(streams.packinfo.packsizes[stream])
     return Packed(int(offset), size, dict_size_of(bits), int(file.uncompressed), crc32)
 

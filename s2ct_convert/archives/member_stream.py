@@ -30,13 +30,13 @@ class MemberStream:
         self._ended = self._abandoned = False
         self._error: BaseException | None = None
 
-    def run(self, archive: py7zr.SevenZipFile, name: str) -> None:
-        """Unpack ``name``; the body of the unpacking thread."""
+    def run(self, archive: py7zr.SevenZipFile, *names: str) -> None:
+        """Unpack members in the order of the archive; the body of the unpacking thread."""
         try:
             with explained(self._where):
-                archive.extract(targets=[name], factory=_Factory(self))
+                archive.extract(targets=list(names), factory=_Factory(self))
             if self._missing:
-                raise wrong_size(f"{self._where}: {name}", self._missing)
+                raise wrong_size(": ".join((self._where, *names[:1])), self._missing)
         except _Abandoned:
             pass
         except BaseException as error:  # read() raises it

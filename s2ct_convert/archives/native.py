@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -20,11 +21,13 @@ from isal import isal_zlib
 
 from ..errors import ArchiveDamaged, Incomplete, MachineError, SourceError
 from .damage import AGAIN, unsupported, wrong_crc32, wrong_size
+from .last_words import LastWords
 from .stream import PIECE_BYTES, SourceReader
 from .unpackers import Unpacker
 
 PIPE_BYTES = 1 << 20  # the limit of Linux for unprivileged users
-_STDERR_BYTES = 4096  # kept of the end of stderr
+SILENT_SECONDS = 600.0  # without a byte, or without the end after the last byte: the program hangs
+_BYTES_A_SECOND = 1e6  # before the first byte, 7-Zip unpacks the files that lie before it: at least so fast
 
 
 def why_not(name: str, names: Sequence[str]) -> str | None:
@@ -96,9 +99,8 @@ class NativeStream:
         self._child: subprocess.Popen[bytes] | None = None
         self._abandoned = False
         self._error: BaseException | None = None
-        self._stderr = b""
+        self._stderr = LastWords()
         self._worker = threading.Thread(target=self._work, name="s2ct-hash", daemon=True)
-        self._listener = threading.Thread(target=self._listen, name="s2ct-stderr", daemon=True)
 
     def start(self) -> None:
         """Start the program. After an error or an interrupt here, ``close`` cleans up."""
@@ -116,7 +118,8 @@ class NativeStream:
                 if self._abandoned:
                     return
                 self._child = self._run()
-            self._listener.start()
+            assert self._child.stderr is not None
+            self._stderr.start(self._child.stderr)
         except BaseException as error:
             self._began.put(error)
             return
@@ -172,13 +175,9 @@ class NativeStream:
         _widen(self._out)
         return child
 
-    def _listen(self) -> None:
-        assert self._child is not None and self._child.stderr is not None
-        while piece := self._child.stderr.read(_STDERR_BYTES):
-            self._stderr = (self._stderr + piece)[-_STDERR_BYTES:]
-
     def read(self, n: int, /) -> bytes:
         """At most ``n`` bytes; none at the end, after exit code, size and CRC32 were checked."""
+        self._wait_for_output()
         piece = os.read(self._out, n)
         if not piece and n:
             self._finish()
@@ -190,11 +189,30 @@ class NativeStream:
             raise wrong_size(self._where, self._missing)
         return piece
 
+    def _wait_for_output(self) -> None:
+        """Wait for a byte or the end of the output, but not for ever."""
+        waiting = select.poll()
+        waiting.register(self._out, select.POLLIN)
+        first = self._status.st_size / _BYTES_A_SECOND if self._missing == self._size else 0.0
+        if not waiting.poll(1000 * (SILENT_SECONDS + first)):
+            raise self._hangs("sent nothing", SILENT_SECONDS + first)
+
+    def _hangs(self, how: str, seconds: float) -> Incomplete:
+        return Incomplete(
+            f"{self._program} hangs: it {how} for {seconds:,.0f} s, and was killed",
+            where=self._where,
+            found=self._stderr.in_one_line(),
+            todo="run the same command again, or use --unpacker python",
+        )
+
     def _finish(self) -> None:
         """Check exit code, size, CRC32, and that the archive did not change meanwhile."""
         assert self._child is not None
-        code = self._child.wait()
-        self._listener.join()
+        try:
+            code = self._child.wait(SILENT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise self._hangs("did not end after its output", SILENT_SECONDS) from None
+        self._stderr.finish()
         if code:
             raise self._failed(code)
         if self._missing:
@@ -210,7 +228,7 @@ class NativeStream:
             raise self._replaced()
 
     def _failed(self, code: int) -> Exception:
-        output = _one_line(self._stderr)
+        output = self._stderr.in_one_line()
         if code in (1, 2):  # "warning" and "fatal error" of 7-Zip
             if "Unsupported Method" in output:
                 return unsupported(self._where, f"{self.unpacker}: Unsupported Method")
@@ -244,14 +262,12 @@ class NativeStream:
         with self._starting:
             pass  # wait until a child that is being started exists; no other will start
         if self._child is not None:
-            assert self._child.stdout is not None and self._child.stderr is not None
+            assert self._child.stdout is not None
             if self._child.poll() is None:
                 os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait()
             self._child.stdout.close()
-            if self._listener.ident is not None:
-                self._listener.join()
-            self._child.stderr.close()
+        self._stderr.close()
         if self._worker.ident is not None:
             self._worker.join()
 
@@ -261,9 +277,3 @@ def _widen(pipe: int) -> None:
     if hasattr(fcntl, "F_SETPIPE_SZ"):
         with suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-
-
-def _one_line(stderr: bytes) -> str:
-    """The output of 7-Zip on stderr, as one line."""
-    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
-    return "; ".join(dict.fromkeys(line for line in lines if line and set(line) != {"-"}))[:300]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from ..errors import SourceError
 from .volumes import JoinedFile, files_of
 
 PIECE_BYTES = 1 << 20
@@ -48,6 +49,7 @@ class SourceReader(io.RawIOBase):
         self._file: io.RawIOBase = JoinedFile(files) if self.joined else open(path, "rb", buffering=0)
         self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
         self._hashed = 0
+        self._status = None if self.joined else os.fstat(self._file.fileno())
         self.on_bytes = on_bytes or ignore_bytes
 
     def readable(self) -> bool:
@@ -87,6 +89,19 @@ class SourceReader(io.RawIOBase):
 
     def fileno(self) -> int:
         return self._file.fileno()
+
+    def check_unchanged(self, where: str) -> None:
+        """Check by size and modification time that the file is as it was when it was opened.
+
+        Raises
+        ------
+        SourceError
+        """
+        if self._status is None:  # volumes: the checksums of the archive decide
+            return
+        now = os.fstat(self._file.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
+            raise SourceError("the file changed during reading", where=where, todo="run the same command again")
 
     def md5(self) -> str | None:
         """MD5 of the whole file, in hex. Reads the bytes that were not read yet. None if ``with_md5`` was false."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..words import shell_path
 from . import options
 from .group import Group
 from .overwrite import may_overwrite, overwrite_store
@@ -74,7 +74,7 @@ def init(
             on_event=on_event,
         )
     print(f"{plan.store} is initialised: units 1 to {len(plan.files)}")
-    print(f"next: s2ct batch script {shlex.quote(str(plan.store))} --scheduler slurm > job.sh")
+    print(f"next: s2ct batch script {shell_path(plan.store)} --scheduler slurm > job.sh")
 
 
 @batch.command()
@@ -102,7 +102,7 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
             "no unit number given",
             where=str(store),
             expected=f"a number, or one of the variables {', '.join(ARRAY_VARIABLES)}",
-            todo=f"s2ct batch run {shlex.quote(str(store))} 1",
+            todo=f"s2ct batch run {shell_path(store)} 1",
         )
     wanted = from_ranges(numbers) if numbers is not None else [number or 0]
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +66,7 @@ def extract(
     done: list[Extracted] = []
     salvaged: list[SalvagedFile] = []
     failures: list[S2ctError] = []
+    links: list[str] = []
     keeps(f"unpacked files stay in {destination}")
     with byte_progress("extracting", unpacked_size(archives), quiet=quiet) as progress:
         for path in (*archives, *bare):
@@ -78,6 +81,7 @@ def extract(
                         on_file=lambda f: progress.named(
                             str(f.path), f": {size(f.bytes)}{', already there' if f.was_there else ''}"
                         ),
+                        on_link=partial(_note_link, links, progress.line, path),
                     )  # fmt: skip
                 except DAMAGE as error:
                     if not salvage or path in bare:
@@ -87,7 +91,7 @@ def extract(
             except S2ctError as error:
                 failures.append(error)
                 progress.line(f"{path.name}: FAILED\n{error}", always=True)
-    _show(destination, done, salvaged, failures, json_=json_, quiet=quiet)
+    _show(destination, done, salvaged, failures, links, json_=json_, quiet=quiet)
     _raise(len(archives) + len(bare), done, salvaged, failures)
 
 
@@ -102,6 +106,7 @@ def _show(
     done: list[Extracted],
     salvaged: list[SalvagedFile],
     failures: list[S2ctError],
+    links: list[str],
     *,
     json_: bool,
     quiet: bool,
@@ -118,6 +123,7 @@ def _show(
                     {**dataclasses.asdict(one), "path": str(one.path), "report": str(one.report)} for one in salvaged
                 ],
                 "failed": [str(error) for error in failures],
+                "links": links,
             }
         )
         return
@@ -141,6 +147,12 @@ def _raise(total: int, done: list[Extracted], salvaged: list[SalvagedFile], fail
             f"{plural(len(salvaged), 'TFRecord')} salvaged from damaged sources, with what was whole in them",
             where=", ".join(str(one.report) for one in salvaged),
         )
+
+
+def _note_link(links: list[str], say: Callable[..., None], archive: Path, name: str) -> None:
+    """Say that a link was not extracted."""
+    links.append(name)
+    say(f"note: {archive.name}: {name!r} is a link, and links are not extracted", always=True)
 
 
 def _check(paths: tuple[Path, ...]) -> tuple[tuple[Path, ...], Path]:

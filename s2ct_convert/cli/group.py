@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from ..errors import EXIT_CODES
+from ..words import shell_path
 
 # What users of other tools type.
 _OTHER_WORDS = {
@@ -91,12 +91,12 @@ def _suggestion(ctx: click.Context, group: click.Group, word: str) -> str:
     """What the user may have meant, as a sentence; empty if nothing is close."""
     above = ctx.command_path
     if above == "s2ct" and Path(word).exists():
-        return f"To see what this file or folder is: s2ct info {shlex.quote(word)}"
+        return f"To see what this file or folder is: s2ct info {shell_path(word)}"
     if above == "s2ct verify" and Path(word).exists():
         from ..kinds import kind_of
 
         kind = kind_of(Path(word))
-        return f"Did you mean '{above} {'store' if kind and kind.is_store else 'sources'} {shlex.quote(word)}'?"
+        return f"Did you mean '{above} {'store' if kind and kind.is_store else 'sources'} {shell_path(word)}'?"
     known = {name: f"{above} {name}" for name in group.commands}
     if word.lower() in known:
         return f"Did you mean '{known[word.lower()]}'?"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..words import shell_path
 from . import options
 from .planned import Converting, plan_of, planned
 from .results import print_json
@@ -54,4 +54,4 @@ def plan(
     else:
         print_plan(made, found, verbose=verbose)
         if output is not None:
-            print(f"\n{output} has this plan: s2ct convert --plan {shlex.quote(str(output))}")
+            print(f"\n{output} has this plan: s2ct convert --plan {shell_path(output)}")

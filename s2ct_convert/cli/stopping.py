@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING
+
+from ..words import shell_join
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,4 +55,4 @@ def stopped(how: str) -> str:
 
 def go_on() -> str:
     """The command that goes on after a stop."""
-    return shlex.join(["s2ct", *(word for word in sys.argv[1:] if not (_restarts and word == "--overwrite"))])
+    return shell_join(["s2ct", *(word for word in sys.argv[1:] if not (_restarts and word == "--overwrite"))])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ..words import shell_path
 from . import options
 from .group import Group
 from .results import print_json
@@ -60,7 +60,7 @@ def checksums(
             raise WrongUsage(
                 f"this is {kind}; the record has no md5 of it",
                 where=str(path),
-                todo=f"s2ct verify store {shlex.quote(str(path))}",
+                todo=f"s2ct verify store {shell_path(path)}",
             )
     known = read_manifest(manifest) if manifest else None
     keeps(NO_RESULT)
@@ -157,7 +157,7 @@ def _same_files(paths: tuple[Path, ...]) -> str:
     except BadManifest:  # several locks: --manifest was given instead
         lock = None
     record = f" --record {lock.record}" if lock and lock.record not in ("", DEFAULT_RECORD) else ""
-    return f" {shlex.quote(str(folder))}{record}" if folder != Path() else record
+    return f" {shell_path(folder)}{record}" if folder != Path() else record
 
 
 for command in (sources, store):

@@ -6,7 +6,6 @@ the same time, or never costs time but no data.
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from ..units.resume import Candidate, Kin, check_overwrites, kin
 from ..units.summary import UnitsFailed
 from ..units.tally import End, Tally
 from ..units.unit import UnitTask, done_entry, open_container
+from ..words import shell_path
 from .convert import begin, sort_out
 from .plan_file import check_source, read_files, read_plan, write_plan
 from .ranges import to_ranges
@@ -160,7 +160,7 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
         again = to_ranges([n for n, one in enumerate(files, start=1) if str(one.source.unit) in failed])
         end = End(tuple(failure.unit for failure in tally.failures if not failure.refused), (), None)
         summary = tally.summary(store, plan.options, end, time.monotonic() - began)
-        raise UnitsFailed(summary, again=shlex.join(["s2ct", "batch", "run", str(store), again]))
+        raise UnitsFailed(summary, again=f"s2ct batch run {shell_path(store)} {again}")
     return tally.skipped + tally.converted
 
 

@@ -41,6 +41,7 @@ from ..units.summary import Summary, UnitsFailed
 from ..units.tally import End, Tally
 from ..units.unit import PEAK_BYTES, UnitTask, done_entry, open_container
 from ..version import __version__
+from ..words import shell_path
 
 
 @takes(PlanOptions, RunOptions, EngineOptions)
@@ -166,8 +167,8 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: C
     flags += f" --as {plan.named}" if plan.named and str(plan.named) in {one.unit for one in failed} else ""
     flags += cluster.flags() if cluster else ""
     files = {str(source.unit): [str(file) for file in source.files] for source in plan.sources}  # all shards
-    again = [file for one in failed for file in files.get(one.unit, [one.source])]
-    return f"s2ct convert {shlex.join([*again, str(plan.store)])}{flags}"
+    again = [shell_path(file) for one in failed for file in files.get(one.unit, [one.source])]
+    return f"s2ct convert {' '.join([*again, shell_path(plan.store)])}{flags}"
 
 
 def sort_out(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..archives.checksum import Content, content_of_member
 from ..durable import read_json, write_atomic
 from ..errors import BadName
+from ..fields import check_fields
 from ..names import UnitName, parse_name
 from ..record.manifest import RecordFile
 from ..source.find import Source
@@ -44,11 +46,20 @@ def read_note(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:
     try:
         content = read_json(_path(ledger, file))
         return tuple(
-            FoundUnit(one["unit"], one["member"], Content(*one["content"]) if one["content"] else None)
+            check_fields(FoundUnit(str(UnitName.from_path(one["unit"])), one["member"], _content(one["content"])))
             for one in content["units"]
         )
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return _by_entry(ledger, file)
+
+
+def _content(values: Any) -> Content | None:
+    if values is None:
+        return None
+    size, crc32 = values
+    if not isinstance(size, int) or not isinstance(crc32, int):
+        raise TypeError("size and CRC-32 are not numbers")
+    return Content(size, crc32)
 
 
 def _by_entry(ledger: Ledger, file: RecordFile) -> tuple[FoundUnit, ...] | None:

@@ -10,6 +10,7 @@ from string import Template
 
 from ..errors import WrongUsage
 from ..units.ledger import Ledger
+from ..words import shell_join, shell_path
 from .estimate import Estimate, estimate
 from .plan_file import read_plan
 
@@ -21,7 +22,7 @@ _SLURM = Template("""\
 #!/usr/bin/env bash
 # $title
 # Submit it, and the job that finalises the store, with:  bash $name   (sbatch $name submits only the units)
-# Watch:  $s2ct batch status $store
+# Watch:  $watch
 # Again after failures:  bash $name   (tasks of finished units end at once)
 #SBATCH --job-name=s2ct
 #SBATCH --array=1-$units%$throttle          # one task per unit; % limits the tasks at a time
@@ -71,7 +72,7 @@ _PBS = Template("""\
 #!/usr/bin/env bash
 # $title
 # Submit it, and the job that finalises the store, with:  bash $name
-# Watch:  $s2ct batch status $store
+# Watch:  $watch
 # Again after failures:  bash $name   (tasks of finished units end at once)
 #PBS -N s2ct
 $pbs_array
@@ -87,7 +88,7 @@ set -euo pipefail
 if [ -z "$${PBS_ARRAY_INDEX:-}" ]; then
   # Not a task: submit the array, and the job that finalises the store after all tasks have succeeded.
   array=$$(qsub "$$0")
-  echo $finalise | qsub -N s2ct-finalise -W depend=afterok:"$$array" \\
+  printf '%s\\n' $finalise | qsub -N s2ct-finalise -W depend=afterok:"$$array" \\
     -l select=1:ncpus=1:mem=${memory}mb -l walltime=$final_time -j oe
   exit
 fi
@@ -100,11 +101,11 @@ _SHELL = Template("""\
 #!/usr/bin/env bash
 # $title
 # Run it with:  bash $name   (run it again to resume; finished units end at once)
-# Watch:  $s2ct batch status $store
+# Watch:  $watch
 set -euo pipefail
 
 # A unit that fails does not stop the others. The store is finalised only if no unit failed.
-seq 1 $units | xargs -P $throttle -I{} $run {} -j $threads
+seq 1 $units | xargs -P $throttle -n 1 bash -c $task s2ct
 $final
 """)
 
@@ -145,8 +146,7 @@ def job_script(store: Path, scheduler: str, *, throttle: int, threads: int, name
     return _TEMPLATES[scheduler].substitute(
         title=f"Converts {n} sources to {printable_line(store)}: one task per unit, then the index.",
         name=name,
-        s2ct=s2ct,
-        store=home,
+        watch=f"{shell_join(program)} batch status {shell_path(store.absolute())}",
         units=n,
         throttle=min(throttle, n),
         threads=threads,
@@ -158,6 +158,7 @@ def job_script(store: Path, scheduler: str, *, throttle: int, threads: int, name
         pbs_array=_pbs_array(n, min(throttle, n)),
         minutes=_MINUTES,
         run=f"{s2ct} batch run {home}",
+        task=shlex.quote(f'exec {s2ct} batch run {home} "$1" -j {threads}'),
         final=final,
         finalise=shlex.quote(final),
     )
@@ -172,7 +173,7 @@ def _pbs_array(units: int, throttle: int) -> str:
 
 def printable_line(path: Path) -> str:
     """The name of a path for a comment, without line breaks, which would end the comment."""
-    return path.name.replace("\n", "?")
+    return "".join(one if one.isprintable() else "?" for one in path.name)
 
 
 def _longest(found: Estimate) -> float:

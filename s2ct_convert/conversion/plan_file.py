@@ -92,7 +92,7 @@ def _read(path: Path) -> Plan:
         store, stated = Path(content["store"]), content["hash"]
     except OSError as error:
         raise from_os_error(error) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise WrongUsage(
             "not a plan file",
             where=str(path),

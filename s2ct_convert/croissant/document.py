@@ -22,6 +22,12 @@ SAMPLE_COLUMNS = (
     *("split", "tile", "localid", "row_start", "row_size", "time_first", "time_last"),
     *(f"n_{label}" for label in LABELS),
 )
+DIGEST_WORDS = "Values unchanged; content digest"  # before the digest of the store
+FILES = {  # beside croissant.json
+    "samples.csv": ("text/csv", "The index of the store, one line a sample."),
+    "files.sha256": ("text/plain", "SHA-256 of every file of the store, as sha256sum -c takes it."),
+    "CITATION.cff": ("text/plain", "How to cite the dataset."),
+}
 
 
 def croissant_document(store: Store, folder: Path, sums: dict[Path, str], written: dict[str, bytes]) -> dict[str, Any]:
@@ -52,7 +58,7 @@ def croissant_document(store: Store, folder: Path, sums: dict[Path, str], writte
         "rai:dataCollection": FACTS["collection"],
         "rai:dataCollectionTimeFrame": span,
         "rai:dataAnnotationProtocol": FACTS["annotation"],
-        "rai:dataPreprocessingProtocol": f"{attributes['history']}. Values unchanged; content digest {store.digest}.",
+        "rai:dataPreprocessingProtocol": f"{attributes['history']}. {DIGEST_WORDS} {store.digest}.",
         "rai:dataUseCases": FACTS["use"],
         "rai:dataLimitations": FACTS["limitations"],
         "rai:personalSensitiveInformation": FACTS["personal"],
@@ -102,12 +108,7 @@ def _distribution(store: Store, folder: Path, sums: dict[Path, str]) -> Iterator
 
 
 def _own_files(written: dict[str, bytes]) -> Iterator[dict[str, Any]]:
-    kinds = {
-        "samples.csv": ("text/csv", "The index of the store, one line a sample."),
-        "files.sha256": ("text/plain", "SHA-256 of every file of the store, as sha256sum -c takes it."),
-        "CITATION.cff": ("text/plain", "How to cite the dataset."),
-    }
-    for name, (encoding, words) in kinds.items():
+    for name, (encoding, words) in FILES.items():
         data = written[name]
         yield _file_object(name, name, len(data), hashlib.sha256(data).hexdigest(), encoding, words)
 

@@ -18,14 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from ..dataset import check_default
-from ..durable import beside, whole
-from ..errors import DestinationExists
+from ..durable import beside, read_json, whole
 from ..hashing import file_digests
-from ..paths import check_path
+from ..paths import check_own_folder
 from ..reading.hdf5_groups import Hdf5Group
 from ..reading.opening import open_store
 from ..reading.store import Store
-from .document import SAMPLE_COLUMNS, croissant_document
+from .document import DIGEST_WORDS, FILES, SAMPLE_COLUMNS, croissant_document
 from .terms import FACTS
 
 
@@ -62,7 +61,7 @@ def write_croissant(
     folder : path-like, optional
         Where to write; default: ``<store>.croissant`` beside the store.
     overwrite : bool
-        Replace an existing folder.
+        Replace an earlier description.
     on_bytes : callable, optional
         Called with the number of bytes of the store read since the last call.
 
@@ -75,17 +74,15 @@ def write_croissant(
     NotAStore, Incomplete
         As ``open_store``.
     WrongUsage
-        If the store is not of the default data set.
+        If the store is not of the default data set, or the path cannot be a folder.
     DestinationExists
-        If the destination exists.
+        If the folder is not empty; with `overwrite`, if it has files that are not of a description.
     """
     path = Path(path)
-    target = check_path(folder) if folder is not None else beside(path, ".croissant")
+    target = folder if folder is not None else beside(path, ".croissant")
     with open_store(path) as store:
         check_default(store.dataset, "a Croissant description", str(path))
-        if target.exists() and not overwrite:
-            todo = "add --overwrite, or choose another folder"
-            raise DestinationExists("this exists already", where=str(target), todo=todo)
+        target = check_own_folder(target, "a description", _names, overwrite=overwrite)
         files = list(store_files(store))
         sums = list(file_digests("sha256", files, on_bytes))
         samples = samples_csv(store)
@@ -105,6 +102,16 @@ def write_croissant(
         for name, data in written.items():
             (work / name).write_bytes(data)
     return CroissantFolder(target, len(files), sum(file.stat().st_size for file in files), n_samples)
+
+
+def _names(folder: Path) -> set[str]:
+    """Names of the files that an earlier run wrote there."""
+    try:
+        document = read_json(folder / "croissant.json")
+        made_here = DIGEST_WORDS in document["rai:dataPreprocessingProtocol"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {"croissant.json", *FILES} if made_here else set()
 
 
 def store_files(store: Store) -> Iterator[Path]:

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..durable import whole
-from ..errors import DestinationExists, MachineError, WrongUsage
-from ..paths import check_path
+from ..durable import read_json, whole
+from ..errors import MachineError, WrongUsage
+from ..paths import check_own_folder
 from ..reading.select import Selection
 from ..version import __version__
 from .items import Data, about, selected
@@ -112,39 +112,14 @@ def _no_space(target: Path) -> Iterator[None]:
 
 
 def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> Path:
-    """The path of a folder that an export may take.
-
-    Raises
-    ------
-    WrongUsage
-        If it is a file, or the current folder, which cannot be replaced.
-    DestinationExists
-        If it is not empty; with ``overwrite``, if it is not an earlier export.
-    """
-    target = check_path(folder)
-    target = target.resolve() if target.is_symlink() else target
-    if target.exists() and not target.is_dir():
-        raise WrongUsage("this is a file, not a folder", where=str(target), todo="choose another path")
-    if target.resolve() in (Path.cwd(), *Path.cwd().parents):
-        raise WrongUsage("an export cannot replace the current folder", where=str(target), todo="name a folder in it")
-    there = {path.name for path in target.iterdir()} if target.exists() else set()
-    if there and not overwrite:
-        todo = "choose another folder; --overwrite replaces an earlier export"
-        raise DestinationExists("this folder is not empty", where=str(target), todo=todo)
-    if strange := sorted(there - _names(target)):
-        raise DestinationExists(
-            "this folder is not only an export, so it is not replaced",
-            where=str(target),
-            found=", ".join(strange[:3]) + (", ..." if len(strange) > 3 else ""),
-            todo="choose another folder",
-        )
-    return target
+    """The path of a folder that an export may take. Raises as :func:`s2ct_convert.paths.check_own_folder`."""
+    return check_own_folder(folder, "an export", _names, overwrite=overwrite)
 
 
 def _names(target: Path) -> set[str]:
     """Names of the files that an earlier export wrote there."""
     try:
-        document = json.loads((target / LIST).read_bytes())
+        document = read_json(target / LIST)
         return {LIST, *document["files"]} if document["s2ct_export"] else set()
     except (OSError, ValueError, KeyError, TypeError):
         return set()

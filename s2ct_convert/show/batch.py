@@ -7,7 +7,7 @@ from typing import Any
 
 from ..conversion.batch_status import BatchStatus, UnitState, UnitStatus
 from ..lease import Owner
-from ..words import plural, seconds, size
+from ..words import plural, seconds, shell_path, size
 from .tables import Column, print_facts, print_table
 
 
@@ -43,7 +43,7 @@ def print_status(status: BatchStatus) -> None:
     if status.missing:
         facts.append(("missing", f"--array={status.missing}"))
     elif not status.finished and status.count(UnitState.DONE) == len(status.units):
-        facts.append(("next", f"s2ct batch finalise {status.store}"))
+        facts.append(("next", f"s2ct batch finalise {shell_path(status.store)}"))
     print_facts(facts)
 
 

@@ -13,6 +13,7 @@ from ..archives.archive import Member, read_archive, read_heads
 from ..archives.file_kind import is_archive, is_packing
 from ..errors import BadName, NotATFRecord, S2ctError
 from ..names import FORM, SourceName, try_name
+from ..words import shell_path
 from .found import FoundTFRecord, Part, some
 from .kind import foreign_kind, is_tfrecord
 
@@ -145,7 +146,7 @@ class _Look:
                 "this archive holds another archive, and no TFRecord",
                 where=self._path.name,
                 found=some([f"{name!r}, {kind}" for name, kind in packed.items()]),
-                todo=f"unpack it, then give the unpacked files: s2ct extract {self._path.name} FOLDER",
+                todo=f"unpack it, then give the unpacked files: s2ct extract {shell_path(self._path)} FOLDER",
             )
         return NotATFRecord(
             "this archive holds no TFRecord",
@@ -172,7 +173,7 @@ class _Look:
                     NotATFRecord(
                         f"this is {kind} inside an archive",
                         where=f"{self._path.name}: {name}",
-                        todo=f"unpack it, then give the unpacked files: s2ct extract {self._path.name} FOLDER",
+                        todo=f"unpack it, then give the unpacked files: s2ct extract {shell_path(self._path)} FOLDER",
                     )
                 )
 
@@ -187,5 +188,5 @@ class _Look:
             where=f"{self._path.name}: {name}",
             expected=FORM,
             found=some(list(records)),
-            todo=f"s2ct extract {self._path.name} FOLDER, then give each file with --as SPLIT/TILE",
+            todo=f"s2ct extract {shell_path(self._path)} FOLDER, then give each file with --as SPLIT/TILE",
         )

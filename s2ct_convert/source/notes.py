@@ -105,6 +105,11 @@ class Note:
     count: int
     first: str
 
+    @property
+    def is_known(self) -> bool:
+        """Whether this version has a text for it."""
+        return self.kind in _TEXTS
+
     def line(self, dataset: Dataset = DATASET) -> str:
         """One line, as in the attribute ``notes`` of a unit."""
         return f"{self.kind}: {self.text(dataset)} ({self.first})"

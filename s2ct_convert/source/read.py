@@ -46,6 +46,7 @@ class SourceExamples:
             for record in self._records(part):
                 yield decode_example(dataclasses.replace(record, number=number), self._dataset)
                 number += 1
+            self._opened.file.check_unchanged(part.where)
             content = self._content_of(part)
             self._content = self._content.followed_by(content) if self._content and content else None
 

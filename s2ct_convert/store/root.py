@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from ..dataset import DATASET, Dataset
+from ..durable import parse_json
 from ..errors import StoreDamaged
 from .layout import LAYOUT_VERSION, STATE_PARTIAL, Attributes
 
@@ -59,7 +60,7 @@ def read_dataset(attributes: Attributes, where: str) -> Dataset:
     if text is None:
         return DATASET
     try:
-        return Dataset.from_values(json.loads(text))
+        return Dataset.from_values(parse_json(text))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreDamaged(f"the attribute {DATASET_ATTRIBUTE} is invalid", where=where, found=str(error)) from None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..dataset import DATASET, Dataset
+from ..fields import check_fields
 from ..gaps import Gap, gaps_from_values
 from ..source.notes import Note
 from ..store.container import UnitFile
@@ -40,7 +41,8 @@ class StoreOptions:
             If the values are not store options.
         """
         own = {field.name: values[field.name] for field in dataclasses.fields(cls) if field.name != "dataset"}
-        return cls(**own, dataset=Dataset.from_values(values["dataset"]) if "dataset" in values else DATASET)
+        dataset = Dataset.from_values(values["dataset"]) if "dataset" in values else DATASET
+        return check_fields(cls(**own, dataset=dataset))
 
     def flags(self) -> str:
         """Command-line flags that give these options."""
@@ -107,10 +109,12 @@ class UnitEntry:
         ValueError, TypeError, KeyError
             If the values are not an entry of this version.
         """
-        files = tuple(UnitFile(**file) for file in values["files"])
-        notes = tuple(Note(**note) for note in values["notes"])
+        files = tuple(check_fields(UnitFile(**file)) for file in values["files"])
+        notes = tuple(check_fields(Note(**note)) for note in values["notes"])
+        if not all(note.is_known for note in notes):
+            raise ValueError("a note of another version")
         gaps = None if values.get("gaps") is None else gaps_from_values(values["gaps"])
-        return cls(**{**values, "files": files, "notes": notes, "gaps": gaps})
+        return check_fields(cls(**{**values, "files": files, "notes": notes, "gaps": gaps}))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from pathlib import Path
 from ..dataset import Dataset
 from ..durable import beside, read_json, remove, sweep, sync, write_atomic
 from ..errors import DestinationExists
+from ..fields import check_fields
 from ..lease import Lease, Owner
 from ..names import UnitName
 from ..processes import may_be_alive
@@ -139,7 +140,7 @@ class Ledger:
     def failure(self, unit: UnitName) -> Failure | None:
         """Why the last attempt at a unit failed; None if it did not."""
         try:
-            return Failure(**read_json(self._failed / f"{unit.key}.json"))
+            return check_fields(Failure(**read_json(self._failed / f"{unit.key}.json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
@@ -151,9 +152,10 @@ class Ledger:
     def refused(self) -> tuple[str, ...]:
         """Sources that the last run was given and that are not in the store."""
         try:
-            return tuple(map(str, read_json(self._refused)))
-        except (FileNotFoundError, ValueError, TypeError):
+            names = read_json(self._refused)
+        except (FileNotFoundError, ValueError):
             return ()
+        return tuple(map(str, names)) if isinstance(names, list) else ()
 
     def run_lease(self) -> Lease:
         """The lease of a run on the whole store."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +34,7 @@ from ..store.layout import (
     published_arrays,
     unit_arrays,
 )
+from ..words import shell_path
 from .extent import check_store_extent, check_unit_extent
 from .findings import Finding
 from .hdf5_tree import check_hdf5_tree
@@ -135,7 +135,7 @@ def verify_store(
     except (NotAStore, StoreDamaged) as error:
         if isinstance(error, NotAStore) and not has_traces(path):
             if (kind := kind_of(path)) and kind.is_source:
-                todo = f"s2ct verify sources {shlex.quote(str(path))}"
+                todo = f"s2ct verify sources {shell_path(path)}"
                 raise NotAStore(f"this is {kind}, not a store", where=str(path), todo=todo) from error
             raise
         report.findings.append(Finding(f"cannot open the store: {_one_line(error)}", file=str(path)))

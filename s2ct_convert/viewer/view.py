@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import threading
 import webbrowser
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..errors import Incomplete, WrongUsage, from_os_error
 from ..kinds import Kind, kind_of
 from ..paths import check_readable
 from ..reading.opening import open_to_verify
+from ..words import shell_path
 from .server import Server
 
 PORT = 8736  # the usual one: what a browser keeps belongs to host and port
@@ -143,12 +143,12 @@ def check_viewable(store: str | os.PathLike[str]) -> Path:
     """
     path = check_readable(store)
     if kind_of(path) is Kind.HDF5:
-        name = shlex.quote(path.with_suffix(".zarr").name)
+        name = shell_path(path.with_suffix(".zarr").name)
         raise WrongUsage(
             "a browser reads Zarr stores, and this is an HDF5 file",
             where=str(path),
             todo=f"make a Zarr store: s2ct convert ARCHIVES {name}; without the archives, "
-            f"s2ct export {shlex.quote(str(path))} back/ and s2ct convert back/ {name}",
+            f"s2ct export {shell_path(path)} back/ and s2ct convert back/ {name}",
         )
     with open_to_verify(path) as opened:
         check_default(opened.dataset, "view", str(path))

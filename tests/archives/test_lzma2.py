@@ -26,6 +26,8 @@ from s2ct_convert.archives.lzma2_chunks import count_blocks, find_packed, scan
 from s2ct_convert.archives.stream import SourceReader
 from s2ct_convert.errors import ArchiveDamaged, SourceError
 
+from .sevenzip import handmade, put, read_member
+
 SEVEN = shutil.which("7zz") or shutil.which("7z")
 needs_7zip = pytest.mark.skipif(SEVEN is None, reason="7-Zip is not installed")
 NAME = "train_50SMG_9"
@@ -248,3 +250,9 @@ def test_a_block_packed_a_thousand_to_one_needs_bounded_memory(tmp_path):
     n, grown_kb = map(int, done.stdout.split())
     assert n == size
     assert grown_kb * 1024 < lzma2.BUDGET_BYTES + (64 << 20)
+
+
+def test_a_dictionary_size_that_no_encoder_writes_is_an_error(tmp_path):
+    path = put(tmp_path / "a.7z", handmade({"a": b"\x01\x00\x02abc\x00"}, coder=b"\x21\x21\x01\x29", claimed=3))
+    with pytest.raises(ArchiveDamaged):
+        read_member(path)

@@ -304,6 +304,24 @@ def test_a_misbehaving_program_is_always_an_error(tmp_path, stored, case):
     assert_nothing_runs()
 
 
+@pytest.mark.parametrize(
+    "body", ["exec sleep 600", "cat DATA; exec >&-; exec sleep 600"], ids=["never starts", "never ends"]
+)
+def test_a_program_that_hangs_is_killed_and_named(tmp_path, stored, body, monkeypatch):
+    monkeypatch.setattr("s2ct_convert.archives.native.SILENT_SECONDS", 0.2)
+    with pytest.raises(Incomplete, match=r"7zz 99.01 hangs.*killed"):
+        unpack(stored[0], script(tmp_path, body.replace("DATA", str(stored[1]))))
+    assert_nothing_runs()
+
+
+def test_stderr_that_stays_open_does_not_delay_the_end(tmp_path, stored):
+    """A process in a session of its own, which is not killed with the program, has its stderr."""
+    body = f"setsid sleep 600 >/dev/null & echo $! >{tmp_path}/pid; cat {stored[1]}; sleep 600"
+    with SourceReader(stored[0]) as file, open_member(file, NAME, unpacker=script(tmp_path, body)) as stream:
+        stream.read(1)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)  # it is still there
+
+
 def test_a_correct_program_gives_the_bytes(tmp_path, stored):
     assert unpack(stored[0], script(tmp_path, f"cat {stored[1]}"))[0] == stored[1].read_bytes()
 

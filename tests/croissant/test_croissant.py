@@ -120,15 +120,30 @@ def test_the_same_store_gives_the_same_files(described, tmp_path):
         assert one.read_bytes() == (folder / one.name).read_bytes()
 
 
-def test_an_existing_folder_is_replaced_only_with_overwrite(described):
+def test_an_earlier_description_is_replaced_only_with_overwrite(described):
     path, folder = described
-    (folder / "mine").touch()
-    with pytest.raises(DestinationExists, match="exists already"):
+    before = (folder / "croissant.json").read_bytes()
+    (folder / "samples.csv").write_bytes(b"")
+    with pytest.raises(DestinationExists, match="not empty"):
         write_croissant(path)
-    assert (folder / "mine").exists()
+    assert (folder / "samples.csv").read_bytes() == b""
     write_croissant(path, overwrite=True)
-    assert not (folder / "mine").exists()
+    assert (folder / "samples.csv").read_bytes()
+    assert (folder / "croissant.json").read_bytes() == before
     assert sorted(one.name for one in path.parent.iterdir() if "croissant" in one.name) == [folder.name]
+
+
+@pytest.mark.parametrize("croissant", ["of s2ct", "of another program", "torn", "none"])
+def test_overwrite_keeps_a_folder_with_other_files(described, croissant):
+    path, folder = described
+    if croissant == "of s2ct":
+        (folder / "mine").write_bytes(b"x")
+    else:
+        (folder / "croissant.json").write_text({"of another program": "{}", "torn": "{", "none": ""}[croissant])
+    before = {one.name: one.read_bytes() for one in folder.iterdir()}
+    with pytest.raises(DestinationExists, match="not only a description"):
+        write_croissant(path, overwrite=True)
+    assert {one.name: one.read_bytes() for one in folder.iterdir()} == before
 
 
 def test_a_missing_or_incomplete_store_raises(made, tmp_path):
