@@ -61,6 +61,19 @@ lint: $(VENV)/.installed-dev
 sample: $(VENV)/.installed-dev
 	$(BIN)/python scripts/make_sample.py
 
+# The page of `s2ct view`, made from web/; needs Node. `page-check` says whether the committed page is of these sources.
+.PHONY: page page-check
+page: web/node_modules/.package-lock.json
+	node web/build.mjs
+
+page-check: web/node_modules/.package-lock.json
+	node web/build.mjs build/page
+	diff -rq build/page s2ct_convert/viewer/page
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	npm ci --silent --no-audit --no-fund --ignore-scripts --prefix web
+	touch $@
+
 # The same commit gives the same bytes: files have the time of the commit.
 dist: $(VENV)/.installed-dev
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -d dist

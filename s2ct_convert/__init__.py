@@ -65,6 +65,12 @@ Verify:
 
 Pictures, other formats, metadata:
     preview             Draw a sample, or a whole store, as PNG or PDF.
+    view                Show a store in the browser.
+    View                A store that is served, with its address.
+    export_view         Write the page and the store as static files.
+    ExportedPage        What was written.
+    find_suspicious     Find labels that deserve a second look.
+    SuspiciousLabel     Such a label, with the rules that it meets.
     export_tfrecord     Write a store back as TFRecords.
     Exported            A unit exported as a TFRecord.
     export_parquet      Write a selection, or the index, as Parquet.

@@ -66,3 +66,9 @@ from .verify.salvage import salvage_report as salvage_report
 from .verify.sources import verify_sources as verify_sources
 from .verify.store import verify_store as verify_store
 from .version import __version__ as __version__
+from .viewer.static import ExportedPage as ExportedPage
+from .viewer.static import export_view as export_view
+from .viewer.suspicion import SuspiciousLabel as SuspiciousLabel
+from .viewer.suspicion import find_suspicious as find_suspicious
+from .viewer.view import View as View
+from .viewer.view import view as view

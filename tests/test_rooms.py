@@ -36,7 +36,7 @@ LEVELS = (
     {"source", "reading"},
     {"units"},
     {"engines"},
-    {"conversion", "croissant", "doctor", "export", "peeking", "pictures", "torch", "verify"},
+    {"conversion", "croissant", "doctor", "export", "peeking", "pictures", "torch", "verify", "viewer"},
     {"show"},
     {"cli"},
 )

@@ -46,6 +46,7 @@ from .plan import plan
 from .preview import preview
 from .stopping import go_on, stopped
 from .verify import verify
+from .view import view
 
 
 @click.group(
@@ -66,6 +67,7 @@ def cli(ctx: click.Context) -> None:
       s2ct convert archives/ clouds.zarr   convert it, or resume
       s2ct build clouds.zarr               do both, with little disk space
       s2ct preview clouds.zarr             draw a sample, or the whole store
+      s2ct view clouds.zarr                look at every sample in the browser
       s2ct doctor                          find out why something does not work
     """
     if ctx.invoked_subcommand is None:
@@ -87,6 +89,7 @@ for command in (
     extract,
     info,
     preview,
+    view,
     croissant,
     doctor,
     completion,

@@ -21,6 +21,8 @@ _OTHER_WORDS = {
     "show": "info",
     "plot": "preview",
     "draw": "preview",
+    "browse": "view",
+    "serve": "view",
     "check": "verify",
     "resume": "convert",
     "finalize": "batch finalise",

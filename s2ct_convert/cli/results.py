@@ -23,6 +23,12 @@ def print_json(document: Any) -> None:
     _documents[:] = [document]
 
 
+def print_json_now(document: Any) -> None:
+    """Print a document at once, for a command that goes on until it is stopped."""
+    _write(document)
+    sys.stdout.flush()
+
+
 def finish(error: S2ctError | None = None) -> None:
     """Print the result of the command, if there is one, and the error, if there is one."""
     document: Any = _documents.pop() if _documents else None
@@ -30,10 +36,14 @@ def finish(error: S2ctError | None = None) -> None:
         kept = document if isinstance(document, dict) else {} if document is None else {"result": document}
         document = {**kept, "error": _error(error)}
     if document is not None:
-        import json
+        _write(document)
 
-        json.dump(_with_dates(document), sys.stdout, indent=2, allow_nan=False)
-        sys.stdout.write("\n")
+
+def _write(document: Any) -> None:
+    import json
+
+    json.dump(_with_dates(document), sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
 
 
 def asked() -> bool:
