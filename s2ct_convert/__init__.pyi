@@ -31,9 +31,16 @@ from .peeking.results import PeekReport as PeekReport
 from .peeking.results import StoreEstimate as StoreEstimate
 from .pictures.peeked import draw_peeked as draw_peeked
 from .pictures.preview import preview as preview
+from .reading.agreement import Comparison as Comparison
+from .reading.agreement import Disagreement as Disagreement
+from .reading.agreement import ReviewSummary as ReviewSummary
+from .reading.agreement import review_summary as review_summary
 from .reading.epoch import EpochShare as EpochShare
 from .reading.epoch import read_epoch as read_epoch
 from .reading.opening import open_store as open_store
+from .reading.review import Review as Review
+from .reading.review import ReviewedDate as ReviewedDate
+from .reading.review import read_review as read_review
 from .reading.sample import Sample as Sample
 from .reading.select import Selection as Selection
 from .reading.statistics import BandStatistics as BandStatistics
