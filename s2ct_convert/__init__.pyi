@@ -73,6 +73,8 @@ from .verify.salvage import salvage_report as salvage_report
 from .verify.sources import verify_sources as verify_sources
 from .verify.store import verify_store as verify_store
 from .version import __version__ as __version__
+from .viewer.predictions import Predictions as Predictions
+from .viewer.predictions import read_predictions as read_predictions
 from .viewer.static import ExportedPage as ExportedPage
 from .viewer.static import export_view as export_view
 from .viewer.suspicion import SuspiciousLabel as SuspiciousLabel
