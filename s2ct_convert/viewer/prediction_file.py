@@ -90,7 +90,7 @@ def _row(value: Any) -> int:
 
 def _day(value: Any) -> int:
     """Days since 1970-01-01 of a date, or of a text that begins with one; NO_DAY of nothing."""
-    if value is None or value == "":
+    if value is None or value in ("", "NaT"):  # numpy and pandas write NaT
         return NO_DAY
     if isinstance(value, datetime):
         value = value.date()

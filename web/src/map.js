@@ -53,8 +53,8 @@ export function makeMap(store, onpick) {
 function frame(places) {
   const [west, east] = [Math.min(...places.map((one) => one.west)), Math.max(...places.map((one) => one.east))];
   const [south, north] = [Math.min(...places.map((one) => one.south)), Math.max(...places.map((one) => one.north))];
-  const wide = Math.max((east - west) * 1.08, LEAST_DEGREES);
-  const high = Math.max((north - south) * 1.12, LEAST_DEGREES / 2);
+  const wide = Math.max((east - west) * 1.2, LEAST_DEGREES);
+  const high = Math.max((north - south) * 1.4, LEAST_DEGREES / 2);
   const scale = Math.min(SIZE.width / wide, SIZE.height / high);
   const x = (lon) => SIZE.width / 2 + (lon - (west + east) / 2) * scale;
   const y = (lat) => SIZE.height / 2 - (lat - (south + north) / 2) * scale;
