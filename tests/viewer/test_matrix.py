@@ -55,12 +55,16 @@ def truth(sample_stores, tmp_path_factory) -> Truth:
     return Truth(path, *map(np.array, zip(*columns, strict=True)))
 
 
+# Text of a cell for eyes: of a button without its hidden words and its share.
+_NUMBERS = """(rows) => rows.map((row) => [...row.querySelectorAll("td:not(.total)")].map((cell) => {
+  const texts = [...(cell.firstElementChild ?? cell).childNodes].filter((one) => one.nodeType === Node.TEXT_NODE);
+  return Number(texts.map((one) => one.data).join(""));
+}))"""
+
+
 def shown(page: Any) -> list[list[int]]:
     """The numbers of the matrix."""
-    cells = (
-        "(all) => all.map((row) => [...row.querySelectorAll('td:not(.total)')].map((one) => parseInt(one.innerText)))"
-    )
-    return list(page.eval_on_selector_all("#matrix tbody tr", cells))
+    return list(page.eval_on_selector_all("#matrix tbody tr", _NUMBERS))
 
 
 def cell(page: Any, label: int, prediction: int) -> Any:
