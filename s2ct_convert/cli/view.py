@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     "--predictions",
     type=options.DATA_PATH,
     metavar="FILE",
-    help="Show predictions of a model: CSV or Parquet with unit, localid, date, prediction.",
+    help="Show predictions of a model: CSV or Parquet with unit, localid, date, obs, prediction.",
 )
 @click.option("--export", type=options.ANY_PATH, metavar="DIR", help="Write the page and the store to DIR instead.")
 @click.option("--no-store", is_flag=True, help="With --export: only the page. The store goes to DIR/store.")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import io
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from ..errors import MissingPackage, WrongUsage
+from ..errors import MissingPackage, WrongUsage, from_os_error
 from ..missing import NO_DAY
-from ..reading.review_file import class_number, read_text, whole_number
+from ..reading.review_file import class_number, whole_number
 from ..store.layout import LABELS
 from ..version import install_advice
 
@@ -102,21 +101,27 @@ def _day(value: Any) -> int:
 
 
 def _csv(path: Path) -> Iterator[tuple[Any, ...]]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    with _opened(path) as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            header = [name.strip() for name in next(reader, [])]
+            places = _places(path, header)
+            for cells in filter(None, reader):
+                if len(cells) != len(header):
+                    what = f"the row has {len(cells)} values, the header {len(header)}"
+                    raise WrongUsage(what, where=f"{path}, line {reader.line_num}")
+                yield tuple(None if place is None else cells[place] for place in places)
+        except csv.Error as error:
+            raise WrongUsage(f"this is not CSV: {error}", where=f"{path}, line {reader.line_num}") from None
+        except UnicodeDecodeError:
+            raise WrongUsage("this is not text in UTF-8", where=f"{path}, after line {reader.line_num}") from None
+
+
+def _opened(path: Path) -> TextIO:
     try:
-        header = [name.strip() for name in next(reader, [])]
-        places = _places(path, header)
-        for cells in reader:
-            if len(cells) != len(header):
-                if not cells:
-                    continue
-                raise WrongUsage(
-                    f"the row has {len(cells)} values, the header {len(header)}",
-                    where=f"{path}, line {reader.line_num}",
-                )
-            yield tuple(None if place is None else cells[place] for place in places)
-    except csv.Error as error:
-        raise WrongUsage(f"this is not CSV: {error}", where=f"{path}, line {reader.line_num}") from None
+        return open(path, encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise from_os_error(error, str(path)) from None
 
 
 def _parquet(path: Path) -> Iterator[tuple[Any, ...]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import urllib.error
+import urllib.request
 from datetime import date
 from pathlib import Path
 
@@ -143,6 +145,22 @@ def test_a_file_of_another_form_is_refused(store, tmp_path, text, words):
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(WrongUsage, match=words):
         s2ct_convert.read_predictions(tmp_path / "p.csv", store.path)
+
+
+def test_the_server_has_predictions_only_where_they_are_given(store, tmp_path):
+    def ask(url: str) -> bytes | int:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    given = s2ct_convert.read_predictions(write(tmp_path / "p.csv", rows_of(store, "val/31TCJ")), store.path)
+    with s2ct_convert.view(store.path, port=0, predictions=given) as view:
+        assert ask(view.url + "predictions.json") == given.document()
+        assert ask("/".join([*view.url.split("/")[:3], "x", "predictions.json"])) == 404
+    with s2ct_convert.view(store.path, port=0) as view:
+        assert ask(view.url + "predictions.json") == 404
 
 
 @pytest.mark.slow

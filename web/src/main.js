@@ -77,6 +77,7 @@ class App {
   /** Show what the address asks for. */
   async arrive() {
     const asked = readPlace();
+    if (!this.panel) asked.filters.cell = null; // nothing is predicted
     await this.#working(async () => {
       Object.assign(this.state, { colouring: asked.colouring, filters: asked.filters, sort: asked.sort, obs: asked.obs, panel: asked.panel });
       this.#openPanel();
