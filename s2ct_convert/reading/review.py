@@ -7,11 +7,11 @@ A review belongs to one store, by its content digest. It changes nothing: labels
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -92,7 +92,7 @@ class Review:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[ReviewedDate]:
         return iter(self.rows)
 
     def __str__(self) -> str:
