@@ -28,6 +28,17 @@ Read:
     read_examples       Read archives like the authors' parser.
     s2ct_convert.torch  Datasets for PyTorch, a module of its own.
 
+Reviews of labels, predictions of a model:
+    read_review         Read a review that the page of view saved.
+    Review              A review; for select(review=...) and preview.
+    ReviewedDate        One row of it.
+    review_summary      Compare a review with labels, or with another.
+    ReviewSummary       What it found: confusion matrix, agreement.
+    Comparison          Two reviewers: agreement, Cohen's kappa.
+    Disagreement        An observation where they differ.
+    read_predictions    Read predictions of a model for a store.
+    Predictions         Predictions by observation; for view.
+
 Before the download:
     peek                Look at archives of the record, by HTTP ranges.
     peek_url            Look at one archive by its URL.

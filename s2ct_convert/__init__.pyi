@@ -31,9 +31,16 @@ from .peeking.results import PeekReport as PeekReport
 from .peeking.results import StoreEstimate as StoreEstimate
 from .pictures.peeked import draw_peeked as draw_peeked
 from .pictures.preview import preview as preview
+from .reading.agreement import Comparison as Comparison
+from .reading.agreement import Disagreement as Disagreement
+from .reading.agreement import ReviewSummary as ReviewSummary
+from .reading.agreement import review_summary as review_summary
 from .reading.epoch import EpochShare as EpochShare
 from .reading.epoch import read_epoch as read_epoch
 from .reading.opening import open_store as open_store
+from .reading.review import Review as Review
+from .reading.review import ReviewedDate as ReviewedDate
+from .reading.review import read_review as read_review
 from .reading.sample import Sample as Sample
 from .reading.select import Selection as Selection
 from .reading.statistics import BandStatistics as BandStatistics
@@ -66,6 +73,8 @@ from .verify.salvage import salvage_report as salvage_report
 from .verify.sources import verify_sources as verify_sources
 from .verify.store import verify_store as verify_store
 from .version import __version__ as __version__
+from .viewer.predictions import Predictions as Predictions
+from .viewer.predictions import read_predictions as read_predictions
 from .viewer.static import ExportedPage as ExportedPage
 from .viewer.static import export_view as export_view
 from .viewer.suspicion import SuspiciousLabel as SuspiciousLabel

@@ -9,10 +9,16 @@ const here = dirname(fileURLToPath(import.meta.url));
 const out = process.argv[2] ?? join(here, "../s2ct_convert/viewer/page");
 mkdirSync(out, { recursive: true });
 
-// zarrita names decoders that no store of s2ct needs; the big ones stay out of the bundle.
+// zarrita names decoders that no store of s2ct needs, and src/codecs.js takes out of its registry; they stay out of the bundle.
+const unused = {
+  "./codecs/bitround.js": "BitroundCodec", "./codecs/cast_value.js": "CastValueCodec", "./codecs/crc32c.js": "Crc32cCodec",
+  "./codecs/delta.js": "DeltaCodec", "./codecs/gzip.js": "GzipCodec", "./codecs/json2.js": "JsonCodec",
+  "./codecs/scale_offset.js": "ScaleOffsetCodec", "./codecs/shuffle.js": "ShuffleCodec", "./codecs/transpose.js": "TransposeCodec",
+  "./codecs/vlen-utf8.js": "VLenUTF8", "./codecs/zlib.js": "ZlibCodec", "numcodecs/lz4": "default", "numcodecs/zstd": "default",
+};
 const none = { name: "none", setup(on) {
-  on.onResolve({ filter: /^numcodecs\/(lz4|zstd)$/ }, (args) => ({ path: args.path, namespace: "none" }));
-  on.onLoad({ filter: /.*/, namespace: "none" }, () => ({ contents: "export default undefined;" }));
+  on.onResolve({ filter: /./ }, ({ path }) => (path in unused ? { path, namespace: "none" } : undefined));
+  on.onLoad({ filter: /./, namespace: "none" }, ({ path }) => ({ contents: `const none = undefined; export { none as ${unused[path]} };` }));
 } };
 const options = { bundle: true, minify: true, format: "esm", target: "es2022", charset: "utf8", write: false, absWorkingDir: here };
 const script = await build({ ...options, entryPoints: ["src/main.js"], plugins: [none], legalComments: "none", metafile: true });

@@ -44,6 +44,7 @@ from .listing import list_, urls
 from .peek import peek
 from .plan import plan
 from .preview import preview
+from .review import review
 from .stopping import go_on, stopped
 from .verify import verify
 from .view import view
@@ -90,6 +91,7 @@ for command in (
     info,
     preview,
     view,
+    review,
     croissant,
     doctor,
     completion,

@@ -10,7 +10,7 @@ from . import options
 from .results import print_json
 
 
-@click.command(short_help="Draw a sample, or a whole store, as a picture.")
+@click.command(short_help="Draw a sample, a store or a review as a picture.")
 @click.argument("store", type=options.STORE_PATH)
 @click.option(
     "-o",
@@ -32,6 +32,12 @@ from .results import print_json
     help="Maximum number of observations on the sheet, spread evenly over the series.  [default: 48]",
 )
 @click.option("--summary", is_flag=True, help="Draw the whole store instead: labels, map, months, brightness.")
+@click.option(
+    "--review",
+    type=options.DATA_PATH,
+    metavar="FILE",
+    help="Draw the dates of a review that s2ct view saved, each with its label and the suggestion.",
+)
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -46,11 +52,12 @@ def preview(
     seed: int,
     limit: int,
     summary: bool,
+    review: Path | None,
     overwrite: bool,
     json_: bool,
     quiet: bool,
 ) -> None:
-    """Draw the time series of one sample, or a summary of STORE, as a PNG or PDF.
+    """Draw the time series of one sample, a summary of STORE, or a review of it, as a PNG or PDF.
 
     A sheet shows every observation of a sample in true and false colour, with its date and label. The same
     command draws the same picture.
@@ -62,6 +69,7 @@ def preview(
     s2ct preview clouds.zarr --tile 50SMG --split val --sample 7 -o sample.pdf
     s2ct preview clouds.zarr --random --seed 3
     s2ct preview clouds.zarr --summary -o clouds.png
+    s2ct preview clouds.zarr --review review.csv
     """
     if random and sample is not None:
         raise click.UsageError("--random and --sample cannot be combined")
@@ -69,13 +77,18 @@ def preview(
         raise click.UsageError(
             "--summary shows the whole store; it cannot be combined with --tile, --split, --sample or --random"
         )
+    if review is not None and (summary or random or sample is not None or tiles or splits):
+        raise click.UsageError(
+            "--review shows the dates of a file; it cannot be combined with --summary, --tile, --split, --sample or "
+            "--random"
+        )
     from ..pictures.preview import preview as draw
     from ..show.tables import print_facts
     from ..words import size, span
 
     made = draw(
         store, output, tiles=tiles, splits=splits, sample=sample, random=random, seed=seed, limit=limit,
-        summary=summary, overwrite=overwrite,
+        summary=summary, review=review, overwrite=overwrite,
     )  # fmt: skip
     if json_:
         print_json(made.document())
@@ -86,6 +99,8 @@ def preview(
         if made.kind == "sample":
             facts += [("sample", f"{made.localid} of {made.unit}: {made.why}")]
             facts += [("shows", f"{made.shown:,} of {made.observations:,} observations")]
+        elif made.kind == "review":
+            facts += [("shows", f"{made.shown:,} of {made.observations:,} reviewed observations")]
         else:
             facts += [("shows", f"{made.samples:,} samples, {made.observations:,} observations")]
             facts += [("histograms", f"of {made.shown:,} observations")]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import options
 from .results import print_json, print_json_now
 from .stopping import keeps
+
+if TYPE_CHECKING:
+    from ..viewer.predictions import Predictions
 
 
 @click.command(short_help="Show a store in the browser, and review labels.")
@@ -29,6 +33,12 @@ from .stopping import keeps
 )
 @click.option("--no-open", is_flag=True, help="Do not open the browser; print the address only.")
 @click.option("--cors", metavar="ORIGIN", help="Let pages of this origin read the store, e.g. https://example.org.")
+@click.option(
+    "--predictions",
+    type=options.DATA_PATH,
+    metavar="FILE",
+    help="Show predictions of a model: CSV or Parquet with unit, localid, date, obs, prediction.",
+)
 @click.option("--export", type=options.ANY_PATH, metavar="DIR", help="Write the page and the store to DIR instead.")
 @click.option("--no-store", is_flag=True, help="With --export: only the page. The store goes to DIR/store.")
 @click.option("--overwrite", is_flag=True, help="With --export: replace an export of another store.")
@@ -41,6 +51,7 @@ def view(
     port: int | None,
     no_open: bool,
     cors: str | None,
+    predictions: Path | None,
     export: Path | None,
     no_store: bool,
     overwrite: bool,
@@ -54,25 +65,52 @@ def view(
 
     With --export, DIR gets the page and a copy of the store, for any web server that answers Range requests.
 
+    With --predictions, the page has a confusion matrix of labels and predictions; a cell shows its patches.
+
     \b
     s2ct view clouds.zarr
     s2ct view clouds.zarr --no-open --port 8000
     s2ct view clouds.zarr --export site/
+    s2ct view clouds.zarr --predictions predictions.csv
     """
     if export is None and (no_store or overwrite):
         raise click.UsageError("--no-store and --overwrite need --export")
+    given = _read(predictions, store, quiet=quiet)
     if export is not None:
-        _export(store, export, with_store=not no_store, overwrite=overwrite, json_=json_, quiet=quiet)
+        _export(store, export, given, with_store=not no_store, overwrite=overwrite, json_=json_, quiet=quiet)
     else:
-        _serve(store, host, port, cors, opens=not no_open, json_=json_, quiet=quiet)
+        _serve(store, given, (host, port, cors), opens=not no_open, json_=json_, quiet=quiet)
+
+
+def _read(path: Path | None, store: Path, *, quiet: bool) -> Predictions | None:
+    """Predictions, with a line on stderr that says how they fit the store."""
+    if path is None:
+        return None
+    from ..viewer.predictions import read_predictions
+    from ..viewer.view import check_viewable
+
+    found = read_predictions(path, check_viewable(store))
+    if found.note:
+        print(f"note: {found.note}", file=sys.stderr)
+    if not quiet:
+        share = 100 * found.same / found.used
+        print(f"predictions: {found.used:,}, of which {share:.1f} % are the label", file=sys.stderr, flush=True)
+    return found
 
 
 def _serve(
-    store: Path, host: str, port: int | None, cors: str | None, *, opens: bool, json_: bool, quiet: bool
+    store: Path,
+    predictions: Predictions | None,
+    at: tuple[str, int | None, str | None],
+    *,
+    opens: bool,
+    json_: bool,
+    quiet: bool,
 ) -> None:
     from ..viewer.view import PORT, make_server
 
-    with make_server(store, host=host, port=port, cors=cors) as server:
+    host, port, cors = at
+    with make_server(store, host=host, port=port, cors=cors, predictions=predictions) as server:
         try:
             if json_:
                 print_json_now({"url": server.url, "store": str(store), "host": host, "port": server.port})
@@ -119,7 +157,16 @@ def _has_browser() -> bool:
     return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
-def _export(store: Path, folder: Path, *, with_store: bool, overwrite: bool, json_: bool, quiet: bool) -> None:
+def _export(
+    store: Path,
+    folder: Path,
+    predictions: Predictions | None,
+    *,
+    with_store: bool,
+    overwrite: bool,
+    json_: bool,
+    quiet: bool,
+) -> None:
     from ..show.progress import byte_progress
     from ..show.tables import print_facts
     from ..viewer.static import export_view
@@ -128,7 +175,7 @@ def _export(store: Path, folder: Path, *, with_store: bool, overwrite: bool, jso
     keeps(f"copied files stay in {folder}")
     with byte_progress("copying", quiet=quiet) as progress:
         done = export_view(
-            store, folder, with_store=with_store, overwrite=overwrite,
+            store, folder, with_store=with_store, predictions=predictions, overwrite=overwrite,
             on_total=progress.set_total, on_bytes=progress.advance,
         )  # fmt: skip
     if json_:

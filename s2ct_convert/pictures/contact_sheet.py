@@ -99,7 +99,7 @@ def draw_contact_sheet(
             above = top + (i // grid.columns) * grid.row_height
             for picture in pictures:
                 sheet.picture(x, above, grid.patch, picture[i])
-                squares.append(_square(x, above, grid.patch / SIDE))
+                squares.append(square_at(x, above, grid.patch / SIDE))
                 above += grid.patch + PAIR_GAP
             _footer(sheet, x, above, grid.patch, _date(sample, obs), sample.label[obs])
         sheet.lines(squares, "black", 2.2, 0.45)
@@ -144,7 +144,8 @@ def _sidebar(sheet: Sheet, y: float, patch: int) -> None:
         y += patch + PAIR_GAP
 
 
-def _square(x: float, y: float, scale: float) -> list[tuple[float, float]]:
+def square_at(x: float, y: float, scale: float) -> list[tuple[float, float]]:
+    """Corners of the labelled square of a patch at x and y."""
     left, right = x + CENTRE * scale, x + (CENTRE + LABELLED) * scale
     upper, lower = y + CENTRE * scale, y + (CENTRE + LABELLED) * scale
     return [(left, upper), (right, upper), (right, lower), (left, lower), (left, upper)]

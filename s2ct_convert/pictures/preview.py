@@ -13,6 +13,7 @@ from ..errors import DestinationExists, WrongUsage
 from ..missing import NO_DAY
 from ..names import UnitName, printable
 from ..reading.opening import open_store
+from ..reading.review import Review, Reviewed, as_review
 from ..reading.sample import Sample
 from ..reading.store import Store
 from ..reading.unit import Unit
@@ -20,6 +21,7 @@ from .choose import Choice, Which, choose_sample
 from .contact_sheet import draw_contact_sheet
 from .overview import read_overview
 from .overview_sheet import draw_overview
+from .reviewed_sheet import draw_reviewed
 from .sheet import SUFFIXES, need_matplotlib
 
 LIMIT = 48  # observations on a contact sheet
@@ -32,15 +34,15 @@ class Preview:
     Attributes
     ----------
     picture : Path
-    kind : {"sample", "store"}
+    kind : {"sample", "store", "review"}
     bytes : int
         Size of the file.
     unit, localid, why : str, int, str or None
-        The sample on a contact sheet, and why it was chosen; None for an overview.
+        The sample on a contact sheet, and why it was chosen; None for an overview or a review.
     samples, observations : int
-        Number in the sample or in the whole store.
+        Number in the sample, in the review or in the whole store.
     shown : int
-        Number of observations on a contact sheet, or in the histograms of an overview.
+        Number of observations on a sheet, or in the histograms of an overview.
     time_first, time_last : int or None
         Days since 1970-01-01; None where no observation has a date.
     """
@@ -69,10 +71,11 @@ def preview(
     seed: int = 0,
     limit: int = LIMIT,
     summary: bool = False,
+    review: Reviewed = None,
     overwrite: bool = False,
     **which: Unpack[Which],
 ) -> Preview:
-    """Draw the time series of one sample, or an overview of the whole store, as PNG or PDF.
+    """Draw the time series of one sample, an overview of the whole store, or a review of it, as PNG or PDF.
 
     Parameters
     ----------
@@ -86,6 +89,8 @@ def preview(
         Maximum number of observations on a contact sheet.
     summary : bool
         Draw the store, not a sample.
+    review : path-like or Review, optional
+        Draw the dates of this review, each with its label and the suggestion.
     overwrite : bool
         Replace an existing file.
     tiles, splits : iterable of str, optional
@@ -103,8 +108,8 @@ def preview(
     Raises
     ------
     WrongUsage
-        If there is no such sample, nothing to draw, another suffix, or no matplotlib, or if the store is not of the
-        default data set.
+        If there is no such sample, nothing to draw, another suffix, or no matplotlib, if the store is not of the
+        default data set, or the review does not fit it.
     DestinationExists
         If the file exists.
     Incomplete
@@ -118,6 +123,9 @@ def preview(
         if summary:
             path = _place(output, opened, "summary", overwrite)
             data, made = _draw_store(opened, path, seed)
+        elif (rows := as_review(review, opened)) is not None:
+            path = _place(output, opened, "review", overwrite)
+            data, made = _draw_review(opened, rows, path, limit)
         else:
             chosen = choose_sample(opened, seed=seed, **which)
             path = _place(output, opened, f"{UnitName.from_path(chosen.unit).key}_{chosen.localid}", overwrite)
@@ -132,6 +140,18 @@ def _draw_store(store: Store, path: Path, seed: int) -> tuple[bytes, Preview]:
     made = Preview(
         path, "store", len(data), None, None, None, samples=numbers.samples, observations=numbers.observations,
         shown=numbers.brightness.observations, time_first=numbers.time_first, time_last=numbers.time_last,
+    )  # fmt: skip
+    return data, made
+
+
+def _draw_review(store: Store, review: Review, path: Path, limit: int) -> tuple[bytes, Preview]:
+    name = printable(store.path.absolute().name)
+    data, shown = draw_reviewed(store, review, name=name, limit=limit, suffix=path.suffix)
+    days = sorted(int(store[row.unit].time[row.obs]) for row in review if row.date)
+    made = Preview(
+        path, "review", len(data), None, None, None, samples=len({(row.unit, row.localid) for row in review}),
+        observations=len(review), shown=shown, time_first=days[0] if days else None,
+        time_last=days[-1] if days else None,
     )  # fmt: skip
     return data, made
 

@@ -27,6 +27,13 @@ class Where(TypedDict, total=False):
     label: Labels
 
 
+class Cut(TypedDict, total=False):
+    """Arguments of ``store.select`` that cut long series."""
+
+    max_length: int | None
+    seed: int | None
+
+
 def days(time: Dates) -> tuple[np.datetime64, np.datetime64]:
     """First and last day of a slice of dates or of one date. A month or a year includes all its days."""
     start, stop = (time.start, time.stop) if isinstance(time, slice) else (time, time)

@@ -15,6 +15,7 @@ from .display import Shown, Summary, many, series_summary, shown_in_lists
 from .filters import Dates, Labels, class_numbers, days
 from .folds import draw
 from .images import runs_of
+from .review import Review
 from .rows import UnitRows, Units
 from .sample import to_dates
 from .table import Samples
@@ -88,6 +89,7 @@ class Keep:
     time: Dates = None
     label: tuple[str | int, ...] | None = None
     months: tuple[int, ...] | None = None
+    review: Review | None = None
     max_length: int | None = None
     seed: int | None = None
 
@@ -101,9 +103,9 @@ class Keep:
 
     def mask(self, unit: Unit, classes: tuple[str, ...]) -> npt.NDArray[np.bool_] | None:
         """Which observations of the unit match; None for all."""
-        if self.time is None and self.label is None and self.months is None:
+        if self.time is None and self.label is None and self.months is None and self.review is None:
             return None
-        keep = np.ones(unit.observations, bool)
+        keep = np.ones(unit.observations, bool) if self.review is None else self.review.mask(unit)
         if self.time is not None:
             first, last = days(self.time)
             keep &= (unit.dates >= first) & (unit.dates <= last)

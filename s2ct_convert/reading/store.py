@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
 
@@ -17,9 +17,10 @@ from ..store.digest import Table
 from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
 from ..store.root import lacks, read_dataset
 from .display import OwnMapping, Shown, Summary
-from .filters import Dates, Labels, Names, Numbers, as_list, numbers
+from .filters import Cut, Dates, Labels, Names, Numbers, as_list, numbers
 from .groups import Tree, check_digest, check_units, read_all
 from .index import flag_meanings, make_samples
+from .review import Reviewed, as_review
 from .select import Keep, Selection
 from .summaries import store_summary
 from .table import Samples
@@ -173,8 +174,8 @@ class Store(Shown, OwnMapping[Unit]):
         time: Dates = None,
         months: int | Iterable[int] | None = None,
         label: Labels = None,
-        max_length: int | None = None,
-        seed: int | None = None,
+        review: Reviewed = None,
+        **cut: Unpack[Cut],
     ) -> Selection:
         """Select the observations that match all arguments. They are read lazily.
 
@@ -189,6 +190,8 @@ class Store(Shown, OwnMapping[Unit]):
             A season, in any year.
         label : name or number, or several, optional
             Observations of these classes; for k x k labels, those with at least one such pixel.
+        review : path-like or Review, optional
+            Only observations with a row in this review. Labels are as stored; ``Review.corrected`` gives others.
         max_length : int, optional
             At most this many consecutive matching observations of a sample, from the first one.
         seed : int, optional
@@ -205,17 +208,18 @@ class Store(Shown, OwnMapping[Unit]):
             If the store does not have a tile, split or class.
         ValueError
             If a month or ``max_length`` is impossible, or ``samples`` are from another store.
+        WrongUsage
+            If the review is of another store, or rows of it do not fit the store.
 
         Examples
         --------
-        >>> selection = store.select(tile="50SMG", time=slice("2018-03", "2018-05"), label="clear")  # doctest: +SKIP
-        >>> for sample in selection:  # doctest: +SKIP
+        >>> for sample in store.select(tile="50SMG", time=slice("2018-03", "2018-05")):  # doctest: +SKIP
         ...     print(sample.localid, sample.image.shape)
         """
         if samples is not None and not samples.are_in(self.samples):
             raise ValueError(f"these samples are from another store, not from {self.path}")
         season = None if months is None else tuple(numbers(months))
-        keep = Keep(time, None if label is None else tuple(as_list(label)), season, max_length, seed)
+        keep = Keep(time, None if label is None else tuple(as_list(label)), season, as_review(review, self), **cut)
         table = self.samples if samples is None else samples
         table = table.may_match(tile=tile, split=split, localid=localid, time=time, label=keep.label)
         return Selection(self, table, keep)
@@ -249,9 +253,8 @@ class Store(Shown, OwnMapping[Unit]):
         """A unit, or samples of it, as an xarray Dataset. Images are read when they are used, and then checked.
 
         Without ``localid``, all arrays of the unit. Coordinates are the localid for ``sample``, the name for ``band``,
-        and ``obs_localid`` for the sample of each observation.
-
-        With it, these samples with the dimensions time, band, y and x, as in ``Selection.to_xarray``.
+        and ``obs_localid`` for the sample of each observation. With ``localid``, these samples with the dimensions
+        time, band, y and x, as in ``Selection.to_xarray``.
 
         Raises
         ------

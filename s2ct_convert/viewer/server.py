@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from ..version import __version__
 from .files import Folder, names_in
-from .page import STORE, TYPES, page_file
+from .page import PREDICTIONS, STORE, TYPES, page_file
 from .ranges import Unsatisfiable, byte_range
 
 _IDLE_SECONDS = 60  # a connection without a request is closed after this
@@ -39,6 +39,8 @@ class Server(ThreadingHTTPServer):
         0: any free port.
     cors : str or None
         An origin, such as ``https://example.org``, whose pages may read the store too; ``*`` for all.
+    predictions : bytes or None
+        The document of predictions for the page.
 
     Raises
     ------
@@ -49,8 +51,11 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, store: Path, host: str, port: int, cors: str | None = None) -> None:
+    def __init__(
+        self, store: Path, host: str, port: int, cors: str | None = None, predictions: bytes | None = None
+    ) -> None:
         self.folder, self.cors, self._listens = Folder(store), cors, host
+        self.predictions = predictions
         self.token = secrets.token_urlsafe(24)
         self._connections: set[socket.socket] = set()
         try:
@@ -186,10 +191,12 @@ class _Handler(BaseHTTPRequestHandler):
                 raise FileNotFoundError
             kind = "application/json" if checked[-1].endswith(".json") else "application/octet-stream"
             return kind, self.server.folder.open(checked)
-        name = "/".join(names) or "index.html"
+        name, predictions = "/".join(names) or "index.html", self.server.predictions
+        if name == PREDICTIONS and predictions is not None:
+            return "application/json", BytesIO(predictions)
         if name not in TYPES:
             raise FileNotFoundError
-        return TYPES[name], BytesIO(page_file(name))
+        return TYPES[name], BytesIO(page_file(name, predictions=predictions is not None))
 
     def _send(self, file: BinaryIO, kind: str, *, with_body: bool) -> None:
         size = file.seek(0, 2)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..durable import remove, whole_file, write_atomic
 from ..errors import DestinationExists, WrongUsage
-from .page import NOTICES, STORE, TYPES, page_file
+from .page import NOTICES, PREDICTIONS, STORE, TYPES, page_file
+from .predictions import Given, for_page
 from .view import check_viewable
 
 _PIECE_BYTES = 4 << 20
@@ -48,6 +49,7 @@ def export_view(
     folder: str | os.PathLike[str],
     *,
     with_store: bool = True,
+    predictions: Given = None,
     overwrite: bool = False,
     on_total: Callable[[int], None] = lambda n: None,
     on_bytes: Callable[[int], None] = lambda n: None,
@@ -65,6 +67,8 @@ def export_view(
         New, empty, or with an earlier export of this store.
     with_store : bool
         False: write the page only. It looks for the store in ``folder/store``.
+    predictions : path-like or Predictions, optional
+        As of :func:`view`. Without it, those of an earlier export are removed.
     overwrite : bool
         Replace an export of another store.
     on_total, on_bytes : callable
@@ -82,10 +86,15 @@ def export_view(
         If the folder is inside the store, or a part of the store is a symbolic link; and as :func:`view`.
     """
     path, target = check_viewable(store), Path(folder)
+    given = for_page(predictions, path)
     _check_target(path, target, with_store=with_store, overwrite=overwrite)
     target.mkdir(parents=True, exist_ok=True)
+    if given is None:
+        (target / PREDICTIONS).unlink(missing_ok=True)
+    else:
+        write_atomic(target / PREDICTIONS, given.document())
     for name in (*TYPES, NOTICES):
-        write_atomic(target / name, page_file(name))
+        write_atomic(target / name, page_file(name, predictions=given is not None))
     files: dict[str, int] = {}
     copied = 0
     if with_store:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..dataset import DATASET, check_default
 from ..errors import WrongUsage
 from ..names import fold_split, fold_tile
+from ..reading.labels import one_labels
 from ..reading.opening import open_store
 from ..reading.unit import Unit
 from ..store.layout import LABELS
@@ -115,17 +116,11 @@ def _of_unit(unit: Unit) -> Iterator[SuspiciousLabel]:
     bounds = unit.row_start.tolist()
     for localid, start, stop in zip(unit.localid.tolist(), bounds[:-1], bounds[1:], strict=True):
         (image,) = unit.images([slice(start, stop)])
-        labels = [one_label(label) for label in unit.label[start:stop]]
+        labels = one_labels(unit.label[start:stop]).tolist()
         for row, rules in enumerate(suspicions(spectra(image), labels)):
             if rules:
                 points = sum(POINTS[rule] for rule in rules)
                 yield SuspiciousLabel(str(unit.name), localid, start + row, labels[row], rules, points)
-
-
-def one_label(label: npt.NDArray[np.int8]) -> int:
-    """The label; of k x k labels the most common, and the lowest of those."""
-    values, counts = np.unique(label, return_counts=True)
-    return int(values[np.argmax(counts)])
 
 
 def spectra(image: npt.NDArray[np.uint16]) -> npt.NDArray[np.float64]:

@@ -16,6 +16,7 @@ from ..kinds import Kind, kind_of
 from ..paths import check_readable
 from ..reading.opening import open_to_verify
 from ..words import shell_path
+from .predictions import Given, for_page
 from .server import Server
 
 PORT = 8736  # the usual one: what a browser keeps belongs to host and port
@@ -70,6 +71,7 @@ def view(
     host: str = "127.0.0.1",
     port: int | None = None,
     cors: str | None = None,
+    predictions: Given = None,
     open_browser: bool = False,
 ) -> View:
     """Serve a Zarr store and a page that shows it: every date of every sample, with filters and a review of labels.
@@ -84,6 +86,8 @@ def view(
         0: any free port. By default 8736, or any free one if that is in use: browsers keep a review for each port.
     cors : str, optional
         An origin whose pages may read the store too, such as ``https://example.org``; ``*`` for all.
+    predictions : path-like or Predictions, optional
+        Predictions of a model: CSV or Parquet as :func:`read_predictions` reads it.
     open_browser : bool
         Open the page in the browser of this machine.
 
@@ -95,7 +99,7 @@ def view(
     Raises
     ------
     WrongUsage
-        If the store is HDF5, or is not of the default data set.
+        If the store is HDF5, or is not of the default data set, or the predictions do not fit it.
     Incomplete
         If its conversion has not finished.
     NotAStore
@@ -110,30 +114,34 @@ def view(
     >>> with s2ct_convert.view("sample.zarr") as page:  # doctest: +SKIP
     ...     input(f"{page.url}: press Enter to end")
     """
-    made = View(make_server(store, host=host, port=port, cors=cors))
+    made = View(make_server(store, host=host, port=port, cors=cors, predictions=predictions))
     if open_browser:
         webbrowser.open(made.url)
     return made
 
 
-def make_server(store: str | os.PathLike[str], *, host: str, port: int | None, cors: str | None) -> Server:
+def make_server(
+    store: str | os.PathLike[str], *, host: str, port: int | None, cors: str | None, predictions: Given = None
+) -> Server:
     """A server that does not serve yet. Parameters and errors as of :func:`view`."""
     path = check_viewable(store)
+    given = for_page(predictions, path)
+    document = None if given is None else given.document()
     try:
-        return _listen(path, host, port, cors)
+        return _listen(path, host, port, cors, document)
     except OSError as error:
         made = from_os_error(error, f"{host}:{PORT if port is None else port}")
         made.todo = made.todo or "choose another --port, or 0 for any free one; --host is an address of this machine"
         raise made from None
 
 
-def _listen(path: Path, host: str, port: int | None, cors: str | None) -> Server:
+def _listen(path: Path, host: str, port: int | None, cors: str | None, document: bytes | None) -> Server:
     try:
-        return Server(path, host, PORT if port is None else port, cors)
+        return Server(path, host, PORT if port is None else port, cors, document)
     except OSError as error:
         if port is not None or error.errno != errno.EADDRINUSE:
             raise
-        return Server(path, host, 0, cors)
+        return Server(path, host, 0, cors, document)
 
 
 def check_viewable(store: str | os.PathLike[str]) -> Path:

@@ -53,11 +53,11 @@ def open_url(browser: Any) -> Iterator[Opened]:
 
 @pytest.fixture
 def open_page(open_url: Opened) -> Iterator[Opened]:
-    """Serve a store and open its page; ``query`` is added to the address."""
+    """Serve a store and open its page; ``query`` is added to the address, ``predictions`` are a file."""
     views = []
 
-    def open_(store: Path, query: str = "", **options: Any) -> Any:
-        view = s2ct_convert.view(store)
+    def open_(store: Path, query: str = "", predictions: Path | None = None, **options: Any) -> Any:
+        view = s2ct_convert.view(store, predictions=predictions)
         views.append(view)
         page = open_url(view.url + query, **options)
         page.view = view

@@ -4,7 +4,7 @@ import { CLASSES, NO_LABEL, classOf } from "./classes.js";
 import { byId, make, plural } from "./dom.js";
 import { COLOURINGS } from "./stretch.js";
 
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+export const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** Fill the controls for a store. `on`: {unit(name), filters(), colouring(name)}. */
 export function makeControls(store, on) {
@@ -34,7 +34,7 @@ function chip(type, name, value, text, onchange) {
 /** The filters that the controls say. */
 export function readFilters() {
   const checked = (name) => [...document.querySelectorAll(`input[name=${name}]:checked`)].map((one) => Number(one.value));
-  return { split: byId("split").value, classes: checked("class"), months: checked("month") };
+  return { split: byId("split").value, classes: checked("class"), months: checked("month") }; // tile and cell have no control here
 }
 
 /** Make the controls say this. */

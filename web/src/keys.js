@@ -16,6 +16,7 @@ export const KEYS = [
   ["u", "review: undo"],
   ["s", "sort by suspicion"],
   ["/", "go to the filters"],
+  ["p", "show or hide the predictions, if there are some"],
   ["?", "this help"],
 ];
 
@@ -55,6 +56,7 @@ function actionOf(event, on) {
     case "u": return on.undo;
     case "s": return on.sort;
     case "/": return on.filters;
+    case "p": return on.panel;
     case "?": return on.help;
     default: return null;
   }

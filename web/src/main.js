@@ -11,8 +11,11 @@ import { EMPTY, isEmpty, matches, select } from "./filters.js";
 import { Unreadable } from "./http.js";
 import { fillHelp, listen } from "./keys.js";
 import { SampleList } from "./list.js";
+import { makeMap } from "./map.js";
+import { Panel } from "./panel.js";
 import { Patches, valuesAt } from "./patches.js";
 import { readPlace, writePlace } from "./place.js";
+import { NO_PREDICTION, loadPredictions } from "./predictions.js";
 import { Review } from "./review.js";
 import { scan } from "./scan.js";
 import { RULES, spectra, suspicions } from "./suspicion.js";
@@ -22,14 +25,14 @@ import { Timeline, fillLegend } from "./timeline.js";
 const SIZES = [42, 63, 84, 105, 126, 168, 210]; // width of a patch in CSS pixels
 
 class App {
-  state = { sample: null, obs: null, colouring: "true", sort: "", filters: EMPTY };
+  state = { sample: null, obs: null, colouring: "true", sort: "", filters: EMPTY, panel: true };
   passing = [];
   view = null; // the sample that is drawn
   turn = 0; // of the sample that is being read
   busy = 0; // works that data-ready waits for
   moved = false; // whether the user has gone to another sample: only then is the next one read ahead
 
-  constructor(store) {
+  constructor(store, predictions) {
     this.store = store;
     this.review = new Review(store.digest);
     this.list = new SampleList(byId("list"), (sample) => this.go(sample));
@@ -41,10 +44,19 @@ class App {
     this.timeline = new Timeline(byId("timeline"), (row) => this.hover(row), (row) => row !== null && this.choose(row));
     makeControls(store, {
       unit: (name) => this.goUnit(store.unit(name)),
-      filters: () => this.filter(readFilters()),
+      filters: () => this.filter({ ...this.state.filters, ...readFilters() }),
       colouring: (name) => this.colour(name),
     });
+    this.markMap = makeMap(store, (tile, units) => this.goUnit(this.#ofTile(units)));
     byId("store").textContent = storeWords(store);
+    if (predictions) {
+      this.panel = new Panel(predictions, {
+        cell: (cell) => this.cell(cell),
+        tile: (tile) => this.filter({ ...this.state.filters, tile }),
+        month: (month) => this.filter({ ...this.state.filters, months: month === null ? [] : [month] }),
+      });
+      byId("predictions-button").hidden = false;
+    }
     this.#buttons();
     this.#keys();
     addEventListener("popstate", () => this.arrive());
@@ -65,12 +77,15 @@ class App {
   /** Show what the address asks for. */
   async arrive() {
     const asked = readPlace();
+    if (!this.panel) asked.filters.cell = null; // nothing is predicted
     await this.#working(async () => {
-      Object.assign(this.state, { colouring: asked.colouring, filters: asked.filters, sort: asked.sort, obs: asked.obs });
+      Object.assign(this.state, { colouring: asked.colouring, filters: asked.filters, sort: asked.sort, obs: asked.obs, panel: asked.panel });
+      this.#openPanel();
       await this.#apply();
       const { sample, problem } = this.#find(asked);
       if (sample) {
         await this.show(sample, { obs: asked.obs });
+        if (asked.obs === null && asked.filters.cell) this.#chooseMatch();
         return;
       }
       this.turn++;
@@ -106,6 +121,7 @@ class App {
     writePlace(this.state, push);
     writeControls(this.state);
     this.list.mark(sample);
+    this.markMap(sample.unit);
     this.#title(sample);
     try {
       const view = await this.#read(sample);
@@ -191,6 +207,11 @@ class App {
     byId("message").replaceChildren(make("p", { class: "note", role: "status", text }));
   }
 
+  /** Say something about the whole page, which stays. */
+  warn(text) {
+    byId("warning").replaceChildren(make("p", { class: "note", role: "status", text }));
+  }
+
   #clearMessage() {
     byId("message").replaceChildren();
   }
@@ -209,6 +230,13 @@ class App {
     if (!unit) return;
     if (this.state.sort) this.#unsort();
     this.go(this.passing.find((one) => one.unit === unit) ?? unit.rows()[0]);
+  }
+
+  /** The unit of a tile to go to: one that passes, and another than the one that is shown. */
+  #ofTile(units) {
+    const passing = units.filter((unit) => this.passing.some((one) => one.unit === unit));
+    const from = passing.length ? passing : units;
+    return from[(from.indexOf(this.state.sample?.unit) + 1) % from.length];
   }
 
   stepSample(by) {
@@ -267,8 +295,47 @@ class App {
     if (this.state.sort) await this.sort("suspicion");
   }
 
+  /** Show the dates of a cell of the matrix: those of the sample that is shown, or else of the first that has some. */
+  async cell(cell) {
+    await this.filter({ ...this.state.filters, cell });
+    if (cell === null || !this.passing.length) return;
+    if (!this.passing.includes(this.state.sample)) {
+      this.moved = true;
+      await this.show(this.passing[0], { push: true });
+    }
+    this.#chooseMatch();
+  }
+
+  /** Choose the first date that matches the filters; the keyboard stays where it is. */
+  #chooseMatch() {
+    const row = this.view?.labels.findIndex((_, i) => this.#matches(i)) ?? -1;
+    if (row >= 0) this.choose(row, { focus: false });
+  }
+
+  togglePanel() {
+    if (!this.panel) return;
+    this.state.panel = !this.panelOpen;
+    this.panelOpen = this.state.panel;
+    writePlace(this.state, false);
+    this.#drawPanel();
+  }
+
+  /** On a phone the panel covers the dates, so it waits for its button. */
+  #openPanel() {
+    this.panelOpen = this.state.panel && !matchMedia("(max-width: 700px)").matches;
+    this.#drawPanel();
+  }
+
+  #drawPanel() {
+    const open = Boolean(this.panel && this.panelOpen);
+    document.body.classList.toggle("with-predictions", open);
+    byId("predictions").hidden = !open;
+    byId("predictions-button").setAttribute("aria-expanded", String(open));
+  }
+
   async #apply() {
     writeControls(this.state);
+    this.panel?.show(this.state.filters);
     byId("passing").textContent = "Filtering …";
     const turn = (this.filterTurn = (this.filterTurn ?? 0) + 1);
     const { samples, failed } = await select(this.store, this.state.filters);
@@ -433,6 +500,11 @@ class App {
     on("after", "click", () => this.stepSample(1));
     on("next-match", "click", () => this.nextMatch());
     on("clear-filters", "click", () => this.filter(EMPTY));
+    on("predictions-button", "click", () => this.togglePanel());
+    on("close-predictions", "click", () => {
+      this.togglePanel();
+      byId("predictions-button").focus();
+    });
     on("sort", "change", () => this.sort(byId("sort").value));
     on("smaller", "click", () => this.resize(-1));
     on("larger", "click", () => this.resize(1));
@@ -477,6 +549,7 @@ class App {
         byId("side").classList.add("open");
         byId("unit").focus();
       },
+      panel: () => this.togglePanel(),
       help: () => byId("help").showModal(),
     });
   }
@@ -498,6 +571,8 @@ function infoWords(view, row, pixel) {
       : BANDS.map((_, band) => Math.round(view.spectrum[row * BANDS.length + band]));
     parts.push(`${pixel ? `pixel ${pixel.join(", ")}` : "centre"}: ${BANDS.map((band, i) => `${band} ${values[i]}`).join("  ")}`);
   }
+  const prediction = view.unit.predictions?.[view.start + row] ?? NO_PREDICTION;
+  if (prediction !== NO_PREDICTION) parts.splice(2, 0, `predicted ${classOf(prediction).name}`);
   parts.push(`row ${view.start + row}`, ...view.suspicions[row].map((rule) => `suspicious: ${RULES[rule].title}`));
   return parts.join(" · ");
 }
@@ -520,11 +595,24 @@ function sentence(text) {
   return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 
+async function readPredictions(store) {
+  const name = document.querySelector("meta[name=s2ct-predictions]").content;
+  if (!name) return {};
+  try {
+    return { predictions: await loadPredictions(new URL(name, location.href), store) };
+  } catch (error) {
+    return { problem: `The predictions cannot be shown: ${error.message}.` };
+  }
+}
+
 async function start() {
   const base = new URL(document.querySelector("meta[name=s2ct-store]").content, location.href);
   try {
     const store = await Store.open(base);
-    await new App(store).arrive();
+    const { predictions, problem } = await readPredictions(store);
+    const app = new App(store, predictions);
+    if (problem) app.warn(problem);
+    await app.arrive();
   } catch (error) {
     const place = error instanceof Unreadable ? `${error.file}: ` : "";
     byId("store").textContent = "";

@@ -3,6 +3,7 @@
 import { classOf, inkOn } from "./classes.js";
 import { NO_DAY } from "./data.js";
 import { isoDay, make } from "./dom.js";
+import { NO_PREDICTION } from "./predictions.js";
 import { RULES, points } from "./suspicion.js";
 import { BANDS, PIXELS, SIDE, VALUES, paint } from "./stretch.js";
 
@@ -42,6 +43,9 @@ export class Patches {
       make("span", { class: "date", text: date || "no date" }),
       make("span", { class: "label" }, make("span", { "aria-hidden": "true", text: `${one.mark} ` }), one.name),
     );
+    const prediction = view.unit.predictions?.[view.start + row] ?? NO_PREDICTION;
+    if (prediction !== NO_PREDICTION) item.append(predicted(prediction, label));
+    if (view.unit.predictions) item.dataset.prediction = prediction === NO_PREDICTION ? "" : prediction;
     if (rules.length) {
       const weak = points(rules) < 2;
       const title = rules.map((rule) => RULES[rule].title).join("; ");
@@ -114,6 +118,16 @@ export class Patches {
     const at = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
     return at.map((part) => Math.min(SIDE - 1, Math.max(0, Math.floor(part * SIDE))));
   }
+}
+
+/** What the model says, below the label. */
+function predicted(prediction, label) {
+  const one = classOf(prediction);
+  const same = prediction === label;
+  const text = make("span", { class: same ? "predicted" : "predicted differs" }, make("span", { class: "hidden", text: "predicted: " }), make("span", { "aria-hidden": "true", text: same ? "= " : `≠ ${one.mark} ` }), one.name);
+  text.style.setProperty("--class", one.color);
+  text.style.setProperty("--ink-on", inkOn(one.color));
+  return text;
 }
 
 /** The published values of a pixel, by band. */
