@@ -42,7 +42,7 @@ CALLS = {
     "convert, its source": lambda url, own: s2ct_convert.convert(url, own / "x.zarr"),
     "convert, its store": lambda url, own: s2ct_convert.convert(own / "train_50SMG_0", url),
     "build": lambda url, own: s2ct_convert.build(url),
-    "open_store": lambda url, own: s2ct_convert.open_store(url),
+    "open_store": lambda url, own: s2ct_convert.open_store(Path(url)),
     "verify_store": lambda url, own: s2ct_convert.verify_store(Path(url)),
     "verify_sources": lambda url, own: s2ct_convert.verify_sources([Path(url)]),
     "read_examples": lambda url, own: next(s2ct_convert.read_examples(url)),

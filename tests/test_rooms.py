@@ -31,6 +31,7 @@ LEVELS = (
         "version",
         "words",
     },
+    {"objects"},
     {"archives", "record", "store"},
     {"source", "reading"},
     {"units"},

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from . import options
+from .cloud_options import StoreOrAddress, cloud
 from .results import print_json
 
 
 @click.command(short_help="Draw a sample, or a whole store, as a picture.")
-@click.argument("store", type=options.STORE_PATH)
+@click.argument("store", type=StoreOrAddress())
 @click.option(
     "-o",
     "--output",
@@ -33,11 +34,12 @@ from .results import print_json
 )
 @click.option("--summary", is_flag=True, help="Draw the whole store instead: labels, map, months, brightness.")
 @options.overwrite
+@cloud
 @options.as_json
 @options.quiet
 @options.debugging
 def preview(
-    store: Path,
+    store: Path | str,
     output: Path | None,
     tiles: tuple[str, ...],
     splits: tuple[str, ...],

@@ -18,6 +18,7 @@ from ..errors import NotAStore, S2ctError
 from ..kinds import fits, kind_of
 from ..missing import NO_DAY
 from ..names import UnitName
+from ..objects.address import AnyPath, ObjectPath
 from ..reading.opening import open_store
 from ..reading.store import Store
 from ..reading.unit import Unit
@@ -34,14 +35,16 @@ from ..units.understand import name_counts, understand
 Document = dict[str, Any]
 
 
-def describe(path: Path, *, unit: str | None = None) -> Document:
-    """Describe the file or folder at ``path``; ``unit`` is the unit of a source whose name does not give it.
+def describe(path: AnyPath, *, unit: str | None = None) -> Document:
+    """Describe the file, folder or store at ``path``; ``unit`` is the unit of a source whose name does not give it.
 
     Raises
     ------
     S2ctError
         If the format is unknown, or the source is damaged.
     """
+    if isinstance(path, ObjectPath):
+        return _store(path, None)
     ledger = Ledger(path)
     if (path.is_dir() and (path / "zarr.json").exists()) or (path.is_file() and is_hdf5(path)):
         return _store(path, ledger)
@@ -57,10 +60,11 @@ def describe(path: Path, *, unit: str | None = None) -> Document:
     return _tfrecord(path, unit)
 
 
-def _store(path: Path, ledger: Ledger) -> Document:
-    with open_store(path, allow_incomplete=True) as store:
-        if not store.finished and ledger.exists():
-            return _unfinished(path, ledger)
+def _store(path: AnyPath, ledger: Ledger | None) -> Document:
+    local = path if isinstance(path, Path) else None
+    with open_store(local or str(path), allow_incomplete=True) as store:
+        if local and ledger and not store.finished and ledger.exists():
+            return _unfinished(local, ledger)
         counted = _by_unit(store.samples.rows) if store.finished else {}
         units = [
             _unit(unit, _counts(counted[name]) if name in counted else _read(unit))
@@ -71,7 +75,7 @@ def _store(path: Path, ledger: Ledger) -> Document:
             "path": str(path),
             "state": store.attributes["state"],
             "codec": _codec(store),
-            "bytes": size_of(path) + _linked_bytes(path),
+            "bytes": size_of(local) + _linked_bytes(local) if local else None,  # an address is not listed
             "units": units,
             "missing": str(store.attributes.get("missing_units", "")).split(),
             "refused_sources": str(store.attributes.get("refused_sources", "")),

@@ -79,7 +79,7 @@ def write_croissant(
     DestinationExists
         If the destination exists.
     """
-    path = Path(path)
+    path = check_path(path)
     target = check_path(folder) if folder is not None else beside(path, ".croissant")
     with open_store(path) as store:
         check_default(store.dataset, "a Croissant description", str(path))
@@ -109,12 +109,14 @@ def write_croissant(
 
 def store_files(store: Store) -> Iterator[Path]:
     """Every file of a store, sorted, including the unit files of a linked store."""
-    if store.path.is_dir():
-        yield from sorted(one for one in store.path.rglob("*") if one.is_file())
+    path = store.path
+    assert isinstance(path, Path), "croissant refuses addresses"
+    if path.is_dir():
+        yield from sorted(one for one in path.rglob("*") if one.is_file())
         return
-    yield store.path
+    yield path
     own = {Path(unit.group.file) for unit in store.units.values() if isinstance(unit.group, Hdf5Group)}
-    yield from sorted(own - {store.path})
+    yield from sorted(own - {path})
 
 
 def samples_csv(store: Store) -> str:
