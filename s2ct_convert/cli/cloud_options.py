@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import Command, LocalPath, is_address
+from .options import ANY_PATH, Command, LocalPath, is_address
 
 
 def _sets(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
@@ -46,6 +46,14 @@ def cloud(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+scratch = click.option(
+    "--scratch",
+    type=ANY_PATH,
+    metavar="DIR",
+    help="For a STORE in a bucket: folder for units in progress.  [default: NAME.zarr.scratch in this folder]",
+)
 
 
 def is_store(address: str) -> bool:

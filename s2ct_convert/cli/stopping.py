@@ -7,8 +7,6 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..events import Event, OnEvent
 
 NO_RESULT = "no result is kept; the check starts again"
@@ -23,7 +21,7 @@ def keeps(what: str) -> None:
     _kept = what
 
 
-def keeps_units(store: Path, on_event: OnEvent, more: str = "") -> OnEvent:
+def keeps_units(store: object, on_event: OnEvent, more: str = "") -> OnEvent:
     """Count the finished units of a store by events, for the sentence. ``more``: what stays besides them."""
     done = planned = 0
     keeps(f"nothing of {store} has changed")

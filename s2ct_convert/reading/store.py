@@ -35,8 +35,7 @@ class Store(Shown, OwnMapping[Unit]):
     """An open store. Use as a context manager, or ``close`` it.
 
     It is a mapping of its units: ``store["train/50SMG"]`` is a Unit; ``in``, ``len`` and iteration are over names.
-    A store can be pickled: the other process opens it again. Reading in threads and in forked processes is safe;
-    at an address, a forked process is refused.
+    A store can be pickled: the other process opens it again. Threads may read it; on a disk, forked processes too.
 
     Attributes
     ----------

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..dataset import DATASET, Dataset
 from ..errors import EXIT_MACHINE, SomeFailed
+from ..objects.address import AnyPath
 from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
 from ..words import plural
 from .entries import UnitEntry
@@ -19,7 +19,7 @@ class Summary:
 
     Attributes
     ----------
-    store : Path
+    store : Path, or ObjectPath of a store in a bucket
     format, codec : str
         Such as ``zarr`` and ``balanced``.
     converted, skipped : tuple of UnitEntry
@@ -40,7 +40,7 @@ class Summary:
     dataset : Dataset
     """
 
-    store: Path
+    store: AnyPath
     format: str
     codec: str
     converted: tuple[UnitEntry, ...]

@@ -1,7 +1,7 @@
 """A server of the files of a folder, as a bucket or a web server has them; it counts requests and can misbehave.
 
-It answers GET and HEAD with one range. PUT takes ``If-None-Match: *``, unless the server ignores it. A vice is a
-function that gets the first requests for a key and answers them in its own way.
+It answers GET and HEAD with one range, and POST to delete. PUT takes ``If-None-Match: *``, unless it ignores it. A vice
+is a function that gets the first requests for a key and answers them in its own way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Bucket:
     ranges: bool = True
     conditions: bool = True
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, key, range
-    vices: dict[str, list[Vice]] = field(default_factory=dict)  # by a part of the key
+    vices: dict[str, list[Vice]] = field(default_factory=dict)  # by a part of "METHOD key"
+    after_puts: tuple[int, Vice] | None = None  # the number of a PUT, from 1, and its vice
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,9 +49,13 @@ class Handler(BaseHTTPRequestHandler):
         bucket: Bucket = self.server.bucket
         self.key = unquote(urlsplit(self.path).path).lstrip("/")
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        what = f"{self.command} {self.key}"
         with bucket.lock:
             bucket.requests.append((self.command, self.key, self.headers.get("Range", "")))
-            vice = next((left.pop(0) for part, left in bucket.vices.items() if part in self.key and left), None)
+            vice = next((left.pop(0) for part, left in bucket.vices.items() if part in what and left), None)
+            number, numbered = bucket.after_puts or (0, None)
+            if numbered and len([one for one in bucket.requests if one[0] == "PUT"]) == number and not vice:
+                vice, bucket.after_puts = numbered, None
         if vice:
             vice(self)
         return vice is None
@@ -95,10 +100,14 @@ class Handler(BaseHTTPRequestHandler):
             path.write_bytes(self.body)
         self.answer(200, b"", {})
 
-    def do_DELETE(self) -> None:
+    def do_POST(self) -> None:
+        """Delete objects of a bucket, by a list of their keys."""
         if self._begin():
-            (self.server.bucket.folder / self.key).unlink(missing_ok=True)
-            self.answer(204, b"", {})
+            keys = re.findall("<Key>(.*?)</Key>", self.body.decode())
+            for key in keys:
+                (self.server.bucket.folder / self.key / key).unlink(missing_ok=True)
+            deleted = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
+            self.answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode(), {})
 
     def refuse(self, status: int, code: str) -> None:
         self.answer(status, f"<Error><Code>{code}</Code></Error>".encode(), {})
