@@ -29,11 +29,15 @@ _TRUNCATED = ("InvalidRange", "InvalidGetRange", "416 Range Not Satisfiable", "O
 _NO_RANGES = ("Range request not supported", "non-partial response")
 
 
+class NoRanges(NetworkError):
+    """A server sends the whole object instead of a part."""
+
+
 class ObjectMissing(StoreDamaged):
     """An object that the store names is not there."""
 
 
-def failure_of(error: BaseException, place: ObjectPath) -> S2ctError:
+def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False) -> S2ctError:
     """The error of ours for an error of obstore at a place."""
     text = str(error).partition("\n\nDebug source")[0]
     code = next(iter(re.findall(r"<Code>(\w+)</Code>", text)), "")
@@ -45,7 +49,7 @@ def failure_of(error: BaseException, place: ObjectPath) -> S2ctError:
     if isinstance(error, FileNotFoundError):
         return ObjectMissing("this object is missing", where=str(place))
     if any(one in text for one in _NO_RANGES):
-        return NetworkError(
+        return NoRanges(
             "this server cannot send parts of a file (no support for Range)",
             where=str(place),
             todo="use a server that supports Range, or copy the store to this machine",
@@ -53,7 +57,7 @@ def failure_of(error: BaseException, place: ObjectPath) -> S2ctError:
     if any(one in text for one in _TRUNCATED):
         return StoreDamaged("this object is truncated", where=str(place))
     if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
-        return _denied(place, text)
+        return _may_not_write(place) if writing else _denied(place)
     if "MissingAccessKeyId" in str(error) or "MissingSecretAccessKey" in str(error):
         return NetworkError("the credentials are not complete", where=place.root, todo=_CREDENTIALS)
     if "error sending request" in text:
@@ -67,7 +71,7 @@ def failure_of(error: BaseException, place: ObjectPath) -> S2ctError:
     )
 
 
-def _denied(place: ObjectPath, text: str) -> S2ctError:
+def _denied(place: ObjectPath) -> S2ctError:
     """Access is denied. A bucket that may not be listed answers the same for a missing object."""
     if place.key and place.key != "zarr.json":
         return ObjectMissing("this object is missing, or may not be read (the service says the same of both)",
@@ -76,6 +80,14 @@ def _denied(place: ObjectPath, text: str) -> S2ctError:
         "access is denied, or there is no store at this address",
         where=place.root,
         todo="check the address and the credentials; for a public bucket give --no-sign-request",
+    )
+
+
+def _may_not_write(place: ObjectPath) -> NetworkError:
+    return NetworkError(
+        "access is denied: these credentials may not write or delete here",
+        where=str(place),
+        todo="check the credentials; s2ct needs the permissions to get, put and delete objects",
     )
 
 

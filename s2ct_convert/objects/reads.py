@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from ..errors import StoreDamaged
 from .address import ObjectPath
-from .failures import failure_of
+from .failures import NoRanges, failure_of
 from .service import PAUSE_SECONDS, client
 
 T = TypeVar("T")
+_without_suffix: set[str] = set()  # stores on such servers
 
 LANES = 16  # requests at a time; obstore makes up to 10 more within one get_ranges
 BODY_TRIES = 4  # of an answer that breaks off
@@ -33,8 +34,21 @@ def read_object(place: ObjectPath) -> bytes:
 
 
 def read_end(place: ObjectPath, n: int) -> tuple[bytes, int]:
-    """The last ``n`` bytes of an object, and its size. Raises as ``read_object``."""
-    return _get(place, options={"range": {"suffix": n}})
+    """The last ``n`` bytes of an object, and its size. Raises as ``read_object``.
+
+    Some servers send ranges, but none that counts from the end. There, the size is asked for first.
+    """
+    if place.root not in _without_suffix:
+        try:
+            return _get(place, options={"range": {"suffix": n}})
+        except NoRanges:
+            _without_suffix.add(place.root)
+    store = client(place.root)
+    import obstore
+
+    size = int(_asked(lambda: obstore.head(store, place.key), place)["size"])
+    (data,) = read_ranges(place, [(max(0, size - n), min(n, size))])
+    return bytes(data), size
 
 
 def _get(place: ObjectPath, **options: Any) -> tuple[bytes, int]:

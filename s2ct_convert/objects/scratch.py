@@ -59,7 +59,7 @@ def address_of(store: Path) -> ObjectPath | None:
     """The address that a store on this machine is made for; None for a store that stays here."""
     try:
         return ObjectPath(read_small(store.parent / _ADDRESS).decode())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

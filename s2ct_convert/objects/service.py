@@ -105,6 +105,7 @@ def _s3(make: Any, bucket: str, prefix: str | None) -> Any:
         options["skip_signature"] = True
     elif provider := _profile(bucket):
         options["credential_provider"] = provider
+    options["checksum_algorithm"] = "SHA256"  # of what is sent; the service checks it
     return make(bucket, prefix=prefix, request_payer=_is_set("AWS_REQUESTER_PAYS"), **options)
 
 

@@ -89,7 +89,7 @@ def _put(place: ObjectPath, data: bytes, mode: str) -> None:
     except (AlreadyExistsError, PreconditionError):
         raise _other_content(place) from None
     except Exception as error:
-        raise failure_of(error, place) from None
+        raise failure_of(error, place, writing=True) from None
 
 
 def _other_content(place: ObjectPath) -> DestinationExists:
@@ -116,7 +116,7 @@ def delete(place: ObjectPath) -> None:
     except FileNotFoundError:
         return
     except Exception as error:
-        raise failure_of(error, place) from None
+        raise failure_of(error, place, writing=True) from None
 
 
 def refuses_to_replace(place: ObjectPath) -> bool:

@@ -102,6 +102,13 @@ def test_a_server_without_ranges_is_refused(bucket):
         store["train/50SMG"].images([slice(0, 5)])
 
 
+def test_a_server_without_ranges_from_the_end_is_asked_for_sizes(bucket, made):
+    bucket.suffixes = False
+    with open_store(address(bucket)) as there, open_store(made["zarr"]) as here:
+        rows = [slice(0, 40)]
+        assert np.array_equal(there["train/50SMG"].images(rows)[0], here["train/50SMG"].images(rows)[0])
+
+
 def test_no_store_at_an_address_says_so(bucket):
     with pytest.raises(NotAStore, match="there is no store at this address"):
         open_store(f"{bucket.url}/b/none.zarr")

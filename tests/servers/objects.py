@@ -26,6 +26,7 @@ class Bucket:
 
     folder: Path
     ranges: bool = True
+    suffixes: bool = True  # ranges that count from the end
     conditions: bool = True
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, key, range
     vices: dict[str, list[Vice]] = field(default_factory=dict)  # by a part of "METHOD key"
@@ -74,6 +75,9 @@ class Handler(BaseHTTPRequestHandler):
         data, headers = path.read_bytes(), dict[str, str]()
         asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if not (asked and self.server.bucket.ranges):
+            self.answer(200, data, headers)
+            return
+        if not (self.server.bucket.suffixes or asked[1]):
             self.answer(200, data, headers)
             return
         low, high = (int(one) if one else None for one in asked.groups())
