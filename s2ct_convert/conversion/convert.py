@@ -6,7 +6,6 @@ import os
 import shlex
 import time
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Unpack
 
 from ..archives.unpackers import faster_unpacker, find_unpacker
@@ -16,7 +15,6 @@ from ..errors import DuplicateUnit, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..limits import shared_memory
 from ..names import UnitName, printable
-from ..objects.address import ObjectPath
 from ..objects.scratch import begin_scratch, end_scratch
 from ..paths import path_list
 from ..source.find import Unusable
@@ -112,7 +110,7 @@ def convert_plan(
     if cluster is None and any(source.is_packed for source in plan.sources):
         find_unpacker(run.unpacker)  # fails early if there is none; each process finds its own
     if plan.address:
-        _begin_bucket(plan.address, plan.store, engine)
+        begin_scratch(plan.address, plan.store)
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     tally = Tally(on_event)
     for note in plan.notes:
@@ -130,7 +128,7 @@ def convert_plan(
                 from ..engines.dask_engine import look_at
 
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or started
-            look_at_bucket(container, ledger, plan.units, tally)
+            look_at_bucket(container, ledger, plan.units, tally, several=cluster is not None)
             claim(container, ledger, plan.options, overwrite=run.overwrite)
             tasks = sort_out(plan, container, ledger, overwrites, run.unpacker, tally)
             tally(UnitsPlanned(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))
@@ -146,13 +144,6 @@ def convert_plan(
     if plan.address and summary.state == STATE_COMPLETE:
         end_scratch(plan.store)
     return summary
-
-
-def _begin_bucket(address: ObjectPath, store: Path, engine: EngineOptions) -> None:
-    """Make the folder on this machine for a store in a bucket."""
-    if engine.engine != HERE.engine:
-        raise WrongUsage("Dask workers do not write to a bucket yet", where=str(address), todo="leave out --engine")
-    begin_scratch(address, store)
 
 
 def _check_memory(allowed: int | None) -> None:

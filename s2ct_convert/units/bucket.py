@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..durable import write_atomic
-from ..errors import DestinationExists
+from ..errors import DestinationExists, WrongUsage
 from ..events import Message, OnEvent
 from ..names import UnitName
 from ..objects.writes import read_if_there, refuses_to_replace
@@ -15,11 +15,17 @@ from .entries import UnitEntry
 from .ledger import Ledger
 
 
-def look_at_bucket(container: Container, ledger: Ledger, units: Collection[UnitName], on_event: OnEvent) -> None:
+def look_at_bucket(
+    container: Container, ledger: Ledger, units: Collection[UnitName], on_event: OnEvent, *, several: bool = False
+) -> None:
     """Copy the records, the small files and the root of what is in the bucket. Nothing for a store on this machine.
+
+    ``several``: several processes on several hosts make the units.
 
     Raises
     ------
+    WrongUsage
+        If the service replaces objects, and ``several``.
     DestinationExists
         If there is a store without its ledger.
     NetworkError
@@ -31,6 +37,12 @@ def look_at_bucket(container: Container, ledger: Ledger, units: Collection[UnitN
 
     assert isinstance(container, BucketContainer)
     if not refuses_to_replace(bucket.place):
+        if several:
+            raise WrongUsage(
+                "this service ignores If-None-Match and replaces objects, so two jobs could mix their work",
+                where=container.where,
+                todo="use s2ct convert, which writes alone, or another service",
+            )
         on_event(
             Message(
                 "this service ignores If-None-Match and replaces objects: only one run at a time may write to "

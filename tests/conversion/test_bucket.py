@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +17,12 @@ import pytest
 from servers.objects import Bucket, Handler, lose_answer, refusing, serve
 
 import s2ct_convert
+from s2ct_convert.conversion.batch import init_batch
 from s2ct_convert.errors import DestinationExists, WrongUsage
 from s2ct_convert.events import Message
 from s2ct_convert.objects import service
+from s2ct_convert.units.options import NO_OPTIONS
+from s2ct_convert.units.plan import make_plan_to
 
 pytest.importorskip("obstore")
 ADDRESS = "s3://b/made.zarr"
@@ -106,11 +110,34 @@ def test_a_killed_run_resumes_and_sends_nothing_twice(bucket, made_sources, tmp_
     process[0].wait(timeout=120)
     assert killed or process[0].returncode == 0
     bucket.after_puts = None
+    if number % 12 == 2:  # as on another machine
+        shutil.rmtree("made.zarr.scratch", ignore_errors=True)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert sent_twice(bucket) == []
     s2ct_convert.convert(made_sources[:1], tmp_path / "here" / "local.zarr")
     assert same_as_on_disk(bucket, tmp_path / "here" / "local.zarr")
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_end_with_one_record_and_one_store(bucket, made_sources, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "s2ct_convert",
+        "convert",
+        *map(str, made_sources[:2]),
+        ADDRESS,
+        "-j1",
+        "--scratch",
+    ]
+    runs = [subprocess.Popen([*command, str(tmp_path / name)], stderr=subprocess.PIPE, text=True) for name in "ab"]
+    for one in runs:
+        _, said = one.communicate(timeout=120)
+        assert one.returncode == 0, said
+    assert s2ct_convert.verify_store(ADDRESS).findings == []
+    s2ct_convert.convert(made_sources[:2], tmp_path / "local.zarr")
+    assert same_as_on_disk(bucket, tmp_path / "local.zarr")
 
 
 def test_lost_answers_and_busy_ones_give_the_same_store(bucket, made_sources, tmp_path):
@@ -163,6 +190,30 @@ def test_a_service_that_ignores_conditions_is_said_so(bucket, made_sources):
 
 
 @pytest.mark.slow
+def test_a_batch_writes_to_a_bucket_from_a_shared_folder(bucket, made_sources, made, s2ct):
+    def batch(*words: object) -> str:
+        done = s2ct("batch", *words, env={**os.environ, **environment(bucket)})
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout)
+
+    said = batch("init", *made_sources, ADDRESS, "--scratch", "shared")
+    assert f"{ADDRESS} is initialised: units 1 to 3" in said
+    for number in (3, 1, 2):
+        batch("run", "shared/made.zarr", number)
+    batch("finalise", "shared/made.zarr")
+    assert same_as_on_disk(bucket, made["zarr"])
+    assert sent_twice(bucket) == []
+
+
+def test_a_batch_needs_a_service_that_honours_conditions(bucket, made_sources):
+    bucket.conditions = False
+    plan = make_plan_to(made_sources[:1], ADDRESS, NO_OPTIONS, unit=None, scratch=None)
+    with pytest.raises(WrongUsage, match="ignores If-None-Match and replaces objects"):
+        init_batch(plan, command="")
+    assert not (bucket.folder / "b" / "made.zarr").exists()
+
+
+@pytest.mark.slow
 def test_overwrite_deletes_what_the_ledger_names_and_no_more(bucket, made_sources, made):
     s2ct_convert.convert(made_sources, ADDRESS, codec="fast")
     other = bucket.folder / "b" / "made.zarr" / "README.md"
@@ -192,7 +243,6 @@ def test_a_store_without_a_ledger_is_not_touched(bucket, made_sources):
         (ADDRESS, {"format": "hdf5"}, "HDF5 files work only on this machine"),
         ("https://b/made.zarr", {}, "a web server can only be read"),
         ("s3://b", {}, "a store in a bucket needs a name"),
-        (ADDRESS, {"engine": "dask", "scheduler": "tcp://127.0.0.1:9"}, "Dask workers do not write to a bucket"),
     ],
 )
 def test_what_cannot_be_written_is_refused_with_the_reason(bucket, made_sources, address, options, words):

@@ -177,6 +177,43 @@ def test_a_forked_process_is_refused_at_once(bucket):
         process.join()
 
 
+@pytest.mark.slow
+def test_commands_take_an_address(bucket, run, tmp_path):
+    shown = run("info", address(bucket), cwd=tmp_path)
+    assert f"store   {address(bucket)}" in shown.stdout
+    assert run("preview", address(bucket), "-o", "x.png", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "x.png").stat().st_size
+    assert run("export", address(bucket), "back", "--split", "val", cwd=tmp_path).returncode == 0
+    for words in (["croissant", address(bucket)], ["batch", "status", address(bucket)]):
+        assert run(*words, cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.slow
+def test_xarray_reads_images_at_an_address_when_they_are_used(bucket, made):
+    pytest.importorskip("xarray")
+    with open_store(address(bucket)) as there, open_store(made["zarr"]) as here:
+        lazy = there.to_xarray("train/50SMG").image
+        before = len(bucket.requests)
+        assert np.array_equal(lazy[3:9].values, here["train/50SMG"].images([slice(3, 9)])[0])
+        assert len(bucket.requests) > before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_spawned_workers_of_a_loader_read_and_forked_ones_are_refused(bucket, made):
+    pytest.importorskip("torch")
+    from torch.utils.data import DataLoader
+
+    from s2ct_convert.torch import SampleDataset
+
+    data, local = SampleDataset(address(bucket)), SampleDataset(made["zarr"])
+    spawned = list(DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="spawn"))
+    assert len(spawned) == len(local)
+    assert all(np.array_equal(item["image"], local[i]["image"]) for i, item in enumerate(spawned))
+    with pytest.raises(WrongUsage, match="spawn"):
+        list(DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="fork"))
+
+
 def test_a_pickled_store_opens_the_address_again(bucket):
     with open_store(address(bucket)) as store, pickle.loads(pickle.dumps(store)) as again:
         assert again.digest == store.digest
