@@ -25,8 +25,13 @@ _CODES = {  # of S3: what happened, what to do
     "SlowDown": ("the service asks for fewer requests", "wait, then run the same command again with fewer jobs (-j)"),
     "QuotaExceeded": ("the quota of the bucket is used up", "raise the quota and run the same command again"),
 }
+_BUSY = ("SlowDown",)  # the same request may succeed later
 _TRUNCATED = ("InvalidRange", "InvalidGetRange", "416 Range Not Satisfiable", "OutOfRange", "StartTooLarge")
 _NO_RANGES = ("Range request not supported", "non-partial response")
+
+
+class Refused(NetworkError):
+    """A service refuses a request, and will refuse it again."""
 
 
 class NoRanges(NetworkError):
@@ -45,7 +50,8 @@ def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False
         return WrongUsage("there is no such bucket", where=place.root, todo="check the address")
     if code in _CODES:
         what, todo = _CODES[code]
-        return NetworkError(what, where=place.root, todo=todo)
+        kind = NetworkError if code in _BUSY else Refused
+        return kind(what, where=place.root, todo=todo)
     if isinstance(error, FileNotFoundError):
         return ObjectMissing("this object is missing", where=str(place))
     if any(one in text for one in _NO_RANGES):
@@ -83,8 +89,8 @@ def _denied(place: ObjectPath) -> S2ctError:
     )
 
 
-def _may_not_write(place: ObjectPath) -> NetworkError:
-    return NetworkError(
+def _may_not_write(place: ObjectPath) -> Refused:
+    return Refused(
         "access is denied: these credentials may not write or delete here",
         where=str(place),
         todo="check the credentials; s2ct needs the permissions to get, put and delete objects",

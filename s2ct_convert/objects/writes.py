@@ -11,7 +11,7 @@ import uuid
 
 from ..errors import DestinationExists, NetworkError, S2ctError
 from .address import ObjectPath
-from .failures import ObjectMissing, failure_of
+from .failures import ObjectMissing, Refused, failure_of
 from .reads import read_object
 from .service import PAUSE_SECONDS, RETRY_SECONDS, client
 
@@ -46,7 +46,7 @@ def put_new(place: ObjectPath, data: bytes) -> bool:
             _put(place, data, "create")
             return True
         except S2ctError as error:
-            if not isinstance(error, NetworkError | DestinationExists):
+            if isinstance(error, Refused) or not isinstance(error, NetworkError | DestinationExists):
                 raise
             there = read_if_there(place)
             if there == data:

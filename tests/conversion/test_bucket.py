@@ -8,10 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from servers.objects import Bucket, Handler, lose_answer, refusing, serve
@@ -140,6 +140,7 @@ def test_two_runs_at_once_end_with_one_record_and_one_store(bucket, made_sources
     assert same_as_on_disk(bucket, tmp_path / "local.zarr")
 
 
+@pytest.mark.slow
 def test_lost_answers_and_busy_ones_give_the_same_store(bucket, made_sources, tmp_path):
     bucket.vices = {
         "image/c/0": [lose_answer],
@@ -163,17 +164,36 @@ def test_a_service_that_fails_for_good_is_exit_code_7(bucket, made_sources, s2ct
     assert "SECRET" not in done.stderr + done.stdout
 
 
+@pytest.mark.slow
+def test_a_refused_object_fails_its_unit_at_once(bucket, made_sources):
+    bucket.vices = {"PUT b/made.zarr/train/50SMG/label": [refusing(403, "AccessDenied")] * 1000}
+    began = time.monotonic()
+    with pytest.raises(s2ct_convert.UnitsFailed) as caught:
+        s2ct_convert.convert(made_sources[:1], ADDRESS)
+    assert time.monotonic() - began < service.RETRY_SECONDS / 2
+    assert "these credentials may not write" in caught.value.summary.failures[0].message
+    assert caught.value.exit_code == 7
+
+
+def test_a_scratch_folder_of_something_else_is_not_touched(bucket, made_sources, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").touch()
+    with pytest.raises(DestinationExists, match="the scratch folder holds something else"):
+        s2ct_convert.convert(made_sources[:1], ADDRESS, scratch=tmp_path / "mine")
+    with pytest.raises(WrongUsage, match="--scratch is for a store in a bucket"):
+        s2ct_convert.convert(made_sources[:1], tmp_path / "x.zarr", scratch=tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes"]
+    assert bucket.requests == []
+
+
+@pytest.mark.slow
 def test_a_foreign_object_fails_its_unit_and_stays(bucket, made_sources):
     foreign = bucket.folder / "b" / "made.zarr" / "train" / "50SMG" / "label" / "c" / "0"
     foreign.parent.mkdir(parents=True)
-    foreign = foreign if not foreign.is_dir() else foreign / "0"
-    s2ct_convert_error: Any = None
     foreign.write_bytes(b"of somebody else")
-    try:
+    with pytest.raises(s2ct_convert.UnitsFailed) as caught:
         s2ct_convert.convert(made_sources[:1], ADDRESS)
-    except s2ct_convert.UnitsFailed as error:
-        s2ct_convert_error = error
-    assert "already, with other content" in s2ct_convert_error.summary.failures[0].message
+    assert "already, with other content" in caught.value.summary.failures[0].message
     assert foreign.read_bytes() == b"of somebody else"
 
 
