@@ -6,10 +6,12 @@ import pickle
 from pathlib import Path
 
 import pytest
+from servers.objects import serve
 
 from s2ct_convert.errors import MissingPackage, NetworkError, WrongUsage
 from s2ct_convert.objects import service
 from s2ct_convert.objects.address import ObjectPath, place_of
+from s2ct_convert.objects.reads import read_object
 
 
 @pytest.mark.every_variant
@@ -79,6 +81,24 @@ def test_a_profile_without_boto3_names_it(nothing_set):
     nothing_set.setattr(service, "find_spec", lambda name: None)
     with pytest.raises(MissingPackage, match="profiles of AWS need boto3"):
         service.client("s3://bucket/b.zarr")
+
+
+@pytest.mark.slow
+def test_a_profile_gives_its_keys_through_boto3(nothing_set, tmp_path):
+    pytest.importorskip("obstore")
+    pytest.importorskip("boto3")
+    (tmp_path / "credentials").write_text("[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = SECRET\n")
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / "x").write_bytes(b"1")
+    with serve(tmp_path) as bucket:
+        for name, value in {
+            "AWS_PROFILE": "work",
+            "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+            "AWS_ENDPOINT_URL": bucket.url,
+        }.items():
+            nothing_set.setenv(name, value)
+        assert read_object(ObjectPath("s3://bucket", "x")) == b"1"
+    assert "AKIAWORK" in bucket.signed[0]
 
 
 def test_half_of_the_credentials_is_one_sentence(nothing_set):

@@ -31,6 +31,7 @@ class Bucket:
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, key, range
     vices: dict[str, list[Vice]] = field(default_factory=dict)  # by a part of "METHOD key"
     after_puts: tuple[int, Vice] | None = None  # the number of a PUT, from 1, and its vice
+    signed: list[str] = field(default_factory=list)  # headers with the access key and the signature
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -53,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         what = f"{self.command} {self.key}"
         with bucket.lock:
             bucket.requests.append((self.command, self.key, self.headers.get("Range", "")))
+            bucket.signed.append(self.headers.get("Authorization", ""))
             vice = next((left.pop(0) for part, left in bucket.vices.items() if part in what and left), None)
             number, numbered = bucket.after_puts or (0, None)
             if numbered and len([one for one in bucket.requests if one[0] == "PUT"]) == number and not vice:
