@@ -19,12 +19,12 @@ from ..objects.scratch import begin_scratch, end_scratch
 from ..paths import path_list
 from ..source.find import Unusable
 from ..store.container import Container
-from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE
-from ..store.root import root_attributes
+from ..store.layout import STATE_COMPLETE
 from ..units.bucket import look_at_bucket
 from ..units.claim import alone, claim
 from ..units.entries import StoreOptions
 from ..units.events import UnitFailed, UnitsPlanned
+from ..units.finalise import unfinished_attributes
 from ..units.ledger import Ledger
 from ..units.options import (
     HERE,
@@ -41,7 +41,6 @@ from ..units.resume import Candidate, check_overwrites, judge, refusal
 from ..units.summary import Summary, UnitsFailed
 from ..units.tally import End, Tally
 from ..units.unit import PEAK_BYTES, UnitTask, done_entry, open_container
-from ..version import __version__
 
 
 @takes(PlanOptions, RunOptions, EngineOptions)
@@ -209,10 +208,7 @@ def sort_out(
 def begin(container: Container, ledger: Ledger, options: StoreOptions, units: list[UnitName], command: str) -> None:
     """Record the plan in the ledger, then mark the store as incomplete."""
     ledger.begin(options, units)
-    attributes = root_attributes(
-        state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="", dataset=container.dataset
-    )
-    container.begin(ledger.planned(), attributes)
+    container.begin(ledger.planned(), unfinished_attributes(container, command))
 
 
 def _shared(run: RunOptions, units: int, cluster: Cluster | None, on_event: OnEvent) -> tuple[int, int]:

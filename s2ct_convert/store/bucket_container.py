@@ -138,12 +138,16 @@ class BucketContainer(ZarrContainer):
             put_over(self.bucket / _INDEX / file.name, (self.path / _INDEX / file.name).read_bytes())
         put_over(self.bucket / METADATA, (self.path / METADATA).read_bytes())
 
-    def mirror_root(self) -> None:
-        """Copy the root and the index of a finished store from the bucket. Without them, it is finalised again."""
+    def mirror_root(self, units: Sequence[UnitName], unfinished: Mapping[str, Any]) -> None:
+        """Copy the root and the index of a finished store from the bucket. Without them, it is finalised again.
+
+        ``units`` and ``unfinished`` are the planned units and the attributes of an unfinished store, for its root here.
+        """
+        if not (self.path / METADATA).exists():
+            super().begin(units, unfinished)
         root, listing = read_if_there(self.bucket / METADATA), read_if_there(self._sending(_INDEX))
         if root is None or listing is None or b"consolidated_metadata" not in root:
             return
-        self.path.mkdir(parents=True, exist_ok=True)
         for file in _files(listing):
             data = read_if_there(self.bucket / _INDEX / file.name)
             if data is None or crc32_of(data) != file.crc32:

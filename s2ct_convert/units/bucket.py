@@ -12,6 +12,7 @@ from ..objects.writes import read_if_there, refuses_to_replace
 from ..store.container import Container
 from ..threads import for_each
 from .entries import UnitEntry
+from .finalise import unfinished_attributes
 from .ledger import Ledger
 
 
@@ -73,4 +74,5 @@ def look_at_bucket(
             ledger.note(entry)
         elif ledger.entry(unit):
             ledger.forget(unit)  # somebody has deleted the record in the bucket
-    container.mirror_root()
+    if content is not None:
+        container.mirror_root(ledger.planned(), unfinished_attributes(container))

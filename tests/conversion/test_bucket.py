@@ -94,7 +94,7 @@ def test_another_run_sends_no_object_of_the_store(bucket, made_sources, made):
 
 @pytest.mark.slow
 @pytest.mark.every_variant
-@pytest.mark.parametrize("number", range(2, 64, 6))
+@pytest.mark.parametrize("number", [2, 8, 14, 20, 38, 44, 50, 58, 62, 64])
 def test_a_killed_run_resumes_and_sends_nothing_twice(bucket, made_sources, tmp_path, number):
     killed: list[int] = []
     process: list[subprocess.Popen[bytes]] = []
@@ -110,7 +110,7 @@ def test_a_killed_run_resumes_and_sends_nothing_twice(bucket, made_sources, tmp_
     process[0].wait(timeout=120)
     assert killed or process[0].returncode == 0
     bucket.after_puts = None
-    if number % 12 == 2:  # as on another machine
+    if number % 4 == 2:  # as on another machine
         shutil.rmtree("made.zarr.scratch", ignore_errors=True)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
