@@ -173,6 +173,10 @@ class NetworkError(S2ctError):
     exit_code = EXIT_NETWORK
 
 
+# The machine or the service could not read; the store may be intact.
+NOT_THE_STORE = (MachineError, NetworkError)
+
+
 class SomeFailed(S2ctError):
     """Some of several files or units failed.
 

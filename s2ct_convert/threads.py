@@ -12,7 +12,8 @@ from .limits import cores
 
 T = TypeVar("T")
 
-_shared: ThreadPoolExecutor | None = None  # of for_each: created on first use, and again after a fork
+_shared: dict[bool, ThreadPoolExecutor] = {}  # of for_each: created on first use, and again after a fork
+WAITING_THREADS = 16
 
 IN_FLIGHT_BYTES = 32 << 20  # input of running and waiting work: about 74 chunks
 
@@ -58,17 +59,20 @@ class OrderedPool(Generic[T]):
             self._executor.shutdown(cancel_futures=True)
 
 
-def for_each(work: Callable[[T], None], items: Iterable[T]) -> None:
-    """Run ``work`` on each item, with one thread per core. Raises the first error after all have ended."""
-    global _shared
+def for_each(work: Callable[[T], object], items: Iterable[T], *, waiting: bool = False) -> None:
+    """Run ``work`` on each item, with one thread per core. Raises the first error after all have ended.
+
+    ``waiting``: the work mostly waits for a network, so more threads run at a time.
+    """
     items = list(items)
     if len(items) < 2:
         for item in items:
             work(item)
         return
-    if _shared is None:
-        _shared = ThreadPoolExecutor(cores(), thread_name_prefix="s2ct-read")
-    futures = [_shared.submit(work, item) for item in items]
+    if waiting not in _shared:
+        threads = max(WAITING_THREADS, cores()) if waiting else cores()
+        _shared[waiting] = ThreadPoolExecutor(threads, thread_name_prefix="s2ct-read")
+    futures = [_shared[waiting].submit(work, item) for item in items]
     errors = [future.exception() for future in futures]  # wait for all: they write to arrays of the caller
     for error in errors:
         if error is not None:
@@ -76,8 +80,7 @@ def for_each(work: Callable[[T], None], items: Iterable[T]) -> None:
 
 
 def _forget_shared() -> None:
-    global _shared
-    _shared = None  # threads do not survive a fork
+    _shared.clear()  # threads do not survive a fork
 
 
 if hasattr(os, "register_at_fork"):

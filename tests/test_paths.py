@@ -40,9 +40,9 @@ def test_a_pipe_a_socket_and_a_device_are_refused_without_being_opened(tmp_path,
 
 CALLS = {
     "convert, its source": lambda url, own: s2ct_convert.convert(url, own / "x.zarr"),
-    "convert, its store": lambda url, own: s2ct_convert.convert(own / "train_50SMG_0", url),
-    "build": lambda url, own: s2ct_convert.build(url),
-    "open_store": lambda url, own: s2ct_convert.open_store(url),
+    "convert, its store": lambda url, own: s2ct_convert.convert(own / "train_50SMG_0", Path(url)),
+    "build": lambda url, own: s2ct_convert.build(Path(url)),
+    "open_store": lambda url, own: s2ct_convert.open_store(Path(url)),
     "verify_store": lambda url, own: s2ct_convert.verify_store(Path(url)),
     "verify_sources": lambda url, own: s2ct_convert.verify_sources([Path(url)]),
     "read_examples": lambda url, own: next(s2ct_convert.read_examples(url)),

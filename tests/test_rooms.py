@@ -33,6 +33,7 @@ LEVELS = (
         "version",
         "words",
     },
+    {"objects"},
     {"archives", "record", "store"},
     {"source", "reading"},
     {"units"},

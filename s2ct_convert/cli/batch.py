@@ -9,6 +9,7 @@ import click
 
 from ..words import shell_path
 from . import options
+from .cloud_options import cloud, scratch
 from .group import Group
 from .overwrite import may_overwrite, overwrite_store
 from .planned import plan_of, planned, store_of
@@ -38,11 +39,13 @@ def batch() -> None:
 @batch.command()
 @planned
 @options.plan_file
+@scratch
+@cloud
 @overwrite_store
 @options.overwrite_units
 @options.progress
 def init(
-    paths: tuple[Path, ...],
+    paths: tuple[Path | str, ...],
     plan_file: Path | None,
     overwrite: bool,
     yes: bool,
@@ -53,7 +56,8 @@ def init(
 ) -> None:
     """Create an empty STORE and number its units.
 
-    Numbers start at 1, with the largest unit. Nothing is converted yet.
+    Numbers start at 1, with the largest unit. Nothing is converted yet. For a STORE in a bucket, --scratch must be on a
+    disk that all hosts share; the other commands take the STORE in it.
 
     \b
     s2ct batch init archives/ clouds.zarr
@@ -64,7 +68,7 @@ def init(
 
     if overwrite and (store := store_of(paths, plan_file)):
         may_overwrite(store, yes=yes)
-    plan = plan_of(paths, plan_file, choices)
+    plan = plan_of(paths, plan_file, choices, bucket=True)
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         init_batch(
             plan,
@@ -73,7 +77,7 @@ def init(
             command=options.command_line(),
             on_event=on_event,
         )
-    print(f"{plan.store} is initialised: units 1 to {len(plan.files)}")
+    print(f"{plan.target} is initialised: units 1 to {len(plan.files)}")
     print(f"next: s2ct batch script {shell_path(plan.store)} --scheduler slurm > job.sh")
 
 

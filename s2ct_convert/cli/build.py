@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from . import options, record_options
+from .cloud_options import StoreOrAddress, cloud, scratch
 from .overwrite import may_overwrite, overwrite_store
 from .planned import Converting, give_summary, kind
 from .stopping import keeps_units
 
 
 @click.command(cls=Converting, short_help="Download and convert in one go, with little disk space.")
-@click.argument("store", type=options.DATA_PATH)
+@click.argument("store", type=StoreOrAddress())
 @record_options.which_files
 @click.option(
     "--archives",
@@ -40,12 +41,16 @@ from .stopping import keeps_units
 @options.jobs
 @options.memory
 @options.nice
+@scratch
+@cloud
 @overwrite_store
 @options.overwrite_units
 @record_options.which_record
 @options.as_json
 @options.progress
-def build(store: Path, jobs: int | None, yes: bool, json_: bool, quiet: bool, verbose: bool, **choices: Any) -> None:
+def build(
+    store: Path | str, jobs: int | None, yes: bool, json_: bool, quiet: bool, verbose: bool, **choices: Any
+) -> None:
     """Download the archives of the record, convert each one, and delete it.
 
     The next archive is downloaded while the last one is converted. Archives are in STORE.archives; each is deleted once
@@ -56,12 +61,14 @@ def build(store: Path, jobs: int | None, yes: bool, json_: bool, quiet: bool, ve
     s2ct build clouds.zarr
     s2ct build clouds.zarr --tile 50SMG --archives 2
     s2ct build clouds.h5 --split val --keep-archives
+    s2ct build s3://bucket/clouds.zarr
     """
     from ..conversion.build import build as run
     from ..show.progress import show_progress
     from ..show.summary import check_complete
     from ..units.summary import UnitsFailed
 
+    place = f"{store}.archives" if isinstance(store, Path) else "the scratch folder"
     if choices["overwrite"]:
         may_overwrite(store, yes=yes)
     try:
@@ -69,7 +76,7 @@ def build(store: Path, jobs: int | None, yes: bool, json_: bool, quiet: bool, ve
             summary = run(
                 store,
                 jobs=jobs or options.available_cores(),
-                on_event=keeps_units(store, on_event, f"; downloads stay in {store}.archives"),
+                on_event=keeps_units(store, on_event, f"; downloads stay in {place}"),
                 command=options.command_line(),
                 **choices,
             )

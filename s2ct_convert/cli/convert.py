@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options
+from .cloud_options import cloud, scratch
 from .overwrite import may_overwrite, overwrite_store
 from .planned import Converting, give_summary, plan_of, planned, store_of
 from .stopping import keeps_units
@@ -37,12 +38,14 @@ from .stopping import keeps_units
     metavar="SECONDS",
     help="dask: time to wait for the scheduler and workers.  [default: 60]",
 )
+@scratch
+@cloud
 @overwrite_store
 @options.overwrite_units
 @options.as_json
 @options.progress
 def convert(
-    paths: tuple[Path, ...],
+    paths: tuple[Path | str, ...],
     plan_file: Path | None,
     jobs: int | None,
     yes: bool,
@@ -62,14 +65,15 @@ def convert(
     s2ct convert train_50SMG_462.7z val_50SMG_35.7z 50SMG.h5
     s2ct convert archives/ clouds.zarr --split train --codec small -j 8
     s2ct convert --plan plan.json
+    s2ct convert archives/ s3://bucket/clouds.zarr
     """
     local, cores = choices["engine"] == "local", jobs or options.available_cores()
-    if local and cores > 1 and (plan_file or len(paths) > 2 or any(path.is_dir() for path in paths[:-1])):
+    if local and cores > 1 and (plan_file or len(paths) > 2 or any(Path(path).is_dir() for path in paths[:-1])):
         from ..engines.server import start_server
         from ..paths import format_of_name
 
         # For several units: the server imports modules while this process does the same.
-        start_server(choices["format"] or (format_of_name(paths[-1]) if paths else None))
+        start_server(choices["format"] or (format_of_name(Path(paths[-1])) if paths else None))
 
     from ..conversion.convert import convert_plan
     from ..errors import WrongUsage
@@ -85,8 +89,8 @@ def convert(
     run, engine = take(RunOptions, {"jobs": cores, **choices}), take(EngineOptions, choices)
     try:
         with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
-            plan = plan_of(paths, plan_file, choices)
-            on_event = keeps_units(plan.store, on_event)
+            plan = plan_of(paths, plan_file, choices, bucket=True)
+            on_event = keeps_units(plan.target, on_event)
             summary = convert_plan(plan, run, engine, on_event=on_event, command=options.command_line())
     except UnitsFailed as failed:
         give_summary(failed.summary, json_)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .cloud_options import StoreOrAddress, cloud
 from .results import print_json
 from .selecting import given, select, selecting
 from .stopping import keeps
@@ -24,7 +25,7 @@ _NOUNS = {"parquet": "Parquet file", "webdataset": "tar file", "netcdf": "netCDF
 
 
 @click.command(short_help="Write a store, or a selection, in another format.")
-@click.argument("store", type=options.STORE_PATH)
+@click.argument("store", type=StoreOrAddress())
 @click.argument("folder", type=options.ANY_PATH)
 @click.option("--to", type=click.Choice(FORMATS), default="tfrecord", show_default=True, help="Format of the files.")
 @click.option("--index", is_flag=True, help="parquet: the index alone, a row per sample, without pixels.")
@@ -36,10 +37,11 @@ _NOUNS = {"parquet": "Parquet file", "webdataset": "tar file", "netcdf": "netCDF
     help="parquet, webdataset: most bytes of pixels in a file.  [default: 256M]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in FOLDER; of TFRecords, files that differ.")
+@cloud
 @options.as_json
 @options.progress
 def export(
-    store: Path, folder: Path, to: str, index: bool, shard_size: int | None, overwrite: bool, json_: bool,
+    store: Path | str, folder: Path, to: str, index: bool, shard_size: int | None, overwrite: bool, json_: bool,
     quiet: bool, verbose: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Write STORE, or a selection of it, to files in FOLDER.

@@ -65,18 +65,23 @@ class LocalPath(click.Path):
 
 
 class PathOrUrl(LocalPath):
-    """A path of sources or a store on this machine, or the http or https URL of an archive."""
+    """A path of sources or a store on this machine, the URL of an archive, or the address of a store."""
 
     def __init__(self) -> None:
         super().__init__(data=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if is_url(value) else super().convert(value, param, ctx)
+        return value if is_address(value) else super().convert(value, param, ctx)
 
 
 def is_url(value: object) -> bool:
     """Whether a word on the line is an http or https URL."""
     return isinstance(value, str) and re.match("https?://", value, re.IGNORECASE) is not None
+
+
+def is_address(value: object) -> bool:
+    """Whether a word on the line is a URL, or the address of a store in a bucket."""
+    return is_url(value) or (isinstance(value, str) and re.match("(s3|gs)://", value, re.IGNORECASE) is not None)
 
 
 ANY_PATH = LocalPath()

@@ -28,7 +28,7 @@ def overwrite_store(command: Command) -> Command:
     return command
 
 
-def may_overwrite(store: Path, *, yes: bool) -> None:
+def may_overwrite(store: Path | str, *, yes: bool) -> None:
     """Ask whether an existing store may be deleted. Without a terminal, s2ct does not ask.
 
     Raises
@@ -39,9 +39,12 @@ def may_overwrite(store: Path, *, yes: bool) -> None:
     if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
     from ..conversion.existing import find_existing
-    from ..errors import DestinationExists
     from ..words import plural, size
 
+    if isinstance(store, str):
+        click.echo(f"--overwrite deletes the store {store} and its ledger {store}.s2ct, if they exist", err=True)
+        _confirm(store)
+        return
     there = find_existing(store)
     if there is None:
         return
@@ -50,6 +53,12 @@ def may_overwrite(store: Path, *, yes: bool) -> None:
     click.echo(f"--overwrite deletes {units}, {size(there.bytes)}:", err=True)
     for path in there.paths:
         click.echo(f"  {path}", err=True)
+    _confirm(store)
+
+
+def _confirm(store: Path | str) -> None:
+    from ..errors import DestinationExists
+
     if not click.confirm("Delete this and start again?", err=True):
         raise DestinationExists(
             "the destination exists; nothing was deleted",

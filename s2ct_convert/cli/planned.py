@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from . import options, values
+from .cloud_options import StoreOrAddress
 from .results import print_json
 
 if TYPE_CHECKING:
@@ -86,18 +87,22 @@ def planned(command: Command) -> Command:
         options.salvage,
         options.demands,
         kind,
-        click.argument("paths", nargs=-1, type=options.DATA_PATH, metavar="SOURCE... STORE"),
+        click.argument("paths", nargs=-1, type=StoreOrAddress(), metavar="SOURCE... STORE"),
     ):
         command = option(command)
     return command
 
 
-def plan_of(paths: tuple[Path, ...], plan_file: Path | None, choices: dict[str, Any]) -> Plan:
-    """The plan for a command line: made from the sources, or read from a plan file."""
+def plan_of(
+    paths: tuple[Path | str, ...], plan_file: Path | None, choices: dict[str, Any], *, bucket: bool = False
+) -> Plan:
+    """The plan for a command line: made from the sources, or read from a plan file. ``bucket``: STORE may be in one."""
     from ..conversion.plan_file import read_plan
+    from ..paths import check_path
     from ..units.options import PlanOptions, take
-    from ..units.plan import make_plan
+    from ..units.plan import make_plan, make_plan_to
 
+    scratch = choices.pop("scratch", None)
     given = ["--as"] if (unit := choices.pop("unit")) else []
     given += [_flag(name) for name in PlanOptions.__annotations__ if choices.get(name)]
     wanted = take(PlanOptions, choices)
@@ -108,11 +113,14 @@ def plan_of(paths: tuple[Path, ...], plan_file: Path | None, choices: dict[str, 
     if len(paths) < 2:
         missing = "SOURCE... STORE" if not paths else "STORE"
         raise click.UsageError(f"Missing argument '{missing}'.")
-    *sources, store = paths
-    return make_plan(sources, store, wanted, unit=unit)
+    *given_sources, store = paths
+    sources = [check_path(source) for source in given_sources]
+    if not bucket:
+        return make_plan(sources, check_path(store), wanted, unit=unit)
+    return make_plan_to(sources, store, wanted, unit=unit, scratch=scratch)
 
 
-def store_of(paths: tuple[Path, ...], plan_file: Path | None) -> Path | None:
+def store_of(paths: tuple[Path | str, ...], plan_file: Path | None) -> Path | str | None:
     """The destination of a command line; None if it is missing."""
     from ..conversion.plan_file import read_plan
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from . import options
+from .cloud_options import StoreOrAddress, cloud
 from .results import print_json
 
 
 @click.command(short_help="Draw a sample, a store or a review as a picture.")
-@click.argument("store", type=options.STORE_PATH)
+@click.argument("store", type=StoreOrAddress())
 @click.option(
     "-o",
     "--output",
@@ -39,11 +40,12 @@ from .results import print_json
     help="Draw the dates of a review that s2ct view saved, each with its label and the suggestion.",
 )
 @options.overwrite
+@cloud
 @options.as_json
 @options.quiet
 @options.debugging
 def preview(
-    store: Path,
+    store: Path | str,
     output: Path | None,
     tiles: tuple[str, ...],
     splits: tuple[str, ...],

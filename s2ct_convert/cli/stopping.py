@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from ..words import shell_join
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..events import Event, OnEvent
 
 NO_RESULT = "no result is kept; the check starts again"
@@ -24,7 +22,7 @@ def keeps(what: str) -> None:
     _kept = what
 
 
-def keeps_units(store: Path, on_event: OnEvent, more: str = "") -> OnEvent:
+def keeps_units(store: object, on_event: OnEvent, more: str = "") -> OnEvent:
     """Count the finished units of a store by events, for the sentence. ``more``: what stays besides them."""
     done = planned = 0
     keeps(f"nothing of {store} has changed")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from . import options
+from .cloud_options import StoreOrAddress, cloud
 from .results import print_json
 from .stopping import NO_RESULT, keeps
 
@@ -35,7 +36,7 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 
 
 @click.command(short_help="Check a store against itself, and against its sources.")
-@click.argument("path", type=options.STORE_PATH, metavar="STORE")
+@click.argument("path", type=StoreOrAddress(), metavar="STORE")
 @click.argument("more", type=options.DATA_PATH, nargs=-1, metavar="[--against SOURCE...]")
 @click.option(
     "--against",
@@ -57,10 +58,11 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 )
 @click.option("--seed", type=int, default=0, help="Seed of --fraction.  [default: 0]")
 @options.jobs
+@cloud
 @options.as_json
 @options.progress
 def store(
-    path: Path,
+    path: Path | str,
     more: tuple[Path, ...],
     against: tuple[Path, ...],
     unit: str | None,
@@ -123,7 +125,7 @@ def store(
 
 
 def _raise_not_compared(
-    path: Path, unread: Sequence[S2ctError], left_out: Sequence[str], lacking: Sequence[str]
+    path: Path | str, unread: Sequence[S2ctError], left_out: Sequence[str], lacking: Sequence[str]
 ) -> None:
     from ..errors import Incomplete, SomeFailed
     from ..words import plural
@@ -152,7 +154,8 @@ def _advice(report: StoreReport) -> str:
         return _UNFINISHED
     if not report.opened:
         return _UNOPENED
-    return _DAMAGED if beside(report.path, ".s2ct").exists() else _ALONE
+    there = isinstance(report.path, Path) and beside(report.path, ".s2ct").exists()
+    return _DAMAGED if there else _ALONE
 
 
 def _document(
@@ -179,7 +182,7 @@ def _document(
 
 
 def _compare(
-    path: Path,
+    path: Path | str,
     against: tuple[Path, ...],
     unit: str | None,
     jobs: int | None,

@@ -14,6 +14,8 @@ from ..engines.worker import make_unit
 from ..errors import DuplicateUnit, S2ctError, SourceError, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..names import printable
+from ..objects.scratch import begin_scratch
+from ..units.bucket import look_at_bucket
 from ..units.claim import alone, claim
 from ..units.entries import UnitEntry
 from ..units.events import UnitDone, UnitFailed, UnitsPlanned
@@ -63,8 +65,11 @@ def init_batch(
             found="\n            ".join(str(one.error).splitlines()[0] for one in plan.unusable),
             todo="repair or download them again, or leave them out",
         )
+    if plan.address:
+        begin_scratch(plan.address, plan.store)
     container, ledger = open_container(plan.store, plan.options), Ledger(plan.store)
     with alone(ledger, on_event):
+        look_at_bucket(container, ledger, plan.units, on_event, several=True)
         claim(container, ledger, plan.options, overwrite=overwrite)
         if _is_another_underway(plan, ledger):
             raise WrongUsage(

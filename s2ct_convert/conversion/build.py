@@ -21,6 +21,8 @@ from ..durable import beside
 from ..errors import WrongUsage
 from ..events import Message, OnEvent, ignore, in_turn
 from ..names import UnitName, printable
+from ..objects.address import AnyPath, ObjectPath, is_address
+from ..objects.scratch import begin_scratch, scratch_store
 from ..paths import check_readable
 from ..record.api import record_id
 from ..record.choice import FileChoice
@@ -29,11 +31,12 @@ from ..record.live import ask_manifest
 from ..record.local import check_folder
 from ..record.manifest import RecordFile, read_lock
 from ..record.run import FetchRun, open_run
+from ..units.bucket import look_at_bucket
 from ..units.claim import alone, claim
 from ..units.events import UnitsPlanned
 from ..units.ledger import Ledger
 from ..units.options import PlanKeywords, PlanOptions, RunKeywords, RunOptions, sort_options, takes
-from ..units.plan import store_options
+from ..units.plan import check_format, store_options
 from ..units.resume import check_overwrites
 from ..units.summary import Summary, UnitsFailed
 from ..units.tally import Tally
@@ -58,6 +61,7 @@ def archives_folder(store: Path) -> Path:
 def build(
     store: str | os.PathLike[str],
     *,
+    scratch: str | os.PathLike[str] | None = None,
     on_event: OnEvent = ignore,
     command: str = "",
     **options: Unpack[BuildKeywords],
@@ -66,8 +70,11 @@ def build(
 
     Parameters
     ----------
-    store : path-like
-        Path of the store. The archives are in ``<store>.archives`` meanwhile.
+    store : path-like or str
+        Path of the store, or its address in a bucket. The archives are in ``<store>.archives`` meanwhile.
+    scratch : path-like, optional
+        For a store in a bucket: folder for the archives, the units in progress and small files. It stays. By default
+        ``<name of the store>.scratch`` in the current folder.
     on_event : callable
         Called for each event of units (:mod:`s2ct_convert.units.events`) and of files
         (:mod:`s2ct_convert.record.events`): from several threads, one call at a time.
@@ -93,13 +100,22 @@ def build(
     >>> summary = s2ct_convert.build("clouds.zarr", tiles=["50SMG"], jobs=4)  # doctest: +SKIP
     """
     plan, run, fetch = sort_options(options, PlanOptions, RunOptions, FetchOptions)
-    store = check_readable(store)
-    command = printable(command or shlex.join(["s2ct", "build", store.name]))
-    return _build(store, plan, run, fetch, in_turn(on_event), command)
+    address: ObjectPath | None = None
+    if isinstance(store, str) and is_address(store):
+        address, local = scratch_store(store, scratch)
+        check_format(store_options(local, plan), address)
+        begin_scratch(address, local)
+    else:
+        local = check_readable(store)
+        if scratch is not None:
+            raise WrongUsage("--scratch is for a store in a bucket", where=str(store))
+    command = printable(command or shlex.join(["s2ct", "build", local.name]))
+    return _build(local, address or local, plan, run, fetch, in_turn(on_event), command)
 
 
 def _build(
     store: Path,
+    target: AnyPath,
     plan: PlanOptions,
     run: RunOptions,
     fetch: FetchOptions,
@@ -123,6 +139,7 @@ def _build(
     tally = Tally(on_event)
     container, ledger = open_container(store, settled), Ledger(store)
     with alone(ledger, tally), _connected(fetch, on_event) as lanes:
+        look_at_bucket(container, ledger, (), tally)
         claim(container, ledger, settled, overwrite=run.overwrite)
         lock = read_lock(folder, lanes.record)
         files = _different(choice.of_manifest(lock or ask_manifest(folder, lanes)), tally)
@@ -151,7 +168,7 @@ def _build(
                 found=", ".join(tally.not_units),
             )
         end = tally.end(container, ledger, command)
-    summary = tally.summary(store, settled, end, time.monotonic() - began)
+    summary = tally.summary(target, settled, end, time.monotonic() - began)
     if summary.failures:
         raise UnitsFailed(summary, again="run the same command again; finished units and downloads are kept")
     return summary

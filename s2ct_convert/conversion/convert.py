@@ -6,7 +6,6 @@ import os
 import shlex
 import time
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Unpack
 
 from ..archives.unpackers import faster_unpacker, find_unpacker
@@ -16,14 +15,16 @@ from ..errors import DuplicateUnit, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..limits import shared_memory
 from ..names import UnitName, printable
+from ..objects.scratch import begin_scratch, end_scratch
 from ..paths import path_list
 from ..source.find import Unusable
 from ..store.container import Container
-from ..store.layout import STATE_INCOMPLETE
-from ..store.root import root_attributes
+from ..store.layout import STATE_COMPLETE
+from ..units.bucket import look_at_bucket
 from ..units.claim import alone, claim
 from ..units.entries import StoreOptions
 from ..units.events import UnitFailed, UnitsPlanned
+from ..units.finalise import unfinished_attributes
 from ..units.ledger import Ledger
 from ..units.options import (
     HERE,
@@ -35,12 +36,11 @@ from ..units.options import (
     sort_options,
     takes,
 )
-from ..units.plan import Plan, make_plan
+from ..units.plan import Plan, make_plan_to
 from ..units.resume import Candidate, check_overwrites, judge, refusal
 from ..units.summary import Summary, UnitsFailed
 from ..units.tally import End, Tally
 from ..units.unit import PEAK_BYTES, UnitTask, done_entry, open_container
-from ..version import __version__
 from ..words import shell_path
 
 
@@ -50,6 +50,7 @@ def convert(
     store: str | os.PathLike[str],
     *,
     unit: str | None = None,
+    scratch: str | os.PathLike[str] | None = None,
     on_event: OnEvent = ignore,
     command: str = "",
     **options: Unpack[ConvertKeywords],
@@ -60,10 +61,13 @@ def convert(
     ----------
     sources : path-like or sequence of path-like
         ``.7z`` archives, TFRecord files, or folders of them.
-    store : path-like
-        Path of the store.
+    store : path-like or str
+        Path of the store, or its address in a bucket, such as ``s3://bucket/clouds.zarr`` (docs/cloud.md).
     unit : str, optional
         Unit of a single source whose name does not give it, such as ``train/50SMG``.
+    scratch : path-like, optional
+        For a store in a bucket: folder for the units in progress and for small files. By default
+        ``<name of the store>.scratch`` in the current folder.
     on_event : callable
         Called for each event, see :mod:`s2ct_convert.units.events`.
     command : str
@@ -79,14 +83,14 @@ def convert(
     WrongUsage, DestinationExists
         If the arguments contradict each other or the destination.
     NetworkError
-        If the Dask scheduler or workers cannot be reached, or are lost.
+        If the Dask scheduler or workers cannot be reached, or are lost; if the service of a bucket fails.
     UnitsFailed
         If units failed, or sources were refused. The other units are done and make a partial store; calling again
         tries only the missing units.
     """
     wanted, run, engine = sort_options(options, PlanOptions, RunOptions, EngineOptions)
     paths = path_list(sources)
-    plan = make_plan(paths, Path(store), wanted, unit=unit)
+    plan = make_plan_to(paths, store, wanted, unit=unit, scratch=scratch)
     command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
     return convert_plan(plan, run, engine, on_event=on_event, command=command)
 
@@ -105,6 +109,8 @@ def convert_plan(
     cluster = find_cluster(engine)
     if cluster is None and any(source.is_packed for source in plan.sources):
         find_unpacker(run.unpacker)  # fails early if there is none; each process finds its own
+    if plan.address:
+        begin_scratch(plan.address, plan.store)
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     tally = Tally(on_event)
     for note in plan.notes:
@@ -122,6 +128,7 @@ def convert_plan(
                 from ..engines.dask_engine import look_at
 
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or started
+            look_at_bucket(container, ledger, plan.units, tally, several=cluster is not None)
             claim(container, ledger, plan.options, overwrite=run.overwrite)
             tasks = sort_out(plan, container, ledger, overwrites, run.unpacker, tally)
             tally(UnitsPlanned(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))
@@ -131,9 +138,11 @@ def convert_plan(
             elif tally.failures:
                 ledger.begin(plan.options, plan.units)  # units of unusable sources are planned too
             end = tally.end(container, ledger, command)
-    summary = tally.summary(plan.store, plan.options, end, time.monotonic() - began)
+    summary = tally.summary(plan.target, plan.options, end, time.monotonic() - began)
     if summary.failures:
         raise UnitsFailed(summary, again=_again(summary, plan, sorted(overwrites), cluster))
+    if plan.address and summary.state == STATE_COMPLETE:
+        end_scratch(plan.store)
     return summary
 
 
@@ -168,7 +177,7 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: C
     flags += cluster.flags() if cluster else ""
     files = {str(source.unit): [str(file) for file in source.files] for source in plan.sources}  # all shards
     again = [shell_path(file) for one in failed for file in files.get(one.unit, [one.source])]
-    return f"s2ct convert {' '.join([*again, shell_path(plan.store)])}{flags}"
+    return f"s2ct convert {' '.join([*again, shell_path(str(plan.target))])}{flags}"
 
 
 def sort_out(
@@ -200,10 +209,7 @@ def sort_out(
 def begin(container: Container, ledger: Ledger, options: StoreOptions, units: list[UnitName], command: str) -> None:
     """Record the plan in the ledger, then mark the store as incomplete."""
     ledger.begin(options, units)
-    attributes = root_attributes(
-        state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="", dataset=container.dataset
-    )
-    container.begin(ledger.planned(), attributes)
+    container.begin(ledger.planned(), unfinished_attributes(container, command))
 
 
 def _shared(run: RunOptions, units: int, cluster: Cluster | None, on_event: OnEvent) -> tuple[int, int]:

@@ -1,49 +1,45 @@
-"""The documents of ``s2ct info``: of a store, an archive, a TFRecord, a folder of sources."""
+"""The documents of ``s2ct info``: of a store here; of sources in describe_sources.py."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..archives.archive import count_lzma2_blocks, read_archive
 from ..archives.unpackers import SIGNATURE
 from ..dataset import DATASET, Dataset
 from ..durable import beside, size_of
-from ..errors import NotAStore, S2ctError
-from ..kinds import fits, kind_of
+from ..errors import NotAStore
 from ..missing import NO_DAY
 from ..names import UnitName
+from ..objects.address import AnyPath, ObjectPath
 from ..paths import check_spelling
 from ..reading.opening import open_store
 from ..reading.store import Store
 from ..reading.unit import Unit
-from ..source.find import Source, find_sources
-from ..source.read import open_source
-from ..source.table import TableBuilder
 from ..store.codecs import find_codec
 from ..store.hdf5_file import is_hdf5
 from ..tiles import TileArea
 from ..units.entries import StoreOptions, UnitEntry
 from ..units.ledger import Ledger
-from ..units.understand import name_counts, understand
+from .describe_sources import describe_archive, describe_folder, describe_tfrecord
 
 Document = dict[str, Any]
 
 
-def describe(path: Path, *, unit: str | None = None) -> Document:
-    """Describe the file or folder at ``path``; ``unit`` is the unit of a source whose name does not give it.
+def describe(path: AnyPath, *, unit: str | None = None) -> Document:
+    """Describe the file, folder or store at ``path``; ``unit`` is the unit of a source whose name does not give it.
 
     Raises
     ------
     S2ctError
         If the format is unknown, or the source is damaged.
     """
+    if isinstance(path, ObjectPath):
+        return _store(path, None)
     ledger = Ledger(path)
     if (path.is_dir() and (path / "zarr.json").exists()) or (path.is_file() and is_hdf5(path)):
         return _store(path, ledger)
@@ -52,17 +48,18 @@ def describe(path: Path, *, unit: str | None = None) -> Document:
     if not path.exists():
         raise NotAStore("there is no such file or folder", where=str(path), todo=check_spelling(path))
     if path.is_dir():
-        return _folder(path, unit)
+        return describe_folder(path, unit)
     with open(path, "rb") as file:
         if file.read(len(SIGNATURE)) == SIGNATURE:
-            return _archive(path, unit)
-    return _tfrecord(path, unit)
+            return describe_archive(path, unit)
+    return describe_tfrecord(path, unit)
 
 
-def _store(path: Path, ledger: Ledger) -> Document:
-    with open_store(path, allow_incomplete=True) as store:
-        if not store.finished and ledger.exists():
-            return _unfinished(path, ledger)
+def _store(path: AnyPath, ledger: Ledger | None) -> Document:
+    local = path if isinstance(path, Path) else None
+    with open_store(local or str(path), allow_incomplete=True) as store:
+        if local and ledger and not store.finished and ledger.exists():
+            return _unfinished(local, ledger)
         counted = _by_unit(store.samples.rows) if store.finished else {}
         units = [
             _unit(unit, _counts(counted[name]) if name in counted else _read(unit))
@@ -73,7 +70,7 @@ def _store(path: Path, ledger: Ledger) -> Document:
             "path": str(path),
             "state": store.attributes["state"],
             "codec": _codec(store),
-            "bytes": size_of(path) + _linked_bytes(path),
+            "bytes": size_of(local) + _linked_bytes(local) if local else None,  # an address is not listed
             "units": units,
             "missing": str(store.attributes.get("missing_units", "")).split(),
             "refused_sources": str(store.attributes.get("refused_sources", "")),
@@ -199,100 +196,3 @@ def _codec(store: Store) -> str:
 def _planned_codec(options: StoreOptions) -> str:
     """The same before the store has images."""
     return find_codec(options.format, options.codec).in_words()
-
-
-def _archive(path: Path, unit: str | None) -> Document:
-    archive = read_archive(path)
-    return {
-        "format": "7z",
-        "path": str(path),
-        "bytes": archive.bytes,
-        "methods": list(archive.methods),
-        "blocks": archive.blocks,
-        "solid": archive.solid,
-        "files": [
-            {
-                "name": m.name,
-                "bytes": m.size,
-                "crc32": None if m.crc32 is None else f"{m.crc32:08x}",
-                "lzma2_blocks": count_lzma2_blocks(path, m.name),
-            }
-            for m in archive.members
-        ],
-        "units": [_named(source) for source in _sources(path, unit)],
-    }
-
-
-def _sources(path: Path, unit: str | None) -> Iterator[Source]:
-    try:
-        yield from find_sources([path], unit=_unit_name(unit)).sources
-    except S2ctError:
-        return  # archives without sources are described too
-
-
-def _named(source: Source) -> Document:
-    """What the name gives; nothing is unpacked."""
-    return {"split": source.unit.split, "tile": source.unit.tile, "name_count": source.name_count}
-
-
-def _unit_name(unit: str | None) -> UnitName | None:
-    return UnitName.from_user(unit) if unit else None
-
-
-def _folder(path: Path, unit: str | None) -> Document:
-    found = find_sources([path], unit=_unit_name(unit))
-    if not found.sources and not found.unusable:
-        kind = kind_of(path)
-        raise NotAStore(
-            f"this is {kind}" if kind else "not a store, and not a folder with archives or TFRecords",
-            where=str(path),
-            todo=fits(path, kind) if kind else "give a store, an archive, a TFRecord or a folder of them",
-        )
-    return {
-        "format": "sources",
-        "path": str(path),
-        "bytes": sum(source.size() for source in found.sources),
-        "units": [
-            {**_named(source), "source_file": os.fspath(source.path.relative_to(path))} for source in found.sources
-        ],
-        "problems": [str(unusable.error) for unusable in found.unusable],
-    }
-
-
-def _tfrecord(path: Path, unit: str | None) -> Document:
-    """Describe a TFRecord. Reads all of it, since a TFRecord has no table of contents."""
-    found = find_sources([path], unit=_unit_name(unit))
-    for unusable in found.unusable:
-        raise unusable.error
-    (source,) = found.sources
-    builder = TableBuilder()
-    with open_source(source) as examples:
-        for example in examples:
-            builder.add(example)
-    table = understand(builder, source, None)
-    time, label = table.columns["time"], table.columns["label"]
-    days = time[time != NO_DAY].tolist()
-    described = {
-        "split": source.unit.split,
-        "tile": source.unit.tile,
-        "examples": table.examples,
-        "name_count": source.name_count,
-        "name_counts": name_counts(source, table),
-        "samples": len(table.localid),
-        "observations": table.images,
-        "time_first": min(days, default=None),
-        "time_last": max(days, default=None),
-        "label_count": [int(np.count_nonzero(label == k)) for k in range(len(DATASET.classes))],
-        "label_side": table.label_side,
-        "date_encoding": table.encoding,
-        "notes": [note.document() for note in table.notes],
-        "digest": None,
-    }
-    return {
-        "format": "tfrecord",
-        "path": str(path),
-        "bytes": path.stat().st_size,
-        "units": [described],
-        **_totals([described]),
-        "digest": None,
-    }

@@ -97,7 +97,7 @@ def _distribution(store: Store, folder: Path, sums: dict[Path, str]) -> Iterator
             "name": "store",
             "description": f"A Zarr v3 store of {len(sums)} files; files.sha256 lists them.",
             "encodingFormat": "application/zarr",
-            "includes": f"{_relative(store.path, folder)}/**",
+            "includes": f"{_relative(Path(str(store.path)), folder)}/**",
         }
         return
     for k, (file, digest) in enumerate(sums.items()):

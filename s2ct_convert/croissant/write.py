@@ -20,7 +20,7 @@ import numpy as np
 from ..dataset import check_default
 from ..durable import beside, read_json, whole
 from ..hashing import file_digests
-from ..paths import check_own_folder
+from ..paths import check_own_folder, check_path
 from ..reading.hdf5_groups import Hdf5Group
 from ..reading.opening import open_store
 from ..reading.store import Store
@@ -78,8 +78,8 @@ def write_croissant(
     DestinationExists
         If the folder is not empty; with `overwrite`, if it has files that are not of a description.
     """
-    path = Path(path)
-    target = folder if folder is not None else beside(path, ".croissant")
+    path = check_path(path)
+    target = check_path(folder) if folder is not None else beside(path, ".croissant")
     with open_store(path) as store:
         check_default(store.dataset, "a Croissant description", str(path))
         target = check_own_folder(target, "a description", _names, overwrite=overwrite)
@@ -116,12 +116,14 @@ def _names(folder: Path) -> set[str]:
 
 def store_files(store: Store) -> Iterator[Path]:
     """Every file of a store, sorted, including the unit files of a linked store."""
-    if store.path.is_dir():
-        yield from sorted(one for one in store.path.rglob("*") if one.is_file())
+    path = store.path
+    assert isinstance(path, Path), "croissant refuses addresses"
+    if path.is_dir():
+        yield from sorted(one for one in path.rglob("*") if one.is_file())
         return
-    yield store.path
+    yield path
     own = {Path(unit.group.file) for unit in store.units.values() if isinstance(unit.group, Hdf5Group)}
-    yield from sorted(own - {store.path})
+    yield from sorted(own - {path})
 
 
 def samples_csv(store: Store) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -19,10 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import NotAStore, StoreDamaged, from_os_error
+from ..objects.address import AnyPath, ObjectPath
+from ..objects.reads import read_end
 from ..store.codec import Codec
 from ..store.codecs import recognise_hdf5, recognise_zarr
 from ..store.hdf5_file import reading
 from ..store.zarr_files import ArrayNode
+from ..threads import for_each
 
 Pixels = npt.NDArray[np.uint16]
 Bytes = npt.NDArray[np.uint8]
@@ -31,7 +34,7 @@ _ABSENT = 2**64 - 1  # offset and size of a missing chunk in a shard (Zarr v3, s
 
 
 class Place(NamedTuple):
-    """A range of bytes of a file, given by name or by open descriptor (``fd`` >= 0).
+    """A range of bytes of a file, given by name or by open descriptor (``fd`` >= 0), or of an object of a bucket.
 
     A descriptor keeps its file even if another file replaces the name.
     """
@@ -40,6 +43,7 @@ class Place(NamedTuple):
     offset: int
     size: int
     fd: int = -1
+    object: ObjectPath | None = None
 
 
 class Chunks(Protocol):
@@ -51,6 +55,9 @@ class Chunks(Protocol):
     @property
     def codec(self) -> Codec:
         """Unpacks a chunk of shape (chunk_obs, bands, height, width)."""
+
+    def prepare(self, numbers: Sequence[int]) -> None:
+        """Get what ``place`` needs for these chunks, if that takes time. Raises as ``place``."""
 
     def place(self, number: int) -> Place:
         """The place of a chunk.
@@ -121,6 +128,9 @@ class ZarrChunks:
             self._indices[shard] = self._read_index(shard)
         return self._indices[shard]
 
+    def prepare(self, numbers: Sequence[int]) -> None:
+        """Nothing to do: an index is read when it is needed."""
+
     def _shard(self, number: int) -> str:
         return f"{self._folder}/c/{number}/0/0/0"
 
@@ -144,11 +154,40 @@ class ZarrChunks:
             raise StoreDamaged("this shard is missing", where=path) from None
         except OSError as error:
             raise from_os_error(error, path) from error
-        if len(data) != length + 4:
-            raise StoreDamaged("this shard is truncated", where=path, found=f"{end:,} bytes")
-        if struct.pack("<I", google_crc32c.value(data[:-4])) != data[-4:]:
-            raise StoreDamaged("the index at the end of this shard does not match its checksum", where=path)
-        return np.frombuffer(data[:-4], "<u8").reshape(-1, 2)
+        return _checked_index(data, length, end, path)
+
+
+def _checked_index(data: bytes, length: int, size: int, where: str) -> npt.NDArray[np.uint64]:
+    """The index of a shard of ``size`` bytes, from its last bytes."""
+    if len(data) != length + 4:
+        raise StoreDamaged("this shard is truncated", where=where, found=f"{size:,} bytes")
+    if struct.pack("<I", google_crc32c.value(data[:-4])) != data[-4:]:
+        raise StoreDamaged("the index at the end of this shard does not match its checksum", where=where)
+    return np.frombuffer(data[:-4], "<u8").reshape(-1, 2)
+
+
+class ObjectChunks(ZarrChunks):
+    """Chunks in shards that are objects. The indices that are needed are read together, each with one request."""
+
+    def prepare(self, numbers: Sequence[int]) -> None:
+        shards = sorted({number // self._per_shard for number in numbers} - self._indices.keys())
+        for_each(self._index, shards, waiting=True)
+
+    def check_all(self) -> None:
+        self.prepare(range(0, self._shards * self._per_shard, self._per_shard))
+
+    def place(self, number: int) -> Place:
+        place = super().place(number)
+        return place._replace(object=self._object(number // self._per_shard))
+
+    def _object(self, shard: int) -> ObjectPath:
+        assert isinstance(self._folder, ObjectPath)
+        return self._folder.joinpath("c", str(shard), "0", "0", "0")
+
+    def _read_index(self, shard: int) -> npt.NDArray[np.uint64]:
+        length = 16 * self._per_shard
+        data, size = read_end(self._object(shard), length + 4)
+        return _checked_index(data, length, size, self._shard(shard))
 
 
 class Hdf5Chunks:
@@ -176,6 +215,9 @@ class Hdf5Chunks:
         self._fd = os.dup(dataset.file.id.get_vfd_handle())
         weakref.finalize(self, os.close, self._fd)
 
+    def prepare(self, numbers: Sequence[int]) -> None:
+        """Nothing to do: all places are known."""
+
     def unchanged(self) -> None:
         """Nothing to check: the file stays open."""
 
@@ -195,7 +237,7 @@ class Hdf5Chunks:
         return Place(self._file, int(self._offsets[number]), int(self._sizes[number]), self._fd)
 
 
-def _rewritten(where: Path) -> NotAStore:
+def _rewritten(where: AnyPath) -> NotAStore:
     return NotAStore(
         "image is not encoded as s2ct convert encodes it",
         where=str(where),

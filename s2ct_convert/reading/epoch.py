@@ -191,7 +191,7 @@ def _read(
         for i, own, low, high in zip(wanted, rows, [0, *ends], ends, strict=False):
             arrays: tuple[Any, ...] = (unit.label[own], unit.time[own], unit.weight[own])
             items.append(Item(str(unit.name), series.localid(i), Sample(images[low:high], *arrays)))
-    for_each(call, tasks)
+    for_each(call, tasks, waiting=store.waits)
     return items
 
 

@@ -13,6 +13,7 @@ from ..errors import StoreDamaged
 from ..names import UnitName
 from ..store.digest import TABLES_DIGEST, Table, store_digest, tables_digest
 from ..store.layout import IMAGE
+from ..threads import for_each
 from .chunks import Chunks
 
 
@@ -24,10 +25,13 @@ class Group(Protocol):
     where : str
         Its place, for messages.
     attributes : dict
+    waits : bool
+        Whether reading mostly waits for a network.
     """
 
     where: str
     attributes: dict[str, Any]
+    waits: bool
 
     def names(self) -> list[str]:
         """Names of all arrays at any depth, sorted; an array in an inner group is ``group/array``."""
@@ -94,7 +98,16 @@ class Tree(Protocol):
 
 def read_all(group: Group) -> list[Table]:
     """Every array of a group with its values, except the values of the pixels."""
-    return [group.table(name, values=name != IMAGE.name) for name in group.names()]
+    names = group.names()
+    if not group.waits:
+        return [group.table(name, values=name != IMAGE.name) for name in names]
+    found: dict[str, Table] = {}
+
+    def read(name: str) -> None:
+        found[name] = group.table(name, values=name != IMAGE.name)
+
+    for_each(read, names, waiting=True)
+    return [found[name] for name in names]
 
 
 def check_digest(where: str, attributes: dict[str, Any], tables: Sequence[Table]) -> None:

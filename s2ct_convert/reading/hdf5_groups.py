@@ -27,6 +27,8 @@ _NO_VARIABLE = PURE_DIMENSION[: PURE_DIMENSION.index("%")].encode()
 class Hdf5Group:
     """A unit, or the index."""
 
+    waits = False
+
     def __init__(self, group: h5py.Group, name: str) -> None:
         self.node, self._name = group, name
         self.file = str(group.file.filename)

@@ -14,11 +14,14 @@ import numpy.typing as npt
 
 from ..errors import StoreDamaged, from_os_error
 from ..limits import cores
-from ..threads import for_each
-from .chunks import Bytes, Chunks, Pixels, Place
+from ..objects.reads import read_ranges
+from ..threads import WAITING_THREADS, for_each
+from .chunks import Bytes, Chunks, ObjectChunks, Pixels, Place
 
 READ_BYTES = 1 << 20  # most bytes of one read: about 3 chunks
 GAP_BYTES = 64 << 10  # a gap of up to this many bytes between two chunks is read, not skipped
+OBJECT_BYTES = 4 << 20  # most bytes of chunks that one task reads from an object of a bucket
+OBJECT_CHUNKS = 8  # and not fewer chunks, if it has them: neighbours come with one request
 
 
 Task = Callable[[], None]
@@ -76,8 +79,13 @@ class Images:
             If stored bytes are missing or do not match their checksums.
         """
         outs, tasks = self.plan(ranges, every=True)
-        for_each(call, tasks)
+        for_each(call, tasks, waiting=self.waiting)
         return outs
+
+    @property
+    def waiting(self) -> bool:
+        """Whether reading mostly waits for a network."""
+        return isinstance(self._chunks, ObjectChunks)
 
     def plan(
         self, ranges: Sequence[slice], new: New | None = None, *, every: bool = False
@@ -115,7 +123,9 @@ class Images:
 
     def _reads(self, numbers: list[int]) -> Iterator[_Read]:
         """Group neighbouring chunks into reads. No read has more than one core's share of the chunks."""
-        most = max(1, -(-len(numbers) // cores()))
+        self._chunks.prepare(numbers)
+        least, threads = (OBJECT_CHUNKS, WAITING_THREADS) if self.waiting else (1, cores())
+        most = max(least, -(-len(numbers) // threads))
         read: _Read | None = None
         for number in numbers:
             place = self._chunks.place(number)
@@ -139,12 +149,18 @@ class Images:
         self._chunks.unchanged()
         return data
 
-    def _decode(self, read: _Read, pieces: dict[int, list[_Piece]], every: bool) -> None:
-        first, last = read.places[0], read.places[-1]
+    def _parts(self, places: list[Place]) -> list[Bytes]:
+        """The bytes of neighbouring places, or of any places in one object."""
+        first, last = places[0], places[-1]
+        if first.object is not None:
+            parts = read_ranges(first.object, [(place.offset, place.size) for place in places])
+            return [np.frombuffer(part, np.uint8) for part in parts]
         data = self._bytes(first._replace(size=last.offset + last.size - first.offset))
+        return [data[place.offset - first.offset :][: place.size] for place in places]
+
+    def _decode(self, read: _Read, pieces: dict[int, list[_Piece]], every: bool) -> None:
         size, spare = self._chunks.chunk_obs, None
-        for number, place in zip(read.numbers, read.places, strict=True):
-            begin = place.offset - first.offset
+        for number, place, data in zip(read.numbers, read.places, self._parts(read.places), strict=True):
             wanted = pieces[number]
             direct = next((piece for piece in wanted if piece.rows == size), None)  # decoded straight into the output
             if direct is None and spare is None:
@@ -152,7 +168,7 @@ class Images:
             target = spare if direct is None else direct.out[direct.at : direct.at + size]
             assert target is not None
             try:
-                self._chunks.codec.decode_into(data[begin : begin + place.size], target)
+                self._chunks.codec.decode_into(data, target)
             except ValueError as error:
                 rows = f"rows {number * size} to {min((number + 1) * size, self._observations) - 1}"
                 raise StoreDamaged(
@@ -183,6 +199,8 @@ class Images:
 
 def _near(places: list[Place], place: Place) -> bool:
     first, last = places[0], places[-1]
+    if place.object is not None:
+        return place.object == last.object and sum(one.size for one in places) + place.size <= OBJECT_BYTES
     gap = place.offset - (last.offset + last.size)
     return place.file == last.file and 0 <= gap <= GAP_BYTES and place.offset + place.size - first.offset <= READ_BYTES
 

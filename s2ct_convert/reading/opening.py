@@ -12,9 +12,11 @@ from typing import Any
 from ..durable import beside
 from ..errors import Incomplete, NotAStore, PartialStoreWarning, StoreDamaged, from_os_error
 from ..kinds import fits, kind_of
-from ..paths import check_readable, check_spelling
+from ..objects.address import AnyPath, ObjectPath, place_of
+from ..paths import check_spelling
 from ..store.layout import LAYOUT_VERSION, READABLE_LAYOUTS
 from .hdf5_groups import Hdf5Tree
+from .object_groups import ObjectTree
 from .store import Store
 from .zarr_groups import ZarrTree
 
@@ -24,8 +26,9 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
 
     Parameters
     ----------
-    path : path-like
-        A Zarr directory or an HDF5 file made by ``s2ct convert``.
+    path : path-like or str
+        A Zarr directory or an HDF5 file made by ``s2ct convert``, or the address of a Zarr store: ``s3://...``,
+        ``gs://...`` or ``https://...`` (docs/cloud.md).
     allow_incomplete : bool
         Also open a Zarr store whose conversion has not finished, with its finished units and without a warning.
 
@@ -48,23 +51,27 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
         If its conversion has not finished.
     MachineError
         If this machine cannot read it: no permission, too many open files, a file locked by another program.
+    NetworkError
+        If the service of an address fails or refuses.
 
     Examples
     --------
     >>> store = open_store("sample.zarr")  # doctest: +SKIP
     >>> image, label, time, weight = store["train/50SMG"].sample(7)  # doctest: +SKIP
     """
-    store = _open_known(check_readable(path), allow_incomplete=allow_incomplete)
+    store = _open_known(place_of(path), allow_incomplete=allow_incomplete)
     if store.lacks and not allow_incomplete:
         warnings.warn(f"{path} is partial: {store.lacks}", PartialStoreWarning, stacklevel=2)
     return store
 
 
-def _open_known(path: Path, *, allow_incomplete: bool) -> Store:
+def _open_known(path: AnyPath, *, allow_incomplete: bool) -> Store:
     try:
         store = _open(path)
     except NotAStore:
-        if not path.exists() and beside(path, ".s2ct").exists():  # an HDF5 file appears only when complete
+        if (
+            isinstance(path, Path) and not path.exists() and beside(path, ".s2ct").exists()
+        ):  # an HDF5 file appears only when complete
             raise _unfinished(path) from None
         raise
     try:
@@ -79,7 +86,7 @@ def _open_known(path: Path, *, allow_incomplete: bool) -> Store:
     return store
 
 
-def _unfinished(path: Path) -> Incomplete:
+def _unfinished(path: AnyPath) -> Incomplete:
     return Incomplete(
         "the conversion of this store has not finished",
         where=str(path),
@@ -87,7 +94,7 @@ def _unfinished(path: Path) -> Incomplete:
     )
 
 
-def open_to_verify(path: Path) -> Store:
+def open_to_verify(path: AnyPath) -> Store:
     """Open a store, finished or not, without comparing with digests: verification reports the differences itself.
 
     Raises
@@ -104,7 +111,7 @@ def open_to_verify(path: Path) -> Store:
     return store.to_verify()
 
 
-def open_same(path: Path, digest: str, *, allow_incomplete: bool = False) -> Store:
+def open_same(path: AnyPath, digest: str, *, allow_incomplete: bool = False) -> Store:
     """Open a store again and check that it still has this content digest.
 
     Raises
@@ -141,7 +148,9 @@ def is_ours(path: Path) -> bool:
         return "s2ct_layout_version" in store.attributes
 
 
-def _open(path: Path) -> Store:
+def _open(path: AnyPath) -> Store:
+    if isinstance(path, ObjectPath):
+        return Store(path, ObjectTree(path))
     try:
         there = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -177,7 +186,7 @@ def _newer(version: Any) -> bool:
 
 
 def _open_again(path: str, allow_incomplete: bool, digest: str) -> Store:
-    return open_same(Path(path), digest, allow_incomplete=allow_incomplete)
+    return open_same(place_of(path), digest, allow_incomplete=allow_incomplete)
 
 
 def _reduce(store: Store) -> tuple[Any, ...]:

@@ -60,7 +60,8 @@ class ReviewedDate:
 class ReviewedStore(Protocol):
     """The part of a store that is compared with a review."""
 
-    path: Path
+    @property
+    def path(self) -> object: ...
 
     @property
     def digest(self) -> str: ...

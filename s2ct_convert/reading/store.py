@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from ..dataset import Dataset
 from ..errors import Incomplete
 from ..events import OnEvent, ignore
+from ..objects.address import AnyPath, ObjectPath
 from ..store.digest import Table
 from ..store.layout import STATE_COMPLETE, STATE_PARTIAL
 from ..store.root import lacks, read_dataset
@@ -35,19 +35,20 @@ if TYPE_CHECKING:
 class Store(Shown, OwnMapping[Unit]):
     """An open store. Use as a context manager, or ``close`` it.
 
-    It is a mapping of its units: ``store["train/50SMG"]`` is a Unit; ``in``, ``len`` and iteration are over names.
-    A store can be pickled: the other process opens it again. Reading in threads and in forked processes is safe.
+    It is a mapping of its units: ``store["train/50SMG"]`` is a Unit. It can be pickled: the other process opens it again.
+    Threads may read it; on a disk, forked processes too.
 
     Attributes
     ----------
-    path : Path
+    path : Path, or ObjectPath of a store at an address
     format : {"zarr", "hdf5"}
     attributes : dict, of the root
+    waits : bool, whether it is at an address
     """
 
-    def __init__(self, path: Path, tree: Tree, *, checked: bool = True) -> None:
+    def __init__(self, path: AnyPath, tree: Tree, *, checked: bool = True) -> None:
         self.path, self.format, self.attributes = path, tree.format, tree.attributes
-        self.tree, self._checked = tree, checked
+        self.tree, self._checked, self.waits = tree, checked, isinstance(path, ObjectPath)
 
     def _summary(self) -> Summary:
         return store_summary(self)
@@ -253,8 +254,7 @@ class Store(Shown, OwnMapping[Unit]):
         """A unit, or samples of it, as an xarray Dataset. Images are read when they are used, and then checked.
 
         Without ``localid``, all arrays of the unit. Coordinates are the localid for ``sample``, the name for ``band``,
-        and ``obs_localid`` for the sample of each observation. With ``localid``, these samples with the dimensions
-        time, band, y and x, as in ``Selection.to_xarray``.
+        and ``obs_localid`` for the sample of each observation. With it, these samples, as ``Selection.to_xarray``.
 
         Raises
         ------

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import NotAStore, StoreDamaged
 from ..names import INDEX, UnitName, is_split, is_tile
+from ..objects.address import AnyPath
 from ..store.digest import Table
 from ..store.zarr_files import (
     METADATA,
@@ -41,6 +42,8 @@ class ZarrGroup:
     copies : dict or None
         Metadata of the group (under an empty name) and of its members, from the root.
     """
+
+    waits = False
 
     def __init__(self, folder: Path, copies: Copies | None) -> None:
         self.where, self._folder, self._copies = str(folder), folder, copies
@@ -142,15 +145,12 @@ class ZarrTree:
             found = f"format {node.get('zarr_format')}, {node.get('node_type')}"
             raise NotAStore("this folder is not a Zarr v3 group", where=str(path), found=found)
         self.attributes: dict[str, Any] = node.get("attributes", {})
-        self._copies = _copies(node, file)
+        self._copies = copies_of(node, file)
 
     def units(self) -> list[UnitName]:
         if self._copies is not None:
-            groups = [name for name, node in self._copies.items() if node.get("node_type") == "group"]
-        else:
-            groups = [path.parent.relative_to(self._path).as_posix() for path in self._path.glob(f"*/*/{METADATA}")]
-        found = [name.split("/") for name in groups if name.count("/") == 1]
-        return sorted(UnitName(split, tile) for split, tile in found if is_split(split) and is_tile(tile))
+            return names_of_units(self._copies)
+        return _names([path.parent.relative_to(self._path).as_posix() for path in self._path.glob(f"*/*/{METADATA}")])
 
     def group(self, name: str) -> ZarrGroup:
         if self._copies is None:
@@ -161,20 +161,34 @@ class ZarrTree:
 
     @cached_property
     def _inside(self) -> dict[str, Copies]:
-        """Metadata of the members of units and of the index, by name of the unit and path in it."""
-        out: dict[str, Copies] = {}
-        for name, node in (self._copies or {}).items():
-            depth = 1 if name.startswith(f"{INDEX}/") else 2
-            parts = name.split("/")
-            if len(parts) > depth:
-                out.setdefault("/".join(parts[:depth]), {})["/".join(parts[depth:])] = node
-        return out
+        return members_of(self._copies or {})
 
     def close(self) -> None:
         """Nothing to close: no file stays open."""
 
 
-def _copies(root: dict[str, Any], file: Path) -> Copies | None:
+def names_of_units(copies: Copies) -> list[UnitName]:
+    """The units that the consolidated metadata name, sorted."""
+    return _names([name for name, node in copies.items() if node.get("node_type") == "group"])
+
+
+def _names(groups: list[str]) -> list[UnitName]:
+    found = [name.split("/") for name in groups if name.count("/") == 1]
+    return sorted(UnitName(split, tile) for split, tile in found if is_split(split) and is_tile(tile))
+
+
+def members_of(copies: Copies) -> dict[str, Copies]:
+    """Metadata of the members of units and of the index, by name of the unit and path in it."""
+    out: dict[str, Copies] = {}
+    for name, node in copies.items():
+        depth = 1 if name.startswith(f"{INDEX}/") else 2
+        parts = name.split("/")
+        if len(parts) > depth:
+            out.setdefault("/".join(parts[:depth]), {})["/".join(parts[depth:])] = node
+    return out
+
+
+def copies_of(root: dict[str, Any], file: AnyPath) -> Copies | None:
     """The consolidated metadata; None if there are none (an unfinished store, or a store of another program)."""
     if "consolidated_metadata" not in root:
         return None

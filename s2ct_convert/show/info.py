@@ -90,7 +90,7 @@ def _print_store(document: Document, verbose: bool) -> None:
         *((("data set", document["dataset"]),) if "dataset" in document else ()),
         ("format", f"{document['format']}, {document['codec']}"),
         ("state", document["state"]),
-        ("size", size(document["bytes"])),
+        *((("size", size(document["bytes"])),) if document["bytes"] is not None else ()),
         ("holds", f"{plural(document['samples'], 'sample')}, {plural(document['observations'], 'observation')}"),
     ]
     facts += [("missing", " ".join(document["missing"]))] if document.get("missing") else []

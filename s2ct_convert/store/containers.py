@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..dataset import DATASET, Dataset
+from ..objects.scratch import address_of
 from .codec import Codec, Hdf5Codec, ZarrCodec
 from .container import Container
 from .local import Scratch
@@ -18,7 +19,7 @@ def make_container(
     Parameters
     ----------
     path : Path
-        Path of the store.
+        Path of the store, or of the mirror of a store in a bucket.
     codec : Codec
     scratch : Scratch
         Folders for unfinished work, on the same file system.
@@ -30,6 +31,10 @@ def make_container(
     if isinstance(codec, ZarrCodec):
         from .zarr_container import ZarrContainer  # slow to import, and HDF5 does not need it
 
+        if place := address_of(path):
+            from .bucket_container import BucketContainer
+
+            return BucketContainer(place, path, codec, scratch, dataset=dataset)
         return ZarrContainer(path, codec, scratch, dataset=dataset)
     if isinstance(codec, Hdf5Codec):
         from .hdf5_container import Hdf5Container

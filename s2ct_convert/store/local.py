@@ -88,6 +88,11 @@ def files_of(unit: Path) -> tuple[UnitFile, ...]:
     return tuple(_checksum(unit / name, name) for name in names)
 
 
+def crc32_of(data: bytes) -> str:
+    """The CRC-32 of bytes, as in ``UnitFile``."""
+    return f"{isal_zlib.crc32(data):08x}"
+
+
 def _checksum(path: Path, name: str) -> UnitFile:
     crc, size = 0, 0
     with open(path, "rb") as file:

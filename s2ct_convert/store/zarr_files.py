@@ -1,4 +1,4 @@
-"""Reads the metadata and small arrays of Zarr v3 stores written by s2ct, file by file.
+"""Reads the metadata and small arrays of Zarr v3 stores written by s2ct, file by file or object by object.
 
 zarr-python returns fill values for a missing chunk. Here every chunk must exist, have the size in the metadata and
 match its checksum; otherwise ``StoreDamaged`` names the file.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,8 @@ import numpy.typing as npt
 
 from ..durable import parse_json
 from ..errors import NotAStore, StoreDamaged, from_os_error
+from ..objects.address import AnyPath, ObjectPath
+from ..objects.reads import read_object
 from .codec import ZarrCodec
 from .codecs import recognise_zarr
 
@@ -38,16 +39,19 @@ def stamp_of(status: os.stat_result) -> Stamp:
     return Stamp(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-def read_stamped(path: Path) -> tuple[bytes, Stamp]:
-    """The content of a file and its stamp.
+def read_stamped(path: AnyPath) -> tuple[bytes, Stamp]:
+    """The content of a file and its stamp. An object has no stamp: it is compared by its content.
 
     Raises
     ------
     StoreDamaged
         If it is missing.
-    MachineError
+    MachineError, NetworkError
         If it cannot be read.
     """
+    if isinstance(path, ObjectPath):
+        data = read_object(path)
+        return data, Stamp(0, 0, 0, len(data))
     try:
         with open(path, "rb") as file:
             return file.read(), stamp_of(os.fstat(file.fileno()))
@@ -57,7 +61,7 @@ def read_stamped(path: Path) -> tuple[bytes, Stamp]:
         raise from_os_error(error, str(path)) from error
 
 
-def parse_node(data: bytes, where: Path, node_type: str = "") -> dict[str, Any]:
+def parse_node(data: bytes, where: AnyPath, node_type: str = "") -> dict[str, Any]:
     """Parse the metadata of a group or an array.
 
     Raises
@@ -80,7 +84,7 @@ def parse_node(data: bytes, where: Path, node_type: str = "") -> dict[str, Any]:
 class ArrayNode(NamedTuple):
     """The metadata of an array."""
 
-    folder: Path
+    folder: AnyPath
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     chunk: tuple[int, ...]
@@ -89,7 +93,7 @@ class ArrayNode(NamedTuple):
     codecs: Any
 
 
-def read_node(folder: Path) -> ArrayNode:
+def read_node(folder: AnyPath) -> ArrayNode:
     """The metadata of the array in a folder.
 
     Raises
@@ -98,7 +102,12 @@ def read_node(folder: Path) -> ArrayNode:
         If they are missing or invalid.
     """
     path = folder / METADATA
-    node = parse_node(read_stamped(path)[0], path, "array")
+    return array_node(folder, parse_node(read_stamped(path)[0], path, "array"))
+
+
+def array_node(folder: AnyPath, node: dict[str, Any]) -> ArrayNode:
+    """The metadata of the array in a folder, from their parsed JSON. Raises as ``read_node``."""
+    path = folder / METADATA
     try:
         shape, chunk = _lengths(node["shape"], 0), _lengths(node["chunk_grid"]["configuration"]["chunk_shape"], 1)
         dims = tuple(str(name) for name in node.get("dimension_names") or ())
@@ -198,7 +207,7 @@ def _read_chunk(node: ArrayNode, codec: ZarrCodec, dtype: np.dtype[Any], number:
     return values
 
 
-def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], where: Path) -> npt.NDArray[Any]:
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], where: AnyPath) -> npt.NDArray[Any]:
     try:
         return np.empty(shape, dtype)
     except (ValueError, MemoryError):

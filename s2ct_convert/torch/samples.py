@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 from torch.utils.data import Dataset
 
+from ..objects.address import place_of
 from ..reading.epoch import Memory
 from ..reading.images import runs_of
 from ..reading.opening import open_same, open_store
@@ -67,7 +67,7 @@ class SampleDataset(Dataset[Any]):
     """
 
     def __init__(self, path: str | os.PathLike[str], **options: Unpack[ItemOptions]) -> None:
-        self.path = Path(path).absolute()
+        self.path = place_of(path).absolute()
         self.make = Making(**{name: options[name] for name in MAKING if name in options})  # type: ignore[literal-required]
         where: Any = {name: value for name, value in options.items() if name not in MAKING}
         with open_store(path) as store:

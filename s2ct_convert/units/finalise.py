@@ -68,10 +68,14 @@ def reopen(container: Container, ledger: Ledger) -> None:
     change until a new file replaces it.
     """
     if finished(ledger.store) is not None:
-        attributes = root_attributes(
-            state=STATE_INCOMPLETE, version=__version__, command="", units=0, digest="", dataset=container.dataset
-        )
-        container.begin(ledger.planned(), attributes)
+        container.begin(ledger.planned(), unfinished_attributes(container))
+
+
+def unfinished_attributes(container: Container, command: str = "") -> dict[str, Any]:
+    """Root attributes of a store that is not finished."""
+    return root_attributes(
+        state=STATE_INCOMPLETE, version=__version__, command=command, units=0, digest="", dataset=container.dataset
+    )
 
 
 def _completeness(ledger: Ledger, units: Sequence[UnitName], refused: Collection[str]) -> dict[str, str]:

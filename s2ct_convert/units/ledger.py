@@ -21,6 +21,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ..dataset import Dataset
 from ..durable import beside, read_json, remove, sweep, sync, write_atomic
@@ -30,6 +31,7 @@ from ..lease import Lease, Owner
 from ..names import UnitName
 from ..processes import may_be_alive
 from ..store.local import Scratch
+from .bucket_records import BucketRecords
 from .entries import Failure, StoreOptions, UnitEntry, to_json
 
 _RUN = "run.lease"
@@ -41,6 +43,7 @@ class Ledger:
     def __init__(self, store: Path) -> None:
         self.path = beside(store, ".s2ct")
         self.store = store
+        self.bucket = BucketRecords.of(store)
         self._units = self.path / "units"
         self._failed = self.path / "failed"
         self._leases = self.path / "leases"
@@ -61,15 +64,19 @@ class Ledger:
             folder.mkdir(parents=True, exist_ok=True)
         sync(self.path.parent)
         planned = sorted({str(unit) for unit in units} | {str(unit) for unit in self.planned()})
-        content = {**options.values(), "units": planned}
-        write_atomic(self._store_file, to_json(content))
+        self._write_store({**options.values(), "units": planned})
         self.clean()
+
+    def _write_store(self, content: dict[str, Any]) -> None:
+        write_atomic(self._store_file, to_json(content))
+        if self.bucket:
+            self.bucket.write_store(to_json(content))
 
     def unplan(self, unit: UnitName) -> None:
         """Remove a unit from the planned ones: the file with that name holds other units."""
         if content := self._read_store():
             units = [str(one) for one in content[1] if one != unit]
-            write_atomic(self._store_file, to_json({**content[0].values(), "units": units}))
+            self._write_store({**content[0].values(), "units": units})
 
     def options(self) -> StoreOptions | None:
         """The options that the store was started with; None if there is no ledger."""
@@ -107,7 +114,13 @@ class Ledger:
         return entry if entry.unit == str(unit) else None
 
     def write(self, entry: UnitEntry) -> None:
-        """Mark a unit as done."""
+        """Mark a unit as done. In a bucket, the first record of a unit stays."""
+        if self.bucket:
+            self.bucket.write(entry)
+        self.note(entry)
+
+    def note(self, entry: UnitEntry) -> None:
+        """Mark a unit as done on this machine."""
         key = UnitName.from_path(entry.unit).key
         write_atomic(self._units / f"{key}.json", to_json(entry))
         remove(self._failed / f"{key}.json")
@@ -131,6 +144,8 @@ class Ledger:
 
     def forget(self, unit: UnitName) -> None:
         """Mark a unit as not done. This comes before any change to the unit."""
+        if self.bucket:
+            self.bucket.forget(unit)
         remove(self._units / f"{unit.key}.json")
 
     def write_failure(self, failure: Failure) -> None:
@@ -229,6 +244,8 @@ class Ledger:
 
     def destroy(self) -> None:
         """Delete everything but the leases."""
+        if self.bucket:
+            self.bucket.destroy(self.planned())
         for path in sorted(self.path.iterdir()) if self.path.exists() else ():
             if path != self._leases:
                 remove(path)

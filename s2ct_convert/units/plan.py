@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,8 @@ from pathlib import Path
 from ..errors import WrongUsage
 from ..kinds import kind_of
 from ..names import UnitName, fold_split, fold_tile
+from ..objects.address import AnyPath, ObjectPath, is_address
+from ..objects.scratch import scratch_store
 from ..paths import check_readable, format_of_name
 from ..source.find import Source, Unusable, find_sources
 from ..store.codecs import find_codec
@@ -35,6 +39,7 @@ class Plan:
 
     ``files`` are sorted by size, largest first, and run in this order. ``unusable`` are files that should be sources
     and cannot be used. ``notes`` name what was skipped. ``named`` is the unit that the user gave with ``--as``.
+    ``address`` is that of a store in a bucket; ``store`` is then its mirror on this machine.
     """
 
     store: Path
@@ -45,6 +50,12 @@ class Plan:
     hash: str
     demands: Demands = NO_DEMANDS
     named: UnitName | None = None
+    address: ObjectPath | None = None
+
+    @property
+    def target(self) -> AnyPath:
+        """The store as the user knows it: its address in a bucket, or its path."""
+        return self.address or self.store
 
     @property
     def sources(self) -> list[Source]:
@@ -54,6 +65,46 @@ class Plan:
     def units(self) -> list[UnitName]:
         """Every planned unit, also those of unusable files."""
         return [s.unit for s in self.sources] + [u.unit for u in self.unusable if u.unit]
+
+
+def make_plan_to(
+    paths: Sequence[Path],
+    store: str | os.PathLike[str],
+    wanted: PlanOptions,
+    *,
+    unit: str | None,
+    scratch: str | os.PathLike[str] | None,
+) -> Plan:
+    """As ``make_plan``, for a store on this machine or at an address of a bucket.
+
+    Raises
+    ------
+    WrongUsage
+        Also if the address cannot be written to, or ``scratch`` is given for a store on this machine.
+    """
+    if not (isinstance(store, str) and is_address(store)):
+        if scratch is not None:
+            raise WrongUsage("--scratch is for a store in a bucket", where=str(store))
+        return make_plan(paths, Path(store), wanted, unit=unit)
+    address, local = scratch_store(store, scratch)
+    plan = make_plan(paths, local, wanted, unit=unit)
+    check_format(plan.options, address)
+    return dataclasses.replace(plan, address=address)
+
+
+def check_format(options: StoreOptions, address: ObjectPath) -> None:
+    """Refuse HDF5 in a bucket.
+
+    Raises
+    ------
+    WrongUsage
+    """
+    if options.format != "zarr":
+        raise WrongUsage(
+            "HDF5 files work only on this machine: a bucket has no file that can be written in place",
+            where=str(address),
+            todo="use --format zarr, or convert to a file and copy it",
+        )
 
 
 def plan_hash(options: StoreOptions, files: Sequence[SourceFile], demands: Demands) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..dataset import DATASET, Dataset
 from ..errors import EXIT_MACHINE, Incomplete, SomeFailed
+from ..objects.address import AnyPath
 from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
 from ..words import plural
 from .entries import UnitEntry
@@ -20,7 +20,7 @@ class Summary:
 
     Attributes
     ----------
-    store : Path
+    store : Path, or ObjectPath of a store in a bucket
     format, codec : str
         Such as ``zarr`` and ``balanced``.
     converted, skipped : tuple of UnitEntry
@@ -43,7 +43,7 @@ class Summary:
     dataset : Dataset
     """
 
-    store: Path
+    store: AnyPath
     format: str
     codec: str
     converted: tuple[UnitEntry, ...]
@@ -85,7 +85,7 @@ class Summary:
         return tuple(sorted({entry.unpacker for entry in self.converted if entry.unpacker is not None}))
 
 
-def salvaged_error(store: Path, units: Sequence[str], more: str = "") -> Incomplete:
+def salvaged_error(store: AnyPath, units: Sequence[str], more: str = "") -> Incomplete:
     """The error of a store with units that were salvaged from damaged sources."""
     return Incomplete(
         "units were salvaged from damaged sources, so examples are missing",

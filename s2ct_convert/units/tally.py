@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..events import Event, OnEvent
 from ..names import UnitName
+from ..objects.address import AnyPath
 from ..store.container import Container
 from .entries import StoreOptions, UnitEntry
 from .events import UnitDone, UnitFailed
@@ -59,7 +60,7 @@ class Tally:
         digest = complete(container, ledger, command, done, self.on_event, refused)
         return End(absent, refused, digest, salvaged)
 
-    def summary(self, store: Path, options: StoreOptions, end: End, seconds: float) -> Summary:
+    def summary(self, store: AnyPath, options: StoreOptions, end: End, seconds: float) -> Summary:
         """The result of the run, with the units that were done before."""
         return Summary(
             store=store,

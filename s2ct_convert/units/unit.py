@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..archives.unpackers import PYTHON, find_unpacker
-from ..errors import SourceError
+from ..errors import DuplicateUnit, SourceError
 from ..events import OnEvent, ignore
 from ..lease import Lease
 from ..names import UnitName
@@ -134,6 +134,12 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
     container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
     dataset = task.options.dataset
     before = ledger.entry(source.unit)
+    if before is not None and ledger.bucket:
+        raise DuplicateUnit(
+            "a finished unit in a bucket is not replaced",
+            where=f"{container.where}: {source.unit}",
+            todo="convert to another destination, or give --overwrite",
+        )
     size, mtime_ns = source.size(), source.mtime_ns()
     builder = TableBuilder(ledger.scratch.work, dataset)
     if task.salvages:

@@ -12,7 +12,8 @@ from pathlib import Path
 from ..archives.unpackers import Unpacker, ask_python_too, find_unpacker
 from ..errors import S2ctError, StoreDamaged, WrongUsage, from_os_error
 from ..names import UnitName
-from ..paths import check_readable, path_list
+from ..objects.address import place_of
+from ..paths import path_list
 from ..reading.opening import open_to_verify
 from ..reading.store import Store
 from ..source.find import Source, find_sources
@@ -96,7 +97,7 @@ def _opened(store: str | os.PathLike[str] | Store) -> Iterator[Store]:
     if isinstance(store, Store):
         yield store.to_verify()
         return
-    with open_to_verify(check_readable(store)) as opened:
+    with open_to_verify(place_of(store)) as opened:
         yield opened
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..errors import StoreDamaged
+from ..errors import S2ctError, StoreDamaged
 
 # Errors of h5py, zarr-python and its codecs on bytes that cannot be decoded.
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, StoreDamaged)
@@ -61,3 +61,10 @@ def _samples(localids: tuple[int, ...]) -> str:
     if len(localids) <= 4:
         return f"samples {', '.join(map(str, localids))}"
     return f"{len(localids)} samples from {localids[0]} to {localids[-1]}"
+
+
+def one_line(error: Exception) -> str:
+    """The message of any error as one line."""
+    if isinstance(error, S2ctError):
+        return "; ".join(" ".join(line.split()) for line in str(error).splitlines())
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

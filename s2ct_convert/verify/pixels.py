@@ -11,7 +11,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import MachineError, S2ctError
+from ..errors import NOT_THE_STORE, S2ctError
 from ..limits import cores
 from ..reading.unit import Unit
 from ..store.digest import UnitDigest, digest_columns, digest_sample
@@ -102,7 +102,7 @@ def _check(unit: Unit, block: _Block, crcs: npt.NDArray[np.uint32]) -> tuple[lis
     """Digests of the samples of a block (None if it cannot be read), and findings."""
     try:
         (images,) = unit.images([block.rows])
-    except MachineError:  # this machine could not read; the store may be intact
+    except NOT_THE_STORE:  # this machine could not read; the store may be intact
         raise
     except (S2ctError, OSError):
         return None, list(_unreadable(unit, block.rows))
@@ -128,7 +128,7 @@ def _unreadable(unit: Unit, rows: slice) -> Iterator[Finding]:
         end = min((at // CHUNK_OBS + 1) * CHUNK_OBS, rows.stop)
         try:
             unit.images([slice(at, end)])
-        except MachineError:
+        except NOT_THE_STORE:
             raise
         except S2ctError as error:
             # The message names all rows of a damaged chunk. The finding has only the rows that were read.

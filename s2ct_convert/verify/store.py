@@ -11,10 +11,11 @@ import numpy as np
 
 from ..dataset import Dataset
 from ..durable import beside
-from ..errors import MachineError, NotAStore, S2ctError, StoreDamaged, WrongUsage
+from ..errors import NOT_THE_STORE, Incomplete, NotAStore, StoreDamaged, WrongUsage
 from ..kinds import kind_of
 from ..names import UnitName
-from ..paths import check_readable, check_spelling
+from ..objects.address import AnyPath, place_of
+from ..paths import check_spelling
 from ..reading.hdf5_groups import Hdf5Tree
 from ..reading.opening import open_to_verify
 from ..reading.store import Store
@@ -36,7 +37,7 @@ from ..store.layout import (
 )
 from ..words import shell_path
 from .extent import check_store_extent, check_unit_extent
-from .findings import Finding
+from .findings import Finding, one_line
 from .hdf5_tree import check_hdf5_tree
 from .index import check_index, numbered_names
 from .pixels import check_pixels
@@ -52,7 +53,7 @@ class StoreReport:
 
     Attributes
     ----------
-    path : Path
+    path : Path or ObjectPath
     units, samples, observations : int
         Numbers in the store.
     checked : int
@@ -67,7 +68,7 @@ class StoreReport:
         Whether the store and its units could be opened. If not, nothing else was checked.
     """
 
-    path: Path
+    path: AnyPath
     units: int = 0
     samples: int = 0
     observations: int = 0
@@ -105,7 +106,7 @@ def verify_store(
 
     Parameters
     ----------
-    store : path-like or Store
+    store : path-like, address or Store
     fraction : float
         Fraction of the observations whose pixels are checked, chosen by ``seed``. Everything else is checked in full.
     on_total, on_bytes : callable, optional
@@ -121,26 +122,29 @@ def verify_store(
         If ``store`` is not a store and has no trace of one, or the fraction is out of range.
     MachineError
         If this machine cannot read the store: a lock, no permission, a disk error. The store may be intact.
+    NetworkError
+        If the service of an address cannot be read.
     """
     if not 0 < fraction <= 1:
         raise WrongUsage(f"the fraction {fraction} is out of range", expected="more than 0, at most 1")
-    path = check_readable(store.path if isinstance(store, Store) else store)
+    path = store.path if isinstance(store, Store) else place_of(store)
     report = StoreReport(path)
-    if not path.exists():
+    if isinstance(path, Path) and not path.exists():
         if beside(path, ".s2ct").exists():
             return report.not_finished()
         raise NotAStore("this store does not exist", where=str(path), todo=check_spelling(path))
     try:
         opened = open_to_verify(path)
+    except Incomplete:
+        return report.not_finished()
     except (NotAStore, StoreDamaged) as error:
-        if isinstance(error, NotAStore) and not has_traces(path):
-            if (kind := kind_of(path)) and kind.is_source:
-                todo = f"s2ct verify sources {shell_path(path)}"
-                raise NotAStore(f"this is {kind}, not a store", where=str(path), todo=todo) from error
-            raise
-        report.findings.append(Finding(f"cannot open the store: {_one_line(error)}", file=str(path)))
+        if isinstance(error, NotAStore):
+            _check_traces(path, error)
+        report.findings.append(Finding(f"cannot open the store: {one_line(error)}", file=str(path)))
         return report
     with opened:
+        if opened.waits:
+            report.remarks.append("objects that the store does not name are not looked for")
         if opened.lacks:
             report.remarks.append(f"the store is partial: {opened.lacks}")
         if not opened.finished:
@@ -154,16 +158,26 @@ def verify_store(
     return report
 
 
+def _check_traces(path: AnyPath, error: NotAStore) -> None:
+    """Raise ``error`` unless there was a store."""
+    if isinstance(path, Path) and has_traces(path):
+        return
+    if isinstance(path, Path) and (kind := kind_of(path)) and kind.is_source:
+        todo = f"s2ct verify sources {shell_path(path)}"
+        raise NotAStore(f"this is {kind}, not a store", where=str(path), todo=todo) from error
+    raise error
+
+
 def _open_units(store: Store, report: StoreReport) -> list[Unit]:
     """Open the units and enter their counts and ``opened`` into the report."""
     try:
         units = list(store.units.values())
         report.units, report.samples = len(units), sum(len(unit.localid) for unit in units)
         report.observations = sum(_count(unit) for unit in units)
-    except MachineError:
+    except NOT_THE_STORE:
         raise
     except Exception as error:
-        report.findings.append(Finding(f"cannot open the units: {_one_line(error)}", file=str(report.path)))
+        report.findings.append(Finding(f"cannot open the units: {one_line(error)}", file=str(report.path)))
         return []
     report.opened = True
     return units
@@ -202,10 +216,10 @@ class _Check:
         """Add the findings of a check. An error that a container raises on changed bytes becomes a finding."""
         try:
             self.report.findings.extend(check())
-        except MachineError:  # this machine could not read; the store may be intact
+        except NOT_THE_STORE:  # this machine could not read; the store may be intact
             raise
         except Exception as error:
-            self.report.findings.append(Finding(f"cannot be read: {_one_line(error)}", unit))
+            self.report.findings.append(Finding(f"cannot be read: {one_line(error)}", unit))
 
     def _tree(self, groups: Mapping[str, Sequence[ArraySpec]]) -> Iterator[Finding]:
         if self.store.format == "zarr":
@@ -281,10 +295,3 @@ def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
     place = f"{unit.name}/{PUBLISHED}"
     inner = {f"{place}/{key}": published_arrays(one.name, one.kind) for key, one in features.items()}
     return {place: (), **inner} if inner else {}
-
-
-def _one_line(error: Exception) -> str:
-    """The message of any error as one line."""
-    if isinstance(error, S2ctError):
-        return "; ".join(" ".join(line.split()) for line in str(error).splitlines())
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

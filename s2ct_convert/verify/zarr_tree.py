@@ -5,16 +5,20 @@ zarr-python trusts these files: with a wrong chunk key separator, for example, i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..durable import read_json
+from ..durable import parse_json, read_json
+from ..objects.address import AnyPath, ObjectPath
+from ..objects.failures import ObjectMissing
+from ..objects.reads import read_object
 from ..reading.store import Store
 from ..store.codecs import recognise_zarr
 from ..store.layout import CHUNK_OBS, IMAGE, SHARD_OBS, ArraySpec
+from ..threads import for_each
 from .findings import Finding
 
 _CONSOLIDATED = {"kind": "inline", "must_understand": False}
@@ -33,13 +37,17 @@ def check_zarr_tree(store: Store, groups: Mapping[str, Sequence[ArraySpec]]) -> 
     """
     splits = sorted({name.split("/")[0] for name in groups if "/" in name})
     expected = {*splits, *groups, *(f"{group}/{spec.name}" for group, specs in groups.items() for spec in specs)}
-    there = {path.parent.relative_to(store.path).as_posix(): path for path in sorted(store.path.rglob("zarr.json"))}
-    root = _read(there.pop(".")) if "." in there else None
+    place = store.path
+    if isinstance(place, ObjectPath):
+        there, nodes = _objects(place, expected)
+    else:
+        files = {path.parent.relative_to(place).as_posix(): path for path in sorted(place.rglob("zarr.json"))}
+        there, nodes = dict(files), {name: _read(path) for name, path in files.items()}
+    root, _ = nodes.pop(".", None), there.pop(".", None)
     for name in sorted(expected - there.keys()):
-        yield Finding(f"{name} is missing", file=str(store.path / name / "zarr.json"))
+        yield Finding(f"{name} is missing", file=str(place / name / "zarr.json"))
     for name in sorted(there.keys() - expected):
         yield Finding(f"{name} is not in the layout", file=str(there[name]))
-    nodes = {name: _read(path) for name, path in there.items()}
     for name in sorted(expected & there.keys()):
         if nodes[name] is None:
             yield Finding("not valid JSON", file=str(there[name]))
@@ -56,6 +64,31 @@ def check_zarr_tree(store: Store, groups: Mapping[str, Sequence[ArraySpec]]) -> 
             if node and (wrong := _wrong_keys(node, spec, store.dataset.obs_shape)):
                 message = f"metadata differ from the layout: {', '.join(wrong)}"
                 yield Finding(message, group, file=str(there[f"{group}/{spec.name}"]))
+
+
+def _objects(store: ObjectPath, names: Collection[str]) -> tuple[dict[str, AnyPath], dict[str, Any]]:
+    """The metadata objects of these nodes and of the root (``.``): those that exist, and their content."""
+    there: dict[str, AnyPath] = {}
+    nodes: dict[str, Any] = {}
+
+    def read(name: str) -> None:
+        place = store / "zarr.json" if name == "." else store / name / "zarr.json"
+        try:
+            data = read_object(place)
+        except ObjectMissing:
+            return
+        there[name] = place
+        nodes[name] = _parsed(data)
+
+    for_each(read, [".", *sorted(names)], waiting=True)
+    return there, nodes
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return parse_json(data)
+    except ValueError:
+        return None
 
 
 def _read(path: Path) -> Any:

@@ -29,6 +29,7 @@ PAIRS: dict[str, tuple[Callable[..., object], str]] = {
 }
 # Only for people and shells.
 ONLY_OPTIONS = {"--json", "--quiet", "--verbose", "--debug", "--nice", "--yes", "--plan", "--help", "--write", "--to"}
+ONLY_OPTIONS |= {"--endpoint-url", "--no-sign-request", "--request-payer"}  # variables of the environment in Python
 # Separate functions in Python: docs/cli.md lists them.
 ONLY_OPTIONS_OF = {
     "download": {"--extract"},

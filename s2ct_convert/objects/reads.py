@@ -1,0 +1,98 @@
+"""Requests that read objects. Each returns exactly the bytes that were asked for, or raises."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ..errors import StoreDamaged
+from .address import ObjectPath
+from .failures import NoRanges, failure_of
+from .service import PAUSE_SECONDS, client
+
+T = TypeVar("T")
+_without_suffix: set[str] = set()  # stores on such servers
+
+LANES = 16  # requests at a time; obstore makes up to 10 more within one get_ranges
+BODY_TRIES = 4  # of an answer that breaks off
+GAP_BYTES = 256 << 10  # a gap of up to this many bytes between two ranges is read, not skipped
+
+
+def read_object(place: ObjectPath) -> bytes:
+    """All bytes of an object.
+
+    Raises
+    ------
+    ObjectMissing
+        If it is not there.
+    NetworkError, WrongUsage
+        If the service refuses or fails.
+    """
+    return _get(place)[0]
+
+
+def read_end(place: ObjectPath, n: int) -> tuple[bytes, int]:
+    """The last ``n`` bytes of an object, and its size. Raises as ``read_object``.
+
+    Some servers send ranges, but none that counts from the end. There, the size is asked for first.
+    """
+    if place.root not in _without_suffix:
+        try:
+            return _get(place, options={"range": {"suffix": n}})
+        except NoRanges:
+            _without_suffix.add(place.root)
+    store = client(place.root)
+    import obstore
+
+    size = int(_asked(lambda: obstore.head(store, place.key), place)["size"])
+    (data,) = read_ranges(place, [(max(0, size - n), min(n, size))])
+    return bytes(data), size
+
+
+def _get(place: ObjectPath, **options: Any) -> tuple[bytes, int]:
+    store = client(place.root)
+    import obstore
+
+    def get() -> tuple[bytes, int]:
+        found = obstore.get(store, place.key, **options)
+        return bytes(found.bytes()), int(found.meta["size"])
+
+    return _asked(get, place)
+
+
+def _asked(request: Callable[[], T], place: ObjectPath) -> T:
+    """The answer to a request. obstore repeats one that fails, but not one whose answer breaks off."""
+    for again in range(BODY_TRIES):
+        try:
+            return request()
+        except Exception as error:  # obstore raises classes of its own, of OSError and of ValueError
+            if "body error" not in str(error) or again == BODY_TRIES - 1:
+                raise failure_of(error, place) from None
+        time.sleep(random.uniform(0, PAUSE_SECONDS * 2**again))
+    raise AssertionError("not reached")
+
+
+def read_ranges(place: ObjectPath, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
+    """The bytes of several (offset, size) of one object. Near ranges are read with one request.
+
+    Raises
+    ------
+    ObjectMissing, NetworkError, WrongUsage
+        As ``read_object``.
+    StoreDamaged
+        If the object is too short.
+    """
+    store = client(place.root)
+    import obstore
+
+    starts, lengths = [offset for offset, _ in ranges], [size for _, size in ranges]
+    found = _asked(
+        lambda: obstore.get_ranges(store, place.key, starts=starts, lengths=lengths, coalesce=GAP_BYTES), place
+    )
+    parts = [memoryview(one) for one in found]
+    for (offset, size), part in zip(ranges, parts, strict=True):
+        if part.nbytes != size:
+            raise StoreDamaged("this object is truncated", where=str(place), expected=f"{offset + size:,} bytes")
+    return parts
