@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Store(Shown, OwnMapping[Unit]):
     """An open store. Use as a context manager, or ``close`` it.
 
-    It is a mapping of its units: ``store["train/50SMG"]`` is a Unit. It can be pickled: the other process opens it again.
+    It maps unit names to units: ``store["train/50SMG"]``. It can be pickled: the other process opens it again.
     Threads may read it; on a disk, forked processes too.
 
     Attributes
