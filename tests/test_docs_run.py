@@ -27,6 +27,7 @@ import s2ct_convert
 NOT_RUN = {
     "make test": "it runs these tests",
     "pip install": "it needs a network; tests/test_packages.py installs the wheel",
+    "python scripts/fuzz/run.py": "it runs for 20 minutes; tests/test_fuzz.py runs it for a second",
     "dask ": "a scheduler never ends; tests/engines starts schedulers and workers",
     "s2ct info https://": "it needs a network; tests/cli/test_peek.py looks at a URL of a stand-in",
     "s2ct convert /shared/archives": "it needs that scheduler; tests/engines converts with one",
