@@ -30,6 +30,7 @@ NOT_RUN = {
     "s2ct view clouds.zarr": "a server never ends; tests/viewer starts servers",
     "s2ct review summary": "it needs a review that a person saved; tests/reading/test_review.py runs it",
     "s2ct preview clouds.zarr --review": "it needs such a review; tests/reading/test_review.py draws one",
+    "python scripts/fuzz/run.py": "it runs for 20 minutes; tests/test_fuzz.py runs it for a second",
     "dask ": "a scheduler never ends; tests/engines starts schedulers and workers",
     "s2ct info https://": "it needs a network; tests/cli/test_peek.py looks at a URL of a stand-in",
     "s2ct convert /shared/archives": "it needs that scheduler; tests/engines converts with one",
