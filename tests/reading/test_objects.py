@@ -47,10 +47,11 @@ def test_a_store_at_an_address_equals_the_one_on_disk(bucket, made):
     with open_store(address(bucket)) as there, open_store(made["zarr"]) as here:
         assert there.digest == here.digest
         assert list(there.units) == list(here.units)
-        for name, unit in here.items():
-            rows = [slice(0, unit.observations)]
-            assert np.array_equal(there[name].images(rows)[0], unit.images(rows)[0])
-            assert all(np.array_equal(there[name][key][...], unit[key][...], equal_nan=key == "weight") for key in unit)
+        remote, unit = there["train/50SMG"], here["train/50SMG"]
+        rows = [slice(0, unit.observations)]
+        assert np.array_equal(remote.images(rows)[0], unit.images(rows)[0])
+        small = [key for key in unit if key != "image"]
+        assert all(np.array_equal(remote[key][...], unit[key][...], equal_nan=key == "weight") for key in small)
         assert there.samples.rows.tobytes() == here.samples.rows.tobytes()
 
 
@@ -136,6 +137,7 @@ def test_a_refusal_of_the_service_is_one_sentence(bucket, as_s3, status, code, w
     assert "SECRET" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_busy_answers_and_cut_bodies_are_asked_again(bucket, as_s3, made):
     bucket.vices = {
         "zarr.json": [refusing(503, "SlowDown")],
