@@ -130,7 +130,7 @@ def _profile(bucket: str) -> Any:
         raise MissingPackage(
             "profiles of AWS need boto3",
             where=f"s3://{bucket}",
-            todo="pip install boto3, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            todo="install boto3, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     return _from_boto3(bucket)
 
