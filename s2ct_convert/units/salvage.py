@@ -44,6 +44,24 @@ def check_may_salvage(entry: UnitEntry | None, source: Source, *, overwrite: boo
     )
 
 
+def check_has_all(before: UnitEntry | None, examples: int, source: Source, *, overwrite: bool) -> None:
+    """Refuse a source with fewer examples than were salvaged of its unit: nothing proves that it is whole.
+
+    Raises
+    ------
+    DuplicateUnit
+    """
+    if before is None or not before.salvaged or overwrite or examples >= before.examples:
+        return
+    raise DuplicateUnit(
+        f"the source has fewer examples than the store has of {before.unit}, which was salvaged from another source",
+        where=source.where,
+        expected=f"at least {before.examples:,} examples",
+        found=f"{examples:,}; a TFRecord that ends after a whole record may be cut",
+        todo=f"leave this source out, or replace the unit: --overwrite-unit {before.unit}",
+    )
+
+
 def refuse_salvaged(source: Source) -> None:
     """Refuse a TFRecord that was salvaged from a damaged source: it is valid, but not the whole source.
 

@@ -39,7 +39,7 @@ from .events import UnitDone
 from .ledger import Ledger
 from .place import put_in_place
 from .resume import Candidate, judge
-from .salvage import check_may_salvage, refuse_salvaged, what_is_lost
+from .salvage import check_has_all, check_may_salvage, refuse_salvaged, what_is_lost
 from .understand import name_counts, understand, unit_attributes
 
 # Highest measured peak memory of a process that makes a unit, two passes included (docs/performance.md).
@@ -155,6 +155,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
             table = understand(builder, source, md5, dataset, salvaged=task.salvages)
             if not (task.demands.accept_count or task.salvages):
                 source.check_count(table.examples, len(table.localid), table.images)
+            check_has_all(before, table.examples, source, overwrite=task.overwrite)
             task.demands.refuse(table.notes, source.where, dataset)
             numbers, gaps = what_is_lost(examples, source, table)
             unit = UnitTable(table.localid, table.sample, table.sizes, table.columns, table.published, numbers)

@@ -132,6 +132,20 @@ def test_a_good_source_replaces_a_salvaged_unit_and_a_damaged_one_does_not(tmp_p
     assert not unit_of(store).salvaged
 
 
+def test_a_source_with_fewer_examples_does_not_replace_a_salvaged_unit(tmp_path):
+    """A bare TFRecord that is cut between two records has no damage."""
+    store = tmp_path / "s.zarr"
+    found = salvage(put(tmp_path / "a", DAMAGED), store).converted[0].examples
+    cut = tmp_path / "b" / NAME
+    cut.parent.mkdir()
+    cut.write_bytes(b"".join(RECORDS[: found - 1]))
+    (message,) = failures(cut, store, accept_count=True)
+    assert f"at least {found} examples" in message
+    assert unit_of(store).salvaged
+    cut.write_bytes(b"".join(RECORDS[:found]))
+    assert s2ct_convert.convert(cut, store, accept_count=True).state == "complete"
+
+
 @pytest.mark.slow
 def test_another_damaged_source_replaces_a_salvaged_unit_if_asked(tmp_path):
     store = tmp_path / "s.zarr"
