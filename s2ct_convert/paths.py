@@ -99,6 +99,8 @@ def check_own_folder(
         raise WrongUsage("this is a file, not a folder", where=str(target), todo="choose another path")
     if target.resolve() in (Path.cwd(), *Path.cwd().parents):
         raise WrongUsage(f"{what} cannot replace the current folder", where=str(target), todo="name a folder in it")
+    if store := next((one for one in target.resolve().parents if (one / "zarr.json").is_file()), None):
+        raise WrongUsage(f"{what} has no place in a store", where=str(target), found=f"{store} is a Zarr store")
     there = {path.name for path in target.iterdir()} if target.exists() else set()
     if there and not overwrite:
         todo = f"choose another folder; --overwrite replaces an earlier {what.partition(' ')[2]}"

@@ -129,7 +129,7 @@ def _show(
         return
     for one in salvaged:
         print_lines(f"salvaged  {line}" for line in gap_lines(str(one.path), one.examples, one.gaps))
-    if not quiet:
+    if not quiet and (done or not salvaged):
         print_named(str(destination), "", f"{plural(len(done), 'file')}, {size(sum(f.bytes for f in done))} in ")
 
 

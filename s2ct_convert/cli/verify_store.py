@@ -30,6 +30,7 @@ class Compared(NamedTuple):
 
 _DAMAGED = "repair it: s2ct convert SOURCE... STORE --overwrite-unit SPLIT/TILE"
 _ALONE = "convert again to another store; this one can be repaired only with its folder STORE.s2ct"
+_OTHER = "find out which is right; to take the source: s2ct convert SOURCE... STORE --overwrite-unit SPLIT/TILE"
 _UNFINISHED = "run the command that made the store again; it resumes"
 # The state of the rest of the store is unknown; it may be intact.
 _UNOPENED = "restore the named file from a copy, or convert again to another store"
@@ -154,6 +155,8 @@ def _advice(report: StoreReport) -> str:
         return _UNFINISHED
     if not report.opened:
         return _UNOPENED
+    if not report.findings:  # the store is sound, and a source has something else
+        return _OTHER
     there = isinstance(report.path, Path) and beside(report.path, ".s2ct").exists()
     return _DAMAGED if there else _ALONE
 

@@ -60,7 +60,8 @@ def croissant_document(store: Store, folder: Path, sums: dict[Path, str], writte
         "rai:dataAnnotationProtocol": FACTS["annotation"],
         "rai:dataPreprocessingProtocol": f"{attributes['history']}. {DIGEST_WORDS} {store.digest}.",
         "rai:dataUseCases": FACTS["use"],
-        "rai:dataLimitations": FACTS["limitations"],
+        "rai:dataLimitations": FACTS["limitations"]
+        + (f" This store is partial: {store.lacks}." if store.lacks else ""),
         "rai:personalSensitiveInformation": FACTS["personal"],
         "distribution": [*_distribution(store, folder, sums), *_own_files(written)],
         "recordSet": [

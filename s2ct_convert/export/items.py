@@ -18,6 +18,7 @@ from ..reading.opening import open_store
 from ..reading.select import Selection
 from ..reading.store import Store
 from ..reading.unit import Unit
+from ..store.root import lacks
 
 SHARD_BYTES = 256 << 20  # of pixels in a file
 ABOUT = ("title", "doi", "citation", "license")  # attributes of the root that are true of every part
@@ -110,6 +111,7 @@ def about(selection: Selection) -> dict[str, Any]:
     return {
         **{name: str(store.attributes[name]) for name in ABOUT if name in store.attributes},
         "store_digest": str(store.attributes.get("content_digest", "")),
+        **({"store_lacks": lacks(store.attributes)} if lacks(store.attributes) else {}),
         "selected": {name: _in_json(value) for name, value in kept.items()},
         "bands": [band.name for band in store.dataset.bands],
         "image_shape": list(store.dataset.obs_shape),

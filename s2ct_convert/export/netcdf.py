@@ -17,7 +17,8 @@ from ..errors import MachineError, MissingPackage
 from ..reading.arrays import Array
 from ..reading.rows import UnitRows
 from ..reading.select import Selection
-from ..store.layout import CHUNK_OBS
+from ..store.layout import CHUNK_OBS, GAPS, SALVAGED
+from ..store.root import lacks
 from ..version import __version__, install_advice
 from .folder import ExportedFolder, write_folder
 from .items import ABOUT, Data, Item, items, unit_columns
@@ -107,7 +108,7 @@ def _small(xarray: Any, selection: Selection, given: UnitRows) -> Any:
         "band_name": ("band", bands, {"long_name": f"{store.dataset.mission} band"}),
         "wavelength": ("band", _native(unit["wavelength"][...]), _attributes(unit["wavelength"])),
     }
-    about = {name: str(store.attributes[name]) for name in ABOUT if name in store.attributes}
+    about: dict[str, Any] = {name: str(store.attributes[name]) for name in ABOUT if name in store.attributes}
     about |= {
         "Conventions": "CF-1.11",
         "featureType": "timeSeries",
@@ -117,6 +118,10 @@ def _small(xarray: Any, selection: Selection, given: UnitRows) -> Any:
         "store_digest": str(store.attributes.get("content_digest", "")),
         "history": f"s2ct {__version__}: s2ct export --to netcdf, a selection of unit {unit.name}",
     }
+    if missing := lacks(store.attributes):
+        about["store_lacks"] = missing
+    if unit.salvaged:  # the store has what is missing, in this form
+        about |= {SALVAGED: 1, GAPS: str(unit.attributes[GAPS])}
     # Not as coordinates: xarray would name those in an attribute of the file.
     dataset = xarray.Dataset({**along_obs, **along_sample, **along_band}, attrs=about)
     for variable in dataset.variables.values():

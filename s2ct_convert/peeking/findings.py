@@ -31,7 +31,7 @@ def _in_header(
 ) -> Iterator[PeekFinding]:
     sources = [one for one in members if one.is_source]
     found = f"{plural(len(members), 'file')}, of which {plural(len(sources), 'TFRecord')}"
-    yield PeekFinding("one_tfrecord", "one TFRecord and nothing else", len(members) == 1, found)
+    yield PeekFinding("one_tfrecord", "one TFRecord and nothing else", len(members) == len(sources) == 1, found)
     first = sources[0] if sources else None
     same = None if first is None else stem(first.name) == stem(name)
     yield PeekFinding("member_name", "member named as its archive", same, visible(first.name) if first else "")

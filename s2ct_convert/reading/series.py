@@ -137,6 +137,8 @@ def select_series(store: Units, samples: Samples, only: Masks | None = None, **w
     StoreDamaged
         If the labels or dates of a unit are damaged.
     """
+    if unknown := sorted(where.keys() - Where.__annotations__):
+        raise TypeError(f"there is no argument {unknown[0]!r}; conditions are {', '.join(Where.__annotations__)}")
     table = samples.may_match(**where)
     time, label = where.get("time"), where.get("label")
     if time is None and label is None and only is None:

@@ -192,7 +192,10 @@ def fetch_file(folder: Path, run: FetchRun, file: RecordFile) -> FileDone | File
     """Fetch one file; None if the run is being stopped."""
     began = time.monotonic()
     try:
-        partial = Partial(folder / file.key, file, run.stop.is_set)
+        final = folder / file.key
+        if run.mending.existing and final.is_symlink():
+            final = final.resolve()  # what the link leads to is repaired
+        partial = Partial(final, file, run.stop.is_set)
         try:
             if run.mending.existing and partial.final.exists():
                 partial.take_in(partial.final)

@@ -244,6 +244,17 @@ def test_a_server_without_ranges_sends_the_whole_file_and_this_is_said(data, zen
     assert f"{KEY}: damaged, and the service sends only whole files" in messages
 
 
+def test_a_linked_file_is_repaired_where_it_is(data, zenodo, tmp_path):
+    (tmp_path / "real").mkdir()
+    real = put(tmp_path / "real", flipped(data, 3))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / KEY).symlink_to(real)
+    (done,) = repair(zenodo, tmp_path / "in").done
+    assert done.repaired
+    assert (tmp_path / "in" / KEY).is_symlink()
+    assert real.read_bytes() == data
+
+
 def test_a_stretch_is_requested_at_the_other_url_too(data, zenodo, tmp_path):
     path = put(tmp_path, flipped(data, 3))
     zenodo.vices[KEY] = [all_of_it]

@@ -14,7 +14,7 @@ from damaged import NAME, archive_bytes, flipped, groups, put, records, without_
 from records import all_features, features, payloads
 
 import s2ct_convert
-from s2ct_convert.errors import PartialStoreWarning, TFRecordDamaged
+from s2ct_convert.errors import PartialStoreWarning, TFRecordDamaged, WrongUsage
 from s2ct_convert.missing import NO_NUMBER
 from s2ct_convert.units.summary import UnitsFailed
 
@@ -106,6 +106,18 @@ def test_the_export_has_the_found_examples_in_their_order(salvaged, tmp_path):
     assert places == sorted(places)
     assert json.loads(made.report.read_bytes())["gaps"][0]["after"] == made.gaps[0].after
     assert [RECORDS[k][12:-4] for k in places] == payloads(made.path)
+
+
+def test_an_export_of_a_salvaged_store_says_what_is_missing(salvaged, tmp_path):
+    with pytest.warns(PartialStoreWarning):
+        done = s2ct_convert.export_netcdf(salvaged[0], tmp_path / "nc")
+    assert UNIT in json.loads((tmp_path / "nc" / "export.json").read_bytes())["store_lacks"]
+    xarray = pytest.importorskip("xarray", reason="xarray is not installed")
+    with xarray.open_dataset(done.files[0].path) as dataset:
+        assert dataset.attrs["salvaged"] == 1
+        assert json.loads(dataset.attrs["gaps"])
+    with pytest.raises(WrongUsage, match="has no place in a store"):
+        s2ct_convert.export_netcdf(salvaged[0], salvaged[0] / "sub")
 
 
 @pytest.mark.slow

@@ -66,6 +66,11 @@ def test_every_selected_image_comes_once_with_its_own_label(made, kind):
     assert [batch[key].dtype for key in NAMES] == [torch.uint16, torch.int8, torch.int32, torch.float32]
 
 
+def test_an_unknown_condition_is_named(made):
+    with pytest.raises(TypeError, match="no argument 'max_observations'; conditions are tile, split"):
+        ObservationDataset(made["zarr"], 4, max_observations=5)
+
+
 def test_images_are_shuffled_anew_in_each_epoch(rare):
     dataset = ObservationDataset(rare, 16, **SMALL)
     orders = []
