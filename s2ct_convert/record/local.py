@@ -24,7 +24,7 @@ from .events import Checked, Checking
 from .manifest import RecordFile
 from .others import growing, has_control_file
 from .partial import partial_path, set_aside
-from .receipts import FOLDER, drop_receipt, has_receipt, write_receipt
+from .receipts import FOLDER, drop_receipt, has_receipt, is_unchanged, write_receipt
 
 
 class State(Enum):
@@ -131,13 +131,12 @@ def survey(
     if unread:
         on_event(Checking(len(unread), sum((folder / file.key).stat().st_size for file in unread)))
     before = [(folder / file.key).stat() for file in unread]
-    right: set[str] = set()
-    noted = True
+    unnoted: dict[str, os.stat_result] = {}  # right, in a folder without room for receipts
     with closing(_md5s([folder / file.key for file in unread], on_event)) as found_md5s:
         for file, status, md5 in zip(unread, before, found_md5s, strict=True):
             if md5 == file.md5:
-                right.add(file.key)
-                noted &= write_receipt(folder, file.key, md5, status)
+                if not write_receipt(folder, file.key, md5, status):
+                    unnoted[file.key] = status
                 continue
             if repair:
                 drop_receipt(folder, file.key)
@@ -145,13 +144,14 @@ def survey(
                 continue
             aside = set_aside(folder / file.key, folder / file.key, md5)
             on_event(Message(f"{file.key}: its md5 is {md5}, not {file.md5}; kept as {aside.name}, fetching it again"))
-    if not noted:
+    if unnoted:
         on_event(Message(f"{folder} is read-only: the next run reads these files again"))
     for one in found:
         if one.state is State.PARTIAL and (final := folder / one.file.key).exists():
             _continue(final, final, one.file, on_event)
     after = [one if one.state is State.BUSY else look(folder, one.file) for one in found]
-    return [replace(one, state=State.OK) if one.file.key in right else one for one in after]
+    same = {key for key, status in unnoted.items() if is_unchanged(folder / key, status)}
+    return [replace(one, state=State.OK) if one.file.key in same else one for one in after]
 
 
 def _adopt(folder: Path, files: Sequence[RecordFile], on_event: OnEvent) -> None:

@@ -47,6 +47,11 @@ def write_receipt(folder: Path, key: str, md5: str, before: os.stat_result | Non
     return True
 
 
+def is_unchanged(path: Path, before: os.stat_result) -> bool:
+    """Whether the file has the size, modification time and inode that it had."""
+    return _receipt(path.stat(), "") == _receipt(before, "")
+
+
 def drop_receipt(folder: Path, key: str) -> None:
     """Delete the receipt of a file, if it has one."""
     _path(folder, key).unlink(missing_ok=True)

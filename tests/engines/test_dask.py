@@ -112,6 +112,7 @@ def test_a_machine_fault_starts_no_other_unit(dask, tmp_path, monkeypatch):
     assert len(caught.value.summary.missing) == len(SAMPLE)
 
 
+@pytest.mark.slow
 def test_warnings_of_a_worker_name_the_unit_and_the_worker(dask, tmp_path):
     """For example, if py7zr stores its headers in an unexpected way."""
     preload = tmp_path / "preload.py"
@@ -252,6 +253,7 @@ def test_a_worker_with_another_version_is_refused_by_name(dask, tmp_path):
     assert "numpy" not in message
 
 
+@pytest.mark.slow
 def test_a_worker_without_this_package_is_refused(dask, tmp_path):
     preload = dask.folder / "preload.py"
     preload.write_text("import sys\nsys.modules['s2ct_convert'] = None\n")
@@ -263,6 +265,7 @@ def test_a_worker_without_this_package_is_refused(dask, tmp_path):
     assert list(dask.addresses().values()) == [address]  # the worker is alive
 
 
+@pytest.mark.slow
 def test_a_worker_with_too_little_memory_is_refused(dask, tmp_path):
     dask.start_workers(1, "--memory-limit", "300MB")
     message = refused(dask, tmp_path, MachineError)

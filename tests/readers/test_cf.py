@@ -79,6 +79,7 @@ def test_cfdm_gives_arrays_no_properties_of_the_store(fields):
     assert fields["image"].get_property("featureType") == "timeSeries"
 
 
+@pytest.mark.slow
 def test_cfdm_reads_a_whole_store_as_plain_arrays(cfdm, stores, expected):
     """cfdm supports one discrete sampling geometry per file, in the root. If this fails, update docs/readers.md."""
     fields = {field.nc_get_variable(): field for field in cfdm.read(str(stores["gzip"]), backend="netCDF4")}
