@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
 from shutil import rmtree
 from subprocess import DEVNULL, run
 from time import perf_counter
@@ -45,35 +44,31 @@ def _make_archive(folder: Path, size: int, number: int) -> None:
 
 
 def verification(work: Path, archives: Path, repeat: int) -> Iterator[Row]:
-    """A row for each kind of verification, in wall time and in CPU time."""
+    """A row for each kind of verification."""
     store = work / "x.zarr"
     commands = {
         "s2ct verify store": ["verify", "store", store],
         "s2ct verify sources": ["verify", "sources", archives],
         "s2ct verify store --against": ["verify", "store", store, "--against", archives],
     }
-    cpu: dict[str, list[float]] = {name: [] for name in ("convert", *commands)}
 
-    def measure(name: str, command: list[object]) -> float:
-        before, began = getrusage(RUSAGE_CHILDREN), perf_counter()
+    def measure(command: list[object]) -> float:
+        began = perf_counter()
         run([sys.executable, "-m", "s2ct_convert", *map(str, command), "-q"], check=True, stdout=DEVNULL)
-        seconds, after = perf_counter() - began, getrusage(RUSAGE_CHILDREN)
-        cpu[name].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        return seconds
+        return perf_counter() - began
 
     def convert() -> float:
         for path in (store, store.with_name("x.zarr.s2ct")):
             rmtree(path, ignore_errors=True)
-        return measure("convert", ["convert", archives, store])
+        return measure(["convert", archives, store])
 
-    wall = in_turn(repeat, convert=convert, **{name: partial(measure, name, cmd) for name, cmd in commands.items()})
-    for kind, runs in (("wall", wall), ("CPU", cpu)):
-        median = {name: statistics.median(seconds) for name, seconds in runs.items()}
-        for name in commands:
-            target = TARGET if "--against" in name and kind == "wall" else None
-            detail = f"times as long: {median[name]:.1f} against {median['convert']:.1f} s"
-            kept = {f"{one} {kind} s": runs[one] for one in (name, "convert")}
-            yield Row(f"{name}, {kind}", "s2ct convert", median[name] / median["convert"], target, detail, kept)
+    runs = in_turn(repeat, convert=convert, **{name: partial(measure, command) for name, command in commands.items()})
+    median = {name: statistics.median(seconds) for name, seconds in runs.items()}
+    for name in commands:
+        target = TARGET if "--against" in name else None
+        detail = f"times as long: {median[name]:.1f} against {median['convert']:.1f} s"
+        kept = {f"{one} s": runs[one] for one in (name, "convert")}
+        yield Row(name, "s2ct convert", median[name] / median["convert"], target, detail, kept)
 
 
 def main() -> None:

@@ -200,6 +200,7 @@ def test_an_early_stop_leaves_no_thread(archive, after):
     assert not threads_of_ours()
 
 
+@pytest.mark.slow
 def test_an_unknown_header_layout_of_py7zr_is_only_a_warning(archive, data, monkeypatch):
     def changed(*args: object) -> None:
         raise AttributeError("'Header' object has no attribute 'main_streams'")

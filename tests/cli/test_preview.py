@@ -82,6 +82,7 @@ def test_quiet_prints_only_the_name_of_the_picture(run, folder, suffix):
     assert pictures(folder) == {done.stdout.strip()}
 
 
+@pytest.mark.slow
 def test_both_containers_give_the_same_picture(run, sample_stores, tmp_path):
     for suffix, store in sample_stores.items():
         run("preview", store.name, "--summary", "-o", tmp_path / f"{suffix}.png", cwd=store.parent)
@@ -91,6 +92,7 @@ def test_both_containers_give_the_same_picture(run, sample_stores, tmp_path):
     assert (zarr == h5).all(), "they differ only in the title, which has the store name"
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_bytes_twice_and_seeds_differ(run, sample_stores, tmp_path):
     def draw(name: str, seed: int) -> str:
         options = ("--random", "--seed", seed, "--limit", 4, "-o", name, "--json")
@@ -126,6 +128,7 @@ def test_wrong_usage_is_reported_and_writes_nothing(run, sample_stores, tmp_path
     assert tree(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_an_existing_picture_needs_overwrite(run, sample_stores, tmp_path):
     store, taken = sample_stores["zarr"], tmp_path / "a.png"
     taken.write_bytes(b"a holiday")

@@ -120,6 +120,7 @@ def test_a_signal_while_a_unit_is_made_is_reported_and_a_rerun_resumes(
     assert_equal(store, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_unit_done_before_a_signal_stays(tmp_path, sources, undisturbed):
     store = tmp_path / undisturbed.name
     stopped = Stopped(tmp_path, sources, store.name, 1, ": done", signal.SIGTERM)

@@ -155,6 +155,7 @@ def test_a_finished_unit_stays_when_a_late_task_is_killed(task, store):
 
 
 @pytest.mark.parametrize("finished", first_quick([False, True]))
+@pytest.mark.slow
 def test_a_suspended_holder_does_not_publish_after_losing_its_lease(task, store, finished):
     stopped = task(store, "made", "node-a")
     stopped.wait_until_suspended()

@@ -125,6 +125,7 @@ def test_without_a_7zip_program_nothing_is_written(tmp_path, archive, monkeypatc
     assert s2ct_convert.convert(archive, store).unpackers == ("python",)
 
 
+@pytest.mark.slow
 def test_the_command_shows_the_unpacker(tmp_path, archive, s2ct, data):
     (tmp_path / "data").write_bytes(data)
     script(tmp_path / "bin", f"cat {tmp_path / 'data'}", version="77.01")

@@ -238,6 +238,7 @@ def refused(dask, tmp_path, kind: type[Exception]) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_worker_with_another_version_is_refused_by_name(dask, tmp_path):
     preload = dask.folder / "preload.py"
     preload.write_text("import s2ct_convert.version\ns2ct_convert.version.__version__ = '99.0'\n")
@@ -273,6 +274,7 @@ def test_a_worker_with_too_little_memory_is_refused(dask, tmp_path):
     assert "300 MB" in message
 
 
+@pytest.mark.slow
 def test_a_worker_that_sees_other_files_is_refused(dask, tmp_path):
     probe = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)]
     if os.geteuid() or subprocess.run(probe, capture_output=True).returncode:

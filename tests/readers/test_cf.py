@@ -47,6 +47,7 @@ def test_cfdm_recognises_a_unit_as_a_ragged_array(fields, expected):
     assert "row_size" not in fields  # it is the count variable of the others, not a field
 
 
+@pytest.mark.slow
 def test_cfdm_unpacks_each_sample(fields, expected):
     wanted = expected[UNIT]
     for name in OBS:

@@ -59,6 +59,7 @@ def train(rank: int, ranks: int, workers: int, options: dict, store: Path, folde
         ),
     ],
 )
+@pytest.mark.slow
 def test_ranks_have_equal_batches_and_end_together(many, tmp_path, ranks, workers, options):
     torch.multiprocessing.spawn(train, (ranks, workers, options, many, tmp_path), nprocs=ranks)
     parts = [torch.load(tmp_path / f"rank_{rank}.pt") for rank in range(ranks)]

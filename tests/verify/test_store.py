@@ -311,6 +311,7 @@ class TestZarrMetadata:
 
 
 class TestPart:
+    @pytest.mark.slow
     def test_the_seed_chooses_the_checked_pixels(self, tmp_path, rng):
         source = write_tfrecord(tmp_path, [random_group(rng, i, 100) for i in range(42)])
         path = tmp_path / "x.zarr"
