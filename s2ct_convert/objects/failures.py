@@ -42,6 +42,13 @@ class ObjectMissing(StoreDamaged):
     """An object that the store names is not there."""
 
 
+def service_errors() -> tuple[type[Exception], ...]:
+    """The classes of errors that obstore raises for what a service does."""
+    from obstore.exceptions import BaseError
+
+    return BaseError, OSError, ValueError
+
+
 def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False) -> S2ctError:
     """The error of ours for an error of obstore at a place."""
     text = str(error).partition("\n\nDebug source")[0]

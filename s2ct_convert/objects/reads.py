@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ..errors import StoreDamaged
 from .address import ObjectPath
-from .failures import NoRanges, failure_of
+from .failures import NoRanges, failure_of, service_errors
 from .service import PAUSE_SECONDS, client
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def _asked(request: Callable[[], T], place: ObjectPath) -> T:
     for again in range(BODY_TRIES):
         try:
             return request()
-        except Exception as error:  # obstore raises classes of its own, of OSError and of ValueError
+        except service_errors() as error:
             if "body error" not in str(error) or again == BODY_TRIES - 1:
                 raise failure_of(error, place) from None
         time.sleep(random.uniform(0, PAUSE_SECONDS * 2**again))

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from ..errors import MissingPackage, NetworkError, S2ctError, WrongUsage
 from ..version import __version__, install_advice
 from .address import ObjectPath
-from .failures import failure_of
+from .failures import failure_of, service_errors
 
 CONNECT_SECONDS, REQUEST_SECONDS = 5, 300
 RETRIES, RETRY_SECONDS = 8, 60  # of one request, with growing pauses and jitter
@@ -55,7 +55,7 @@ def client(root: str) -> Any:
         return _client(root)
     except S2ctError:
         raise
-    except Exception as error:  # such as a secret key without an access key
+    except service_errors() as error:  # such as a secret key without an access key
         raise failure_of(error, ObjectPath(root)) from None
 
 

@@ -11,7 +11,7 @@ import uuid
 
 from ..errors import DestinationExists, NetworkError, S2ctError
 from .address import ObjectPath
-from .failures import ObjectMissing, Refused, failure_of
+from .failures import ObjectMissing, Refused, failure_of, service_errors
 from .reads import read_object
 from .service import PAUSE_SECONDS, RETRY_SECONDS, client
 
@@ -88,7 +88,7 @@ def _put(place: ObjectPath, data: bytes, mode: str) -> None:
         obstore.put(store, place.key, data, mode=mode, use_multipart=False)
     except (AlreadyExistsError, PreconditionError):
         raise _other_content(place) from None
-    except Exception as error:
+    except service_errors() as error:
         raise failure_of(error, place, writing=True) from None
 
 
@@ -115,7 +115,7 @@ def delete(place: ObjectPath) -> None:
         obstore.delete(store, place.key)
     except FileNotFoundError:
         return
-    except Exception as error:
+    except service_errors() as error:
         raise failure_of(error, place, writing=True) from None
 
 

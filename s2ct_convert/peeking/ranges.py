@@ -14,23 +14,15 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from ..errors import NetworkError
-from ..record.answers import body_of, describe, refused, without_hope
-from ..record.asking import FileChanged
+from ..record.answers import describe, refused, without_hope
 from ..record.events import FileWaiting
-from ..record.policy import Verdict, asked_wait, content_range, etag_md5, judge, page_says, until, whole_number
+from ..record.judging import Again, check_etag, check_form, judge_status
+from ..record.policy import Verdict, content_range, until, whole_number
 from ..record.run import FetchRun, Stopped
 from ..record.watch import Transfer
 
 REQUEST_SECONDS = 120.0  # for the body of one answer
 _BLOCK = 1 << 16
-
-
-class _Again(Exception):
-    """Retry the request. ``wait``: seconds the service asks to wait. ``free``: this does not count as a failure."""
-
-    def __init__(self, why: str, *, wait: float | None = None, free: bool = False) -> None:
-        super().__init__(why)
-        self.why, self.wait, self.free = why, wait, free
 
 
 class Ranges:
@@ -72,7 +64,7 @@ class Ranges:
         while True:
             try:
                 return self._ask(start, stop if self.size is None else min(stop, self.size))
-            except _Again as again:
+            except Again as again:
                 reason = again
             if reason.free:
                 continue
@@ -95,7 +87,7 @@ class Ranges:
         try:
             answer = self._run.service.get(self._urls[0], start=start, stop=stop, turn=self._turn)
         except (HTTPError, OSError) as error:
-            raise without_hope(error, self.name) or _Again(describe(error)) from error
+            raise without_hope(error, self.name) or Again(describe(error)) from error
         try:
             self._judge(answer)
             return self._read(answer, self._length(answer, start, stop))
@@ -104,28 +96,13 @@ class Ranges:
 
     def _judge(self, answer: BaseHTTPResponse) -> None:
         """Check that an answer is a range of the right file."""
-        run, status, headers = self._run, answer.status, answer.headers
-        now = run.clock()
-        run.budget.observe(headers, now)
-        verdict = judge(status)
-        if verdict is Verdict.RETRY:
-            wait = asked_wait(status, headers, now)
-            if status == 429:  # for all lanes: the limit is per address
-                run.budget.keep_quiet(min(wait if wait is not None else run.policy.backoff, run.policy.patience))
-            raise _Again(f"the service answers {status} {answer.reason or ''}".rstrip(), wait=wait)
+        status, headers = answer.status, answer.headers
+        verdict = judge_status(self._run, answer)
         if verdict is Verdict.OTHER_URL:
             self._other_url(f"the service answers {status}")
         if verdict is not Verdict.GOOD:
             raise refused(self.name, answer)
-        found = etag_md5(headers.get("ETag"))
-        if found is not None and self._md5 is not None and found != self._md5:
-            raise FileChanged(
-                "the service has another file under this name",
-                where=self.name,
-                expected=f"md5 {self._md5}",
-                found=f"md5 {found}",
-                todo="the record was changed; compare it with s2ct list",
-            )
+        found = check_etag(answer, self._md5, self.name)
         self.etag_md5 = found or self.etag_md5
         if status == 200:
             self._other_url("the service sent the file from its start")
@@ -140,10 +117,7 @@ class Ranges:
             total = content_range(headers.get("Content-Range")).total
             found_size = "an unknown size" if total is None else f"{total:,} bytes"
             raise self._lies("the service has no such bytes of this file", self._expected_size(), found_size)
-        if headers.get("Content-Type", "").lower().startswith("text/html"):
-            raise _Again(f"the service sent a web page instead of the file: {page_says(body_of(answer))}")
-        if headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
-            raise _Again("the service sent the file in a content encoding that was not requested")
+        check_form(answer)
 
     def _length(self, answer: BaseHTTPResponse, start: int, stop: int) -> int:
         """How many bytes the answer should have, by its Content-Range."""
@@ -181,7 +155,7 @@ class Ranges:
                 except (HTTPError, OSError) as error:
                     if run.stop.is_set():
                         raise Stopped from error
-                    raise _Again(transfer.cut_because or describe(error)) from error
+                    raise Again(transfer.cut_because or describe(error)) from error
                 transfer.add(len(block))
                 self.bytes += len(block)
                 got += len(block)
@@ -190,9 +164,9 @@ class Ranges:
                     if run.stop.is_set():
                         raise Stopped
                     why = transfer.cut_because or f"the service sent {got:,} bytes of {wanted:,}"
-                    raise _Again(why)
+                    raise Again(why)
                 if got < wanted and time.monotonic() > ends:
-                    raise _Again(f"the service sent {got:,} bytes of {wanted:,} in {REQUEST_SECONDS:.0f} s")
+                    raise Again(f"the service sent {got:,} bytes of {wanted:,} in {REQUEST_SECONDS:.0f} s")
         finally:
             run.watch.end(transfer)
         if got > wanted:
@@ -203,7 +177,7 @@ class Ranges:
         """Try the next URL, if there is one; this one is not used again."""
         if len(self._urls) > 1:
             del self._urls[0]
-            raise _Again(why, free=True)
+            raise Again(why, free=True)
 
     def _expected_size(self) -> str:
         return "a file that is not empty" if self.size is None else f"a file of {self.size:,} bytes"

@@ -13,23 +13,20 @@ from typing import Protocol
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from ..errors import Difference, NetworkError
-from .answers import body_of, describe, refused, without_hope
+from ..errors import NetworkError
+from .answers import describe, refused, without_hope
 from .api import file_urls
 from .events import FileProgress, FileWaiting
+from .judging import Again, FileChanged, check_etag, check_form, judge_status
 from .manifest import RecordFile
 from .partial import Partial
-from .policy import Verdict, asked_wait, content_range, etag_md5, judge, page_says, until, whole_number
+from .policy import Verdict, content_range, until, whole_number
 from .run import STOPPED, FetchRun, Stopped
 from .watch import Transfer
 
 _BLOCK = 1 << 18
 _REPORT_SECONDS = 0.1  # between two progress events
 SLOW = "slow"
-
-
-class FileChanged(Difference):
-    """The file at the service differs from the manifest."""
 
 
 class NoRanges(Exception):
@@ -48,14 +45,6 @@ class Wanted(Protocol):
     def end(self) -> int | None: ...
 
     def write(self, block: memoryview) -> None: ...
-
-
-class _Again(Exception):
-    """Retry the request. ``wait``: seconds the service asks to wait. ``free``: this does not count as a failure."""
-
-    def __init__(self, why: str, *, wait: float | None = None, free: bool = False) -> None:
-        super().__init__(why)
-        self.why, self.wait, self.free = why, wait, free
 
 
 class Asking:
@@ -88,7 +77,7 @@ class Asking:
             try:
                 self._ask(wanted)
                 continue
-            except _Again as again:
+            except Again as again:
                 reason = again
             if wanted.have > before:
                 failures = 0
@@ -123,7 +112,7 @@ class Asking:
         try:
             answer = run.service.get(url, start=start, stop=wanted.end, turn=run.turn)
         except (HTTPError, OSError) as error:
-            raise without_hope(error, url) or _Again(describe(error)) from error
+            raise without_hope(error, url) or Again(describe(error)) from error
         try:
             skip = self._judge(answer, start, wanted)
             self._read(answer, skip, wanted)
@@ -132,52 +121,34 @@ class Asking:
 
     def _judge(self, answer: BaseHTTPResponse, start: int, wanted: Wanted) -> int:
         """Check that a response fits the request. Returns how many of its first bytes exist already."""
-        run, status, headers = self._run, answer.status, answer.headers
-        now = run.clock()
-        run.budget.observe(headers, now)
-        verdict = judge(status)
-        if verdict is Verdict.RETRY:
-            wait = asked_wait(status, headers, now)
-            if status == 429:  # for all lanes: the limit is per address
-                run.budget.keep_quiet(min(wait if wait is not None else run.policy.backoff, run.policy.patience))
-            raise _Again(f"the service answers {status} {answer.reason or ''}".rstrip(), wait=wait)
+        status, headers = answer.status, answer.headers
+        verdict = judge_status(self._run, answer)
         if verdict is Verdict.OTHER_URL:
             self._gone.add(self._url)
             if len(self._gone) < len(self._urls):
                 self._other_url()
-                raise _Again(f"the service answers {status}", free=True)
+                raise Again(f"the service answers {status}", free=True)
             raise refused(self._file.key, answer)
         if verdict is Verdict.FINAL:
             raise refused(self._file.key, answer)
-        found = etag_md5(headers.get("ETag"))
-        if found is not None and found != self._file.md5:
-            raise FileChanged(
-                "the service has another file under this name",
-                where=self._file.key,
-                expected=f"md5 {self._file.md5}",
-                found=f"md5 {found}",
-                todo="the record was changed; compare it with s2ct list",
-            )
+        check_etag(answer, self._file.md5, self._file.key)
         if status == 416:
             self._check_total(content_range(headers.get("Content-Range")).total)
             new = self._refuse_ranges()
-            raise _Again("the service has no bytes after the partial file", free=new)
-        if headers.get("Content-Type", "").lower().startswith("text/html"):
-            raise _Again(f"the service sent a web page instead of the file: {page_says(body_of(answer))}")
-        if headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
-            raise _Again("the service sent the file in a content encoding that was not requested")
+            raise Again("the service has no bytes after the partial file", free=new)
+        check_form(answer)
         if status == 206:
             part = content_range(headers.get("Content-Range"))
             self._check_total(part.total)
             if part.start != start:
                 new = self._refuse_ranges()
-                raise _Again(f"the service sent bytes from {part.start} instead of {start}", free=new)
+                raise Again(f"the service sent bytes from {part.start} instead of {start}", free=new)
             return 0
         self._check_total(whole_number(headers.get("Content-Length")))
         if (start or wanted.end is not None) and self._url not in self._refused_ranges:
             self._refuse_ranges()
             if len(self._refused_ranges) < len(self._urls):
-                raise _Again("the service sent the file from its start", free=True)
+                raise Again("the service sent the file from its start", free=True)
         if wanted.end is not None:
             raise NoRanges
         return wanted.have
@@ -189,7 +160,7 @@ class Asking:
         self._other_size.add(self._url)
         if len(self._other_size) < len(self._urls):
             self._other_url()
-            raise _Again(f"the service has {total:,} bytes", free=True)
+            raise Again(f"the service has {total:,} bytes", free=True)
         raise FileChanged(
             "the service has a file of another size under this name",
             where=self._file.key,
@@ -250,10 +221,10 @@ class Asking:
             self._last_report = now
             self._run.on_event(FileProgress(self._file.key, self._partial.have))
 
-    def _broke(self, transfer: Transfer, why: str) -> _Again | Stopped:
+    def _broke(self, transfer: Transfer, why: str) -> Again | Stopped:
         if self._run.stop.is_set() or transfer.cut_because == STOPPED:
             return Stopped()
         if transfer.cut_because == SLOW:
             self._redials -= 1
-            return _Again("this connection is much slower than the others", free=True)
-        return _Again(transfer.cut_because or why)
+            return Again("this connection is much slower than the others", free=True)
+        return Again(transfer.cut_because or why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,17 +23,17 @@ class BatchesDataset(IterableDataset[Any]):
         self.rank, self.ranks = find_rank(rank, ranks)
         self._progress = Progress()
 
+    @abstractmethod
     def batches_in(self, epoch: int) -> int:
         """Number of batches of each rank in an epoch, as a schedule of learning rates needs it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _batches(self, mine: Stretch) -> Iterator[tuple[int, Any]]:
         """The batches of this process with their numbers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _order(self) -> dict[str, Any]:
         """What decides which samples are in which batch, besides the epoch and the rank: plain values."""
-        raise NotImplementedError
 
     @property
     def epoch(self) -> int:

@@ -11,8 +11,8 @@ from servers.zenodo import RECORD, Handler, StandIn, good, ranged, serving
 
 from s2ct_convert.errors import NetworkError
 from s2ct_convert.peeking.ranges import Ranges
-from s2ct_convert.record.asking import FileChanged
 from s2ct_convert.record.budget import Budget
+from s2ct_convert.record.judging import FileChanged
 from s2ct_convert.record.policy import RetryPolicy
 from s2ct_convert.record.run import FetchRun, open_run
 

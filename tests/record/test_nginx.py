@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from servers.nginx import NGINX, nginx_serving
 
 from s2ct_convert.record.budget import Budget
 from s2ct_convert.record.damage import Damage, Mending
@@ -20,7 +17,6 @@ from s2ct_convert.record.download import download
 from s2ct_convert.record.manifest import RecordFile
 from s2ct_convert.record.partial import partial_path
 
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")  # Debian puts it there
 KEY, RECORD = "train_50SMG_2.7z", "4711"
 DATA = np.random.default_rng(5).bytes(3_000_000)
 
@@ -46,22 +42,8 @@ def nginx(tmp_path) -> Iterator[tuple[str, Path]]:
     (place / "content").write_bytes(DATA)
     files = [{"key": KEY, "size": len(DATA), "checksum": f"md5:{hashlib.md5(DATA).hexdigest()}"}]
     (tmp_path / "record.json").write_text(json.dumps({"id": int(RECORD), "files": files}))
-    for folder in (tmp_path, *tmp_path.parents):
-        if os.geteuid() == 0 and folder.stat().st_uid == 0 and folder != folder.parent and folder.name != "tmp":
-            folder.chmod(folder.stat().st_mode | 0o055)  # its workers run as the user nobody
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (tmp_path / "conf").write_text(CONFIGURATION.format(folder=tmp_path, port=port))
-    process = subprocess.Popen([NGINX, "-c", str(tmp_path / "conf"), "-e", str(tmp_path / "errors")])
-    while process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-    assert process.poll() is None, (tmp_path / "errors").read_text()
-    yield f"http://127.0.0.1:{port}", tmp_path
-    process.terminate()
-    process.wait(10)
+    with nginx_serving(tmp_path, CONFIGURATION) as port:
+        yield f"http://127.0.0.1:{port}", tmp_path
 
 
 @pytest.mark.parametrize("have", [0, 1, 1_234_567, len(DATA) - 1, len(DATA)])

@@ -7,9 +7,7 @@ import http.server
 import json
 import os
 import shutil
-import socket
 import struct
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from makers import Group, flip, write_tfrecord
+from servers.nginx import NGINX, nginx_serving
 
 import s2ct_convert
 from s2ct_convert.pictures.palette import TRUE_COLOUR
@@ -220,7 +219,6 @@ def test_a_store_that_the_page_cannot_show_is_explained(open_url, sample_stores,
     server.server_close()
 
 
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 CONFIGURATION = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
 events {{ }}
@@ -238,22 +236,8 @@ def nginx(sample_stores, tmp_path) -> Iterator[str]:
     if NGINX is None:
         pytest.skip("nginx is not installed")
     s2ct_convert.export_view(sample_stores["zarr"], tmp_path / "site")
-    for folder in (tmp_path, *tmp_path.parents):
-        if os.geteuid() == 0 and folder.stat().st_uid == 0 and folder != folder.parent and folder.name != "tmp":
-            folder.chmod(folder.stat().st_mode | 0o055)  # its workers run as the user nobody
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (tmp_path / "conf").write_text(CONFIGURATION.format(folder=tmp_path, port=port))
-    process = subprocess.Popen([NGINX, "-c", str(tmp_path / "conf"), "-e", str(tmp_path / "errors")])
-    while process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-    assert process.poll() is None, (tmp_path / "errors").read_text()
-    yield f"http://127.0.0.1:{port}/talks/"
-    process.terminate()
-    process.wait(10)
+    with nginx_serving(tmp_path, CONFIGURATION) as port:
+        yield f"http://127.0.0.1:{port}/talks/"
 
 
 def test_an_export_works_below_a_path_of_nginx(open_url, nginx, sample_stores):
