@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from ..words import shell_path
 from . import options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -38,3 +40,18 @@ def which_files(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def same_files(paths: tuple[Path, ...]) -> str:
+    """The arguments of a download to the folder that was checked: empty if it was this one, or not one folder."""
+    from ..record.manifest import DEFAULT_RECORD, BadManifest, find_lock
+
+    folder = paths[0] if len(paths) == 1 else Path()
+    if not folder.is_dir():
+        return ""
+    try:
+        lock = find_lock(folder)
+    except BadManifest:  # several locks: --manifest was given instead
+        lock = None
+    record = f" --record {lock.record}" if lock and lock.record not in ("", DEFAULT_RECORD) else ""
+    return f" {shell_path(folder)}{record}" if folder != Path() else record

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..words import shell_path
-from . import options
+from . import options, record_options
 from .group import Group
 from .results import print_json
 from .stopping import NO_RESULT, keeps
@@ -136,28 +136,13 @@ def _write(path: Path, text: str) -> None:
 def _raise(counts: dict[str, int], total: int, paths: tuple[Path, ...]) -> None:
     from ..errors import Difference, Incomplete
 
-    again = f"s2ct download{_same_files(paths)}"
+    again = f"s2ct download{record_options.same_files(paths)}"
 
     if bad := counts["wrong"] + counts["short"] + counts["unknown"]:
         todo = f"fetch only the damaged parts again: {again} --repair" if counts["wrong"] else f"download them: {again}"
         raise Difference(f"{bad} of {total} files do not match", todo=todo)
     if counts["missing"]:
         raise Incomplete(f"{counts['missing']} of {total} files are missing", todo=f"download them: {again}")
-
-
-def _same_files(paths: tuple[Path, ...]) -> str:
-    """The arguments of a download to the folder that was checked: empty if it was this one, or not one folder."""
-    from ..record.manifest import DEFAULT_RECORD, BadManifest, find_lock
-
-    folder = paths[0] if len(paths) == 1 else Path()
-    if not folder.is_dir():
-        return ""
-    try:
-        lock = find_lock(folder)
-    except BadManifest:  # several locks: --manifest was given instead
-        lock = None
-    record = f" --record {lock.record}" if lock and lock.record not in ("", DEFAULT_RECORD) else ""
-    return f" {shell_path(folder)}{record}" if folder != Path() else record
 
 
 for command in (sources, store):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .record_options import same_files
 from .results import print_json
 from .stopping import NO_RESULT, keeps
 
@@ -87,7 +88,9 @@ def sources(
         if EXIT_MACHINE in codes:
             raise SomeFailed(message, codes, some_done=len(bad) < len(reports))
         damaged = [one for one in bad if one.state == "damaged"]
-        raise SourceError(message, todo="download the damaged sources again: s2ct download" if damaged else "")
+        raise SourceError(
+            message, todo=f"fetch the damaged parts again: s2ct download{same_files(paths)} --repair" if damaged else ""
+        )
 
 
 def _words(one: SourceReport) -> tuple[str, str, str]:

@@ -101,8 +101,10 @@ def _convert_any(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEv
         try:
             salvaging = dataclasses.replace(task, source=_best(task), salvages=True)
             return convert_unit(salvaging, lambda n: on_bytes(0), on_event)  # its bytes were counted before
-        except NothingWhole:
-            raise error from None
+        except NothingWhole as nothing:
+            raise type(error)(
+                f"{error.what}; {nothing.what}", where=error.where, found=error.found, todo="fetch the source again"
+            ) from None
 
 
 def _best(task: UnitTask) -> Source:

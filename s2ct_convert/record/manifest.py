@@ -158,6 +158,7 @@ def read_manifest(path: Path) -> Manifest:
             where=str(path),
             expected=error.expected or "a lock (JSON) or an md5sum file",
             found=error.found,
+            todo="restore it from a copy; a lock may be moved away, and the next run saves the list of the service",
         ) from error
 
 

@@ -73,7 +73,9 @@ class Mend:
         for _ in range(ROUNDS):
             damage = self._run.mending.find(self._partial.path, self._key, self._run.stop.is_set)
             if damage is None:
-                self._run.on_event(Message(f"{self._key}: damaged, and no part of at most half the file has all of it"))
+                self._run.on_event(
+                    Message(f"{self._key}: damaged; the damage cannot be narrowed down to half of the file or less")
+                )
                 return False
             try:
                 changed = self._replace(damage)

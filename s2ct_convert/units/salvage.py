@@ -90,6 +90,6 @@ def what_is_lost(
     if isinstance(examples, SourceExamples):
         return None, None
     if not examples.numbers:
-        raise NothingWhole("no whole example was found", where=source.where)
+        raise NothingWhole("there is no whole example to salvage", where=source.where)
     numbers = np.array([NO_NUMBER if one is None else one for one in examples.numbers], np.int32)
     return numbers, all_gaps(examples, source, len(table.localid), table.images)

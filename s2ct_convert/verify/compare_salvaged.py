@@ -54,7 +54,7 @@ def compare_salvaged(unit: Unit, source: Source, on_bytes: Callable[[int], None]
             builder.add(known)
             differences += image_differences(unit, rows, known, rows.of_example(found))
     if alone := match.unmatched():
-        what = f"{len(alone):,} examples of the store are not in the source (it may have less), or in another order"
+        what = f"{len(alone):,} examples of the store are not in the source, which may have fewer, or in another order"
         differences.append(Finding(what, name, example=alone[0]))
     elif lacking and examples.md5() == unit.attributes["source_md5"]:
         differences.append(Finding(f"the store lacks {lacking:,} whole examples of the source it was made from", name))
