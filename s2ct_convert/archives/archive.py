@@ -8,7 +8,6 @@ provisional until then.
 from __future__ import annotations
 
 import struct
-import threading
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -202,13 +201,8 @@ def open_member(
             return
         stream = MemberStream(where, member.uncompressed)
         stream.unpacker = label
-        thread = threading.Thread(target=stream.run, args=(archive, name), name="s2ct-unpack", daemon=True)
-        thread.start()
-        try:
+        with stream.unpacking(archive, name):
             yield stream
-        finally:
-            stream.abandon()
-            thread.join()
 
 
 def _one_lzma2_stream(archive: py7zr.SevenZipFile, name: str) -> Packed | None:

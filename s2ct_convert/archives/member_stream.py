@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import py7zr
 from py7zr.io import Py7zIO, WriterFactory
@@ -29,6 +31,17 @@ class MemberStream:
         self._waiting = 0
         self._ended = self._abandoned = False
         self._error: BaseException | None = None
+
+    @contextmanager
+    def unpacking(self, archive: py7zr.SevenZipFile, *names: str) -> Iterator[MemberStream]:
+        """Unpack members in a thread, until the block ends."""
+        thread = threading.Thread(target=self.run, args=(archive, *names), name="s2ct-unpack", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.abandon()
+            thread.join()
 
     def run(self, archive: py7zr.SevenZipFile, *names: str) -> None:
         """Unpack members in the order of the archive; the body of the unpacking thread."""

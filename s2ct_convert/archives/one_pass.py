@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -43,15 +42,8 @@ def open_all(archive: Archive, *, threads: int, unpacker: Unpacker) -> Iterator[
                 native.start()
                 yield native
             return
-        stream = MemberStream(where, size)
-        names = [member.name for member in archive.members]
-        thread = threading.Thread(target=stream.run, args=(parsed, *names), name="s2ct-unpack", daemon=True)
-        thread.start()
-        try:
+        with MemberStream(where, size).unpacking(parsed, *(member.name for member in archive.members)) as stream:
             yield stream
-        finally:
-            stream.abandon()
-            thread.join()
 
 
 def write_files(
