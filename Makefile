@@ -19,7 +19,8 @@ IN_MEMORY := $(shell [ "0$(FREE_KB)" -gt 4000000 ] && echo --basetemp=$(SHM))
 demo: $(VENV)/.installed
 	$(BIN)/s2ct demo
 
-test: $(VENV)/.installed-dev lint compiled
+test: $(VENV)/.installed-dev
+	@$(MAKE) --no-print-directory -j2 lint rewritten
 	$(PYTHON_TO_TEST) -m $(PYTEST) -m "not slow" $(IN_MEMORY)
 	rm -rf $(SHM)
 
@@ -52,6 +53,12 @@ clean-docs:
 # Tests start hundreds of processes; none of them has to compile the package first, whatever PYTHONDONTWRITEBYTECODE says.
 compiled: $(VENV)/.installed-dev
 	$(BIN)/python -m compileall -q s2ct_convert
+
+# Collecting the tests once, beside mypy, writes their bytecode with pytest's own assertions; otherwise each worker makes
+# it again. What fails here fails in the run too, with its message.
+.PHONY: rewritten
+rewritten: compiled
+	-@$(PYTHON_TO_TEST) -m pytest -m "not slow" --collect-only -q >/dev/null 2>&1
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

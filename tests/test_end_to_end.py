@@ -127,6 +127,7 @@ def test_a_store_verifies_against_its_sources(real_sources, real_store, kind):
 
 
 @zarr_first
+@pytest.mark.slow
 def test_any_number_of_jobs_gives_the_same_bytes(tmp_path, monkeypatch, suffix):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     stores = [tmp_path / str(jobs) / f"x.{suffix}" for jobs in (1, 3)]

@@ -102,6 +102,7 @@ def test_many_changed_inputs_are_right_or_refused(fuzz, prepared, target):
     try_all(fuzz, prepared, target, 2000 if target in ("tfrecord", "example", "documents") else 300)
 
 
+@pytest.mark.slow
 def test_any_payload_and_any_json_is_right_or_refused(prepared):
     import json
 

@@ -152,6 +152,7 @@ class TestChanged:
         assert caught.value.expected == f"{zlib.crc32(data):#010x}"
         assert caught.value.found == f"{zlib.crc32(changed):#010x}"
 
+    @pytest.mark.slow
     def test_damage_in_a_large_archive_is_an_error(self, tmp_path, rng):
         data = (rng.normal(0, 30, 1_000_000).cumsum()).astype("<i2").tobytes()
         whole = write_archive(tmp_path / "whole.7z", {NAME: data}, filters=[{"id": py7zr.FILTER_LZMA2, "preset": 1}])

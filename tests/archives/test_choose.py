@@ -72,6 +72,7 @@ def test_a_method_without_a_name_is_shown_by_its_id():
     assert method_name("7f7f7f") == "method 7f7f7f"
 
 
+@pytest.mark.slow
 def test_heads_of_members_are_right(tmp_path, rng):
     files = {f"m{i}": rng.bytes(size) for i, size in enumerate([3, 100_000, 0, 5_000_000, 20])}
     path = write_archive(tmp_path / "a.7z", files)

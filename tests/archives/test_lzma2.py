@@ -99,6 +99,7 @@ def test_bytes_md5_and_progress_are_right(archive, data, kind, threads):
 
 
 @needs_7zip
+@pytest.mark.slow
 def test_blocks_are_counted(archive):
     assert blocks(archive("one block")) == 1
     assert blocks(archive("blocks")) == 9

@@ -31,6 +31,7 @@ def good(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[
     return done
 
 
+@pytest.mark.slow
 def test_a_new_archive_is_used_after_init_and_finished_units_stay(run, tmp_path):
     archives, store = tmp_path / "in", tmp_path / "x.zarr"
     for unit in UNITS:

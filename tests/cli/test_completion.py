@@ -111,6 +111,7 @@ LINES = {
 }
 
 
+@pytest.mark.slow
 def test_bash_completes_commands_options_and_values(bash):
     """One shell for all: its start takes long."""
     assert {line: bash.complete(line) for line in LINES} == LINES

@@ -223,6 +223,7 @@ def test_names_with_brackets_and_non_ascii_letters_are_shown_unchanged(run, tmp_
     assert list(state(place / "größe.zarr")) == ["train/50SMG"]
 
 
+@pytest.mark.slow
 def test_the_c_locale_can_print_everything(s2ct, tmp_path):
     source = right_source(tmp_path / "größe")
     done = s2ct("convert", source, tmp_path / "größe" / "x.zarr", env={**os.environ, "LC_ALL": "C"})

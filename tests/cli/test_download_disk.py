@@ -132,6 +132,7 @@ def test_a_full_disk_stops_the_other_files_too(run, zenodo, disk):
     assert "failed      1 file\nnot tried   2 files\n" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_file_above_the_size_limit_is_reported_and_resumes_later(zenodo, tmp_path):
     """A limit on the size of files; some quotas look like this to a program."""
     command = [sys.executable, "-m", "s2ct_convert", "download", str(tmp_path), "--record", RECORD, "--file", FIRST]

@@ -107,6 +107,7 @@ def test_a_signal_during_a_stall_keeps_the_partial_files(zenodo, tmp_path, numbe
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
+@pytest.mark.slow
 def test_a_signal_during_retry_after_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.vices = {key: [status(503, Retry_After="600")] for key in FILES}
     assert_stopped(*stop(tmp_path, "retries in 0:10:00", lambda pid: True, number), code, word)
@@ -115,6 +116,7 @@ def test_a_signal_during_retry_after_stops_at_once(zenodo, tmp_path, number, cod
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
+@pytest.mark.slow
 def test_a_signal_during_a_retry_of_the_file_list_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.record_vices = [status(503, Retry_After="600")]
     assert_stopped(*stop(tmp_path, f"record {RECORD}: the service answers 503", lambda pid: True, number), code, word)
@@ -122,6 +124,7 @@ def test_a_signal_during_a_retry_of_the_file_list_stops_at_once(zenodo, tmp_path
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)
+@pytest.mark.slow
 def test_a_signal_during_a_stall_of_the_file_list_stops_at_once(zenodo, tmp_path, number, code, word):
     zenodo.record_vices = [status(503, Retry_After="0"), stall_forever(10)]
     assert_stopped(*stop(tmp_path, "retries in", lambda pid: len(zenodo.requests) == 2, number), code, word)
@@ -172,6 +175,7 @@ def test_a_signal_during_the_check_of_a_partial_file_keeps_it(zenodo, tmp_path, 
     assert not lease.exists()
 
 
+@pytest.mark.slow
 def test_three_ctrl_c_give_no_traceback_and_lose_nothing(zenodo, tmp_path):
     zenodo.vices = {key: [stall_forever(200_000)] for key in FILES}
     code, stderr = stop(tmp_path, ": started", lambda pid: parts(tmp_path) == [200_000] * 3, *[signal.SIGINT] * 3)

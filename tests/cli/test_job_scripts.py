@@ -144,6 +144,7 @@ class TestSlurm:
         assert done.returncode == 0, done.stderr
         return re.search(r"Submitted array job (\d+)\nSubmitted batch job (\d+)", done.stdout).groups()
 
+    @pytest.mark.slow
     def test_a_printed_script_makes_the_store_of_one_machine(self, run, cluster, sources, digest, tmp_path):
         store = tmp_path / "x.zarr"
         array, job = self.submitted(shell(printed(run, sources, store, "slurm"), env=cluster.environment))
@@ -182,6 +183,7 @@ class TestSlurm:
         yield lease, array, job
         cluster("scancel", array, job)
 
+    @pytest.mark.slow
     def test_a_cancelled_task_stays_cancelled(self, cluster, held, tmp_path):
         _, array, _ = held
         cluster("scancel", array)
@@ -212,6 +214,7 @@ def first_unit(store: Path) -> str:
 
 class TestPbs:
     @pytest.mark.parametrize("units", [2, pytest.param(1, marks=pytest.mark.slow)])
+    @pytest.mark.slow
     def test_a_printed_script_makes_the_store_of_one_machine(self, run, on_path, sources, tmp_path, units, monkeypatch):
         monkeypatch.setenv("HOME", str(tmp_path))
         store = tmp_path / "x.zarr"

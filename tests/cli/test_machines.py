@@ -41,6 +41,7 @@ def convert(folder: Path, *, prefix: tuple[str, ...] = (), **environment: str) -
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_long_tmpdir_is_no_obstacle(tmp_path):
     long = tmp_path / ("x" * 100)
     long.mkdir()

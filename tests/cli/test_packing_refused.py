@@ -163,6 +163,7 @@ def test_an_unfinished_download_given_by_name_is_reported_as_such(run, tmp_path,
     assert "cut" not in done.stderr
 
 
+@pytest.mark.slow
 def test_any_volume_stands_for_the_whole_archive(run, tmp_path):
     paths = [put(tmp_path / name, data) for name, data in VOLUMES.items()]
     for i, given in enumerate([paths[:1], paths[1:2], paths[::-1]]):

@@ -271,6 +271,7 @@ def test_an_archive_is_counted_by_its_header_and_not_unpacked(run, tmp_path, rng
     assert unit["observations"] == 64
 
 
+@pytest.mark.slow
 def test_the_trial_reads_only_the_start_of_the_first_source(tmp_path, rng):
     """The trial reads 640 of 2,000 observations and does not reach the damage after them."""
     path = write_tfrecord(tmp_path, [random_group(rng, localid, 50) for localid in range(40)], unit="train_31TCJ")

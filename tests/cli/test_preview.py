@@ -53,6 +53,7 @@ def _stem(folder: Path, suffix: str) -> str:
     return (folder / f"s.{suffix}").stem
 
 
+@pytest.mark.slow
 def test_json_describes_the_picture(run, folder, suffix):
     done = run("preview", f"s.{suffix}", "--sample", "222", "--limit", "9", "-o", "a.png", "--json", cwd=folder)
     assert done.stderr == ""
@@ -76,6 +77,7 @@ def test_json_describes_the_picture(run, folder, suffix):
     assert pictures(folder) == {"a.png", "b.pdf"}
 
 
+@pytest.mark.slow
 def test_quiet_prints_only_the_name_of_the_picture(run, folder, suffix):
     done = run("preview", f"s.{suffix}", "--summary", "-q", cwd=folder)
     assert done.stdout == f"{_stem(folder, suffix)}_summary.png\n"
@@ -213,6 +215,7 @@ class TestPage:
     TEXT = (DOCS / "preview.md").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize("name", ["sample.png", "store.png"])
+    @pytest.mark.slow
     def test_the_command_makes_the_picture_of_the_page(self, run, tmp_path, sample_stores, name):
         """Compare size and nearly all pixels: other versions of matplotlib draw text slightly differently."""
         assert f"](images/{name})" in self.TEXT

@@ -146,6 +146,7 @@ def test_a_killed_run_leaves_an_incomplete_store_for_the_next_run(tmp_path, sour
     assert_tidy(store)
 
 
+@pytest.mark.slow
 def test_three_ctrl_c_give_no_traceback(tmp_path, sources):
     stopped = Stopped(tmp_path, sources, "x.h5", 2, ": started", *[signal.SIGINT] * 3)
     assert stopped.code == 130, stopped.stderr
@@ -168,6 +169,7 @@ def interrupt_first(process: subprocess.Popen[str], find: Callable[[int], list[i
 
 
 @linux_only
+@pytest.mark.slow
 def test_a_starting_worker_ignores_ctrl_c(tmp_path, sources):
     """A terminal signals all processes; a worker that is not yet ignoring SIGINT would show a traceback."""
     process = start(tmp_path, sources, "x.zarr", 2)

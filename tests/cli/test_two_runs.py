@@ -125,6 +125,7 @@ def test_a_second_run_is_refused_and_names_the_first(run, stopped, sources, stor
     assert_tidy(store)
 
 
+@pytest.mark.slow
 def test_a_killed_run_does_not_block_the_next(run, stopped, sources, store):
     first = stopped(store, "convert", sources, store, "-j1")
     first.kill()
@@ -177,6 +178,7 @@ def test_finalise_is_refused_beside_a_living_one_not_beside_a_dead_one(run, stop
     assert_tidy(store)
 
 
+@pytest.mark.slow
 def test_a_terminated_task_drops_its_unit_and_can_run_again(run, stopped, sources, store):
     initialise(run, sources, store)
     first = stopped(store, "batch", "run", store, 2)

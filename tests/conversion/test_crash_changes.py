@@ -45,6 +45,7 @@ def sources(tmp_path_factory) -> list[Path]:
         pytest.param("h5", "linked", "overwrite", 3, marks=slow),
     ],
 )
+@pytest.mark.slow
 def test_a_kill_while_replacing_units_loses_only_unfinished_work(tmp_path, sources, suffix, linked, how, stride):
     command = [sys.executable, str(DRIVER), suffix, linked, how, str(stride), str(tmp_path), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)

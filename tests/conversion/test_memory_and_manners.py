@@ -111,6 +111,7 @@ def read_until(process: subprocess.Popen[str], word: str) -> str:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers are found in /proc")
+@pytest.mark.slow
 def test_nice_applies_to_the_run_and_its_workers(tmp_path, sources):
     """Read while the run is suspended. A worker that has ended is a zombie and keeps its priority."""
     arguments = ["convert", *sources[:2], tmp_path / "x.zarr", "-j2", "--nice", "7"]

@@ -95,6 +95,7 @@ def units_of(store: Path) -> dict[str, int]:
     return {name: (store / name).stat().st_ino for name in plain.unit_names(store)}
 
 
+@pytest.mark.slow
 def test_one_of_three_tasks_that_saw_no_unit_makes_it(task, store):
     tasks = [task(store, "looked") for _ in range(3)]
     for one in tasks:
@@ -125,6 +126,7 @@ def test_three_concurrent_tasks_make_a_unit_once(task, sources, tmp_path):
 
 
 @pytest.mark.parametrize("moment", ["rename", "entry"])
+@pytest.mark.slow
 def test_a_task_killed_while_replacing_leaves_an_incomplete_store(task, tmp_path, rng, moment):
     """The store is complete; then the source changes."""
     source, store = write_tfrecord(tmp_path / "in", [random_group(rng, 1, 3)]), tmp_path / "x.zarr"
@@ -143,6 +145,7 @@ def test_a_task_killed_while_replacing_leaves_an_incomplete_store(task, tmp_path
         assert opened["train/50SMG"].localid.tolist() == [2]
 
 
+@pytest.mark.slow
 def test_a_finished_unit_stays_when_a_late_task_is_killed(task, store):
     late = task(store, "looked")
     late.wait_until_suspended()

@@ -104,6 +104,7 @@ def unit_of(name: str) -> str:
 
 
 @EACH
+@pytest.mark.slow
 def test_export_returns_every_feature_of_every_example(made, name):
     back = records.all_features(made.back[unit_of(name)])
     assert back == [records.features(payload) for payload in VARIATIONS[name].records]

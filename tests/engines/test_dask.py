@@ -51,6 +51,7 @@ def test_a_store_has_the_bytes_of_a_local_one(crew, tmp_path, suffix, dated):
     assert [path.name for path in there.parent.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_relative_paths_refer_to_the_client(crew, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
@@ -68,6 +69,7 @@ def test_local_and_dask_runs_skip_each_others_units(crew, tmp_path):
     assert len(s2ct_convert.convert(SAMPLE, store).skipped) == len(SAMPLE)
 
 
+@pytest.mark.slow
 def test_a_damaged_source_fails_alone_as_in_a_local_run(crew, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -89,6 +91,7 @@ def test_a_damaged_source_fails_alone_as_in_a_local_run(crew, tmp_path):
     assert f"--engine dask --scheduler-file {crew.file}" in there.value.todo
 
 
+@pytest.mark.slow
 def test_a_machine_fault_starts_no_other_unit(dask, tmp_path, monkeypatch):
     """The work folder of the ledger is replaced by a file, so that nothing can be written."""
     store = tmp_path / "x.zarr"
@@ -220,6 +223,7 @@ def test_the_address_may_come_from_the_configuration_of_dask(crew, tmp_path):
         assert convert(crew, SAMPLE[:1], tmp_path / "x.zarr", scheduler_file=None)[0].digest
 
 
+@pytest.mark.slow
 def test_without_workers_the_run_times_out(dask, tmp_path):
     with pytest.raises(NetworkError, match=r"no worker within 0\.5 s") as caught:
         convert(dask, SAMPLE, tmp_path / "x.zarr", workers_timeout=0.5)

@@ -82,6 +82,7 @@ def assert_equal(store: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("nanny", first_quick([True, False]), ids=["with a nanny", "alone"])
+@pytest.mark.slow
 def test_the_unit_of_a_killed_worker_is_made_by_another(dask, tmp_path, long_sources, undisturbed, nanny):
     store = tmp_path / undisturbed.name
     dask.start_workers(2, nanny=nanny)

@@ -193,6 +193,7 @@ def holds_open(pid: int, path: Path) -> bool:
     return json.loads(lease.read_text())["pid"] == pid
 
 
+@pytest.mark.slow
 def test_output_of_a_worker_is_shown_with_its_unit(tmp_path):
     """Output is shown in whole lines, with or without a final newline, also with ``-q``."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -217,6 +218,7 @@ def test_output_of_a_worker_is_shown_with_its_unit(tmp_path):
         ]
 
 
+@pytest.mark.slow
 def test_workers_have_the_current_environment_of_their_parent(tasks, monkeypatch, tmp_path):
     """Not the older environment of the server that forks them. Here, PATH gets a 7-Zip program that fails."""
     archive = tasks[0].source.path.with_suffix(".7z")

@@ -204,6 +204,7 @@ def test_a_pdf_has_one_page_and_the_pixels_of_each_patch():
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
+@pytest.mark.slow
 def test_user_settings_of_matplotlib_do_not_change_the_bytes(suffix, rng):
     import matplotlib
 
@@ -215,6 +216,7 @@ def test_user_settings_of_matplotlib_do_not_change_the_bytes(suffix, rng):
     assert not re.search(rb"CreationDate|Software|tIME", first)
 
 
+@pytest.mark.slow
 def test_store_names_are_drawn_as_plain_text(words, recwarn):
     for store in ("a$b$c.zarr", r"$\frac{$.zarr", "云.zarr"):
         draw_contact_sheet(

@@ -62,6 +62,7 @@ def test_counts_of_the_bundled_sample_match_its_arrays(sample_stores, suffix):
             assert found.brightness.counts[band, k].tolist() == expected.tolist()
 
 
+@pytest.mark.slow
 def test_each_of_36_labels_counts_as_1_36_of_an_observation(tmp_path, rng):
     group = random_group(rng, 7, 2, label_pixels=36)
     group.image[:] = 100
@@ -116,6 +117,7 @@ class TestPart:
         assert draws[0] == draws[1]
         assert len(set(draws)) > 2
 
+    @pytest.mark.slow
     def test_the_sheet_reports_the_part_and_the_seed(self, big, monkeypatch):
         drawn = []
         monkeypatch.setattr("s2ct_convert.pictures.sheet.Sheet.paragraph", lambda self, y, words: drawn.append(words))
@@ -138,6 +140,7 @@ class TestSheet:
         assert starts == sorted(starts)
 
     @pytest.mark.parametrize("tiles", first_quick([3, 1, 20]))
+    @pytest.mark.slow
     def test_the_sheet_grows_with_the_tiles_and_nothing_is_clipped(self, tmp_path, rng, tiles):
         names = [f"train_{10 + i}SITE" for i in range(tiles)]
         picture = read(
@@ -149,6 +152,7 @@ class TestSheet:
         assert picture.shape[0] == pytest.approx(1010 + 26 * tiles, abs=60)
 
     @pytest.mark.parametrize("days", first_quick([[0], [0, 40], [0, 2200], [0, 500]]))
+    @pytest.mark.slow
     def test_any_span_of_time_can_be_drawn(self, tmp_path, rng, days):
         group = random_group(rng, 7, len(days))
         first = datetime.date(2018, 1, 2).toordinal()

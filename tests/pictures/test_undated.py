@@ -67,6 +67,7 @@ def test_a_sheet_without_dates_shows_that(undated, tmp_path, monkeypatch):
     assert json.dumps(made.document())
 
 
+@pytest.mark.slow
 def test_a_summary_without_dates_shows_that(undated, tmp_path, monkeypatch):
     drawn = words_of(monkeypatch)
     made = preview(undated, tmp_path / "summary.png", summary=True)
@@ -124,6 +125,7 @@ def test_labels_of_any_size_are_drawn_and_counted(tmp_path, side):
 
 
 @pytest.mark.parametrize("side", [3, 42])
+@pytest.mark.slow
 def test_sheets_show_labels_of_any_size(tmp_path, side, monkeypatch):
     labels = np.tile(np.repeat(np.arange(side) * 6 // side, side), 4).astype(np.int8)
     path = store(tmp_path, "h5", group(1, labels=labels))
@@ -143,6 +145,7 @@ def test_labels_are_placed_over_the_pixels_they_cover(side, centre):
     assert found.reshape(6, 6).tolist() == [[row] * 6 for row in centre]
 
 
+@pytest.mark.slow
 def test_images_without_label_are_shown_and_counted(tmp_path, monkeypatch):
     drawn = words_of(monkeypatch)
     path = store(tmp_path, "h5", group(1, labels=None))

@@ -73,6 +73,7 @@ def test_cfdm_attaches_dates_labels_and_weights_to_images(fields, expected):
     assert constructs["label"].get_property("flag_meanings").split()[2] == "opaque_cloud"
 
 
+@pytest.mark.slow
 def test_cfdm_gives_arrays_no_properties_of_the_store(fields):
     """Attributes of the root are properties of every field."""
     assert fields["image"].get_property("units") == "1"

@@ -90,6 +90,7 @@ def count_in_process(path: Path, right: dict[str, Any], what: str) -> Counter[st
     ("batch", "most"),
     [(0, QUICK), *(pytest.param(batch, None, marks=pytest.mark.slow) for batch in range(BATCHES))],
 )
+@pytest.mark.slow
 def test_damaged_metadata_give_the_right_value_or_store_damaged(stores, right, tmp_path, record_property, batch, most):
     data = stores["h5"].read_bytes()
     own, counts, unused = tmp_path / "own.h5", Counter[str](), 0

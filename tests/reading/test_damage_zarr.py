@@ -68,6 +68,7 @@ WAYS = [(deleted, 4), *((damage, 1) for damage in DAMAGES)]  # every file, or ev
 
 
 @pytest.mark.parametrize(("damage", "stride"), first_quick(WAYS))
+@pytest.mark.slow
 def test_a_damaged_chunk_file_gives_the_right_value_or_raises(clean, right, tmp_path, record_property, damage, stride):
     counts: Counter[str] = Counter()
     for file in files(clean, "c/**/*")[::stride]:

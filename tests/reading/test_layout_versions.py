@@ -76,6 +76,7 @@ def test_layout_2_can_be_exported(released, tmp_path):
             assert [one.path.name for one in done] == ["train_50SMG_2", "val_50SMG_1"]
 
 
+@pytest.mark.slow
 def test_a_released_layout_can_be_previewed(released, tmp_path):
     pytest.importorskip("matplotlib")
     shown = preview(released, tmp_path / "sheet.png")

@@ -126,6 +126,7 @@ def running(process: subprocess.Popen[str]) -> bool:
 
 
 @pytest.mark.parametrize("kind", first_quick(KINDS))
+@pytest.mark.slow
 def test_a_reader_never_mixes_old_and_new_while_a_store_is_rewritten(versions, truths, place, kind, record_property):
     make(versions[0], place, kind)
     reader = Reader(place, truths)

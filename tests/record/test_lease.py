@@ -212,6 +212,7 @@ class TestTwoProcesses:
         assert (tmp_path / KEY).read_bytes() == DATA
         assert left(tmp_path) == {KEY}
 
+    @pytest.mark.slow
     def test_a_process_that_lost_its_lease_stops(self, zenodo, tmp_path, first, lease, part):
         lease.write_text(json.dumps({"host": "another", "pid": first.pid, "boot": "x", "lease": "y"}))
         for path in (lease, part):
@@ -228,6 +229,7 @@ class TestTwoProcesses:
         assert (tmp_path / KEY).read_bytes() == DATA
         assert left(tmp_path) == {KEY}
 
+    @pytest.mark.slow
     def test_many_processes_that_find_a_dead_lease_do_no_harm(self, zenodo, tmp_path, part, lease, process):
         part.write_bytes(DATA[:100_000])
         lease.write_text(json.dumps({**HERE, "pid": process.pid}))

@@ -77,6 +77,7 @@ def test_a_second_run_of_72_files_reads_none_of_them(tmp_path):
         assert (tmp_path / f"{key}.bad-{hashlib.md5(wrong).hexdigest()}").read_bytes() == wrong
 
 
+@pytest.mark.slow
 def test_paranoid_finds_a_hidden_change(zenodo, tmp_path, s2ct):
     fetch(zenodo, tmp_path)
     wrong = change_in_secret(tmp_path / KEY)

@@ -55,6 +55,7 @@ def test_every_unit_has_a_bar_and_the_letters_are_explained(s2ct, sample_stores,
 
 
 @pytest.mark.parametrize(("environment", "colours"), [({"TERM": "xterm-256color"}, True), ({"NO_COLOR": "1"}, False)])
+@pytest.mark.slow
 def test_a_terminal_gets_colours_unless_no_color_is_set(sample_stores, environment, colours):
     master, slave = pty.openpty()
     base = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLORTERM")}

@@ -22,6 +22,7 @@ BOTH = {"max_observations": 20, "bucket_by_length": True}
     "options", [BOTH, *(pytest.param(one, marks=slow) for one in ({"max_observations": 16}, {"batch_size": 5, **BOTH}))]
 )
 @pytest.mark.parametrize("workers", [2, pytest.param(3, marks=slow)])
+@pytest.mark.slow
 def test_workers_change_neither_batches_nor_length_of_an_epoch(many, options, workers):
     dataset = ShuffledDataset(many, **options, **SMALL)
     loader = DataLoader(dataset, batch_size=None, num_workers=workers)
