@@ -58,12 +58,12 @@ def test_an_object_is_known_by_size_time_and_etag(bucket):
     assert str(file) == "s3://b/a/x.7z"
 
 
+@pytest.mark.slow
 def test_a_file_of_a_web_server_is_found_under_its_quoted_name(bucket):
     (bucket.folder / "a b.7z").write_bytes(CONTENT)
     assert found(f"{bucket.url}/a%20b.7z").bytes == 100_000
 
 
-@pytest.mark.every_variant
 @pytest.mark.parametrize("address", ["s3://b/a/none.7z", "s3://b/a/", "s3://b"])
 def test_what_is_no_object_is_none(bucket, address):
     (place,) = given_sources(address)
@@ -71,12 +71,14 @@ def test_what_is_no_object_is_none(bucket, address):
     assert find_object(place) is None
 
 
+@pytest.mark.slow
 def test_an_empty_object_is_found(bucket):
     (bucket.folder / "b" / "empty").touch()
     file = found("s3://b/empty")
     assert (file.bytes, RangedFile(file).read()) == (0, b"")
 
 
+@pytest.mark.slow
 def test_any_bytes_are_read_as_from_a_file(bucket, rng):
     with RangedFile(found()) as file:
         for start, n in [(0, 50), (0, 100_000), (99_990, 50), (9_999, 2), (98_990, 200), (50_000, 30_000)]:
@@ -94,12 +96,14 @@ def test_each_part_is_asked_for_once_and_ahead_in_order(bucket):
         file.seek(200)
         file.read(10)
         assert sorted(ranges(bucket)) == ["bytes=0-99", "bytes=0-9999", "bytes=99000-99999"], "nothing ahead"
+        file.seek(PART)
+        file.read(1)
+        assert sorted(file._parts) == [1, 2, 3, 4], "three ahead"
         while file.read(999):
             pass
         assert sorted(ranges(bucket)[3:]) == [f"bytes={n}0000-{n}9999" for n in range(1, 10)]
 
 
-@pytest.mark.every_variant
 @pytest.mark.parametrize(
     "etag",
     [etag_of, lambda data: f"W/{etag_of(data)}", lambda data: '"x"' if len(data) > 10 else '"short"'],
@@ -115,6 +119,18 @@ def test_a_changed_object_is_an_error_and_is_named(bucket, etag):
     assert caught.value.exit_code == 5
 
 
+def test_every_part_is_asked_for_with_the_etag(bucket):
+    file, conditions = found(), []
+
+    def note(handler: Handler) -> None:
+        conditions.append(handler.headers.get("If-Match"))
+        handler.serve()
+
+    bucket.vices = {"GET": [note]}
+    get_part(file, 0, 4)
+    assert conditions == [etag_of(CONTENT)]
+
+
 def test_a_deleted_object_is_an_error_of_a_source(bucket):
     file = found()
     (bucket.folder / "b" / "a" / "x.7z").unlink()
@@ -122,6 +138,7 @@ def test_a_deleted_object_is_an_error_of_a_source(bucket):
         get_part(file, 0, 4)
 
 
+@pytest.mark.slow
 def test_an_answer_that_breaks_off_is_asked_for_again(bucket):
     file = found()
     bucket.vices = {"GET": [cut, refusing(503, "SlowDown"), cut]}
@@ -141,7 +158,6 @@ def test_a_list_that_is_denied_says_to_name_the_archives(bucket, key):
     assert caught.value.exit_code == 7
 
 
-@pytest.mark.every_variant
 @pytest.mark.parametrize(
     ("status", "code", "kind", "words"),
     [
@@ -165,6 +181,7 @@ def test_a_server_without_ranges_is_refused(bucket):
         found(f"{bucket.url}/b/a/x.7z")
 
 
+@pytest.mark.slow
 def test_a_web_server_is_not_listed(bucket):
     with pytest.raises(WrongUsage, match="a web server cannot be listed"):
         list_objects(ObjectPath(bucket.url, "b/a/"))
