@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import io
 import os
-import threading
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import lru_cache
 
-from .remote import RemoteFile, get_part
+from .remote import RemoteFile, begun, get_part
 
 HEAD_BYTES = 1 << 13  # has what shows the kind of a file, and the start header of an archive
 TAIL_BYTES = 1 << 16  # has its end header
@@ -30,9 +29,13 @@ def ends_of(file: RemoteFile) -> tuple[bytes, bytes]:
     SourceError, NetworkError
         As :func:`s2ct_convert.objects.remote.get_part`.
     """
+    if not file.bytes:
+        return b"", b""
     if file.bytes <= HEAD_BYTES + TAIL_BYTES:
-        return get_part(file, 0, file.bytes) if file.bytes else b"", b""
-    return get_part(file, 0, HEAD_BYTES), get_part(file, file.bytes - TAIL_BYTES, file.bytes)
+        return begun(lambda: get_part(file, 0, file.bytes)).result(), b""
+    head = begun(lambda: get_part(file, 0, HEAD_BYTES))
+    tail = begun(lambda: get_part(file, file.bytes - TAIL_BYTES, file.bytes))
+    return head.result(), tail.result()
 
 
 class Stopped(BaseException):
@@ -99,18 +102,8 @@ class RangedFile(io.RawIOBase):
         return self._parts[number].result()
 
     def _fetch(self, number: int) -> Future[bytes]:
-        part: Future[bytes] = Future()
         start = number * PART_BYTES
-
-        def fetch() -> None:
-            try:
-                part.set_result(get_part(self._file, start, min(start + PART_BYTES, self._file.bytes)))
-            except BaseException as error:  # whoever waits for the part raises it
-                part.set_exception(error)
-
-        # Not a pool, whose threads would be waited for at the end of the process, as long as a service hangs.
-        threading.Thread(target=fetch, name="s2ct-part", daemon=True).start()
-        return part
+        return begun(lambda: get_part(self._file, start, min(start + PART_BYTES, self._file.bytes)))
 
     def stop(self) -> None:
         """End every wait for a part, now and later."""

@@ -7,7 +7,9 @@ found names the content: its size, its ETag and its time. Whoever reads it later
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,6 +84,23 @@ def _given(one: str | os.PathLike[str]) -> GivenSource:
     return ObjectPath(f"{parts.scheme.lower()}://{parts.netloc}", path.lstrip("/"))
 
 
+def begun(request: Callable[[], T]) -> Future[T]:
+    """Begin a request in a thread of its own. Whoever waits for it may be interrupted, although obstore may not be.
+
+    Not in a pool, whose threads are waited for at the end of the process, as long as a service hangs.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(request())
+        except BaseException as error:  # whoever waits raises it
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="s2ct-request", daemon=True).start()
+    return answer
+
+
 def absolute(file: AnyFile) -> str:
     """The path from the root of the file system, or the address. Links are not followed."""
     return str(file) if isinstance(file, ObjectPath) else os.path.abspath(file)  # noqa: PTH100
@@ -115,7 +134,7 @@ def find_object(place: ObjectPath) -> RemoteFile | None:
             raise
 
     try:
-        return _known(place.root, asked(look, place))
+        return _known(place.root, begun(lambda: asked(look, place)).result())
     except MissingOrDenied:
         raise NetworkError(
             "access is denied, or there is no such object",
@@ -155,7 +174,8 @@ def list_objects(place: ObjectPath) -> list[RemoteFile]:
                 raise _may_not_list(place) from refused
             raise
 
-    return sorted((_known(place.root, one) for one in asked(listed, place)), key=lambda one: one.key)
+    found = begun(lambda: asked(listed, place)).result()
+    return sorted((_known(place.root, one) for one in found), key=lambda one: one.key)
 
 
 def _may_not_list(place: ObjectPath) -> Refused:

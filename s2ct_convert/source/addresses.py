@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import PurePosixPath
 
 from ..errors import NotAnArchive, SourceError, WrongUsage
 from ..names import try_name, volume_of
 from ..objects.address import ObjectPath
 from ..objects.ranged import ends_of
-from ..objects.remote import RemoteFile, list_objects
-from ..threads import for_each
+from ..objects.reads import LANES
+from ..objects.remote import RemoteFile, begun, list_objects
 from .found import some
 from .unfinished import has_unfinished_name, unfinished
 
@@ -40,7 +41,9 @@ def objects_below(place: ObjectPath) -> tuple[list[RemoteFile], list[str]]:
         with suppress(SourceError):  # reported when it is looked at
             ends_of(one)
 
-    for_each(fetch, taken, waiting=True)
+    for at in range(0, len(taken), LANES):
+        for request in [begun(partial(fetch, one)) for one in taken[at : at + LANES]]:
+            request.result()
     return taken, notes
 
 

@@ -212,6 +212,25 @@ def test_a_run_that_is_ended_leaves_nothing_and_resumes(bucket, sample_stores, e
 
 
 @pytest.mark.slow
+def test_ctrl_c_ends_a_search_although_the_service_hangs(bucket):
+    reached, released = threading.Event(), threading.Event()
+
+    def hang(handler: Handler) -> None:
+        reached.set()
+        released.wait(60)
+
+    bucket.vices = {"archives/train_34VFN": [hang] * 9}
+    command = [sys.executable, "-m", "s2ct_convert", "convert", ARCHIVES, "x.zarr"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert reached.wait(60)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    released.set()
+    assert (process.returncode, "interrupted" in said) == (130, True), said
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.slow
 def test_a_plan_and_a_batch_read_the_planned_objects(bucket, s2ct, sample_stores):
     options = {"env": {**os.environ, **environment(bucket)}}
     assert s2ct("plan", ARCHIVES, "x.zarr", "-o", "plan.json", **options).returncode == 0
