@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -49,11 +49,6 @@ def check_path(path: str | os.PathLike[str]) -> Path:
             todo="copy or mount the data on this machine and give its path",
         )
     return Path(text)
-
-
-def path_list(given: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """One path or several, as a list."""
-    return [Path(one) for one in ([given] if isinstance(given, str | os.PathLike) else given)]
 
 
 def check_readable(path: str | os.PathLike[str]) -> Path:

@@ -39,7 +39,7 @@ def test_a_pipe_a_socket_and_a_device_are_refused_without_being_opened(tmp_path,
 
 
 CALLS = {
-    "convert, its source": lambda url, own: s2ct_convert.convert(url, own / "x.zarr"),
+    "convert, its source": lambda url, own: s2ct_convert.convert(Path(url), own / "x.zarr"),
     "convert, its store": lambda url, own: s2ct_convert.convert(own / "train_50SMG_0", Path(url)),
     "build": lambda url, own: s2ct_convert.build(Path(url)),
     "open_store": lambda url, own: s2ct_convert.open_store(Path(url)),

@@ -24,6 +24,7 @@ from ..errors import (
     NotATFRecord,
     SourceError,
 )
+from ..objects.remote import AnyFile
 from .damage import AGAIN, LAST_RESORT, encrypted, explained
 from .file_kind import HEAD_BYTES, name_kind, read_head
 from .lzma2 import Lzma2Stream
@@ -56,7 +57,7 @@ class Archive:
     names of links and other entries that are neither files nor folders.
     """
 
-    path: Path
+    path: AnyFile
     bytes: int
     methods: tuple[str, ...]
     blocks: int
@@ -65,7 +66,7 @@ class Archive:
     links: tuple[str, ...] = ()
 
 
-def read_archive(path: Path) -> Archive:
+def read_archive(path: AnyFile) -> Archive:
     """Read the headers of a 7z archive.
 
     Raises
@@ -77,7 +78,7 @@ def read_archive(path: Path) -> Archive:
         return headers_of(archive, path, file.size())
 
 
-def headers_of(archive: Any, path: Path, size: int) -> Archive:
+def headers_of(archive: Any, path: AnyFile, size: int) -> Archive:
     """The headers of an opened archive of ``size`` bytes.
 
     Raises
@@ -127,11 +128,11 @@ def count_lzma2_blocks(path: Path, name: str) -> int | None:
         If the headers of its chunks are damaged.
     """
     with SourceReader(path, with_md5=False) as file, opened(file) as archive:
-        packed = None if file.joined else _one_lzma2_stream(archive, name)
+        packed = None if file.no_descriptor else _one_lzma2_stream(archive, name)
         return None if packed is None else count_blocks(file.fileno(), packed, f"{path.name}: {name}")
 
 
-def read_heads(path: Path, names: Sequence[str], n: int = HEAD_BYTES) -> dict[str, bytes]:
+def read_heads(path: AnyFile, names: Sequence[str], n: int = HEAD_BYTES) -> dict[str, bytes]:
     """The first ``n`` bytes of members. Each block is unpacked once, up to the last of them.
 
     Raises
@@ -183,7 +184,7 @@ def open_member(
         if member is None:
             raise SourceError(f"there is no file {name!r} in the archive", where=where)
         place, names = f"{where}: {name}", [one.filename for one in archive.files if not one.is_directory]
-        by_name = "the archive is in volumes" if file.joined else why_not(name, names)
+        by_name = file.no_descriptor or why_not(name, names)
         chosen, label = choose(unpacker, _methods(member), place, by_name)
         if chosen.program is not None:
             asked, size = None if is_alone(name, names) else name, int(member.uncompressed)
@@ -194,7 +195,7 @@ def open_member(
                 native.start()
                 yield native
             return
-        if not file.joined and (packed := _one_lzma2_stream(archive, name)) is not None:
+        if not file.no_descriptor and (packed := _one_lzma2_stream(archive, name)) is not None:
             with closing(Lzma2Stream(file, packed, where=place, threads=threads)) as blocks:
                 blocks.unpacker = label
                 yield blocks
@@ -202,7 +203,11 @@ def open_member(
         stream = MemberStream(where, member.uncompressed)
         stream.unpacker = label
         with stream.unpacking(archive, name):
-            yield stream
+            try:
+                yield stream
+            except BaseException:
+                file.stop()  # or the thread that unpacks would wait for a service
+                raise
 
 
 def _one_lzma2_stream(archive: py7zr.SevenZipFile, name: str) -> Packed | None:

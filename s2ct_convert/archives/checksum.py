@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 from isal import isal_zlib
 
+from ..objects.remote import AnyFile
 from .stream import PIECE_BYTES, Readable, SourceReader
 
 
@@ -43,7 +43,7 @@ def content_of(stream: Readable) -> Content:
     return summed.content
 
 
-def content_of_file(path: Path) -> Content:
+def content_of_file(path: AnyFile) -> Content:
     """Size and CRC-32 of a file. Reads it to its end.
 
     Raises
@@ -54,7 +54,7 @@ def content_of_file(path: Path) -> Content:
         return content_of(file)
 
 
-def content_of_member(archive: Path, member: str) -> Content | None:
+def content_of_member(archive: AnyFile, member: str) -> Content | None:
     """Size and CRC-32 of a member, from the header of its archive.
 
     None if the header has no checksum, or not exactly one member of this name.

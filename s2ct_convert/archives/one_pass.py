@@ -33,7 +33,7 @@ def open_all(archive: Archive, *, threads: int, unpacker: Unpacker) -> Iterator[
     """
     where, size = archive.path.name, sum(member.size for member in archive.members)
     with SourceReader(archive.path, with_md5=False) as file, opened(file) as parsed:
-        by_name = "the archive is in volumes" if file.joined else "the archive has links" if archive.links else None
+        by_name = file.no_descriptor or ("the archive has links" if archive.links else None)
         methods = dict.fromkeys(method for member in archive.members for method in member.methods)
         chosen, label = choose(unpacker, methods, where, by_name)
         if chosen.program is not None:

@@ -6,10 +6,11 @@ import hashlib
 import io
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from ..errors import SourceError
+from ..objects.ranged import RangedFile
+from ..objects.remote import AnyFile, RemoteFile
 from .volumes import JoinedFile, files_of
 
 PIECE_BYTES = 1 << 20
@@ -40,16 +41,16 @@ class SourceReader(io.RawIOBase):
 
     A 7z is read in this order: start header, end header, then the packed stream from start to end. The hash covers the
     contiguous bytes from the start. Bytes that were read out of order are read again only if no later read covers them.
+
+    ``no_descriptor`` says why there is no single file on this machine to read from; it is empty if there is one.
     """
 
-    def __init__(self, path: Path, *, with_md5: bool = True, on_bytes: Callable[[int], None] | None = None) -> None:
-        self.name = os.fspath(path)
-        files = files_of(path)
-        self.joined = len(files) > 1  # then there is no single file descriptor
-        self._file: io.RawIOBase = JoinedFile(files) if self.joined else open(path, "rb", buffering=0)
+    def __init__(self, path: AnyFile, *, with_md5: bool = True, on_bytes: Callable[[int], None] | None = None) -> None:
+        self.name = str(path) if isinstance(path, RemoteFile) else os.fspath(path)
+        self._file, self.no_descriptor = _open(path)
         self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
         self._hashed = 0
-        self._status = None if self.joined else os.fstat(self._file.fileno())
+        self._status = None if self.no_descriptor else os.fstat(self._file.fileno())
         self.on_bytes = on_bytes or ignore_bytes
 
     def readable(self) -> bool:
@@ -97,7 +98,7 @@ class SourceReader(io.RawIOBase):
         ------
         SourceError
         """
-        if self._status is None:  # volumes: the checksums of the archive decide
+        if self._status is None:  # volumes: the checksums of the archive decide; an object: every request did
             return
         now = os.fstat(self._file.fileno())
         if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
@@ -112,10 +113,25 @@ class SourceReader(io.RawIOBase):
             pass
         return self._md5.hexdigest()
 
+    def stop(self) -> None:
+        """End a read that waits for a service, in another thread. Files on this machine never wait."""
+        if isinstance(self._file, RangedFile):
+            self._file.stop()
+
     def close(self) -> None:
         if "_file" in self.__dict__:  # or it could not be opened, and Python closes what is left of this
             self._file.close()
         super().close()
+
+
+def _open(path: AnyFile) -> tuple[io.RawIOBase, str]:
+    """The bytes of a source file, and why they have no file descriptor."""
+    if isinstance(path, RemoteFile):
+        return RangedFile(path), "the archive is at an address"
+    files = files_of(path)
+    if len(files) > 1:
+        return JoinedFile(files), "the archive is in volumes"
+    return open(path, "rb", buffering=0), ""
 
 
 def ignore_bytes(n: int) -> None:

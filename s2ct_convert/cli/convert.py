@@ -66,9 +66,12 @@ def convert(
     s2ct convert archives/ clouds.zarr --split train --codec small -j 8
     s2ct convert --plan plan.json
     s2ct convert archives/ s3://bucket/clouds.zarr
+    s2ct convert s3://bucket/archives/ clouds.zarr
+
+    A SOURCE in a bucket or at an https address is read in place, with Python's unpacker (docs/cloud.md).
     """
     local, cores = choices["engine"] == "local", jobs or options.available_cores()
-    if local and cores > 1 and (plan_file or len(paths) > 2 or any(Path(path).is_dir() for path in paths[:-1])):
+    if local and cores > 1 and (plan_file or len(paths) > 2 or any(map(_may_be_several, paths[:-1]))):
         from ..engines.server import start_server
         from ..paths import format_of_name
 
@@ -97,3 +100,7 @@ def convert(
         raise
     give_summary(summary, json_)
     check_complete(summary)
+
+
+def _may_be_several(source: Path | str) -> bool:
+    return options.is_address(source) or Path(source).is_dir()

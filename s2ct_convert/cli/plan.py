@@ -9,12 +9,14 @@ import click
 
 from ..words import shell_path
 from . import options
+from .cloud_options import cloud
 from .planned import Converting, plan_of, planned
 from .results import print_json
 
 
 @click.command(cls=Converting, short_help="Estimate what a conversion needs; writes nothing.")
 @planned
+@cloud
 @options.jobs
 @options.memory
 @click.option(
@@ -24,7 +26,7 @@ from .results import print_json
 @options.verbose
 @options.debugging
 def plan(
-    paths: tuple[Path, ...],
+    paths: tuple[Path | str, ...],
     jobs: int | None,
     memory: int | None,
     output: Path | None,

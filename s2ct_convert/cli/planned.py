@@ -98,23 +98,24 @@ def plan_of(
 ) -> Plan:
     """The plan for a command line: made from the sources, or read from a plan file. ``bucket``: STORE may be in one."""
     from ..conversion.plan_file import read_plan
+    from ..objects.remote import given_sources
     from ..paths import check_path
     from ..units.options import PlanOptions, take
     from ..units.plan import make_plan, make_plan_to
 
     scratch = choices.pop("scratch", None)
-    given = ["--as"] if (unit := choices.pop("unit")) else []
-    given += [_flag(name) for name in PlanOptions.__annotations__ if choices.get(name)]
+    flags = ["--as"] if (unit := choices.pop("unit")) else []
+    flags += [_flag(name) for name in PlanOptions.__annotations__ if choices.get(name)]
     wanted = take(PlanOptions, choices)
     if plan_file is not None:
-        if paths or given:
-            raise click.UsageError(f"--plan cannot be combined with {', '.join(given) or 'SOURCE... STORE'}.")
+        if paths or flags:
+            raise click.UsageError(f"--plan cannot be combined with {', '.join(flags) or 'SOURCE... STORE'}.")
         return read_plan(plan_file)
     if len(paths) < 2:
         missing = "SOURCE... STORE" if not paths else "STORE"
         raise click.UsageError(f"Missing argument '{missing}'.")
-    *given_sources, store = paths
-    sources = [check_path(source) for source in given_sources]
+    *given, store = paths
+    sources = given_sources(given)
     if not bucket:
         return make_plan(sources, check_path(store), wanted, unit=unit)
     return make_plan_to(sources, store, wanted, unit=unit, scratch=scratch)

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .cloud_options import cloud
 from .record_options import same_files
 from .results import print_json
 from .stopping import NO_RESULT, keeps
 
 if TYPE_CHECKING:
+    from ..objects.remote import AnyFile
     from ..verify.salvage import SalvageReport
     from ..verify.sources import SourceReport
 
 
 @click.command(short_help="Check archives and TFRecords by their own checksums.")
-@click.argument("paths", nargs=-1, type=options.DATA_PATH, required=True, metavar="SOURCE...")
+@click.argument("paths", nargs=-1, type=options.PathOrUrl(), required=True, metavar="SOURCE...")
 @options.as_unit
 @click.option(
     "--salvage-report",
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
 )
 @options.unpacker
 @options.jobs
+@cloud
 @options.as_json
 @options.progress
 def sources(
-    paths: tuple[Path, ...],
+    paths: tuple[Path | str, ...],
     unit: str | None,
     salvages: bool,
     unpacker: str,
@@ -50,13 +53,18 @@ def sources(
     s2ct verify sources archives/
     s2ct verify sources train_50SMG_462.7z --salvage-report
     """
-    from ..errors import EXIT_MACHINE, SomeFailed, SourceError
+    from ..errors import EXIT_MACHINE, EXIT_NETWORK, SomeFailed, SourceError
+    from ..objects.remote import given_sources
     from ..show.progress import byte_progress
     from ..show.tables import print_lines, print_named
     from ..verify.sources import verify_sources
     from ..words import plural
 
     keeps(NO_RESULT)
+    if salvages:
+        from ..source.addresses import check_no_salvage
+
+        check_no_salvage(given_sources(paths))
     with byte_progress("reading", quiet=quiet) as progress:
         reports = verify_sources(
             paths,
@@ -85,12 +93,17 @@ def sources(
     if bad:
         message = f"{len(bad)} of {plural(len(reports), 'source')} cannot be used"
         codes = {one.error.exit_code for one in bad if one.error}
-        if EXIT_MACHINE in codes:
+        if codes & {EXIT_MACHINE, EXIT_NETWORK}:
             raise SomeFailed(message, codes, some_done=len(bad) < len(reports))
         damaged = [one for one in bad if one.state == "damaged"]
-        raise SourceError(
-            message, todo=f"fetch the damaged parts again: s2ct download{same_files(paths)} --repair" if damaged else ""
-        )
+        raise SourceError(message, todo=_advice(paths) if damaged else "")
+
+
+def _advice(paths: tuple[Path | str, ...]) -> str:
+    here = tuple(path for path in paths if isinstance(path, Path))
+    if len(here) < len(paths):
+        return "fetch the damaged archives again, and put them in the place of the objects"
+    return f"fetch the damaged parts again: s2ct download{same_files(here)} --repair"
 
 
 def _words(one: SourceReport) -> tuple[str, str, str]:
@@ -103,13 +116,14 @@ def _words(one: SourceReport) -> tuple[str, str, str]:
     return str(one.path), f": {one.unit}, {counts}", f"{one.state.ljust(8)} "
 
 
-def _salvage(bad: list[SourceReport], unit: str | None, *, quiet: bool) -> dict[Path, list[SalvageReport]]:
+def _salvage(bad: list[SourceReport], unit: str | None, *, quiet: bool) -> dict[AnyFile, list[SalvageReport]]:
     """What can be salvaged from each damaged file."""
     from ..show.progress import byte_progress
     from ..source.salvage import DAMAGE
     from ..verify.salvage import salvage_report
 
-    damaged = list(dict.fromkeys(one.path for one in bad if isinstance(one.error, DAMAGE)))
+    files = [one.path for one in bad if isinstance(one.error, DAMAGE)]
+    damaged = list(dict.fromkeys(path for path in files if isinstance(path, Path)))  # objects were refused before
     total = sum(path.stat().st_size for path in damaged)
     with byte_progress("looking for whole examples", total, quiet=quiet) as progress:
         return {path: salvage_report(path, unit=unit, on_bytes=progress.advance) for path in damaged}

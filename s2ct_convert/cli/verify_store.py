@@ -38,11 +38,11 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 
 @click.command(short_help="Check a store against itself, and against its sources.")
 @click.argument("path", type=StoreOrAddress(), metavar="STORE")
-@click.argument("more", type=options.DATA_PATH, nargs=-1, metavar="[--against SOURCE...]")
+@click.argument("more", type=options.PathOrUrl(), nargs=-1, metavar="[--against SOURCE...]")
 @click.option(
     "--against",
     "against",
-    type=options.DATA_PATH,
+    type=options.PathOrUrl(),
     multiple=True,
     metavar="SOURCE",
     help="Archives, TFRecords or folders of them; the store must hold every example of them, bit for bit.",
@@ -64,8 +64,8 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 @options.progress
 def store(
     path: Path | str,
-    more: tuple[Path, ...],
-    against: tuple[Path, ...],
+    more: tuple[Path | str, ...],
+    against: tuple[Path | str, ...],
     unit: str | None,
     fraction: float,
     seed: int,
@@ -186,7 +186,7 @@ def _document(
 
 def _compare(
     path: Path | str,
-    against: tuple[Path, ...],
+    against: tuple[Path | str, ...],
     unit: str | None,
     jobs: int | None,
     quiet: bool,

@@ -14,6 +14,7 @@ from ..engines.worker import make_unit
 from ..errors import DuplicateUnit, S2ctError, SourceError, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..names import printable
+from ..objects.remote import is_there
 from ..objects.scratch import begin_scratch
 from ..units.bucket import look_at_bucket
 from ..units.claim import alone, claim
@@ -179,7 +180,7 @@ def _make(task: UnitTask, file: SourceFile, on_event: OnEvent) -> UnitDone | Uni
 
 def _is_of_plan(entry: UnitEntry, file: SourceFile) -> bool:
     """Whether a unit was made from the planned source. If the source was deleted, name and size decide."""
-    if file.source.path.exists():
+    if is_there(file.source.path):
         return kin(entry, Candidate.of(file.source)) in (Kin.SAME, Kin.EQUAL)
     return (entry.source_file, entry.source_bytes) == (file.source.path.name, file.bytes)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import Incomplete, WrongUsage, from_os_error
 from ..events import OnEvent, ignore
 from ..names import UnitName, printable
+from ..objects.remote import is_there
 from ..units.claim import alone
 from ..units.entries import UnitEntry
 from ..units.finalise import complete, salvaged_units
@@ -90,7 +91,7 @@ def _is_other(entry: UnitEntry, file: SourceFile) -> bool:
     source = file.source
     if (entry.source_file, entry.source_member) == (source.path.name, source.member):
         return False
-    return not source.path.exists() or kin(entry, Candidate.of(source)) is not Kin.EQUAL
+    return not is_there(source.path) or kin(entry, Candidate.of(source)) is not Kin.EQUAL
 
 
 def _not_all(

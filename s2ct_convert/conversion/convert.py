@@ -15,8 +15,8 @@ from ..errors import DuplicateUnit, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..limits import shared_memory
 from ..names import UnitName, printable
+from ..objects.remote import given_sources
 from ..objects.scratch import begin_scratch, end_scratch
-from ..paths import path_list
 from ..source.find import Unusable
 from ..store.container import Container
 from ..store.layout import STATE_COMPLETE
@@ -60,7 +60,8 @@ def convert(
     Parameters
     ----------
     sources : path-like or sequence of path-like
-        ``.7z`` archives, TFRecord files, or folders of them.
+        ``.7z`` archives, TFRecord files, or folders of them; also addresses, such as ``s3://bucket/archives/`` or
+        ``https://host/train_50SMG_462.7z``, which are read in place (docs/cloud.md).
     store : path-like or str
         Path of the store, or its address in a bucket, such as ``s3://bucket/clouds.zarr`` (docs/cloud.md).
     unit : str, optional
@@ -83,13 +84,14 @@ def convert(
     WrongUsage, DestinationExists
         If the arguments contradict each other or the destination.
     NetworkError
-        If the Dask scheduler or workers cannot be reached, or are lost; if the service of a bucket fails.
+        If the Dask scheduler or workers cannot be reached, or are lost; if the service of a bucket fails before the
+        first unit.
     UnitsFailed
         If units failed, or sources were refused. The other units are done and make a partial store; calling again
         tries only the missing units.
     """
     wanted, run, engine = sort_options(options, PlanOptions, RunOptions, EngineOptions)
-    paths = path_list(sources)
+    paths = given_sources(sources)
     plan = make_plan_to(paths, store, wanted, unit=unit, scratch=scratch)
     command = command or shlex.join(["s2ct", "convert", *(path.name for path in paths), plan.store.name])
     return convert_plan(plan, run, engine, on_event=on_event, command=command)
@@ -108,14 +110,14 @@ def convert_plan(
     began, overwrites = time.monotonic(), check_overwrites(run.overwrite_units, plan.units)
     cluster = find_cluster(engine)
     if cluster is None and any(source.is_packed for source in plan.sources):
-        find_unpacker(run.unpacker)  # fails early if there is none; each process finds its own
+        _check_unpacker(run.unpacker, plan)
     if plan.address:
         begin_scratch(plan.address, plan.store)
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     tally = Tally(on_event)
     for note in plan.notes:
         tally(Message(note))
-    packed = sum(source.size() for source in plan.sources if source.is_packed)
+    packed = sum(source.size() for source in plan.sources if source.is_packed and not source.is_remote)
     if cluster is None and (faster := faster_unpacker(run.unpacker, packed)):
         tally(Message(faster))
     for unusable in plan.unusable:
@@ -158,6 +160,23 @@ def _check_memory(allowed: int | None) -> None:
             "the memory limit is too low for one unit",
             expected=f"--memory of at least {-(-PEAK_BYTES >> 20)}M",
             found=f"{allowed >> 20}M",
+        )
+
+
+def _check_unpacker(unpacker: str, plan: Plan) -> None:
+    """Fail early if there is none; each process finds its own.
+
+    Raises
+    ------
+    WrongUsage
+        Also if 7-Zip is asked for, and an archive is at an address.
+    """
+    there = [source for source in plan.sources if source.is_packed and source.is_remote]
+    if find_unpacker(unpacker).required and unpacker == "7zz" and there:
+        raise WrongUsage(
+            "7-Zip does not read an archive at an address",
+            where=str(there[0].path),
+            todo="leave out --unpacker, or copy the archives to this machine",
         )
 
 

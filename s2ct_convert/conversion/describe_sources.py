@@ -77,7 +77,7 @@ def describe_folder(path: Path, unit: str | None) -> Document:
         "path": str(path),
         "bytes": sum(source.size() for source in found.sources),
         "units": [
-            {**_named(source), "source_file": os.fspath(source.path.relative_to(path))} for source in found.sources
+            {**_named(source), "source_file": os.path.relpath(str(source.path), path)} for source in found.sources
         ],
         "problems": [str(unusable.error) for unusable in found.unusable],
     }

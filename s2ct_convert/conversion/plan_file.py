@@ -8,7 +8,9 @@ from typing import Any
 
 from ..durable import read_json, write_atomic
 from ..errors import S2ctError, SourceError, WrongUsage, from_os_error
+from ..fields import check_fields
 from ..names import UnitName
+from ..objects.remote import AnyFile, RemoteFile, absolute
 from ..paths import check_path
 from ..source.find import Part, Source, Unusable
 from ..units.demands import Demands
@@ -43,8 +45,17 @@ def plan_document(plan: Plan) -> dict[str, Any]:
 
 def _place(source: Source) -> dict[str, Any]:
     """Where a source lies, and its shards after the first."""
-    first, *more = [{"source": str(part.path.absolute()), "member": part.member} for part in source.parts]
+    first, *more = [
+        {"source": absolute(part.path), "member": part.member, **_as_found(part.path)} for part in source.parts
+    ]
     return {**first, **({"more": more} if more else {})}
+
+
+def _as_found(file: AnyFile) -> dict[str, Any]:
+    """What identifies the content of an object; empty for a file on this machine."""
+    if not isinstance(file, RemoteFile):
+        return {}
+    return {"object": {"key": file.key, "bytes": file.bytes, "mtime_ns": file.mtime_ns, "etag": file.etag}}
 
 
 def write_plan(plan: Plan, path: Path) -> None:
@@ -111,6 +122,8 @@ def _read(path: Path) -> Plan:
 def check_source(file: SourceFile) -> None:
     """Check by size and modification time that a source is the planned file.
 
+    An object is not asked for: only the planned content of it can be read (``If-Match``).
+
     Raises
     ------
     SourceError, WrongUsage
@@ -142,7 +155,16 @@ def _source(unit: dict[str, Any], place: dict[str, Any]) -> Source:
     return Source(
         UnitName.from_path(unit["unit"]),
         None if count is None else int(count),
-        Path(place["source"]),
+        _path(place),
         place["member"],
-        tuple(Part(Path(part["source"]), part["member"]) for part in place.get("more", ())),
+        tuple(Part(_path(part), part["member"]) for part in place.get("more", ())),
     )
+
+
+def _path(place: dict[str, Any]) -> AnyFile:
+    """The file on this machine, or the object with the content that was found."""
+    known = place.get("object")
+    if known is None:
+        return Path(place["source"])
+    root = str(place["source"]).removesuffix(f"/{known['key']}")
+    return check_fields(RemoteFile(root, known["key"], known["bytes"], known["mtime_ns"], known["etag"]))

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..durable import beside, write_atomic
 from ..errors import Incomplete, MachineError, NetworkError, S2ctError, WrongUsage
+from ..objects.remote import absolute
 from ..processes import owner_tag
 from ..source.find import Source
 from ..units.unit import PEAK_BYTES
@@ -209,7 +210,7 @@ def gathered(cluster: Cluster, store: Path, sources: Sequence[Source]) -> Iterat
             "topic": f"s2ct-{uuid.uuid4().hex}",
             "nonce": nonce,
             "folder": os.path.dirname(nonce[0]),  # noqa: PTH120
-            "sources": [(os.path.abspath(p), p.stat().st_size) for s in sources for p in s.files],  # noqa: PTH100
+            "sources": [(absolute(p), p.stat().st_size) for s in sources for p in s.files if isinstance(p, Path)],
         }
         crew = Crew(client, cluster, question)
         client.subscribe_topic(crew.topic, lambda event: crew.messages.put(json.loads(event[1])))

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import EXIT_INCOMPLETE, NetworkError
 from ..events import Message, OnEvent
+from ..objects.remote import AnyFile, absolute
 from ..source.find import Source
 from ..units.entries import UnitEntry
 from ..units.events import UnitDone, UnitFailed, UnitProgress
@@ -73,10 +74,13 @@ def run_dask(tasks: Sequence[UnitTask], cluster: Cluster, on_event: OnEvent) -> 
 
 def _absolute(task: UnitTask) -> UnitTask:
     """The task with absolute paths, for a process in another working directory."""
-    path = Path(os.path.abspath(task.source.path))  # noqa: PTH100
-    more = tuple(dataclasses.replace(part, path=Path(os.path.abspath(part.path))) for part in task.source.more)  # noqa: PTH100
-    source = dataclasses.replace(task.source, path=path, more=more)
+    more = tuple(dataclasses.replace(part, path=_absolute_file(part.path)) for part in task.source.more)
+    source = dataclasses.replace(task.source, path=_absolute_file(task.source.path), more=more)
     return dataclasses.replace(task, store=Path(os.path.abspath(task.store)), source=source)  # noqa: PTH100
+
+
+def _absolute_file(file: AnyFile) -> AnyFile:
+    return Path(absolute(file)) if isinstance(file, Path) else file
 
 
 @dataclass

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
 
-from ..archives.unpackers import PYTHON, Unpacker, ask_python_too, find_unpacker
+from ..archives.unpackers import Unpacker, ask_python_too, find_unpacker
 from ..errors import (
     EXIT_MACHINE,
     ArchiveDamaged,
@@ -31,6 +31,7 @@ from ..errors import (
 from ..events import Message, OnEvent
 from ..processes import peak_memory
 from ..source.find import Source
+from ..source.read import suited
 from ..source.salvage import DAMAGE, count_salvageable
 from ..units.entries import Failure
 from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
@@ -131,7 +132,7 @@ def _convert_one(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEv
         own = task if unpacker is chosen else dataclasses.replace(task, unpacker=unpacker.name)
         return convert_unit(own, on_bytes, on_event)
 
-    chosen = find_unpacker(task.unpacker) if task.source.is_packed else PYTHON
+    chosen = suited(find_unpacker(task.unpacker), task.source)
     return ask_python_too(convert, chosen, lambda text: on_event(Message(f"{task.source.path}: {text}")))
 
 

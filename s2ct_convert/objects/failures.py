@@ -42,6 +42,18 @@ class ObjectMissing(StoreDamaged):
     """An object that the store names is not there."""
 
 
+class MissingOrDenied(ObjectMissing):
+    """An object is not there, or may not be read. A bucket that may not be listed answers the same for both."""
+
+
+class ObjectTruncated(StoreDamaged):
+    """An object ends before the bytes that were asked for."""
+
+
+class ObjectChanged(StoreDamaged):
+    """An object has other content than the one that was asked for (``If-Match``)."""
+
+
 def service_errors() -> tuple[type[Exception], ...]:
     """The classes of errors that obstore raises for what a service does."""
     from obstore.exceptions import BaseError
@@ -61,15 +73,17 @@ def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False
         return kind(what, where=place.root, todo=todo)
     if isinstance(error, FileNotFoundError):
         return ObjectMissing("this object is missing", where=str(place))
+    if type(error).__name__ == "PreconditionError":
+        return ObjectChanged("this object has changed", where=str(place))
     if any(one in text for one in _NO_RANGES):
         return NoRanges(
             "this server cannot send parts of a file (no support for Range)",
             where=str(place),
-            todo="use a server that supports Range, or copy the store to this machine",
+            todo="use a server that supports Range, or copy what is there to this machine",
         )
     if any(one in text for one in _TRUNCATED):
-        return StoreDamaged("this object is truncated", where=str(place))
-    if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
+        return ObjectTruncated("this object is truncated", where=str(place))
+    if is_denied(error):
         return _may_not_write(place) if writing else _denied(place)
     if "MissingAccessKeyId" in str(error) or "MissingSecretAccessKey" in str(error):
         return NetworkError("the credentials are not complete", where=place.root, todo=_CREDENTIALS)
@@ -84,11 +98,17 @@ def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False
     )
 
 
+def is_denied(error: BaseException) -> bool:
+    """Whether a service refuses what these credentials ask for. obstore has no class for a list that is refused."""
+    kinds = ("PermissionDeniedError", "UnauthenticatedError")
+    return type(error).__name__ in kinds or "status code: 403 Forbidden" in str(error)
+
+
 def _denied(place: ObjectPath) -> S2ctError:
     """Access is denied. A bucket that may not be listed answers the same for a missing object."""
     if place.key and place.key != "zarr.json":
-        return ObjectMissing("this object is missing, or may not be read (the service says the same of both)",
-                             where=str(place))  # fmt: skip
+        return MissingOrDenied("this object is missing, or may not be read (the service says the same of both)",
+                               where=str(place))  # fmt: skip
     return NetworkError(
         "access is denied, or there is no store at this address",
         where=place.root,

@@ -46,7 +46,7 @@ def read_end(place: ObjectPath, n: int) -> tuple[bytes, int]:
     store = client(place.root)
     import obstore
 
-    size = int(_asked(lambda: obstore.head(store, place.key), place)["size"])
+    size = int(asked(lambda: obstore.head(store, place.key), place)["size"])
     (data,) = read_ranges(place, [(max(0, size - n), min(n, size))])
     return bytes(data), size
 
@@ -59,10 +59,10 @@ def _get(place: ObjectPath, **options: Any) -> tuple[bytes, int]:
         found = obstore.get(store, place.key, **options)
         return bytes(found.bytes()), int(found.meta["size"])
 
-    return _asked(get, place)
+    return asked(get, place)
 
 
-def _asked(request: Callable[[], T], place: ObjectPath) -> T:
+def asked(request: Callable[[], T], place: ObjectPath) -> T:
     """The answer to a request. obstore repeats one that fails, but not one whose answer breaks off."""
     for again in range(BODY_TRIES):
         try:
@@ -88,7 +88,7 @@ def read_ranges(place: ObjectPath, ranges: Sequence[tuple[int, int]]) -> list[me
     import obstore
 
     starts, lengths = [offset for offset, _ in ranges], [size for _, size in ranges]
-    found = _asked(
+    found = asked(
         lambda: obstore.get_ranges(store, place.key, starts=starts, lengths=lengths, coalesce=GAP_BYTES), place
     )
     parts = [memoryview(one) for one in found]

@@ -1,4 +1,4 @@
-"""Finds the sources for ``convert`` in files and folders: archives and TFRecords.
+"""Finds the sources for ``convert`` in files, in folders and at addresses: archives and TFRecords.
 
 The content decides what a file is. The name gives split, tile and number of examples. Every file that is or should be
 a source becomes a source, an unusable file or, if another file has the same content, a note. None is ignored silently.
@@ -14,10 +14,14 @@ from ..archives.file_kind import is_archive, is_packing, name_kind, read_head
 from ..archives.stream import SourceReader
 from ..archives.unpackers import SIGNATURE
 from ..archives.volumes import first_volume
-from ..errors import ArchiveDamaged, NotAnArchive, S2ctError, WrongUsage, from_os_error
-from ..kinds import fits, kind_of
+from ..errors import ArchiveDamaged, NetworkError, NotAnArchive, S2ctError, WrongUsage, from_os_error
+from ..kinds import Kind, fits, kind_of
 from ..names import UnitName, try_name
+from ..objects.address import ObjectPath
+from ..objects.remote import AnyFile, GivenSource, RemoteFile, absolute, find_object
 from ..paths import check_readable, check_spelling
+from ..words import shell_path
+from .addresses import check_no_salvage, check_object, objects_below
 from .found import UNKNOWN, Found, FoundTFRecord, Part, Source, Unusable, some
 from .kind import foreign_kind, is_tfrecord
 from .tfrecord import unwrap
@@ -29,15 +33,16 @@ from .wrapped import find_wrapper
 __all__ = ["Found", "Part", "Source", "Unusable", "damaged_part", "find_sources"]
 
 
-def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None, salvage: bool = False) -> Found:
-    """Find the sources in files and folders (recursively).
+def find_sources(paths: Iterable[GivenSource], *, unit: UnitName | None = None, salvage: bool = False) -> Found:
+    """Find the sources in files and folders (recursively), and at addresses: objects, or all below an address.
 
     A file that is given by name must be a source. In a folder, other files are noted and skipped. If a unit has several
-    sources, the first is used. Sources with the same content are noted, and the others are unusable.
+    sources, the first is used. Sources with the same content are noted, and the others are unusable. Of an archive at
+    an address, only the headers are read.
 
     Parameters
     ----------
-    paths : iterable of Path
+    paths : iterable of Path or ObjectPath
     unit : UnitName, optional
         The unit of the one source whose name does not give it, or of the only source.
     salvage : bool
@@ -48,7 +53,12 @@ def find_sources(paths: Iterable[Path], *, unit: UnitName | None = None, salvage
     WrongUsage
         If a path does not exist, is a store, a pipe, a socket or a device, or if `unit` does not fit exactly one
         source.
+    NetworkError
+        If a service refuses or fails.
     """
+    paths = list(paths)
+    if salvage:
+        check_no_salvage(paths)
     search = _Search(salvage=salvage)
     for path in paths:
         search.look(path)
@@ -62,10 +72,14 @@ class _Search:
         self._salvage = salvage
         self.found = Found()
         self.tfrecords: list[FoundTFRecord] = []
-        self._seen: dict[tuple[Path, UnitName | None], Path] = {}  # first path to each file, by the unit in its name
+        # The first path to each file, by the unit in its name.
+        self._seen: dict[tuple[AnyFile, UnitName | None], AnyFile] = {}
 
-    def look(self, path: Path) -> None:
-        """Search a file or a folder."""
+    def look(self, path: GivenSource) -> None:
+        """Search a file or a folder, or the objects at an address."""
+        if isinstance(path, ObjectPath):
+            self._look_at(path)
+            return
         check_readable(path)
         if not path.exists():
             raise WrongUsage("there is no such file or folder", where=str(path), todo=check_spelling(path))
@@ -81,6 +95,37 @@ class _Search:
             self.found.notes.append(f"{path}: skipped {names}, neither .7z nor TFRecord")
         self.found.notes += walk.notes
 
+    def _look_at(self, place: ObjectPath) -> None:
+        if place.key.rstrip("/").endswith(".zarr"):
+            raise WrongUsage(
+                f"this is {Kind.ZARR}, not a source",
+                where=str(place),
+                todo=f"s2ct verify store {shell_path(str(place))} checks it",
+            )
+        if one := find_object(place):
+            self._take_object(one, named=True)
+            return
+        objects, notes = objects_below(place)
+        skipped = [one.name for one in objects if not self._take_object(one, named=False)]
+        if skipped:
+            notes.append(f"{place}: skipped {some(skipped)}, neither .7z nor TFRecord")
+        self.found.notes += notes
+
+    def _take_object(self, file: RemoteFile, *, named: bool) -> bool:
+        """As ``_take``, for an object. A service that fails stops the search: the next object would fail too."""
+        if (file, None) in self._seen:
+            self.found.notes.append(f"{file}: given twice")
+            return True
+        self._seen[file, None] = file
+        try:
+            check_object(file, named=named)
+            return self._add(file, named=named)
+        except NetworkError:
+            raise
+        except S2ctError as error:
+            self._unusable(file, error)
+        return True
+
     def _unreadable(self, error: OSError) -> None:
         self.found.unusable.append(Unusable(Path(os.fsdecode(error.filename)), None, from_os_error(error)))
 
@@ -93,7 +138,7 @@ class _Search:
         parsed = try_name(file.name)
         place = (real, parsed.unit if parsed else None)  # a link with the name of another unit is another source
         if place in self._seen:
-            if os.path.abspath(self._seen[place]) != os.path.abspath(file):  # noqa: PTH100  # links are not followed
+            if absolute(self._seen[place]) != absolute(file):
                 self.found.notes.append(f"{file}: the same file as {self._seen[place]}")
             return True
         self._seen[place] = file
@@ -107,11 +152,11 @@ class _Search:
             self._unusable(file, error)
         return True
 
-    def _add(self, file: Path, *, named: bool) -> bool:
+    def _add(self, file: AnyFile, *, named: bool) -> bool:
         parsed = try_name(file.name)
         with SourceReader(file, with_md5=False) as stream:
             head = read_head(stream)
-            if is_archive(head) or file.suffix.lower() == ".7z" or first_volume(file):
+            if is_archive(head) or file.suffix.lower() == ".7z" or _later_volume(file):
                 self._add_archive(file)
                 return True
             kind = _kind(stream, head)
@@ -125,8 +170,8 @@ class _Search:
                 return False
         return True
 
-    def _add_archive(self, file: Path) -> None:
-        if first_volume(file):
+    def _add_archive(self, file: AnyFile) -> None:
+        if _later_volume(file):
             raise _volume_without_first(file)
         from .inside import look_inside  # slow to import, and only archives need it
 
@@ -136,7 +181,7 @@ class _Search:
         for error in inside.problems:
             self.found.unusable.append(Unusable(file, None, error))
 
-    def _unusable(self, file: Path, error: S2ctError) -> None:
+    def _unusable(self, file: AnyFile, error: S2ctError) -> None:
         parsed = try_name(file.name)
         if self._salvage and (part := damaged_part(file, error)):
             self.tfrecords.append(FoundTFRecord(part, parsed))
@@ -145,7 +190,7 @@ class _Search:
         self.found.unusable.append(Unusable(file, parsed.unit if parsed else None, error))
 
 
-def damaged_part(file: Path, error: S2ctError) -> Part | None:
+def damaged_part(file: AnyFile, error: S2ctError) -> Part | None:
     """The TFRecord in a damaged file, for salvage; None if the error is not damage, or the file is something else."""
     if not isinstance(error, ArchiveDamaged | NotAnArchive):
         return None
@@ -168,7 +213,11 @@ def _kind(stream: SourceReader, head: bytes) -> str | None:
         return None
 
 
-def _volume_without_first(file: Path) -> NotAnArchive:
+def _later_volume(file: AnyFile) -> bool:
+    return isinstance(file, Path) and first_volume(file) is not None
+
+
+def _volume_without_first(file: AnyFile) -> NotAnArchive:
     return NotAnArchive(
         "this is a later volume of an archive, and its first volume is missing",
         where=str(file),
@@ -176,7 +225,7 @@ def _volume_without_first(file: Path) -> NotAnArchive:
     )
 
 
-def _no_source(file: Path, head: bytes, kind: str | None) -> S2ctError:
+def _no_source(file: AnyFile, head: bytes, kind: str | None) -> S2ctError:
     if is_packing(kind):
         todo = "unpack it, then give the unpacked files"
     elif kind:

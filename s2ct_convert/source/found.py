@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..archives.volumes import files_of
 from ..errors import CountMismatch, S2ctError, WrongUsage
 from ..names import SourceName, UnitName
+from ..objects.remote import AnyFile, GivenSource, RemoteFile
 
 SALVAGED_SUFFIX = ".salvaged.tfrecord"  # of a TFRecord that holds what was whole in a damaged source
 UNKNOWN = ""  # name of the member of an archive whose headers are damaged
@@ -18,7 +18,7 @@ UNKNOWN = ""  # name of the member of an archive whose headers are damaged
 class Part:
     """A TFRecord or a shard of one: a file, or a member of an archive (``UNKNOWN`` if its headers are damaged)."""
 
-    path: Path
+    path: AnyFile
     member: str | None = None
 
     @property
@@ -46,8 +46,9 @@ class Source:
     unit : UnitName
     name_count : int or None
         The number in the name; None where it has none.
-    path : Path
-        The archive, or the TFRecord file itself; the first of its volumes or shards.
+    path : Path or RemoteFile
+        The archive, or the TFRecord file itself; the first of its volumes or shards. An object at an address is read
+        there.
     member : str or None
         Name inside the archive; None for a bare file, ``UNKNOWN`` for an archive whose headers are damaged.
     more : tuple of Part
@@ -58,7 +59,7 @@ class Source:
 
     unit: UnitName
     name_count: int | None
-    path: Path
+    path: AnyFile
     member: str | None = None
     more: tuple[Part, ...] = ()
     copies: tuple[Source, ...] = ()
@@ -69,9 +70,17 @@ class Source:
         return (Part(self.path, self.member), *self.more)
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[AnyFile, ...]:
         """The files to read, without repeats."""
-        return tuple(dict.fromkeys(file for part in self.parts for file in files_of(part.path)))
+        places = [part.path for part in self.parts]
+        return tuple(
+            dict.fromkeys(file for one in places for file in ((one,) if isinstance(one, RemoteFile) else files_of(one)))
+        )
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether any of it is at an address."""
+        return any(isinstance(part.path, RemoteFile) for part in self.parts)
 
     @property
     def is_packed(self) -> bool:
@@ -96,7 +105,7 @@ class Source:
         ------
         OSError
         """
-        return sum(file.stat().st_size for file in self.files)
+        return sum(one.bytes if isinstance(one, RemoteFile) else one.stat().st_size for one in self.files)
 
     def mtime_ns(self) -> int:
         """Modification time of its newest file, in ns.
@@ -105,7 +114,12 @@ class Source:
         ------
         OSError
         """
-        return max(file.stat().st_mtime_ns for file in self.files)
+        return max(one.mtime_ns if isinstance(one, RemoteFile) else one.stat().st_mtime_ns for one in self.files)
+
+    def etag(self) -> str | None:
+        """The ETags of its objects, one a line; None unless all of its files are at addresses and have one."""
+        tags = [one.etag if isinstance(one, RemoteFile) else None for one in self.files]
+        return "\n".join(tag for tag in tags if tag) if all(tags) else None
 
     def check_count(self, examples: int, samples: int, images: int) -> None:
         """Refuse a bare TFRecord that may be cut between two records: unlike an archive, it has no overall checksum.
@@ -137,7 +151,7 @@ class Unusable:
     ``unit`` is None and ``also_of`` is the unit.
     """
 
-    path: Path
+    path: AnyFile
     unit: UnitName | None
     error: S2ctError
     also_of: UnitName | None = None
@@ -158,7 +172,7 @@ def some(names: list[str], most: int = 3) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def no_source(paths: Iterable[Path], found: Found) -> WrongUsage:
+def no_source(paths: Iterable[GivenSource], found: Found) -> WrongUsage:
     """The error of paths without any source; the notes say what was skipped."""
     where = ", ".join(map(str, paths))
     return WrongUsage("no archive or TFRecord found", where=where, found="\n            ".join(found.notes))

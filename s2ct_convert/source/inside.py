@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..archives.archive import Member, read_archive, read_heads
 from ..archives.file_kind import is_archive, is_packing
 from ..errors import BadName, NotATFRecord, S2ctError
 from ..names import FORM, SourceName, try_name
+from ..objects.remote import AnyFile
 from ..words import shell_path
 from .found import FoundTFRecord, Part, some
 from .kind import foreign_kind, is_tfrecord
@@ -23,6 +23,7 @@ TEXTS = (
     *(".doc", ".docx", ".xls", ".xlsx", ".ipynb", ".py", ".sh", ".md5", ".sha256", ".proto", ".cfg", ".ini", ".toml"),
     *(".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".geojson", ".kml", ".shp", ".dbf", ".prj", ".shx", ".bib"),
 )
+_UNPACK = "unpack it, then give the unpacked files: s2ct extract {} FOLDER"
 _LITTER = (".ds_store", "thumbs.db", "desktop.ini", "icon\r")
 _PACKED = re.compile(r"\.(?:7z|zip|rar|tar|tgz|tbz2?|txz|xz|zst|bz2)(?:\.\d{3})?$", re.IGNORECASE)
 
@@ -36,7 +37,7 @@ class Inside:
     problems: list[S2ctError] = field(default_factory=list)
 
 
-def look_inside(path: Path) -> Inside:
+def look_inside(path: AnyFile) -> Inside:
     """Find the TFRecords in an archive.
 
     Members are unpacked, and only their first bytes, where names do not suffice.
@@ -62,7 +63,7 @@ def is_litter(name: str) -> bool:
 class _Look:
     """The search in one archive."""
 
-    def __init__(self, path: Path, members: Sequence[Member]) -> None:
+    def __init__(self, path: AnyFile, members: Sequence[Member]) -> None:
         self._path, self._members = path, members
         self._names = {member.name: try_name(member.name) for member in members}
         self._heads: dict[str, bytes] = {}
@@ -146,7 +147,7 @@ class _Look:
                 "this archive holds another archive, and no TFRecord",
                 where=self._path.name,
                 found=some([f"{name!r}, {kind}" for name, kind in packed.items()]),
-                todo=f"unpack it, then give the unpacked files: s2ct extract {shell_path(self._path)} FOLDER",
+                todo=_UNPACK.format(shell_path(str(self._path))),
             )
         return NotATFRecord(
             "this archive holds no TFRecord",
@@ -173,7 +174,7 @@ class _Look:
                     NotATFRecord(
                         f"this is {kind} inside an archive",
                         where=f"{self._path.name}: {name}",
-                        todo=f"unpack it, then give the unpacked files: s2ct extract {shell_path(self._path)} FOLDER",
+                        todo=_UNPACK.format(shell_path(str(self._path))),
                     )
                 )
 
@@ -188,5 +189,5 @@ class _Look:
             where=f"{self._path.name}: {name}",
             expected=FORM,
             found=some(list(records)),
-            todo=f"s2ct extract {shell_path(self._path)} FOLDER, then give each file with --as SPLIT/TILE",
+            todo=f"s2ct extract {shell_path(str(self._path))} FOLDER, then give each file with --as SPLIT/TILE",
         )

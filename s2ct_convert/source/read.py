@@ -151,6 +151,14 @@ def open_source(
         yield SourceExamples(source, open_next(source.parts[0]), open_next, dataset)
 
 
+def suited(unpacker: Unpacker, source: Source) -> Unpacker:
+    """The unpacker for a source: Python where there is no archive on this machine, unless the user asked for another.
+
+    7-Zip needs a file: it reads the end of an archive first.
+    """
+    return unpacker if source.is_packed and (unpacker.required or not source.is_remote) else PYTHON
+
+
 class ExampleDict(TypedDict):
     """One example, with the names of the authors' decoder."""
 

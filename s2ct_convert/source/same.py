@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..archives.checksum import Content, content_of, content_of_member
 from ..archives.stream import PIECE_BYTES, SourceReader
+from ..objects.remote import AnyFile, RemoteFile
 from .found import Part, Source
 from .tfrecord import HEADER_BYTES, unwrap
 from .wrapped import find_wrapper
@@ -31,7 +32,7 @@ def same_content(a: Source, b: Source) -> bool:
 
 
 def _same(a: Part, b: Part) -> bool:
-    if a.member == b.member and a.path.samefile(b.path):
+    if a.member == b.member and _is_one_file(a.path, b.path):
         return True
     contents = [contents_of(part) for part in (a, b)]
     if all(contents):
@@ -40,10 +41,15 @@ def _same(a: Part, b: Part) -> bool:
     return a.member == b.member and _md5(a.path) == _md5(b.path)
 
 
+def _is_one_file(a: AnyFile, b: AnyFile) -> bool:
+    return a.samefile(b) if isinstance(a, Path) and isinstance(b, Path) else a == b
+
+
 def contents_of(part: Part) -> set[Content]:
     """Size and CRC-32 of a TFRecord, as stored and without gzip or zlib; empty if unknown."""
     if part.member is None:
-        return _contents_of_file(part.path, part.path.stat().st_ctime_ns)
+        when = 0 if isinstance(part.path, RemoteFile) else part.path.stat().st_ctime_ns
+        return _contents_of_file(part.path, when)
     content = content_of_member(part.path, part.member)
     return set() if content is None else {content}
 
@@ -64,7 +70,7 @@ def content_of_source(source: Source) -> Content | None:
 
 
 @cache  # a file may be compared with several others
-def _contents_of_file(path: Path, ctime_ns: int) -> set[Content]:
+def _contents_of_file(path: AnyFile, ctime_ns: int) -> set[Content]:
     with SourceReader(path, with_md5=False) as file:
         contents = {content_of(file)}
         file.seek(0)
@@ -74,7 +80,7 @@ def _contents_of_file(path: Path, ctime_ns: int) -> set[Content]:
         return contents
 
 
-def md5_of_files(files: Iterable[Path]) -> str:
+def md5_of_files(files: Iterable[AnyFile]) -> str:
     """MD5 of files, one after another, in hex: of a damaged source, whose own checksums say nothing.
 
     Raises
@@ -83,12 +89,13 @@ def md5_of_files(files: Iterable[Path]) -> str:
     """
     digest = hashlib.md5(usedforsecurity=False)
     for path in files:
-        with open(path, "rb", buffering=0) as file:
+        # Not SourceReader for a path: it would read all volumes for the first of them.
+        with SourceReader(path) if isinstance(path, RemoteFile) else open(path, "rb", buffering=0) as file:
             while piece := file.read(PIECE_BYTES):
                 digest.update(piece)
     return digest.hexdigest()
 
 
-def _md5(path: Path) -> str | None:
+def _md5(path: AnyFile) -> str | None:
     with SourceReader(path) as file:
         return file.md5()

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import SourceError
+from ..objects.remote import AnyFile
 
 # Firefox, Chrome, Safari, wget2, WinSCP, aria2, curl and rclone wrappers, axel, torrent programs, download managers;
 # and the names that s2ct itself uses: <name>.<8 of md5>.part and <name>.bad-<md5>.
@@ -17,9 +18,14 @@ _SUFFIX = re.compile(
 _CONTROL_SUFFIXES = (".aria2", ".st")  # beside a file that is still being downloaded
 
 
+def has_unfinished_name(name: str) -> bool:
+    """Whether a name alone is that of an unfinished download."""
+    return _SUFFIX.search(name) is not None
+
+
 def is_unfinished(path: Path) -> bool:
     """Whether a path is an unfinished download, or the control file of a download program."""
-    if _SUFFIX.search(path.name):
+    if has_unfinished_name(path.name):
         return True
     if any(path.with_name(path.name + suffix).exists() for suffix in _CONTROL_SUFFIXES):
         return True
@@ -28,7 +34,7 @@ def is_unfinished(path: Path) -> bool:
     return part.exists() and path.is_file() and path.stat().st_size == 0
 
 
-def unfinished(path: Path) -> SourceError:
+def unfinished(path: AnyFile) -> SourceError:
     """The error for an unfinished download that was given by name."""
     return SourceError(
         "this is an unfinished download",

@@ -57,10 +57,10 @@ class UnitEntry:
     the process that made the unit; with one job, that process may have made other units before. ``unpacker`` is
     "python" or a program with its version, e.g. "7zz 24.09"; None for a bare TFRecord. ``content_bytes`` and
     ``content_crc32`` are the size and CRC-32 of the TFRecord, for an archive as its header gives them; None for shards.
-    ``source_path`` is the absolute path of the source. Labels are ``label_side`` x ``label_side`` per image. ``gaps``:
-    what is missing of a unit that was salvaged from a damaged source, whose ``source_md5`` is that of all its files;
-    None for other units.
-    ``name_counts`` is what the number in the name counts.
+    ``source_path`` is the absolute path of the source, or its address; ``source_etag`` is its ETag there. Labels are
+    ``label_side`` x ``label_side`` per image. ``gaps``: what is missing of a unit that was salvaged from a damaged
+    source, whose ``source_md5`` is that of all its files; None for other units. ``name_counts`` is what the number in
+    the name counts.
     """
 
     unit: str
@@ -94,6 +94,7 @@ class UnitEntry:
     content_crc32: int | None = None
     source_path: str | None = None
     gaps: tuple[Gap, ...] | None = None
+    source_etag: str | None = None
 
     @property
     def salvaged(self) -> bool:

@@ -14,6 +14,7 @@ from ..errors import WrongUsage
 from ..kinds import kind_of
 from ..names import UnitName, fold_split, fold_tile
 from ..objects.address import AnyPath, ObjectPath, is_address
+from ..objects.remote import GivenSource
 from ..objects.scratch import scratch_store
 from ..paths import check_readable, format_of_name
 from ..source.find import Source, Unusable, find_sources
@@ -68,7 +69,7 @@ class Plan:
 
 
 def make_plan_to(
-    paths: Sequence[Path],
+    paths: Sequence[GivenSource],
     store: str | os.PathLike[str],
     wanted: PlanOptions,
     *,
@@ -87,6 +88,9 @@ def make_plan_to(
             raise WrongUsage("--scratch is for a store in a bucket", where=str(store))
         return make_plan(paths, Path(store), wanted, unit=unit)
     address, local = scratch_store(store, scratch)
+    for path in paths:
+        if str(path).startswith(f"{address}/"):
+            raise _inside(path)
     plan = make_plan(paths, local, wanted, unit=unit)
     check_format(plan.options, address)
     return dataclasses.replace(plan, address=address)
@@ -120,13 +124,17 @@ def plan_hash(options: StoreOptions, files: Sequence[SourceFile], demands: Deman
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def make_plan(paths: Sequence[Path], store: Path, wanted: PlanOptions = NO_OPTIONS, *, unit: str | None = None) -> Plan:
+def make_plan(
+    paths: Sequence[GivenSource], store: Path, wanted: PlanOptions = NO_OPTIONS, *, unit: str | None = None
+) -> Plan:
     """Find the sources and complete the options. ``unit`` names the unit of a single source.
 
     Raises
     ------
     WrongUsage
         If the arguments contradict each other, or there is nothing to convert.
+    NetworkError
+        If a service with sources refuses or fails.
     """
     check_readable(store)
     options = store_options(store, wanted)
@@ -145,11 +153,15 @@ def make_plan(paths: Sequence[Path], store: Path, wanted: PlanOptions = NO_OPTIO
         )
     filters.check([s.unit for s in found.sources] + [u.unit for u in found.unusable if u.unit])
     for path in paths:
-        if path.resolve().is_relative_to(store.resolve()):
-            raise WrongUsage("a source is inside the destination", where=str(path), todo="choose another destination")
+        if isinstance(path, Path) and path.resolve().is_relative_to(store.resolve()):
+            raise _inside(path)
     files = tuple(sorted(map(_file, sources), key=lambda file: file.bytes, reverse=True))
     hash = plan_hash(options, files, wanted.demands)
     return Plan(store, options, files, tuple(unusable), tuple(found.notes), hash, wanted.demands, named)
+
+
+def _inside(path: GivenSource) -> WrongUsage:
+    return WrongUsage("a source is inside the destination", where=str(path), todo="choose another destination")
 
 
 def _file(source: Source) -> SourceFile:

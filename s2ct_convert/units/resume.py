@@ -10,7 +10,6 @@ describe the good one. Any other source of it is tried, and a good one replaces 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -21,6 +20,7 @@ from ..archives.checksum import Content, content_of_file
 from ..archives.stream import SourceReader
 from ..errors import DuplicateUnit, WrongUsage
 from ..names import UnitName
+from ..objects.remote import AnyFile, RemoteFile, absolute
 from ..source.find import Part, Source
 from ..source.found import UNKNOWN
 from ..source.same import content_of_source, contents_of, md5_of_files
@@ -47,20 +47,25 @@ class Candidate:
     member: str | None
     bytes: int
     mtime_ns: int | None = None
-    path: Path | None = None
+    path: AnyFile | None = None
     known_md5: str | None = None
     known_content: Content | None = None
     source: Source | None = None
+    etag: str | None = None
 
     @classmethod
     def of(cls, source: Source, md5: str | None = None) -> Candidate:
         """A source that is on the disk; ``md5`` if it is known already."""
-        return cls(source.path.name, source.member, source.size(), source.mtime_ns(), source.path, md5, source=source)
+        size, mtime_ns, etag = source.size(), source.mtime_ns(), source.etag()
+        return cls(source.path.name, source.member, size, mtime_ns, source.path, md5, source=source, etag=etag)
 
     @cached_property
     def md5(self) -> str | None:
-        """MD5 of an archive; None for a bare TFRecord, since its entry has no MD5 to compare with."""
-        if self.known_md5 or self.path is None or self.member is None or self._has_shards:
+        """MD5 of an archive; None for a bare TFRecord, since its entry has no MD5 to compare with.
+
+        None for an archive at an address too: to compute it would be to fetch it, and its header has a CRC-32.
+        """
+        if self.known_md5 or self.path is None or self.member is None or self._has_shards or self._is_remote:
             return self.known_md5
         with SourceReader(self.path) as file:  # all its volumes
             return file.md5()
@@ -70,7 +75,7 @@ class Candidate:
         """Whether it is a bare file in gzip or zlib, so its size differs from that of the TFRecord."""
         if self.path is None or self.member is not None:
             return False
-        with open(self.path, "rb") as file:
+        with SourceReader(self.path, with_md5=False) as file:
             return find_wrapper(file.read(HEADER_BYTES)) is not None
 
     @cached_property
@@ -86,7 +91,11 @@ class Candidate:
     @cached_property
     def all_md5(self) -> str | None:
         """MD5 of all its files, one after another; None if they are not here and their MD5 is not known."""
-        return md5_of_files(self.source.files) if self.source else self.known_md5
+        return md5_of_files(self.source.files) if self.source and not self._is_remote else self.known_md5
+
+    @property
+    def _is_remote(self) -> bool:
+        return isinstance(self.path, RemoteFile)
 
     @property
     def _has_shards(self) -> bool:
@@ -111,11 +120,16 @@ def _in_same_place(entry: UnitEntry, candidate: Candidate) -> bool:
     """Whether the path is the same; a file with the same name in another folder is another source."""
     if entry.source_path is None or candidate.path is None:
         return True
-    return entry.source_path == os.path.abspath(candidate.path)  # noqa: PTH100
+    return entry.source_path == absolute(candidate.path)
 
 
 def _of_same_time(entry: UnitEntry, candidate: Candidate) -> bool:
-    """Whether the modification time is the same. It is unknown for a file not yet fetched; its MD5 decides then."""
+    """Whether the modification time is the same; at an address, whether the ETag is.
+
+    The time is unknown for a file not yet fetched; its MD5 decides then.
+    """
+    if candidate.etag is not None:
+        return entry.source_etag == candidate.etag
     if candidate.mtime_ns is None:
         return entry.source_md5 is None
     return entry.source_mtime_ns == candidate.mtime_ns
@@ -138,6 +152,8 @@ def _content_of(entry: UnitEntry, candidate: Candidate) -> Content | None:
         return Content(entry.content_bytes, entry.content_crc32)
     if entry.source_member is not None or candidate.path is None:
         return None
+    if isinstance(candidate.path, RemoteFile) or entry.source_etag is not None:
+        return None  # such entries have the content
     there = Path(entry.source_path) if entry.source_path else candidate.path.with_name(entry.source_file)
     if there == candidate.path or all(content.bytes != entry.source_bytes for content in candidate.contents):
         return None
@@ -212,7 +228,7 @@ def judge(entry: UnitEntry | None, candidate: Candidate, where: str, *, overwrit
     return Verdict(refused=duplicate(entry, where))
 
 
-def refusal(unit: UnitName, source: Path | str, error: DuplicateUnit) -> UnitFailed:
+def refusal(unit: UnitName, source: AnyFile | str, error: DuplicateUnit) -> UnitFailed:
     """The event of a refused source."""
     return UnitFailed(str(unit), str(source), error.exit_code, str(error), refused=True)
 

@@ -10,21 +10,21 @@ A lease marks a unit that is being made. After it takes the lease, a process che
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..archives.unpackers import PYTHON, find_unpacker
+from ..archives.unpackers import find_unpacker
 from ..errors import DuplicateUnit, SourceError
 from ..events import OnEvent, ignore
 from ..lease import Lease
 from ..names import UnitName
+from ..objects.remote import absolute
 from ..processes import peak_memory
 from ..source.find import Source
-from ..source.read import SourceExamples, open_source
+from ..source.read import SourceExamples, open_source, suited
 from ..source.salvage import SalvagedExamples, open_salvaged
 from ..source.samples import join_series
 from ..source.table import SourceTable, TableBuilder
@@ -170,7 +170,8 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
             unpacker=examples.unpacker,
             content_bytes=packed,
             content_crc32=crc32,
-            source_path=os.path.abspath(source.path),  # noqa: PTH100  # resolve() would follow links
+            source_path=absolute(source.path),
+            source_etag=source.etag(),
             gaps=gaps,
         )
         ledger.write(entry)
@@ -186,7 +187,7 @@ def _opened(
     dataset = task.options.dataset
     if task.salvages:
         return open_salvaged(task.source, on_bytes, dataset=dataset)
-    unpacker = find_unpacker(task.unpacker) if task.source.is_packed else PYTHON
+    unpacker = suited(find_unpacker(task.unpacker), task.source)
     return open_source(task.source, on_bytes, threads=task.threads, unpacker=unpacker, dataset=dataset)
 
 

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from ..archives.unpackers import Unpacker, ask_python_too, find_unpacker
 from ..errors import S2ctError, StoreDamaged, WrongUsage, from_os_error
 from ..names import UnitName
 from ..objects.address import place_of
-from ..paths import path_list
+from ..objects.remote import AnyFile, GivenSource, given_sources
 from ..reading.opening import open_to_verify
 from ..reading.store import Store
 from ..source.find import Source, find_sources
 from ..source.found import no_source
+from ..source.read import suited
 from .compare import Comparison, compare
 from .compare_salvaged import compare_salvaged
 from .findings import Finding
@@ -32,7 +32,7 @@ def verify_against(
     unit: str | None = None,
     unpacker: str = "auto",
     on_remark: Callable[[str], None] = lambda text: None,
-    on_error: Callable[[Path, S2ctError], None] | None = None,
+    on_error: Callable[[AnyFile, S2ctError], None] | None = None,
     on_total: Callable[[int], None] = lambda n: None,
 ) -> list[Comparison]:
     """Compare units with their sources. All sources are read, even if one is damaged.
@@ -44,7 +44,7 @@ def verify_against(
     ----------
     store : path-like or Store
     sources : path-like or sequence of path-like
-        Archives, TFRecord files or folders of them.
+        Archives, TFRecord files or folders of them; also addresses, as for :func:`s2ct_convert.convert`.
     on_bytes : callable, optional
         Called with the number of source bytes read since the last call.
     jobs : int
@@ -70,13 +70,13 @@ def verify_against(
     """
     chosen, errors = find_unpacker(unpacker), list[S2ctError]()
 
-    def failed(path: Path, error: S2ctError) -> None:
+    def failed(path: AnyFile, error: S2ctError) -> None:
         errors.append(error)
         if on_error:
             on_error(path, error)
 
     with _opened(store) as opened:
-        compared = _to_compare(opened, path_list(sources), unit, on_remark, failed)
+        compared = _to_compare(opened, given_sources(sources), unit, on_remark, failed)
         on_total(sum(source.size() for source in compared))
         threads = max(1, jobs // max(1, len(compared)))
         one = partial(_guarded, opened, on_bytes=on_bytes, threads=threads, unpacker=chosen, failed=failed)
@@ -103,10 +103,10 @@ def _opened(store: str | os.PathLike[str] | Store) -> Iterator[Store]:
 
 def _to_compare(
     store: Store,
-    paths: Sequence[Path],
+    paths: Sequence[GivenSource],
     unit: str | None,
     on_remark: Callable[[str], None],
-    failed: Callable[[Path, S2ctError], None],
+    failed: Callable[[AnyFile, S2ctError], None],
 ) -> list[Source]:
     """The sources of units in the store, and their copies."""
     salvage = any(one.salvaged for one in store.units.values())
@@ -137,7 +137,7 @@ def _guarded(
     on_bytes: Callable[[int], None] | None,
     threads: int,
     unpacker: Unpacker,
-    failed: Callable[[Path, S2ctError], None],
+    failed: Callable[[AnyFile, S2ctError], None],
 ) -> Comparison | None:
     """Compare a source with its unit. None if the source cannot be read.
 
@@ -148,7 +148,7 @@ def _guarded(
         if unit.salvaged:
             return compare_salvaged(unit, source, on_bytes)
         return ask_python_too(
-            lambda chosen: compare(unit, source, on_bytes, threads=threads, unpacker=chosen), unpacker
+            lambda chosen: compare(unit, source, on_bytes, threads=threads, unpacker=chosen), suited(unpacker, source)
         )
     except StoreDamaged as error:
         what = f"cannot be compared: {' '.join(str(error).split())}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..dataset import DATASET, Dataset
 from ..gaps import Gap
 from ..names import UnitName
+from ..objects.remote import AnyFile
 from ..paths import check_readable
 from ..source.find import find_sources
 from ..source.found import no_source
@@ -31,7 +31,7 @@ class SalvageReport:
         What is missing; empty for a good source.
     """
 
-    path: Path
+    path: AnyFile
     unit: str
     examples: int
     samples: int

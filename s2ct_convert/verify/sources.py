@@ -6,16 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..archives.unpackers import Unpacker, ask_python_too, find_unpacker
 from ..dataset import DATASET, Dataset
 from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, from_os_error
 from ..names import UnitName
-from ..paths import path_list
+from ..objects.remote import AnyFile, GivenSource, given_sources
 from ..source.find import Found, Source, find_sources
 from ..source.found import no_source
-from ..source.read import open_source
+from ..source.read import open_source, suited
 from ..source.samples import sample_of
 
 
@@ -25,7 +24,7 @@ class SourceReport:
 
     Attributes
     ----------
-    path : Path
+    path : Path or RemoteFile
     member : str or None
         The TFRecord inside an archive.
     unit : str
@@ -38,7 +37,7 @@ class SourceReport:
         Why the source cannot be used.
     """
 
-    path: Path
+    path: AnyFile
     member: str | None
     unit: str
     examples: int = 0
@@ -75,7 +74,7 @@ def verify_sources(
     Parameters
     ----------
     paths : path-like or sequence of path-like
-        Archives, TFRecord files or folders of them.
+        Archives, TFRecord files or folders of them; also addresses, as for :func:`s2ct_convert.convert`.
     jobs : int
         Number of sources read at the same time. With fewer sources, each is unpacked by several threads.
     unit : str, optional
@@ -100,7 +99,7 @@ def verify_sources(
     WrongUsage
         If a path does not exist, or no source is found.
     """
-    chosen, found = find_unpacker(unpacker), _find(path_list(paths), unit)
+    chosen, found = find_unpacker(unpacker), _find(given_sources(paths), unit)
     for note in found.notes:
         on_note(note)
     # Copies too: equal headers do not prove equal content.
@@ -127,7 +126,7 @@ def verify_sources(
     return reports
 
 
-def _find(paths: Sequence[Path], unit: str | None) -> Found:
+def _find(paths: Sequence[GivenSource], unit: str | None) -> Found:
     found = find_sources(paths, unit=UnitName.from_user(unit) if unit else None)
     if not found.sources and not found.unusable:
         raise no_source(paths, found)
@@ -156,7 +155,7 @@ def _verify(
 
     unit = str(source.unit)
     try:
-        return ask_python_too(read, unpacker, on_note)
+        return ask_python_too(read, suited(unpacker, source), on_note)
     except S2ctError as error:
         return SourceReport(source.path, source.member, unit, error=error)
     except OSError as error:

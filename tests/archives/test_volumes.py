@@ -55,7 +55,7 @@ def test_an_archive_in_volumes_has_the_md5_of_all_bytes(tmp_path):
     assert read_archive(paths[0]).bytes == len(whole)
     assert read_member(paths[0]) == DATA
     with SourceReader(paths[0]) as file:
-        assert file.joined
+        assert file.no_descriptor == "the archive is in volumes"
         assert file.md5() == hashlib.md5(whole).hexdigest()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from .helpers import assert_says, right_source, tree
 
-URL = "s3://bucket/x.zarr"
+URL = "ftp://host/x.zarr"
 URLS = {
     "convert, a source": ["convert", URL, "x.zarr"],
     "convert, the store": ["convert", "in", URL],

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 import s2ct_convert
-from s2ct_convert.objects import service
+from s2ct_convert.errors import SourceError, WrongUsage
+from s2ct_convert.objects import ranged, service
 from s2ct_convert.objects.address import ObjectPath
 from s2ct_convert.objects.reads import read_object
+from s2ct_convert.objects.remote import get_part, list_objects
+from s2ct_convert.objects.writes import put_new, put_over
 
 pytest.importorskip("obstore")
 pytestmark = pytest.mark.slow
@@ -58,3 +61,21 @@ def test_objects_in_moto_are_the_files_of_a_store(moto, tmp_path, monkeypatch, m
             assert read_object(ObjectPath("s3://bucket/made.zarr", name)) == path.read_bytes(), name
     assert s2ct_convert.verify_store("s3://bucket/made.zarr").findings == []
     assert not Path("made.zarr.scratch").exists()
+
+
+def test_archives_in_moto_give_the_store_of_the_local_ones(moto, tmp_path, monkeypatch, sample_stores):
+    monkeypatch.chdir(tmp_path)
+    for path in s2ct_convert.sample_sources():
+        put_new(ObjectPath("s3://bucket", f"archives/{path.name}"), path.read_bytes())
+    monkeypatch.setattr(ranged, "PART_BYTES", 100_000)
+    summary = s2ct_convert.convert("s3://bucket/archives/", "x.zarr")
+    with s2ct_convert.open_store(sample_stores["zarr"]) as local:
+        assert summary.digest == local.digest
+    assert len(s2ct_convert.convert("s3://bucket/archives", "x.zarr").skipped) == 4
+    (file,) = [one for one in list_objects(ObjectPath("s3://bucket", "archives")) if one.name == "val_34VFN_2.7z"]
+    put_over(file, b"other")
+    with pytest.raises(SourceError, match="the object has changed since it was found"):
+        get_part(file, 0, 5)
+    for address, words in (("s3://bucket/none/", "no object here"), ("s3://missing/a/", "no such bucket")):
+        with pytest.raises(WrongUsage, match=words):
+            s2ct_convert.convert(address, "y.zarr")

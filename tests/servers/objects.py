@@ -1,7 +1,8 @@
 """A server of the files of a folder, as a bucket or a web server has them; it counts requests and can misbehave.
 
-It answers GET and HEAD with one range, and POST to delete. PUT takes ``If-None-Match: *``, unless it ignores it. A vice
-is a function that gets the first requests for a key and answers them in its own way.
+It answers GET and HEAD with one range and ``If-Match``, GET with a list, and POST to delete. PUT takes
+``If-None-Match: *``, unless it ignores it. A vice is a function that gets the first requests for a key and answers them
+in its own way.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
+MODIFIED, LISTED = "Fri, 02 Jan 2026 00:00:00 GMT", "2026-01-02T00:00:00.000Z"
 Vice = Callable[["Handler"], None]
 
 
@@ -27,6 +30,7 @@ class Bucket:
     folder: Path
     ranges: bool = True
     suffixes: bool = True  # ranges that count from the end
+    etag: Callable[[bytes], str] = field(default_factory=lambda: etag_of)  # of an object
     conditions: bool = True
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, key, range
     vices: dict[str, list[Vice]] = field(default_factory=dict)  # by a part of "METHOD key"
@@ -71,10 +75,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def serve(self) -> None:
         path = self.server.bucket.folder / self.key
+        if "list-type=2" in self.path:
+            self.list_objects(path)
+            return
         if not path.is_file():
             self.refuse(404, "NoSuchKey")
             return
-        data, headers = path.read_bytes(), dict[str, str]()
+        data = path.read_bytes()
+        headers = {"ETag": self.server.bucket.etag(data)}
+        if self.headers.get("If-Match", headers["ETag"]) != headers["ETag"]:
+            self.refuse(412, "PreconditionFailed")
+            return
         asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if not (asked and self.server.bucket.ranges):
             self.answer(200, data, headers)
@@ -90,6 +101,21 @@ class Handler(BaseHTTPRequestHandler):
             return
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
         self.answer(206, data[start:stop], headers)
+
+    def list_objects(self, folder: Path) -> None:
+        """The keys below a prefix, in one answer."""
+        prefix = parse_qs(urlsplit(self.path).query).get("prefix", [""])[0]
+        if not folder.is_dir():
+            self.refuse(404, "NoSuchBucket")
+            return
+        known = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        found = "".join(
+            f"<Contents><Key>{escape(key)}</Key><LastModified>{LISTED}</LastModified>"
+            f"<ETag>{etag_of(path.read_bytes())}</ETag><Size>{path.stat().st_size}</Size></Contents>"
+            for key, path in sorted(known.items())
+            if key.startswith(prefix)
+        )
+        self.answer(200, f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>".encode(), {})
 
     def do_PUT(self) -> None:
         if self._begin():
@@ -120,9 +146,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        self.send_header("ETag", f'"{hashlib.md5(body).hexdigest()}"')
-        self.send_header("Last-Modified", "Fri, 02 Jan 2026 00:00:00 GMT")
-        for name, value in headers.items():
+        for name, value in {"ETag": etag_of(body), "Last-Modified": MODIFIED, **headers}.items():
             self.send_header(name, value)
         if status != 204:
             self.send_header("Content-Length", str(len(body)))
@@ -132,6 +156,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def etag_of(content: bytes) -> str:
+    """The ETag of an object with this content."""
+    return f'"{hashlib.md5(content).hexdigest()}"'
 
 
 def refusing(status: int, code: str) -> Vice:
