@@ -164,7 +164,9 @@ def _check_memory(allowed: int | None) -> None:
 def _unusable(unusable: Unusable) -> UnitFailed:
     path, error = unusable.path, unusable.error
     refused = isinstance(error, DuplicateUnit)
-    return UnitFailed(str(unusable.unit or path.name), str(path), error.exit_code, str(error), refused=refused)
+    of = str(unusable.also_of or "")
+    name = str(unusable.unit or path.name)
+    return UnitFailed(name, str(path), error.exit_code, str(error), refused=refused, also_of=of)
 
 
 def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: Cluster | None) -> str:

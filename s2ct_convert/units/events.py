@@ -55,6 +55,7 @@ class UnitFailed(Event):
     """A unit could not be made, or a source could not be used.
 
     ``bug``: the fault is in s2ct, not in the source. ``refused``: the store has the unit from another source.
+    ``also_of``: the unit that the source is of, if the unit has another source in this run.
     """
 
     unit: str
@@ -64,6 +65,7 @@ class UnitFailed(Event):
     bug: bool = False
     traceback: str = ""
     refused: bool = False
+    also_of: str = ""
 
     @property
     def stops_the_run(self) -> bool:

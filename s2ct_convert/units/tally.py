@@ -35,11 +35,21 @@ class Tally:
             self.failures.append(event)
         self.on_event(event)
 
-    def refused(self, missing: Sequence[UnitName]) -> tuple[str, ...]:
-        """Names of the sources that are not in the store, although their units are."""
-        absent = set(map(str, missing))
-        failed = {Path(failure.source).name for failure in self.failures if failure.unit not in absent}
-        return tuple(sorted(failed | set(self.not_units)))
+    def _note_refused(self, ledger: Ledger, done: Sequence[UnitName], missing: Sequence[UnitName]) -> tuple[str, ...]:
+        """Names of the sources that are not in the store, although their units are, of this run and of earlier ones.
+
+        A source that was refused earlier counts until a source of its unit is taken: made, or found done.
+        """
+        taken = {entry.unit for entry in (*self.converted, *self.skipped)}
+        of_unit: dict[str, set[str]] = {str(unit): set() for unit in (*done, *missing)}
+        others = set(self.not_units)
+        for failure in self.failures:
+            of_unit.get(failure.also_of or failure.unit, others).add(Path(failure.source).name)
+        for unit in done:
+            before = () if str(unit) in taken else ledger.refused.of(unit)
+            ledger.refused.note(unit, {*before, *of_unit[str(unit)]})
+        ledger.refused.note_others(others)
+        return ledger.refused.names(done)
 
     def end(self, container: Container, ledger: Ledger, command: str) -> End:
         """Finalise the store with the finished units.
@@ -48,15 +58,17 @@ class Tally:
         finished store keeps a unit whose entry alone is lost: it is not finalised without that unit.
         """
         done, missing = done_units(container, ledger)
-        refused, absent = self.refused(missing), tuple(map(str, missing))
-        salvaged = tuple(salvaged_units(ledger, done))
+        absent, salvaged = tuple(map(str, missing)), tuple(salvaged_units(ledger, done))
+        if not ledger.exists():
+            failed = {Path(failure.source).name for failure in self.failures}
+            return End(absent, tuple(sorted({*self.not_units, *failed})), None, salvaged)
+        refused = self._note_refused(ledger, done, missing)
         if not done or any(failure.stops_the_run for failure in self.failures):
             return End(absent, refused, None, salvaged)
         unrecorded = [unit for unit in missing if container.has(unit)]
         nothing_new = not self.failures and not self.converted and finished(ledger.store) is not None
         if unrecorded and (nothing_new or not all(map(container.stands_alone, unrecorded))):
             return End(absent, refused, None, salvaged)
-        ledger.note_refused(refused)
         digest = complete(container, ledger, command, done, self.on_event, refused)
         return End(absent, refused, digest, salvaged)
 

@@ -22,6 +22,7 @@ from s2ct_convert.conversion.batch_status import batch_status
 from s2ct_convert.conversion.plan_file import read_files
 from s2ct_convert.errors import EXIT_INCOMPLETE, DuplicateUnit, Incomplete, WrongUsage
 from s2ct_convert.events import Message
+from s2ct_convert.show.summary import check_complete
 from s2ct_convert.units.events import UnitDone
 from s2ct_convert.units.ledger import Ledger
 from s2ct_convert.units.plan import make_plan
@@ -81,6 +82,34 @@ def test_a_second_source_is_refused_and_other_units_are_made(two, other, store):
     whole = s2ct_convert.convert([two[0], other], store)
     assert (whole.state, plain.attributes(store)["state"], whole.digest) == ("complete", "complete", summary.digest)
     assert "refused_sources" not in plain.attributes(store)
+
+
+@pytest.mark.slow
+def test_a_refused_source_is_remembered_until_its_unit_is_settled(two, other, tmp_path):
+    store = tmp_path / "x.zarr"
+    s2ct_convert.convert(two[0], store)
+    refused(lambda: s2ct_convert.convert(two[1], store))
+    summary = s2ct_convert.convert(other, store)  # a run that has nothing to do with the unit
+    assert (summary.state, summary.refused) == ("partial", ("train_50SMG_2.7z",))
+    with pytest.raises(Incomplete, match="refused in an earlier run"):
+        check_complete(summary)
+    root = plain.attributes(store)
+    assert (root["state"], root["refused_sources"]) == ("partial", "train_50SMG_2.7z")
+    assert verify_store(store).remarks == ["the store is partial: refused sources: train_50SMG_2.7z"]
+    assert s2ct_convert.convert(two[0], store).state == "complete"
+    assert plain.attributes(store)["state"] == "complete"
+    refused(lambda: s2ct_convert.convert(two[1], store))
+    init_batch(make_plan([two[1]], store), overwrite_units=[UNIT], command="s2ct")
+    run_units(store, [1])
+    finalise_batch(store, command="s2ct")  # a task of a batch settles it too
+    assert plain.attributes(store)["state"] == "complete"
+
+
+def test_a_source_refused_beside_another_is_remembered(two, other, tmp_path):
+    store = tmp_path / "x.zarr"
+    refused(lambda: s2ct_convert.convert(two, store))
+    assert s2ct_convert.convert(other, store).refused == ("train_50SMG_2.7z",)
+    assert s2ct_convert.convert(two[0], store).refused == ()
 
 
 def test_overwrite_unit_replaces_a_unit(two, store):
