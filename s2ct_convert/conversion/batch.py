@@ -13,7 +13,7 @@ from pathlib import Path
 from ..engines.worker import make_unit
 from ..errors import DuplicateUnit, S2ctError, SourceError, WrongUsage
 from ..events import Message, OnEvent, ignore
-from ..names import printable
+from ..names import UnitName, printable
 from ..objects.scratch import begin_scratch
 from ..units.bucket import look_at_bucket
 from ..units.claim import alone, claim
@@ -87,6 +87,7 @@ def init_batch(
             replace = str(unit) in overwrites and ledger.entry(unit) is not None
             if replace or ledger.is_to_be_replaced(unit):
                 ledger.mark_to_replace(unit, replace=replace)
+            ledger.mark_chosen(unit, chosen=False)
         write_plan(plan, ledger.plan_path)
         on_event(Message(f"{len(todo)} unit{'' if len(todo) == 1 else 's'} to make, {len(tally.skipped)} done before"))
 
@@ -160,6 +161,9 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
         tally(UnitsPlanned(sum(file.bytes for _, file in todo), len(todo), len(tally.skipped)))
     for task, file in todo:
         tally(_make(task, file, tally))
+    for failure in tally.failures:
+        if failure.refused:  # the plan's source was asked for again
+            ledger.mark_chosen(UnitName.from_path(failure.unit), chosen=False)
     if tally.failures:
         failed = {failure.unit for failure in tally.failures}
         again = to_ranges([n for n, one in enumerate(files, start=1) if str(one.source.unit) in failed])

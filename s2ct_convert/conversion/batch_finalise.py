@@ -79,8 +79,10 @@ def _refused_sources(ledger: Ledger, done: Sequence[UnitName]) -> tuple[str, ...
     """Sources that are not in the store: refused by a run, or planned for a unit that has another source."""
     refused = set(ledger.refused.names(done))
     for file in read_files(ledger.plan_path) if ledger.plan_path.exists() else ():
-        entry = ledger.entry(file.source.unit)
-        if entry and (_is_other(entry, file) or ledger.is_to_be_replaced(file.source.unit)):
+        unit = file.source.unit
+        entry = ledger.entry(unit)
+        other = entry and not ledger.is_chosen(unit) and _is_other(entry, file)
+        if entry and (other or ledger.is_to_be_replaced(unit)):
             refused.add(file.source.path.name)
     return tuple(sorted(refused))
 

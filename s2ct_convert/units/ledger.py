@@ -7,6 +7,8 @@
     leases/<unit>.lease  a unit that is being made; leases/run.lease: a run on the whole store
     files/<md5>.json     the units that `s2ct build` found in a file of the record
     refused/<unit>.json  sources of a unit that are not in the store; refused.json: those of no known unit
+    replace/<unit>       a finished unit that tasks of a batch make again
+    chosen/<unit>        a unit that the user replaced after the batch was planned
     unrecorded/<unit>    a unit that was in the store without an entry
     work/                unfinished units
 
@@ -52,6 +54,7 @@ class Ledger:
         self._unrecorded = self.path / "unrecorded"
         self.refused = RefusedSources(self.path)
         self._replace = self.path / "replace"
+        self._chosen = self.path / "chosen"
         self.files = self.path / "files"
         self.plan_path = self.path / "plan.json"
 
@@ -142,6 +145,17 @@ class Ledger:
 
     def is_to_be_replaced(self, unit: UnitName) -> bool:
         return (self._replace / unit.key).exists()
+
+    def mark_chosen(self, unit: UnitName, *, chosen: bool) -> None:
+        """Record whether the user chose the source of a unit over that of a plan of `s2ct batch`, made before."""
+        if chosen and self.plan_path.exists():
+            self._chosen.mkdir(exist_ok=True)
+            write_atomic(self._chosen / unit.key, b"")
+        else:
+            remove(self._chosen / unit.key)
+
+    def is_chosen(self, unit: UnitName) -> bool:
+        return (self._chosen / unit.key).exists()
 
     def forget(self, unit: UnitName) -> None:
         """Mark a unit as not done. This comes before any change to the unit."""

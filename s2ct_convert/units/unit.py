@@ -174,6 +174,8 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
             gaps=gaps,
         )
         ledger.write(entry)
+        if task.overwrite:
+            ledger.mark_chosen(source.unit, chosen=not task.in_batch)
         return entry
     finally:
         for key in work_keys(source.unit):

@@ -308,6 +308,19 @@ class TestBatch:
         root = plain.attributes(store)
         assert (root["state"], root["refused_sources"]) == ("partial", "train_50SMG_2.7z")
 
+    @pytest.mark.slow
+    def test_a_unit_replaced_after_the_batch_is_no_refusal_of_its_plan(self, two, store):
+        init_batch(self.plan([two[0]], store), command="s2ct")
+        run_units(store, [1])
+        finalise_batch(store, command="s2ct")
+        s2ct_convert.convert(two[1], store, overwrite_units=[UNIT])
+        digest, _ = finalise_batch(store, command="s2ct")
+        root = plain.attributes(store)
+        assert (root["state"], root["content_digest"]) == ("complete", digest)
+        refused(lambda: run_units(store, [1]))  # asked for again, the source of the plan is refused
+        with pytest.raises(Incomplete, match="sources that were given are not in the store"):
+            finalise_batch(store, command="s2ct")
+
     def test_a_plan_keeps_the_copies_of_its_sources(self, two, store):
         copy = Path(shutil.copy(two[0], two[0].with_name("train_50SMG_1 (1).7z")))
         init_batch(self.plan([two[0].parent], store), command="s2ct")
