@@ -11,7 +11,7 @@ from typing import Unpack
 from ..archives.unpackers import faster_unpacker, find_unpacker
 from ..engines.dask_cluster import Cluster, find_cluster
 from ..engines.local import run_local, share
-from ..errors import DuplicateUnit, WrongUsage
+from ..errors import DuplicateUnit, ShardsMissing, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..limits import shared_memory
 from ..names import UnitName, printable
@@ -164,9 +164,8 @@ def _check_memory(allowed: int | None) -> None:
 def _unusable(unusable: Unusable) -> UnitFailed:
     path, error = unusable.path, unusable.error
     refused = isinstance(error, DuplicateUnit)
-    of = str(unusable.also_of or "")
-    name = str(unusable.unit or path.name)
-    return UnitFailed(name, str(path), error.exit_code, str(error), refused=refused, also_of=of)
+    unit, of, is_part = str(unusable.unit or path.name), str(unusable.also_of or ""), isinstance(error, ShardsMissing)
+    return UnitFailed(unit, str(path), error.exit_code, str(error), refused=refused, also_of=of, is_part=is_part)
 
 
 def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: Cluster | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from ..errors import BadName, DuplicateUnit, S2ctError, SourceError, WrongUsage, from_os_error
+from ..errors import BadName, DuplicateUnit, S2ctError, ShardsMissing, WrongUsage, from_os_error
 from ..names import FORM, SourceName, UnitName
 from .found import UNKNOWN, Found, FoundTFRecord, Part, Source, Unusable
 from .same import same_content
@@ -141,7 +141,7 @@ def _joined(
     missing = sorted(set(range(base, size + base)) - set(numbers))
     first = by_number[numbers[0]][1].part
     if missing or numbers[-1] >= size + base:
-        error = SourceError(
+        error = ShardsMissing(
             f"{len(missing)} of {size} shards of unit {unit} are missing",
             where=first.where,
             expected=f"shards {base} to {size + base - 1}",

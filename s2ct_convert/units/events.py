@@ -55,7 +55,8 @@ class UnitFailed(Event):
     """A unit could not be made, or a source could not be used.
 
     ``bug``: the fault is in s2ct, not in the source. ``refused``: the store has the unit from another source.
-    ``also_of``: the unit that the source is of, if the unit has another source in this run.
+    ``also_of``: the unit that the source is of, if the unit has another source in this run. ``is_part``: shards are
+    missing, so it is no source; a unit in the store lacks nothing for it.
     """
 
     unit: str
@@ -66,6 +67,7 @@ class UnitFailed(Event):
     traceback: str = ""
     refused: bool = False
     also_of: str = ""
+    is_part: bool = False
 
     @property
     def stops_the_run(self) -> bool:

@@ -44,7 +44,8 @@ class Tally:
         of_unit: dict[str, set[str]] = {str(unit): set() for unit in (*done, *missing)}
         others = set(self.not_units)
         for failure in self.failures:
-            of_unit.get(failure.also_of or failure.unit, others).add(Path(failure.source).name)
+            if not failure.is_part:
+                of_unit.get(failure.also_of or failure.unit, others).add(Path(failure.source).name)
         for unit in done:
             before = () if str(unit) in taken else ledger.refused.of(unit)
             ledger.refused.note(unit, {*before, *of_unit[str(unit)]})

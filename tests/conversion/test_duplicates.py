@@ -399,6 +399,18 @@ class TestShardsOverSeveralRuns:
         assert plain.arrays(store, UNIT)["localid"].tolist() == [1, 2]
         assert plain.store_digest(store) == before
 
+    @pytest.mark.slow
+    def test_one_shard_alone_leaves_a_complete_store_complete(self, shards, store, tmp_path):
+        folder = shards("a", (1, 2))
+        s2ct_convert.convert(folder, store)
+        before = plain.file_bytes(store)
+        for shard in (*sorted(folder.iterdir()), sorted(shards("b", (3, 4)).iterdir())[0]):
+            with pytest.raises(s2ct_convert.UnitsFailed) as caught:
+                s2ct_convert.convert(shard, store)
+            assert "1 of 2 shards of unit train/50SMG are missing" in caught.value.summary.failures[0].message
+            assert (caught.value.exit_code, caught.value.summary.state) == (5, "complete")
+            assert plain.file_bytes(store) == before
+
     def test_the_same_content_is_one_source(self, shards, store, tmp_path):
         folder = shards("a", (1, 2))
         s2ct_convert.convert(folder, store)
