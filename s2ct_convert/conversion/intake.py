@@ -159,6 +159,7 @@ class Intake:
             replaces=done_entry(self._container, self._ledger, source.unit),
             demands=self._demands,
             overwrite=str(source.unit) in self._overwrites,
+            checked=True,
         )
 
     def _make(self, tasks: list[UnitTask], files: Mapping[UnitName, RecordFile]) -> None:
