@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..archives.unpackers import find_unpacker
 from ..engines.worker import make_unit
 from ..errors import DuplicateUnit, S2ctError, SourceError, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..names import UnitName, printable
 from ..objects.scratch import begin_scratch
+from ..source.read import open_source
 from ..units.bucket import look_at_bucket
 from ..units.claim import alone, claim
 from ..units.entries import UnitEntry
@@ -68,6 +70,8 @@ def init_batch(
     if plan.address:
         begin_scratch(plan.address, plan.store)
     container, ledger = open_container(plan.store, plan.options), Ledger(plan.store)
+    if overwrite and container.exists():
+        _read_first_examples(plan)
     with alone(ledger, on_event):
         look_at_bucket(container, ledger, plan.units, on_event, several=True)
         claim(container, ledger, plan.options, overwrite=overwrite)
@@ -90,6 +94,18 @@ def init_batch(
             ledger.mark_chosen(unit, chosen=False)
         write_plan(plan, ledger.plan_path)
         on_event(Message(f"{len(todo)} unit{'' if len(todo) == 1 else 's'} to make, {len(tally.skipped)} done before"))
+
+
+def _read_first_examples(plan: Plan) -> None:
+    """Read an example of every source, before a store is deleted for them.
+
+    Raises
+    ------
+    SourceError
+    """
+    for source in plan.sources:
+        with open_source(source, dataset=plan.options.dataset, unpacker=find_unpacker("auto")) as examples:
+            next(iter(examples), None)
 
 
 def _is_another_underway(plan: Plan, ledger: Ledger) -> bool:

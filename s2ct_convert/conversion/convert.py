@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import time
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Unpack
 
 from ..archives.unpackers import faster_unpacker, find_unpacker
@@ -37,11 +39,13 @@ from ..units.options import (
     takes,
 )
 from ..units.plan import Plan, make_plan_to
-from ..units.resume import Candidate, check_overwrites, judge, refusal
+from ..units.resume import Candidate, Kin, check_overwrites, judge, kin, refusal
 from ..units.summary import Summary, UnitsFailed
+from ..units.swap import unfinished_note
 from ..units.tally import End, Tally
 from ..units.unit import PEAK_BYTES, UnitTask, done_entry, open_container
 from ..words import shell_path
+from .replacing import is_worth_keeping, replace_store
 
 
 @takes(PlanOptions, RunOptions, EngineOptions)
@@ -112,7 +116,11 @@ def convert_plan(
     if plan.address:
         begin_scratch(plan.address, plan.store)
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
+    if run.overwrite and plan.sources and is_worth_keeping(container, ledger):
+        return _replace(plan, run, engine, on_event, command)
     tally = Tally(on_event)
+    if note := unfinished_note(plan.store):
+        tally(Message(note))
     for note in plan.notes:
         tally(Message(note))
     packed = sum(source.size() for source in plan.sources if source.is_packed)
@@ -144,6 +152,27 @@ def convert_plan(
     if plan.address and summary.state == STATE_COMPLETE:
         end_scratch(plan.store)
     return summary
+
+
+def _replace(plan: Plan, run: RunOptions, engine: EngineOptions, on_event: OnEvent, command: str) -> Summary:
+    """Run a plan beside the store that it replaces."""
+
+    def goes_on(ledger: Ledger) -> bool:
+        """Whether each unit of an unfinished new store is made from its source, or is still to be made."""
+        sources = {source.unit: source for source in plan.sources}
+        entries = [(unit, ledger.entry(unit)) for unit in ledger.planned()]
+        known = set(plan.units).issuperset(ledger.planned()) and ledger.options() == plan.options
+        return known and all(
+            entry is None or (unit in sources and kin(entry, Candidate.of(sources[unit])) is not Kin.OTHER)
+            for unit, entry in entries
+        )
+
+    def make(store: Path) -> Summary:
+        there = dataclasses.replace(plan, store=store)
+        first = dataclasses.replace(run, overwrite=False, overwrite_units=())
+        return convert_plan(there, first, engine, on_event=on_event, command=command)
+
+    return replace_store(plan.store, goes_on, make, on_event)
 
 
 def _check_memory(allowed: int | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import EXIT_MACHINE
-from ..events import Event
+from ..events import Event, Message
 from .entries import UnitEntry
 
 
@@ -16,6 +16,11 @@ class UnitsPlanned(Event):
     bytes: int
     units: int
     done: int
+
+
+@dataclass(frozen=True)
+class Replacing(Message):
+    """A new store is made beside the one that it replaces. The same command goes on with it."""
 
 
 @dataclass(frozen=True)
