@@ -19,7 +19,7 @@ from ..units.claim import alone, check_ours
 from ..units.events import Replacing
 from ..units.ledger import Ledger
 from ..units.summary import Summary, UnitsFailed
-from ..units.swap import has_new, is_swapping, made_for, new_folder, new_store, parts_of, start_new, swap
+from ..units.swap import has_new, is_swapping, made_for, new_store, parts_of, start_new, swap
 from ..words import shell_join, size
 
 
@@ -79,7 +79,7 @@ def replace_store(
         if not (has_new(store) and made_for(store) == purpose and _goes_on(Ledger(staged), goes_on)):
             start_new(store, purpose)
             _check_room(store, on_event)
-        on_event(Replacing(f"making the new store in {new_folder(store)}; {store} stays until it is finished"))
+        on_event(Replacing(f"making the new store in {store}.new; {store} stays until it is finished"))
         try:
             summary = make(staged)
         except UnitsFailed as failed:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..archives.stream import SourceReader
 from ..errors import S2ctError, SourceError, from_os_error
-from .found import Source
+from .found import UNKNOWN, Source
 from .same import same_content
 from .tfrecord import read_raw_records, unwrap
 
@@ -25,9 +25,10 @@ def best_first(sources: Sequence[Source]) -> tuple[list[Source], dict[Source, S2
     if all(_same(first, other) for other in others):
         return list(sources), {}
     faults = {source: fault for source in sources if (fault := _fault(source))}
-    if len(faults) == len(sources):
+    damaged = {source for source in sources if any(part.member == UNKNOWN for part in source.parts)} | set(faults)
+    if len(damaged) == len(sources):
         return list(sources), {}
-    return sorted(sources, key=lambda source: (source in faults, not source.is_packed)), faults
+    return sorted(sources, key=lambda source: (source in damaged, not source.is_packed)), faults
 
 
 def _same(one: Source, other: Source) -> bool:

@@ -70,10 +70,9 @@ def has_new(store: Path) -> bool:
 
 def unfinished_note(store: Path) -> str | None:
     """A message if an unfinished new store waits; None if there is none."""
-    folder = new_folder(store)
-    if not (folder / _OURS).is_file():
+    if not (new_folder(store) / _OURS).is_file():
         return None
-    return f"{folder} holds an unfinished new store: --overwrite goes on with it; delete the folder to drop it"
+    return f"{store}.new holds an unfinished new store: --overwrite goes on with it; delete the folder to drop it"
 
 
 def is_swapping(store: Path) -> bool:

@@ -136,6 +136,13 @@ class TestDuplicates:
         assert [one.path for one in found.sources] == [good]
         assert [(one.path, type(one.error)) for one in found.unusable] == [(bare, DuplicateUnit)]
 
+    def test_a_whole_bare_file_comes_before_an_archive_to_be_salvaged(self, tmp_path, records):
+        archive = write_archive(tmp_path / "a" / "train_50SMG_1.7z", {"train_50SMG_1": records[1]})
+        archive.write_bytes(archive.read_bytes()[:-3])  # its headers are gone
+        bare = put(tmp_path / "b" / "train_50SMG_1", records[0])
+        found = find_sources([tmp_path], salvage=True)
+        assert [one.path for one in found.sources] == [bare]
+
     def test_damaged_sources_that_differ_are_left_to_the_reader(self, tmp_path, records):
         first = put(tmp_path / "a" / "train_50SMG_1", records[0][:-1])
         put(tmp_path / "b" / "train_50SMG_1", records[0][:-2])

@@ -299,6 +299,7 @@ def test_a_damaged_source_raises_and_is_not_a_difference(clean, suffix, tmp_path
         clean[suffix].differences([damaged])
 
 
+@pytest.mark.slow
 def test_python_reads_an_archive_on_which_7_zip_fails(tmp_path, rng, monkeypatch):
     source = write_archive(tmp_path / "train_50SMG_1.7z", {"train_50SMG_1": packed([random_group(rng, 1, 2)])})
     s2ct_convert.convert(source, tmp_path / "x.zarr", unpacker="python")
