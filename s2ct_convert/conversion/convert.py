@@ -117,6 +117,10 @@ def convert_plan(
         begin_scratch(plan.address, plan.store)
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
     if run.overwrite and plan.sources and is_worth_keeping(container, ledger):
+        if cluster:
+            from ..engines.dask_engine import look_at
+
+            look_at(cluster, plan.store, plan.sources)  # before anything is written
         return _replace(plan, run, engine, on_event, command)
     tally = Tally(on_event)
     if note := unfinished_note(plan.store):

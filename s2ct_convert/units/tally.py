@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..errors import from_os_error
 from ..events import Event, OnEvent
 from ..names import UnitName
 from ..objects.address import AnyPath
@@ -35,8 +36,8 @@ class Tally:
             self.failures.append(event)
         self.on_event(event)
 
-    def _note_refused(self, ledger: Ledger, done: Sequence[UnitName], missing: Sequence[UnitName]) -> tuple[str, ...]:
-        """Names of the sources that are not in the store, although their units are, of this run and of earlier ones.
+    def _refused(self, ledger: Ledger, done: Sequence[UnitName], missing: Sequence[UnitName]) -> _Refused:
+        """The sources that are not in the store, although their units are, of this run and of earlier ones.
 
         A source that was refused earlier counts until a source of its unit is taken: made, or found done.
         """
@@ -46,11 +47,8 @@ class Tally:
         for failure in self.failures:
             if not failure.is_part:
                 of_unit.get(failure.also_of or failure.unit, others).add(Path(failure.source).name)
-        for unit in done:
-            before = () if str(unit) in taken else ledger.refused.of(unit)
-            ledger.refused.note(unit, {*before, *of_unit[str(unit)]})
-        ledger.refused.note_others(others)
-        return ledger.refused.names(done)
+        before = {unit: () if str(unit) in taken else ledger.refused.of(unit) for unit in done}
+        return _Refused({unit: {*before[unit], *of_unit[str(unit)]} for unit in done}, others)
 
     def end(self, container: Container, ledger: Ledger, command: str) -> End:
         """Finalise the store with the finished units.
@@ -60,16 +58,15 @@ class Tally:
         """
         done, missing = done_units(container, ledger)
         absent, salvaged = tuple(map(str, missing)), tuple(salvaged_units(ledger, done))
-        if not ledger.exists():
-            failed = {Path(failure.source).name for failure in self.failures}
-            return End(absent, tuple(sorted({*self.not_units, *failed})), None, salvaged)
-        refused = self._note_refused(ledger, done, missing)
+        found = self._refused(ledger, done, missing)
+        refused = found.names
         if not done or any(failure.stops_the_run for failure in self.failures):
             return End(absent, refused, None, salvaged)
         unrecorded = [unit for unit in missing if container.has(unit)]
         nothing_new = not self.failures and not self.converted and finished(ledger.store) is not None
         if unrecorded and (nothing_new or not all(map(container.stands_alone, unrecorded))):
             return End(absent, refused, None, salvaged)
+        found.note(ledger)
         digest = complete(container, ledger, command, done, self.on_event, refused)
         return End(absent, refused, digest, salvaged)
 
@@ -90,6 +87,27 @@ class Tally:
             not_units=tuple(self.not_units),
             dataset=options.dataset,
         )
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """Names of sources that are not in the store: by unit, and those of no known unit."""
+
+    of_unit: dict[UnitName, set[str]]
+    others: set[str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self.others.union(*self.of_unit.values())))
+
+    def note(self, ledger: Ledger) -> None:
+        """Write them into the ledger."""
+        try:
+            for unit, names in self.of_unit.items():
+                ledger.refused.note(unit, names)
+            ledger.refused.note_others(self.others)
+        except OSError as error:
+            raise from_os_error(error, str(ledger.store)) from error
 
 
 @dataclass(frozen=True)
