@@ -137,7 +137,10 @@ def _replace(place: Path, new: Path | None, old: Path) -> None:
 def _read(path: Path) -> _NewParts | None:
     try:
         values: Any = read_json(path)
-        return check_fields(_NewParts(tuple(values["store"]), tuple(values["ledger"])))
+        parts = check_fields(_NewParts(tuple(values["store"]), tuple(values["ledger"])))
+        if not set(parts.store) <= set(STORE_PARTS) or not all(map(_is_name, parts.ledger)):
+            raise ValueError("it names other files")
+        return parts
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -147,3 +150,8 @@ def _read(path: Path) -> _NewParts | None:
             found=repr(error),
             todo=f"the new store is in {path.parent}, and the old one may be in {path.parent / _OLD}: move one back",
         ) from error
+
+
+def _is_name(name: str) -> bool:
+    """Whether it names a file in a folder."""
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name

@@ -95,6 +95,19 @@ def test_other_sources_or_options_start_a_new_store_again(store, sources, others
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"store": ["/../in"], "ledger": []}', '{"store": [], "ledger": ["../in"]}']
+)
+def test_a_damaged_list_of_parts_moves_nothing(store, sources, content):
+    new_folder(store).mkdir()
+    (new_folder(store) / "swap.json").write_text(content)
+    before = plain.file_bytes(store), plain.file_bytes(sources[0].parent)
+    with pytest.raises(DestinationExists, match="cannot read which store is to take the place of another"):
+        s2ct_convert.convert(sources, store)
+    assert (plain.file_bytes(store), plain.file_bytes(sources[0].parent)) == before
+
+
+@pytest.mark.slow
 def test_too_little_room_is_said_before_the_start(store, others, monkeypatch):
     import shutil
 
