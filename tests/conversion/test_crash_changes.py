@@ -36,7 +36,7 @@ def sources(tmp_path_factory) -> list[Path]:
         ("zarr", "whole", "changed", 97),
         ("h5", "whole", "overwrite", 31),
         pytest.param("h5", "whole", "overwrite", 5, marks=slow),
-        pytest.param("zarr", "whole", "overwrite", 13, marks=slow),
+        pytest.param("zarr", "whole", "overwrite", 23, marks=slow),
         pytest.param("zarr", "whole", "changed", 5, marks=slow),
         pytest.param("zarr", "whole", "reverted", 5, marks=slow),
         pytest.param("h5", "whole", "changed", 1, marks=slow),
