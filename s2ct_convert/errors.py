@@ -129,6 +129,10 @@ class DuplicateUnit(SourceError):
     """A unit has two sources with different content."""
 
 
+class ShardsMissing(SourceError):
+    """Some shards of a TFRecord are missing, so the rest is no source."""
+
+
 class NotAnArchive(SourceError):
     """The file does not start with the 7z signature."""
 

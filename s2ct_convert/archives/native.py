@@ -22,11 +22,11 @@ from isal import isal_zlib
 from ..errors import ArchiveDamaged, Incomplete, MachineError, SourceError
 from .damage import AGAIN, unsupported, wrong_crc32, wrong_size
 from .last_words import LastWords
+from .silence import SILENT_SECONDS, Silence
 from .stream import PIECE_BYTES, SourceReader
-from .unpackers import Unpacker
+from .unpackers import Unpacker, warn
 
 PIPE_BYTES = 1 << 20  # the limit of Linux for unprivileged users
-SILENT_SECONDS = 600.0  # without a byte, or without the end after the last byte: the program hangs
 _BYTES_A_SECOND = 1e6  # before the first byte, 7-Zip unpacks the files that lie before it: at least so fast
 
 
@@ -190,12 +190,19 @@ class NativeStream:
         return piece
 
     def _wait_for_output(self) -> None:
-        """Wait for a byte or the end of the output, but not for ever."""
+        """Wait for a byte or the end of the output, but not for ever if the program does not work."""
         waiting = select.poll()
         waiting.register(self._out, select.POLLIN)
-        first = self._status.st_size / _BYTES_A_SECOND if self._missing == self._size else 0.0
-        if not waiting.poll(1000 * (SILENT_SECONDS + first)):
-            raise self._hangs("sent nothing", SILENT_SECONDS + first)
+        if waiting.poll(0):
+            return
+        assert self._child is not None
+        limit = SILENT_SECONDS + (self._status.st_size / _BYTES_A_SECOND if self._missing == self._size else 0.0)
+        silence = Silence(self._child.pid, limit)
+        while not waiting.poll(1000 * silence.step):
+            if text := silence.went_on():
+                warn(f"{self._where}: {self._program} has sent {text}")
+            if silence.hangs:
+                raise self._hangs("sent nothing and did nothing", limit)
 
     def _hangs(self, how: str, seconds: float) -> Incomplete:
         return Incomplete(

@@ -11,7 +11,7 @@ from ..words import shell_path
 from . import options
 from .cloud_options import cloud, scratch
 from .group import Group
-from .overwrite import may_overwrite, overwrite_store
+from .overwrite import delete_store, may_overwrite
 from .planned import plan_of, planned, store_of
 from .results import print_json
 from .stopping import keeps, keeps_units
@@ -41,7 +41,7 @@ def batch() -> None:
 @options.plan_file
 @scratch
 @cloud
-@overwrite_store
+@delete_store
 @options.overwrite_units
 @options.progress
 def init(
@@ -67,7 +67,7 @@ def init(
     from ..show.progress import show_progress
 
     if overwrite and (store := store_of(paths, plan_file)):
-        may_overwrite(store, yes=yes)
+        may_overwrite(store, yes=yes, at_once=True)
     plan = plan_of(paths, plan_file, choices, bucket=True)
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         init_batch(

@@ -24,18 +24,20 @@ def keeps(what: str) -> None:
 
 def keeps_units(store: object, on_event: OnEvent, more: str = "") -> OnEvent:
     """Count the finished units of a store by events, for the sentence. ``more``: what stays besides them."""
-    done = planned = 0
+    done, planned, replaces = 0, 0, False
     keeps(f"nothing of {store} has changed")
 
     def counted(event: Event) -> None:
-        from ..units.events import UnitDone, UnitsPlanned
+        from ..units.events import Replacing, UnitDone, UnitsPlanned
         from ..words import plural
 
-        nonlocal done, planned
+        nonlocal done, planned, more, replaces
         global _restarts
         if isinstance(event, UnitsPlanned):
             done, planned = event.done, event.done + event.units
-            _restarts = True  # --overwrite has deleted what was there
+            _restarts = not replaces  # --overwrite has deleted what was there
+        elif isinstance(event, Replacing):
+            replaces, more = True, f" beside the old store, which is unchanged{more}"
         elif isinstance(event, UnitDone):
             done += 1
         if planned:

@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..archives.unpackers import find_unpacker
 from ..engines.worker import make_unit
 from ..errors import DuplicateUnit, S2ctError, SourceError, WrongUsage
 from ..events import Message, OnEvent, ignore
-from ..names import printable
+from ..names import UnitName, printable
 from ..objects.remote import is_there
 from ..objects.scratch import begin_scratch
+from ..source.read import open_source
 from ..units.bucket import look_at_bucket
 from ..units.claim import alone, claim
 from ..units.entries import UnitEntry
@@ -69,6 +71,8 @@ def init_batch(
     if plan.address:
         begin_scratch(plan.address, plan.store)
     container, ledger = open_container(plan.store, plan.options), Ledger(plan.store)
+    if overwrite and container.exists():
+        _read_first_examples(plan)
     with alone(ledger, on_event):
         look_at_bucket(container, ledger, plan.units, on_event, several=True)
         claim(container, ledger, plan.options, overwrite=overwrite)
@@ -88,8 +92,21 @@ def init_batch(
             replace = str(unit) in overwrites and ledger.entry(unit) is not None
             if replace or ledger.is_to_be_replaced(unit):
                 ledger.mark_to_replace(unit, replace=replace)
+            ledger.mark_chosen(unit, chosen=False)
         write_plan(plan, ledger.plan_path)
         on_event(Message(f"{len(todo)} unit{'' if len(todo) == 1 else 's'} to make, {len(tally.skipped)} done before"))
+
+
+def _read_first_examples(plan: Plan) -> None:
+    """Read an example of every source, before a store is deleted for them.
+
+    Raises
+    ------
+    SourceError
+    """
+    for source in plan.sources:
+        with open_source(source, dataset=plan.options.dataset, unpacker=find_unpacker("auto")) as examples:
+            next(iter(examples), None)
 
 
 def _is_another_underway(plan: Plan, ledger: Ledger) -> bool:
@@ -161,6 +178,9 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
         tally(UnitsPlanned(sum(file.bytes for _, file in todo), len(todo), len(tally.skipped)))
     for task, file in todo:
         tally(_make(task, file, tally))
+    for failure in tally.failures:
+        if failure.refused:  # the plan's source was asked for again
+            ledger.mark_chosen(UnitName.from_path(failure.unit), chosen=False)
     if tally.failures:
         failed = {failure.unit for failure in tally.failures}
         again = to_ranges([n for n, one in enumerate(files, start=1) if str(one.source.unit) in failed])

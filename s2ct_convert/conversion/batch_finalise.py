@@ -51,7 +51,7 @@ def finalise_batch(
     container = open_container(store, options)
     with alone(ledger, on_event):
         done, missing = done_units(container, ledger)
-        refused = _refused_sources(ledger)
+        refused = _refused_sources(ledger, done)
         waiting = [unit for unit in done if ledger.is_to_be_replaced(unit)]
         if waiting and not partial:
             raise _not_replaced(store, waiting)
@@ -76,12 +76,14 @@ def _not_replaced(store: Path, units: Sequence[UnitName]) -> Incomplete:
     )
 
 
-def _refused_sources(ledger: Ledger) -> tuple[str, ...]:
-    """Sources that are not in the store: refused by the last run, or planned for a unit that has another source."""
-    refused = set(ledger.refused())
+def _refused_sources(ledger: Ledger, done: Sequence[UnitName]) -> tuple[str, ...]:
+    """Sources that are not in the store: refused by a run, or planned for a unit that has another source."""
+    refused = set(ledger.refused.names(done))
     for file in read_files(ledger.plan_path) if ledger.plan_path.exists() else ():
-        entry = ledger.entry(file.source.unit)
-        if entry and (_is_other(entry, file) or ledger.is_to_be_replaced(file.source.unit)):
+        unit = file.source.unit
+        entry = ledger.entry(unit)
+        other = entry and not ledger.is_chosen(unit) and _is_other(entry, file)
+        if entry and (other or ledger.is_to_be_replaced(unit)):
             refused.add(file.source.path.name)
     return tuple(sorted(refused))
 

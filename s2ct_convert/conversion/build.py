@@ -7,6 +7,8 @@ record is examined, whatever its name (intake.py). A second run resumes both dow
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import shlex
 import time
@@ -46,6 +48,7 @@ from .file_notes import unit_of
 from .intake import Intake
 from .keeping import Keeping
 from .mending import find_damage
+from .replacing import is_worth_keeping, replace_store
 
 
 class BuildKeywords(PlanKeywords, RunKeywords, FetchKeywords, total=False):
@@ -110,19 +113,31 @@ def build(
         if scratch is not None:
             raise WrongUsage("--scratch is for a store in a bucket", where=str(store))
     command = printable(command or shlex.join(["s2ct", "build", local.name]))
-    return _build(local, address or local, plan, run, fetch, in_turn(on_event), command)
+    on_event, folder, settled = in_turn(on_event), archives_folder(local), store_options(local, plan)
+    if run.overwrite and is_worth_keeping(open_container(local, settled), Ledger(local)):
+        first = dataclasses.replace(run, overwrite=False, overwrite_units=())
+        fetch = dataclasses.replace(fetch, files=tuple(fetch.files))
+        return replace_store(
+            local,
+            lambda ledger: ledger.options() == settled,
+            lambda new: _build(new, new, folder, plan, first, fetch, on_event, command),
+            on_event,
+            purpose=json.dumps([str(fetch.record), *map(sorted, (plan.tiles, plan.splits, fetch.files))]),
+        )
+    return _build(local, address or local, folder, plan, run, fetch, on_event, command)
 
 
 def _build(
     store: Path,
     target: AnyPath,
+    folder: Path,
     plan: PlanOptions,
     run: RunOptions,
     fetch: FetchOptions,
     on_event: OnEvent,
     command: str,
 ) -> Summary:
-    began, settled, folder = time.monotonic(), store_options(store, plan), archives_folder(store)
+    began, settled = time.monotonic(), store_options(store, plan)
     choice = FileChoice.of(plan.tiles, plan.splits, fetch.files)
     if fetch.archives < 1:
         raise WrongUsage("a conversion needs at least one archive on the disk", found=str(fetch.archives))

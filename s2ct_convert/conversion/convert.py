@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import time
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Unpack
 
 from ..archives.unpackers import faster_unpacker, find_unpacker
 from ..engines.dask_cluster import Cluster, find_cluster
 from ..engines.local import run_local, share
-from ..errors import DuplicateUnit, WrongUsage
+from ..errors import DuplicateUnit, ShardsMissing, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..limits import shared_memory
 from ..names import UnitName, printable
@@ -37,11 +39,13 @@ from ..units.options import (
     takes,
 )
 from ..units.plan import Plan, make_plan_to
-from ..units.resume import Candidate, check_overwrites, judge, refusal
+from ..units.resume import Candidate, Kin, check_overwrites, judge, kin, refusal
 from ..units.summary import Summary, UnitsFailed
+from ..units.swap import unfinished_note
 from ..units.tally import End, Tally
 from ..units.unit import PEAK_BYTES, UnitTask, done_entry, open_container
 from ..words import shell_path
+from .replacing import is_worth_keeping, replace_store
 
 
 @takes(PlanOptions, RunOptions, EngineOptions)
@@ -114,7 +118,15 @@ def convert_plan(
     if plan.address:
         begin_scratch(plan.address, plan.store)
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
+    if run.overwrite and plan.sources and is_worth_keeping(container, ledger):
+        if cluster:
+            from ..engines.dask_engine import look_at
+
+            look_at(cluster, plan.store, plan.sources)  # before anything is written
+        return _replace(plan, run, engine, on_event, command)
     tally = Tally(on_event)
+    if note := unfinished_note(plan.store):
+        tally(Message(note))
     for note in plan.notes:
         tally(Message(note))
     packed = sum(source.size() for source in plan.sources if source.is_packed and not source.is_remote)
@@ -146,6 +158,27 @@ def convert_plan(
     if plan.address and summary.state == STATE_COMPLETE:
         end_scratch(plan.store)
     return summary
+
+
+def _replace(plan: Plan, run: RunOptions, engine: EngineOptions, on_event: OnEvent, command: str) -> Summary:
+    """Run a plan beside the store that it replaces."""
+
+    def goes_on(ledger: Ledger) -> bool:
+        """Whether each unit of an unfinished new store is made from its source, or is still to be made."""
+        sources = {source.unit: source for source in plan.sources}
+        entries = [(unit, ledger.entry(unit)) for unit in ledger.planned()]
+        known = set(plan.units).issuperset(ledger.planned()) and ledger.options() == plan.options
+        return known and all(
+            entry is None or (unit in sources and kin(entry, Candidate.of(sources[unit])) is not Kin.OTHER)
+            for unit, entry in entries
+        )
+
+    def make(store: Path) -> Summary:
+        there = dataclasses.replace(plan, store=store)
+        first = dataclasses.replace(run, overwrite=False, overwrite_units=())
+        return convert_plan(there, first, engine, on_event=on_event, command=command)
+
+    return replace_store(plan.store, goes_on, make, on_event)
 
 
 def _check_memory(allowed: int | None) -> None:
@@ -183,7 +216,8 @@ def _check_unpacker(unpacker: str, plan: Plan) -> None:
 def _unusable(unusable: Unusable) -> UnitFailed:
     path, error = unusable.path, unusable.error
     refused = isinstance(error, DuplicateUnit)
-    return UnitFailed(str(unusable.unit or path.name), str(path), error.exit_code, str(error), refused=refused)
+    unit, of, is_part = str(unusable.unit or path.name), str(unusable.also_of or ""), isinstance(error, ShardsMissing)
+    return UnitFailed(unit, str(path), error.exit_code, str(error), refused=refused, also_of=of, is_part=is_part)
 
 
 def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: Cluster | None) -> str:

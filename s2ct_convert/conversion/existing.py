@@ -1,4 +1,4 @@
-"""What is at a destination: what ``--overwrite`` would delete."""
+"""What is at a destination: what ``--overwrite`` would replace or delete."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Existing:
 
 
 def find_existing(store: Path) -> Existing | None:
-    """What ``overwrite`` deletes at a destination; None if there is nothing that it may delete."""
+    """What ``overwrite`` replaces at a destination; None if there is nothing that it may replace."""
     ledger = Ledger(store)
     if not ledger.exists() and not _is_store(store):
         return None

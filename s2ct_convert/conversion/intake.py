@@ -158,6 +158,8 @@ class Intake:
             md5=file.md5 if source.member is not None else None,  # the download checked that of a bare TFRecord
             replaces=done_entry(self._container, self._ledger, source.unit),
             demands=self._demands,
+            overwrite=str(source.unit) in self._overwrites,
+            checked=True,
         )
 
     def _make(self, tasks: list[UnitTask], files: Mapping[UnitName, RecordFile]) -> None:

@@ -76,6 +76,14 @@ def check_complete(summary: Summary) -> None:
             found=", ".join(summary.not_units),
             todo="select only files that hold units, such as --file '*.7z'",
         )
+    if summary.refused:
+        raise Incomplete(
+            "the store is not complete: sources of its units were refused in an earlier run",
+            where=str(summary.store),
+            found=", ".join(summary.refused),
+            todo="to leave them out, convert the sources that these units were made from; to take one: "
+            "--overwrite-unit SPLIT/TILE",
+        )
     if summary.salvaged:
         raise salvaged_error(summary.store, summary.salvaged)
 

@@ -24,8 +24,9 @@ from google.protobuf.message import DecodeError
 from ..dataset import DATASET, Dataset, Features
 from ..errors import ExampleError
 from ..missing import NO_LOCALID
+from .repeats import settle_repeats
 from .tfrecord import RawRecord
-from .wire import has_repeats, locate, pack_floats, unpack_floats
+from .wire import locate, pack_floats, unpack_floats
 
 _NO_BYTES = b""
 
@@ -236,7 +237,10 @@ def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept],
         example, whole = named, True
     values: dict[str, Any] = {}
     kept: list[Kept] = []
-    refusal = ""
+    refusal, whole = "", whole or _has_more(example, payload)
+    if repeats := settle_repeats(payload):
+        settled = _with_utf8_names(repeats.settled)
+        example, refusal, whole = example if settled is None else settled, repeats.refusal, True
     for name, feature in sorted(example.features.feature.items()):
         kind, data = _value(feature)
         usual = Kind.INT64 if name == known.localid else Kind.BYTES
@@ -250,7 +254,7 @@ def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept],
         # TensorFlow treats a feature without a kind as missing.
         if name in known.names and feature.WhichOneof("kind") is not None:
             refusal = refusal or f"feature {name!r} is not one value in a {usual}_list"
-    if whole or _has_more(example, payload) or has_repeats(payload):
+    if whole:
         kept.append(Kept("", Kind.RECORD, payload))
     return values, kept, refusal
 

@@ -14,6 +14,10 @@ from ..published import plain_key
 
 # kind -> text for a count of one, and for others. {n} is the count; the other fields are terms of the data set.
 _TEXTS = {
+    "end_unproven": (
+        "nothing proves the end of the source: examples may be missing there, if it was cut between two records",
+    )
+    * 2,
     "number_counts_samples": ("the number in the name counts samples, not examples",) * 2,
     "number_counts_observations": ("the number in the name counts images, not examples",) * 2,
     "number_counts_nothing": ("the number in the name is not that of examples, samples or images",) * 2,

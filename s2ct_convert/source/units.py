@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from ..errors import BadName, DuplicateUnit, S2ctError, SourceError, WrongUsage, from_os_error
+from ..errors import BadName, DuplicateUnit, S2ctError, ShardsMissing, WrongUsage, from_os_error
 from ..names import FORM, SourceName, UnitName
 from .found import UNKNOWN, Found, FoundTFRecord, Part, Source, Unusable
+from .rivals import best_first
 from .same import same_content
 
 
@@ -87,9 +88,18 @@ def _one_source(unit: UnitName, of_unit: list[tuple[SourceName, FoundTFRecord]],
         sources += _joined(unit, size, shards, found)
     if not sources:
         return []
-    first, *others = sources
-    copies = tuple(source for source in others if _is_copy(first, source, found))
+    first, copies = _first_and_copies(sources, found)
     return [dataclasses.replace(first, copies=(*first.copies, *copies))]
+
+
+def _first_and_copies(sources: Sequence[Source], found: Found) -> tuple[Source, list[Source]]:
+    """The source to read of several of one unit, and those with the same content. The others become unusable files."""
+    (first, *others), faults = best_first(sources)
+    for source in [source for source in others if source in faults]:
+        others.remove(source)
+        found.notes.append(f"{_place(source)} is damaged: {first.unit} is read from {_place(first)} instead")
+        found.unusable.append(Unusable(source.path, None, faults[source], first.unit))
+    return first, [source for source in others if _is_copy(first, source, found)]
 
 
 def _is_copy(kept: Source, source: Source, found: Found) -> bool:
@@ -125,23 +135,22 @@ def _joined(
     unit: UnitName, size: int, shards: Iterable[tuple[SourceName, FoundTFRecord]], found: Found
 ) -> list[Source]:
     """One source from the shards of a TFRecord; none if a shard is missing."""
-    by_number: dict[int, tuple[SourceName, FoundTFRecord]] = {}
-    second: dict[int, Part] = {}  # copies of shards
+    given: dict[int, list[Source]] = {}
     for name, tfrecord in shards:
-        number = name.shard[0] if name.shard else 0
-        if number in by_number:
-            first = by_number[number][1].part
-            one, other = (Source(unit, None, p.path, p.member) for p in (first, tfrecord.part))
-            if _is_copy(one, other, found):
-                second.setdefault(number, tfrecord.part)
-        else:
-            by_number[number] = (name, tfrecord)
+        shard = Source(unit, name.count, tfrecord.part.path, tfrecord.part.member)
+        given.setdefault(name.shard[0] if name.shard else 0, []).append(shard)
+    by_number: dict[int, Source] = {}
+    second: dict[int, Part] = {}  # copies of shards
+    for number, several in given.items():
+        by_number[number], copied = _first_and_copies(several, found)
+        if copied:
+            second[number] = copied[0].parts[0]
     numbers = sorted(by_number)
     base = 1 if numbers[0] == 1 and numbers[-1] == size else 0  # TensorFlow counts shards from 0
     missing = sorted(set(range(base, size + base)) - set(numbers))
-    first = by_number[numbers[0]][1].part
+    first = by_number[numbers[0]].parts[0]
     if missing or numbers[-1] >= size + base:
-        error = SourceError(
+        error = ShardsMissing(
             f"{len(missing)} of {size} shards of unit {unit} are missing",
             where=first.where,
             expected=f"shards {base} to {size + base - 1}",
@@ -151,14 +160,14 @@ def _joined(
         found.unusable.append(Unusable(first.path, unit, error))
         return []
     ordered = [by_number[number] for number in numbers]
-    counts = [name.count for name, _ in ordered]
+    counts = [shard.name_count for shard in ordered]
     known = [count for count in counts if count is not None]
     total = None if not known else known[0] if len(set(counts)) == 1 else sum(known)
     if size > 1:
         more = f"{size - 1} more shard{'' if size == 2 else 's'}"
         found.notes.append(f"{first.where}: joined with {more} to {unit}")
-    source = _of_parts(unit, total, [tfrecord.part for _, tfrecord in ordered])
-    copies = [second.get(number, by_number[number][1].part) for number in numbers]
+    source = _of_parts(unit, total, [shard.parts[0] for shard in ordered])
+    copies = [second.get(number, by_number[number].parts[0]) for number in numbers]
     return [dataclasses.replace(source, copies=(_of_parts(unit, total, copies),) if second else ())]
 
 

@@ -9,13 +9,14 @@ Source: https://protobuf.dev/programming-guides/encoding and TensorFlow's ``core
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 _FIELD_1, _FIELD_2, _FIELD_3 = 0x0A, 0x12, 0x1A  # tags of length-delimited fields
 _BYTES = (_FIELD_2, _FIELD_1, _FIELD_1)  # Feature entry value, bytes_list, value
 _INT64 = (_FIELD_2, _FIELD_3, _FIELD_1)  # Feature entry value, int64_list, packed value
 
 
-class _Unusual(Exception):
+class Unusual(Exception):
     """The example is not in the plain form."""
 
 
@@ -53,7 +54,7 @@ def locate(data: bytes, bytes_names: frozenset[str], int_name: str) -> dict[str,
             else:
                 return None
             at = stop
-    except (_Unusual, IndexError, UnicodeDecodeError):
+    except (Unusual, IndexError, UnicodeDecodeError):
         return None
     return found
 
@@ -63,17 +64,17 @@ def _nested(data: bytes, at: int, end: int, tags: tuple[int, ...]) -> tuple[int,
     for tag in tags:
         at, stop = _field(data, at, end, tag)
         if stop != end:
-            raise _Unusual
+            raise Unusual
     return at, end
 
 
 def _field(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
     """Start and stop of the content of the length-delimited field at ``at``, which must end before ``end``."""
     if data[at] != tag:
-        raise _Unusual
+        raise Unusual
     length, at = _varint(data, at + 1)
     if at + length > end:
-        raise _Unusual
+        raise Unusual
     return at, at + length
 
 
@@ -86,16 +87,21 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise _Unusual
+    raise Unusual
+
+
+def delimited(number: int, content: bytes) -> bytes:
+    """A length-delimited field of a number below 16."""
+    length, size = bytearray(), len(content)
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([number << 3 | 2, *length, size]) + content
 
 
 def pack_floats(data: bytes) -> bytes:
     """A serialized FloatList of these float32 bytes. Python floats would change the bits of some NaNs."""
-    length, size = bytearray(), len(data)
-    while size > 0x7F:
-        length.append(size & 0x7F | 0x80)
-        size >>= 7
-    return bytes([_FIELD_1, *length, size]) + data if data else b""
+    return delimited(1, data) if data else b""
 
 
 def unpack_floats(message: bytes, n: int) -> bytes:
@@ -106,42 +112,36 @@ def unpack_floats(message: bytes, n: int) -> bytes:
     return message[at : at + 4 * n]
 
 
-def has_repeats(data: bytes) -> bool:
-    """Whether a serialized tf.train.Example repeats a field, so that a parser keeps only the last value.
+class Field(NamedTuple):
+    """One field of a message: its number, its wire type, and the span of its content (empty for numbers)."""
 
-    Repeats are: two features with one name, even in two Features messages; two keys, values or lists in one feature.
+    number: int
+    wire: int
+    low: int
+    high: int
+
+
+def fields(data: bytes, at: int, end: int) -> Iterator[Field]:
+    """The fields of a message.
+
+    Raises
+    ------
+    Unusual, IndexError
+        If the bytes are not a message.
     """
-    try:
-        tops = [(low, high) for number, low, high in _fields(data, 0, len(data)) if number == 1]
-        names: set[bytes] = set()
-        entries = [one for top in tops for one in _fields(data, *top) if one[0] == 1]
-        for _, low, high in entries:
-            parts = list(_fields(data, low, high))
-            keys = [data[a:b] for number, a, b in parts if number == 1]
-            values = [(a, b) for number, a, b in parts if number == 2]
-            lists = [one for value in values for one in _fields(data, *value)]
-            if max(len(keys), len(values), len(lists)) > 1 or not names.isdisjoint(keys):
-                return True
-            names.update(keys)
-    except (_Unusual, IndexError):
-        return False  # protobuf has parsed these bytes, so their form does not matter here
-    return False
-
-
-def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number and span of each field of a message; the span is empty for numbers."""
     while at < end:
         tag, at = _varint(data, at)
-        match tag & 7:
+        number, wire = tag >> 3, tag & 7
+        match wire:
             case 0:
                 _, at = _varint(data, at)
-                yield tag >> 3, at, at
+                yield Field(number, wire, at, at)
             case 1 | 5:
-                at += 8 if tag & 7 == 1 else 4
-                yield tag >> 3, at, at
+                at += 8 if wire == 1 else 4
+                yield Field(number, wire, at, at)
             case 2:
                 length, at = _varint(data, at)
-                yield tag >> 3, at, at + length
+                yield Field(number, wire, at, at + length)
                 at += length
             case _:
-                raise _Unusual
+                raise Unusual

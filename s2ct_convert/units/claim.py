@@ -15,6 +15,7 @@ from ..reading.opening import is_ours
 from ..store.container import Container
 from .entries import StoreOptions
 from .ledger import Ledger
+from .swap import finish_swap
 
 ORPHAN_SECONDS = 10.0  # a worker whose parent is gone has ended by then
 
@@ -32,13 +33,8 @@ def claim(container: Container, ledger: Ledger, options: StoreOptions, *, overwr
     container.sweep()
     sweep(ledger.path.parent, ledger.path.name)
     if overwrite:
-        ours = _may_be_deleted(store)
-        if container.exists() and not (ledger.exists() or ours):
-            raise DestinationExists(
-                "not an s2ct store; refusing to delete it",
-                where=str(store),
-                todo="choose another destination, or move this one away",
-            )
+        if container.exists():
+            check_ours(ledger)
         container.destroy()
         ledger.destroy()
     elif ledger.exists():
@@ -50,6 +46,22 @@ def claim(container: Container, ledger: Ledger, options: StoreOptions, *, overwr
             where=str(store),
             todo="choose another destination"
             + (", or give --overwrite to delete this one" if _may_be_deleted(store) else ", or move this one away"),
+        )
+
+
+def check_ours(ledger: Ledger) -> None:
+    """Refuse to replace what no conversion made.
+
+    Raises
+    ------
+    DestinationExists
+    """
+    ours = _may_be_deleted(ledger.store)
+    if not (ledger.exists() or ours):
+        raise DestinationExists(
+            "not an s2ct store; refusing to delete it",
+            where=str(ledger.store),
+            todo="choose another destination, or move this one away",
         )
 
 
@@ -67,6 +79,8 @@ def alone(ledger: Ledger, on_event: OnEvent) -> Iterator[None]:
     try:
         with ledger.run_lease().held(on_event):
             _wait_for_makers(ledger, on_event)
+            if finish_swap(ledger.store):
+                on_event(Message(f"a new store was about to take the place of {ledger.store}; it is there now"))
             yield
     finally:
         ledger.drop_leases()

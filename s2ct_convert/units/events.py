@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import EXIT_MACHINE
-from ..events import Event
+from ..events import Event, Message
 from .entries import UnitEntry
 
 
@@ -16,6 +16,11 @@ class UnitsPlanned(Event):
     bytes: int
     units: int
     done: int
+
+
+@dataclass(frozen=True)
+class Replacing(Message):
+    """A new store is made beside the one that it replaces. The same command goes on with it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class UnitFailed(Event):
     """A unit could not be made, or a source could not be used.
 
     ``bug``: the fault is in s2ct, not in the source. ``refused``: the store has the unit from another source.
+    ``also_of``: the unit that the source is of, if the unit has another source in this run. ``is_part``: shards are
+    missing, so it is no source; a unit in the store lacks nothing for it.
     """
 
     unit: str
@@ -64,6 +71,8 @@ class UnitFailed(Event):
     bug: bool = False
     traceback: str = ""
     refused: bool = False
+    also_of: str = ""
+    is_part: bool = False
 
     @property
     def stops_the_run(self) -> bool:

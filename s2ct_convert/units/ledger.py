@@ -6,7 +6,9 @@
     failed/<unit>.json   a unit whose last attempt failed
     leases/<unit>.lease  a unit that is being made; leases/run.lease: a run on the whole store
     files/<md5>.json     the units that `s2ct build` found in a file of the record
-    refused.json         sources that the last run was given and that are not in the store
+    refused/<unit>.json  sources of a unit that are not in the store; refused.json: those of no known unit
+    replace/<unit>       a finished unit that tasks of a batch make again
+    chosen/<unit>        a unit that the user replaced after the batch was planned
     unrecorded/<unit>    a unit that was in the store without an entry
     work/                unfinished units
 
@@ -18,7 +20,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from ..processes import may_be_alive
 from ..store.local import Scratch
 from .bucket_records import BucketRecords
 from .entries import Failure, StoreOptions, UnitEntry, to_json
+from .refused import RefusedSources
 
 _RUN = "run.lease"
 
@@ -50,8 +52,9 @@ class Ledger:
         self._work = self.path / "work"
         self._store_file = self.path / "store.json"
         self._unrecorded = self.path / "unrecorded"
-        self._refused = self.path / "refused.json"
+        self.refused = RefusedSources(self.path)
         self._replace = self.path / "replace"
+        self._chosen = self.path / "chosen"
         self.files = self.path / "files"
         self.plan_path = self.path / "plan.json"
 
@@ -118,6 +121,7 @@ class Ledger:
         if self.bucket:
             self.bucket.write(entry)
         self.note(entry)
+        self.refused.settle(UnitName.from_path(entry.unit))
 
     def note(self, entry: UnitEntry) -> None:
         """Mark a unit as done on this machine."""
@@ -142,6 +146,17 @@ class Ledger:
     def is_to_be_replaced(self, unit: UnitName) -> bool:
         return (self._replace / unit.key).exists()
 
+    def mark_chosen(self, unit: UnitName, *, chosen: bool) -> None:
+        """Record whether the user chose the source of a unit over that of a plan of `s2ct batch`, made before."""
+        if chosen and self.plan_path.exists():
+            self._chosen.mkdir(exist_ok=True)
+            write_atomic(self._chosen / unit.key, b"")
+        else:
+            remove(self._chosen / unit.key)
+
+    def is_chosen(self, unit: UnitName) -> bool:
+        return (self._chosen / unit.key).exists()
+
     def forget(self, unit: UnitName) -> None:
         """Mark a unit as not done. This comes before any change to the unit."""
         if self.bucket:
@@ -158,19 +173,6 @@ class Ledger:
             return check_fields(Failure(**read_json(self._failed / f"{unit.key}.json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
-
-    def note_refused(self, names: Sequence[str]) -> None:
-        """Record the sources that are not in the store; this replaces the list of the run before."""
-        if self.refused() != tuple(names):
-            write_atomic(self._refused, to_json(list(names)))
-
-    def refused(self) -> tuple[str, ...]:
-        """Sources that the last run was given and that are not in the store."""
-        try:
-            names = read_json(self._refused)
-        except (FileNotFoundError, ValueError):
-            return ()
-        return tuple(map(str, names)) if isinstance(names, list) else ()
 
     def run_lease(self) -> Lease:
         """The lease of a run on the whole store."""
@@ -216,6 +218,7 @@ class Ledger:
         """
         for folder in (self.path, self._units, self._failed, self._work):
             sweep(folder)
+        self.refused.sweep()
         for path in self._work.iterdir() if self._work.exists() else ():
             if path.name.startswith("."):
                 continue  # a live process is deleting it; sweep has deleted the others

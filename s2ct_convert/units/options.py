@@ -92,7 +92,7 @@ class RunOptions:
         What unpacks archives: a 7-Zip program ("7zz"), Python code ("python"), or the program if there is one ("auto").
         The store is the same in each case.
     overwrite : bool
-        Delete an existing store and start again.
+        Replace an existing store by a new one, once that is finished. A store in a bucket is deleted first.
     overwrite_units : iterable of str
         Units such as ``train/50SMG`` that another source may replace. Without this, existing units are kept, and
         another source of such a unit is refused.

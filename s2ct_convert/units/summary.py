@@ -35,7 +35,7 @@ class Summary:
     seconds : float
         Duration of the run.
     refused : tuple of str
-        Names of sources that are not in the store although their units are.
+        Names of sources that are not in the store although their units are, also those refused in earlier runs.
     not_units : tuple of str
         Names of files of a record that hold no unit.
     salvaged : tuple of str

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..errors import from_os_error
 from ..events import Event, OnEvent
 from ..names import UnitName
 from ..objects.address import AnyPath
@@ -35,11 +36,19 @@ class Tally:
             self.failures.append(event)
         self.on_event(event)
 
-    def refused(self, missing: Sequence[UnitName]) -> tuple[str, ...]:
-        """Names of the sources that are not in the store, although their units are."""
-        absent = set(map(str, missing))
-        failed = {Path(failure.source).name for failure in self.failures if failure.unit not in absent}
-        return tuple(sorted(failed | set(self.not_units)))
+    def _refused(self, ledger: Ledger, done: Sequence[UnitName], missing: Sequence[UnitName]) -> _Refused:
+        """The sources that are not in the store, although their units are, of this run and of earlier ones.
+
+        A source that was refused earlier counts until a source of its unit is taken: made, or found done.
+        """
+        taken = {entry.unit for entry in (*self.converted, *self.skipped)}
+        of_unit: dict[str, set[str]] = {str(unit): set() for unit in (*done, *missing)}
+        others = set(self.not_units)
+        for failure in self.failures:
+            if not failure.is_part:
+                of_unit.get(failure.also_of or failure.unit, others).add(Path(failure.source).name)
+        before = {unit: () if str(unit) in taken else ledger.refused.of(unit) for unit in done}
+        return _Refused({unit: {*before[unit], *of_unit[str(unit)]} for unit in done}, others)
 
     def end(self, container: Container, ledger: Ledger, command: str) -> End:
         """Finalise the store with the finished units.
@@ -48,15 +57,16 @@ class Tally:
         finished store keeps a unit whose entry alone is lost: it is not finalised without that unit.
         """
         done, missing = done_units(container, ledger)
-        refused, absent = self.refused(missing), tuple(map(str, missing))
-        salvaged = tuple(salvaged_units(ledger, done))
+        absent, salvaged = tuple(map(str, missing)), tuple(salvaged_units(ledger, done))
+        found = self._refused(ledger, done, missing)
+        refused = found.names
         if not done or any(failure.stops_the_run for failure in self.failures):
             return End(absent, refused, None, salvaged)
         unrecorded = [unit for unit in missing if container.has(unit)]
         nothing_new = not self.failures and not self.converted and finished(ledger.store) is not None
         if unrecorded and (nothing_new or not all(map(container.stands_alone, unrecorded))):
             return End(absent, refused, None, salvaged)
-        ledger.note_refused(refused)
+        found.note(ledger)
         digest = complete(container, ledger, command, done, self.on_event, refused)
         return End(absent, refused, digest, salvaged)
 
@@ -77,6 +87,27 @@ class Tally:
             not_units=tuple(self.not_units),
             dataset=options.dataset,
         )
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """Names of sources that are not in the store: by unit, and those of no known unit."""
+
+    of_unit: dict[UnitName, set[str]]
+    others: set[str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self.others.union(*self.of_unit.values())))
+
+    def note(self, ledger: Ledger) -> None:
+        """Write them into the ledger."""
+        try:
+            for unit, names in self.of_unit.items():
+                ledger.refused.note(unit, names)
+            ledger.refused.note_others(self.others)
+        except OSError as error:
+            raise from_os_error(error, str(ledger.store)) from error
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ..dataset import DATASET, Dataset
 from ..gaps import Gap, gaps_to_text
 from ..names import printable
+from ..source.ends import has_end
 from ..source.find import Source
 from ..source.notes import Note
 from ..source.table import SourceTable, TableBuilder
@@ -17,20 +18,39 @@ from ..store.layout import GAPS, SALVAGED
 
 
 def understand(
-    builder: TableBuilder, source: Source, md5: str | None, dataset: Dataset = DATASET, *, salvaged: bool = False
+    builder: TableBuilder,
+    source: Source,
+    md5: str | None,
+    dataset: Dataset = DATASET,
+    *,
+    salvaged: bool = False,
+    proven: bool = False,
 ) -> SourceTable:
     """The table of a source that was read to its end. ``md5`` is the MD5 of its archive.
 
-    ``salvaged``: examples are missing, so that the number in the name need not be theirs.
+    ``salvaged``: examples are missing, so that the number in the name need not be theirs. ``proven``: the file had the
+    md5 of its record.
     """
     is_published = md5 is not None and _is_of_record(md5, dataset)
     table = builder.finish(dataset.published if is_published else datetime.datetime.now(datetime.UTC).date())
-    if (counts := name_counts(source, table)) in ("", "examples") or salvaged:
+    if salvaged:
         return table
-    examples = f"{table.examples:,} example{'' if table.examples == 1 else 's'}"
-    cut = "; a TFRecord without its archive may be cut" if counts == "nothing" and source.member is None else ""
-    note = Note(f"number_counts_{counts}", 1, f"{source.where}: {examples}{cut}")
-    return dataclasses.replace(table, notes=(note, *table.notes))
+    counts, notes = name_counts(source, table), table.notes
+    place = f"{source.where}: {table.examples:,} example{'' if table.examples == 1 else 's'}"
+    if counts not in ("", "examples"):
+        notes = (Note(f"number_counts_{counts}", 1, place), *notes)
+    if not (proven or _counts_to_the_end(counts, table) or has_end(source)):
+        notes = (Note("end_unproven", 1, place), *notes)
+    return dataclasses.replace(table, notes=notes)
+
+
+def _counts_to_the_end(counts: str, table: SourceTable) -> bool:
+    """Whether the number in the name would differ if examples were missing at the end.
+
+    A number of samples says nothing about the last examples of a sample that has several.
+    """
+    one_each = table.examples == len(table.localid)
+    return counts in ("examples", "observations") or (counts == "samples" and one_each)
 
 
 def _is_of_record(md5: str, dataset: Dataset) -> bool:

@@ -52,7 +52,7 @@ class UnitTask:
 
     ``replaces``: the entry of the unit that this one may replace; with ``overwrite`` the user asked for that.
     ``in_batch``: a batch job makes the unit, so a run lease belongs to another process. ``salvages``: the source is
-    damaged, and what is whole in it makes a salvaged unit.
+    damaged, and what is whole in it makes a salvaged unit. ``checked``: the file had the MD5 of its record.
     """
 
     store: Path
@@ -67,6 +67,7 @@ class UnitTask:
     in_batch: bool = False
     salvages: bool = False
     overwrite: bool = False
+    checked: bool = False
 
 
 def open_container(store: Path, options: StoreOptions) -> Container:
@@ -152,7 +153,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
                 writer.append(series)
             md5 = examples.md5()
             _check_md5(task, md5)
-            table = understand(builder, source, md5, dataset, salvaged=task.salvages)
+            table = understand(builder, source, md5, dataset, salvaged=task.salvages, proven=task.checked)
             if not (task.demands.accept_count or task.salvages):
                 source.check_count(table.examples, len(table.localid), table.images)
             check_has_all(before, table.examples, source, overwrite=task.overwrite)
@@ -175,6 +176,8 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
             gaps=gaps,
         )
         ledger.write(entry)
+        if task.overwrite:
+            ledger.mark_chosen(source.unit, chosen=not task.in_batch)
         return entry
     finally:
         for key in work_keys(source.unit):

@@ -99,7 +99,7 @@ class Documents:
 
     def _refused(self, data: bytes) -> object:
         self._put("x.zarr.s2ct/refused.json", data)
-        return self._ledger.refused()
+        return self._ledger.refused.names(())
 
     def _plan(self, data: bytes) -> object:
         return read_plan(self._put("plan.json", data)).units

@@ -27,7 +27,15 @@ from s2ct_convert.archives.archive import open_member, read_archive
 from s2ct_convert.archives.native import PIPE_BYTES
 from s2ct_convert.archives.stream import SourceReader
 from s2ct_convert.archives.unpackers import PYTHON, Unpacker, faster_unpacker, find_unpacker
-from s2ct_convert.errors import ArchiveDamaged, Incomplete, MachineError, S2ctError, SourceError, WrongUsage
+from s2ct_convert.errors import (
+    ArchiveDamaged,
+    Incomplete,
+    MachineError,
+    S2ctError,
+    SourceError,
+    UnpackerWarning,
+    WrongUsage,
+)
 from s2ct_convert.source.find import find_sources
 from s2ct_convert.source.read import open_source
 
@@ -311,6 +319,18 @@ def test_a_program_that_hangs_is_killed_and_named(tmp_path, stored, body, monkey
     monkeypatch.setattr("s2ct_convert.archives.native.SILENT_SECONDS", 0.2)
     with pytest.raises(Incomplete, match=r"7zz 99.01 hangs.*killed"):
         unpack(stored[0], script(tmp_path, body.replace("DATA", str(stored[1]))))
+    assert_nothing_runs()
+
+
+@pytest.mark.slow
+def test_a_silent_program_is_named_and_one_that_works_is_not_killed(tmp_path, stored, monkeypatch):
+    monkeypatch.setattr("s2ct_convert.archives.silence.TOLD_SECONDS", 0.2)
+    monkeypatch.setattr("s2ct_convert.archives.native.SILENT_SECONDS", 0.4)
+    works = script(tmp_path, f"i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); done; cat {stored[1]}")
+    with pytest.warns(UnpackerWarning, match=r"x.7z.*7zz 99.01 has sent no data for 0 s \(it works"):
+        assert unpack(stored[0], works)[0] == stored[1].read_bytes()
+    with pytest.warns(UnpackerWarning, match="it does not work"), pytest.raises(Incomplete, match="did nothing"):
+        unpack(stored[0], script(tmp_path, "exec sleep 600"))
     assert_nothing_runs()
 
 

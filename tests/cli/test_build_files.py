@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import plain
@@ -10,6 +11,7 @@ import pytest
 from makers import tfrecord_bytes, write_archive
 from servers.zenodo import RECORD
 
+import s2ct_convert
 from s2ct_convert.errors import EXIT_INCOMPLETE, EXIT_USAGE
 
 from .helpers import RECORDS, assert_says, groups, state
@@ -110,6 +112,24 @@ def test_overwrite_unit_replaces_a_unit_once_in_a_run(run, zenodo, store, tmp_pa
     assert done.stderr.count("train/50SMG: done") == 1
     assert "train/50SMG: REFUSED" in done.stderr
     assert plain.attributes(store)["state"] == "partial"
+
+
+@pytest.mark.slow
+def test_overwrite_keeps_the_old_store_until_the_new_one_is_built(run, zenodo, store, archives, tmp_path):
+    old = write_archive(tmp_path / "train_50SMG_3.7z", {"train_50SMG_3": other_records(9, 4, 5)})
+    s2ct_convert.convert(old, store)
+    before, key = plain.file_bytes(store), "val_50SMG_2.7z"
+    zenodo.files[key] = bytes(99)
+    done = built(run, store, "--overwrite", "--file", "*.7z", code=EXIT_INCOMPLETE)
+    assert f"{store} is unchanged, and the new store goes on" in done.stderr
+    assert plain.file_bytes(store) == before
+    zenodo.files[key] = archives[key]
+    shutil.rmtree(store.with_name(f"{store.name}.archives"))  # with the lock of the other list
+    done = built(run, store, "--overwrite", "--file", "*.7z")
+    assert "1 converted, 2 done before" in done.stdout
+    assert plain.attributes(store)["state"] == "complete"
+    assert plain.attributes(store, "train/50SMG")["source_file"] == "train_50SMG_2.7z"
+    assert not store.with_name(f"{store.name}.new").exists()
 
 
 def test_a_copy_counts_as_one_source_with_a_note(run, zenodo, store, archives, tmp_path):

@@ -1,4 +1,4 @@
-"""``--overwrite`` on a terminal: s2ct shows what it would delete, and asks."""
+"""``--overwrite`` on a terminal: s2ct shows what it would replace, and asks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_answer_no_keeps_the_store(run, tmp_path):
     before = state(tmp_path / store)
     code, shown = on_terminal("convert", "other", store, "--overwrite", answer="", cwd=tmp_path)
     assert code == 2
-    assert "--overwrite deletes 1 unit (train/50SMG), " in shown
+    assert "--overwrite replaces 1 unit (train/50SMG), " in shown
     assert f"  {store}.s2ct" in shown
     assert "nothing was deleted" in shown
     assert state(tmp_path / store) == before

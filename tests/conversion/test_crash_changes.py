@@ -34,8 +34,9 @@ def sources(tmp_path_factory) -> list[Path]:
     ("suffix", "linked", "how", "stride"),
     [
         ("zarr", "whole", "changed", 97),
-        ("h5", "whole", "overwrite", 5),
-        pytest.param("zarr", "whole", "overwrite", 11, marks=slow),
+        ("h5", "whole", "overwrite", 31),
+        pytest.param("h5", "whole", "overwrite", 5, marks=slow),
+        pytest.param("zarr", "whole", "overwrite", 23, marks=slow),
         pytest.param("zarr", "whole", "changed", 5, marks=slow),
         pytest.param("zarr", "whole", "reverted", 5, marks=slow),
         pytest.param("h5", "whole", "changed", 1, marks=slow),

@@ -22,6 +22,7 @@ from s2ct_convert.conversion.batch_status import batch_status
 from s2ct_convert.conversion.plan_file import read_files
 from s2ct_convert.errors import EXIT_INCOMPLETE, DuplicateUnit, Incomplete, WrongUsage
 from s2ct_convert.events import Message
+from s2ct_convert.show.summary import check_complete
 from s2ct_convert.units.events import UnitDone
 from s2ct_convert.units.ledger import Ledger
 from s2ct_convert.units.plan import make_plan
@@ -81,6 +82,34 @@ def test_a_second_source_is_refused_and_other_units_are_made(two, other, store):
     whole = s2ct_convert.convert([two[0], other], store)
     assert (whole.state, plain.attributes(store)["state"], whole.digest) == ("complete", "complete", summary.digest)
     assert "refused_sources" not in plain.attributes(store)
+
+
+@pytest.mark.slow
+def test_a_refused_source_is_remembered_until_its_unit_is_settled(two, other, tmp_path):
+    store = tmp_path / "x.zarr"
+    s2ct_convert.convert(two[0], store)
+    refused(lambda: s2ct_convert.convert(two[1], store))
+    summary = s2ct_convert.convert(other, store)  # a run that has nothing to do with the unit
+    assert (summary.state, summary.refused) == ("partial", ("train_50SMG_2.7z",))
+    with pytest.raises(Incomplete, match="refused in an earlier run"):
+        check_complete(summary)
+    root = plain.attributes(store)
+    assert (root["state"], root["refused_sources"]) == ("partial", "train_50SMG_2.7z")
+    assert verify_store(store).remarks == ["the store is partial: refused sources: train_50SMG_2.7z"]
+    assert s2ct_convert.convert(two[0], store).state == "complete"
+    assert plain.attributes(store)["state"] == "complete"
+    refused(lambda: s2ct_convert.convert(two[1], store))
+    init_batch(make_plan([two[1]], store), overwrite_units=[UNIT], command="s2ct")
+    run_units(store, [1])
+    finalise_batch(store, command="s2ct")  # a task of a batch settles it too
+    assert plain.attributes(store)["state"] == "complete"
+
+
+def test_a_source_refused_beside_another_is_remembered(two, other, tmp_path):
+    store = tmp_path / "x.zarr"
+    refused(lambda: s2ct_convert.convert(two, store))
+    assert s2ct_convert.convert(other, store).refused == ("train_50SMG_2.7z",)
+    assert s2ct_convert.convert(two[0], store).refused == ()
 
 
 def test_overwrite_unit_replaces_a_unit(two, store):
@@ -279,6 +308,19 @@ class TestBatch:
         root = plain.attributes(store)
         assert (root["state"], root["refused_sources"]) == ("partial", "train_50SMG_2.7z")
 
+    @pytest.mark.slow
+    def test_a_unit_replaced_after_the_batch_is_no_refusal_of_its_plan(self, two, store):
+        init_batch(self.plan([two[0]], store), command="s2ct")
+        run_units(store, [1])
+        finalise_batch(store, command="s2ct")
+        s2ct_convert.convert(two[1], store, overwrite_units=[UNIT])
+        digest, _ = finalise_batch(store, command="s2ct")
+        root = plain.attributes(store)
+        assert (root["state"], root["content_digest"]) == ("complete", digest)
+        refused(lambda: run_units(store, [1]))  # asked for again, the source of the plan is refused
+        with pytest.raises(Incomplete, match="sources that were given are not in the store"):
+            finalise_batch(store, command="s2ct")
+
     def test_a_plan_keeps_the_copies_of_its_sources(self, two, store):
         copy = Path(shutil.copy(two[0], two[0].with_name("train_50SMG_1 (1).7z")))
         init_batch(self.plan([two[0].parent], store), command="s2ct")
@@ -356,6 +398,18 @@ class TestShardsOverSeveralRuns:
             s2ct_convert.convert(shards("b", (3, 4)), store)
         assert plain.arrays(store, UNIT)["localid"].tolist() == [1, 2]
         assert plain.store_digest(store) == before
+
+    @pytest.mark.slow
+    def test_one_shard_alone_leaves_a_complete_store_complete(self, shards, store, tmp_path):
+        folder = shards("a", (1, 2))
+        s2ct_convert.convert(folder, store)
+        before = plain.file_bytes(store)
+        for shard in (*sorted(folder.iterdir()), sorted(shards("b", (3, 4)).iterdir())[0]):
+            with pytest.raises(s2ct_convert.UnitsFailed) as caught:
+                s2ct_convert.convert(shard, store)
+            assert "1 of 2 shards of unit train/50SMG are missing" in caught.value.summary.failures[0].message
+            assert (caught.value.exit_code, caught.value.summary.state) == (5, "complete")
+            assert plain.file_bytes(store) == before
 
     def test_the_same_content_is_one_source(self, shards, store, tmp_path):
         folder = shards("a", (1, 2))

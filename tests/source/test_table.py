@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from archives.streams import bytes_list, example, field, int64_list
-from makers import FIRST_DAY, Group, example_bytes
+from makers import FIRST_DAY, Group, example_bytes, record_bytes
 
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.example import decode_example
@@ -123,7 +125,7 @@ NOTES: dict[str, list[tuple[list[Group | bytes], int, str]]] = {
     ],
     "localid_other_form": [
         ([PLAIN, with_feature("localid", bytes_list(b"12"), "localid")], 1, "example 1"),
-        ([with_feature("localid", form) for form in (int64_list(), int64_list(1, 2), b"")], 3, "example 0"),
+        ([with_feature("localid", form) for form in (int64_list(), int64_list(1, 2), bytes_list())], 3, "example 0"),
     ],
     "images_missing": [
         ([PLAIN, group(1, 0)], 1, "example 1"),
@@ -186,7 +188,32 @@ def test_a_name_without_a_number_has_no_note():
 
 
 def test_every_kind_of_note_has_a_case():
-    assert set(NOTES) | {kind for _, kind in COUNTS.values() if kind} == set(_TEXTS)
+    assert set(NOTES) | {kind for _, kind in COUNTS.values() if kind} | {"end_unproven"} == set(_TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("name_count", "localids", "proven"),
+    [
+        (None, (1, 2, 3), False),
+        (3, (1, 1, 2), True),
+        (2, (1, 1, 2), False),
+        (9, (1, 1, 2), True),
+        (4, (1, 1, 2), False),
+    ],
+)
+def test_a_bare_tfrecord_whose_end_nothing_proves_is_noted(tmp_path, name_count, localids, proven):
+    """A number of samples does not: the last examples of a sample may be missing."""
+    examples = [group(localid, 3) for localid in localids]
+    path = tmp_path / "train_50SMG"
+    path.write_bytes(b"".join(record_bytes(example_bytes(one)) for one in examples))
+    source = Source(UnitName("train", "50SMG"), name_count, path)
+    noted = "end_unproven" in [note.kind for note in understand(builder_of(examples), source, None).notes]
+    assert noted != proven
+    packed = Source(source.unit, name_count, tmp_path / "train_50SMG.7z", "train_50SMG")
+    (tmp_path / "train_50SMG.gz").write_bytes(gzip.compress(path.read_bytes()))
+    wrapped = dataclasses.replace(source, path=tmp_path / "train_50SMG.gz")
+    for other in (packed, wrapped, dataclasses.replace(source, copies=(packed,))):
+        assert "end_unproven" not in [note.kind for note in understand(builder_of(examples), other, None).notes]
 
 
 @pytest.mark.parametrize("kind", _TEXTS)

@@ -12,7 +12,7 @@ from archives.sevenzip import handmade, put
 from makers import random_group, tfrecord_bytes, write_archive
 
 from s2ct_convert.conversion.plan_file import read_plan, write_plan
-from s2ct_convert.errors import DuplicateUnit, SourceError
+from s2ct_convert.errors import DuplicateUnit, ShardsMissing, TFRecordDamaged
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import Part, Source, find_sources
 from s2ct_convert.source.read import open_source, read_examples
@@ -112,6 +112,43 @@ class TestDuplicates:
         assert [str(one.unit) for one in found.sources] == ["train/50SMG"]
         assert [one.unit for one in found.unusable] == [None]
 
+    @pytest.mark.parametrize("damage", ["flipped", "cut", "not a record", "gzip", "both"])
+    def test_the_only_whole_source_is_read_and_the_damaged_are_named(self, tmp_path, records, damage):
+        data = records[0] + records[1]
+        flipped = data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]
+        bad = {"flipped": flipped, "cut": data[:-9], "not a record": bytes(99)}
+        if damage != "gzip":
+            put(tmp_path / "train_50SMG_2", bad.get(damage, flipped))
+        if damage in ("gzip", "both"):
+            put(tmp_path / "train_50SMG_2.gz", gzip.compress(data)[:-100])
+        good = write_archive(tmp_path / "train_50SMG_2 (1).7z", {"train_50SMG_2": data})
+        found = find_sources([tmp_path])
+        assert [one.path for one in found.sources] == [good]
+        assert {one.also_of for one in found.unusable} == {SMG}
+        assert not any(isinstance(one.error, DuplicateUnit) for one in found.unusable)
+        assert len(found.unusable) == len(found.notes) == (2 if damage == "both" else 1)
+        assert f"is damaged: train/50SMG is read from {good}: train_50SMG_2 instead" in found.notes[0]
+
+    def test_of_sources_that_differ_an_archive_comes_before_a_bare_file(self, tmp_path, records):
+        bare = put(tmp_path / "train_50SMG_2", records[0])  # cut between two records: its checksums are right
+        good = write_archive(tmp_path / "train_50SMG_2.7z", {"train_50SMG_2": records[0] + records[1]})
+        found = find_sources([tmp_path])
+        assert [one.path for one in found.sources] == [good]
+        assert [(one.path, type(one.error)) for one in found.unusable] == [(bare, DuplicateUnit)]
+
+    def test_a_whole_bare_file_comes_before_an_archive_to_be_salvaged(self, tmp_path, records):
+        archive = write_archive(tmp_path / "a" / "train_50SMG_1.7z", {"train_50SMG_1": records[1]})
+        archive.write_bytes(archive.read_bytes()[:-3])  # its headers are gone
+        bare = put(tmp_path / "b" / "train_50SMG_1", records[0])
+        found = find_sources([tmp_path], salvage=True)
+        assert [one.path for one in found.sources] == [bare]
+
+    def test_damaged_sources_that_differ_are_left_to_the_reader(self, tmp_path, records):
+        first = put(tmp_path / "a" / "train_50SMG_1", records[0][:-1])
+        put(tmp_path / "b" / "train_50SMG_1", records[0][:-2])
+        found = find_sources([tmp_path])
+        assert ([one.path for one in found.sources], len(found.unusable)) == ([first], 1)
+
     def test_hard_links_are_one_source(self, tmp_path, records):
         path = put(tmp_path / "train_50SMG_1", records[0])
         os.link(path, tmp_path / "train_50SMG_2")
@@ -144,7 +181,7 @@ class TestShards:
         found = find_sources([shards[0].parent])
         assert found.sources == []
         (unusable,) = found.unusable
-        assert (unusable.unit, type(unusable.error)) == (SMG, SourceError)
+        assert (unusable.unit, type(unusable.error)) == (SMG, ShardsMissing)
         assert f"missing: {missing}" in str(unusable.error)
 
     def test_a_repeated_shard_is_read_once_and_a_different_one_is_refused(self, shards, records):
@@ -154,6 +191,15 @@ class TestShards:
         put(shards[0].parent / "train_50SMG_3-00001-of-00003 (2)", records[3])
         found = find_sources([shards[0].parent])
         assert [len(found.sources), *(type(one.error) for one in found.unusable)] == [1, DuplicateUnit]
+
+    def test_the_only_whole_copy_of_a_shard_is_read(self, shards, records):
+        whole = put(shards[1].parent / "copy" / shards[1].name, records[1])
+        put(shards[1], records[1][:-1])
+        found = find_sources([shards[0].parent])
+        assert [part.path for part in found.sources[0].parts] == [shards[0], whole, shards[2]]
+        assert [(one.path, one.also_of, type(one.error)) for one in found.unusable] == [
+            (shards[1], SMG, TFRecordDamaged)
+        ]
 
     def test_the_numbers_in_shard_names_are_added_up(self, tmp_path, records):
         put(tmp_path / "train_50SMG_2-00000-of-00002", records[0] + records[1])

@@ -45,7 +45,8 @@ def good(tmp_path_factory) -> Path:
     (unit,) = ledger.planned()
     write_plan(make_plan(sources, folder / "x.zarr"), ledger.plan_path)
     ledger.write_failure(Failure(str(unit), "a", 5, "m", "h", 3))
-    ledger.note_refused(["a"])
+    ledger.refused.note(unit, ["b"])
+    ledger.refused.note_others(["a"])
     write_note(ledger, FILE, ())
     (folder / "a").write_bytes(b"x")
     write_receipt(folder, "a", "0" * 32)
@@ -83,7 +84,8 @@ UNIT = parse_name(s2ct_convert.sample_sources()[0].name)[0]
 READERS: dict[str, Callable[[Path], object]] = {
     f"x.zarr.s2ct/units/{UNIT.key}.json": entry,
     f"x.zarr.s2ct/failed/{UNIT.key}.json": lambda folder: Ledger(folder / "x.zarr").failure(UNIT),
-    "x.zarr.s2ct/refused.json": lambda folder: ", ".join(Ledger(folder / "x.zarr").refused()),
+    "x.zarr.s2ct/refused.json": lambda folder: ", ".join(Ledger(folder / "x.zarr").refused.names([])),
+    f"x.zarr.s2ct/refused/{UNIT.key}.json": lambda folder: ", ".join(Ledger(folder / "x.zarr").refused.names([UNIT])),
     "x.zarr.s2ct/store.json": lambda folder: [str(unit) for unit in Ledger(folder / "x.zarr").planned()],
     "x.zarr.s2ct/plan.json": lambda folder: read_plan(folder / "x.zarr.s2ct" / "plan.json").units,
     "x.zarr.s2ct/leases/run.lease": lease,

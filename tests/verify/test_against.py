@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,13 @@ import h5py
 import numpy as np
 import plain
 import pytest
+from archives.native_programs import script
 from makers import Group, flip, random_group, write_archive, write_tfrecord
 from makers import tfrecord_bytes as packed
 from twins import SUFFIXES, first_quick
 
 import s2ct_convert
-from s2ct_convert.errors import SourceError, WrongUsage
+from s2ct_convert.errors import SourceError, UnpackerWarning, WrongUsage
 from s2ct_convert.reading.opening import open_store, open_to_verify
 from s2ct_convert.verify.against import verify_against
 
@@ -295,6 +297,19 @@ def test_a_damaged_source_raises_and_is_not_a_difference(clean, suffix, tmp_path
     damaged = flip(source, 1_000_000, to=tmp_path / source.name)
     with pytest.raises(SourceError, match=source.name):
         clean[suffix].differences([damaged])
+
+
+@pytest.mark.slow
+def test_python_reads_an_archive_on_which_7_zip_fails(tmp_path, rng, monkeypatch):
+    source = write_archive(tmp_path / "train_50SMG_1.7z", {"train_50SMG_1": packed([random_group(rng, 1, 2)])})
+    s2ct_convert.convert(source, tmp_path / "x.zarr", unpacker="python")
+    script(tmp_path / "bin", "echo 'ERROR: CRC Failed' >&2; exit 2")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    with pytest.warns(UnpackerWarning, match="7zz 99.01 failed on an intact archive"):
+        (found,) = verify_against(tmp_path / "x.zarr", source)
+    assert (found.examples, found.differences) == (1, ())
+    with pytest.raises(SourceError, match="CRC Failed"):  # whoever asks for it, gets its answer
+        verify_against(tmp_path / "x.zarr", source, unpacker="7zz")
 
 
 def test_other_sources_are_compared_after_a_damaged_one(clean, suffix, tmp_path):

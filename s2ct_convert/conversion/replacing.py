@@ -1,0 +1,115 @@
+"""Makes a store that replaces another one: beside it, so that the old store stays until the new one is finished.
+
+A wrong path, a damaged archive, a full disk, a kill or Ctrl-C leave the old store as it was. The same command goes on
+with the new store. The steps at the end are in ``units/swap.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ..durable import beside, size_of, sweep
+from ..errors import S2ctError
+from ..events import Message, OnEvent
+from ..store.container import Container
+from ..units.claim import alone, check_ours
+from ..units.events import Replacing
+from ..units.ledger import Ledger
+from ..units.summary import Summary, UnitsFailed
+from ..units.swap import has_new, is_swapping, made_for, new_store, parts_of, start_new, swap
+from ..words import shell_join, size
+
+
+def is_worth_keeping(container: Container, ledger: Ledger) -> bool:
+    """Whether a store may have data to lose, and a new one can take its place by renames."""
+    if is_swapping(ledger.store):
+        return True
+    if ledger.bucket or not container.exists():
+        return False
+    home = ledger.store.absolute().parent
+    return all(path.stat().st_dev == home.stat().st_dev for path in parts_of(ledger.store))
+
+
+def replace_store(
+    store: Path,
+    goes_on: Callable[[Ledger], bool],
+    make: Callable[[Path], Summary],
+    on_event: OnEvent,
+    *,
+    purpose: str = "",
+) -> Summary:
+    """Replace a store by a new one.
+
+    Parameters
+    ----------
+    store : Path
+        The store to replace, which must be of s2ct.
+    goes_on : callable
+        Whether the unfinished new store with this ledger is of the same conversion; if not, it is made from the start.
+    make : callable
+        Makes the store at a path.
+    purpose : str
+        What the new store is made of, if its ledger does not say so. An unfinished one of another purpose is dropped.
+
+    Returns
+    -------
+    Summary
+        If units are missing in the new store, the old one is still in its place.
+
+    Raises
+    ------
+    DestinationExists
+        If the store is not of s2ct.
+    UnitsFailed
+        If units failed. The old store stays.
+    """
+    ledger = Ledger(store)
+    if is_swapping(store):
+        with alone(ledger, on_event):
+            pass  # it has finished the swap
+        if _goes_on(ledger, goes_on):
+            return make(store)
+    with alone(ledger, on_event):
+        check_ours(ledger)
+        sweep(ledger.path.parent, beside(store, "").name)
+        staged = new_store(store)
+        if not (has_new(store) and made_for(store) == purpose and _goes_on(Ledger(staged), goes_on)):
+            start_new(store, purpose)
+            _check_room(store, on_event)
+        on_event(Replacing(f"making the new store in {store}.new; {store} stays until it is finished"))
+        try:
+            summary = make(staged)
+        except UnitsFailed as failed:
+            raise UnitsFailed(
+                failed.summary,
+                again=f"solve this, then run the same command again: {store} is unchanged, and the new store goes on",
+            ) from None
+        if summary.digest is None or summary.missing:
+            on_event(Message(f"{store} is unchanged: the new store is not finished"))
+            return summary
+        swap(store)
+    return dataclasses.replace(summary, store=store)
+
+
+def _goes_on(ledger: Ledger, goes_on: Callable[[Ledger], bool]) -> bool:
+    try:
+        return ledger.exists() and goes_on(ledger)
+    except S2ctError:
+        return False
+
+
+def _check_room(store: Path, on_event: OnEvent) -> None:
+    """Say so if the disk has less room than the old store takes: the new one may not fit beside it."""
+    there = parts_of(store)
+    old, free = sum(map(size_of, there)), shutil.disk_usage(store.absolute().parent).free
+    if free < old:
+        first = shell_join(["rm", "-r", *map(str, there)])
+        on_event(
+            Message(
+                f"{store} takes {size(old)}, and the disk has room for {size(free)}: if the new store does not fit, "
+                f"the old one stays; to make room, delete the old one first: {first}"
+            )
+        )
