@@ -18,7 +18,7 @@ from ..objects.reads import read_ranges
 from ..threads import WAITING_THREADS, for_each
 from .chunks import Bytes, Chunks, ObjectChunks, Pixels, Place
 
-READ_BYTES = 1 << 20  # most bytes of one read: about 3 chunks
+READ_BYTES = 5 << 18  # most bytes of one read: about 4 chunks, so that two cores share the 8 of a long sample evenly
 GAP_BYTES = 64 << 10  # a gap of up to this many bytes between two chunks is read, not skipped
 OBJECT_BYTES = 4 << 20  # most bytes of chunks that one task reads from an object of a bucket
 OBJECT_CHUNKS = 8  # and not fewer chunks, if it has them: neighbours come with one request
