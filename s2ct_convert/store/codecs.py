@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ..errors import WrongUsage
 from ..version import install_advice
 from .codec import Codec, Figures, Filter, Hdf5Codec, ZarrCodec
-from .packers import SHUFFLES, Blosc, Plain, Zstd, pack_zstd, shuffle_bytes, unpack_zstd, unshuffle
+from .packers import SHUFFLES, Blosc, Plain, Zstd, inflate, pack_zstd, shuffle_bytes, unpack_zstd, unshuffle
 
 if TYPE_CHECKING:
     from .codec import Values
@@ -138,15 +138,7 @@ class Hdf5Deflate(Hdf5Codec):
         return isal_zlib.compress(shuffle_bytes(chunk), self.level)
 
     def _unpack_into(self, packed: Any, out: Values) -> None:
-        from isal import isal_zlib
-
-        try:
-            planes = isal_zlib.decompress(packed, bufsize=out.nbytes)
-        except isal_zlib.error as error:  # type: ignore[misc]  # the stubs of isal give it no base
-            raise ValueError(str(error)) from None
-        if len(planes) != out.nbytes:
-            raise ValueError(f"unpacked {len(planes)} bytes, expected {out.nbytes}")
-        unshuffle(planes, out)
+        unshuffle(inflate(packed, out.nbytes), out)
 
 
 @dataclass(frozen=True, kw_only=True)

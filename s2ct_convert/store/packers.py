@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,36 @@ def unpack_zstd(packed: Any, size: int) -> bytes:
     if len(found) != size:
         raise ValueError(f"unpacked {len(found)} bytes, expected {size}")
     return found
+
+
+def inflate(packed: Any, size: int) -> Any:
+    """Unpack a zlib stream into ``size`` bytes, and compare them with its checksum.
+
+    Raises
+    ------
+    ValueError
+        If the stream is damaged or has another size.
+    """
+    unpack, failure = _inflater()
+    try:
+        found = unpack(packed, size)
+    except failure as error:
+        raise ValueError(str(error)) from None
+    if len(found) != size:
+        raise ValueError(f"unpacked {len(found)} bytes, expected {size}")
+    return found
+
+
+@cache
+def _inflater() -> tuple[Callable[[Any, int], Any], Any]:
+    """What unpacks zlib streams, and the error it raises. libdeflate is a quarter faster than ISA-L."""
+    try:
+        import deflate
+    except ImportError:
+        from isal import isal_zlib
+
+        return lambda packed, size: isal_zlib.decompress(packed, bufsize=size), isal_zlib.error
+    return deflate.zlib_decompress, deflate.DeflateError
 
 
 @dataclass(frozen=True, kw_only=True)

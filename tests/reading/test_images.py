@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import shutil
 import struct
+import threading
 from pathlib import Path
 
 import h5py
@@ -14,11 +16,11 @@ import plain
 import pytest
 
 import s2ct_convert
+from s2ct_convert import threads
 from s2ct_convert.errors import NotAStore, StoreDamaged
 from s2ct_convert.export.tfrecord import export_tfrecord
 from s2ct_convert.reading.epoch import read_epoch
 from s2ct_convert.reading.opening import open_store, open_to_verify
-from s2ct_convert.threads import for_each
 
 KINDS = ("zarr", "h5", "blosc", "linked")
 
@@ -267,8 +269,38 @@ def test_every_item_is_done_before_an_error_is_raised():
         done.append(n)
 
     with pytest.raises(ValueError, match="the first"):
-        for_each(work, range(20))
+        threads.for_each(work, range(20))
     assert sorted(done) == list(range(1, 20))
+
+
+def test_the_caller_works_beside_the_other_threads(monkeypatch):
+    monkeypatch.setattr(threads, "cores", lambda: 2)
+    both, seen = threading.Barrier(2), set()
+
+    def work(_: int) -> None:
+        both.wait(30)
+        seen.add(threading.current_thread())
+
+    threads.for_each(work, range(2))
+    assert threading.current_thread() in seen and len(seen) == 2
+
+
+def test_ctrl_c_is_raised_after_work_that_has_begun(monkeypatch):
+    monkeypatch.setattr(threads, "cores", lambda: 2)
+    both, interrupted, done = threading.Barrier(2), threading.Event(), []
+
+    def work(n: int) -> None:
+        both.wait(30)
+        if threading.current_thread() is threading.main_thread():
+            interrupted.set()
+            raise KeyboardInterrupt
+        assert interrupted.wait(30)
+        hashlib.sha256(bytes(10_000_000))
+        done.append(n)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.for_each(work, range(20))
+    assert len(done) == 1
 
 
 class TestMisplacedChunks:

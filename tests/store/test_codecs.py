@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import sys
+
 import h5py
 import hdf5plugin  # noqa: F401  # registers the Blosc filter
 import numpy as np
 import pytest
 
 from s2ct_convert.errors import WrongUsage
+from s2ct_convert.store import packers
 from s2ct_convert.store.codecs import CODECS, find_codec, recognise_hdf5, recognise_zarr
 from s2ct_convert.store.hdf5_file import append_chunk, create_images
 
@@ -49,6 +52,36 @@ def decoded(codec, data):
 def test_a_chunk_is_unchanged_after_encoding_and_decoding(format, name, content, rng):
     codec, chunk = find_codec(format, name), content(rng)
     assert np.array_equal(decoded(codec, codec.encode(chunk)), chunk)
+
+
+@pytest.fixture(params=["libdeflate", "isal"])
+def inflater(request, monkeypatch):
+    if request.param == "isal":
+        monkeypatch.setitem(sys.modules, "deflate", None)
+    else:
+        pytest.importorskip("deflate")
+    packers._inflater.cache_clear()
+    yield request.param
+    packers._inflater.cache_clear()
+
+
+@pytest.mark.every_variant
+def test_gzip_is_unpacked_with_libdeflate_or_without_it(inflater, rng):
+    codec, chunk = find_codec("hdf5", "gzip"), smooth(rng)
+    assert (packers._inflater()[0].__name__ == "zlib_decompress") == (inflater == "libdeflate")
+    assert np.array_equal(decoded(codec, codec.encode(chunk)), chunk)
+
+
+@pytest.mark.every_variant
+def test_gzip_of_wrong_bytes_or_size_is_refused_in_both_ways(inflater, rng):
+    codec = find_codec("hdf5", "gzip")
+    packed = bytearray(codec._pack(smooth(rng)))
+    packed[-1] ^= 1  # in the checksum of the stream; that of the chunk matches
+    with pytest.raises(ValueError):
+        decoded(codec, codec._seal(bytes(packed)))
+    for observations in (31, 33):
+        with pytest.raises(ValueError):
+            decoded(codec, codec.encode(np.zeros((observations, *SHAPE[1:]), np.uint16)))
 
 
 @pytest.mark.every_variant
