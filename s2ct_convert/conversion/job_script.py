@@ -158,7 +158,7 @@ def job_script(store: Path, scheduler: str, *, throttle: int, threads: int, name
         pbs_array=_pbs_array(n, min(throttle, n)),
         minutes=_MINUTES,
         run=f"{s2ct} batch run {home}",
-        task=shlex.quote(f'exec {s2ct} batch run {home} "$1" -j {threads}'),
+        task=shlex.quote(f'exec {s2ct} batch run {home} "$1" -j {threads} > /dev/null'),  # not its next step
         final=final,
         finalise=shlex.quote(final),
     )
