@@ -105,7 +105,8 @@ _SHELL = Template("""\
 set -euo pipefail
 
 # A unit that fails does not stop the others. The store is finalised only if no unit failed.
-seq 1 $units | xargs -P $throttle -n 1 bash -c $task s2ct
+# shellcheck disable=SC2016  # the inner shell expands $$1
+seq 1 $units | xargs -P $throttle -n 1 bash -c $task s2ct > /dev/null # without the next step of each
 $final
 """)
 
@@ -158,7 +159,7 @@ def job_script(store: Path, scheduler: str, *, throttle: int, threads: int, name
         pbs_array=_pbs_array(n, min(throttle, n)),
         minutes=_MINUTES,
         run=f"{s2ct} batch run {home}",
-        task=shlex.quote(f'exec {s2ct} batch run {home} "$1" -j {threads} > /dev/null'),  # not its next step
+        task=shlex.quote(f'exec {s2ct} batch run {home} "$1" -j {threads}'),
         final=final,
         finalise=shlex.quote(final),
     )
