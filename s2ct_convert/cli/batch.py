@@ -115,7 +115,14 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
     if json_:
         import dataclasses
 
-        print_json([dataclasses.asdict(entry) for entry in entries])
+        print_json({"store": str(store), "units": [dataclasses.asdict(entry) for entry in entries]})
+    elif numbers is None:  # a task of an array: other tasks run, and the job script finalises
+        print(f"next: s2ct batch status {shell_path(store)}")
+    else:
+        from ..conversion.batch_status import batch_status
+        from ..show.batch import next_step
+
+        print(f"next: {next_step(batch_status(store))}")
     if salvaged := [entry.unit for entry in entries if entry.salvaged]:
         raise salvaged_error(store, salvaged)
 

@@ -148,7 +148,9 @@ def _tfrecords(
 
         done = export_tfrecord(opened, folder, **units, overwrite=overwrite, on_bytes=progress.advance, on_file=report)
     if json_:
-        print_json([{**dataclasses.asdict(one), "path": str(one.path)} for one in done])
+        numbers = {name: sum(getattr(one, name) for one in done) for name in ("examples", "bytes")}
+        files = [{**dataclasses.asdict(one), "path": str(one.path)} for one in done]
+        print_json({"folder": str(folder), "format": "tfrecord", **numbers, "files": files})
     else:
         examples = plural(sum(one.examples for one in done), "example")
         rest = f": {plural(len(done), 'TFRecord')}, {examples}, {size(sum(one.bytes for one in done))}"

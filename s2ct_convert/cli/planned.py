@@ -54,8 +54,13 @@ def _speed(megabytes: int | None) -> str:
 
 
 def kind(command: Command) -> Command:
-    """Add --format, --codec and --linked: the form of the store."""
+    """Add --format, --codec, --linked and --statistics: the form of the store."""
     for option in (
+        click.option(
+            "--statistics",
+            is_flag=True,
+            help="Store mean, std and percentiles of the bands, and class counts and weights, in each unit.",
+        ),
         click.option(
             "--linked",
             is_flag=True,
@@ -142,4 +147,4 @@ def give_summary(summary: Summary, json_: bool) -> None:
 
 def _flag(name: str) -> str:
     """The flag that sets an option, as on the command line."""
-    return f"--{name.removesuffix('s').replace('_', '-')}"
+    return f"--{ {'tiles': 'tile', 'splits': 'split'}.get(name, name).replace('_', '-') }"

@@ -1,4 +1,4 @@
-"""Results and errors on stdout as one JSON document, for ``--json``.
+"""Results and errors on stdout as one JSON object, for ``--json``.
 
 A command hands over its document, and :func:`finish` prints it at the end of the program. A later error becomes part of
 it, so stdout is always one document.
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 _DAYS = ("time_first", "time_last")  # days since 1970-01-01 inside the program
 
-_documents: list[Any] = []
+_documents: list[dict[str, Any]] = []
 
 
-def print_json(document: Any) -> None:
+def print_json(document: dict[str, Any]) -> None:
     """Hand over the result of the command."""
     _documents[:] = [document]
 
@@ -31,10 +31,9 @@ def print_json_now(document: Any) -> None:
 
 def finish(error: S2ctError | None = None) -> None:
     """Print the result of the command, if there is one, and the error, if there is one."""
-    document: Any = _documents.pop() if _documents else None
+    document = _documents.pop() if _documents else None
     if error is not None:
-        kept = document if isinstance(document, dict) else {} if document is None else {"result": document}
-        document = {**kept, "error": _error(error)}
+        document = {**(document or {}), "error": _error(error)}
     if document is not None:
         _write(document)
 

@@ -89,7 +89,10 @@ def _read(path: Path | None, store: Path, *, quiet: bool) -> Predictions | None:
     from ..viewer.predictions import read_predictions
     from ..viewer.view import check_viewable
 
-    found = read_predictions(path, check_viewable(store))
+    store = check_viewable(store)
+    if not quiet:
+        print(f"reading {path}", file=sys.stderr, flush=True)
+    found = read_predictions(path, store)
     if found.note:
         print(f"note: {found.note}", file=sys.stderr)
     if not quiet:

@@ -105,7 +105,8 @@ _SHELL = Template("""\
 set -euo pipefail
 
 # A unit that fails does not stop the others. The store is finalised only if no unit failed.
-seq 1 $units | xargs -P $throttle -n 1 bash -c $task s2ct
+# shellcheck disable=SC2016  # the inner shell expands $$1
+seq 1 $units | xargs -P $throttle -n 1 bash -c $task s2ct > /dev/null # without the next step of each
 $final
 """)
 

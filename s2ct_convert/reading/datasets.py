@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import MissingPackage, WrongUsage
 from ..store.digest import TABLES_DIGEST
-from ..store.layout import IMAGE, PUBLISHED
+from ..store.layout import IMAGE, PUBLISHED, STATISTICS
+from ..store.statistics import without_statistics
 from ..version import install_advice
 from .filters import numbers
 from .lazy import StoredArray, StoredImages, lazy_array
@@ -41,7 +42,7 @@ def unit_dataset(store: Store, name: str) -> xarray.Dataset:
 
 
 def store_datatree(store: Store) -> xarray.DataTree:
-    """All units with their published features, and the index."""
+    """All units with their published features and statistics, and the index."""
     package = _xarray()
     own = copy.copy(store)
     groups = {"/": package.Dataset(attrs=own.attributes)}
@@ -52,7 +53,9 @@ def store_datatree(store: Store) -> xarray.DataTree:
     for name, unit in own.items():
         groups[name] = _of_unit(own, name)
         for key in unit.published:
-            groups[f"{name}/{PUBLISHED}/{key}"] = _published(own, name, f"{PUBLISHED}/{key}/")
+            groups[f"{name}/{PUBLISHED}/{key}"] = _inner_group(own, name, f"{PUBLISHED}/{key}/")
+        if f"{STATISTICS}/all" in unit:
+            groups[f"{name}/{STATISTICS}"] = _inner_group(own, name, f"{STATISTICS}/")
     tree: xarray.DataTree = package.DataTree.from_dict(groups)
     tree.set_close(own.close)
     return tree
@@ -68,7 +71,7 @@ def _of_unit(store: Store, name: str) -> xarray.Dataset:
         for key, array in unit.items()
         if "/" not in key and key != "band"
     }
-    about = {key: value for key, value in unit.attributes.items() if key not in DIGESTS}
+    about = {key: value for key, value in without_statistics(unit.attributes).items() if key not in DIGESTS}
     dataset = _decoded(variables, about).set_coords("wavelength")
     for key in ("row_start", "row_size", "sample_index"):
         dataset[key].attrs["comment"] = OF_THE_WHOLE_UNIT
@@ -80,7 +83,7 @@ def _of_unit(store: Store, name: str) -> xarray.Dataset:
     )
 
 
-def _published(store: Store, unit: str, prefix: str) -> xarray.Dataset:
+def _inner_group(store: Store, unit: str, prefix: str) -> xarray.Dataset:
     arrays = {key: array for key, array in store[unit].items() if key.startswith(prefix)}
     variables = {
         key.removeprefix(prefix): (

@@ -203,11 +203,13 @@ class Selection(Shown):
         """Number of selected observations."""
         return self._sizes[1]
 
-    def statistics(self, *, clear: Labels = "clear", on_event: OnEvent = ignore) -> Statistics:
+    def statistics(
+        self, *, clear: Labels = "clear", from_pixels: bool = False, on_event: OnEvent = ignore
+    ) -> Statistics:
         """Statistics of the selected observations, as ``Store.statistics`` computes them."""
         from .statistics import measure
 
-        return measure(self, clear, on_event)
+        return measure(self, clear, on_event, from_pixels=from_pixels)
 
     def to_xarray(self) -> xarray.Dataset:
         """The selected observations as an xarray Dataset with the dimensions time, band, y and x.

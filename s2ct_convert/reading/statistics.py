@@ -1,7 +1,6 @@
 """Statistics of selected observations: one pass over their chunks, in bounded memory, on several cores.
 
-Pixels are counted by value, which is exact: there are only 65,536 values. Mean, standard deviation and percentiles
-follow from the counts.
+Where a whole unit is selected and holds its statistics, its counts are taken and its pixels are not read.
 """
 
 from __future__ import annotations
@@ -15,22 +14,32 @@ import numpy.typing as npt
 
 from ..events import Event, OnEvent
 from ..limits import cores
+from ..store.layout import STATISTICS
+from ..store.statistics import (
+    CLEAR,
+    VALUES,
+    Counts,
+    Floats,
+    PixelCounts,
+    are_of,
+    class_weights,
+    count_labels,
+    numbers_of,
+    stored_counts,
+)
+from ..store.statistics import PERCENTILES as PERCENTILES
 from ..threads import OrderedPool
 from .display import Shown, Summary, many
 from .filters import Labels, class_numbers
 from .images import runs_of
+from .rows import UnitRows
 
 if TYPE_CHECKING:
     from .select import Selection
     from .unit import Unit
 
-PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 PIECE_OBS = 256  # observations counted at once; 3.6 MB of the default data set
-VALUES = 1 << 16  # of uint16
 _HEADER = ("band", "mean", "std", *(f"{q} %" for q in PERCENTILES))
-
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -106,45 +115,19 @@ class Statistics(Shown):
 
 
 class _Piece(NamedTuple):
-    """Rows of a unit to read at once, and which of them are clear."""
+    """Rows of a unit, ascending, and which of them are clear."""
 
     unit: Unit
     rows: npt.NDArray[np.int64]
     clear: npt.NDArray[np.bool_]
 
 
-class _Histograms:
-    """Counts of pixels by (clear or not, band, value), one array for each thread at work."""
-
-    def __init__(self, bands: int) -> None:
-        self._shape = (2, bands, VALUES)
-        self._spare: list[Counts] = []
-
-    def add(self, piece: _Piece) -> _Piece:
-        """Read the pixels of a piece and count them."""
-        images, tasks = piece.unit.plan_images(runs_of(piece.rows))
-        for task in tasks:  # not in more threads: this runs in one of several
-            task()
-        counts = self._spare.pop() if self._spare else np.zeros(self._shape, np.int64)
-        clear = iter(np.split(piece.clear, np.cumsum([len(image) for image in images])[:-1]))
-        for image in images:
-            own = next(clear)
-            for which, part in enumerate((image[~own], image[own])):
-                for band in range(len(counts[which])):
-                    counts[which, band] += np.bincount(part[:, band].ravel(), minlength=VALUES)
-        self._spare.append(counts)
-        return piece
-
-    def total(self) -> Counts:
-        """All counts; after the last ``add``."""
-        return sum(self._spare, np.zeros(self._shape, np.int64))
-
-
-def measure(selection: Selection, clear: Labels, on_event: OnEvent) -> Statistics:
+def measure(selection: Selection, clear: Labels, on_event: OnEvent, *, from_pixels: bool) -> Statistics:
     """Statistics of a selection; ``Store.statistics`` explains them."""
     dataset, total = selection.store.dataset, selection.count()
     wanted, size = class_numbers(clear, dataset.classes), dataset.cap(PIECE_OBS)
-    histograms, labels = _Histograms(len(dataset.bands)), np.zeros(len(dataset.classes), np.int64)
+    counts, labels = PixelCounts(len(dataset.bands)), np.zeros(len(dataset.classes), np.int64)
+    stored = np.zeros((2, len(dataset.bands), VALUES), np.int64)
     done = clear_ones = 0
 
     def deliver(piece: _Piece) -> None:
@@ -152,51 +135,55 @@ def measure(selection: Selection, clear: Labels, on_event: OnEvent) -> Statistic
         done, clear_ones = done + len(piece.rows), clear_ones + int(piece.clear.sum())
         on_event(StatisticsProgress(done, total))
 
+    def count(piece: _Piece) -> _Piece:
+        images, tasks = piece.unit.plan_images(runs_of(piece.rows))
+        for task in tasks:  # not in more threads: this runs in one of several
+            task()
+        counts.add(images[0] if len(images) == 1 else np.concatenate(images), piece.clear)
+        return piece
+
     pool = OrderedPool(cores(), deliver, limit=2 * cores() * size)  # costs are numbers of observations
     try:
-        for piece in _pieces(selection, wanted, size):
-            label = piece.unit.label[piece.rows]
-            labels += [np.count_nonzero(label == number) for number in range(len(labels))]
-            pool.submit(len(piece.rows), histograms.add, piece)
+        for one in selection.unit_rows():
+            piece = _rows_of(one, wanted)
+            labels += count_labels(piece.unit.label[piece.rows], len(labels))
+            if not from_pixels and (found := _stored(piece, wanted)) is not None:
+                stored += found
+                pool.finish()  # events are in order
+                deliver(piece)
+                continue
+            for part in _cut(piece, size):
+                pool.submit(len(part.rows), count, part)
         pool.finish()
     finally:
         pool.close()
-    counts, bands = histograms.total(), tuple(band.name for band in dataset.bands)
-    both, only = (_of_bands(bands, n, c) for n, c in ((done, counts.sum(axis=0)), (clear_ones, counts[1])))
-    return Statistics(both, only, dataset.classes, labels, _weights(labels))
+    stored += counts.total()
+    bands = tuple(band.name for band in dataset.bands)
+    both, only = (_of_bands(bands, n, own) for n, own in ((done, stored[0]), (clear_ones, stored[1])))
+    return Statistics(both, only, dataset.classes, labels, class_weights(labels))
 
 
-def _pieces(selection: Selection, wanted: list[int], size: int) -> Iterator[_Piece]:
-    """The selected rows, cut at every ``size`` rows of a unit, which is a multiple of its chunks where possible."""
-    for one in selection.unit_rows():
-        rows = np.unique(np.concatenate(one.rows))
-        is_clear: npt.NDArray[np.bool_] = np.isin(one.unit.label[rows], wanted)
-        is_clear = np.logical_and.reduce(is_clear.reshape(len(rows), -1), axis=1)
-        for cut in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows // size)) + 1):
-            yield _Piece(one.unit, rows[cut], is_clear[cut])
+def _rows_of(one: UnitRows, wanted: list[int]) -> _Piece:
+    rows = np.unique(np.concatenate(one.rows))
+    return _Piece(one.unit, rows, are_of(one.unit.label[rows], wanted))
+
+
+def _stored(piece: _Piece, wanted: list[int]) -> Counts | None:
+    """Counts in the unit, if they are of exactly these rows and classes. They match the digest of the unit."""
+    unit, dataset = piece.unit, piece.unit.dataset
+    if f"{STATISTICS}/all" not in unit or len(piece.rows) != unit.observations:
+        return None
+    if set(wanted) != {dataset.classes.index(CLEAR)}:
+        return None
+    columns = {name: unit[f"{STATISTICS}/{name}"][...] for name in ("value", "all", "clear")}
+    return stored_counts(columns, len(dataset.bands))
+
+
+def _cut(piece: _Piece, size: int) -> Iterator[_Piece]:
+    """The rows, cut at every ``size`` rows of the unit, which is a multiple of its chunks where possible."""
+    for cut in np.split(np.arange(len(piece.rows)), np.flatnonzero(np.diff(piece.rows // size)) + 1):
+        yield _Piece(piece.unit, piece.rows[cut], piece.clear[cut])
 
 
 def _of_bands(bands: tuple[str, ...], observations: int, histogram: Counts) -> BandStatistics:
-    """Statistics from the number of pixels of each value."""
-    values = np.arange(VALUES, dtype=np.float64)
-    mean, std = np.full((2, len(bands)), np.nan)
-    percentiles = np.full((len(PERCENTILES), len(bands)), np.nan)
-    for i, counts in enumerate(histogram):
-        n = int(counts.sum())
-        if not n:
-            continue
-        mean[i] = counts @ values / n
-        std[i] = np.sqrt(counts @ (values - mean[i]) ** 2 / n)
-        ends = np.cumsum(counts)
-        for j, q in enumerate(PERCENTILES):
-            place = (n - 1) * q / 100  # between two of the sorted pixels
-            low, high = np.searchsorted(ends, [int(place), min(int(place) + 1, n - 1)], side="right")
-            percentiles[j, i] = low + (high - low) * (place - int(place))
-    return BandStatistics(bands, observations, mean, std, percentiles, histogram)
-
-
-def _weights(labels: Counts) -> Floats:
-    present = labels > 0
-    weights = np.zeros(len(labels))
-    weights[present] = labels.sum() / (present.sum() * labels[present])
-    return weights
+    return BandStatistics(bands, observations, *numbers_of(histogram), histogram)

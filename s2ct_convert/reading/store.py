@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
@@ -226,18 +225,20 @@ class Store(Shown, OwnMapping[Unit]):
         return Selection(self, table, keep)
 
     def statistics(
-        self, split: Names = "train", tile: Names = None, *, clear: Labels = "clear", on_event: OnEvent = ignore
-    ) -> Statistics:
+        self, split: Names = "train", tile: Names = None, *, clear: Labels = "clear", from_pixels: bool = False,
+        on_event: OnEvent = ignore,
+    ) -> Statistics:  # fmt: skip
         """Mean, standard deviation and percentiles of each band, and class counts and weights, in one pass.
 
-        Pixels are counted by value: this is exact, in bounded memory, and uses all cores (docs/analysis.md).
+        Pixels are counted by value: this is exact, in bounded memory, on all cores (docs/analysis.md).
 
         Parameters
         ----------
-        split, tile : one or several
-            Only pixels of these units are read: by default those of ``train``. None for all.
+        split, tile : one or several; only pixels of these units are read. None for all.
         clear : name or number, or several
             Classes of the observations in ``Statistics.clear``; of k x k labels, all must be of these classes.
+        from_pixels : bool
+            Read pixels also of whole units that hold their statistics (``convert``). The result is the same.
         on_event : callable, optional
             Gets a ``StatisticsProgress`` after each piece of work.
 
@@ -248,7 +249,8 @@ class Store(Shown, OwnMapping[Unit]):
         StoreDamaged
             If stored bytes are missing or do not match their checksums.
         """
-        return self.select(split=split, tile=tile).statistics(clear=clear, on_event=on_event)
+        selection = self.select(split=split, tile=tile)
+        return selection.statistics(clear=clear, from_pixels=from_pixels, on_event=on_event)
 
     def to_xarray(self, unit: str, localid: int | Iterable[int] | None = None) -> xarray.Dataset:
         """A unit, or samples of it, as an xarray Dataset. Images are read when they are used, and then checked.
@@ -294,7 +296,5 @@ class Store(Shown, OwnMapping[Unit]):
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .store import Store
     from .unit import Unit
 
-MOST_ARRAYS = 16  # of a unit: all, if it has no published features
+MOST_ARRAYS = 18  # of a unit: all, if it has no published features
 
 
 def store_summary(store: Store) -> Summary:

@@ -43,8 +43,21 @@ def print_status(status: BatchStatus) -> None:
     if status.missing:
         facts.append(("missing", f"--array={status.missing}"))
     elif not status.finished and status.count(UnitState.DONE) == len(status.units):
-        facts.append(("next", f"s2ct batch finalise {shell_path(status.store)}"))
+        facts.append(("next", next_step(status)))
     print_facts(facts)
+
+
+def next_step(status: BatchStatus) -> str:
+    """The command that follows: for the units that are missing, or once there are none."""
+    store = shell_path(status.store)
+    if status.missing:
+        return f"s2ct batch run {store} {status.missing}"
+    if status.count(UnitState.DONE) < len(status.units):  # others are at work
+        return f"s2ct batch status {store}"
+    if status.finished:
+        return f"s2ct verify store {store}"
+    salvaged = any(one.entry and one.entry.salvaged for one in status.units)
+    return f"s2ct batch finalise {store}{' --partial' if salvaged else ''}"
 
 
 def _memory(one: UnitStatus) -> str:

@@ -11,7 +11,7 @@ from ..gaps import Gap, gaps_from_values
 from ..pictures.palette import CLASSES
 from ..words import day, plural, size
 from .gaps import gap_lines
-from .tables import Column, fact_lines, print_facts, print_lines, print_table
+from .tables import Column, fact_lines, print_facts, print_lines, print_table, table_lines
 from .terminal import make_console, width_of, wrap
 
 Document = dict[str, Any]
@@ -33,23 +33,27 @@ def print_info(document: Document, *, verbose: bool = False) -> None:
             _print_store(document, verbose)
 
 
-def print_units(units: list[Document], classes: Sequence[str] = DATASET.classes) -> None:
-    """Print one line per unit: counts, dates and the number of observations of each class."""
+def print_units(units: list[Document], classes: Sequence[str] = DATASET.classes, *, one_table: bool = False) -> None:
+    """Print one line per unit: counts, dates and the number of observations of each class.
+
+    ``one_table``: on a terminal that is too narrow for all columns, leave out the classes.
+    """
     columns = [Column("unit", left=True), *map(Column, ("samples", "observations", "first", "last"))]
-    print_table(
-        [*columns, *(Column(name, part=1) for name in classes)],
-        (
-            [
-                f"{unit['split']}/{unit['tile']}",
-                f"{unit['samples']:,}",
-                f"{unit['observations']:,}",
-                day(unit["time_first"]),
-                day(unit["time_last"]),
-                *(f"{n:,}" for n in unit["label_count"]),
-            ]
-            for unit in units
-        ),
-    )
+    columns += [Column(name, part=1) for name in classes]
+    rows = [
+        [
+            f"{unit['split']}/{unit['tile']}",
+            f"{unit['samples']:,}",
+            f"{unit['observations']:,}",
+            day(unit["time_first"]),
+            day(unit["time_last"]),
+            *(f"{n:,}" for n in unit["label_count"]),
+        ]
+        for unit in units
+    ]
+    if one_table and len(table_lines(columns, rows, width_of(sys.stdout))) > len(rows) + 1:
+        columns = columns[: -len(classes)]
+    print_table(columns, [row[: len(columns)] for row in rows])
 
 
 def print_shares(units: list[Document]) -> None:
@@ -99,13 +103,16 @@ def _print_store(document: Document, verbose: bool) -> None:
     facts += [("digest", document["digest"])] if document["digest"] else []
     print_facts(facts)
     if document["units"]:
+        has_letters = "classes" not in document  # letters and colours exist only for the default data set
+        brief = width_of(sys.stdout) is not None and not verbose
         print()
-        print_units(document["units"], document.get("classes", DATASET.classes))
-        print()
-        if "classes" not in document:  # letters and colours exist only for the default data set
-            print_shares(document["units"])
+        print_units(document["units"], document.get("classes", DATASET.classes), one_table=brief and has_letters)
+        if has_letters:
             print()
-        _print_origins(document["units"], verbose)
+            print_shares(document["units"])
+        if not brief:
+            print()
+            _print_origins(document["units"])
         notes = [f"{unit['split']}/{unit['tile']}: {note}" for unit in document["units"] for note in unit["notes"]]
         if notes:
             print()
@@ -115,14 +122,16 @@ def _print_store(document: Document, verbose: bool) -> None:
                 print()
                 name = f"{unit['split']}/{unit['tile']}"
                 print_lines(f"salvaged  {line}" for line in gap_lines(name, unit["examples"], _gaps(unit)))
+        if brief:
+            print_lines(["-v shows all: counts of labels, centres of tiles, sources, md5 sums, digests"])
 
 
 def _gaps(unit: Document) -> tuple[Gap, ...]:
     return gaps_from_values(unit["gaps"])
 
 
-def _print_origins(units: list[Document], verbose: bool) -> None:
-    """The source of each unit; digests stand in a pipe in the same table, on a terminal with -v on their own lines."""
+def _print_origins(units: list[Document]) -> None:
+    """The source of each unit; digests stand in a pipe in the same table, on a terminal on their own lines."""
     rows = [
         (f"{u['split']}/{u['tile']}", u["digest"], _centre(u), u["source_file"], u["source_md5"] or "-") for u in units
     ]
@@ -133,12 +142,11 @@ def _print_origins(units: list[Document], verbose: bool) -> None:
         return
     columns = [Column("unit", left=True), Column("centre of the tile", left=True)]
     columns += [Column("source", left=True, name=True)]
-    columns += [Column("md5 of the source", left=True, detail=True)]
-    print_table(columns, [(unit, *rest) for unit, _, *rest in rows], verbose=verbose)
-    if verbose:
-        print("\ncontent digests")
-        for line in fact_lines([(unit, digest) for unit, digest, *_ in rows], width):
-            print(line)
+    columns += [Column("md5 of the source", left=True)]
+    print_table(columns, [(unit, *rest) for unit, _, *rest in rows])
+    print("\ncontent digests")
+    for line in fact_lines([(unit, digest) for unit, digest, *_ in rows], width):
+        print(line)
 
 
 def _centre(unit: Document) -> str:

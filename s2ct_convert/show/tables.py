@@ -1,4 +1,4 @@
-"""Results on stdout: tables for people, one JSON document for programs.
+"""Results on stdout for people: tables, facts and sentences.
 
 On a terminal a table fits the width: names are shortened in the middle, details are left out, and a table that is still
 too wide is printed in parts. In a pipe every table is whole.
@@ -6,11 +6,9 @@ too wide is printed in parts. In a pipe every table is whole.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from .terminal import line_of, shorten, width_of, wrap
 
@@ -50,12 +48,6 @@ class Column:
 
 
 Row = Sequence[str]
-
-
-def print_json(value: Any) -> None:
-    """Print one JSON document on stdout."""
-    json.dump(value, sys.stdout, indent=2, allow_nan=False)
-    sys.stdout.write("\n")
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Row], *, keys: int = 1, verbose: bool = False) -> None:

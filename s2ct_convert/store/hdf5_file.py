@@ -25,9 +25,11 @@ from .layout import (
     CHUNK_OBS,
     IMAGE,
     PUBLISHED,
+    STATISTICS,
     ArraySpec,
     image_array,
     published_arrays,
+    statistics_arrays,
     unit_arrays,
 )
 
@@ -214,11 +216,10 @@ def read_unit_group(group: h5py.Group, dataset: Dataset = DATASET) -> Content:
     layout = 2 if "date" in group else 1
     specs = unit_arrays(unit_form(group["label"].shape, group["time"].attrs, group.attrs, layout, dataset))
     inner = {key: _read_published(one) for key, one in group[PUBLISHED].items()} if PUBLISHED in group else {}
-    return Content(
-        tuple((spec, group[spec.name][...]) for spec in specs),
-        get_attributes(group),
-        {PUBLISHED: Content(groups=inner)} if inner else {},
-    )
+    groups = {PUBLISHED: Content(groups=inner)} if inner else {}
+    if STATISTICS in group:
+        groups[STATISTICS] = Content(tuple((spec, group[STATISTICS][spec.name][...]) for spec in statistics_arrays()))
+    return Content(tuple((spec, group[spec.name][...]) for spec in specs), get_attributes(group), groups)
 
 
 def _read_published(group: h5py.Group) -> Content:

@@ -124,6 +124,13 @@ def image_crc32c(images: Iterable[npt.NDArray[np.uint16]]) -> npt.NDArray[np.uin
 
 
 def read_chunk(codec: Codec, target: UnitTarget, number: int, shape: ObsShape) -> Chunk:
+    """Read back chunk ``number`` of an unfinished unit, as :func:`read_chunk_into`."""
+    chunk = np.empty((CHUNK_OBS, *shape), "<u2")
+    read_chunk_into(codec, target, number, chunk)
+    return chunk
+
+
+def read_chunk_into(codec: Codec, target: UnitTarget, number: int, chunk: Chunk) -> None:
     """Read back chunk ``number`` of an unfinished unit.
 
     Raises
@@ -131,10 +138,8 @@ def read_chunk(codec: Codec, target: UnitTarget, number: int, shape: ObsShape) -
     MachineError
         If it does not match its checksum.
     """
-    chunk = np.empty((CHUNK_OBS, *shape), "<u2")
     try:
         codec.decode_into(target.read(number), chunk)
     except ValueError as error:
         what = "a chunk differs when read back after writing"
         raise MachineError(what, found=str(error), todo="check the disk") from error
-    return chunk

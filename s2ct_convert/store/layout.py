@@ -1,7 +1,7 @@
 """The layout of a store as data: every array of a unit and of the index, with dtype, dimensions and attributes.
 
 Both containers have the same tree (docs/design.md section 3). Writers and readers use these tables. No other
-module defines attribute names, except root.py and extent.py.
+module defines attribute names, except root.py, extent.py and statistics.py.
 """
 
 from __future__ import annotations
@@ -237,6 +237,18 @@ def published_arrays(name: str, kind: str) -> tuple[ArraySpec, ...]:
             {"long_name": "first byte of each example in data; last is their number"},
         ),
         ArraySpec("data", "uint8", ("byte",), about, chunk=PUBLISHED_CHUNK),
+    )
+
+
+STATISTICS = "statistics"  # group of a unit, and the attribute that says of what
+
+
+def statistics_arrays() -> tuple[ArraySpec, ...]:
+    """Arrays of the group ``statistics``: a histogram of the pixels of the unit."""
+    return (
+        ArraySpec("value", "uint16", ("value",), {"long_name": "values of pixels that occur", "units": "1"}),
+        ArraySpec("all", "int64", ("band", "value"), {"long_name": "number of pixels"}),
+        ArraySpec("clear", "int64", ("band", "value"), {"long_name": "number of pixels of clear observations"}),
     )
 
 

@@ -31,9 +31,10 @@ from .digest import (
     sample_digest,
     tables_digest,
 )
-from .groups import make_content, published_groups, tables_of
+from .groups import Content, make_content, published_groups, tables_of
 from .images import Chunk, ImagePass, SampleImages, image_crc32c, read_chunk
-from .layout import CHUNK_OBS, FOUND, UNIT_ATTRIBUTES, UnitForm, band_data, image_array, unit_arrays
+from .layout import CHUNK_OBS, FOUND, STATISTICS, UNIT_ATTRIBUTES, UnitForm, band_data, image_array, unit_arrays
+from .statistics import are_clear, count_written, statistics_attributes, statistics_group
 
 WINDOW_OBS = 2048  # in the second pass; 28.9 MB of images of the default data set
 
@@ -92,10 +93,11 @@ class UnitWriter:
     """Appends images, then finishes. Work is under the key of the unit; a second pass uses a second key.
 
     With more than one core, ``cores`` threads encode and one more computes the digest. With one core the calling
-    thread does everything, because threads would only take turns.
+    thread does everything, because threads would only take turns. With ``statistics``, the unit holds them.
     """
 
-    def __init__(self, container: Container, unit: UnitName, cores: int) -> None:
+    def __init__(self, container: Container, unit: UnitName, cores: int, *, statistics: bool = False) -> None:
+        self._statistics = statistics
         self._container, self._threads = container, cores if cores > 1 else 0
         self._dataset = container.dataset
         self._key, self._sorted = work_keys(unit)
@@ -119,7 +121,8 @@ class UnitWriter:
     ) -> UnitContent:
         """Sort the unit if needed, write its arrays and attributes, sync and close it.
 
-        ``on_window`` is called before each window of the second pass; it may raise to stop.
+        ``on_window`` is called before each window of the second pass, and while statistics are made; it may raise to
+        stop.
         """
         columns = self._place(table)
         order = np.lexsort(
@@ -143,7 +146,8 @@ class UnitWriter:
         if in_order:  # keyed by the caller's sample ids
             images = {int(table.sample[self._example_of[sample]]): one for sample, one in images.items()}
         digest = _digest(table, columns, images)
-        self._write_tables(table, columns, {**UNIT_ATTRIBUTES, **attributes, "content_digest": digest})
+        about, groups = self._measure(table, columns, on_window) if self._statistics else ({}, {})
+        self._write_tables(table, columns, {**UNIT_ATTRIBUTES, **attributes, **about, "content_digest": digest}, groups)
         return self._content(columns, digest, in_order=in_order)
 
     def _place(self, table: UnitTable) -> dict[str, npt.NDArray[Any]]:
@@ -154,15 +158,31 @@ class UnitWriter:
         owner = table.sample[written["example"]].astype(np.int32)
         return {**written, "sample_index": owner, **{name: one[source_row] for name, one in table.columns.items()}}
 
+    def _measure(
+        self, table: UnitTable, columns: Mapping[str, npt.NDArray[Any]], on_piece: Callable[[], None]
+    ) -> tuple[dict[str, Any], dict[str, Content]]:
+        """The statistics of the images as written: attributes of the unit, and their group."""
+        dataset, label = self._dataset, columns["label"]
+        counts = count_written(
+            self._writing.target, self._container.codec, dataset.obs_shape, are_clear(label, dataset),
+            threads=self._threads, on_piece=on_piece,
+        )  # fmt: skip
+        about = statistics_attributes(counts, label, dataset, salvaged=table.numbers is not None)
+        return about, {STATISTICS: statistics_group(counts)}
+
     def _write_tables(
-        self, table: UnitTable, columns: Mapping[str, npt.NDArray[Any]], attributes: dict[str, Any]
+        self,
+        table: UnitTable,
+        columns: Mapping[str, npt.NDArray[Any]],
+        attributes: dict[str, Any],
+        more: Mapping[str, Content],
     ) -> None:
         label, dataset, salvaged = columns["label"], self._dataset, table.numbers is not None
         if table.numbers is not None:
             columns = {**columns, FOUND.name: columns["example"], "example": table.numbers[columns["example"]]}
         side, undated = label.shape[1] if label.ndim > 1 else 1, bool((columns["time"] == NO_DAY).any())
         specs = unit_arrays(UnitForm(side, undated, dataset=dataset, salvaged=salvaged))
-        groups = published_groups(table.published)
+        groups = {**published_groups(table.published), **more}
         group = make_content(specs, {**columns, **band_data(dataset)}, attributes, groups)
         image, shape = image_array(dataset), (len(label), *dataset.obs_shape)
         pixels = Table(image.name, image.dtype, image.dims, shape, image.attributes, None)

@@ -25,10 +25,12 @@ class StoreOptions:
     linked: bool = False
     layout: int = LAYOUT_VERSION
     dataset: Dataset = DATASET
+    statistics: bool = False
 
     def values(self) -> dict[str, Any]:
-        """Plain values for JSON; the default data set is left out."""
-        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "dataset"}
+        """Plain values for JSON; the default data set is left out, and ``statistics`` if not asked for."""
+        own = {name: getattr(self, name) for name in ("format", "codec", "linked", "layout")}
+        own |= {"statistics": True} if self.statistics else {}
         return own if self.dataset == DATASET else {**own, "dataset": self.dataset.values()}
 
     @classmethod
@@ -40,13 +42,14 @@ class StoreOptions:
         ValueError, TypeError, KeyError, AttributeError
             If the values are not store options.
         """
-        own = {field.name: values[field.name] for field in dataclasses.fields(cls) if field.name != "dataset"}
+        own = {name: values[name] for name in ("format", "codec", "linked", "layout")}
         dataset = Dataset.from_values(values["dataset"]) if "dataset" in values else DATASET
-        return check_fields(cls(**own, dataset=dataset))
+        return check_fields(cls(**own, dataset=dataset, statistics=values.get("statistics", False)))
 
     def flags(self) -> str:
         """Command-line flags that give these options."""
-        return f" --format {self.format} --codec {self.codec}{' --linked' if self.linked else ''}"
+        also = f"{' --linked' if self.linked else ''}{' --statistics' if self.statistics else ''}"
+        return f" --format {self.format} --codec {self.codec}{also}"
 
 
 @dataclass(frozen=True)

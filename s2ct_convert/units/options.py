@@ -54,6 +54,9 @@ class PlanOptions:
         it makes the store partial until a good source replaces it. For sources that cannot be fetched again.
     dataset : Dataset
         The data set of the sources. A store holds one data set.
+    statistics : bool
+        Store the statistics of each unit in it: mean, standard deviation and percentiles of each band, of all and of
+        clear observations, and class counts and weights. ``Store.statistics`` then reads no pixels of whole units.
     """
 
     format: str | None = None
@@ -65,6 +68,7 @@ class PlanOptions:
     accept_count: bool = False
     salvage: bool = False
     dataset: Dataset = DATASET
+    statistics: bool = False
 
     def __post_init__(self) -> None:
         _keep(self, tiles=tuple(self.tiles), splits=tuple(self.splits))
@@ -149,6 +153,7 @@ class PlanKeywords(TypedDict, total=False):
     accept_count: bool
     salvage: bool
     dataset: Dataset
+    statistics: bool
 
 
 class RunKeywords(TypedDict, total=False):

@@ -19,6 +19,7 @@ from ..objects.scratch import scratch_store
 from ..paths import check_readable, format_of_name
 from ..source.find import Source, Unusable, find_sources
 from ..store.codecs import find_codec
+from ..store.statistics import CLEAR
 from ..version import __version__
 from .demands import NO_DEMANDS, Demands
 from .entries import StoreOptions
@@ -220,4 +221,11 @@ def store_options(store: Path, wanted: PlanOptions) -> StoreOptions:
         raise WrongUsage(f"unknown format {format!r}", expected="zarr or hdf5")
     if wanted.linked and format != "hdf5":
         raise WrongUsage("--linked is for HDF5 only; a Zarr store already keeps each unit apart")
-    return StoreOptions(format, find_codec(format, wanted.codec).name, wanted.linked, dataset=wanted.dataset)
+    if wanted.statistics and CLEAR not in wanted.dataset.classes:
+        raise WrongUsage(
+            f"statistics are also of the clear observations, and the data set has no class {CLEAR!r}",
+            found=", ".join(wanted.dataset.classes),
+            todo="convert without statistics; store.statistics(clear=...) takes any classes",
+        )
+    codec = find_codec(format, wanted.codec).name
+    return StoreOptions(format, codec, wanted.linked, dataset=wanted.dataset, statistics=wanted.statistics)

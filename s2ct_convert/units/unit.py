@@ -148,7 +148,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
     else:
         refuse_salvaged(source)
     try:
-        with closing(UnitWriter(container, source.unit, task.threads)) as writer, _opened(task, on_bytes) as examples:
+        with closing(_writer(task, container)) as writer, _opened(task, on_bytes) as examples:
             for series in join_series(builder.watch(examples), dataset):
                 writer.append(series)
             md5 = examples.md5()
@@ -182,6 +182,10 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
     finally:
         for key in work_keys(source.unit):
             container.discard(key)
+
+
+def _writer(task: UnitTask, container: Container) -> UnitWriter:
+    return UnitWriter(container, task.source.unit, task.threads, statistics=task.options.statistics)
 
 
 def _opened(

@@ -16,6 +16,7 @@ from ..limits import cores
 from ..reading.unit import Unit
 from ..store.digest import UnitDigest, digest_columns, digest_sample
 from ..store.layout import CHUNK_OBS
+from ..store.statistics import PixelCounts, are_clear
 from .findings import Finding
 
 BLOCK_OBS = 1024  # observations checked together; 14.5 MB of the default data set
@@ -35,7 +36,12 @@ class _Block(NamedTuple):
 
 
 def check_pixels(
-    unit: Unit, *, fraction: float, rng: np.random.Generator, on_bytes: Callable[[int], None] | None = None
+    unit: Unit,
+    *,
+    fraction: float,
+    rng: np.random.Generator,
+    on_bytes: Callable[[int], None] | None = None,
+    counts: PixelCounts | None = None,
 ) -> Checked:
     """Check the images of a unit, in threads.
 
@@ -49,6 +55,8 @@ def check_pixels(
         Chooses the blocks.
     on_bytes : callable, optional
         Called with the number of bytes of pixels checked since the last call.
+    counts : PixelCounts, optional
+        Counts the pixels, for the statistics of the unit.
     """
     blocks = list(_blocks(unit))
     whole = fraction >= 1
@@ -75,7 +83,7 @@ def check_pixels(
 
         try:
             for block in blocks:
-                waiting.append((block, pool.submit(_check, unit, block, crcs[block.rows])))
+                waiting.append((block, pool.submit(_check, unit, block, crcs[block.rows], counts)))
                 if len(waiting) > cores() + 1:
                     finish_first()
             while waiting:
@@ -98,7 +106,9 @@ def _blocks(unit: Unit) -> Iterator[_Block]:
         first = last
 
 
-def _check(unit: Unit, block: _Block, crcs: npt.NDArray[np.uint32]) -> tuple[list[bytes] | None, list[Finding]]:
+def _check(
+    unit: Unit, block: _Block, crcs: npt.NDArray[np.uint32], counts: PixelCounts | None
+) -> tuple[list[bytes] | None, list[Finding]]:
     """Digests of the samples of a block (None if it cannot be read), and findings."""
     try:
         (images,) = unit.images([block.rows])
@@ -106,6 +116,8 @@ def _check(unit: Unit, block: _Block, crcs: npt.NDArray[np.uint32]) -> tuple[lis
         raise
     except (S2ctError, OSError):
         return None, list(_unreadable(unit, block.rows))
+    if counts is not None:
+        counts.add(images, are_clear(unit.label[block.rows], unit.dataset))
     found = np.array([google_crc32c.value(image.tobytes()) for image in images], np.uint32)
     wrong = np.flatnonzero(found != crcs) + block.rows.start
     findings = [

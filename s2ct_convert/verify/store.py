@@ -23,18 +23,19 @@ from ..reading.unit import Unit
 from ..store.digest import store_digest
 from ..store.layout import (
     IMAGE,
-    PUBLISHED,
     STATE_COMPLETE,
     STATE_INCOMPLETE,
     STATE_PARTIAL,
+    STATISTICS,
     ArraySpec,
     UnitForm,
     band_data,
     image_array,
     index_arrays,
-    published_arrays,
+    statistics_arrays,
     unit_arrays,
 )
+from ..store.statistics import PixelCounts
 from ..words import shell_path
 from .extent import check_store_extent, check_unit_extent
 from .findings import Finding, one_line
@@ -42,7 +43,8 @@ from .hdf5_tree import check_hdf5_tree
 from .index import check_index, numbered_names
 from .pixels import check_pixels
 from .rows import Rows
-from .tables import check_published, check_tables, read_published, read_tables
+from .statistics import check_statistics, has_statistics, statistics_specs
+from .tables import check_published, check_tables, published_specs, read_published, read_tables
 from .traces import has_traces
 from .zarr_tree import check_zarr_tree
 
@@ -198,7 +200,8 @@ class _Check:
     def run(self, units: Sequence[Unit]) -> None:
         groups: dict[str, Sequence[ArraySpec]] = {str(unit.name): _specs(unit) for unit in units}
         for unit in units:
-            groups |= _published_specs(unit)
+            groups |= published_specs(unit)
+            groups |= {f"{unit.name}/{STATISTICS}": statistics_arrays()} if has_statistics(unit) else {}
         names = numbered_names(self.store, units)
         groups["index"] = index_arrays(*names, layout=self.store.layout, dataset=self.store.dataset)
         self._guarded("", lambda: self._tree(groups))
@@ -229,16 +232,18 @@ class _Check:
             yield from check_hdf5_tree(self.store.tree.file, groups)
 
     def _unit(self, unit: Unit, digests: dict[str, str]) -> Iterator[Finding]:
-        name, specs = str(unit.name), _specs(unit)
-        tables = [*read_tables(unit.group, [spec.name for spec in specs]), *read_published(unit)]
+        name, specs, more = str(unit.name), _specs(unit), statistics_specs(unit)
+        measured = read_tables(unit.group, [spec.name for spec in more])
+        tables = [*read_tables(unit.group, [spec.name for spec in specs]), *measured, *read_published(unit)]
         lengths = {
             "obs": _count(unit),
             "sample": len(unit.localid),
             "sample_bound": len(unit.row_start),
             "label_y": unit.form.label_side,
             "label_x": unit.form.label_side,
+            "value": measured[0].shape[0] if measured else 0,
         }
-        yield from check_tables(tables, specs, {**_dims(unit.dataset), **lengths}, unit.attributes, name)
+        yield from check_tables(tables, [*specs, *more], {**_dims(unit.dataset), **lengths}, unit.attributes, name)
         if UnitName(str(unit.attributes.get("split")), str(unit.attributes.get("tile"))) != unit.name:
             yield Finding("its attributes name another unit", name)
         yield from check_unit_extent(unit)
@@ -252,9 +257,12 @@ class _Check:
         yield from rows.disorder(unit)
         yield from rows.strays(unit)
         yield from check_published(unit)
-        checked = check_pixels(unit, fraction=self.fraction, rng=self.rng, on_bytes=self.on_bytes)
+        counts = PixelCounts(len(unit.dataset.bands)) if more else None
+        checked = check_pixels(unit, fraction=self.fraction, rng=self.rng, on_bytes=self.on_bytes, counts=counts)
         self.report.checked += checked.observations
         yield from checked.findings
+        if counts is not None:
+            yield from check_statistics(unit, measured, counts.total() if checked.digest else None)
         if checked.digest:
             digests[name] = checked.digest
             if checked.digest != unit.digest:
@@ -284,14 +292,3 @@ def _specs(unit: Unit) -> tuple[ArraySpec, ...]:
 def _dims(dataset: Dataset) -> dict[str, int]:
     """Lengths of the dimensions that are equal in all units of a data set."""
     return dict(zip(IMAGE.dims[1:], dataset.obs_shape, strict=True)) | {"class": len(dataset.classes)}
-
-
-def _published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
-    """Arrays of the group ``published`` and of its inner groups."""
-    try:
-        features = unit.published
-    except Exception:  # reading them reports that
-        return {}
-    place = f"{unit.name}/{PUBLISHED}"
-    inner = {f"{place}/{key}": published_arrays(one.name, one.kind) for key, one in features.items()}
-    return {place: (), **inner} if inner else {}

@@ -11,7 +11,7 @@ from ..published import HERE, STATES
 from ..reading.groups import Group
 from ..reading.unit import Unit
 from ..store.digest import TABLES_DIGEST, Table, tables_digest
-from ..store.layout import IMAGE, PUBLISHED, ArraySpec
+from ..store.layout import IMAGE, PUBLISHED, ArraySpec, published_arrays
 from .findings import Finding
 
 
@@ -30,6 +30,17 @@ def read_published(unit: Unit) -> list[Table]:
     """The arrays of published features."""
     names = [f"{PUBLISHED}/{key}/{name}" for key in unit.published for name in ("state", "offset", "data")]
     return read_tables(unit.group, names)
+
+
+def published_specs(unit: Unit) -> dict[str, Sequence[ArraySpec]]:
+    """Arrays of the group ``published`` and of its inner groups."""
+    try:
+        features = unit.published
+    except Exception:  # reading them reports that
+        return {}
+    place = f"{unit.name}/{PUBLISHED}"
+    inner = {f"{place}/{key}": published_arrays(one.name, one.kind) for key, one in features.items()}
+    return {place: (), **inner} if inner else {}
 
 
 def check_published(unit: Unit) -> Iterator[Finding]:

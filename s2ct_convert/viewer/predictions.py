@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -132,8 +134,7 @@ def read_predictions(path: str | os.PathLike[str], store: str | os.PathLike[str]
     """
     file = check_readable(path)
     given = read_columns(file)
-    lost: list[tuple[int, str]] = []
-    ambiguous: list[tuple[int, str]] = []
+    lost, ambiguous = _Named(), _Named()
     found: dict[str, Column] = {}
     counts: dict[str, npt.NDArray[np.int64]] = {}
     with open_store(store) as opened:
@@ -141,11 +142,11 @@ def read_predictions(path: str | os.PathLike[str], store: str | os.PathLike[str]
         for name, columns in sorted(given.items()):
             unit = opened.units.get(name)
             if unit is None:
-                lost += [(row, f"row {row:,}, there is no unit {name}") for row in columns.row]
+                lost.add(columns, np.arange(len(columns.row)), lambda i, name=name: f"there is no unit {name}")  # type: ignore[misc]
                 continue
             obs, several = find_rows(unit, columns)
-            lost += [(columns.row[i], _words(name, columns, i)) for i in np.flatnonzero(obs < 0).tolist()]
-            ambiguous += [(columns.row[i], _words(name, columns, i)) for i in np.flatnonzero(several).tolist()]
+            for rows, which in ((lost, obs < 0), (ambiguous, several)):
+                rows.add(columns, np.flatnonzero(which), partial(_words, name, columns))
             used = (obs >= 0) & ~several
             _refuse_duplicates(file, name, columns, obs, used)
             if used.any():
@@ -153,18 +154,36 @@ def read_predictions(path: str | os.PathLike[str], store: str | os.PathLike[str]
                 column[obs[used]] = np.array(columns.prediction, np.int8)[used]
                 found[name], counts[name] = column, _count(unit, column)
         digest, known = opened.digest, list(opened.units)
-    if ambiguous:
+    if ambiguous.number:
         raise WrongUsage(
-            f"{plural(len(ambiguous), 'row')} may mean one of two images: the sample has several of that date",
-            where=str(file), found=_first(ambiguous), todo="add a column obs: the row of the image in its unit",
+            f"{plural(ambiguous.number, 'row')} may mean one of two images: the sample has several of that date",
+            where=str(file), found=ambiguous.in_words(), todo="add a column obs: the row of the image in its unit",
         )  # fmt: skip
     if not found:
         raise WrongUsage(
-            "no row is in the store", where=str(file), expected=f"units {', '.join(known)}", found=_first(lost)
+            "no row is in the store", where=str(file), expected=f"units {', '.join(known)}", found=lost.in_words()
         )
-    examples = tuple(words for _, words in sorted(lost)[:FIRST])
-    rows = sum(len(columns.row) for columns in given.values())
-    return Predictions(file, digest, found, counts, rows, len(lost), examples)
+    examples = tuple(words for _, words in lost.first)
+    total = sum(len(columns.row) for columns in given.values())
+    return Predictions(file, digest, found, counts, total, lost.number, examples)
+
+
+@dataclass
+class _Named:
+    """Rows that a message is about: how many, and the first of the file in words. A file may have millions."""
+
+    number: int = 0
+    first: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, columns: UnitColumns, places: Rows, words: Callable[[int], str]) -> None:
+        """Add rows of a unit, ascending."""
+        self.number += len(places)
+        new = [(columns.row[i], f"row {columns.row[i]:,}, {words(i)}") for i in places[:FIRST].tolist()]
+        self.first = sorted([*self.first, *new])[:FIRST]
+
+    def in_words(self) -> str:
+        more = f"; and {self.number - FIRST:,} more" if self.number > FIRST else ""
+        return "; ".join(words for _, words in self.first) + more
 
 
 Given = str | os.PathLike[str] | Predictions | None
@@ -217,10 +236,11 @@ def _refuse_duplicates(file: Path, name: str, columns: UnitColumns, obs: Rows, u
     if not (number > 1).any():
         return
     places = np.flatnonzero(used)
-    twice = [(columns.row[i], _words(name, columns, i)) for i in places[first[number > 1]].tolist()]
+    twice = _Named()
+    twice.add(columns, np.sort(places[first[number > 1]]), partial(_words, name, columns))
     raise WrongUsage(
-        f"{plural(len(twice), 'observation')} of {name} have several predictions", where=str(file),
-        found=_first(twice), todo="keep one row for each observation",
+        f"{plural(twice.number, 'observation')} of {name} have several predictions", where=str(file),
+        found=twice.in_words(), todo="keep one row for each observation",
     )  # fmt: skip
 
 
@@ -228,12 +248,7 @@ def _words(name: str, columns: UnitColumns, i: int) -> str:
     time, obs = columns.time[i], columns.obs[i]
     when = "without a date" if time == NO_DAY else day(time)
     row = f", obs {obs}" if obs >= 0 else ""
-    return f"row {columns.row[i]:,}, {name} sample {columns.localid[i]} {when}{row}"
-
-
-def _first(rows: list[tuple[int, str]]) -> str:
-    more = f"; and {len(rows) - FIRST:,} more" if len(rows) > FIRST else ""
-    return "; ".join(words for _, words in sorted(rows)[:FIRST]) + more
+    return f"{name} sample {columns.localid[i]} {when}{row}"
 
 
 def _count(unit: Unit, column: Column) -> npt.NDArray[np.int64]:

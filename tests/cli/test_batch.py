@@ -134,12 +134,13 @@ class TestRun:
     @pytest.mark.parametrize("variable", ARRAY_VARIABLES)
     def test_a_job_takes_the_number_of_its_task(self, run, zarr, variable, monkeypatch):
         monkeypatch.setenv(variable, "2")
-        assert "train/50SMG: done" in good(run("batch", "run", zarr)).stderr
+        done = good(run("batch", "run", zarr))
+        assert "train/50SMG: done" in done.stderr and done.stdout == f"next: s2ct batch status {zarr}\n"
         assert states(run, zarr) == ["planned", "done", "planned"]
 
     def test_a_given_number_overrides_the_number_of_the_task(self, run, zarr, monkeypatch):
         monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
-        good(run("batch", "run", zarr, "1,3"))
+        assert good(run("batch", "run", zarr, "1,3")).stdout == f"next: s2ct batch run {zarr} 2\n"
         assert states(run, zarr) == ["done", "planned", "done"]
 
     def test_run_without_a_number_is_wrong_usage(self, run, zarr, monkeypatch):
@@ -160,7 +161,8 @@ class TestRun:
         before = times(store)
         done = good(run("batch", "run", store, 1, "--json"))
         assert "val/50SMG is done" in done.stderr
-        assert [entry["unit"] for entry in json.loads(done.stdout)] == ["val/50SMG"]
+        document = json.loads(done.stdout)
+        assert document["store"] == str(store) and [one["unit"] for one in document["units"]] == ["val/50SMG"]
         assert times(store) == before
 
     def test_the_source_of_a_finished_unit_may_be_deleted(self, run, tmp_path, sources):
@@ -170,8 +172,10 @@ class TestRun:
         for number, path in ((1, mine[2]), (2, mine[1]), (3, mine[0])):
             good(run("batch", "run", store, number))
             path.unlink()
-        assert good(run("batch", "run", store, "1-3")).stderr.count("is done") == 3
+        done = good(run("batch", "run", store, "1-3"))
+        assert done.stderr.count("is done") == 3 and done.stdout == f"next: s2ct batch finalise {store}\n"
         good(run("batch", "finalise", store))
+        assert good(run("batch", "run", store, 1)).stdout == f"next: s2ct verify store {store}\n"
         assert sorted(state(store)) == sorted(NAMES)
 
     def test_a_failed_unit_leaves_the_others_and_names_the_command_to_retry(self, run, tmp_path, sources):

@@ -43,7 +43,10 @@ def test_json_lists_each_file(run, made, tmp_path):
     done = run("export", made["zarr"], tmp_path, "--json", "--quiet")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    listed = json.loads(done.stdout)
+    document = json.loads(done.stdout)
+    listed = document.pop("files")
+    numbers = {"examples": 8, "bytes": sum(one["bytes"] for one in listed)}
+    assert document == {"folder": str(tmp_path), "format": "tfrecord", **numbers}
     assert listed == [
         {
             "unit": f"{split}/{tile}",

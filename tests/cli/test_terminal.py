@@ -68,8 +68,8 @@ def test_no_line_is_wider_than_80_columns(folder, command):
 
 @pytest.mark.slow
 def test_a_wide_terminal_shows_one_table(folder):
-    """At 80 columns the classes have a table of their own."""
-    heads = {columns: on_terminal("info", "x.zarr", cwd=folder, columns=columns) for columns in (80, 120)}
+    """At 80 columns the classes have a table of their own, with -v."""
+    heads = {columns: on_terminal("info", "x.zarr", "-v", cwd=folder, columns=columns) for columns in (80, 120)}
     assert [("samples" in line, "haze" in line) for line in heads[80] if line.startswith("unit  ")][:2] == [
         (True, False),
         (False, True),
@@ -82,6 +82,20 @@ def test_a_letter_of_a_class_is_on_the_line_of_its_name(folder):
     text = "\n".join(on_terminal("info", "x.zarr", cwd=folder))
     for words in ("c clear", "O opaque cloud", "t thin cloud", "h haze", "s cloud shadow", "n snow"):
         assert words in text
+
+
+def test_info_of_the_sample_fits_a_terminal_of_24_rows(sample_stores):
+    lines = on_terminal("info", sample_stores["zarr"].name, cwd=sample_stores["zarr"].parent)
+    assert len(lines) < 24, "a line is for the prompt"
+    for words in (
+        "digest  sha256:",
+        "train/34VFN        4           152  2018-01-02",
+        "cccc",
+        "note  train/31TCJ",
+        "-v shows all",
+    ):
+        assert any(words in line for line in lines), words
+    assert not any("opaque_cloud" in line or ".7z" in line for line in lines)
 
 
 def test_digests_come_on_request_on_a_terminal_and_always_in_a_pipe(run, folder):

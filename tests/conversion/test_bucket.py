@@ -269,3 +269,15 @@ def test_what_cannot_be_written_is_refused_with_the_reason(bucket, made_sources,
     with pytest.raises(WrongUsage, match=words):
         s2ct_convert.convert(made_sources[:1], address, **options)
     assert bucket.requests == []
+
+
+@pytest.mark.slow
+def test_a_store_in_a_bucket_holds_its_statistics(bucket, made_sources, tmp_path):
+    for store in (ADDRESS, tmp_path / "made.zarr"):
+        s2ct_convert.convert(made_sources, store, statistics=True)
+    assert same_as_on_disk(bucket, tmp_path / "made.zarr")
+    with s2ct_convert.open_store(ADDRESS) as there, s2ct_convert.open_store(tmp_path / "made.zarr") as here:
+        before = len(bucket.requests)
+        found, expected = there.statistics(), here.statistics(from_pixels=True)
+        assert (found.all.histogram == expected.all.histogram).all() and (found.clear.std == expected.clear.std).all()
+        assert not [key for _, key, _ in bucket.requests[before:] if "/image/c/" in key]

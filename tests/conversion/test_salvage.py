@@ -258,3 +258,15 @@ def test_an_example_that_the_source_does_not_have_is_a_difference(salvaged, tmp_
     changed[11].image[0, 0, 0, 0] -= 1
     (compared,) = s2ct_convert.verify_against(salvaged[0], put(tmp_path, b"".join(records(changed)), NAME))
     assert [one.what for one in compared.differences] == ["label differs"]
+
+
+@pytest.mark.slow
+def test_statistics_of_a_salvaged_unit_are_of_what_was_saved_and_say_so(tmp_path):
+    salvage(put(tmp_path / "a", DAMAGED), tmp_path / "s.zarr", statistics=True)
+    with s2ct_convert.open_store(tmp_path / "s.zarr") as store:
+        unit = store[UNIT]
+        assert unit.salvaged and unit.attributes["statistics_all_observations"] == unit.observations > 0
+        assert "only of the observations that were salvaged" in unit.attributes["statistics"]
+        found, expected = store.statistics(), store.statistics(from_pixels=True)
+        assert (found.all.histogram == expected.all.histogram).all()
+    assert s2ct_convert.verify_store(tmp_path / "s.zarr").ok

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import tracemalloc
 import urllib.error
 import urllib.request
 from datetime import date
@@ -214,3 +215,19 @@ def test_the_command_says_how_predictions_fit_the_store(run, store, tmp_path):
     (copy / "zarr.json").write_text(json.dumps(root))
     with pytest.raises(WrongUsage, match="another store"):
         s2ct_convert.view(copy, predictions=found)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_words_of_rows_that_are_not_used(store, tmp_path):
+    """A file may be of the whole record, and the store of one tile."""
+    n = 50_000
+    lines = [f"train/99ZZZ,{i},2018-01-02,1," for i in range(n)] + [f"train/31TCJ,{i},1999-01-01,1," for i in range(n)]
+    path = write(tmp_path / "p.csv", [*lines, *rows_of(store, "train/31TCJ")])
+    tracemalloc.start()
+    try:
+        found = s2ct_convert.read_predictions(path, store.path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.not_in_store == 2 * n and found.note.endswith("and 99,997 more")
+    assert peak < 300 * n  # 29 bytes a row, and the arrays that find the rows of one unit; words alone took 500
