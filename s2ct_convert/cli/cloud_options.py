@@ -48,6 +48,13 @@ def cloud(command: Command) -> Command:
     return command
 
 
+max_requests = click.option(
+    "--max-requests",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="For a STORE in a bucket: stop before request N + 1; run again to continue.  [default: no limit]",
+)
+
 scratch = click.option(
     "--scratch",
     type=ANY_PATH,

@@ -23,6 +23,7 @@ from ..events import Message, OnEvent, ignore, in_turn
 from ..names import UnitName, printable
 from ..objects.address import AnyPath, ObjectPath, is_address
 from ..objects.scratch import begin_scratch, scratch_store
+from ..objects.usage import Used, counting_to
 from ..paths import check_readable
 from ..record.api import record_id
 from ..record.choice import FileChoice
@@ -110,7 +111,8 @@ def build(
         if scratch is not None:
             raise WrongUsage("--scratch is for a store in a bucket", where=str(store))
     command = printable(command or shlex.join(["s2ct", "build", local.name]))
-    return _build(local, address or local, plan, run, fetch, in_turn(on_event), command)
+    with counting_to(address, run.max_requests) as used:
+        return _build(local, address or local, plan, run, fetch, used, in_turn(on_event), command)
 
 
 def _build(
@@ -119,6 +121,7 @@ def _build(
     plan: PlanOptions,
     run: RunOptions,
     fetch: FetchOptions,
+    used: Used,
     on_event: OnEvent,
     command: str,
 ) -> Summary:
@@ -168,7 +171,7 @@ def _build(
                 found=", ".join(tally.not_units),
             )
         end = tally.end(container, ledger, command)
-    summary = tally.summary(target, settled, end, time.monotonic() - began)
+    summary = tally.summary(target, settled, end, time.monotonic() - began, used())
     if summary.failures:
         raise UnitsFailed(summary, again="run the same command again; finished units and downloads are kept")
     return summary

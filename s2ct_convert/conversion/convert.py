@@ -16,6 +16,7 @@ from ..events import Message, OnEvent, ignore
 from ..limits import shared_memory
 from ..names import UnitName, printable
 from ..objects.scratch import begin_scratch, end_scratch
+from ..objects.usage import Used, counting_to
 from ..paths import path_list
 from ..source.find import Unusable
 from ..store.container import Container
@@ -105,8 +106,20 @@ def convert_plan(
 ) -> Summary:
     """Run a plan; see :func:`convert`."""
     _check_memory(run.memory)
-    began, overwrites = time.monotonic(), check_overwrites(run.overwrite_units, plan.units)
     cluster = find_cluster(engine)
+    if run.max_requests and cluster:
+        raise WrongUsage(
+            "--max-requests does not apply to --engine dask: it counts the requests of one machine",
+            todo="leave it out, or convert on one machine",
+        )
+    with counting_to(plan.address, run.max_requests) as used:
+        return _run_plan(plan, run, cluster, used, on_event, command)
+
+
+def _run_plan(
+    plan: Plan, run: RunOptions, cluster: Cluster | None, used: Used, on_event: OnEvent, command: str
+) -> Summary:
+    began, overwrites = time.monotonic(), check_overwrites(run.overwrite_units, plan.units)
     if cluster is None and any(source.is_packed for source in plan.sources):
         find_unpacker(run.unpacker)  # fails early if there is none; each process finds its own
     if plan.address:
@@ -138,7 +151,7 @@ def convert_plan(
             elif tally.failures:
                 ledger.begin(plan.options, plan.units)  # units of unusable sources are planned too
             end = tally.end(container, ledger, command)
-    summary = tally.summary(plan.target, plan.options, end, time.monotonic() - began)
+    summary = tally.summary(plan.target, plan.options, end, time.monotonic() - began, None if cluster else used())
     if summary.failures:
         raise UnitsFailed(summary, again=_again(summary, plan, sorted(overwrites), cluster))
     if plan.address and summary.state == STATE_COMPLETE:

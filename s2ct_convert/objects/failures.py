@@ -34,6 +34,10 @@ class Refused(NetworkError):
     """A service refuses a request, and will refuse it again."""
 
 
+class RequestLimit(Refused):
+    """The limit on the number of requests is reached."""
+
+
 class NoRanges(NetworkError):
     """A server sends the whole object instead of a part."""
 

@@ -11,6 +11,7 @@ from ..errors import StoreDamaged
 from .address import ObjectPath
 from .failures import NoRanges, failure_of, service_errors
 from .service import PAUSE_SECONDS, client
+from .usage import count
 
 T = TypeVar("T")
 _without_suffix: set[str] = set()  # stores on such servers
@@ -59,12 +60,15 @@ def _get(place: ObjectPath, **options: Any) -> tuple[bytes, int]:
         found = obstore.get(store, place.key, **options)
         return bytes(found.bytes()), int(found.meta["size"])
 
-    return _asked(get, place)
+    data, size = _asked(get, place)
+    count(received=len(data))
+    return data, size
 
 
-def _asked(request: Callable[[], T], place: ObjectPath) -> T:
-    """The answer to a request. obstore repeats one that fails, but not one whose answer breaks off."""
+def _asked(request: Callable[[], T], place: ObjectPath, requests: int = 1) -> T:
+    """The answer to a request, or to several. obstore repeats one that fails, but not one whose answer breaks off."""
     for again in range(BODY_TRIES):
+        count(requests, where=str(place))
         try:
             return request()
         except service_errors() as error:
@@ -88,11 +92,29 @@ def read_ranges(place: ObjectPath, ranges: Sequence[tuple[int, int]]) -> list[me
     import obstore
 
     starts, lengths = [offset for offset, _ in ranges], [size for _, size in ranges]
+    runs = _merged(ranges)
     found = _asked(
-        lambda: obstore.get_ranges(store, place.key, starts=starts, lengths=lengths, coalesce=GAP_BYTES), place
+        lambda: obstore.get_ranges(store, place.key, starts=starts, lengths=lengths, coalesce=GAP_BYTES),
+        place,
+        len(runs),
     )
+    count(received=sum(runs))
     parts = [memoryview(one) for one in found]
     for (offset, size), part in zip(ranges, parts, strict=True):
         if part.nbytes != size:
             raise StoreDamaged("this object is truncated", where=str(place), expected=f"{offset + size:,} bytes")
     return parts
+
+
+def _merged(ranges: Sequence[tuple[int, int]]) -> list[int]:
+    """The bytes of each request that obstore makes for these ranges: it joins what is near."""
+    runs: list[int] = []
+    end = 0
+    for offset, size in sorted(ranges):
+        if runs and offset - end <= GAP_BYTES:
+            runs[-1] += max(0, offset + size - end)
+        else:
+            runs.append(size)
+            end = offset
+        end = max(end, offset + size)
+    return runs

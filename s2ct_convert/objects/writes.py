@@ -14,6 +14,7 @@ from .address import ObjectPath
 from .failures import ObjectMissing, Refused, failure_of, service_errors
 from .reads import read_object
 from .service import PAUSE_SECONDS, RETRY_SECONDS, client
+from .usage import count
 
 
 def read_if_there(place: ObjectPath) -> bytes | None:
@@ -84,6 +85,7 @@ def _put(place: ObjectPath, data: bytes, mode: str) -> None:
     import obstore
     from obstore.exceptions import AlreadyExistsError, PreconditionError
 
+    count(1, sent=len(data), where=str(place))
     try:
         obstore.put(store, place.key, data, mode=mode, use_multipart=False)
     except (AlreadyExistsError, PreconditionError):
@@ -111,6 +113,7 @@ def delete(place: ObjectPath) -> None:
     store = client(place.root)
     import obstore
 
+    count(1, where=str(place))
     try:
         obstore.delete(store, place.key)
     except FileNotFoundError:

@@ -10,6 +10,7 @@ looks at each object before it sends it. So no object is sent twice, and all hav
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -66,14 +67,20 @@ class BucketContainer(ZarrContainer):
         super().publish(unit, key)
 
     def _send(self, unit: UnitName, work: Path) -> None:
-        """Send the files of a unit, its own metadata last."""
+        """Send the files of a unit, its own metadata last. ``on_sent`` gets the bytes that are there, and all bytes."""
         files = files_of(work)
+        sent, total, lock = 0, sum(file.bytes for file in files), threading.Lock()
+        self.on_sent(0, total)
         first_time = put_missing(self._sending(unit.key), _listing(files))
         home = self.bucket / str(unit)
 
         def send(name: str) -> None:
+            nonlocal sent
             data, there = (work / name).read_bytes(), home / name
             (put_new if first_time else put_missing)(there, data)
+            with lock:
+                sent += len(data)
+                self.on_sent(sent, total)
 
         with ThreadPoolExecutor(_SENDERS, thread_name_prefix="s2ct-send") as pool:
             for _ in pool.map(send, [file.name for file in files if file.name != METADATA]):

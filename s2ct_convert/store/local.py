@@ -16,7 +16,7 @@ from ..dataset import Dataset
 from ..durable import remove, sweep, sync
 from ..names import UnitName
 from ..processes import owner_tag
-from .container import UnitFile
+from .container import OnSent, UnitFile
 
 PIECE_BYTES = 1 << 20
 
@@ -47,6 +47,7 @@ class LocalContainer(ABC):
 
     def __init__(self, path: Path, scratch: Scratch, dataset: Dataset) -> None:
         self.path, self.scratch, self.dataset = path, scratch, dataset
+        self.on_sent: OnSent = lambda sent, total: None
 
     @property
     def where(self) -> str:

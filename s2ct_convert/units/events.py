@@ -36,6 +36,15 @@ class UnitProgress(Event):
 
 
 @dataclass(frozen=True)
+class UnitSending(Event):
+    """Of a unit that goes to a bucket: bytes of objects that are there, and bytes of all its objects."""
+
+    unit: str
+    sent: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class SourceSkipped(Event):
     """``bytes`` planned bytes of a source are not read: it failed before it started, or it holds no unit to make."""
 
@@ -55,6 +64,7 @@ class UnitFailed(Event):
     """A unit could not be made, or a source could not be used.
 
     ``bug``: the fault is in s2ct, not in the source. ``refused``: the store has the unit from another source.
+    ``limited``: the limit on requests is reached.
     """
 
     unit: str
@@ -64,11 +74,12 @@ class UnitFailed(Event):
     bug: bool = False
     traceback: str = ""
     refused: bool = False
+    limited: bool = False
 
     @property
     def stops_the_run(self) -> bool:
         """Whether the other units would fail too, e.g. for a full disk or a missing permission."""
-        return self.exit_code == EXIT_MACHINE
+        return self.exit_code == EXIT_MACHINE or self.limited
 
 
 @dataclass(frozen=True)

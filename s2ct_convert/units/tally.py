@@ -9,6 +9,7 @@ from pathlib import Path
 from ..events import Event, OnEvent
 from ..names import UnitName
 from ..objects.address import AnyPath
+from ..objects.usage import Usage
 from ..store.container import Container
 from .entries import StoreOptions, UnitEntry
 from .events import UnitDone, UnitFailed
@@ -60,7 +61,9 @@ class Tally:
         digest = complete(container, ledger, command, done, self.on_event, refused)
         return End(absent, refused, digest, salvaged)
 
-    def summary(self, store: AnyPath, options: StoreOptions, end: End, seconds: float) -> Summary:
+    def summary(
+        self, store: AnyPath, options: StoreOptions, end: End, seconds: float, usage: Usage | None = None
+    ) -> Summary:
         """The result of the run, with the units that were done before."""
         return Summary(
             store=store,
@@ -76,6 +79,7 @@ class Tally:
             salvaged=end.salvaged,
             not_units=tuple(self.not_units),
             dataset=options.dataset,
+            usage=usage,
         )
 
 

@@ -35,7 +35,7 @@ from ..store.unit_writer import UnitContent, UnitTable, UnitWriter, work_keys
 from ..version import __version__
 from .demands import NO_DEMANDS, Demands
 from .entries import StoreOptions, UnitEntry
-from .events import UnitDone
+from .events import UnitDone, UnitSending
 from .ledger import Ledger
 from .place import put_in_place
 from .resume import Candidate, judge
@@ -104,7 +104,7 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEv
         if entry := _found_done(task):
             Ledger(task.store).forget_failure(task.source.unit)  # a worker may have been killed after its last step
             return UnitDone(entry, made=False)
-        return UnitDone(_convert(task, on_bytes, lease))
+        return UnitDone(_convert(task, on_bytes, on_event, lease))
 
 
 def _found_done(task: UnitTask) -> UnitEntry | None:
@@ -129,9 +129,10 @@ def _found_done(task: UnitTask) -> UnitEntry | None:
     return verdict.done
 
 
-def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> UnitEntry:
+def _convert(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent, lease: Lease) -> UnitEntry:
     began = time.monotonic()
     container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
+    container.on_sent = lambda sent, total: on_event(UnitSending(str(source.unit), sent, total))
     dataset = task.options.dataset
     before = ledger.entry(source.unit)
     if before is not None and ledger.bucket:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers.objects import Bucket, Handler, lose_answer, refusing, serve
+from servers.made_bucket import ADDRESS, environment, same_as_on_disk, sent_twice
+from servers.objects import Handler, lose_answer, refusing
 
 import s2ct_convert
 from s2ct_convert.conversion.batch import init_batch
@@ -25,44 +23,6 @@ from s2ct_convert.units.options import NO_OPTIONS
 from s2ct_convert.units.plan import make_plan_to
 
 pytest.importorskip("obstore")
-ADDRESS = "s3://b/made.zarr"
-
-
-@pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """An empty bucket ``b`` in the environment, and a current folder to work in."""
-    with serve(tmp_path / "served") as served:
-        for name, value in environment(served).items():
-            monkeypatch.setenv(name, value)
-        service._client.cache_clear()
-        (tmp_path / "here").mkdir()
-        monkeypatch.chdir(tmp_path / "here")
-        yield served
-
-
-def environment(bucket: Bucket) -> dict[str, str]:
-    return {"AWS_ENDPOINT_URL": bucket.url, "AWS_ACCESS_KEY_ID": "AKIASECRET", "AWS_SECRET_ACCESS_KEY": "SECRETSECRET"}
-
-
-def objects(store: Path) -> dict[str, bytes]:
-    """All files of a store but the root, whose date differs."""
-    found = {path.relative_to(store).as_posix(): path.read_bytes() for path in store.rglob("*") if path.is_file()}
-    root = json.loads(found.pop("zarr.json"))
-    attributes = root["attributes"]
-    for name in ("date_created", "history", "tables_digest"):
-        attributes.pop(name, None)
-    return {**found, "root": json.dumps(root).encode()}
-
-
-def sent_twice(bucket: Bucket) -> list[str]:
-    """Keys that were put more than once, without those that a run may write again: root, index, plan."""
-    again = Counter(key for key in bucket.puts() if "probe-" not in key)
-    often = ("made.zarr/zarr.json", "made.zarr/index/", "sending/index.json", "store.json")
-    return [key for key, n in again.items() if n > 1 and not any(one in key for one in often)]
-
-
-def same_as_on_disk(bucket: Bucket, made: Path) -> bool:
-    return objects(bucket.folder / "b" / "made.zarr") == objects(made)
 
 
 def test_a_store_in_a_bucket_has_the_bytes_of_one_on_disk(bucket, made_sources, made):
