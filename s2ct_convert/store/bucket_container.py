@@ -5,6 +5,10 @@ and the root are made here as for any store, and then sent, the root last.
 
 ``<store>.s2ct/sending/<unit>.json`` names the objects of a unit before the first is sent. A run that finds it there
 looks at each object before it sends it. So no object is sent twice, and all have a name when they must be deleted.
+
+An object is created, never changed. So a unit is replaced in these steps: ``<store>.s2ct/replacing/<unit>.json`` names
+its objects; its record is deleted, and now the unit is missing; the objects are deleted, then both lists; the new unit
+is sent as any other. A run that is killed in between leaves the old unit, no unit, or the new one.
 """
 
 from __future__ import annotations
@@ -61,7 +65,26 @@ class BucketContainer(ZarrContainer):
         for split in sorted({unit.split for unit in units}):
             put_missing(self.bucket / split / METADATA, (self.path / split / METADATA).read_bytes())
 
+    def withdraw(self, unit: UnitName) -> None:
+        """Name the objects of a unit that is replaced, so that they can be deleted once it has no record."""
+        if (listing := read_if_there(self._sending(unit.key))) is not None:
+            put_over(self._replacing(unit), listing)
+
+    def _replacing(self, unit: UnitName) -> ObjectPath:
+        return self.ledger / "replacing" / f"{unit.key}.json"
+
+    def _clear(self, unit: UnitName) -> None:
+        """Delete the objects of a unit that is replaced, as :meth:`withdraw` named them."""
+        if (listing := read_if_there(self._replacing(unit))) is None:
+            return
+        home = self.bucket / str(unit)
+        delete(home / METADATA)
+        for_each(delete, [home / file.name for file in _files(listing)], waiting=True)
+        delete(self._sending(unit.key))
+        delete(self._replacing(unit))
+
     def publish(self, unit: UnitName, key: str) -> None:
+        self._clear(unit)
         self._send(unit, self.scratch.path(key))
         remove(self.scratch.path(key) / IMAGE.name / "c")
         super().publish(unit, key)
@@ -171,7 +194,11 @@ class BucketContainer(ZarrContainer):
         for part, folder in [(unit.key, str(unit)) for unit in units] + [(_INDEX, _INDEX)]:
             listing = read_if_there(self._sending(part))
             gone += [self.bucket / folder / file.name for file in _files(listing or b"[]")]
+        for unit in units:
+            listing = read_if_there(self._replacing(unit))
+            gone += [self.bucket / str(unit) / file.name for file in _files(listing or b"[]")]
         for_each(delete, gone, waiting=True)
+        for_each(delete, [self._replacing(unit) for unit in units], waiting=True)
         for_each(delete, [self._sending(part) for part in (_INDEX, *(unit.key for unit in units))], waiting=True)
         super().destroy()
         remove(self._sent("").parent)

@@ -97,6 +97,9 @@ class Container(Protocol):
         An existing unit with the same bytes stays; one with other bytes is replaced.
         """
 
+    def withdraw(self, unit: UnitName) -> None:
+        """Note that ``publish`` may delete what is in the place of the unit. The caller deletes its record next."""
+
     def place(self, unit: UnitName) -> str:
         """The place of a finished unit, for messages."""
 

@@ -63,6 +63,9 @@ class LocalContainer(ABC):
     def discard(self, key: str) -> None:
         remove(self.scratch.path(key))
 
+    def withdraw(self, unit: UnitName) -> None:  # noqa: B027
+        """Nothing to note: a folder or a file is replaced as a whole."""
+
     def place(self, unit: UnitName) -> str:
         return str(self.home(unit))
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..archives.unpackers import PYTHON, find_unpacker
-from ..errors import DuplicateUnit, SourceError
+from ..errors import SourceError
 from ..events import OnEvent, ignore
 from ..lease import Lease
 from ..names import UnitName
@@ -135,12 +135,6 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent,
     container.on_sent = lambda sent, total: on_event(UnitSending(str(source.unit), sent, total))
     dataset = task.options.dataset
     before = ledger.entry(source.unit)
-    if before is not None and ledger.bucket:
-        raise DuplicateUnit(
-            "a finished unit in a bucket is not replaced",
-            where=f"{container.where}: {source.unit}",
-            todo="convert to another destination, or give --overwrite",
-        )
     size, mtime_ns = source.size(), source.mtime_ns()
     builder = TableBuilder(ledger.scratch.work, dataset)
     if task.salvages:
@@ -163,7 +157,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent,
             attributes = unit_attributes(source, md5, size, table, dataset, gaps)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
         packed, crc32 = examples.content() or (None, None)
-        put_in_place(container, ledger, source.unit, content.key, before=before, lease=lease)
+        put_in_place(container, ledger, source.unit, content.key, before=before, lease=lease, overwrite=task.overwrite)
         seconds = time.monotonic() - began
         entry = _entry(task, md5, size, mtime_ns, table, content, seconds)
         entry = dataclasses.replace(
