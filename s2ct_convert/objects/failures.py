@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import NetworkError, S2ctError, StoreDamaged, WrongUsage
+from ..errors import Incomplete, NetworkError, S2ctError, StoreDamaged, WrongUsage
 from .address import ObjectPath
 
 _CREDENTIALS = "check the credentials in the environment; docs/cloud.md lists them"
@@ -38,6 +38,14 @@ class RequestLimit(Refused):
     """The limit on the number of requests is reached."""
 
 
+class NotSupported(Refused):
+    """A service does not implement what is asked of it."""
+
+
+class Overtaken(Incomplete):
+    """An object that is replaced under a condition is not as it was: another process has replaced it."""
+
+
 class NoRanges(NetworkError):
     """A server sends the whole object instead of a part."""
 
@@ -63,6 +71,8 @@ def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False
         what, todo = _CODES[code]
         kind = NetworkError if code in _BUSY else Refused
         return kind(what, where=place.root, todo=todo)
+    if code == "NotImplemented" or "501 Not Implemented" in text:
+        return NotSupported("the service cannot do this", where=str(place), found=_short(text))
     if isinstance(error, FileNotFoundError):
         return ObjectMissing("this object is missing", where=str(place))
     if any(one in text for one in _NO_RANGES):

@@ -5,15 +5,24 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import StoreDamaged
 from .address import ObjectPath
 from .failures import NoRanges, failure_of, service_errors
-from .service import PAUSE_SECONDS, client
+from .service import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, client
 from .usage import count
 
 T = TypeVar("T")
+
+
+class Version(NamedTuple):
+    """What a service calls the bytes of an object. They may come again with the same name."""
+
+    e_tag: str | None
+    version: str | None
+
+
 _without_suffix: set[str] = set()  # stores on such servers
 
 LANES = 16  # requests at a time; obstore makes up to 10 more within one get_ranges
@@ -32,6 +41,20 @@ def read_object(place: ObjectPath) -> bytes:
         If the service refuses or fails.
     """
     return _get(place)[0]
+
+
+def read_version(place: ObjectPath) -> tuple[bytes, Version]:
+    """All bytes of an object, and their version. Raises as ``read_object``."""
+    store = client(place.root)
+    import obstore
+
+    def get() -> tuple[bytes, Version]:
+        found = obstore.get(store, place.key)
+        return bytes(found.bytes()), Version(found.meta["e_tag"], found.meta.get("version"))
+
+    data, version = _asked(get, place)
+    count(received=len(data))
+    return data, version
 
 
 def read_end(place: ObjectPath, n: int) -> tuple[bytes, int]:
@@ -74,8 +97,13 @@ def _asked(request: Callable[[], T], place: ObjectPath, requests: int = 1) -> T:
         except service_errors() as error:
             if "body error" not in str(error) or again == BODY_TRIES - 1:
                 raise failure_of(error, place) from None
-        time.sleep(random.uniform(0, PAUSE_SECONDS * 2**again))
+        pause(again)
     raise AssertionError("not reached")
+
+
+def pause(again: int) -> None:
+    """Wait before try number ``again`` + 1, longer each time and with jitter."""
+    time.sleep(random.uniform(0, min(PAUSE_SECONDS * 2**again, LONGEST_PAUSE_SECONDS)))
 
 
 def read_ranges(place: ObjectPath, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:

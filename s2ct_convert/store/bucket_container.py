@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,8 +29,9 @@ from ..errors import StoreDamaged
 from ..names import INDEX as _INDEX
 from ..names import UnitName
 from ..objects.address import ObjectPath
-from ..objects.reads import read_object
-from ..objects.writes import delete, put_missing, put_new, put_over, read_if_there
+from ..objects.failures import ObjectMissing, Overtaken
+from ..objects.reads import Version, read_object, read_version
+from ..objects.writes import delete, put_if, put_missing, put_new, put_over, read_if_there
 from ..threads import for_each
 from .codec import ZarrCodec
 from .container import UnitFile
@@ -51,6 +53,7 @@ class BucketContainer(ZarrContainer):
     ) -> None:
         super().__init__(path, codec, scratch, dataset=dataset)
         self.bucket, self.ledger = place, ObjectPath(f"{place.root}.s2ct")
+        self._held: Version | None = None  # of the root, since hold
 
     @property
     def where(self) -> str:
@@ -61,7 +64,7 @@ class BucketContainer(ZarrContainer):
 
     def begin(self, units: Sequence[UnitName], attributes: Mapping[str, Any]) -> None:
         super().begin(units, attributes)
-        put_over(self.bucket / METADATA, (self.path / METADATA).read_bytes())
+        self._put_root()
         for split in sorted({unit.split for unit in units}):
             put_missing(self.bucket / split / METADATA, (self.path / split / METADATA).read_bytes())
 
@@ -163,10 +166,29 @@ class BucketContainer(ZarrContainer):
     def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
         super().finalise(units, index, attributes)
         files = files_of(self.path / _INDEX)
+        if self._held and read_version(self.bucket / METADATA)[1] != self._held:
+            raise Overtaken("another run has finished this store meanwhile", where=self.where)
         put_over(self._sending(_INDEX), _listing(files))
         for file in files:
             put_over(self.bucket / _INDEX / file.name, (self.path / _INDEX / file.name).read_bytes())
-        put_over(self.bucket / METADATA, (self.path / METADATA).read_bytes())
+        self._put_root()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Write the root only if nobody else has written it since the start. Otherwise, writing it raises Overtaken."""
+        with suppress(ObjectMissing):  # nobody has begun
+            self._held = read_version(self.bucket / METADATA)[1]
+        try:
+            yield
+        finally:
+            self._held = None
+
+    def _put_root(self) -> None:
+        root, data = self.bucket / METADATA, (self.path / METADATA).read_bytes()
+        if self._held:
+            self._held = put_if(root, data, self._held)
+        else:
+            put_over(root, data)
 
     def mirror_root(self, units: Sequence[UnitName], unfinished: Mapping[str, Any]) -> None:
         """Copy the root and the index of a finished store from the bucket. Without them, it is finalised again.

@@ -11,6 +11,7 @@ from ..names import UnitName
 from ..objects.address import AnyPath
 from ..objects.usage import Usage
 from ..store.container import Container
+from .bucket import with_other_runs
 from .entries import StoreOptions, UnitEntry
 from .events import UnitDone, UnitFailed
 from .finalise import complete, finished, salvaged_units
@@ -48,6 +49,11 @@ class Tally:
         The store is not finalised after a fault of the machine (EXIT_MACHINE), which would hit this step too. A
         finished store keeps a unit whose entry alone is lost: it is not finalised without that unit.
         """
+        if any(failure.stops_the_run for failure in self.failures):
+            return self._end(container, ledger, command)
+        return with_other_runs(container, ledger, lambda: self._end(container, ledger, command))
+
+    def _end(self, container: Container, ledger: Ledger, command: str) -> End:
         done, missing = done_units(container, ledger)
         refused, absent = self.refused(missing), tuple(map(str, missing))
         salvaged = tuple(salvaged_units(ledger, done))

@@ -28,6 +28,7 @@ class Bucket:
     ranges: bool = True
     suffixes: bool = True  # ranges that count from the end
     conditions: bool = True
+    matches: bool = True  # If-Match; without it, even the right tag is refused
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, key, range
     vices: dict[str, list[Vice]] = field(default_factory=dict)  # by a part of "METHOD key"
     after_writes: tuple[int, Vice] | None = None  # the number of a PUT or a deletion, from 1, and its vice
@@ -76,7 +77,8 @@ class Handler(BaseHTTPRequestHandler):
         if not path.is_file():
             self.refuse(404, "NoSuchKey")
             return
-        data, headers = path.read_bytes(), dict[str, str]()
+        data = path.read_bytes()
+        headers = {"ETag": _tag(data)}
         asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if not (asked and self.server.bucket.ranges):
             self.answer(200, data, headers)
@@ -104,9 +106,13 @@ class Handler(BaseHTTPRequestHandler):
             if bucket.conditions and self.headers.get("If-None-Match") == "*" and path.exists():
                 self.refuse(412, "PreconditionFailed")
                 return
+            tag = self.headers.get("If-Match") if bucket.conditions else None
+            if tag and not (bucket.matches and path.exists() and tag == _tag(path.read_bytes())):
+                self.refuse(412, "PreconditionFailed")
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self.body)
-        self.answer(200, b"", {})
+        self.answer(200, b"", {"ETag": _tag(self.body)})
 
     def do_POST(self) -> None:
         """Delete objects of a bucket, by a list of their keys."""
@@ -129,7 +135,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        self.send_header("ETag", f'"{hashlib.md5(body).hexdigest()}"')
         self.send_header("Last-Modified", "Fri, 02 Jan 2026 00:00:00 GMT")
         for name, value in headers.items():
             self.send_header(name, value)
@@ -141,6 +146,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def _tag(data: bytes) -> str:
+    return f'"{hashlib.md5(data).hexdigest()}"'
 
 
 def refusing(status: int, code: str) -> Vice:
