@@ -22,6 +22,7 @@ from ..errors import SourceError
 from ..events import OnEvent, ignore
 from ..lease import Lease
 from ..names import UnitName
+from ..objects.address import ObjectPath
 from ..processes import peak_memory
 from ..source.find import Source
 from ..source.read import SourceExamples, open_source
@@ -52,7 +53,8 @@ class UnitTask:
 
     ``replaces``: the entry of the unit that this one may replace; with ``overwrite`` the user asked for that.
     ``in_batch``: a batch job makes the unit, so a run lease belongs to another process. ``salvages``: the source is
-    damaged, and what is whole in it makes a salvaged unit.
+    damaged, and what is whole in it makes a salvaged unit. ``address``: that of a store in a bucket, for a process that
+    does not see ``store``.
     """
 
     store: Path
@@ -67,6 +69,7 @@ class UnitTask:
     in_batch: bool = False
     salvages: bool = False
     overwrite: bool = False
+    address: ObjectPath | None = None
 
 
 def open_container(store: Path, options: StoreOptions) -> Container:
