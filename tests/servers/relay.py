@@ -23,6 +23,7 @@ class Relay:
     url: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)  # method, path
     acts: dict[int, Callable[[], bool]] = field(default_factory=dict)
+    delay: float = 0.0  # seconds before a request goes on
 
     def puts(self) -> list[str]:
         return [path for method, path in self.requests if method == "PUT"]
@@ -50,6 +51,8 @@ class _Connection:
                 body = await reader.readexactly(int(length[1])) if length else b""
                 self.relay.requests.append((method, unquote(urlsplit(path).path)))
                 self.act = self.relay.acts.pop(len(self.relay.puts()), None) if method == "PUT" else None
+                if self.relay.delay:
+                    await asyncio.sleep(self.relay.delay)
                 to.write(head + body)
                 await to.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
