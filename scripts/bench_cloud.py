@@ -156,7 +156,7 @@ def compared(service: Service, source: Path, given: argparse.Namespace) -> list[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--service", choices=SERVICES, default="ceph", help="the service (default: ceph)")
+    parser.add_argument("--service", choices=["ceph", "moto"], default="ceph", help="the service (default: ceph)")
     parser.add_argument(
         "--size", type=bench_input.parse_size, default="100MB", help="size of the source (default: 100MB)"
     )

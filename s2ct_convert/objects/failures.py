@@ -17,6 +17,8 @@ _CODES = {  # of S3: what happened, what to do
     "InvalidClientTokenId": ("the service does not know the access key", _CREDENTIALS),
     "SignatureDoesNotMatch": ("the secret key does not belong to the access key", _CREDENTIALS),
     "AuthFailure": ("the service does not accept the credentials", _CREDENTIALS),
+    "AuthenticationFailed": ("the service does not accept the credentials", _CREDENTIALS),  # this and the next: Azure
+    "AuthorizationFailure": ("the service does not accept the credentials", _CREDENTIALS),
     "RequestTimeTooSkewed": ("the clock of this machine is wrong", "set the clock"),
     "PermanentRedirect": ("the bucket is in another region", "set AWS_REGION to the region of the bucket"),
     "AuthorizationHeaderMalformed": ("the bucket is in another region", "set AWS_REGION to the region of the bucket"),
@@ -27,7 +29,7 @@ _CODES = {  # of S3: what happened, what to do
 }
 _BUSY = ("SlowDown",)  # the same request may succeed later
 _TRUNCATED = ("InvalidRange", "InvalidGetRange", "416 Range Not Satisfiable", "OutOfRange", "StartTooLarge")
-_NO_RANGES = ("Range request not supported", "non-partial response")
+_NO_RANGES = ("Range request not supported", "non-partial response", "does not support suffix range")
 
 
 class Refused(NetworkError):
@@ -65,7 +67,7 @@ def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False
     """The error of ours for an error of obstore at a place."""
     text = str(error).partition("\n\nDebug source")[0]
     code = next(iter(re.findall(r"<Code>(\w+)</Code>", text)), "")
-    if code == "NoSuchBucket":
+    if code in ("NoSuchBucket", "ContainerNotFound"):
         return WrongUsage("there is no such bucket", where=place.root, todo="check the address")
     if code in _CODES:
         what, todo = _CODES[code]
@@ -85,7 +87,9 @@ def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False
         return StoreDamaged("this object is truncated", where=str(place))
     if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
         return _may_not_write(place) if writing else _denied(place)
-    if "MissingAccessKeyId" in str(error) or "MissingSecretAccessKey" in str(error):
+    if "performing token request" in text:
+        return NetworkError("there are no credentials for this place", where=place.root, todo=_CREDENTIALS)
+    if "MissingAccount" in str(error) or "MissingAccessKeyId" in str(error) or "MissingSecretAccessKey" in str(error):
         return NetworkError("the credentials are not complete", where=place.root, todo=_CREDENTIALS)
     if "error sending request" in text:
         return NetworkError(

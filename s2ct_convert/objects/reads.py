@@ -62,7 +62,7 @@ def read_end(place: ObjectPath, n: int) -> tuple[bytes, int]:
 
     Some servers send ranges, but none that counts from the end. There, the size is asked for first.
     """
-    if place.root not in _without_suffix:
+    if place.scheme != "az" and place.root not in _without_suffix:
         try:
             return _get(place, options={"range": {"suffix": n}})
         except NoRanges:

@@ -1,7 +1,10 @@
-"""Services of other people that keep objects, started on loopback sockets: Ceph's gateway, and moto."""
+"""Services of other people that keep objects, started on loopback sockets: Ceph's gateway, moto and Azurite."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import os
 import re
 import shutil
@@ -12,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -76,18 +80,49 @@ def moto(folder: Path) -> Iterator[Service]:
 
 
 @contextmanager
-def _started(command: list[str], says: str) -> Iterator[str]:
-    """What a program says on stderr once it listens."""
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+def azurite(folder: Path) -> Iterator[Service]:
+    """Azurite, the stand-in for Azure by its makers. S2CT_AZURITE names the program where it is not on the PATH."""
+    program = os.environ.get("S2CT_AZURITE") or shutil.which("azurite-blob")
+    if program is None:
+        pytest.skip("azurite-blob is not here: npm install azurite")
+    secret = base64.b64encode(ceph.SECRET.encode()).decode()
+    command = [program, "--blobPort", "0", "--location", str(folder), "--skipApiVersionCheck"]
+    accounts = {"AZURITE_ACCOUNTS": f"test:{secret}"}
+    with _started(command, r"http://127\.0\.0\.1:[1-9]\d*", accounts) as url:
+        _make_container(url, secret)
+        names = {"ENDPOINT": f"{url}/test", "ACCOUNT_NAME": "test", "ACCOUNT_KEY": secret}
+        yield Service("azurite", url, "az://bucket", {f"AZURE_STORAGE_{name}": names[name] for name in names})
+
+
+def _make_container(url: str, secret: str) -> None:
+    about = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
+    signed = ["PUT", *[""] * 11, *(f"{name}:{value}" for name, value in about.items())]
+    text = "\n".join([*signed, "/test/test/bucket", "restype:container"])
+    code = hmac.new(base64.b64decode(secret), text.encode(), hashlib.sha256).digest()
+    headers = {**about, "Authorization": f"SharedKey test:{base64.b64encode(code).decode()}", "Content-Length": "0"}
+    asked = urllib.request.Request(f"{url}/test/bucket?restype=container", method="PUT", headers=headers)
+    urllib.request.urlopen(asked, timeout=START_SECONDS).close()
+
+
+@contextmanager
+def _started(command: list[str], says: str, environment: dict[str, str] | None = None) -> Iterator[str]:
+    """What a program says once it listens."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
     guard = threading.Timer(START_SECONDS, process.kill)
     guard.start()
     try:
-        assert process.stderr is not None
-        said = next((found[0] for line in process.stderr if (found := re.search(says, line))), None)
+        assert process.stdout is not None
+        said = next((found[0] for line in process.stdout if (found := re.search(says, line))), None)
         guard.cancel()
         if said is None:
             pytest.skip(f"{command[0]} does not start")
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # or it stops when the pipe is full
+        threading.Thread(target=process.stdout.read, daemon=True).start()  # or it stops when the pipe is full
         yield said
     finally:
         guard.cancel()
@@ -95,4 +130,4 @@ def _started(command: list[str], says: str) -> Iterator[str]:
         process.wait()
 
 
-SERVICES = {"ceph": ceph_gateway, "moto": moto}
+SERVICES = {"ceph": ceph_gateway, "moto": moto, "azurite": azurite}
