@@ -47,7 +47,10 @@ def count(requests: int = 0, *, sent: int = 0, received: int = 0, where: str = "
     """
     if (path := os.environ.get(_FILE)) is None:
         return
-    file = os.open(path, os.O_RDWR)
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:  # this process outlives the run that counted
+        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX)  # of this descriptor: it keeps out other threads too
         limit, *before = _FORM.unpack(os.pread(file, _FORM.size, 0))

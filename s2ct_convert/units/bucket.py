@@ -90,7 +90,7 @@ def _take_records(container: Container, ledger: Ledger, bucket: BucketRecords, u
             container.mirror(unit, entry.files)
             ledger.note(entry)
         elif before:
-            ledger.forget(unit)
+            ledger.forget_here(unit)  # and not in the bucket, where another run may write it just now
 
 
 def with_other_runs(container: Container, ledger: Ledger, finish: Callable[[], T]) -> T:

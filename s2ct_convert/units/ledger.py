@@ -154,6 +154,10 @@ class Ledger:
         """Mark a unit as not done. This comes before any change to the unit."""
         if self.bucket:
             self.bucket.forget(unit)
+        self.forget_here(unit)
+
+    def forget_here(self, unit: UnitName) -> None:
+        """Mark a unit as not done on this machine."""
         remove(self._units / f"{unit.key}.json")
 
     def write_failure(self, failure: Failure) -> None:
