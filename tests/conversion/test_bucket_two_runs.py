@@ -57,3 +57,22 @@ def test_the_conditions_of_a_service_are_found_out(bucket, create, match):
     bucket.conditions, bucket.matches = create, match
     assert try_conditions(ObjectPath("s3://b/x")) == Conditions(create, match)
     assert not list(bucket.folder.rglob("probe-*"))
+
+
+@pytest.mark.slow
+def test_a_record_that_comes_back_meanwhile_stays(bucket, made_sources, tmp_path):
+    damaged = tmp_path / made_sources[1].name
+    damaged.write_bytes(made_sources[1].read_bytes()[:-50])
+    with pytest.raises(s2ct_convert.UnitsFailed):  # so the scratch folder stays
+        s2ct_convert.convert([made_sources[0], damaged], ADDRESS, scratch="mine")
+    record = bucket.folder / "b" / "made.zarr.s2ct" / "units" / "train_50SMG.json"
+    written = record.read_bytes()
+
+    def come_back(handler: Handler) -> None:
+        handler.refuse(404, "NoSuchKey")
+        record.write_bytes(written)
+
+    bucket.vices["GET b/made.zarr.s2ct/units/train_50SMG.json"] = [come_back]
+    s2ct_convert.convert(made_sources[:2], ADDRESS, scratch="mine")
+    assert not bucket.vices["GET b/made.zarr.s2ct/units/train_50SMG.json"]
+    assert record.read_bytes() == written
