@@ -48,6 +48,7 @@ def files_below(bucket: Bucket) -> list[Path]:
     return [path for path in (bucket.folder / "b" / "made.zarr" / UNIT).rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_a_unit_in_a_bucket_is_replaced_on_request(bucket, made_sources, other, tmp_path):
     s2ct_convert.convert(made_sources[:2], ADDRESS)
     with pytest.raises(s2ct_convert.UnitsFailed, match="1 source was refused"):

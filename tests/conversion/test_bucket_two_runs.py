@@ -31,6 +31,7 @@ def another_first(bucket: Bucket, sources: list[Path]) -> None:
     bucket.vices[ROOT] = [come]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_overtaken_finishes_with_the_units_of_both(bucket, made_sources, made):
     another_first(bucket, made_sources[1:])
     summary = s2ct_convert.convert(made_sources[:1], ADDRESS)
