@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from . import options, record_options
-from .cloud_options import StoreOrAddress, cloud, scratch
+from .cloud_options import StoreOrAddress, cloud, max_requests, scratch
 from .overwrite import may_overwrite, overwrite_store
 from .planned import Converting, give_summary, kind
 from .stopping import keeps_units
@@ -42,6 +42,7 @@ from .stopping import keeps_units
 @options.memory
 @options.nice
 @scratch
+@max_requests
 @cloud
 @overwrite_store
 @options.overwrite_units

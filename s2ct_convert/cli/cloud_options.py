@@ -11,10 +11,10 @@ import click
 from .options import ANY_PATH, Command, LocalPath, is_address
 
 
-def _sets(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+def _sets(*names: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     def set_variable(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         if value:
-            os.environ[name] = value if isinstance(value, str) else "true"
+            os.environ.update(dict.fromkeys(names, value if isinstance(value, str) else "true"))
 
     return set_variable
 
@@ -34,19 +34,26 @@ def cloud(command: Command) -> Command:
             is_flag=True,
             expose_value=False,
             callback=_sets("AWS_SKIP_SIGNATURE"),
-            help="s3://, gs://: read a public bucket without credentials.",
+            help="s3://, gs://, az://: read a public bucket without credentials.",
         ),
         click.option(
             "--endpoint-url",
             metavar="URL",
             expose_value=False,
-            callback=_sets("AWS_ENDPOINT_URL"),
-            help="s3://: the service, if it is not AWS.  [default: AWS_ENDPOINT_URL]",
+            callback=_sets("AWS_ENDPOINT_URL", "AZURE_STORAGE_ENDPOINT"),
+            help="s3://, az://: the service, if it is not AWS or Azure.  [default: AWS_ENDPOINT_URL]",
         ),
     ):
         command = option(command)
     return command
 
+
+max_requests = click.option(
+    "--max-requests",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="At an address: stop before request N + 1; run again to continue.  [default: no limit]",
+)
 
 scratch = click.option(
     "--scratch",

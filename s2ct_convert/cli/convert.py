@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from . import options
-from .cloud_options import cloud, scratch
+from .cloud_options import cloud, max_requests, scratch
 from .overwrite import may_overwrite, overwrite_store
 from .planned import Converting, give_summary, plan_of, planned, store_of
 from .stopping import keeps_units
@@ -39,6 +39,7 @@ from .stopping import keeps_units
     help="dask: time to wait for the scheduler and workers.  [default: 60]",
 )
 @scratch
+@max_requests
 @cloud
 @overwrite_store
 @options.overwrite_units

@@ -25,7 +25,7 @@ def info(path: Path | str, unit: str | None, json_: bool, verbose: bool) -> None
     Works on a store in every state of its conversion. An archive is not unpacked. A TFRecord is read to the end, with
     all checksums. On a terminal, a store is summed up; -v shows counts of labels, places, sources and digests too.
 
-    A URL that ends in .zarr, and an s3:// or gs:// address, is a store. Any other URL is an archive. It is not
+    A URL that ends in .zarr, and an s3://, gs:// or az:// address, is a store. Any other URL is an archive. It is not
     downloaded: s2ct requests only parts of it, as s2ct peek does.
     """
     if isinstance(path, str) and not is_store(path):

@@ -81,7 +81,7 @@ def is_url(value: object) -> bool:
 
 def is_address(value: object) -> bool:
     """Whether a word on the line is a URL, or the address of a store in a bucket."""
-    return is_url(value) or (isinstance(value, str) and re.match("(s3|gs)://", value, re.IGNORECASE) is not None)
+    return is_url(value) or (isinstance(value, str) and re.match("(s3|gs|az)://", value, re.IGNORECASE) is not None)
 
 
 ANY_PATH = LocalPath()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from . import options
-from .cloud_options import StoreOrAddress, cloud
+from .cloud_options import StoreOrAddress, cloud, max_requests
 from .results import print_json
 from .stopping import NO_RESULT, keeps
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..errors import S2ctError
     from ..verify.findings import Finding
-    from ..verify.store import StoreReport
+    from ..verify.report import StoreReport
 
 
 class Compared(NamedTuple):
@@ -59,6 +59,7 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
 )
 @click.option("--seed", type=int, default=0, help="Seed of --fraction.  [default: 0]")
 @options.jobs
+@max_requests
 @cloud
 @options.as_json
 @options.progress
@@ -70,6 +71,7 @@ def store(
     fraction: float,
     seed: int,
     jobs: int | None,
+    max_requests: int | None,
     json_: bool,
     quiet: bool,
     verbose: bool,
@@ -99,7 +101,12 @@ def store(
     keeps(NO_RESULT)
     with byte_progress("checking", quiet=quiet) as progress:
         report = verify_store(
-            path, fraction=fraction, seed=seed, on_total=progress.set_total, on_bytes=progress.advance
+            path,
+            fraction=fraction,
+            seed=seed,
+            max_requests=max_requests,
+            on_total=progress.set_total,
+            on_bytes=progress.advance,
         )
     findings, compared = list(report.findings), None
     if against and report.units:
@@ -175,6 +182,7 @@ def _document(
         "samples": report.samples,
         "observations": report.observations,
         "observations_checked": report.checked,
+        "usage": report.usage._asdict() if report.usage else None,
         "units_compared": compared.units if compared else None,
         "examples_compared": compared.examples if compared else None,
         "findings": [{**one.document(), "text": str(one)} for one in findings],
@@ -219,6 +227,7 @@ def _compare(
 
 
 def _print_summary(report: StoreReport, compared: Compared | None, wrong: bool) -> None:
+    from ..show.summary import usage_words
     from ..show.tables import print_lines
     from ..words import plural
 
@@ -229,3 +238,5 @@ def _print_summary(report: StoreReport, compared: Compared | None, wrong: bool) 
         units = "" if compared.units == report.units else f" of {compared.units} of {plural(report.units, 'unit')}"
         parts.append(f"{plural(compared.examples, 'example')}{units} compared with the sources")
     print_lines([f"{report.path}: {', '.join(parts)}{'' if wrong else '; no differences'}"])
+    if report.usage:
+        print_lines([f"requests: {usage_words(report.usage)}"])

@@ -25,6 +25,7 @@ from ..events import Message, OnEvent, ignore, in_turn
 from ..names import UnitName, printable
 from ..objects.address import AnyPath, ObjectPath, is_address
 from ..objects.scratch import begin_scratch, scratch_store
+from ..objects.usage import Used, counting_to
 from ..paths import check_readable
 from ..record.api import record_id
 from ..record.choice import FileChoice
@@ -114,17 +115,18 @@ def build(
             raise WrongUsage("--scratch is for a store in a bucket", where=str(store))
     command = printable(command or shlex.join(["s2ct", "build", local.name]))
     on_event, folder, settled = in_turn(on_event), archives_folder(local), store_options(local, plan)
-    if run.overwrite and is_worth_keeping(open_container(local, settled), Ledger(local)):
-        first = dataclasses.replace(run, overwrite=False, overwrite_units=())
-        fetch = dataclasses.replace(fetch, files=tuple(fetch.files))
-        return replace_store(
-            local,
-            lambda ledger: ledger.options() == settled,
-            lambda new: _build(new, new, folder, plan, first, fetch, on_event, command),
-            on_event,
-            purpose=json.dumps([str(fetch.record), *map(sorted, (plan.tiles, plan.splits, fetch.files))]),
-        )
-    return _build(local, address or local, folder, plan, run, fetch, on_event, command)
+    with counting_to(address, run.max_requests) as used:
+        if run.overwrite and is_worth_keeping(open_container(local, settled), Ledger(local)):
+            first = dataclasses.replace(run, overwrite=False, overwrite_units=())
+            fetch = dataclasses.replace(fetch, files=tuple(fetch.files))
+            return replace_store(
+                local,
+                lambda ledger: ledger.options() == settled,
+                lambda new: _build(new, new, folder, plan, first, fetch, used, on_event, command),
+                on_event,
+                purpose=json.dumps([str(fetch.record), *map(sorted, (plan.tiles, plan.splits, fetch.files))]),
+            )
+        return _build(local, address or local, folder, plan, run, fetch, used, on_event, command)
 
 
 def _build(
@@ -134,21 +136,13 @@ def _build(
     plan: PlanOptions,
     run: RunOptions,
     fetch: FetchOptions,
+    used: Used,
     on_event: OnEvent,
     command: str,
 ) -> Summary:
     began, settled = time.monotonic(), store_options(store, plan)
     choice = FileChoice.of(plan.tiles, plan.splits, fetch.files)
-    if fetch.archives < 1:
-        raise WrongUsage("a conversion needs at least one archive on the disk", found=str(fetch.archives))
-    if plan.dataset != DATASET and record_id(fetch.record) == DATASET.record:
-        raise WrongUsage(
-            "this record belongs to another data set",
-            where=f"record {fetch.record}",
-            expected=plan.dataset.doi,
-            found=DATASET.doi,
-            todo="give the record of the data set: record=...",
-        )
+    _check_fetch(fetch, plan)
     find_unpacker(run.unpacker)  # fails early if there is none
     check_folder(folder)
     tally = Tally(on_event)
@@ -183,10 +177,23 @@ def _build(
                 found=", ".join(tally.not_units),
             )
         end = tally.end(container, ledger, command)
-    summary = tally.summary(target, settled, end, time.monotonic() - began)
+    summary = tally.summary(target, settled, end, time.monotonic() - began, used())
     if summary.failures:
         raise UnitsFailed(summary, again="run the same command again; finished units and downloads are kept")
     return summary
+
+
+def _check_fetch(fetch: FetchOptions, plan: PlanOptions) -> None:
+    if fetch.archives < 1:
+        raise WrongUsage("a conversion needs at least one archive on the disk", found=str(fetch.archives))
+    if plan.dataset != DATASET and record_id(fetch.record) == DATASET.record:
+        raise WrongUsage(
+            "this record belongs to another data set",
+            where=f"record {fetch.record}",
+            expected=plan.dataset.doi,
+            found=DATASET.doi,
+            todo="give the record of the data set: record=...",
+        )
 
 
 def _connected(options: FetchOptions, on_event: OnEvent) -> AbstractContextManager[FetchRun]:

@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -19,6 +20,7 @@ from ..limits import shared_memory
 from ..names import UnitName, printable
 from ..objects.remote import given_sources
 from ..objects.scratch import begin_scratch, end_scratch
+from ..objects.usage import Used, counting_to
 from ..source.find import Unusable
 from ..store.container import Container
 from ..store.layout import STATE_COMPLETE
@@ -39,13 +41,13 @@ from ..units.options import (
     takes,
 )
 from ..units.plan import Plan, make_plan_to
-from ..units.resume import Candidate, Kin, check_overwrites, judge, kin, refusal
+from ..units.resume import Candidate, check_overwrites, judge, refusal
 from ..units.summary import Summary, UnitsFailed
 from ..units.swap import unfinished_note
 from ..units.tally import End, Tally
 from ..units.unit import PEAK_BYTES, UnitTask, done_entry, open_container
 from ..words import shell_path
-from .replacing import is_worth_keeping, replace_store
+from .replacing import is_part_of, is_worth_keeping, replace_store
 
 
 @takes(PlanOptions, RunOptions, EngineOptions)
@@ -111,19 +113,36 @@ def convert_plan(
 ) -> Summary:
     """Run a plan; see :func:`convert`."""
     _check_memory(run.memory)
-    began, overwrites = time.monotonic(), check_overwrites(run.overwrite_units, plan.units)
     cluster = find_cluster(engine)
+    if run.max_requests and cluster:
+        raise WrongUsage(
+            "--max-requests does not apply to --engine dask: it counts the requests of one machine",
+            todo="leave it out, or convert on one machine",
+        )
+    if (
+        run.overwrite
+        and plan.sources
+        and is_worth_keeping(open_container(plan.store, plan.options), Ledger(plan.store))
+    ):
+        if cluster:
+            from ..engines.dask_engine import look_at
+
+            look_at(cluster, plan.store, plan.sources)  # before anything is written
+        return _replace(plan, run, engine, on_event, printable(command))
+    remote = next((source.path for source in plan.sources if source.is_remote), None)
+    with counting_to(plan.address or remote, run.max_requests) as used:
+        return _run_plan(plan, run, cluster, used, on_event, command)
+
+
+def _run_plan(
+    plan: Plan, run: RunOptions, cluster: Cluster | None, used: Used, on_event: OnEvent, command: str
+) -> Summary:
+    began, overwrites = time.monotonic(), check_overwrites(run.overwrite_units, plan.units)
     if cluster is None and any(source.is_packed for source in plan.sources):
         _check_unpacker(run.unpacker, plan)
     if plan.address:
         begin_scratch(plan.address, plan.store)
     container, ledger, command = open_container(plan.store, plan.options), Ledger(plan.store), printable(command)
-    if run.overwrite and plan.sources and is_worth_keeping(container, ledger):
-        if cluster:
-            from ..engines.dask_engine import look_at
-
-            look_at(cluster, plan.store, plan.sources)  # before anything is written
-        return _replace(plan, run, engine, on_event, command)
     tally = Tally(on_event)
     if note := unfinished_note(plan.store):
         tally(Message(note))
@@ -152,7 +171,7 @@ def convert_plan(
             elif tally.failures:
                 ledger.begin(plan.options, plan.units)  # units of unusable sources are planned too
             end = tally.end(container, ledger, command)
-    summary = tally.summary(plan.target, plan.options, end, time.monotonic() - began)
+    summary = tally.summary(plan.target, plan.options, end, time.monotonic() - began, None if cluster else used())
     if summary.failures:
         raise UnitsFailed(summary, again=_again(summary, plan, sorted(overwrites), cluster))
     if plan.address and summary.state == STATE_COMPLETE:
@@ -163,22 +182,12 @@ def convert_plan(
 def _replace(plan: Plan, run: RunOptions, engine: EngineOptions, on_event: OnEvent, command: str) -> Summary:
     """Run a plan beside the store that it replaces."""
 
-    def goes_on(ledger: Ledger) -> bool:
-        """Whether each unit of an unfinished new store is made from its source, or is still to be made."""
-        sources = {source.unit: source for source in plan.sources}
-        entries = [(unit, ledger.entry(unit)) for unit in ledger.planned()]
-        known = set(plan.units).issuperset(ledger.planned()) and ledger.options() == plan.options
-        return known and all(
-            entry is None or (unit in sources and kin(entry, Candidate.of(sources[unit])) is not Kin.OTHER)
-            for unit, entry in entries
-        )
-
     def make(store: Path) -> Summary:
         there = dataclasses.replace(plan, store=store)
         first = dataclasses.replace(run, overwrite=False, overwrite_units=())
         return convert_plan(there, first, engine, on_event=on_event, command=command)
 
-    return replace_store(plan.store, goes_on, make, on_event)
+    return replace_store(plan.store, partial(is_part_of, plan), make, on_event)
 
 
 def _check_memory(allowed: int | None) -> None:

@@ -18,6 +18,8 @@ from ..store.container import Container
 from ..units.claim import alone, check_ours
 from ..units.events import Replacing
 from ..units.ledger import Ledger
+from ..units.plan import Plan
+from ..units.resume import Candidate, Kin, kin
 from ..units.summary import Summary, UnitsFailed
 from ..units.swap import has_new, is_swapping, made_for, new_store, parts_of, start_new, swap
 from ..words import shell_join, size
@@ -31,6 +33,17 @@ def is_worth_keeping(container: Container, ledger: Ledger) -> bool:
         return False
     home = ledger.store.absolute().parent
     return all(path.stat().st_dev == home.stat().st_dev for path in parts_of(ledger.store))
+
+
+def is_part_of(plan: Plan, ledger: Ledger) -> bool:
+    """Whether each unit of an unfinished new store is made from its source in the plan, or is still to be made."""
+    sources = {source.unit: source for source in plan.sources}
+    entries = [(unit, ledger.entry(unit)) for unit in ledger.planned()]
+    known = set(plan.units).issuperset(ledger.planned()) and ledger.options() == plan.options
+    return known and all(
+        entry is None or (unit in sources and kin(entry, Candidate.of(sources[unit])) is not Kin.OTHER)
+        for unit, entry in entries
+    )
 
 
 def replace_store(

@@ -21,6 +21,7 @@ from typing import Any
 from ..durable import beside, write_atomic
 from ..errors import Incomplete, MachineError, NetworkError, S2ctError, WrongUsage
 from ..objects.remote import absolute
+from ..objects.scratch import address_of
 from ..processes import owner_tag
 from ..source.find import Source
 from ..units.unit import PEAK_BYTES
@@ -205,9 +206,11 @@ def gathered(cluster: Cluster, store: Path, sources: Sequence[Source]) -> Iterat
     NetworkError, WrongUsage, MachineError
         If there is no cluster, it has no worker, or a worker cannot be used.
     """
+    bucket = address_of(store)
     with connected(cluster) as client, _nonce(store) as nonce:
         question = {
             "topic": f"s2ct-{uuid.uuid4().hex}",
+            "bucket": str(bucket) if bucket else "",
             "nonce": nonce,
             "folder": os.path.dirname(nonce[0]),  # noqa: PTH120
             "sources": [(absolute(p), p.stat().st_size) for s in sources for p in s.files if isinstance(p, Path)],
@@ -248,10 +251,11 @@ def _fault(answer: WorkerMessage) -> S2ctError | None:
     if answer["unseen"]:
         more = f" and {len(answer['unseen']) - 1} more" if len(answer["unseen"]) > 1 else ""
         return WrongUsage(
-            "the workers do not see the files of this machine",
+            "the workers do not see the files of this machine, or the bucket",
             expected="a file system that this machine and all workers share, under the same path",
             found=answer["unseen"][0] + more,
-            todo="put sources and store on a file system that all nodes share",
+            todo="put sources and store on a file system that all nodes share; for a bucket, give the workers obstore "
+            "and the variables of docs/cloud.md",
         )
     return None
 

@@ -1,8 +1,8 @@
 """Runs units on the workers of a Dask scheduler: a future per unit, one unit per worker at a time.
 
-The ledger on the shared file system records what is done, not the scheduler. When a worker is lost, its unit is looked
-up in the ledger before it goes to another worker. Retries by the scheduler are off: it would run a unit again that a
-lost worker had finished. The callback gets the same events as from the other engines.
+The ledger on the shared file system, or in the bucket, records what is done, not the scheduler. When a worker is lost,
+its unit is looked up there before it goes to another worker. Retries by the scheduler are off: it would run a unit
+again that a lost worker had finished. The callback gets the same events as from the other engines.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from typing import Any
 from ..errors import EXIT_INCOMPLETE, NetworkError
 from ..events import Message, OnEvent
 from ..objects.remote import AnyFile, absolute
+from ..objects.scratch import address_of
 from ..source.find import Source
 from ..units.entries import UnitEntry
-from ..units.events import UnitDone, UnitFailed, UnitProgress
+from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitSending
 from ..units.ledger import Ledger
-from ..units.unit import UnitTask, done_entry, open_container
+from ..units.unit import UnitTask
 from .dask_cluster import Cluster
 from .dask_crew import Crew, Worker, WorkerMessage, gathered
-from .dask_worker import make_and_report
+from .dask_worker import made_entry, make_and_report
 from .worker import started
 
 RETRIES = 2  # of a unit whose worker died
@@ -76,7 +77,8 @@ def _absolute(task: UnitTask) -> UnitTask:
     """The task with absolute paths, for a process in another working directory."""
     more = tuple(dataclasses.replace(part, path=_absolute_file(part.path)) for part in task.source.more)
     source = dataclasses.replace(task.source, path=_absolute_file(task.source.path), more=more)
-    return dataclasses.replace(task, store=Path(os.path.abspath(task.store)), source=source)  # noqa: PTH100
+    store = Path(os.path.abspath(task.store))  # noqa: PTH100
+    return dataclasses.replace(task, store=store, source=source, address=address_of(task.store))
 
 
 def _absolute_file(file: AnyFile) -> AnyFile:
@@ -147,6 +149,8 @@ class _Run:
             case "progress":
                 attempt.read += message["bytes"]
                 self._progress(attempt)
+            case "sending":
+                self._on_event(UnitSending(attempt.unit, message["sent"], message["bytes"]))
             case "note":
                 self._on_event(Message(f"{attempt.unit}: {message['text']} (on {attempt.worker.address})"))
             case "done":
@@ -199,7 +203,7 @@ class _Run:
         """An attempt will not finish: its unit is done in spite of that, is retried on another worker, or fails."""
         attempt = self._running[key]
         task, unit = attempt.task, attempt.unit
-        entry = done_entry(open_container(task.store, task.options), self._ledger, task.source.unit)
+        entry = made_entry(task)
         if entry is not None and entry != task.replaces:  # written during this run
             self._end(key, UnitDone(entry))
             return

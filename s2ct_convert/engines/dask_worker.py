@@ -17,16 +17,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
-from ..errors import from_os_error
+from ..errors import S2ctError, from_os_error
 from ..events import Event, Message
+from ..units.bucket_records import BucketRecords
 from ..units.entries import UnitEntry
-from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitStarted
+from ..units.events import UnitDone, UnitFailed, UnitProgress, UnitSending, UnitStarted
 from ..units.ledger import Ledger
 from ..units.resume import Candidate, judge
-from ..units.unit import UnitTask
+from ..units.unit import UnitTask, done_entry, open_container
 from ..version import __version__
+from .dask_bucket import on_this_host, reach
 from .worker import make_unit
 
 SEND_SECONDS = 0.5  # between two progress messages
@@ -50,8 +53,9 @@ def versions() -> dict[str, str]:
 def look_around(question: str) -> None:
     """Send the versions of this worker, and the files of the client that it does not see.
 
-    ``question`` is JSON: ``topic``; ``nonce``, the path of a file and its content; ``folder``, which must be writable;
-    ``sources``, pairs of path and size.
+    ``question`` is JSON: ``topic``; ``bucket``, the address of a store that must be readable, or, if it is empty,
+    ``nonce``, the path of a file and its content, and ``folder``, which must be writable; ``sources``, pairs of path
+    and size.
     """
     from distributed import get_worker
 
@@ -62,6 +66,22 @@ def look_around(question: str) -> None:
 
 
 def _unseen(asked: dict[str, Any]) -> Iterator[str]:
+    if asked["bucket"]:
+        if why := reach(asked["bucket"]):
+            yield why.splitlines()[0]
+    else:
+        yield from _unseen_store(asked)
+    for path, size in asked["sources"]:
+        try:
+            found_size = os.stat(path).st_size  # noqa: PTH116
+        except OSError as error:
+            yield str(from_os_error(error, path)).splitlines()[0]
+        else:
+            if found_size != size:
+                yield f"{path}: {found_size:,} bytes, the client sees {size:,}"
+
+
+def _unseen_store(asked: dict[str, Any]) -> Iterator[str]:
     path, content = asked["nonce"]
     try:
         with open(path, encoding="ascii") as file:
@@ -72,14 +92,6 @@ def _unseen(asked: dict[str, Any]) -> Iterator[str]:
             yield f"{asked['folder']}: not writable"
     except OSError as error:
         yield str(from_os_error(error, path)).splitlines()[0]
-    for path, size in asked["sources"]:
-        try:
-            found_size = os.stat(path).st_size  # noqa: PTH116
-        except OSError as error:
-            yield str(from_os_error(error, path)).splitlines()[0]
-        else:
-            if found_size != size:
-                yield f"{path}: {found_size:,} bytes, the client sees {size:,}"
 
 
 def make_and_report(task: UnitTask, topic: str) -> None:
@@ -96,17 +108,20 @@ def make_and_report(task: UnitTask, topic: str) -> None:
         if not _is_wanted(worker, key):
             raise _Unwanted
 
-    reporter, ledger = _Reporter(send), Ledger(task.store)
+    reporter = _Reporter(send)
     try:
         check()
-        with _forwarded_logs(send):
-            outcome = make_unit(task, reporter, check)
+        with _forwarded_logs(send), on_this_host(task, Path(worker.local_directory)) as own:
+            try:
+                outcome = make_unit(own, reporter, check)
+            finally:
+                with suppress(OSError):  # other workers on this host may clean at the same time
+                    Ledger(own.store).clean()  # leftovers of killed workers on this host; the client may not know them
     except _Unwanted:
         send("stopped")
         return
-    finally:
-        with suppress(OSError):  # other workers on this host may clean at the same time
-            ledger.clean()  # the leftovers of killed workers on this host, which the client may not know to be dead
+    except S2ctError as error:  # the bucket cannot be read
+        outcome = UnitFailed(str(task.source.unit), str(task.source.path), error.exit_code, str(error))
     reporter.flush()
     if isinstance(outcome, UnitFailed) and (entry := _made_by_another(task)):
         outcome = UnitDone(entry, made=False)
@@ -118,10 +133,17 @@ def make_and_report(task: UnitTask, topic: str) -> None:
 
 def _made_by_another(task: UnitTask) -> UnitEntry | None:
     """The entry of this unit if another worker has made it, after the scheduler gave up this one too early."""
-    entry = Ledger(task.store).entry(task.source.unit)
+    entry = made_entry(task)
     if entry is None or entry == task.replaces:
         return None
     return judge(entry, Candidate.of(task.source), task.source.where).done
+
+
+def made_entry(task: UnitTask) -> UnitEntry | None:
+    """The entry of the unit in its store, if it is done."""
+    if task.address:
+        return BucketRecords(task.address).entry(task.source.unit)
+    return done_entry(open_container(task.store, task.options), Ledger(task.store), task.source.unit)
 
 
 def _is_wanted(worker: Any, key: str) -> bool:
@@ -140,7 +162,7 @@ class _Reporter:
     """
 
     def __init__(self, send: Send) -> None:
-        self._send, self._bytes, self._sent = send, 0, time.monotonic()
+        self._send, self._bytes, self._sent, self._told = send, 0, time.monotonic(), 0.0
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -148,6 +170,10 @@ class _Reporter:
             self._send("started")
         elif isinstance(event, Message):
             self._send("note", text=event.text)
+        elif isinstance(event, UnitSending):
+            if event.sent in (0, event.bytes) or time.monotonic() - self._told >= SEND_SECONDS:
+                self._told = time.monotonic()
+                self._send("sending", sent=event.sent, bytes=event.bytes)
         elif isinstance(event, UnitProgress):
             with self._lock:
                 self._bytes += event.bytes

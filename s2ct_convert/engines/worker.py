@@ -29,6 +29,7 @@ from ..errors import (
     from_os_error,
 )
 from ..events import Message, OnEvent
+from ..objects.failures import RequestLimit
 from ..processes import peak_memory
 from ..source.find import Source
 from ..source.read import suited
@@ -58,8 +59,8 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
         if due:
             on_event(UnitProgress(unit, due))
 
-    def failed(exit_code: int, message: str, *, bug: bool = False) -> UnitFailed:
-        failure = UnitFailed(unit, source, exit_code, message, bug, traceback.format_exc())
+    def failed(exit_code: int, message: str, *, bug: bool = False, limited: bool = False) -> UnitFailed:
+        failure = UnitFailed(unit, source, exit_code, message, bug, traceback.format_exc(), limited=limited)
         note_failure(task, failure, peak_memory())
         return failure
 
@@ -70,7 +71,7 @@ def make_unit(task: UnitTask, on_event: OnEvent, check: Callable[[], None] = lam
     except DuplicateUnit as error:  # the unit is in the store
         return refusal(task.source.unit, source, error)
     except S2ctError as error:
-        return failed(error.exit_code, str(error))
+        return failed(error.exit_code, str(error), limited=isinstance(error, RequestLimit))
     except OSError as error:
         known = from_os_error(error, str(task.store))
         return failed(known.exit_code, str(known))

@@ -1,1 +1,1 @@
-"""Objects in buckets (S3, GCS) and at https addresses, through obstore: addresses, credentials, requests, errors."""
+"""Objects in buckets (S3, GCS, Azure) and at https addresses: addresses, credentials, requests, errors."""

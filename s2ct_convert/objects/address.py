@@ -1,4 +1,4 @@
-"""Addresses of stores that are not on this machine: ``s3://``, ``gs://``, ``https://`` and ``http://``.
+"""Addresses of stores that are not on this machine: ``s3://``, ``gs://``, ``az://``, ``https://`` and ``http://``.
 
 An address holds no secret: a user, a password, a query or a fragment is refused. Credentials come from the environment.
 """
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..errors import WrongUsage
 from ..paths import check_readable, format_of_name
 
-_SCHEME = re.compile(r"(s3|gs|https?)://", re.IGNORECASE)
+_SCHEME = re.compile(r"(s3|gs|az|https?)://", re.IGNORECASE)
 READ_ONLY = ("http", "https")
 
 
@@ -49,7 +49,7 @@ class ObjectPath:
 
     @property
     def scheme(self) -> str:
-        """``s3``, ``gs``, ``https`` or ``http``."""
+        """``s3``, ``gs``, ``az``, ``https`` or ``http``."""
         return self.root.partition("://")[0]
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import NetworkError, S2ctError, StoreDamaged, WrongUsage
+from ..errors import Incomplete, NetworkError, S2ctError, StoreDamaged, WrongUsage
 from .address import ObjectPath
 
 _CREDENTIALS = "check the credentials in the environment; docs/cloud.md lists them"
@@ -17,6 +17,8 @@ _CODES = {  # of S3: what happened, what to do
     "InvalidClientTokenId": ("the service does not know the access key", _CREDENTIALS),
     "SignatureDoesNotMatch": ("the secret key does not belong to the access key", _CREDENTIALS),
     "AuthFailure": ("the service does not accept the credentials", _CREDENTIALS),
+    "AuthenticationFailed": ("the service does not accept the credentials", _CREDENTIALS),  # this and the next: Azure
+    "AuthorizationFailure": ("the service does not accept the credentials", _CREDENTIALS),
     "RequestTimeTooSkewed": ("the clock of this machine is wrong", "set the clock"),
     "PermanentRedirect": ("the bucket is in another region", "set AWS_REGION to the region of the bucket"),
     "AuthorizationHeaderMalformed": ("the bucket is in another region", "set AWS_REGION to the region of the bucket"),
@@ -27,11 +29,23 @@ _CODES = {  # of S3: what happened, what to do
 }
 _BUSY = ("SlowDown",)  # the same request may succeed later
 _TRUNCATED = ("InvalidRange", "InvalidGetRange", "416 Range Not Satisfiable", "OutOfRange", "StartTooLarge")
-_NO_RANGES = ("Range request not supported", "non-partial response")
+_NO_RANGES = ("Range request not supported", "non-partial response", "does not support suffix range")
 
 
 class Refused(NetworkError):
     """A service refuses a request, and will refuse it again."""
+
+
+class RequestLimit(Refused):
+    """The limit on the number of requests is reached."""
+
+
+class NotSupported(Refused):
+    """A service does not implement what is asked of it."""
+
+
+class Overtaken(Incomplete):
+    """An object that is replaced under a condition is not as it was: another process has replaced it."""
 
 
 class NoRanges(NetworkError):
@@ -65,12 +79,14 @@ def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False
     """The error of ours for an error of obstore at a place."""
     text = str(error).partition("\n\nDebug source")[0]
     code = next(iter(re.findall(r"<Code>(\w+)</Code>", text)), "")
-    if code == "NoSuchBucket":
+    if code in ("NoSuchBucket", "ContainerNotFound"):
         return WrongUsage("there is no such bucket", where=place.root, todo="check the address")
     if code in _CODES:
         what, todo = _CODES[code]
         kind = NetworkError if code in _BUSY else Refused
         return kind(what, where=place.root, todo=todo)
+    if code == "NotImplemented" or "501 Not Implemented" in text:
+        return NotSupported("the service cannot do this", where=str(place), found=_short(text))
     if isinstance(error, FileNotFoundError):
         return ObjectMissing("this object is missing", where=str(place))
     if type(error).__name__ == "PreconditionError":
@@ -85,7 +101,9 @@ def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False
         return ObjectTruncated("this object is truncated", where=str(place))
     if is_denied(error):
         return _may_not_write(place) if writing else _denied(place)
-    if "MissingAccessKeyId" in str(error) or "MissingSecretAccessKey" in str(error):
+    if "performing token request" in text:
+        return NetworkError("there are no credentials for this place", where=place.root, todo=_CREDENTIALS)
+    if "MissingAccount" in str(error) or "MissingAccessKeyId" in str(error) or "MissingSecretAccessKey" in str(error):
         return NetworkError("the credentials are not complete", where=place.root, todo=_CREDENTIALS)
     if "error sending request" in text:
         return NetworkError(

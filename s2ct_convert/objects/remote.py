@@ -30,6 +30,7 @@ from .failures import (
 )
 from .reads import asked
 from .service import client
+from .usage import count
 
 T = TypeVar("T")
 
@@ -218,6 +219,7 @@ def get_part(file: RemoteFile, start: int, stop: int) -> bytes:
         return bytes(found.bytes()), _known(file.root, found.meta)
 
     data, now = _as_source(lambda: asked(get, file), file)
+    count(received=len(data))
     if (now.bytes, now.etag) != (file.bytes, file.etag) or (file.etag is None and now.mtime_ns != file.mtime_ns):
         raise _changed(file)
     if len(data) != stop - start:

@@ -71,6 +71,8 @@ def _client(root: str) -> Any:
     prefix = parts.path.strip("/") or None
     if parts.scheme == "gs":
         return store.GCSStore(parts.netloc, prefix=prefix, skip_signature=_is_set("AWS_SKIP_SIGNATURE"), **_limits())
+    if parts.scheme == "az":
+        return _azure(store.AzureStore, parts.netloc, prefix)
     return _s3(store.S3Store, parts.netloc, prefix)
 
 
@@ -92,6 +94,15 @@ def _limits(*, plain: bool = False) -> dict[str, Any]:
             },
         },
     }
+
+
+def _azure(make: Any, container: str, prefix: str | None) -> Any:
+    """obstore reads the account and its key from the environment."""
+    endpoint = os.environ.get("AZURE_STORAGE_ENDPOINT")
+    options = _limits(plain=bool(endpoint and endpoint.lower().startswith("http://")))
+    if endpoint:
+        options["endpoint"] = endpoint
+    return make(container, prefix=prefix, skip_signature=_is_set("AWS_SKIP_SIGNATURE"), **options)
 
 
 def _s3(make: Any, bucket: str, prefix: str | None) -> Any:

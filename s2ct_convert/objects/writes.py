@@ -8,12 +8,14 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from typing import Any, NamedTuple
 
 from ..errors import DestinationExists, NetworkError, S2ctError
 from .address import ObjectPath
-from .failures import ObjectMissing, Refused, failure_of, service_errors
-from .reads import read_object
+from .failures import NotSupported, ObjectMissing, Overtaken, Refused, failure_of, service_errors
+from .reads import Version, read_object, read_version
 from .service import PAUSE_SECONDS, RETRY_SECONDS, client
+from .usage import count
 
 
 def read_if_there(place: ObjectPath) -> bytes | None:
@@ -79,24 +81,59 @@ def put_over(place: ObjectPath, data: bytes) -> None:
             raise
 
 
-def _put(place: ObjectPath, data: bytes, mode: str) -> None:
+def put_if(place: ObjectPath, data: bytes, version: Version) -> Version:
+    """Replace an object that still has this version (``If-Match``). Returns the new version.
+
+    Raises
+    ------
+    Overtaken
+        If it is another version, or is gone.
+    NetworkError
+        If the service refuses or fails.
+    """
+    try:
+        return _put(place, data, _condition(version))
+    except (Overtaken, NetworkError) as error:
+        if isinstance(error, Refused):
+            raise
+        try:
+            there, now = read_version(place)  # the answer may be lost
+        except ObjectMissing:
+            raise error from None
+        if there != data:
+            raise
+        return now
+
+
+def _put(place: ObjectPath, data: bytes, mode: Any) -> Version:
+    """Put an object; ``mode`` is that of obstore."""
     store = client(place.root)
     import obstore
     from obstore.exceptions import AlreadyExistsError, PreconditionError
 
+    count(1, sent=len(data), where=str(place))
     try:
-        obstore.put(store, place.key, data, mode=mode, use_multipart=False)
+        made = obstore.put(store, place.key, data, mode=mode, use_multipart=False)
     except (AlreadyExistsError, PreconditionError):
-        raise _other_content(place) from None
+        raise (_other_content(place) if isinstance(mode, str) else _overtaken(place)) from None
+    except FileNotFoundError as error:
+        raise (failure_of(error, place, writing=True) if isinstance(mode, str) else _overtaken(place)) from None
     except service_errors() as error:
         raise failure_of(error, place, writing=True) from None
+    return Version(made["e_tag"], made["version"])
+
+
+def _overtaken(place: ObjectPath) -> Overtaken:
+    return Overtaken(
+        "another process has replaced this object meanwhile", where=str(place), todo="run the same command again"
+    )
 
 
 def _other_content(place: ObjectPath) -> DestinationExists:
     return DestinationExists(
         "this object exists already, with other content",
         where=str(place),
-        todo="choose another destination, or give --overwrite; if that does not help, delete the object",
+        todo="choose another destination, or give --overwrite-unit or --overwrite; or delete the object",
     )
 
 
@@ -111,6 +148,7 @@ def delete(place: ObjectPath) -> None:
     store = client(place.root)
     import obstore
 
+    count(1, where=str(place))
     try:
         obstore.delete(store, place.key)
     except FileNotFoundError:
@@ -119,14 +157,39 @@ def delete(place: ObjectPath) -> None:
         raise failure_of(error, place, writing=True) from None
 
 
-def refuses_to_replace(place: ObjectPath) -> bool:
-    """Whether the service honours ``If-None-Match: *``; some answer 200 and replace it. Writes a test object."""
+class Conditions(NamedTuple):
+    """The conditions on a put that a service honours: ``If-None-Match: *``, and ``If-Match`` with a version."""
+
+    create: bool
+    match: bool
+
+
+def try_conditions(place: ObjectPath) -> Conditions:
+    """Find out what a service honours: some answer 200 and replace the object. Writes a test object.
+
+    Raises
+    ------
+    NetworkError
+        If the service refuses or fails.
+    """
     probe = place / f"probe-{uuid.uuid4().hex}"
-    _put(probe, b"1", "create")
+    first = _put(probe, b"1", "create")
     try:
-        _put(probe, b"2", "create")
-    except DestinationExists:
-        return True
+        create = not _is_put(probe, b"2", "create")
+        wrong = first._replace(e_tag='"0123456789abcdef0123456789abcdef"', version="1" if first.version else None)
+        match = create and not _is_put(probe, b"3", _condition(wrong)) and _is_put(probe, b"4", _condition(first))
+        return Conditions(create, match)
     finally:
         delete(probe)
-    return False
+
+
+def _is_put(place: ObjectPath, data: bytes, mode: Any) -> bool:
+    try:
+        _put(place, data, mode)
+    except (DestinationExists, Overtaken, NotSupported):
+        return False
+    return True
+
+
+def _condition(version: Version) -> dict[str, str]:
+    return {name: value for name, value in version._asdict().items() if value is not None}

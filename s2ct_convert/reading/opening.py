@@ -28,7 +28,7 @@ def open_store(path: str | os.PathLike[str], *, allow_incomplete: bool = False) 
     ----------
     path : path-like or str
         A Zarr directory or an HDF5 file made by ``s2ct convert``, or the address of a Zarr store: ``s3://...``,
-        ``gs://...`` or ``https://...`` (docs/cloud.md).
+        ``gs://...``, ``az://...`` or ``https://...`` (docs/cloud.md).
     allow_incomplete : bool
         Also open a Zarr store whose conversion has not finished, with its finished units and without a warning.
 

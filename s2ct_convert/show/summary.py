@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from ..errors import Incomplete
+from ..objects.usage import Usage
 from ..store.layout import STATE_COMPLETE
 from ..units.entries import UnitEntry
 from ..units.summary import Summary, salvaged_error
@@ -37,12 +38,19 @@ def print_summary(summary: Summary) -> None:
             ("time", f"{seconds(summary.seconds)}, {size(rate)}/s of pixels"),
         ]
         facts += [("unpacked by", "; ".join(summary.unpackers))] if summary.unpackers else []
+    facts += [("requests", usage_words(summary.usage))] if summary.usage else []
     facts += [("note", line) for line in note_lines(done, summary.dataset)]
     facts += [("no unit in", ", ".join(summary.not_units))] if summary.not_units else []
     facts += [("salvaged", line) for entry in done if entry.salvaged for line in salvage_lines(entry)]
     facts += [("state", _state(summary))] if summary.state != STATE_COMPLETE else []
     facts += [("digest", summary.digest)] if summary.digest else []
     print_facts(facts)
+
+
+def usage_words(usage: Usage) -> str:
+    """What was asked of a service, in words."""
+    moved = [(usage.sent, "sent"), (usage.received, "received")]
+    return ", ".join([f"{usage.requests:,}", *(f"{size(n)} {how}" for n, how in moved if n)])
 
 
 def salvage_lines(entry: UnitEntry) -> list[str]:
@@ -121,6 +129,7 @@ def summary_document(summary: Summary) -> dict[str, Any]:
         "bytes_out": summary.bytes_out,
         "bytes_pixels": summary.bytes_raw,
         "ratio": summary.bytes_out / summary.bytes_raw if summary.bytes_raw else None,
+        "usage": summary.usage._asdict() if summary.usage else None,
         "seconds": round(summary.seconds, 3),
         "mb_per_second": round(summary.bytes_raw / 1e6 / summary.seconds, 1) if summary.seconds else None,
     }

@@ -11,6 +11,7 @@ from ..units.events import (
     UnitLog,
     UnitProgress,
     UnitRetried,
+    UnitSending,
     UnitsPlanned,
     UnitStarted,
 )
@@ -27,6 +28,8 @@ def unit_line(event: Event, *, every: bool, tracebacks: bool) -> str | None:
             return f"{plural(units, 'unit')} to convert, {size(total)}{before}"
         case UnitStarted(unit, source) if every:
             return f"{unit}: started, {source}"
+        case UnitSending(unit, 0, n) if every:
+            return f"{unit}: sending {size(n)}"
         case UnitDone(entry, False):
             return f"{entry.unit}: done by another process in the meantime"
         case UnitDone(entry):
@@ -54,6 +57,7 @@ class UnitMeter:
         self._board = board
         self._meter: Meter | None = None
         self._running: dict[str, list[int]] = {}  # bytes of the source, and bytes read, by unit
+        self._sending: dict[str, Meter] = {}  # by unit
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
@@ -64,6 +68,8 @@ class UnitMeter:
                 self._running[unit] = [n, 0]
             case UnitProgress(unit, n):
                 self._read(unit, n)
+            case UnitSending(unit, sent, n):
+                self._send(unit, sent, n)
             case UnitDone(entry):
                 self._end(entry.unit)
             case UnitFailed(unit):
@@ -71,6 +77,7 @@ class UnitMeter:
             case UnitRetried(unit, _, _, n):
                 self._read(unit, -n)
                 self._running.pop(unit, None)
+                self._board.drop(self._sending.pop(unit, None))
             case SourceSkipped(n) if self._meter:
                 self._meter.skip(n)
             case Finalising():
@@ -88,8 +95,15 @@ class UnitMeter:
         if unit in self._running:
             self._running[unit][1] += n
 
+    def _send(self, unit: str, sent: int, total: int) -> None:
+        if unit not in self._sending:
+            self._sending[unit] = self._board.add(f"sending {unit}", total, part=True)
+        meter = self._sending[unit]
+        meter.add(sent - meter.done)
+
     def _end(self, unit: str) -> None:
         """A unit has ended: what was not read of its source is not read any more."""
+        self._board.drop(self._sending.pop(unit, None))
         planned, read = self._running.pop(unit, (0, 0))  # a source without a unit fails before it starts
         if self._meter and planned > read:
             self._meter.skip(planned - read)

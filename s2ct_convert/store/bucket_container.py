@@ -5,13 +5,19 @@ and the root are made here as for any store, and then sent, the root last.
 
 ``<store>.s2ct/sending/<unit>.json`` names the objects of a unit before the first is sent. A run that finds it there
 looks at each object before it sends it. So no object is sent twice, and all have a name when they must be deleted.
+
+An object is created, never changed. So a unit is replaced in these steps: ``<store>.s2ct/replacing/<unit>.json`` names
+its objects; its record is deleted, and now the unit is missing; the objects are deleted, then both lists; the new unit
+is sent as any other. A run that is killed in between leaves the old unit, no unit, or the new one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,8 +29,9 @@ from ..errors import StoreDamaged
 from ..names import INDEX as _INDEX
 from ..names import UnitName
 from ..objects.address import ObjectPath
-from ..objects.reads import read_object
-from ..objects.writes import delete, put_missing, put_new, put_over, read_if_there
+from ..objects.failures import ObjectMissing, Overtaken
+from ..objects.reads import Version, read_object, read_version
+from ..objects.writes import delete, put_if, put_missing, put_new, put_over, read_if_there
 from ..threads import for_each
 from .codec import ZarrCodec
 from .container import UnitFile
@@ -46,6 +53,7 @@ class BucketContainer(ZarrContainer):
     ) -> None:
         super().__init__(path, codec, scratch, dataset=dataset)
         self.bucket, self.ledger = place, ObjectPath(f"{place.root}.s2ct")
+        self._held: Version | None = None  # of the root, since hold
 
     @property
     def where(self) -> str:
@@ -56,24 +64,49 @@ class BucketContainer(ZarrContainer):
 
     def begin(self, units: Sequence[UnitName], attributes: Mapping[str, Any]) -> None:
         super().begin(units, attributes)
-        put_over(self.bucket / METADATA, (self.path / METADATA).read_bytes())
+        self._put_root()
         for split in sorted({unit.split for unit in units}):
             put_missing(self.bucket / split / METADATA, (self.path / split / METADATA).read_bytes())
 
+    def withdraw(self, unit: UnitName) -> None:
+        """Name the objects of a unit that is replaced, so that they can be deleted once it has no record."""
+        if (listing := read_if_there(self._sending(unit.key))) is not None:
+            put_over(self._replacing(unit), listing)
+
+    def _replacing(self, unit: UnitName) -> ObjectPath:
+        return self.ledger / "replacing" / f"{unit.key}.json"
+
+    def _clear(self, unit: UnitName) -> None:
+        """Delete the objects of a unit that is replaced, as :meth:`withdraw` named them."""
+        if (listing := read_if_there(self._replacing(unit))) is None:
+            return
+        home = self.bucket / str(unit)
+        delete(home / METADATA)
+        for_each(delete, [home / file.name for file in _files(listing)], waiting=True)
+        delete(self._sending(unit.key))
+        delete(self._replacing(unit))
+
     def publish(self, unit: UnitName, key: str) -> None:
+        self._clear(unit)
         self._send(unit, self.scratch.path(key))
         remove(self.scratch.path(key) / IMAGE.name / "c")
         super().publish(unit, key)
 
     def _send(self, unit: UnitName, work: Path) -> None:
-        """Send the files of a unit, its own metadata last."""
+        """Send the files of a unit, its own metadata last. ``on_sent`` gets the bytes that are there, and all bytes."""
         files = files_of(work)
+        sent, total, lock = 0, sum(file.bytes for file in files), threading.Lock()
+        self.on_sent(0, total)
         first_time = put_missing(self._sending(unit.key), _listing(files))
         home = self.bucket / str(unit)
 
         def send(name: str) -> None:
+            nonlocal sent
             data, there = (work / name).read_bytes(), home / name
             (put_new if first_time else put_missing)(there, data)
+            with lock:
+                sent += len(data)
+                self.on_sent(sent, total)
 
         with ThreadPoolExecutor(_SENDERS, thread_name_prefix="s2ct-send") as pool:
             for _ in pool.map(send, [file.name for file in files if file.name != METADATA]):
@@ -133,10 +166,29 @@ class BucketContainer(ZarrContainer):
     def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
         super().finalise(units, index, attributes)
         files = files_of(self.path / _INDEX)
+        if self._held and read_version(self.bucket / METADATA)[1] != self._held:
+            raise Overtaken("another run has finished this store meanwhile", where=self.where)
         put_over(self._sending(_INDEX), _listing(files))
         for file in files:
             put_over(self.bucket / _INDEX / file.name, (self.path / _INDEX / file.name).read_bytes())
-        put_over(self.bucket / METADATA, (self.path / METADATA).read_bytes())
+        self._put_root()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Write the root only if nobody else has written it since the start. Otherwise, writing it raises Overtaken."""
+        with suppress(ObjectMissing):  # nobody has begun
+            self._held = read_version(self.bucket / METADATA)[1]
+        try:
+            yield
+        finally:
+            self._held = None
+
+    def _put_root(self) -> None:
+        root, data = self.bucket / METADATA, (self.path / METADATA).read_bytes()
+        if self._held:
+            self._held = put_if(root, data, self._held)
+        else:
+            put_over(root, data)
 
     def mirror_root(self, units: Sequence[UnitName], unfinished: Mapping[str, Any]) -> None:
         """Copy the root and the index of a finished store from the bucket. Without them, it is finalised again.
@@ -164,7 +216,11 @@ class BucketContainer(ZarrContainer):
         for part, folder in [(unit.key, str(unit)) for unit in units] + [(_INDEX, _INDEX)]:
             listing = read_if_there(self._sending(part))
             gone += [self.bucket / folder / file.name for file in _files(listing or b"[]")]
+        for unit in units:
+            listing = read_if_there(self._replacing(unit))
+            gone += [self.bucket / str(unit) / file.name for file in _files(listing or b"[]")]
         for_each(delete, gone, waiting=True)
+        for_each(delete, [self._replacing(unit) for unit in units], waiting=True)
         for_each(delete, [self._sending(part) for part in (_INDEX, *(unit.key for unit in units))], waiting=True)
         super().destroy()
         remove(self._sent("").parent)

@@ -11,7 +11,7 @@ what units share. Only the process that runs the conversion calls them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,6 +34,9 @@ class UnitFile:
     name: str
     bytes: int
     crc32: str
+
+
+OnSent = Callable[[int, int], None]  # bytes of a unit that are there, and all its bytes
 
 
 class UnitTarget(Protocol):
@@ -59,6 +62,7 @@ class Container(Protocol):
     """A store of one format, at one place, for one data set."""
 
     format: str
+    on_sent: OnSent  # called while a unit is published to another machine
 
     @property
     def where(self) -> str:
@@ -92,6 +96,9 @@ class Container(Protocol):
 
         An existing unit with the same bytes stays; one with other bytes is replaced.
         """
+
+    def withdraw(self, unit: UnitName) -> None:
+        """Note that ``publish`` may delete what is in the place of the unit. The caller deletes its record next."""
 
     def place(self, unit: UnitName) -> str:
         """The place of a finished unit, for messages."""

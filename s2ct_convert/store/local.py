@@ -16,7 +16,7 @@ from ..dataset import Dataset
 from ..durable import remove, sweep, sync
 from ..names import UnitName
 from ..processes import owner_tag
-from .container import UnitFile
+from .container import OnSent, UnitFile
 
 PIECE_BYTES = 1 << 20
 
@@ -47,6 +47,7 @@ class LocalContainer(ABC):
 
     def __init__(self, path: Path, scratch: Scratch, dataset: Dataset) -> None:
         self.path, self.scratch, self.dataset = path, scratch, dataset
+        self.on_sent: OnSent = lambda sent, total: None
 
     @property
     def where(self) -> str:
@@ -61,6 +62,9 @@ class LocalContainer(ABC):
 
     def discard(self, key: str) -> None:
         remove(self.scratch.path(key))
+
+    def withdraw(self, unit: UnitName) -> None:  # noqa: B027
+        """Nothing to note: a folder or a file is replaced as a whole."""
 
     def place(self, unit: UnitName) -> str:
         return str(self.home(unit))

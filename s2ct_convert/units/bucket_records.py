@@ -6,18 +6,22 @@ A record is written once. A second process that has made the same unit finds the
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import DestinationExists
 from ..names import UnitName
 from ..objects.address import ObjectPath
+from ..objects.failures import ObjectMissing, Overtaken
+from ..objects.reads import Version, pause, read_version
 from ..objects.scratch import address_of
-from ..objects.writes import delete, put_new, put_over, read_if_there
+from ..objects.writes import delete, put_if, put_new, put_over, read_if_there
 from ..threads import for_each
 from .entries import UnitEntry, to_json
 
 _STORE = "store.json"
+TRIES = 20  # of what other runs may do at the same time
 
 
 class BucketRecords:
@@ -25,6 +29,7 @@ class BucketRecords:
 
     def __init__(self, place: ObjectPath) -> None:
         self.store, self.place = place, ObjectPath(f"{place.root}.s2ct")
+        self.matches = False  # whether the service honours If-Match
 
     @classmethod
     def of(cls, store: Path) -> BucketRecords | None:
@@ -63,10 +68,39 @@ class BucketRecords:
         """Delete the record of a unit."""
         delete(self._record(unit))
 
-    def write_store(self, content: bytes) -> None:
-        """Write options and planned units, unless they are there."""
-        if self.read_store() != content:
-            put_over(self.place / _STORE, content)
+    def write_store(self, content: Mapping[str, Any], *, without: UnitName | None = None) -> None:
+        """Write options and planned units. Units that another run has planned stay, but for one to take out.
+
+        Raises
+        ------
+        Overtaken
+            If other runs keep writing it.
+        """
+        place = self.place / _STORE
+        for again in range(TRIES):
+            old, version = self._read_store()
+            units = set(content["units"]) | set(json.loads(old)["units"] if old else ()) - {str(without)}
+            data = to_json({**content, "units": sorted(units)})
+            if data == old:
+                return
+            try:
+                if old is None:
+                    put_new(place, data)
+                elif self.matches:
+                    put_if(place, data, version)
+                else:
+                    put_over(place, data)
+                return
+            except (DestinationExists, Overtaken):
+                if again == TRIES - 1 or not self.matches:
+                    raise
+            pause(again)
+
+    def _read_store(self) -> tuple[bytes | None, Version]:
+        try:
+            return read_version(self.place / _STORE)
+        except ObjectMissing:
+            return None, Version(None, None)
 
     def read_store(self) -> bytes | None:
         """Options and planned units, as written."""

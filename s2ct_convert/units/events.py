@@ -41,6 +41,15 @@ class UnitProgress(Event):
 
 
 @dataclass(frozen=True)
+class UnitSending(Event):
+    """Of a unit that goes to a bucket: bytes of objects that are there, and bytes of all its objects."""
+
+    unit: str
+    sent: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class SourceSkipped(Event):
     """``bytes`` planned bytes of a source are not read: it failed before it started, or it holds no unit to make."""
 
@@ -61,7 +70,8 @@ class UnitFailed(Event):
 
     ``bug``: the fault is in s2ct, not in the source. ``refused``: the store has the unit from another source.
     ``also_of``: the unit that the source is of, if the unit has another source in this run. ``is_part``: shards are
-    missing, so it is no source; a unit in the store lacks nothing for it.
+    missing, so it is no source; a unit in the store lacks nothing for it. ``limited``: the limit on requests is
+    reached.
     """
 
     unit: str
@@ -73,11 +83,12 @@ class UnitFailed(Event):
     refused: bool = False
     also_of: str = ""
     is_part: bool = False
+    limited: bool = False
 
     @property
     def stops_the_run(self) -> bool:
         """Whether the other units would fail too, e.g. for a full disk or a missing permission."""
-        return self.exit_code == EXIT_MACHINE
+        return self.exit_code == EXIT_MACHINE or self.limited
 
 
 @dataclass(frozen=True)

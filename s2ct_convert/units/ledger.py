@@ -63,23 +63,31 @@ class Ledger:
 
     def begin(self, options: StoreOptions, units: list[UnitName]) -> None:
         """Record the options of the store, and add these units to the planned ones."""
-        for folder in (self._units, self._failed, self._leases, self._work):
-            folder.mkdir(parents=True, exist_ok=True)
-        sync(self.path.parent)
+        self._make_folders()
         planned = sorted({str(unit) for unit in units} | {str(unit) for unit in self.planned()})
         self._write_store({**options.values(), "units": planned})
         self.clean()
 
-    def _write_store(self, content: dict[str, Any]) -> None:
+    def begin_here(self, content: bytes) -> None:
+        """Copy the options and planned units of a store in a bucket to this machine."""
+        self._make_folders()
+        write_atomic(self._store_file, content)
+
+    def _make_folders(self) -> None:
+        for folder in (self._units, self._failed, self._leases, self._work):
+            folder.mkdir(parents=True, exist_ok=True)
+        sync(self.path.parent)
+
+    def _write_store(self, content: dict[str, Any], *, without: UnitName | None = None) -> None:
         write_atomic(self._store_file, to_json(content))
         if self.bucket:
-            self.bucket.write_store(to_json(content))
+            self.bucket.write_store(content, without=without)
 
     def unplan(self, unit: UnitName) -> None:
         """Remove a unit from the planned ones: the file with that name holds other units."""
         if content := self._read_store():
             units = [str(one) for one in content[1] if one != unit]
-            self._write_store({**content[0].values(), "units": units})
+            self._write_store({**content[0].values(), "units": units}, without=unit)
 
     def options(self) -> StoreOptions | None:
         """The options that the store was started with; None if there is no ledger."""
@@ -161,6 +169,10 @@ class Ledger:
         """Mark a unit as not done. This comes before any change to the unit."""
         if self.bucket:
             self.bucket.forget(unit)
+        self.forget_here(unit)
+
+    def forget_here(self, unit: UnitName) -> None:
+        """Mark a unit as not done on this machine."""
         remove(self._units / f"{unit.key}.json")
 
     def write_failure(self, failure: Failure) -> None:

@@ -100,6 +100,9 @@ class RunOptions:
     overwrite_units : iterable of str
         Units such as ``train/50SMG`` that another source may replace. Without this, existing units are kept, and
         another source of such a unit is refused.
+    max_requests : int, optional
+        For a store or sources at an address: the most requests that this run and its worker processes send to the
+        service, once the sources are found. A run that reaches it stops; the same call continues.
     """
 
     jobs: int = 1
@@ -107,6 +110,7 @@ class RunOptions:
     unpacker: str = "auto"
     overwrite: bool = False
     overwrite_units: Iterable[str] = ()
+    max_requests: int | None = None
 
     def __post_init__(self) -> None:
         _keep(self, overwrite_units=tuple(self.overwrite_units))
@@ -164,6 +168,7 @@ class RunKeywords(TypedDict, total=False):
     unpacker: str
     overwrite: bool
     overwrite_units: Iterable[str]
+    max_requests: int | None
 
 
 class EngineKeywords(TypedDict, total=False):

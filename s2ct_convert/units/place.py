@@ -16,7 +16,14 @@ from .ledger import Ledger
 
 
 def put_in_place(
-    container: Container, ledger: Ledger, unit: UnitName, key: str, *, before: UnitEntry | None, lease: Lease
+    container: Container,
+    ledger: Ledger,
+    unit: UnitName,
+    key: str,
+    *,
+    before: UnitEntry | None,
+    lease: Lease,
+    overwrite: bool = False,
 ) -> None:
     """Move a finished unit into its place. The caller writes its entry next.
 
@@ -33,6 +40,8 @@ def put_in_place(
         The entry of the unit when the lease was taken.
     lease : Lease
         The lease of the unit.
+    overwrite : bool
+        The user asked for this unit: in a bucket, it also replaces objects without a record.
 
     Raises
     ------
@@ -41,6 +50,9 @@ def put_in_place(
     """
     lease.check()
     reopen(container, ledger)
-    if before is not None and ledger.entry(unit) == before:
+    replaces = before is not None and ledger.entry(unit) == before
+    if replaces or overwrite:
+        container.withdraw(unit)
+    if replaces:
         ledger.forget(unit)
     container.publish(unit, key)

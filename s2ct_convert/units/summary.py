@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..dataset import DATASET, Dataset
-from ..errors import EXIT_MACHINE, Incomplete, SomeFailed
+from ..errors import EXIT_MACHINE, EXIT_NETWORK, Incomplete, SomeFailed
 from ..objects.address import AnyPath
+from ..objects.usage import Usage
 from ..store.layout import STATE_COMPLETE, STATE_INCOMPLETE, STATE_PARTIAL
 from ..words import plural
 from .entries import UnitEntry
@@ -41,6 +42,9 @@ class Summary:
     salvaged : tuple of str
         Units of the store that were salvaged from damaged sources, also in earlier runs.
     dataset : Dataset
+    usage : Usage or None
+        For a store in a bucket: the requests of this run on this machine, and the bytes of objects that it sent and
+        received.
     """
 
     store: AnyPath
@@ -56,6 +60,7 @@ class Summary:
     not_units: tuple[str, ...] = ()
     salvaged: tuple[str, ...] = ()
     dataset: Dataset = DATASET
+    usage: Usage | None = None
 
     @property
     def state(self) -> str:
@@ -116,6 +121,8 @@ class UnitsFailed(SomeFailed):
             where=str(summary.store),
             todo="solve this problem, then run the same command again" if EXIT_MACHINE in codes else again,
         )
+        if any(failure.limited for failure in summary.failures):
+            self.exit_code = EXIT_NETWORK
 
 
 def _counts(summary: Summary, done: int, refused: int) -> str:

@@ -10,7 +10,9 @@ from ..errors import from_os_error
 from ..events import Event, OnEvent
 from ..names import UnitName
 from ..objects.address import AnyPath
+from ..objects.usage import Usage
 from ..store.container import Container
+from .bucket import with_other_runs
 from .entries import StoreOptions, UnitEntry
 from .events import UnitDone, UnitFailed
 from .finalise import complete, finished, salvaged_units
@@ -56,6 +58,11 @@ class Tally:
         The store is not finalised after a fault of the machine (EXIT_MACHINE), which would hit this step too. A
         finished store keeps a unit whose entry alone is lost: it is not finalised without that unit.
         """
+        if any(failure.stops_the_run for failure in self.failures):
+            return self._end(container, ledger, command)
+        return with_other_runs(container, ledger, lambda: self._end(container, ledger, command))
+
+    def _end(self, container: Container, ledger: Ledger, command: str) -> End:
         done, missing = done_units(container, ledger)
         absent, salvaged = tuple(map(str, missing)), tuple(salvaged_units(ledger, done))
         found = self._refused(ledger, done, missing)
@@ -70,7 +77,9 @@ class Tally:
         digest = complete(container, ledger, command, done, self.on_event, refused)
         return End(absent, refused, digest, salvaged)
 
-    def summary(self, store: AnyPath, options: StoreOptions, end: End, seconds: float) -> Summary:
+    def summary(
+        self, store: AnyPath, options: StoreOptions, end: End, seconds: float, usage: Usage | None = None
+    ) -> Summary:
         """The result of the run, with the units that were done before."""
         return Summary(
             store=store,
@@ -86,6 +95,7 @@ class Tally:
             salvaged=end.salvaged,
             not_units=tuple(self.not_units),
             dataset=options.dataset,
+            usage=usage,
         )
 
 

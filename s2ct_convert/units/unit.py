@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..archives.unpackers import find_unpacker
-from ..errors import DuplicateUnit, SourceError
+from ..errors import SourceError
 from ..events import OnEvent, ignore
 from ..lease import Lease
 from ..names import UnitName
+from ..objects.address import ObjectPath
 from ..objects.remote import absolute
 from ..processes import peak_memory
 from ..source.find import Source
@@ -35,7 +36,7 @@ from ..store.unit_writer import UnitContent, UnitTable, UnitWriter, work_keys
 from ..version import __version__
 from .demands import NO_DEMANDS, Demands
 from .entries import StoreOptions, UnitEntry
-from .events import UnitDone
+from .events import UnitDone, UnitSending
 from .ledger import Ledger
 from .place import put_in_place
 from .resume import Candidate, judge
@@ -53,6 +54,7 @@ class UnitTask:
     ``replaces``: the entry of the unit that this one may replace; with ``overwrite`` the user asked for that.
     ``in_batch``: a batch job makes the unit, so a run lease belongs to another process. ``salvages``: the source is
     damaged, and what is whole in it makes a salvaged unit. ``checked``: the file had the MD5 of its record.
+    ``address``: that of a store in a bucket, for a process that does not see ``store``.
     """
 
     store: Path
@@ -68,6 +70,7 @@ class UnitTask:
     salvages: bool = False
     overwrite: bool = False
     checked: bool = False
+    address: ObjectPath | None = None
 
 
 def open_container(store: Path, options: StoreOptions) -> Container:
@@ -105,7 +108,7 @@ def convert_unit(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEv
         if entry := _found_done(task):
             Ledger(task.store).forget_failure(task.source.unit)  # a worker may have been killed after its last step
             return UnitDone(entry, made=False)
-        return UnitDone(_convert(task, on_bytes, lease))
+        return UnitDone(_convert(task, on_bytes, on_event, lease))
 
 
 def _found_done(task: UnitTask) -> UnitEntry | None:
@@ -130,17 +133,12 @@ def _found_done(task: UnitTask) -> UnitEntry | None:
     return verdict.done
 
 
-def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> UnitEntry:
+def _convert(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEvent, lease: Lease) -> UnitEntry:
     began = time.monotonic()
     container, ledger, source = open_container(task.store, task.options), Ledger(task.store), task.source
+    container.on_sent = lambda sent, total: on_event(UnitSending(str(source.unit), sent, total))
     dataset = task.options.dataset
     before = ledger.entry(source.unit)
-    if before is not None and ledger.bucket:
-        raise DuplicateUnit(
-            "a finished unit in a bucket is not replaced",
-            where=f"{container.where}: {source.unit}",
-            todo="convert to another destination, or give --overwrite",
-        )
     size, mtime_ns = source.size(), source.mtime_ns()
     builder = TableBuilder(ledger.scratch.work, dataset)
     if task.salvages:
@@ -163,7 +161,7 @@ def _convert(task: UnitTask, on_bytes: Callable[[int], None], lease: Lease) -> U
             attributes = unit_attributes(source, md5, size, table, dataset, gaps)
             content = writer.finish(unit, attributes, on_window=lambda: on_bytes(0))
         packed, crc32 = examples.content() or (None, None)
-        put_in_place(container, ledger, source.unit, content.key, before=before, lease=lease)
+        put_in_place(container, ledger, source.unit, content.key, before=before, lease=lease, overwrite=task.overwrite)
         seconds = time.monotonic() - began
         entry = _entry(task, md5, size, mtime_ns, table, content, seconds)
         entry = dataclasses.replace(

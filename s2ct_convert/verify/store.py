@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..errors import NOT_THE_STORE, Incomplete, NotAStore, StoreDamaged, WrongUs
 from ..kinds import kind_of
 from ..names import UnitName
 from ..objects.address import AnyPath, place_of
+from ..objects.usage import counting_to
 from ..paths import check_spelling
 from ..reading.hdf5_groups import Hdf5Tree
 from ..reading.opening import open_to_verify
@@ -42,6 +43,7 @@ from .findings import Finding, one_line
 from .hdf5_tree import check_hdf5_tree
 from .index import check_index, numbered_names
 from .pixels import check_pixels
+from .report import StoreReport
 from .rows import Rows
 from .statistics import check_statistics, has_statistics, statistics_specs
 from .tables import check_published, check_tables, published_specs, read_published, read_tables
@@ -49,55 +51,12 @@ from .traces import has_traces
 from .zarr_tree import check_zarr_tree
 
 
-@dataclass
-class StoreReport:
-    """The result of verifying a store.
-
-    Attributes
-    ----------
-    path : Path or ObjectPath
-    units, samples, observations : int
-        Numbers in the store.
-    checked : int
-        Number of observations whose pixels were checked.
-    findings : list of Finding
-        Empty if there are no differences.
-    remarks : list of str
-        Notes that are not differences, such as the missing units of a partial store.
-    unfinished : bool
-        Whether the conversion of the store has not finished. Nothing else was checked then.
-    opened : bool
-        Whether the store and its units could be opened. If not, nothing else was checked.
-    """
-
-    path: AnyPath
-    units: int = 0
-    samples: int = 0
-    observations: int = 0
-    checked: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    opened: bool = False
-
-    unfinished: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether there are no differences."""
-        return not self.findings
-
-    def not_finished(self) -> StoreReport:
-        """Mark the conversion of the store as unfinished and add the finding for it."""
-        self.unfinished = True
-        self.findings.append(Finding("the conversion of this store has not finished", file=str(self.path)))
-        return self
-
-
 def verify_store(
     store: str | os.PathLike[str] | Store,
     *,
     fraction: float = 1.0,
     seed: int = 0,
+    max_requests: int | None = None,
     on_total: Callable[[int], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> StoreReport:
@@ -111,6 +70,8 @@ def verify_store(
     store : path-like, address or Store
     fraction : float
         Fraction of the observations whose pixels are checked, chosen by ``seed``. Everything else is checked in full.
+    max_requests : int, optional
+        For a store at an address: the most requests to send. NetworkError if they do not suffice.
     on_total, on_bytes : callable, optional
         Called with the number of bytes of pixels to check, and with the number checked since the last call.
 
@@ -135,6 +96,23 @@ def verify_store(
         if beside(path, ".s2ct").exists():
             return report.not_finished()
         raise NotAStore("this store does not exist", where=str(path), todo=check_spelling(path))
+    with counting_to(path, max_requests) as used:
+        check = _Checking(fraction, seed, on_total, on_bytes)
+        _verify(path, report, check)
+        report.usage = used()
+    return report
+
+
+@dataclass(frozen=True)
+class _Checking:
+    fraction: float
+    seed: int
+    on_total: Callable[[int], None] | None
+    on_bytes: Callable[[int], None] | None
+
+
+def _verify(path: AnyPath, report: StoreReport, how: _Checking) -> StoreReport:
+    """Enter into the report what is found."""
     try:
         opened = open_to_verify(path)
     except Incomplete:
@@ -154,9 +132,9 @@ def verify_store(
         units = _open_units(opened, report)
         if not report.opened:
             return report
-        if on_total:
-            on_total(round(fraction * report.observations) * opened.dataset.obs_bytes)
-        _Check(opened, report, fraction, np.random.default_rng(seed), on_bytes).run(units)
+        if how.on_total:
+            how.on_total(round(how.fraction * report.observations) * opened.dataset.obs_bytes)
+        _Check(opened, report, how.fraction, np.random.default_rng(how.seed), how.on_bytes).run(units)
     return report
 
 

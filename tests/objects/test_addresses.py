@@ -21,6 +21,7 @@ from s2ct_convert.objects.reads import read_object
         ("s3://bucket/a/b.zarr/", "s3://bucket/a/b.zarr"),
         ("S3://bucket/b.zarr", "s3://bucket/b.zarr"),
         ("gs://bucket/b.zarr", "gs://bucket/b.zarr"),
+        ("az://container/b.zarr", "az://container/b.zarr"),
         ("https://host:8443/x/b.zarr", "https://host:8443/x/b.zarr"),
     ],
 )

@@ -32,9 +32,11 @@ class Bucket:
     suffixes: bool = True  # ranges that count from the end
     etag: Callable[[bytes], str] = field(default_factory=lambda: etag_of)  # of an object
     conditions: bool = True
+    matches: bool = True  # If-Match; without it, even the right tag is refused
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, key, range
     vices: dict[str, list[Vice]] = field(default_factory=dict)  # by a part of "METHOD key"
-    after_puts: tuple[int, Vice] | None = None  # the number of a PUT, from 1, and its vice
+    after_writes: tuple[int, Vice] | None = None  # the number of a PUT or a deletion, from 1, and its vice
+    writes: int = 0
     signed: list[str] = field(default_factory=list)  # headers with the access key and the signature
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,9 +62,10 @@ class Handler(BaseHTTPRequestHandler):
             bucket.requests.append((self.command, self.key, self.headers.get("Range", "")))
             bucket.signed.append(self.headers.get("Authorization", ""))
             vice = next((left.pop(0) for part, left in bucket.vices.items() if part in what and left), None)
-            number, numbered = bucket.after_puts or (0, None)
-            if numbered and len([one for one in bucket.requests if one[0] == "PUT"]) == number and not vice:
-                vice, bucket.after_puts = numbered, None
+            bucket.writes += self.command in ("PUT", "POST")
+            number, numbered = bucket.after_writes or (0, None)
+            if numbered and bucket.writes == number and self.command in ("PUT", "POST") and not vice:
+                vice, bucket.after_writes = numbered, None
         if vice:
             vice(self)
         return vice is None
@@ -128,25 +131,36 @@ class Handler(BaseHTTPRequestHandler):
             if bucket.conditions and self.headers.get("If-None-Match") == "*" and path.exists():
                 self.refuse(412, "PreconditionFailed")
                 return
+            tag = self.headers.get("If-Match") if bucket.conditions else None
+            if tag and not (bucket.matches and path.exists() and tag == etag_of(path.read_bytes())):
+                self.refuse(412, "PreconditionFailed")
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self.body)
-        self.answer(200, b"", {})
+        self.answer(200, b"", {"ETag": etag_of(self.body)})
 
     def do_POST(self) -> None:
         """Delete objects of a bucket, by a list of their keys."""
         if self._begin():
-            keys = re.findall("<Key>(.*?)</Key>", self.body.decode())
-            for key in keys:
-                (self.server.bucket.folder / self.key / key).unlink(missing_ok=True)
-            deleted = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
-            self.answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode(), {})
+            self.remove()
+
+    def remove(self) -> None:
+        keys = re.findall("<Key>(.*?)</Key>", self.body.decode())
+        for key in keys:
+            (self.server.bucket.folder / self.key / key).unlink(missing_ok=True)
+        deleted = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
+        self.answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode(), {})
+
+    def write(self) -> None:
+        """What a PUT or a deletion does."""
+        (self.store if self.command == "PUT" else self.remove)()
 
     def refuse(self, status: int, code: str) -> None:
         self.answer(status, f"<Error><Code>{code}</Code></Error>".encode(), {})
 
     def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in {"ETag": etag_of(body), "Last-Modified": MODIFIED, **headers}.items():
+        for name, value in {"Last-Modified": MODIFIED, **headers}.items():
             self.send_header(name, value)
         if status != 204:
             self.send_header("Content-Length", str(len(body)))

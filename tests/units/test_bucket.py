@@ -101,6 +101,9 @@ class Bucket:
         for name, data in self.work[key].objects.items():
             self.put(f"{unit}/{name}", data)
 
+    def withdraw(self, unit) -> None:
+        pass
+
     def place(self, unit) -> str:
         return f"{self.where}/{unit}"
 
