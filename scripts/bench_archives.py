@@ -21,19 +21,24 @@ import bench_input
 from bench_conversion import Bench, convert, images, warm
 from bench_report import CORES, Row, in_turn
 
+import s2ct_convert
 from s2ct_convert.archives.unpackers import find_unpacker
 from s2ct_convert.store.layout import OBS_BYTES
 
 SCRIPT = Path(__file__).with_name("bench_user_script.py")
 UNPACKER = find_unpacker("auto")  # the fastest 7-Zip program of this machine, which s2ct takes too
 PROGRAM = UNPACKER.program
+SMALLEST = min(s2ct_convert.sample_sources(), key=lambda path: path.stat().st_size)
 SMALL = 8  # archives, or TFRecords of equal size
 BLOCKS = {
     "several blocks": "-mmt=4",
     "one block": "-mmt=1",
 }  # 7-Zip makes several blocks if it packs with several threads
 TARGETS = {("several blocks", "7zz"): 1.35, ("one block", "7zz"): 1.05}
-CPU_TARGET = 6  # seconds of CPU beside 7-Zip for each GB of pixels
+# Seconds of CPU beside 7-Zip for each GB of pixels: those of s2ct and of the 7-Zip that it runs, less those of
+# ``7zz t``. So the start of the process counts, and all that 7-Zip takes longer than ``7zz t``: it writes into a pipe,
+# and shares caches and cores with s2ct.
+CPU_TARGET = 6
 
 _PY7ZR = """
 import sys, py7zr
@@ -58,7 +63,7 @@ def archives(bench: Bench, tensorflow: Path | None) -> Iterator[Row]:
 
 
 def _one(bench: Bench, kind: str, archive: Path, tensorflow: Path | None) -> Iterator[Row]:
-    cpu: dict[str, list[float]] = {"7zz": [], "7zz t": []}
+    cpu: dict[str, list[float]] = {"7zz": [], "7zz t": [], "start": []}
 
     def with_program() -> float:
         done = convert(bench, archive, "zarr", options=("--unpacker", "7zz"))
@@ -72,8 +77,14 @@ def _one(bench: Bench, kind: str, archive: Path, tensorflow: Path | None) -> Ite
         cpu["7zz t"].append(ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime)
         return seconds
 
+    def start() -> float:
+        done = convert(bench, SMALLEST, "zarr", options=("--unpacker", "7zz"))
+        cpu["start"].append(done.cpu)
+        return done.process
+
     measures = {
         "7zz t": test,
+        "start": start,
         "python": lambda: convert(bench, archive, "zarr", options=("--unpacker", "python")).process,
         "7zz": with_program,
         "py7zr": lambda: _seconds([sys.executable, "-c", _PY7ZR, archive]),
@@ -94,13 +105,18 @@ def _one(bench: Bench, kind: str, archive: Path, tensorflow: Path | None) -> Ite
                 name, label.get(peer, peer), median[ours] / median[peer], target,
                 f"{median[ours]:.1f} against {median[peer]:.1f} s", {f"{one} s": runs[one] for one in (ours, peer)},
             )  # fmt: skip
-    gigabytes = len(images(bench.source())) * OBS_BYTES / 1e9
-    ours, theirs = (statistics.median(cpu[one]) for one in ("7zz", "7zz t"))
-    yield Row(
-        f".7z of {kind} to Zarr, CPU s per GB of pixels beside 7-Zip", f"1 s a GB ({gigabytes:.2f} GB)",
-        (ours - theirs) / gigabytes, ("<=", CPU_TARGET), f"{ours:.1f} against {theirs:.1f} s of CPU",
-        {f"{one} CPU s": values for one, values in cpu.items()},
-    )  # fmt: skip
+    yield from _beside(kind, cpu, len(images(bench.source())) * OBS_BYTES / 1e9)
+
+
+def _beside(kind: str, cpu: dict[str, list[float]], gigabytes: float) -> Iterator[Row]:
+    """Our own CPU time beside 7-Zip: all of it, and without that of converting the smallest bundled archive."""
+    ours, theirs, start = (statistics.median(cpu[one]) for one in ("7zz", "7zz t", "start"))
+    kept = {f"{one} CPU s": values for one, values in cpu.items()}
+    name, peer = f".7z of {kind} to Zarr, CPU s per GB of pixels beside 7-Zip", f"1 s a GB ({gigabytes:.2f} GB)"
+    beside, detail = (ours - theirs) / gigabytes, f"{ours:.1f} against {theirs:.1f} s of CPU"
+    yield Row(name, peer, beside, ("<=", CPU_TARGET), detail, kept)
+    without = beside - start / gigabytes
+    yield Row(f"{name}, without the start", peer, without, None, f"the start takes {start:.2f} s of CPU", kept)
 
 
 def _eight(bench: Bench) -> Iterator[Row]:

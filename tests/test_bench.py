@@ -45,7 +45,7 @@ def test_every_benchmark_gives_a_ratio_or_a_reason(tmp_path):
     assert report["source_bytes"] >= 4_000_000
     assert {"cpu", "memory_gb", "load_at_start", "python", "packages", "date", "command", "pixels"} <= report.keys()
     beginnings = Counter(row["name"].split()[0] for row in report["rows"])
-    archives = {".7z": 14, "8": 3, "verify": 2} if find_programs() else {".7z": 1, "8": 1}
+    archives = {".7z": 16, "8": 3, "verify": 2} if find_programs() else {".7z": 1, "8": 1}
     assert beginnings == {"read": 1, "TFRecord": 9, "...": 6, "bound:": 2, "peak": 4, "s2ct": 2, **archives}
     for row in report["rows"]:
         if row["ratio"] is None:
@@ -53,7 +53,7 @@ def test_every_benchmark_gives_a_ratio_or_a_reason(tmp_path):
             assert row["detail"].startswith("not measured: no ")
         else:
             assert math.isfinite(row["ratio"])
-            assert row["ratio"] > 0
+            assert row["ratio"] > 0 or row["name"].endswith("without the start")  # a difference of times; small here
             assert row["runs"]
         for name, values in row["runs"].items():
             assert min(values) > 0

@@ -47,7 +47,7 @@ NEEDS_TORCH = {
     f"torch/{name}.py" for name in ("batch", "batches", "observations", "progress", "ranks", "samples", "shuffled")
 }  # imported late
 HEAVY = {"tensorflow", "dask", "distributed", "matplotlib", "xarray", "torch", "pandas", "pyarrow", "webdataset"}
-HEAVY |= {"netCDF4"}
+HEAVY |= {"netCDF4", "zarr"}  # the import of zarr took a third of the CPU time of a small conversion
 
 
 def level(room: str) -> int:
@@ -149,7 +149,7 @@ def test_sources_know_no_containers_and_stores_know_no_archives(room, foreign):
             assert not any(name == one or name.startswith(f"{one}.") for one in foreign), f"{module.name}: {name}"
 
 
-def test_packages_of_the_extras_are_imported_only_inside_functions():
+def test_heavy_packages_are_imported_only_inside_functions():
     for module in PACKAGE.rglob("*.py"):
         tops = {name.split(".")[0] for name in imports(module, PACKAGE, at_top=True)}
         allowed = {"torch"} if module.relative_to(PACKAGE).as_posix() in NEEDS_TORCH else set()

@@ -17,7 +17,7 @@ from ..store.codecs import recognise_hdf5
 from ..store.digest import Table
 from ..store.hdf5_file import PURE_DIMENSION, get_attributes, open_file, reading
 from ..store.layout import IMAGE
-from .chunks import Hdf5Chunks
+from .hdf5_chunks import Hdf5Chunks
 
 # Attributes in which HDF5 and netCDF-4 store dimension scales; a reader sees them as dimensions.
 _SCALES = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}

@@ -15,7 +15,6 @@ from ..kinds import fits, kind_of
 from ..objects.address import AnyPath, ObjectPath, place_of
 from ..paths import check_spelling
 from ..store.layout import LAYOUT_VERSION, READABLE_LAYOUTS
-from .hdf5_groups import Hdf5Tree
 from .object_groups import ObjectTree
 from .store import Store
 from .zarr_groups import ZarrTree
@@ -160,7 +159,11 @@ def _open(path: AnyPath) -> Store:
     if not (stat.S_ISDIR(there.st_mode) or stat.S_ISREG(there.st_mode)):  # opening a pipe would wait for a writer
         raise NotAStore("neither a folder nor a regular file", where=str(path))
     try:
-        return Store(path, ZarrTree(path) if stat.S_ISDIR(there.st_mode) else Hdf5Tree(path))
+        if stat.S_ISDIR(there.st_mode):
+            return Store(path, ZarrTree(path))
+        from .hdf5_groups import Hdf5Tree  # imports h5py, which Zarr does not need
+
+        return Store(path, Hdf5Tree(path))
     except NotAStore as error:
         if kind := kind_of(path):
             raise NotAStore(f"this is {kind}, not a store", where=str(path), todo=fits(path, kind)) from error

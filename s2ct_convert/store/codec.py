@@ -126,6 +126,10 @@ class ZarrCodec(Codec):
 
         return packed + struct.pack("<I", google_crc32c.value(packed))
 
+    def encode_small(self, values: Values) -> bytes:
+        """Pack a chunk of a small array, as ``encode`` packs one of pixels."""
+        return self.encode(values)
+
     @abstractmethod
     def configuration(self, itemsize: int, chunk_bytes: int) -> dict[str, Any]:
         """Its parameters in the metadata of an array.

@@ -36,6 +36,10 @@ class ZarrBlosc(Blosc, ZarrCodec):
         own = {"cname": self.cname, "clevel": self.clevel, "shuffle": self.shuffle}
         return {"typesize": itemsize, **own, "blocksize": chunk_bytes}
 
+    def encode_small(self, values: Values) -> bytes:
+        """Blosc chooses the size of its blocks, as for zarr-python."""
+        return self._seal(self.pack_in_blocks(values))
+
     @classmethod
     def of_configuration(cls, given: dict[str, Any]) -> Self:
         return cls(cname=str(given.get("cname")), clevel=given.get("clevel", 0), shuffle=str(given.get("shuffle")))

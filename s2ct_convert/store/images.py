@@ -119,7 +119,7 @@ def _encode_rows(codec: Codec, chunk: Chunk, rows: int) -> tuple[bytes, int]:
 
 def image_crc32c(images: Iterable[npt.NDArray[np.uint16]]) -> npt.NDArray[np.uint32]:
     """CRC-32C of each observation's little-endian bytes."""
-    crcs = [google_crc32c.value(obs.tobytes()) for image in images for obs in np.ascontiguousarray(image, "<u2")]
+    crcs = [google_crc32c.value(obs) for image in images for obs in np.ascontiguousarray(image, "<u2")]
     return np.array(crcs, np.uint32)
 
 

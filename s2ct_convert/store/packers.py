@@ -29,7 +29,11 @@ class Blosc(Codec):
     shuffle: str
 
     def _pack(self, chunk: Values) -> bytes:
-        packed: bytes = _blosc(self.cname, self.clevel, SHUFFLES[self.shuffle], chunk.nbytes).encode(chunk)
+        return self.pack_in_blocks(chunk, chunk.nbytes)
+
+    def pack_in_blocks(self, chunk: Values, block: int = 0) -> bytes:
+        """Pack a chunk in blocks of this size in bytes; 0: Blosc chooses it."""
+        packed: bytes = _blosc(self.cname, self.clevel, SHUFFLES[self.shuffle], block).encode(chunk)
         return packed
 
     def _unpack_into(self, packed: Any, out: Values) -> None:
@@ -45,9 +49,10 @@ class Blosc(Codec):
 
 @cache
 def _blosc(cname: str, clevel: int, shuffle: int, blocksize: int) -> Any:
-    from numcodecs.blosc import Blosc
+    from numcodecs import blosc
 
-    return Blosc(cname, clevel, shuffle, blocksize)
+    blosc.use_threads = False  # as zarr-python does: threads of Blosc write the blocks of a chunk in any order
+    return blosc.Blosc(cname, clevel, shuffle, blocksize)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
-"""Sharded Zarr v3. zarr-python writes the metadata and the small arrays; this module writes the shards.
+"""Sharded Zarr v3. This module writes the shards; ``zarr_nodes`` writes the metadata and the small arrays.
 
 A shard (Zarr v3 specification, sharding_indexed, index at the end) has its encoded chunks one after another, then
 for each chunk (offset, bytes) as uint64, then the CRC-32C of that index. Chunks are written as soon as they are
-encoded. Every file is fsynced, which zarr-python does not do. The bytes are the same as from zarr-python.
+encoded. Every file is fsynced. The bytes are the same as from zarr-python, which does not sync.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import errno
 import json
 import os
 import struct
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any, BinaryIO
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from ..dataset import DATASET, Dataset
 from ..durable import has_files, has_same_files, publish, remove, sweep, sync, sync_tree, whole, write_atomic
@@ -28,9 +26,10 @@ from ..names import UnitName, is_split
 from .codec import ZarrCodec
 from .container import UnitFile
 from .groups import Content
-from .layout import CHUNK_OBS, SHARD_OBS, STATE_INCOMPLETE, image_array
+from .layout import CHUNK_OBS, SHARD_OBS, STATE_INCOMPLETE
 from .local import LocalContainer, Scratch, files_of
 from .zarr_files import METADATA, parse_node, read_array, read_node, read_stamped
+from .zarr_nodes import group_node, root_node, write_group, write_image_node
 
 _SHARD_CHUNKS = SHARD_OBS // CHUNK_OBS
 _ABSENT = 2**64 - 1  # offset and size of a missing chunk
@@ -51,10 +50,10 @@ class ZarrContainer(LocalContainer):
     def begin(self, units: Sequence[UnitName], attributes: Mapping[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         self.tidy(units)
-        write_atomic(self.path / "zarr.json", _group_json({**attributes, "state": STATE_INCOMPLETE}))
+        write_atomic(self.path / METADATA, _json(group_node({**attributes, "state": STATE_INCOMPLETE})))
         for split in {unit.split for unit in units}:
             (self.path / split).mkdir(exist_ok=True)
-            write_atomic(self.path / split / "zarr.json", _group_json({}))
+            write_atomic(self.path / split / METADATA, _json(group_node({})))
         sync(self.path)
 
     def target(self, key: str) -> ZarrTarget:
@@ -97,30 +96,22 @@ class ZarrContainer(LocalContainer):
     def finalise(self, units: Sequence[UnitName], index: Content, attributes: Mapping[str, Any]) -> None:
         self.tidy(units)  # left-overs would become a part of the consolidated metadata
         with whole(self.path / "index") as work:
-            _write_group(work, self.codec, index)
+            write_group(work, self.codec, index)
         for folder in self._splits():
             if not any(unit.split == folder.name for unit in units):
                 remove(folder)
-        with warnings.catch_warnings():
-            # Consolidated metadata is not a part of the v3 specification yet; other readers ignore it.
-            warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
-            zarr.consolidate_metadata(self.path, zarr_format=3)
         # One atomic write of the root makes the store complete; until then its state is incomplete.
-        root = json.loads((self.path / "zarr.json").read_bytes())
-        root["attributes"] = _json_attributes(attributes)
-        write_atomic(self.path / "zarr.json", _json(root))
+        write_atomic(self.path / METADATA, _json(root_node(self.path, attributes)))
 
     def tidy(self, units: Sequence[UnitName]) -> None:
-        """Delete left-overs of a process that was killed while it replaced files or consolidated metadata."""
+        """Delete left-overs of a process that was killed while it replaced files."""
         for folder in (self.path, *self._splits()):
             sweep(folder)
-            for left_over in folder.glob("*.partial"):  # written by zarr-python
-                remove(left_over)
 
     def _splits(self) -> list[Path]:
         """Folders of splits: with the name of a split, and either a group or empty. Other folders are not s2ct's."""
         folders = [path for path in sorted(self.path.iterdir()) if is_split(path.name) and path.is_dir()]
-        return [path for path in folders if (path / "zarr.json").is_file() or not any(path.iterdir())]
+        return [path for path in folders if (path / METADATA).is_file() or not any(path.iterdir())]
 
     def destroy(self) -> None:
         remove(self.path)
@@ -174,8 +165,8 @@ class ZarrTarget:
     def finish(self, group: Content) -> None:
         if self._file is not None:
             self._end_shard()
-        made = _write_group(self._path, self._codec, group)
-        _create_images(made, self._codec, self._n_obs, self._dataset)
+        write_group(self._path, self._codec, group)
+        write_image_node(self._path, self._codec, self._n_obs, self._dataset)
         for future in self._syncing:
             future.result()
         sync_tree(self._path)
@@ -192,56 +183,6 @@ class ZarrTarget:
 def _sync_and_close(file: BinaryIO) -> None:
     with file:
         os.fsync(file.fileno())
-
-
-def _write_group(path: Path, codec: ZarrCodec, content: Content) -> zarr.Group:
-    """Write a group with its small arrays and inner groups."""
-    group = zarr.create_group(path, zarr_format=3, attributes=_json_attributes(content.attributes))
-    for spec, data in content.arrays:
-        array = group.create_array(
-            spec.name,
-            shape=data.shape,
-            dtype=spec.dtype,
-            chunks=spec.chunks(data.shape),
-            compressors=codec.compressors(np.dtype(spec.dtype).itemsize),
-            fill_value=0,
-            dimension_names=spec.dims,
-            attributes=_json_attributes(spec.attributes),
-            config={"write_empty_chunks": True},
-        )
-        if spec.chunk is None:
-            array[...] = np.ascontiguousarray(data, spec.dtype)
-        else:
-            for row in range(0, len(data), spec.chunk):
-                array[row : row + spec.chunk] = data[row : row + spec.chunk]
-    for name, inner in content.groups.items():
-        _write_group(path / name, codec, inner)
-    return group
-
-
-def _create_images(group: zarr.Group, codec: ZarrCodec, n_obs: int, dataset: Dataset) -> None:
-    """Write the metadata of ``image``. Its shards exist already."""
-    image = image_array(dataset)
-    group.create_array(
-        image.name,
-        shape=(n_obs, *dataset.obs_shape),
-        dtype=image.dtype,
-        chunks=(CHUNK_OBS, *dataset.obs_shape),
-        shards=(SHARD_OBS, *dataset.obs_shape),
-        compressors=codec.compressors(np.dtype(image.dtype).itemsize, CHUNK_OBS * dataset.obs_bytes),
-        fill_value=0,
-        dimension_names=image.dims,
-        attributes=_json_attributes(image.attributes),
-        config={"write_empty_chunks": True},
-    )
-
-
-def _json_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v.tolist() if isinstance(v, np.ndarray | np.generic) else v for k, v in attributes.items()}
-
-
-def _group_json(attributes: Mapping[str, Any]) -> bytes:
-    return _json({"attributes": _json_attributes(attributes), "zarr_format": 3, "node_type": "group"})
 
 
 def _json(value: Any) -> bytes:

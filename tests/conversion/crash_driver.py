@@ -21,12 +21,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 # Imported before the first fork, so that the conversions do not import them again.
-import h5py  # noqa: F401
-import zarr  # noqa: F401
+import numcodecs  # noqa: F401
 
 import s2ct_convert
 import s2ct_convert.conversion.convert
+import s2ct_convert.reading.hdf5_groups
 import s2ct_convert.reading.opening
+import s2ct_convert.store.hdf5_container
+import s2ct_convert.store.zarr_container
 from s2ct_convert.errors import S2ctError
 
 STEPS = ("fsync", "rename", "replace", "unlink", "rmdir", "mkdir")

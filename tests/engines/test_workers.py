@@ -19,6 +19,7 @@ from archives.native_programs import script
 from makers import random_group, write_archive, write_tfrecord
 from twins import first_quick
 
+import s2ct_convert
 from s2ct_convert.engines import local
 from s2ct_convert.engines.local import run_here, run_processes
 from s2ct_convert.source.find import find_sources
@@ -325,3 +326,14 @@ def test_a_script_without_a_main_guard_fails_with_one_sentence(tmp_path):
     assert 'under  if __name__ == "__main__":  or give jobs=1' in todo
     script.write_text(f"import s2ct_convert\nif __name__ == '__main__':\n    {call}")
     subprocess.run([sys.executable, script], check=True, timeout=120)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["zarr", "h5"])
+def test_a_worker_imports_no_package_that_its_server_could_have(s2ct, tmp_path, suffix):
+    sources = s2ct_convert.sample_sources()[:2]
+    said = s2ct("convert", "-j2", *sources, tmp_path / f"x.{suffix}", env=os.environ | {"PYTHONPROFILEIMPORTTIME": "1"})
+    assert not said.returncode, said.stderr
+    found = re.findall(r"^(?:train|val)/\w+: import time:[\d |]+ ([\w.]+)$", said.stderr, re.MULTILINE)
+    known = sys.stdlib_module_names | {"h5py"}  # which imports a part of itself late
+    assert found and {name.partition(".")[0] for name in found} - known == set()
