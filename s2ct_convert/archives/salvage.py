@@ -19,6 +19,7 @@ from typing import Any
 import py7zr
 
 from ..errors import ArchiveUnsupported, S2ctError
+from .bounds import dictionary_size
 from .damage import encrypted, explained
 from .lzma2_salvage import Lzma1Salvage, Lzma2Salvage
 from .pieces import FileBytes, Piece, plain_pieces
@@ -74,7 +75,7 @@ def member_pieces(file: SourceReader, member: str) -> Iterator[Callable[[], Iter
 def _by_headers(file: SourceReader, data: FileBytes, place: _Place) -> Callable[[], Iterator[Piece]]:
     if place.method == _LZMA2:
         (bits,) = place.properties
-        dict_size = 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)
+        dict_size = dictionary_size(bits)
         return Lzma2Salvage(data, place.begin, place.end, dict_size=dict_size, total=place.size).pieces
     if place.method == _LZMA1:
         return Lzma1Salvage(data, place.begin, place.end, properties=place.properties, total=place.size).pieces

@@ -111,21 +111,48 @@ def has_repeats(data: bytes) -> bool:
 
     Repeats are: two features with one name, even in two Features messages; two keys, values or lists in one feature.
     """
+    names: set[bytes] = set()
     try:
-        tops = [(low, high) for number, low, high in _fields(data, 0, len(data)) if number == 1]
-        names: set[bytes] = set()
-        entries = [one for top in tops for one in _fields(data, *top) if one[0] == 1]
-        for _, low, high in entries:
-            parts = list(_fields(data, low, high))
-            keys = [data[a:b] for number, a, b in parts if number == 1]
-            values = [(a, b) for number, a, b in parts if number == 2]
-            lists = [one for value in values for one in _fields(data, *value)]
-            if max(len(keys), len(values), len(lists)) > 1 or not names.isdisjoint(keys):
-                return True
-            names.update(keys)
+        for low, high in _entries(data):
+            keys = values = lists = 0
+            for number, begin, end in _fields(data, low, high):
+                if number == 1:
+                    keys += 1
+                    name = data[begin:end]
+                    if name in names:
+                        return True
+                    names.add(name)
+                elif number == 2:
+                    values += 1
+                    for _ in _fields(data, begin, end):
+                        lists += 1
+                        if lists > 1:
+                            return True
+                if max(keys, values) > 1:
+                    return True
     except (_Unusual, IndexError):
         return False  # protobuf has parsed these bytes, so their form does not matter here
     return False
+
+
+def count_features(data: bytes) -> int:
+    """Number of features of a serialized tf.train.Example, up to the first byte that is no part of one."""
+    n = 0
+    try:
+        for _ in _entries(data):
+            n += 1
+    except (_Unusual, IndexError):
+        pass
+    return n
+
+
+def _entries(data: bytes) -> Iterator[tuple[int, int]]:
+    """Span of each feature, with its name."""
+    for top, low, high in _fields(data, 0, len(data)):
+        if top == 1:
+            for number, begin, end in _fields(data, low, high):
+                if number == 1:
+                    yield begin, end
 
 
 def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:

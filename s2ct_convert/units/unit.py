@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..archives.bounds import BOUNDS, Bounds
 from ..archives.unpackers import PYTHON, find_unpacker
 from ..errors import DuplicateUnit, SourceError
 from ..events import OnEvent, ignore
@@ -61,6 +62,7 @@ class UnitTask:
     threads: int = 1
     plan: str = ""  # hash of the plan
     unpacker: str = "auto"
+    bounds: Bounds = BOUNDS
     md5: str | None = None  # expected MD5 of the source file
     demands: Demands = NO_DEMANDS
     replaces: UnitEntry | None = None
@@ -185,8 +187,9 @@ def _opened(
 ) -> AbstractContextManager[SourceExamples | SalvagedExamples]:
     dataset = task.options.dataset
     if task.salvages:
-        return open_salvaged(task.source, on_bytes, dataset=dataset)
-    unpacker = find_unpacker(task.unpacker) if task.source.is_packed else PYTHON
+        return open_salvaged(task.source, on_bytes, dataset=dataset, bounds=task.bounds)
+    asked = task.unpacker if task.source.is_packed else PYTHON.name
+    unpacker = find_unpacker(asked, task.bounds)
     return open_source(task.source, on_bytes, threads=task.threads, unpacker=unpacker, dataset=dataset)
 
 

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
-from ..archives.unpackers import Unpacker, ask_python_too, find_unpacker
+from ..archives.unpack_options import UnpackKeywords, UnpackOptions
+from ..archives.unpackers import Unpacker, ask_python_too
 from ..dataset import DATASET, Dataset
 from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, from_os_error
+from ..keywords import takes
 from ..names import UnitName
 from ..paths import path_list
 from ..source.find import Found, Source, find_sources
@@ -55,17 +58,18 @@ class SourceReport:
         return "damaged" if isinstance(self.error, ArchiveDamaged | TFRecordDamaged) else "unusable"
 
 
+@takes(UnpackOptions)
 def verify_sources(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     jobs: int = 1,
     unit: str | None = None,
-    unpacker: str = "auto",
     dataset: Dataset = DATASET,
     on_total: Callable[[int], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
     on_source: Callable[[SourceReport], None] | None = None,
     on_note: Callable[[str], None] = lambda text: None,
+    **unpacking: Unpack[UnpackKeywords],
 ) -> list[SourceReport]:
     """Read sources to the end and check every checksum. Writes nothing.
 
@@ -80,7 +84,6 @@ def verify_sources(
         Number of sources read at the same time. With fewer sources, each is unpacked by several threads.
     unit : str, optional
         Unit of a single source whose name does not give it, such as ``train/50SMG``.
-    unpacker : {"auto", "python", "7zz"}
     dataset : Dataset
         As for :func:`s2ct_convert.convert`.
     on_total, on_bytes : callable, optional
@@ -89,6 +92,7 @@ def verify_sources(
         Called with the report of each source once it is read, from several threads.
     on_note : callable, optional
         Called with a line for the files that were skipped, and for each copy.
+    {options}
 
     Returns
     -------
@@ -100,7 +104,7 @@ def verify_sources(
     WrongUsage
         If a path does not exist, or no source is found.
     """
-    chosen, found = find_unpacker(unpacker), _find(path_list(paths), unit)
+    chosen, found = UnpackOptions(**unpacking).find(), _find(path_list(paths), unit)
     for note in found.notes:
         on_note(note)
     # Copies too: equal headers do not prove equal content.

@@ -99,7 +99,7 @@ class TestCut:
         assert type(outcome(path, data)) is ArchiveDamaged
 
     @pytest.mark.every_variant
-    @pytest.mark.parametrize("claimed", [0, 1, 599, 601, 5000, 1 << 40])
+    @pytest.mark.parametrize("claimed", [0, 1, 599, 601, 5000, 1 << 31])
     def test_a_file_with_another_size_than_in_the_header_is_damaged(self, tmp_path, data, claimed):
         path = put(tmp_path / "a.7z", handmade({NAME: data}, claimed=claimed))
         assert type(outcome(path, data)) is ArchiveDamaged
