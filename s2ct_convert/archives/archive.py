@@ -175,7 +175,7 @@ def _check(archive: Any, file: Any, bounds: Bounds, where: str, *, size: int | N
     ------
     SourceTooLarge
     """
-    if file.emptystream:
+    if file.emptystream or file.folder is None:  # a damaged header may list a file and no block
         return
     before = sum(int(f.uncompressed) for f in archive.files if f.id < file.id and f.folder is file.folder)
     unpacked = before + (int(file.uncompressed) if size is None else min(size, int(file.uncompressed)))

@@ -78,6 +78,16 @@ class TestNoArchive:
             assert caught.value.found.startswith(content[:6].hex(" ") or "an empty file")
 
 
+def test_a_file_without_a_block_is_empty_or_refused(tmp_path):
+    header = b"\x01\x05\x01\x11\x05\x00a\x00\x00\x00\x00\x00"  # a list of one file, and nothing about packed streams
+    path = put(tmp_path / "a.7z", with_start_header(b"", header))
+    assert [member.name for member in read_archive(path).members] == ["a"]
+    try:
+        assert read_member(path, "a") == b""
+    except SourceError as error:
+        assert "a.7z" in error.where
+
+
 class TestCut:
     def test_a_truncated_archive_reports_the_expected_size(self, tmp_path, data):
         whole = handmade({NAME: data})
