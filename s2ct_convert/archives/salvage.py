@@ -23,6 +23,7 @@ from .bounds import dictionary_size
 from .damage import encrypted, explained
 from .lzma2_salvage import Lzma1Salvage, Lzma2Salvage
 from .pieces import FileBytes, Piece, plain_pieces
+from .start_header import check_packed_header
 from .stream import SourceReader
 from .unpackers import SIGNATURE
 
@@ -109,6 +110,9 @@ def _find_place(file: SourceReader, data: FileBytes, member: str) -> _Place | No
         return None
     whole, shift = shown
     try:
+        offset, size = struct.unpack_from("<QQ", data.read(0, _START_BYTES), 12)
+        check_packed_header(whole, Path(file.name).name, _START_BYTES + offset, size)
+        whole.seek(0)
         with explained(Path(file.name).name):
             archive: Any = py7zr.SevenZipFile(whole)  # type: ignore[arg-type]  # any io.IOBase will do
         with archive:

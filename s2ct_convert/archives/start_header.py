@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 from ..errors import ArchiveDamaged, NotAnArchive, NotATFRecord
-from .damage import AGAIN, LAST_RESORT
+from .damage import AGAIN, LAST_RESORT, explained, unsupported
 from .file_kind import name_kind, read_head
 from .stream import ArchiveFile
-from .unpackers import SIGNATURE
+from .unpackers import SIGNATURE, can_python, method_name
 from .volumes import next_volume
+
+_PACKED_BYTES = 1 << 16  # the description of a packed header has some 40 bytes
 
 
 def check_start(file: ArchiveFile, name: str) -> None:
@@ -43,7 +47,31 @@ def check_start(file: ArchiveFile, name: str) -> None:
         raise _volume_missing(name, needed, there, following)
     if there < needed:
         raise _cut(name, needed, there)
+    check_packed_header(file, name, 32 + offset, size)
     file.seek(0)
+
+
+def check_packed_header(file: Any, name: str, begin: int, size: int) -> None:
+    """Check that Python can unpack the end header, which is mostly packed itself.
+
+    A decoder that must not be used for files (unpackers.py) must not be used for headers either: a header that names
+    PPMd crashed the process.
+
+    Raises
+    ------
+    ArchiveDamaged, ArchiveUnsupported
+    """
+    file.seek(begin)
+    packed = file.read(min(size, _PACKED_BYTES))
+    if packed[:1] != b"\x17":  # kEncodedHeader
+        return
+    from py7zr.archiveinfo import HeaderStreamsInfo
+
+    with explained(name):
+        folders = HeaderStreamsInfo.retrieve(io.BytesIO(packed[1:])).unpackinfo.folders
+        methods = [coder["method"].hex() for folder in folders for coder in folder.coders]
+    if odd := [method_name(one) for one in methods if not can_python((one,))]:
+        raise unsupported(name, f"its header is packed with {' and '.join(odd)}")
 
 
 def _describe_head(head: bytes) -> str:

@@ -88,6 +88,34 @@ def test_a_file_without_a_block_is_empty_or_refused(tmp_path):
         assert "a.7z" in error.where
 
 
+CRASH = """
+import sys
+from pathlib import Path
+from s2ct_convert.archives.archive import read_archive
+from s2ct_convert.errors import ArchiveUnsupported
+try:
+    read_archive(Path(sys.argv[1]))
+except ArchiveUnsupported as error:
+    print(error)
+"""
+
+
+def test_a_header_in_ppmd_is_refused_before_a_decoder_sees_it(tmp_path):
+    """In a process of its own: the decoder crashed it."""
+    whole = write_archive(tmp_path / "b.7z", {NAME: bytes(99)}).read_bytes()
+    offset, size = struct.unpack_from("<QQ", whole, 12)
+    header = whole[32 + offset : 32 + offset + size]
+    lzma2, ppmd = b"\x21\x21\x01", b"\x23\x03\x04\x01\x05\x5d\x00\x10\x00\x00"
+    assert header[:1] == b"\x17" and header.count(lzma2) == 1, "py7zr packs headers with LZMA2"
+    at = header.index(lzma2)
+    changed = header[:at] + ppmd + header[at + 4 :]
+    path = put(tmp_path / "a.7z", with_start_header(whole[32 : 32 + offset], changed))
+    done = subprocess.run([sys.executable, "-c", CRASH, str(path)], capture_output=True, text=True)
+    assert "a.7z: a compression method of this archive cannot be decoded here (its header is packed with PPMd" in (
+        done.stdout
+    ), done.stderr
+
+
 class TestCut:
     def test_a_truncated_archive_reports_the_expected_size(self, tmp_path, data):
         whole = handmade({NAME: data})

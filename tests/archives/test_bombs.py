@@ -142,6 +142,7 @@ class TestUnpackedSize:
         with pytest.raises(SourceTooLarge, match=r"s2ct extract .*a\.7z FOLDER"):
             read_heads(path, ["second"], 3)
 
+    @pytest.mark.slow
     def test_a_gzip_file_is_refused_when_it_has_unpacked_too_much(self, tmp_path):
         path = tmp_path / f"{NAME}.gz"
         path.write_bytes(gzip.compress(record_bytes(bytes(100_000))))
@@ -156,6 +157,7 @@ class TestUnpackedSize:
         assert BOUNDS.most_unpacked(550_000_000) == 55_000_000_000
         assert Bounds(7).most_unpacked(550_000_000) == 7
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("unpacker", ["python", pytest.param("7zz", marks=needs_7zip)])
     def test_extract_writes_nothing_of_a_file_that_is_too_large(self, tmp_path, unpacker):
         path = write_archive(tmp_path / "a.7z", {"a": bytes(1000), "b": bytes(1000)}, filters=FILTERS["lzma2"])
@@ -175,6 +177,7 @@ def with_dictionary(data: bytes, size: int, *, claimed: int | None = None) -> by
 
 class TestDictionary:
     @of_linux
+    @pytest.mark.slow
     def test_a_dictionary_larger_than_the_data_takes_no_memory(self, tmp_path):
         path = put(tmp_path / "a.7z", with_dictionary(b"abc" * 1000, 0xFFFFFFFF))
         text = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2 << 30,) * 2)\n"
@@ -221,6 +224,7 @@ class TestExamples:
         kept = decode_example(record, where="file").kept
         assert [len(one.data or b"") for one in kept if one.name == "unknown"] == [1 << 20]
 
+    @pytest.mark.slow
     def test_an_example_with_countless_features_is_refused(self):
         names = (field(1, field(1, b"%05d" % n)) for n in range(20_000))
         with pytest.raises(SourceTooLarge, match=r"20,000 features(.|\n)*--max-decoding 2G"):

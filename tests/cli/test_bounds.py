@@ -18,6 +18,7 @@ def archive(tmp_path: Path) -> Path:
     return write_archive(tmp_path / "in" / "train_50SMG_2.7z", {"train_50SMG_2": RECORDS})
 
 
+@pytest.mark.slow
 def test_convert_refuses_and_names_the_option_which_lifts_it(run, tmp_path, archive):
     done = run("convert", archive, tmp_path / "x.zarr", "--max-unpacked", "1K", "-j1")
     assert_says(done, 5, "train_50SMG_2.7z: train_50SMG_2: this file of ", "allow it: --max-unpacked 1G")
@@ -46,6 +47,7 @@ def test_a_job_of_a_batch_has_the_limits(run, tmp_path, archive):
     assert run("batch", "run", tmp_path / "x.zarr", "1").returncode == 0
 
 
+@pytest.mark.slow
 def test_extract_refuses_and_names_the_option_which_lifts_it(run, tmp_path, archive):
     done = run("extract", archive, tmp_path / "out", "--max-unpacked", "1K")
     assert_says(done, 5, "allow it: --max-unpacked 1G")
@@ -53,6 +55,7 @@ def test_extract_refuses_and_names_the_option_which_lifts_it(run, tmp_path, arch
     assert run("extract", archive, tmp_path / "out", "--max-unpacked", ENOUGH).returncode == 0
 
 
+@pytest.mark.slow
 def test_verify_sources_refuses_and_names_the_option_which_lifts_it(run, archive):
     done = run("verify", "sources", archive, "--max-unpacked", "1K")
     assert done.returncode == 5
@@ -68,6 +71,7 @@ def test_verify_store_against_has_the_limits(run, tmp_path, archive):
     assert "--max-unpacked 1G" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_plan_lists_a_source_that_is_too_large_as_a_problem(run, tmp_path, archive):
     done = run("plan", archive, tmp_path / "x.zarr", "--max-unpacked", "1K")
     assert done.returncode == 0, done.stderr
