@@ -121,6 +121,10 @@ class SourceError(S2ctError):
     exit_code = EXIT_SOURCE
 
 
+class SourceTooLarge(SourceError):
+    """A source unpacks to more, or decoding it takes more memory, than is allowed. The message names the option."""
+
+
 class BadName(SourceError):
     """A file name is not ``<split>_<tile>_<number of examples>``."""
 

@@ -21,6 +21,7 @@ LEVELS = (
         "published",
         "durable",
         "hashing",
+        "keywords",
         "kinds",
         "fields",
         "lease",

@@ -1,15 +1,13 @@
 """Read 7z archives as streams. Nothing is extracted to disk.
 
-py7zr gets the archive as a file object, so it unpacks the 7z folders one after another in archive order. A stream
+py7zr reads the headers, and gives the decoders. 7z folders are unpacked one after another in archive order. A stream
 returns the last bytes of a member before it checks the CRC32. So the caller must read to the end and treat all bytes as
 provisional until then.
 """
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,20 +18,21 @@ import py7zr
 
 from ..errors import (
     ArchiveDamaged,
-    NotAnArchive,
-    NotATFRecord,
     SourceError,
 )
 from ..objects.remote import AnyFile
-from .damage import AGAIN, LAST_RESORT, encrypted, explained
-from .file_kind import HEAD_BYTES, name_kind, read_head
+from ..words import shell_path
+from .blocks import read_starts
+from .bounds import BOUNDS, Bounds
+from .damage import encrypted, explained
+from .file_kind import HEAD_BYTES, read_head
 from .lzma2 import Lzma2Stream
 from .lzma2_chunks import Packed, count_blocks, find_packed
-from .member_stream import HeadsFactory, MemberStream, Unpacked
+from .member_stream import MemberStream
 from .native import NativeStream, is_alone, why_not
+from .start_header import check_start
 from .stream import ArchiveFile, Readable, SourceReader
-from .unpackers import NAMES, PYTHON, SIGNATURE, Unpacker, can_python, choose
-from .volumes import next_volume
+from .unpackers import NAMES, PYTHON, Unpacker, can_python, choose
 
 
 @dataclass(frozen=True)
@@ -137,27 +136,52 @@ def read_heads(path: AnyFile, names: Sequence[str], n: int = HEAD_BYTES) -> dict
 
     Raises
     ------
-    ArchiveDamaged, ArchiveUnsupported
+    ArchiveDamaged, ArchiveUnsupported, SourceTooLarge
     """
     heads: dict[str, bytes] = {}
     with SourceReader(path, with_md5=False) as file:
         with opened(file) as archive:
-            files = {one.filename: one for one in archive.files}
-            easy = [name for name in names if can_python(_methods(files[name]))]
-            if easy:
-                factory = HeadsFactory(len(easy), n)
-                try:
-                    with explained(path.name):
-                        archive.extract(targets=easy, factory=factory)
-                except Unpacked:
-                    pass
-                heads |= {name: factory.heads.get(name, b"") for name in easy}
+            easy = {f.filename: f for f in archive.files if f.filename in names and can_python(_methods(f))}
+            for one in easy.values():
+                todo = f"unpack it (s2ct extract {shell_path(str(path))} FOLDER), then give the unpacked files"
+                _check(archive, one, BOUNDS, f"{path.name}: {one.filename}", size=n, todo=todo)
+            with explained(path.name):
+                starts = read_starts(archive, easy.values(), n, path.name)
+            heads |= {name: starts[one.id] for name, one in easy.items()}
         for name in names:
             if name not in heads:
                 file.seek(0)
                 with open_member(file, name) as stream:
                     heads[name] = read_head(stream, n)
     return heads
+
+
+def check_bounds(path: AnyFile, name: str, bounds: Bounds) -> None:
+    """Check by the headers what unpacking a member takes.
+
+    Raises
+    ------
+    SourceTooLarge, ArchiveDamaged, ArchiveUnsupported
+    """
+    with SourceReader(path, with_md5=False) as file, opened(file) as archive:
+        for one in archive.files:
+            if one.filename == name:
+                _check(archive, one, bounds, f"{path.name}: {name}")
+
+
+def _check(archive: Any, file: Any, bounds: Bounds, where: str, *, size: int | None = None, todo: str = "") -> None:
+    """Check what unpacking the first ``size`` bytes of a file takes; None: all of it.
+
+    Raises
+    ------
+    SourceTooLarge
+    """
+    if file.emptystream or file.folder is None:  # a damaged header may list a file and no block
+        return
+    before = sum(int(f.uncompressed) for f in archive.files if f.id < file.id and f.folder is file.folder)
+    unpacked = before + (int(file.uncompressed) if size is None else min(size, int(file.uncompressed)))
+    bounds.check_unpacked(unpacked, archive.fp.size(), where, todo)
+    bounds.check_block(file.folder, where)
 
 
 @contextmanager
@@ -168,13 +192,15 @@ def open_member(
 
     If ``unpacker`` has a 7-Zip program, it unpacks with ``threads`` threads (native.py). Without one, or if the member
     cannot be selected by name, Python unpacks. It unpacks a plain LZMA2 stream block by block with ``threads`` threads
-    (lzma2.py), and everything else with py7zr in one thread. If only one of the two supports a method, it is used
-    (unpackers.py).
+    (lzma2.py), and everything else in one thread with the decoders of py7zr (blocks.py). If only one of the two
+    supports a method, it is used (unpackers.py).
 
     Raises
     ------
     WrongUsage
         If ``unpacker`` is required and cannot select this member.
+    SourceTooLarge
+        If it takes more than ``unpacker.bounds``.
     ArchiveDamaged, ArchiveUnsupported
         Here, or from ``read`` when the unpacker finds the damage, at the latest instead of the end of the stream.
     """
@@ -184,6 +210,7 @@ def open_member(
         if member is None:
             raise SourceError(f"there is no file {name!r} in the archive", where=where)
         place, names = f"{where}: {name}", [one.filename for one in archive.files if not one.is_directory]
+        _check(archive, member, unpacker.bounds, place)
         by_name = file.no_descriptor or why_not(name, names)
         chosen, label = choose(unpacker, _methods(member), place, by_name)
         if chosen.program is not None:
@@ -200,9 +227,9 @@ def open_member(
                 blocks.unpacker = label
                 yield blocks
             return
-        stream = MemberStream(where, member.uncompressed)
+        stream = MemberStream(where)
         stream.unpacker = label
-        with stream.unpacking(archive, name):
+        with stream.unpacking(archive, [member]):
             try:
                 yield stream
             except BaseException:
@@ -237,7 +264,7 @@ def opened(file: ArchiveFile) -> Iterator[py7zr.SevenZipFile]:
     NotAnArchive, NotATFRecord, ArchiveDamaged, ArchiveUnsupported
     """
     name = Path(file.name).name
-    _check_start(file, name)
+    check_start(file, name)
     with explained(name):
         archive: Any = py7zr.SevenZipFile(file)  # type: ignore[arg-type]  # any io.IOBase will do
     with archive:
@@ -246,54 +273,3 @@ def opened(file: ArchiveFile) -> Iterator[py7zr.SevenZipFile]:
         if archive.needs_password():
             raise encrypted(name)
         yield archive
-
-
-def _check_start(file: ArchiveFile, name: str) -> None:
-    """Check the start header (7zFormat.txt), for clearer messages than those of py7zr."""
-    head = file.read(32)
-    if head[:6] != SIGNATURE:
-        raise NotAnArchive(
-            "this is not a 7z archive",
-            where=name,
-            expected=f"the first bytes {SIGNATURE.hex(' ')}",
-            found=_describe_head(head + read_head(file)),
-            todo="use a .7z of the record or a TFRecord file",
-        )
-    if len(head) < 32:
-        raise _cut(name, 32, len(head))
-    stored, offset, size = struct.unpack_from("<IQQ", head, 8)
-    if zlib.crc32(head[12:32]) != stored:
-        raise ArchiveDamaged("the checksum of the start header does not match", where=name, todo=AGAIN)
-    if not size:
-        raise NotATFRecord("there is no file in this archive", where=name)
-    needed, there = 32 + offset + size, file.size()
-    if there < needed and (following := next_volume(Path(file.name))):
-        raise _volume_missing(name, needed, there, following)
-    if there < needed:
-        raise _cut(name, needed, there)
-    file.seek(0)
-
-
-def _describe_head(head: bytes) -> str:
-    first = head[:6].hex(" ")
-    return f"{first} ({kind})" if (kind := name_kind(head)) else first or "an empty file"
-
-
-def _cut(name: str, needed: int, there: int) -> ArchiveDamaged:
-    return ArchiveDamaged(
-        "the archive is truncated",
-        where=name,
-        expected=f"{needed:,} bytes",
-        found=f"{there:,} bytes",
-        todo=f"fetch the rest of it (s2ct download), or fetch it again; {LAST_RESORT}",
-    )
-
-
-def _volume_missing(name: str, needed: int, there: int, following: str) -> ArchiveDamaged:
-    return ArchiveDamaged(
-        f"the archive is incomplete: {following} is missing, or a volume is truncated",
-        where=name,
-        expected=f"{needed:,} bytes in all volumes",
-        found=f"{there:,} bytes",
-        todo="put all volumes into one folder: .001, .002, ... without a gap",
-    )

@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Unpack
 
 from ..durable import scratch, whole_file
 from ..errors import DestinationExists, NotATFRecord, SourceError, WrongUsage
+from ..keywords import takes
 from ..kinds import Kind, fits, kind_of
 from ..paths import check_path, check_readable, check_spelling
 from .archive import Archive, Member, open_member, read_archive
 from .checksum import content_of
 from .one_pass import open_all, write_files
 from .stream import PIECE_BYTES, SourceReader
-from .unpackers import Unpacker, ask_python_too, find_unpacker
+from .unpack_options import UnpackKeywords, UnpackOptions
+from .unpackers import Unpacker, ask_python_too
 
 _LONGEST_NAME = 255  # bytes; of ext4, XFS, Lustre, NFS and APFS
 
@@ -40,16 +43,17 @@ class Extracted:
     was_there: bool
 
 
+@takes(UnpackOptions)
 def extract_archive(
     archive: str | os.PathLike[str],
     destination: str | os.PathLike[str],
     *,
     overwrite: bool = False,
     jobs: int = 1,
-    unpacker: str = "auto",
     on_bytes: Callable[[int], None] = lambda n: None,
     on_file: Callable[[Extracted], None] = lambda one: None,
     on_link: Callable[[str], None] = lambda name: None,
+    **unpacking: Unpack[UnpackKeywords],
 ) -> list[Extracted]:
     """Extract every file of an archive below ``destination``, including its folders.
 
@@ -60,13 +64,12 @@ def extract_archive(
         Replace existing files. If false, equal files are kept and other files are an error.
     jobs : int
         Threads that unpack, if the archive allows several.
-    unpacker : {"auto", "python", "7zz"}
-        As for :func:`s2ct_convert.convert`.
     on_bytes, on_file : callable
         Progress callbacks. ``on_bytes`` gets the bytes unpacked since the last call; an existing file counts with its
         whole size. ``on_file`` gets each file when it is complete.
     on_link : callable
         Gets the name of each link in the archive. Links are not extracted.
+    {options}
 
     Returns
     -------
@@ -79,7 +82,8 @@ def extract_archive(
     WrongUsage
         If there is no such unpacker.
     SourceError
-        If the archive is damaged, or a name in it leads out of ``destination`` or is too long.
+        If the archive is damaged, a name in it leads out of ``destination`` or is too long, or it takes more than is
+        allowed (:class:`s2ct_convert.errors.SourceTooLarge`).
 
     Examples
     --------
@@ -89,7 +93,7 @@ def extract_archive(
     ...     [one.path.name for one in s2ct_convert.extract_archive(archive, folder)] == [archive.stem]
     True
     """
-    archive, chosen = check_readable(archive), find_unpacker(unpacker)
+    archive, chosen = check_readable(archive), UnpackOptions(**unpacking).find()
     destination = check_path(destination)
     contents = read_archive(archive)
     targets = _targets(contents, destination)

@@ -1,7 +1,7 @@
 """The first bytes of a member, unpacked as they are read, from an archive whose end may not be here.
 
-Nothing is read ahead: a read of the archive gets :data:`INPUT_BYTES`, and only when its predecessors are used up. The
-CRC32 of the member is at its end, so it is not checked.
+Nothing is read ahead: a read of the archive gets :data:`.blocks.INPUT_BYTES`, and only when its predecessors are used
+up. The CRC32 of the member is at its end, so it is not checked.
 """
 
 from __future__ import annotations
@@ -15,16 +15,11 @@ from typing import Any, NamedTuple
 
 from ..errors import ArchiveUnsupported
 from .archive import Archive, headers_of, opened
+from .blocks import Block, places_of
+from .bounds import BOUNDS, dictionary_of
 from .damage import explained
 from .stream import ArchiveFile, Readable
 from .unpackers import can_python, method_name
-
-INPUT_BYTES = 1 << 14  # packed bytes in one step of a decoder
-_OUTPUT_BYTES = 1 << 20  # unpacked bytes in one step
-_DICTIONARIES: dict[str, Callable[[bytes], int]] = {
-    "21": lambda bits: 0xFFFFFFFF if bits[0] == 40 else (2 | (bits[0] & 1)) << (bits[0] // 2 + 11),  # LZMA2
-    "030101": lambda properties: int.from_bytes(properties[1:5], "little"),  # LZMA
-}
 
 
 @dataclass(frozen=True)
@@ -82,23 +77,18 @@ class Headers:
 
     def _place(self, number: int) -> _Place | None:
         """Where a member is. The headers that py7zr parsed are used, which are not public."""
-        file, streams = self._files[number], self._opened.header.main_streams
-        folder = getattr(file, "folder", None)
+        folder = getattr(self._files[number], "folder", None)
         if folder is None:
             return None
         with explained(self._file.name):
-            folders = streams.unpackinfo.folders
-            index = next(i for i, one in enumerate(folders) if one is folder)
-            stream = sum(_streams_of(one) for one in folders[:index])
-            offset = self._opened.afterheader + streams.packinfo.packpos + streams.packinfo.packpositions[stream]
-            packed = sum(streams.packinfo.packsizes[stream : stream + _streams_of(folder)])
-            sizes = [_dictionary(coder) for coder in folder.coders]
+            offset, packed = next(place for one, place in places_of(self._opened) if one is folder)
+            sizes = [dictionary_of(coder) for coder in folder.coders]
             before = 0
             for other in self._files[:number]:
                 before += int(other.uncompressed) if getattr(other, "folder", None) is folder else 0
             found = max((size for size in sizes if size is not None), default=None)
-            packing = Packing(found, int(packed), int(folder.get_unpack_size()), before)
-            return _Place(folder, int(offset), packing)
+            packing = Packing(found, packed, int(folder.get_unpack_size()), before)
+            return _Place(folder, offset, packing)
 
 
 @contextmanager
@@ -114,16 +104,6 @@ def open_headers(file: ArchiveFile) -> Iterator[Headers]:
         yield Headers(archive, file)
 
 
-def _streams_of(folder: Any) -> int:
-    """Number of packed streams of a block."""
-    return int(sum(coder["numinstreams"] for coder in folder.coders)) - len(folder.bindpairs)
-
-
-def _dictionary(coder: Any) -> int | None:
-    size = _DICTIONARIES.get(coder["method"].hex())
-    return size(coder["properties"]) if size is not None and coder.get("properties") else None
-
-
 class _Nothing:
     """An empty member."""
 
@@ -135,41 +115,17 @@ class _Front:
     """A member of a block, unpacked step by step."""
 
     def __init__(self, place: _Place, file: ArchiveFile, size: int, read: Callable[[int], bytes]) -> None:
-        from py7zr.compressor import SevenZipDecompressor
-
         self._name, self._skip, self._left = file.name, place.packing.before, size
-        self.read_packed = read
+        BOUNDS.check_block(place.folder, self._name)
         with explained(self._name):
-            folder = place.folder
-            self._decoder = SevenZipDecompressor(
-                folder.coders, place.packing.packed, folder.unpacksizes, None, None, blocksize=INPUT_BYTES
-            )
-        self._buffer = memoryview(b"")
+            self._block = Block(place.folder, place.packing.packed, read)
         file.seek(place.offset, os.SEEK_SET)
 
     def read(self, n: int, /) -> bytes:
         """At most ``n`` bytes; none at the end of the member, or where the packed stream ends too early."""
-        while not self._buffer and self._left:
-            data = self._step()
-            if data is None:
-                return b""
-            skipped = min(self._skip, len(data))
-            self._skip -= skipped
-            self._buffer = memoryview(data)[skipped:][: self._left]
-            self._left -= len(self._buffer)
-        out, self._buffer = bytes(self._buffer[:n]), self._buffer[n:]
-        return out
-
-    def _step(self) -> bytes | None:
-        """The next unpacked bytes, perhaps none yet; None at the end of the packed stream."""
         with explained(self._name):
-            before = self._decoder.consumed
-            data = self._decoder.decompress(_Input(self.read_packed), max_length=_OUTPUT_BYTES)
-        return None if not data and self._decoder.consumed == before else bytes(data)
-
-
-class _Input:
-    """The packed stream as py7zr reads it."""
-
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self.read = read
+            while self._skip and (piece := self._block.read(self._skip)):
+                self._skip -= len(piece)
+            out = bytes(self._block.read(min(n, self._left)))
+        self._left -= len(out)
+        return out

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..errors import ArchiveDamaged
+from .bounds import dictionary_size
 from .damage import AGAIN
 
 
@@ -53,12 +54,12 @@ def find_packed(archive: Any, file: Any, crc32: int | None) -> Packed | None:
     if bits > 40:  # no size of a dictionary; py7zr refuses it
         return None
     size = int(streams.packinfo.packsizes[stream])
-    return Packed(int(offset), size, dict_size_of(bits), int(file.uncompressed), crc32)
+    return Packed(int(offset), size, _needed(bits, int(file.uncompressed)), int(file.uncompressed), crc32)
 
 
-def dict_size_of(bits: int) -> int:
-    """Size of the dictionary in bytes, from the property of LZMA2."""
-    return 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)
+def _needed(bits: int, unpacked: int) -> int:
+    """The dictionary that a decoder needs: all of it is allocated at once, however little is unpacked."""
+    return min(dictionary_size(bits), max(unpacked, 4096))
 
 
 class Chunk(NamedTuple):

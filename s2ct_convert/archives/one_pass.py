@@ -12,6 +12,7 @@ from isal import isal_zlib
 
 from ..durable import sync
 from .archive import Archive, Member, MemberReadable, opened
+from .blocks import places_of
 from .damage import wrong_crc32, wrong_size
 from .member_stream import MemberStream
 from .native import NativeStream
@@ -28,11 +29,14 @@ def open_all(archive: Archive, *, threads: int, unpacker: Unpacker) -> Iterator[
 
     Raises
     ------
-    ArchiveDamaged, ArchiveUnsupported, WrongUsage
+    ArchiveDamaged, ArchiveUnsupported, SourceTooLarge, WrongUsage
         As :func:`s2ct_convert.archives.archive.open_member`.
     """
     where, size = archive.path.name, sum(member.size for member in archive.members)
     with SourceReader(archive.path, with_md5=False) as file, opened(file) as parsed:
+        unpacker.bounds.check_unpacked(size, archive.bytes, where)
+        for folder, _ in places_of(parsed):
+            unpacker.bounds.check_block(folder, where)
         by_name = file.no_descriptor or ("the archive has links" if archive.links else None)
         methods = dict.fromkeys(method for member in archive.members for method in member.methods)
         chosen, label = choose(unpacker, methods, where, by_name)
@@ -42,7 +46,7 @@ def open_all(archive: Archive, *, threads: int, unpacker: Unpacker) -> Iterator[
                 native.start()
                 yield native
             return
-        with MemberStream(where, size).unpacking(parsed, *(member.name for member in archive.members)) as stream:
+        with MemberStream(where).unpacking(parsed, [one for one in parsed.files if one.is_file]) as stream:
             yield stream
 
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from ..errors import ArchiveDamaged
 from .archive import Member, opened, to_member
+from .bounds import dictionary_size
 from .damage import AGAIN, explained
-from .lzma2_chunks import dict_size_of
 from .stream import PIECE_BYTES, SourceReader
 from .unpackers import SIGNATURE
 
@@ -171,7 +171,7 @@ def can_follow(packed: PackedStream) -> bool:
 def _decoder(packed: PackedStream) -> lzma.LZMADecompressor:
     if packed.method == LZMA2:
         (bits,) = packed.properties
-        one: dict[str, int] = {"id": lzma.FILTER_LZMA2, "dict_size": dict_size_of(bits)}
+        one: dict[str, int] = {"id": lzma.FILTER_LZMA2, "dict_size": dictionary_size(bits)}
     else:
         packing, dict_size = struct.unpack("<BI", packed.properties)
         one = {"id": lzma.FILTER_LZMA1, "dict_size": dict_size}

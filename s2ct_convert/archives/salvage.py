@@ -19,9 +19,11 @@ from typing import Any
 import py7zr
 
 from ..errors import ArchiveUnsupported, S2ctError
+from .bounds import dictionary_size
 from .damage import encrypted, explained
 from .lzma2_salvage import Lzma1Salvage, Lzma2Salvage
 from .pieces import FileBytes, Piece, plain_pieces
+from .start_header import check_packed_header
 from .stream import SourceReader
 from .unpackers import SIGNATURE
 
@@ -74,7 +76,7 @@ def member_pieces(file: SourceReader, member: str) -> Iterator[Callable[[], Iter
 def _by_headers(file: SourceReader, data: FileBytes, place: _Place) -> Callable[[], Iterator[Piece]]:
     if place.method == _LZMA2:
         (bits,) = place.properties
-        dict_size = 0xFFFFFFFF if bits == 40 else (2 | (bits & 1)) << (bits // 2 + 11)
+        dict_size = dictionary_size(bits)
         return Lzma2Salvage(data, place.begin, place.end, dict_size=dict_size, total=place.size).pieces
     if place.method == _LZMA1:
         return Lzma1Salvage(data, place.begin, place.end, properties=place.properties, total=place.size).pieces
@@ -108,6 +110,9 @@ def _find_place(file: SourceReader, data: FileBytes, member: str) -> _Place | No
         return None
     whole, shift = shown
     try:
+        offset, size = struct.unpack_from("<QQ", data.read(0, _START_BYTES), 12)
+        check_packed_header(whole, Path(file.name).name, _START_BYTES + offset, size)
+        whole.seek(0)
         with explained(Path(file.name).name):
             archive: Any = py7zr.SevenZipFile(whole)  # type: ignore[arg-type]  # any io.IOBase will do
         with archive:

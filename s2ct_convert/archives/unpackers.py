@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from ..errors import ArchiveDamaged, ArchiveUnsupported, S2ctError, UnpackerWarning, WrongUsage
 from ..version import install_advice
+from .bounds import BOUNDS, Bounds
 
 T = TypeVar("T")
 
@@ -56,18 +57,20 @@ class Unpacker:
 
     Each supports methods that the other does not; :func:`choose` takes the one that can.
 
-    ``name`` is its name in the ledger. ``required``: the user asked for it, so no other may be used.
+    ``name`` is its name in the ledger. ``required``: the user asked for it, so no other may be used. ``bounds``: what
+    a source may take.
     """
 
     name: str = "python"
     program: str | None = None
     required: bool = False
+    bounds: Bounds = BOUNDS
 
 
 PYTHON = Unpacker()
 
 
-def find_unpacker(asked: str) -> Unpacker:
+def find_unpacker(asked: str, bounds: Bounds = BOUNDS) -> Unpacker:
     """Find the unpacker on this machine.
 
     Parameters
@@ -75,6 +78,8 @@ def find_unpacker(asked: str) -> Unpacker:
     asked : {"auto", "python", "7zz"}
         ``auto`` takes a 7-Zip program of version 21.01 or later, on the PATH or from the extra ``7zz``, else Python.
         It prefers a program whose decoder is in assembly. Others, such as Debian's, need some 40 % more CPU.
+    bounds : Bounds
+        What a source may take.
 
     Raises
     ------
@@ -84,13 +89,14 @@ def find_unpacker(asked: str) -> Unpacker:
     if asked not in UNPACKERS:
         raise WrongUsage(f"there is no unpacker {asked!r}", expected=", ".join(UNPACKERS))
     if asked == "python":
-        return Unpacker(required=True)
+        return Unpacker(required=True, bounds=bounds)
     found = [one for one in find_programs() if asked == "7zz" or float(one.version) >= OLDEST]
     if found:
         best = min(found, key=lambda one: not one.has_assembly)  # the first of the fast ones, or else the first
-        return Unpacker(f"{Path(best.program).name} {best.version}", best.program, required=asked == "7zz")
+        name = f"{Path(best.program).name} {best.version}"
+        return Unpacker(name, best.program, required=asked == "7zz", bounds=bounds)
     if asked == "auto":
-        return PYTHON
+        return Unpacker(bounds=bounds)
     raise WrongUsage(
         "no working 7-Zip program was found",
         expected=f"{' or '.join(PROGRAMS)} on the PATH",
@@ -143,7 +149,7 @@ def ask_python_too(read: Callable[[Unpacker], T], unpacker: Unpacker, on_fault: 
         if unpacker.program is None or unpacker.required:
             raise
         try:
-            done = read(PYTHON)
+            done = read(Unpacker(bounds=unpacker.bounds))
         except S2ctError:
             raise damage from None
         on_fault(f"{unpacker.name} failed on an intact archive, which Python read: check {unpacker.program}")

@@ -84,16 +84,26 @@ def init(
 @batch.command()
 @click.argument("store", type=options.STORE_PATH)
 @click.argument("numbers", required=False, metavar="[UNITS]")
+@options.bounds
 @options.jobs
 @options.nice
 @options.as_json
 @options.progress
-def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: bool, verbose: bool) -> None:
+def run(
+    store: Path,
+    numbers: str | None,
+    jobs: int | None,
+    json_: bool,
+    quiet: bool,
+    verbose: bool,
+    **bounds: Any,
+) -> None:
     """Convert units by their numbers, such as 3 or 1,4-7.
 
     The default is the number of the array task, from SLURM_ARRAY_TASK_ID, PBS_ARRAY_INDEX, SGE_TASK_ID or LSB_JOBINDEX.
     A finished unit is skipped (exit code 0). A unit that another process is converting is refused (exit code 3).
     """
+    from ..archives.bounds import Bounds
     from ..conversion.batch import run_units
     from ..conversion.ranges import ARRAY_VARIABLES, array_number, from_ranges
     from ..errors import WrongUsage
@@ -111,7 +121,8 @@ def run(store: Path, numbers: str | None, jobs: int | None, json_: bool, quiet: 
     wanted = from_ranges(numbers) if numbers is not None else [number or 0]
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         on_event = keeps_units(store, on_event)
-        entries = run_units(store, wanted, threads=jobs or options.available_cores(), on_event=on_event)
+        cores = jobs or options.available_cores()
+        entries = run_units(store, wanted, threads=cores, bounds=Bounds(**bounds), on_event=on_event)
     if json_:
         import dataclasses
 

@@ -36,6 +36,7 @@ from .stopping import keeps_units
 )
 @kind
 @options.unpacker
+@options.bounds
 @options.salvage
 @options.demands
 @options.jobs

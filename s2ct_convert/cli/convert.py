@@ -18,6 +18,7 @@ from .stopping import keeps_units
 @planned
 @options.plan_file
 @options.unpacker
+@options.bounds
 @options.jobs
 @options.memory
 @options.nice
@@ -81,9 +82,10 @@ def convert(
 
     from ..conversion.convert import convert_plan
     from ..errors import WrongUsage
+    from ..keywords import take
     from ..show.progress import show_progress
     from ..show.summary import check_complete
-    from ..units.options import EngineOptions, RunOptions, take
+    from ..units.options import EngineOptions, RunOptions
     from ..units.summary import UnitsFailed
 
     if jobs and not local:

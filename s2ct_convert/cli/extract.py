@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     "to NAME.salvaged.json (exit code 3).",
 )
 @options.unpacker
+@options.bounds
 @options.jobs
 @options.as_json
 @options.progress
@@ -42,6 +43,7 @@ def extract(
     json_: bool,
     quiet: bool,
     verbose: bool,
+    **bounds: Any,
 ) -> None:
     """Unpack archives (.7z), or all archives in folders, to the folder DEST.
 
@@ -77,7 +79,7 @@ def extract(
                         continue
                     done += extract_archive(
                         path, destination, overwrite=overwrite, jobs=jobs or options.available_cores(),
-                        unpacker=unpacker, on_bytes=progress.advance,
+                        unpacker=unpacker, **bounds, on_bytes=progress.advance,
                         on_file=lambda f: progress.named(
                             str(f.path), f": {size(f.bytes)}{', already there' if f.was_there else ''}"
                         ),

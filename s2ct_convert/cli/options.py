@@ -199,6 +199,27 @@ unpacker = click.option(
 )
 
 
+def bounds(command: Command) -> Command:
+    """Add --max-unpacked and --max-decoding: what a source may take."""
+    for option in (
+        click.option(
+            "--max-decoding",
+            callback=read_bytes,
+            default="1G",
+            metavar="SIZE",
+            help="Memory that decoding may take: the dictionary of an archive, or one example.  [default: 1G]",
+        ),
+        click.option(
+            "--max-unpacked",
+            callback=read_bytes,
+            metavar="SIZE",
+            help="Size that one source may unpack to, such as 200G.  [default: 100 times its own size, at least 4G]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def demands(command: Command) -> Command:
     """Add --strict and --accept-count: requirements on a source."""
     for option in (

@@ -19,6 +19,7 @@ from .results import print_json
 @cloud
 @options.jobs
 @options.memory
+@options.bounds
 @click.option(
     "-o", "--output", type=options.ANY_PATH, metavar="FILE", help="Write the plan, for s2ct convert --plan FILE."
 )
@@ -32,6 +33,8 @@ def plan(
     output: Path | None,
     json_: bool,
     verbose: bool,
+    max_unpacked: int | None,
+    max_decoding: int,
     **choices: Any,
 ) -> None:
     """Show the units of SOURCE..., and estimate the files, bytes, memory and time that STORE needs. Report problems.
@@ -43,12 +46,14 @@ def plan(
     s2ct plan archives/ clouds.zarr -o plan.json
     s2ct convert --plan plan.json
     """
+    from ..archives.bounds import Bounds
     from ..conversion.estimate import estimate
     from ..conversion.plan_file import write_plan
     from ..show.plan import plan_report, print_plan
 
     made = plan_of(paths, None, choices)
-    found = estimate(made, jobs or options.available_cores(), memory=memory)
+    bounds = Bounds(max_unpacked, max_decoding)
+    found = estimate(made, jobs or options.available_cores(), memory=memory, bounds=bounds)
     if output is not None:
         write_plan(made, output)
     if json_:

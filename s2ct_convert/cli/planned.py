@@ -103,9 +103,10 @@ def plan_of(
 ) -> Plan:
     """The plan for a command line: made from the sources, or read from a plan file. ``bucket``: STORE may be in one."""
     from ..conversion.plan_file import read_plan
+    from ..keywords import take
     from ..objects.remote import given_sources
     from ..paths import check_path
-    from ..units.options import PlanOptions, take
+    from ..units.options import PlanOptions
     from ..units.plan import make_plan, make_plan_to
 
     scratch = choices.pop("scratch", None)

@@ -35,8 +35,9 @@ def checksums(
 ) -> None:
     """Check the md5 of files, or of all files of the record in folders (default: this folder).
 
-    The md5 is compared with --manifest, else with the lock beside the files, else with the bundled md5 sums of record
-    10613705. The exit code is 4 if a file is wrong, short or unknown, and 3 if files are only missing.
+    The md5 is compared with --manifest, else with the lock beside the files, else with the locks in the folders of a
+    folder, else with the bundled md5 sums of record 10613705. The exit code is 4 if a file is wrong, short or unknown,
+    and 3 if files are only missing.
 
     \b
     s2ct verify checksums archives/

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     help="Also show what convert --salvage would take from damaged sources, and the gaps.",
 )
 @options.unpacker
+@options.bounds
 @options.jobs
 @cloud
 @options.as_json
@@ -43,6 +44,7 @@ def sources(
     json_: bool,
     quiet: bool,
     verbose: bool,
+    **bounds: Any,
 ) -> None:
     """Read archives and TFRecords to the end, and run all checks that need no other file: the CRC-32 of each file in an
     archive, both CRC-32C of each TFRecord record, the schema of each example, the number of examples.
@@ -70,6 +72,7 @@ def sources(
             paths,
             unit=unit,
             unpacker=unpacker,
+            **bounds,
             jobs=jobs or options.available_cores(),
             on_total=progress.set_total,
             on_bytes=progress.advance,

@@ -58,6 +58,7 @@ _UNOPENED = "restore the named file from a copy, or convert again to another sto
     help="Check only this fraction of the pixels, such as 0.05, and everything else in full.",
 )
 @click.option("--seed", type=int, default=0, help="Seed of --fraction.  [default: 0]")
+@options.bounds
 @options.jobs
 @max_requests
 @cloud
@@ -75,6 +76,7 @@ def store(
     json_: bool,
     quiet: bool,
     verbose: bool,
+    **bounds: Any,
 ) -> None:
     """Check that a store has not changed since it was written: structure and attributes, every chunk, the checksum of
     every image, offsets and order, the index, all digests. With --against, also compare it with its sources.
@@ -111,7 +113,7 @@ def store(
     findings, compared = list(report.findings), None
     if against and report.units:
         try:
-            compared, differences = _compare(path, against, unit, jobs, quiet, left_out.append, unread.append)
+            compared, differences = _compare(path, against, unit, jobs, quiet, left_out.append, unread.append, bounds)
             findings += differences
         except S2ctError as error:
             if not findings:
@@ -200,6 +202,7 @@ def _compare(
     quiet: bool,
     on_remark: Callable[[str], None],
     on_error: Callable[[S2ctError], None],
+    bounds: dict[str, Any],
 ) -> tuple[Compared, list[Finding]]:
     """Return the number of examples compared, and the differences."""
     from ..show.progress import byte_progress
@@ -216,6 +219,7 @@ def _compare(
             on_remark=on_remark,
             on_error=lambda path, error: on_error(error),
             on_total=progress.set_total,
+            **bounds,
         )
     lacking = tuple(
         f"{one.unit} is salvaged: it lacks {plural(one.lacking, 'example')} of the source"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..archives.bounds import BOUNDS, Bounds
 from ..archives.unpackers import find_unpacker
 from ..engines.worker import make_unit
 from ..errors import DuplicateUnit, S2ctError, SourceError, WrongUsage
@@ -23,6 +24,7 @@ from ..units.claim import alone, claim
 from ..units.entries import UnitEntry
 from ..units.events import UnitDone, UnitFailed, UnitsPlanned
 from ..units.ledger import Ledger
+from ..units.options import ONE_JOB
 from ..units.plan import Plan, SourceFile
 from ..units.resume import Candidate, Kin, check_overwrites, kin
 from ..units.summary import UnitsFailed
@@ -83,7 +85,7 @@ def init_batch(
                 todo="finish that one, give --overwrite to start again, or choose another destination",
             )
         tally = Tally(lambda event: on_event(event) if isinstance(event, Message) else None)
-        todo = sort_out(plan, container, ledger, overwrites, "auto", tally)
+        todo = sort_out(plan, container, ledger, overwrites, ONE_JOB, tally)
         if tally.failures:
             raise _refused(plan.store, tally.failures)
         if todo:
@@ -129,7 +131,9 @@ def _refused(store: Path, failures: Sequence[UnitFailed]) -> DuplicateUnit:
     )
 
 
-def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event: OnEvent = ignore) -> list[UnitEntry]:
+def run_units(
+    store: Path, numbers: Sequence[int], *, threads: int = 1, bounds: Bounds = BOUNDS, on_event: OnEvent = ignore
+) -> list[UnitEntry]:
     """Make units by their numbers, one after another in this process. Finished units are kept.
 
     Returns
@@ -168,6 +172,7 @@ def run_units(store: Path, numbers: Sequence[int], *, threads: int = 1, on_event
             file.source,
             threads,
             plan.hash,
+            bounds=bounds,
             demands=plan.demands,
             replaces=replaces,
             in_batch=True,

@@ -22,6 +22,7 @@ from ..dataset import DATASET
 from ..durable import beside
 from ..errors import WrongUsage
 from ..events import Message, OnEvent, ignore, in_turn
+from ..keywords import sort_options, takes
 from ..names import UnitName, printable
 from ..objects.address import AnyPath, ObjectPath, is_address
 from ..objects.scratch import begin_scratch, scratch_store
@@ -38,7 +39,7 @@ from ..units.bucket import look_at_bucket
 from ..units.claim import alone, claim
 from ..units.events import UnitsPlanned
 from ..units.ledger import Ledger
-from ..units.options import PlanKeywords, PlanOptions, RunKeywords, RunOptions, sort_options, takes
+from ..units.options import PlanKeywords, PlanOptions, RunKeywords, RunOptions
 from ..units.plan import check_format, store_options
 from ..units.resume import check_overwrites
 from ..units.summary import Summary, UnitsFailed

@@ -16,6 +16,7 @@ from ..engines.dask_cluster import Cluster, find_cluster
 from ..engines.local import run_local, share
 from ..errors import DuplicateUnit, ShardsMissing, WrongUsage
 from ..events import Message, OnEvent, ignore
+from ..keywords import sort_options, takes
 from ..limits import shared_memory
 from ..names import UnitName, printable
 from ..objects.remote import given_sources
@@ -37,8 +38,6 @@ from ..units.options import (
     EngineOptions,
     PlanOptions,
     RunOptions,
-    sort_options,
-    takes,
 )
 from ..units.plan import Plan, make_plan_to
 from ..units.resume import Candidate, check_overwrites, judge, refusal
@@ -163,7 +162,7 @@ def _run_plan(
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or started
             look_at_bucket(container, ledger, plan.units, tally, several=cluster is not None)
             claim(container, ledger, plan.options, overwrite=run.overwrite)
-            tasks = sort_out(plan, container, ledger, overwrites, run.unpacker, tally)
+            tasks = sort_out(plan, container, ledger, overwrites, run, tally)
             tally(UnitsPlanned(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))
             if tasks:
                 begin(container, ledger, plan.options, plan.units, command)
@@ -173,7 +172,7 @@ def _run_plan(
             end = tally.end(container, ledger, command)
     summary = tally.summary(plan.target, plan.options, end, time.monotonic() - began, None if cluster else used())
     if summary.failures:
-        raise UnitsFailed(summary, again=_again(summary, plan, sorted(overwrites), cluster))
+        raise UnitsFailed(summary, again=_again(summary, plan, sorted(overwrites), run, cluster))
     if plan.address and summary.state == STATE_COMPLETE:
         end_scratch(plan.store)
     return summary
@@ -229,13 +228,14 @@ def _unusable(unusable: Unusable) -> UnitFailed:
     return UnitFailed(unit, str(path), error.exit_code, str(error), refused=refused, also_of=of, is_part=is_part)
 
 
-def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: Cluster | None) -> str:
+def _again(summary: Summary, plan: Plan, overwrites: Collection[str], run: RunOptions, cluster: Cluster | None) -> str:
     """The command that tries the failed units again, or advice on refused sources."""
     failed = [failure for failure in summary.failures if not failure.refused]
     if not failed:
         return "leave out the refused sources, or replace units with --overwrite-unit SPLIT/TILE; the rest is done"
     flags = plan.options.flags() + plan.demands.flags() + "".join(f" --overwrite-unit {one}" for one in overwrites)
     flags += f" --as {plan.named}" if plan.named and str(plan.named) in {one.unit for one in failed} else ""
+    flags += run.bounds.flags()
     flags += cluster.flags() if cluster else ""
     files = {str(source.unit): [str(file) for file in source.files] for source in plan.sources}  # all shards
     again = [shell_path(file) for one in failed for file in files.get(one.unit, [one.source])]
@@ -243,7 +243,7 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], cluster: C
 
 
 def sort_out(
-    plan: Plan, container: Container, ledger: Ledger, overwrites: Collection[str], unpacker: str, tally: Tally
+    plan: Plan, container: Container, ledger: Ledger, overwrites: Collection[str], run: RunOptions, tally: Tally
 ) -> list[UnitTask]:
     """The units to make. ``tally`` gets notes and refusals as events, and the entries of units that are done."""
     tasks = []
@@ -261,8 +261,8 @@ def sort_out(
         else:
             tasks.append(
                 UnitTask(
-                    plan.store, plan.options, source, plan=plan.hash, unpacker=unpacker, demands=plan.demands,
-                    replaces=verdict.replaces, overwrite=overwrite,
+                    plan.store, plan.options, source, plan=plan.hash, unpacker=run.unpacker, bounds=run.bounds,
+                    demands=plan.demands, replaces=verdict.replaces, overwrite=overwrite,
                 )
             )  # fmt: skip
     return tasks

@@ -17,8 +17,10 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 
+from ..archives.bounds import BOUNDS, Bounds
+from ..archives.unpackers import Unpacker
 from ..engines.local import share
-from ..errors import S2ctError
+from ..errors import S2ctError, SourceTooLarge
 from ..limits import shared_memory
 from ..source.find import Source
 from ..source.read import open_source
@@ -89,7 +91,7 @@ class Estimate:
     problems: tuple[str, ...]
 
 
-def estimate(plan: Plan, cores: int, *, memory: int | None = None) -> Estimate:
+def estimate(plan: Plan, cores: int, *, memory: int | None = None, bounds: Bounds = BOUNDS) -> Estimate:
     """Estimate the cost of a plan on this machine.
 
     Parameters
@@ -99,9 +101,11 @@ def estimate(plan: Plan, cores: int, *, memory: int | None = None) -> Estimate:
         Cores that the conversion may use.
     memory : int, optional
         Memory limit in bytes, if it is lower than the free memory.
+    bounds : Bounds
+        What a source may take.
     """
     container = open_container(plan.store, plan.options)
-    speed = _try(plan.sources, container)
+    speed = _try(plan.sources, container, bounds)
     free = _free_memory()
     jobs, threads = share(cores, len(plan.files), min((n for n in (memory, free) if n is not None), default=None))
     units = tuple(_unit(number, file, plan, speed, threads) for number, file in enumerate(plan.files, start=1))
@@ -110,7 +114,7 @@ def estimate(plan: Plan, cores: int, *, memory: int | None = None) -> Estimate:
     home = _existing(plan.store)
     disk, inodes = shutil.disk_usage(home), os.statvfs(home)
     files = sum(unit.files for unit in units) + _files_besides(plan)
-    problems = [str(one.error).splitlines()[0] for one in plan.unusable]
+    problems = [str(one.error).splitlines()[0] for one in plan.unusable] + _too_large(plan.sources, bounds)
     if size * (1 + twice) > disk.free:
         problems.append(f"the disk has {disk.free:,} bytes free, {size * (1 + twice):,} are needed")
     if inodes.f_files and files > inodes.f_favail:
@@ -178,14 +182,31 @@ def _unpacked(file: SourceFile) -> int:
     return file.bytes
 
 
-def _try(sources: Sequence[Source], container: Container) -> Speed | None:
+def _too_large(sources: Sequence[Source], bounds: Bounds) -> list[str]:
+    """Archives that take more than they may, by their headers."""
+    from ..archives.archive import check_bounds
+
+    found = []
+    for part in (part for source in sources for part in source.parts):
+        if part.member is None:
+            continue
+        try:
+            check_bounds(part.path, part.member, bounds)
+        except SourceTooLarge as error:
+            found.append(f"{error.what}: {error.where}; {error.todo}")
+        except (S2ctError, OSError):
+            continue  # the conversion reports it
+    return found
+
+
+def _try(sources: Sequence[Source], container: Container, bounds: Bounds) -> Speed | None:
     """Read and compress the start of the first readable source."""
     dataset = container.dataset
     for source in sources:
         images = []
         n, began = 0, time.perf_counter()
         try:
-            with open_source(source, dataset=dataset) as examples:
+            with open_source(source, unpacker=Unpacker(bounds=bounds), dataset=dataset) as examples:
                 for example in examples:
                     images.append(example.image)
                     n += len(example.image)

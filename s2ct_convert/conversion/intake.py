@@ -155,6 +155,7 @@ class Intake:
             self._options,
             source,
             unpacker=self._run.unpacker,
+            bounds=self._run.bounds,
             md5=file.md5 if source.member is not None else None,  # the download checked that of a bare TFRecord
             replaces=done_entry(self._container, self._ledger, source.unit),
             demands=self._demands,

@@ -133,7 +133,7 @@ def _convert_one(task: UnitTask, on_bytes: Callable[[int], None], on_event: OnEv
         own = task if unpacker is chosen else dataclasses.replace(task, unpacker=unpacker.name)
         return convert_unit(own, on_bytes, on_event)
 
-    chosen = suited(find_unpacker(task.unpacker), task.source)
+    chosen = suited(find_unpacker(task.unpacker, task.bounds), task.source)
     return ask_python_too(convert, chosen, lambda text: on_event(Message(f"{task.source.path}: {text}")))
 
 

@@ -87,7 +87,7 @@ def check_files(
         Files or folders. A folder must have every file of the manifest.
     manifest : Manifest or path-like, optional
         The expected md5 sums, or a lock or md5sum file with them; by default the lock beside the files, else the
-        bundled md5 sums of record 10613705.
+        locks in the folders of a folder, else the bundled md5 sums of record 10613705.
     on_total, on_bytes : callable
         Progress callbacks: the number of bytes to read, and the bytes read since the last call. ``on_bytes`` is called
         from several threads.
@@ -120,8 +120,10 @@ def check_files(
         known = manifest or find_lock(path if path.is_dir() else path.parent)
         if known is not None:
             _add_known(path, known, jobs, results)
+        elif path.is_dir():
+            _add_folder(path, jobs, results)
         else:
-            jobs += [_Job(file, None) for file in (_of_record(path, {".7z"}) if path.is_dir() else [path])]
+            jobs.append(_Job(path, None))
     if not jobs and not results:
         raise WrongUsage("there is nothing to check", where=", ".join(map(str, places)), expected="files of the record")
     jobs, results = _once(jobs), _once(results)
@@ -161,6 +163,16 @@ def _add_known(path: Path, manifest: Manifest, jobs: list[_Job], results: list[C
     for stranger in _of_record(path, {key.suffix for key in keys}):
         if stranger not in keys:
             results.append(Checksum(stranger, Check.UNKNOWN, None, None, stranger.stat().st_size))
+
+
+def _add_folder(path: Path, jobs: list[_Job], results: list[Checksum]) -> None:
+    """Add a folder without a lock: the folders in it that have one, and the files outside of these."""
+    below = sorted({lock.parent for lock in path.rglob("*.lock.json") if lock.is_file()})
+    for folder in below:
+        if (known := find_lock(folder)) is not None:
+            _add_known(folder, known, jobs, results)
+    others = (file for file in _of_record(path, {".7z"}) if not any(file.is_relative_to(one) for one in below))
+    jobs += [_Job(file, None) for file in others]
 
 
 def _of_record(folder: Path, suffixes: set[str]) -> Iterable[Path]:

@@ -1,9 +1,7 @@
-"""Decodes tf.train.Example through protobuf, without TensorFlow and without a generated file.
+"""Decodes tf.train.Example without TensorFlow.
 
-Examples in the plain form that TensorFlow writes are read without a copy (:mod:`.wire`). Protobuf parses all others.
-The descriptor is built in a private pool, so TensorFlow, or any other package with its own ``tensorflow.Example``, can
-be loaded in the same process. Defaults are those of the authors' parser: a missing localid is -1, missing bytes are
-empty.
+Examples in the plain form that TensorFlow writes are read without a copy (:mod:`.wire`). Protobuf parses all others
+(:mod:`.messages`). Defaults are those of the authors' parser: a missing localid is -1, missing bytes are empty.
 
 Nothing is lost: bytes that the typed values of an :class:`Example` do not reproduce exactly are kept beside them.
 """
@@ -18,79 +16,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from ..archives.bounds import BOUNDS, Bounds
 from ..dataset import DATASET, Dataset, Features
 from ..errors import ExampleError
 from ..missing import NO_LOCALID
+from .messages import AnyExampleMessage, ExampleMessage
 from .repeats import settle_repeats
 from .tfrecord import RawRecord
-from .wire import locate, pack_floats, unpack_floats
+from .wire import count_features, locate, pack_floats, unpack_floats
 
 _NO_BYTES = b""
-
-
-def _example_classes() -> tuple[Any, ...]:
-    """Message classes of tf.train.Example, with names as text and with names as bytes.
-
-    Source: tensorflow/core/example/{example,feature}.proto.
-    """
-    field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="s2ct/example.proto", package="s2ct", syntax="proto3")
-
-    def add_list(name: str, kind: int, packed: bool) -> None:
-        value = file.message_type.add(name=name).field.add(name="value", number=1, label=field.LABEL_REPEATED)
-        value.type = kind  # type: ignore[assignment]
-        value.options.packed = packed
-
-    add_list("BytesList", field.TYPE_BYTES, False)
-    add_list("FloatList", field.TYPE_FLOAT, True)
-    add_list("Int64List", field.TYPE_INT64, True)
-    feature = file.message_type.add(name="Feature")
-    feature.oneof_decl.add(name="kind")
-    for number, kind in enumerate(("bytes_list", "float_list", "int64_list"), start=1):
-        type_name = ".s2ct." + kind.title().replace("_", "")
-        feature.field.add(
-            name=kind, number=number, label=field.LABEL_OPTIONAL, type=field.TYPE_MESSAGE,
-            type_name=type_name, oneof_index=0,
-        )  # fmt: skip
-    features = file.message_type.add(name="Features")
-    entry = features.nested_type.add(name="FeatureEntry")
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, label=field.LABEL_OPTIONAL, type=field.TYPE_STRING)
-    entry.field.add(
-        name="value", number=2, label=field.LABEL_OPTIONAL, type=field.TYPE_MESSAGE, type_name=".s2ct.Feature"
-    )
-    features.field.add(
-        name="feature", number=1, label=field.LABEL_REPEATED, type=field.TYPE_MESSAGE,
-        type_name=".s2ct.Features.FeatureEntry",
-    )  # fmt: skip
-    example = file.message_type.add(name="Example")
-    example.field.add(
-        name="features", number=1, label=field.LABEL_OPTIONAL, type=field.TYPE_MESSAGE, type_name=".s2ct.Features"
-    )
-    # The same message with names as bytes: TensorFlow's own parser accepts names that are not UTF-8.
-    entry = file.message_type.add(name="AnyEntry")
-    entry.field.add(name="key", number=1, label=field.LABEL_OPTIONAL, type=field.TYPE_BYTES)
-    entry.field.add(
-        name="value", number=2, label=field.LABEL_OPTIONAL, type=field.TYPE_MESSAGE, type_name=".s2ct.Feature"
-    )
-    features = file.message_type.add(name="AnyFeatures")
-    features.field.add(
-        name="feature", number=1, label=field.LABEL_REPEATED, type=field.TYPE_MESSAGE, type_name=".s2ct.AnyEntry"
-    )
-    example = file.message_type.add(name="AnyExample")
-    example.field.add(
-        name="features", number=1, label=field.LABEL_OPTIONAL, type=field.TYPE_MESSAGE, type_name=".s2ct.AnyFeatures"
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    by_name = (pool.FindMessageTypeByName(f"s2ct.{name}") for name in ("Example", "AnyExample"))
-    return tuple(map(message_factory.GetMessageClass, by_name))
-
-
-_Example, _AnyExample = _example_classes()
 
 
 class Kind(StrEnum):
@@ -167,13 +104,23 @@ class Example:
             raise ExampleError(self.refusal, where=f"{where}: example {self.number}, byte {self.offset:,}")
 
 
-def decode_example(record: RawRecord, dataset: Dataset = DATASET) -> Example:
-    """Decode one record of a data set. Never fails: a record that is not an example is kept as bytes."""
+def decode_example(
+    record: RawRecord, dataset: Dataset = DATASET, *, bounds: Bounds = BOUNDS, where: str = ""
+) -> Example:
+    """Decode one record of a data set. A record that is not an example is kept as bytes.
+
+    Raises
+    ------
+    SourceTooLarge
+        If protobuf has to parse the record, and ``bounds`` do not allow the memory for it.
+    """
     features = dataset.features
     values: Mapping[str, Any] | None = locate(record.payload, features.bytes_names, features.localid)
     kept: list[Kept] = []
     refusal = ""
     if values is None:
+        place = f"{where}: example {record.number}, byte {record.offset:,}"
+        bounds.check_parsing(len(record.payload), count_features(record.payload), place)
         values, kept, refusal = _parse(record.payload, features)
     arrays = {}
     for name, dtype in features.dtypes.items():
@@ -207,7 +154,7 @@ def decode_example(record: RawRecord, dataset: Dataset = DATASET) -> Example:
 
 def encode_example(features: Mapping[str, tuple[Kind, bytes]]) -> bytes:
     """A serialized tf.train.Example with these features: the inverse of :func:`decode_example`."""
-    example = _Example()
+    example = ExampleMessage()
     for name, (kind, data) in features.items():
         feature = example.features.feature[name]
         match kind:
@@ -230,14 +177,14 @@ def encode_example(features: Mapping[str, tuple[Kind, bytes]]) -> bytes:
 def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept], str]:
     """Known features in their usual form, everything else as bytes, and why the authors' parser refuses the record."""
     try:
-        example, whole = _Example.FromString(payload), False
+        example, whole = ExampleMessage.FromString(payload), False
     except DecodeError:
         if (named := _with_utf8_names(payload)) is None:
             return {}, [Kept("", Kind.RECORD, payload)], "the record is not a tf.train.Example"
         example, whole = named, True
     values: dict[str, Any] = {}
     kept: list[Kept] = []
-    refusal, whole = "", whole or _has_more(example, payload)
+    refusal = ""
     if repeats := settle_repeats(payload):
         settled = _with_utf8_names(repeats.settled)
         example, refusal, whole = example if settled is None else settled, repeats.refusal, True
@@ -254,7 +201,7 @@ def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept],
         # TensorFlow treats a feature without a kind as missing.
         if name in known.names and feature.WhichOneof("kind") is not None:
             refusal = refusal or f"feature {name!r} is not one value in a {usual}_list"
-    if whole:
+    if whole or _has_more(example):
         kept.append(Kept("", Kind.RECORD, payload))
     return values, kept, refusal
 
@@ -262,10 +209,10 @@ def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept],
 def _with_utf8_names(payload: bytes) -> Any | None:
     """The features with a UTF-8 name, of a record that has others too; None if it is not a tf.train.Example."""
     try:
-        any_example = _AnyExample.FromString(payload)
+        any_example = AnyExampleMessage.FromString(payload)
     except DecodeError:
         return None
-    example = _Example()
+    example = ExampleMessage()
     for entry in any_example.features.feature:
         with suppress(UnicodeDecodeError):
             feature = example.features.feature[entry.key.decode()]
@@ -278,18 +225,18 @@ def _value(feature: Any) -> tuple[Kind, bytes]:
         case "bytes_list" if len(feature.bytes_list.value) == 1:
             return Kind.BYTES, feature.bytes_list.value[0]
         case "int64_list":
-            return Kind.INT64, np.array(feature.int64_list.value, "<i8").tobytes()
+            return Kind.INT64, np.fromiter(feature.int64_list.value, "<i8", len(feature.int64_list.value)).tobytes()
         case "float_list":
             return Kind.FLOAT, unpack_floats(feature.float_list.SerializeToString(), len(feature.float_list.value))
         case _:
             return Kind.FEATURE, feature.SerializeToString()
 
 
-def _has_more(example: Any, payload: bytes) -> bool:
-    """Whether a record has fields that tf.train.Example does not have."""
-    bare = _Example.FromString(payload)
-    bare.DiscardUnknownFields()
-    return bool(bare.ByteSize() != example.ByteSize())
+def _has_more(example: Any) -> bool:
+    """Whether a record has fields that tf.train.Example does not have. Removes them from ``example``."""
+    size = example.ByteSize()
+    example.DiscardUnknownFields()
+    return bool(example.ByteSize() != size)
 
 
 def _array(blob: memoryview | bytes, dtype: str, *, copied: bool) -> npt.NDArray[Any]:

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from ..archives.bounds import BOUNDS, Bounds
 from ..archives.checksum import Content, Summed, content_of, content_of_member
 from ..archives.damage import LAST_RESORT
 from ..archives.file_kind import is_archive, is_packing, read_head
@@ -32,9 +33,15 @@ class SourceExamples:
     """
 
     def __init__(
-        self, source: Source, opened: _OpenPart, open_next: Callable[[Part], _OpenPart], dataset: Dataset
+        self,
+        source: Source,
+        opened: _OpenPart,
+        open_next: Callable[[Part], _OpenPart],
+        dataset: Dataset,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         self._source, self._opened, self._open_next, self._dataset = source, opened, open_next, dataset
+        self._bounds = bounds
         self.unpacker = opened.unpacker
         self._content: Content | None = Content(0, 0)  # of the parts that were read to the end
 
@@ -44,7 +51,8 @@ class SourceExamples:
             if i:
                 self._opened = self._open_next(part)
             for record in self._records(part):
-                yield decode_example(dataclasses.replace(record, number=number), self._dataset)
+                record = dataclasses.replace(record, number=number)
+                yield decode_example(record, self._dataset, bounds=self._bounds, where=part.where)
                 number += 1
             self._opened.file.check_unchanged(part.where)
             content = self._content_of(part)
@@ -58,7 +66,8 @@ class SourceExamples:
     def _records(self, part: Part) -> Iterator[RawRecord]:
         stream = _checked(self._opened.stream, part.where)
         try:
-            yield from read_raw_records(unwrap(stream, where=part.where), where=part.where)
+            unwrapped = unwrap(stream, where=part.where, packed=self._opened.file.size(), bounds=self._bounds)
+            yield from read_raw_records(unwrapped, where=part.where, bounds=self._bounds)
         except (TFRecordDamaged, NotATFRecord) as error:
             if part.member is None or content_of_member(part.path, part.member) is None:
                 raise
@@ -131,7 +140,7 @@ def open_source(
     threads : int
         Number of threads that unpack an archive, where several can.
     unpacker : Unpacker
-        The unpacker for archives.
+        The unpacker for archives, and what a source may take.
     dataset : Dataset
         Data set of the examples.
     """
@@ -142,13 +151,14 @@ def open_source(
             with_md5 = part.member is not None and not source.more
             file = current.enter_context(SourceReader(part.path, with_md5=with_md5, on_bytes=on_bytes))
             if part.member is None:
-                return _OpenPart(file, Summed(unwrap(file, where=part.where)), None)
+                unwrapped = unwrap(file, where=part.where, packed=file.size(), bounds=unpacker.bounds)
+                return _OpenPart(file, Summed(unwrapped), None)
             from ..archives.archive import open_member  # slow to import, and only archives need it
 
             stream = current.enter_context(open_member(file, part.member, threads=threads, unpacker=unpacker))
             return _OpenPart(file, stream, stream.unpacker)
 
-        yield SourceExamples(source, open_next(source.parts[0]), open_next, dataset)
+        yield SourceExamples(source, open_next(source.parts[0]), open_next, dataset, unpacker.bounds)
 
 
 def suited(unpacker: Unpacker, source: Source) -> Unpacker:
@@ -156,7 +166,11 @@ def suited(unpacker: Unpacker, source: Source) -> Unpacker:
 
     7-Zip needs a file: it reads the end of an archive first.
     """
-    return unpacker if source.is_packed and (unpacker.required or not source.is_remote) else PYTHON
+    return (
+        unpacker
+        if source.is_packed and (unpacker.required or not source.is_remote)
+        else dataclasses.replace(PYTHON, bounds=unpacker.bounds)
+    )
 
 
 class ExampleDict(TypedDict):

@@ -10,9 +10,11 @@ are the answers of TensorFlow 2.21 (``tests/source/test_repeats.py`` has them):
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
-from .wire import Unusual, delimited, fields
+from .wire import Field, Unusual, delimited, fields
 
 _LISTS = (1, 2, 3)  # bytes, float, int64
 _BYTES_LIST = 1
@@ -63,16 +65,20 @@ def settle_repeats(data: bytes) -> Repeats | None:
 
 def _first_list(feature: bytes) -> bytes:
     """A serialized Feature with its first list only, and of numbers with the first packed block only."""
-    whole = list(fields(feature, 0, len(feature)))
-    lists = [one for one in whole if one.number in _LISTS and one.wire == _DELIMITED]
+    lists = _two(fields(feature, 0, len(feature)), lambda one: one.number in _LISTS and one.wire == _DELIMITED)
     if not lists:
         return feature
     first = lists[0]
     content = feature[first.low : first.high]
     numbers = fields(content, 0, len(content)) if first.number != _BYTES_LIST else ()
-    blocks = [one for one in numbers if one.number == 1]
+    blocks = _two(numbers, lambda one: one.number == 1)
     if len(blocks) > 1 and blocks[0].wire == _DELIMITED:
         content = content[: blocks[0].high]
     elif len(lists) == 1:
         return feature
     return delimited(first.number, content)
+
+
+def _two(some: Iterable[Field], suits: Callable[[Field], bool]) -> list[Field]:
+    """The first two fields of a kind. A message may have millions."""
+    return list(islice(filter(suits, some), 2))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
+from ..archives.bounds import BOUNDS, Bounds
 from ..archives.pieces import FileBytes, Piece, plain_pieces
 from ..archives.salvage import member_pieces
 from ..archives.stream import SourceReader
@@ -46,15 +47,18 @@ class SalvagedExamples:
 
     unpacker = PYTHON.name
 
-    def __init__(self, source: Source, on_bytes: Callable[[int], None] | None, dataset: Dataset) -> None:
-        self._source, self._on_bytes, self._dataset = source, on_bytes, dataset
+    def __init__(
+        self, source: Source, on_bytes: Callable[[int], None] | None, dataset: Dataset, bounds: Bounds
+    ) -> None:
+        self._source, self._on_bytes, self._dataset, self._bounds = source, on_bytes, dataset, bounds
         self.numbers: list[int | None] = []
         self.gaps: list[Gap] = []
         self.end: int | None = None
 
     def __iter__(self) -> Iterator[Example]:
         for payload in self.payloads():
-            yield decode_example(RawRecord(len(self.numbers) - 1, 0, payload), self._dataset)
+            record = RawRecord(len(self.numbers) - 1, 0, payload)
+            yield decode_example(record, self._dataset, bounds=self._bounds, where=self._source.where)
 
     def payloads(self) -> Iterator[bytes]:
         """The payloads of the records, in order."""
@@ -93,7 +97,11 @@ def _gap(part: Part, hole: Hole, before: int) -> Gap:
 
 @contextmanager
 def open_salvaged(
-    source: Source, on_bytes: Callable[[int], None] | None = None, *, dataset: Dataset = DATASET
+    source: Source,
+    on_bytes: Callable[[int], None] | None = None,
+    *,
+    dataset: Dataset = DATASET,
+    bounds: Bounds = BOUNDS,
 ) -> Iterator[SalvagedExamples]:
     """Open a damaged source, as ``open_source`` opens a good one. Python unpacks, in one thread.
 
@@ -104,7 +112,7 @@ def open_salvaged(
     ArchiveUnsupported
         When it is read, if an archive is encrypted or uses a method that cannot be decoded here.
     """
-    yield SalvagedExamples(source, on_bytes, dataset)
+    yield SalvagedExamples(source, on_bytes, dataset, bounds)
 
 
 def _attempts(file: SourceReader, part: Part) -> Iterator[Iterator[Piece]]:

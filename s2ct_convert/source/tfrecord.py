@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from ..archives.bounds import BOUNDS, Bounds
 from ..archives.damage import AGAIN, LAST_RESORT
 from ..archives.stream import Prefixed, Readable
 from ..errors import NotATFRecord, TFRecordDamaged
@@ -37,18 +38,38 @@ def is_header(head: bytes) -> bool:
     return len(head) == HEADER_BYTES and masked_crc32c(head[:8]) == struct.unpack_from("<I", head, 8)[0]
 
 
-def unwrap(stream: Readable, *, where: str) -> Readable:
+def unwrap(stream: Readable, *, where: str, packed: int | None = None, bounds: Bounds = BOUNDS) -> Readable:
     """The TFRecord inside ``stream``, which may be wrapped as a whole, by gzip for example.
 
-    A valid TFRecord header has priority: only a stream without one may count as wrapped.
+    A valid TFRecord header has priority: only a stream without one may count as wrapped. ``packed``, the size of the
+    whole stream in bytes, limits what comes out of it by ``bounds``.
     """
     head = _read_up_to(stream, HEADER_BYTES)
     rest = Prefixed(head, stream)
     wrapper = None if is_header(head) else find_wrapper(head)
-    return wrapper.open(rest, where=where) if wrapper else rest
+    if wrapper is None:
+        return rest
+    unwrapped = wrapper.open(rest, where=where)
+    return unwrapped if packed is None else _Bounded(unwrapped, packed, bounds, where)
 
 
-def read_raw_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[RawRecord]:
+class _Bounded:
+    """A stream that may unpack to no more than is allowed."""
+
+    def __init__(self, stream: Readable, packed: int, bounds: Bounds, where: str) -> None:
+        self._stream, self._packed, self._bounds, self._where = stream, packed, bounds, where
+        self._unpacked = 0
+
+    def read(self, n: int, /) -> bytes:
+        out = self._stream.read(n)
+        self._unpacked += len(out)
+        self._bounds.check_unpacked(self._unpacked, self._packed, self._where)
+        return out
+
+
+def read_raw_records(
+    stream: Readable, *, where: str, max_bytes: int = MAX_RECORD_BYTES, bounds: Bounds = BOUNDS
+) -> Iterator[RawRecord]:
     """The records of a TFRecord stream, in order. Both checksums of each are checked.
 
     Parameters
@@ -59,6 +80,8 @@ def read_raw_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECOR
         Name of the file in messages.
     max_bytes : int
         Longest payload, in bytes.
+    bounds : Bounds
+        What the source may take.
 
     Raises
     ------
@@ -66,6 +89,8 @@ def read_raw_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECOR
         If the file does not start with a record header.
     TFRecordDamaged
         If the file is truncated, a checksum does not match or a record is longer than `max_bytes`.
+    SourceTooLarge
+        If a record takes more memory than ``bounds`` allow.
     """
     number = offset = 0
     while head := _read_up_to(stream, HEADER_BYTES):
@@ -82,6 +107,7 @@ def read_raw_records(stream: Readable, *, where: str, max_bytes: int = MAX_RECOR
                 expected=f"at most {max_bytes:,} bytes",
                 found=f"{length:,} bytes",
             )
+        bounds.check_record(length, place)
         payload = _read_up_to(stream, length)
         if len(payload) < length:
             raise _truncated(place, "data", length, len(payload))

@@ -9,6 +9,7 @@ Source: https://protobuf.dev/programming-guides/encoding and TensorFlow's ``core
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 _FIELD_1, _FIELD_2, _FIELD_3 = 0x0A, 0x12, 0x1A  # tags of length-delimited fields
@@ -145,3 +146,14 @@ def fields(data: bytes, at: int, end: int) -> Iterator[Field]:
                 at += length
             case _:
                 raise Unusual
+
+
+def count_features(data: bytes) -> int:
+    """Number of features of a serialized tf.train.Example, up to the first byte that is no part of one."""
+    n = 0
+    with suppress(Unusual, IndexError):
+        for top in fields(data, 0, len(data)):
+            if top.number == 1:
+                for entry in fields(data, top.low, top.high):
+                    n += entry.number == 1
+    return n

@@ -2,26 +2,21 @@
 
 ``PlanOptions`` determine the content of a store; a plan file records them. ``RunOptions`` and ``EngineOptions`` control
 how a plan runs. The public functions take all of them as keywords: type checkers know these from the ``Keywords``
-below, ``help()`` from :func:`takes`.
+below, ``help()`` from :func:`s2ct_convert.keywords.takes`.
 """
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, TypedDict, TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypedDict
 
+from ..archives.bounds import DECODING, Bounds
 from ..dataset import DATASET, Dataset
 from .demands import Demands
 
 WORKERS_TIMEOUT = 60.0  # seconds
-
-A = TypeVar("A")
-B = TypeVar("B")
-C = TypeVar("C")
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _keep(options: object, **values: tuple[str, ...]) -> None:
@@ -95,6 +90,10 @@ class RunOptions:
     unpacker : {"auto", "python", "7zz"}
         What unpacks archives: a 7-Zip program ("7zz"), Python code ("python"), or the program if there is one ("auto").
         The store is the same in each case.
+    max_unpacked : int, optional
+        Bytes that one source may unpack to. By default 100 times its own size, and at least 4 GiB.
+    max_decoding : int
+        Bytes of memory that decoding may take: for the dictionary of an archive, or for one example. 1 GiB by default.
     overwrite : bool
         Replace an existing store by a new one, once that is finished. A store in a bucket is deleted first.
     overwrite_units : iterable of str
@@ -108,12 +107,18 @@ class RunOptions:
     jobs: int = 1
     memory: int | None = None
     unpacker: str = "auto"
+    max_unpacked: int | None = None
+    max_decoding: int = DECODING
     overwrite: bool = False
     overwrite_units: Iterable[str] = ()
     max_requests: int | None = None
 
     def __post_init__(self) -> None:
         _keep(self, overwrite_units=tuple(self.overwrite_units))
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(self.max_unpacked, self.max_decoding)
 
 
 ONE_JOB = RunOptions()
@@ -166,6 +171,8 @@ class RunKeywords(TypedDict, total=False):
     jobs: int
     memory: int | None
     unpacker: str
+    max_unpacked: int | None
+    max_decoding: int
     overwrite: bool
     overwrite_units: Iterable[str]
     max_requests: int | None
@@ -182,52 +189,3 @@ class EngineKeywords(TypedDict, total=False):
 
 class ConvertKeywords(PlanKeywords, RunKeywords, EngineKeywords, total=False):
     """The keywords of :func:`s2ct_convert.convert`."""
-
-
-def take(kind: type[A], given: dict[str, Any]) -> A:
-    """The options of one kind; they are removed from ``given``."""
-    return kind(**{name: given.pop(name) for name in _names(kind) if name in given})
-
-
-def sort_options(given: Mapping[str, object], first: type[A], second: type[B], third: type[C]) -> tuple[A, B, C]:
-    """The options of each kind.
-
-    Raises
-    ------
-    TypeError
-        If an option is of none of these kinds, as for any unknown keyword of a function.
-    """
-    left = dict(given)
-    sorted_ = take(first, left), take(second, left), take(third, left)
-    if left:
-        raise TypeError(f"there is no option {next(iter(left))!r}")
-    return sorted_
-
-
-def takes(*kinds: type) -> Callable[[Function], Function]:
-    """Add options to the signature of a function, and their documentation to its docstring, at ``{options}``."""
-
-    def show(function: Function) -> Function:
-        own = inspect.signature(function)
-        keywords = [
-            one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for kind in kinds
-            for one in inspect.signature(kind).parameters.values()
-        ]
-        named = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
-        function.__signature__ = own.replace(parameters=named + keywords)  # type: ignore[attr-defined]
-        if function.__doc__:  # none under python -OO
-            documented = "\n".join(_attributes(kind) for kind in kinds)
-            function.__doc__ = inspect.cleandoc(function.__doc__).replace("{options}", documented)
-        return function
-
-    return show
-
-
-def _names(kind: type) -> list[str]:
-    return [field.name for field in fields(kind)]
-
-
-def _attributes(kind: type) -> str:
-    """The documentation of the fields of a kind, from its docstring."""
-    return inspect.cleandoc(kind.__doc__ or "").partition("Attributes\n----------\n")[2]

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..archives.bounds import BOUNDS, Bounds
 from ..archives.unpackers import find_unpacker
 from ..errors import SourceError
 from ..events import OnEvent, ignore
@@ -63,6 +64,7 @@ class UnitTask:
     threads: int = 1
     plan: str = ""  # hash of the plan
     unpacker: str = "auto"
+    bounds: Bounds = BOUNDS
     md5: str | None = None  # expected MD5 of the source file
     demands: Demands = NO_DEMANDS
     replaces: UnitEntry | None = None
@@ -191,8 +193,8 @@ def _opened(
 ) -> AbstractContextManager[SourceExamples | SalvagedExamples]:
     dataset = task.options.dataset
     if task.salvages:
-        return open_salvaged(task.source, on_bytes, dataset=dataset)
-    unpacker = suited(find_unpacker(task.unpacker), task.source)
+        return open_salvaged(task.source, on_bytes, dataset=dataset, bounds=task.bounds)
+    unpacker = suited(find_unpacker(task.unpacker, task.bounds), task.source)
     return open_source(task.source, on_bytes, threads=task.threads, unpacker=unpacker, dataset=dataset)
 
 

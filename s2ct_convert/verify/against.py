@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from typing import Unpack
 
-from ..archives.unpackers import Unpacker, ask_python_too, find_unpacker
+from ..archives.unpack_options import UnpackKeywords, UnpackOptions
+from ..archives.unpackers import Unpacker, ask_python_too
 from ..errors import S2ctError, StoreDamaged, WrongUsage, from_os_error
+from ..keywords import takes
 from ..names import UnitName
 from ..objects.address import place_of
 from ..objects.remote import AnyFile, GivenSource, given_sources
@@ -23,6 +26,7 @@ from .compare_salvaged import compare_salvaged
 from .findings import Finding
 
 
+@takes(UnpackOptions)
 def verify_against(
     store: str | os.PathLike[str] | Store,
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
@@ -30,10 +34,10 @@ def verify_against(
     *,
     jobs: int = 1,
     unit: str | None = None,
-    unpacker: str = "auto",
     on_remark: Callable[[str], None] = lambda text: None,
     on_error: Callable[[AnyFile, S2ctError], None] | None = None,
     on_total: Callable[[int], None] = lambda n: None,
+    **unpacking: Unpack[UnpackKeywords],
 ) -> list[Comparison]:
     """Compare units with their sources. All sources are read, even if one is damaged.
 
@@ -51,7 +55,6 @@ def verify_against(
         Number of sources read at the same time. With fewer sources, each is unpacked by several threads.
     unit : str, optional
         Unit of a single source whose name does not give it, such as ``train/50SMG``.
-    unpacker : {"auto", "python", "7zz"}
     on_remark : callable, optional
         Called with a message for each source that is not compared: a second source of a unit, or the source of a unit
         that the store lacks.
@@ -60,6 +63,7 @@ def verify_against(
         first such error is raised once all sources are read.
     on_total : callable, optional
         Called once with the number of source bytes to read.
+    {options}
 
     Raises
     ------
@@ -68,7 +72,7 @@ def verify_against(
     SourceError, MachineError
         If a source is damaged or cannot be read.
     """
-    chosen, errors = find_unpacker(unpacker), list[S2ctError]()
+    chosen, errors = UnpackOptions(**unpacking).find(), list[S2ctError]()
 
     def failed(path: AnyFile, error: S2ctError) -> None:
         errors.append(error)

@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Unpack
 
-from ..archives.unpackers import Unpacker, ask_python_too, find_unpacker
+from ..archives.unpack_options import UnpackKeywords, UnpackOptions
+from ..archives.unpackers import Unpacker, ask_python_too
 from ..dataset import DATASET, Dataset
 from ..errors import ArchiveDamaged, S2ctError, TFRecordDamaged, from_os_error
+from ..keywords import takes
 from ..names import UnitName
 from ..objects.remote import AnyFile, GivenSource, given_sources
 from ..source.find import Found, Source, find_sources
@@ -54,17 +57,18 @@ class SourceReport:
         return "damaged" if isinstance(self.error, ArchiveDamaged | TFRecordDamaged) else "unusable"
 
 
+@takes(UnpackOptions)
 def verify_sources(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     jobs: int = 1,
     unit: str | None = None,
-    unpacker: str = "auto",
     dataset: Dataset = DATASET,
     on_total: Callable[[int], None] | None = None,
     on_bytes: Callable[[int], None] | None = None,
     on_source: Callable[[SourceReport], None] | None = None,
     on_note: Callable[[str], None] = lambda text: None,
+    **unpacking: Unpack[UnpackKeywords],
 ) -> list[SourceReport]:
     """Read sources to the end and check every checksum. Writes nothing.
 
@@ -79,7 +83,6 @@ def verify_sources(
         Number of sources read at the same time. With fewer sources, each is unpacked by several threads.
     unit : str, optional
         Unit of a single source whose name does not give it, such as ``train/50SMG``.
-    unpacker : {"auto", "python", "7zz"}
     dataset : Dataset
         As for :func:`s2ct_convert.convert`.
     on_total, on_bytes : callable, optional
@@ -88,6 +91,7 @@ def verify_sources(
         Called with the report of each source once it is read, from several threads.
     on_note : callable, optional
         Called with a line for the files that were skipped, and for each copy.
+    {options}
 
     Returns
     -------
@@ -99,7 +103,7 @@ def verify_sources(
     WrongUsage
         If a path does not exist, or no source is found.
     """
-    chosen, found = find_unpacker(unpacker), _find(given_sources(paths), unit)
+    chosen, found = UnpackOptions(**unpacking).find(), _find(given_sources(paths), unit)
     for note in found.notes:
         on_note(note)
     # Copies too: equal headers do not prove equal content.

@@ -21,7 +21,8 @@ from s2ct_convert.archives.archive import open_member, read_archive
 from s2ct_convert.archives.stream import SourceReader
 from s2ct_convert.dataset import DATASET
 from s2ct_convert.errors import S2ctError
-from s2ct_convert.source.example import Kind, _Example, decode_example, encode_example
+from s2ct_convert.source.example import Kind, decode_example, encode_example
+from s2ct_convert.source.messages import ExampleMessage
 from s2ct_convert.source.tfrecord import RawRecord, read_raw_records, unwrap
 
 MOST_UNPACKED = 64 << 20  # of an archive; more takes too long for a fuzzer
@@ -99,7 +100,7 @@ def _unwrapped(data: bytes) -> bytes | None:
 
 def features(payload: bytes) -> dict[str, bytes]:
     """Features of an example by name, each serialized, as protobuf reads them."""
-    parsed = _Example.FromString(payload)
+    parsed = ExampleMessage.FromString(payload)
     return {name: one.SerializeToString(deterministic=True) for name, one in parsed.features.feature.items()}
 
 

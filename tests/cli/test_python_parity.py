@@ -37,7 +37,7 @@ ONLY_OPTIONS_OF = {
     "extract": {"--salvage"},
     "peek": {"--picture", "--overwrite"},
     "verify sources": {"--salvage-report"},
-    "verify store": {"--against", "--as", "--jobs", "--sample"},
+    "verify store": {"--against", "--as", "--jobs", "--sample", "--max-unpacked", "--max-decoding"},
 }
 # `dataset`, `policy` and `budget` are objects; `command` is what the command line passes.
 ONLY_PYTHON = {"dataset", "policy", "budget", "command"}

@@ -239,7 +239,7 @@ def test_what_readers_share_cannot_be_written_to(store):
 @pytest.mark.every_variant
 def test_rows_without_a_date_are_in_the_table(store):
     rows = store.samples.rows.copy()
-    rows["time_first"] = np.datetime64("NaT")
+    rows["time_first"] = np.datetime64("NaT", "s")
     samples = dataclasses.replace(store.samples, rows=rows)
     assert rows[0] in samples
     assert store.samples[0] not in samples

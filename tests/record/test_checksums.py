@@ -92,6 +92,18 @@ class TestFolder:
         assert (by_name[MISSING].expected, by_name[MISSING].found, by_name[MISSING].size) == (MD5[MISSING], None, None)
         assert (by_name[UNKNOWN].expected, by_name[UNKNOWN].found) == (None, None)
 
+    def test_a_folder_without_a_lock_is_checked_with_those_below_it(self, folder, tmp_path):
+        as_lock(folder)
+        other = tmp_path / "other" / "deep"
+        other.mkdir(parents=True)
+        (other / "a.bin").write_bytes(b"abc")
+        write_lock(other, Manifest.of("77", [RecordFile("a.bin", hashlib.md5(b"abc").hexdigest(), 3)]))
+        stray = tmp_path / "other" / OK
+        stray.write_bytes(b"not of the bundled list")
+        found = states(check_files([tmp_path]), tmp_path)
+        assert {name: found.pop(f"{folder.name}/{name}") for name in STATES} == STATES
+        assert found == {"other/deep/a.bin": Check.OK, f"other/{OK}": Check.WRONG}
+
     def test_a_folder_is_checked_with_a_given_lock(self, folder, tmp_path):
         manifest = read_manifest(as_lock(tmp_path))
         assert states(check_files([folder], manifest=manifest), folder) == STATES

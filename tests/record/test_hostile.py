@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import socket
 import threading
 import time
@@ -134,6 +135,30 @@ def test_a_strange_document_is_one_error(kind):
     assert str(caught.value).isprintable() or "\n  " in str(caught.value)
     assert "\u202e" not in str(caught.value)
     assert "\x9b" not in str(caught.value)
+
+
+HEADERS = {
+    "a length in digits of another script": b"Content-Length: \xb2",
+    "a negative length": b"Content-Length: -5",
+    "a length of 5,000 digits": b"Content-Length: " + b"9" * 5000,
+    "two lengths": b"Content-Length: 5\r\nContent-Length: 7",
+    "a chunk of no size": b"Transfer-Encoding: chunked\r\n\r\n\xb2\r\n",
+    "an encoding that is none": b"Content-Encoding: \x1b]0;x\x07",
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_a_strange_header_is_a_network_error(kind):
+    with server(lambda send: send(OK + HEADERS[kind] + b"\r\n\r\n{")) as url, pytest.raises(NetworkError) as caught:
+        ask(url)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", str(caught.value))
+
+
+def test_a_reason_with_control_characters_is_shown_escaped():
+    answer = b"HTTP/1.1 404 \x1b]0;x\x07\x9b31m\r\nContent-Length: 0\r\n\r\n"
+    with server(lambda send: send(answer)) as url, pytest.raises(NetworkError) as caught:
+        ask(url)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", str(caught.value))
 
 
 def test_a_long_error_page_is_summed_up_at_once():

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import masked_crc, record_bytes
 
+from s2ct_convert.archives.bounds import Bounds
 from s2ct_convert.errors import EXIT_SOURCE, NotATFRecord, TFRecordDamaged
 from s2ct_convert.hashing import masked_crc32c
 from s2ct_convert.source.tfrecord import MAX_RECORD_BYTES, is_header, read_raw_records
@@ -190,7 +191,7 @@ class TestLength:
         tracemalloc.start()
         try:
             with pytest.raises(TFRecordDamaged, match="ends inside the data"):
-                list(read_raw_records(stream, where="file"))
+                list(read_raw_records(stream, where="file", bounds=Bounds(max_decoding=8 << 30)))
             assert tracemalloc.get_traced_memory()[1] < 8 << 20
         finally:
             tracemalloc.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -79,14 +80,24 @@ def test_xarray_returns_the_values_0_and_65535_unchanged(made):
     rows = np.flatnonzero(np.isin(extreme["image"].reshape(len(extreme["image"]), -1).max(axis=1), (0, 65535)))
     assert len(rows) >= 4
     for kind, engine in ENGINES:
+        if (kind, engine) == ("blosc", "netcdf4") and not has_blosc(made[kind]):
+            continue
         with xr.open_dataset(made[kind], group="train/50SMG", engine=engine) as dataset:
             assert np.array_equal(dataset["image"].isel(obs=rows).values, extreme["image"][rows]), (kind, engine)
+
+
+def has_blosc(path: Path) -> bool:
+    """Whether the wheel of netCDF4 has the filter; 1.7.2 has not."""
+    with netCDF4.Dataset(path) as file:
+        return bool(file.has_blosc_filter())
 
 
 @pytest.mark.every_variant
 @pytest.mark.parametrize("kind", ["h5", "blosc", "linked"])
 @pytest.mark.parametrize("group", GROUPS)
 def test_netcdf4_python_reads_every_array_and_its_dimensions(made, kind, group):
+    if kind == "blosc" and not has_blosc(made[kind]):
+        pytest.skip("this netCDF4 has no filter for Blosc")
     with netCDF4.Dataset(made[kind]) as file:
         file.set_auto_mask(False)
         node = file[group]
