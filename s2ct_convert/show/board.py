@@ -41,6 +41,7 @@ class Board:
         self, write: Callable[[str], None], *, width: Callable[[], int | None], periodic: bool, clock: Clock = MONOTONIC
     ) -> None:
         self.write, self._width, self._periodic, self._clock = write, width, periodic, clock
+        self.redraw: Callable[[], None] = _nothing  # draws bars now, not at the next eighth of a second
         self._meters: list[Meter] = []
         self._last = clock()
         self._lock = threading.RLock()  # not held while a line is written: rich has a lock of its own
@@ -168,8 +169,14 @@ def open_board(*, quiet: bool) -> Iterator[tuple[Board, bool]]:
         console.print(escaped(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     board = Board(above, width=lambda: console.width, periodic=False)
-    with Live(get_renderable=lambda: _drawn(board, console), console=console, refresh_per_second=8, transient=True):
+    drawn = Live(get_renderable=lambda: _drawn(board, console), console=console, refresh_per_second=8, transient=True)
+    with drawn:
+        board.redraw = drawn.refresh
         yield board, True
+
+
+def _nothing() -> None:
+    """Draw no bars."""
 
 
 def _to_stderr(line: str) -> None:

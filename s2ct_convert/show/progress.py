@@ -30,11 +30,16 @@ def show_events(board: Board, *, quiet: bool, every: bool, tracebacks: bool, bar
 
     def show(event: Event) -> None:
         if not quiet or isinstance(event, _ALWAYS):
-            for line in (*_unit_lines(event, every, tracebacks), *lanes(event)):
-                board.write(line)
+            written = [*_unit_lines(event, every, tracebacks), *lanes(event)]
+        else:
+            written = []
+        for line in written:
+            board.write(line)
         with board.changing():
             for meter in meters:
                 meter(event)
+        if written:
+            board.redraw()  # or the bars below a line would show what was before it
 
     return show
 

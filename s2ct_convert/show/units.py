@@ -71,6 +71,8 @@ class UnitMeter:
             case UnitSending(unit, sent, n):
                 self._send(unit, sent, n)
             case UnitDone(entry):
+                planned, read = self._running.get(entry.unit, (0, 0))
+                self._read(entry.unit, planned - read)  # what was read since the last report
                 self._end(entry.unit)
             case UnitFailed(unit):
                 self._end(unit)

@@ -12,6 +12,7 @@ import s2ct_convert
 from s2ct_convert.cli import cli
 from s2ct_convert.conversion.build import BuildKeywords
 from s2ct_convert.conversion.fetching import FetchKeywords, FetchOptions
+from s2ct_convert.keywords import sort_options
 from s2ct_convert.units.options import (
     ConvertKeywords,
     EngineKeywords,
@@ -20,7 +21,6 @@ from s2ct_convert.units.options import (
     PlanOptions,
     RunKeywords,
     RunOptions,
-    sort_options,
 )
 
 pytestmark = pytest.mark.every_variant  # all are quick
