@@ -44,7 +44,7 @@ from .resume import Candidate, judge
 from .salvage import check_has_all, check_may_salvage, refuse_salvaged, what_is_lost
 from .understand import name_counts, understand, unit_attributes
 
-# Highest measured peak memory of a process that makes a unit, two passes included (docs/performance.md).
+# Highest measured peak memory of a process that makes a unit, two passes included (docs/measurements.md).
 PEAK_BYTES = 400 << 20
 
 
