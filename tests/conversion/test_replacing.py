@@ -16,7 +16,7 @@ from s2ct_convert.conversion.batch import init_batch
 from s2ct_convert.errors import DestinationExists, TFRecordDamaged, WrongUsage
 from s2ct_convert.events import Message
 from s2ct_convert.units.plan import make_plan
-from s2ct_convert.units.swap import new_folder
+from s2ct_convert.units.swap import new_folder, start_new
 from s2ct_convert.verify.store import verify_store
 
 
@@ -81,6 +81,27 @@ def test_a_wrong_path_and_foreign_files_keep_the_old_store(store, sources, tmp_p
     assert plain.file_bytes(store) == before
 
 
+@pytest.mark.parametrize("name", [".git/config", "swap.json"])
+def test_a_folder_of_the_user_with_the_name_of_the_new_store_stays(tmp_path, sources, name):
+    store = tmp_path / "x.zarr"
+    s2ct_convert.convert(sources, store)
+    mine = new_folder(store) / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(DestinationExists, match="something else has this name"):
+        s2ct_convert.convert(sources, store, overwrite=True)
+    assert mine.read_text() == "mine"
+    assert not s2ct_convert.convert(sources, store).converted
+
+
+@pytest.mark.slow
+def test_a_file_with_the_name_of_the_new_store_stays(store, sources):
+    new_folder(store).write_text("mine")
+    with pytest.raises(DestinationExists, match="something else has this name"):
+        s2ct_convert.convert(sources, store, overwrite=True)
+    assert new_folder(store).read_text() == "mine"
+
+
 @pytest.mark.slow
 def test_other_sources_or_options_start_a_new_store_again(store, sources, others):
     damaged = flip(others[0], -1, to=others[0].parent / "bad" / others[0].name)
@@ -99,7 +120,7 @@ def test_other_sources_or_options_start_a_new_store_again(store, sources, others
     "content", ["", "[]", "{}", '{"store": ["/../in"], "ledger": []}', '{"store": [], "ledger": ["../in"]}']
 )
 def test_a_damaged_list_of_parts_moves_nothing(store, sources, content):
-    new_folder(store).mkdir()
+    start_new(store)
     (new_folder(store) / "swap.json").write_text(content)
     before = plain.file_bytes(store), plain.file_bytes(sources[0].parent)
     with pytest.raises(DestinationExists, match="cannot read which store is to take the place of another"):
