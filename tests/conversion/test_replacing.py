@@ -103,6 +103,17 @@ def test_a_file_with_the_name_of_the_new_store_stays(store, sources):
 
 
 @pytest.mark.slow
+def test_a_link_is_not_replaced(store, sources, others):
+    link, before = store.with_name(f"link{store.suffix}"), plain.file_bytes(store)
+    link.symlink_to(store)
+    with pytest.raises(DestinationExists, match="a symbolic link") as caught:
+        s2ct_convert.convert(others, link, overwrite=True)
+    assert caught.value.todo and caught.value.todo.endswith(f" {store}")
+    assert link.is_symlink()
+    assert plain.file_bytes(store) == before
+
+
+@pytest.mark.slow
 def test_other_sources_or_options_start_a_new_store_again(store, sources, others):
     damaged = flip(others[0], -1, to=others[0].parent / "bad" / others[0].name)
     with pytest.raises(s2ct_convert.UnitsFailed):
