@@ -191,7 +191,7 @@ def run_units(
         again = to_ranges([n for n, one in enumerate(files, start=1) if str(one.source.unit) in failed])
         end = End(tuple(failure.unit for failure in tally.failures if not failure.refused), (), None)
         summary = tally.summary(store, plan.options, end, time.monotonic() - began)
-        raise UnitsFailed(summary, again=f"s2ct batch run {shell_path(store)} {again}")
+        raise UnitsFailed(summary, again=f"s2ct batch run {shell_path(store)} {again}{bounds.flags()}")
     return tally.skipped + tally.converted
 
 

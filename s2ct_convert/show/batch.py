@@ -47,11 +47,11 @@ def print_status(status: BatchStatus) -> None:
     print_facts(facts)
 
 
-def next_step(status: BatchStatus) -> str:
-    """The command that follows: for the units that are missing, or once there are none."""
+def next_step(status: BatchStatus, flags: str = "") -> str:
+    """The command that follows: for the units that are missing, with these options, or once there are none."""
     store = shell_path(status.store)
     if status.missing:
-        return f"s2ct batch run {store} {status.missing}"
+        return f"s2ct batch run {store} {status.missing}{flags}"
     if status.count(UnitState.DONE) < len(status.units):  # others are at work
         return f"s2ct batch status {store}"
     if status.finished:
