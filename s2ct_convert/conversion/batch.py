@@ -163,6 +163,7 @@ def run_units(
         entry, replace = done_entry(container, ledger, unit), ledger.is_to_be_replaced(unit)
         if entry and not replace and _is_of_plan(entry, file):
             on_event(Message(f"{entry.unit} is done"))
+            ledger.refused.settle(unit)
             tally.skipped.append(entry)
             continue
         replaces = entry if replace else None

@@ -38,6 +38,8 @@ def print_status(status: BatchStatus) -> None:
         ("store", f"{status.store}, {state}{f', partial: {status.lacks}' if status.lacks else ''}"),
         ("units", counts),
     ]
+    if status.refused and not status.finished:
+        facts.append(("refused", ", ".join(status.refused)))
     if status.run:
         facts.append(("run", f"{status.run} has the lease on the whole store"))
     if status.missing:
@@ -56,8 +58,8 @@ def next_step(status: BatchStatus, flags: str = "") -> str:
         return f"s2ct batch status {store}"
     if status.finished:
         return f"s2ct verify store {store}"
-    salvaged = any(one.entry and one.entry.salvaged for one in status.units)
-    return f"s2ct batch finalise {store}{' --partial' if salvaged else ''}"
+    partial = status.refused or any(one.entry and one.entry.salvaged for one in status.units)
+    return f"s2ct batch finalise {store}{' --partial' if partial else ''}"
 
 
 def _memory(one: UnitStatus) -> str:
