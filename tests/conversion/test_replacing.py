@@ -12,8 +12,9 @@ from makers import flip, random_group, write_tfrecord
 from twins import SUFFIXES
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import init_batch
-from s2ct_convert.errors import DestinationExists, TFRecordDamaged, WrongUsage
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
+from s2ct_convert.errors import DestinationExists, Incomplete, TFRecordDamaged, WrongUsage
 from s2ct_convert.events import Message
 from s2ct_convert.units.plan import make_plan
 from s2ct_convert.units.swap import new_folder, start_new
@@ -203,3 +204,17 @@ def test_a_kill_at_any_step_of_the_swap_ends_with_the_new_store(store, sources, 
             break
         s2ct_convert.convert(sources, store, overwrite=True)
     assert step > 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["zarr"], indirect=True)
+def test_a_task_of_a_batch_makes_nothing_in_a_store_that_is_half_replaced(store, sources, others, tmp_path):
+    right = s2ct_convert.convert(others, tmp_path / "right.zarr").digest
+    init_batch(make_plan(sources, store), command="s2ct")
+    command = [sys.executable, "-c", KILLED, "2", str(store), *map(str, others)]
+    assert subprocess.run(command, capture_output=True, timeout=100).returncode == -9
+    with pytest.raises(Incomplete, match="was about to take the place") as caught:
+        run_units(store, [1])
+    assert caught.value.todo == f"s2ct batch finalise {store}: it finishes this"
+    assert finalise_batch(store, command="s2ct") == (right, ())
+    assert plain.store_digest(store) == right
