@@ -141,6 +141,32 @@ def test_a_damaged_list_of_parts_moves_nothing(store, sources, content):
 
 
 @pytest.mark.slow
+def test_the_new_store_goes_on_after_the_old_one_was_deleted_to_make_room(store, sources, others):
+    good, old = others[0].read_bytes(), [path for path in store.parent.iterdir() if path.name.startswith("x.")]
+    flip(others[0], -1)
+    with pytest.raises(s2ct_convert.UnitsFailed):
+        s2ct_convert.convert(others, store, overwrite=True)
+    subprocess.run(["rm", "-r", *map(str, old)], check=True)
+    others[0].write_bytes(good)
+    summary = s2ct_convert.convert(others, store, overwrite=True)
+    assert [entry.unit for entry in summary.converted] == ["train/50SMG"], "the other unit was made before"
+    assert (summary.store, summary.state) == (store, "complete")
+    assert not new_folder(store).exists()
+    assert verify_store(store).ok
+
+
+@pytest.mark.slow
+def test_a_new_store_of_other_sources_is_dropped_if_the_old_one_is_gone(store, sources, others):
+    old = [path for path in store.parent.iterdir() if path.name.startswith("x.")]
+    flip(others[0], -1)
+    with pytest.raises(s2ct_convert.UnitsFailed):
+        s2ct_convert.convert(others, store, overwrite=True)
+    subprocess.run(["rm", "-r", *map(str, old)], check=True)
+    assert len(s2ct_convert.convert(sources, store, overwrite=True).converted) == 2
+    assert not new_folder(store).exists()
+
+
+@pytest.mark.slow
 def test_too_little_room_is_said_before_the_start(store, others, monkeypatch):
     import shutil
 
