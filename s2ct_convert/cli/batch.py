@@ -119,10 +119,11 @@ def run(
             todo=f"s2ct batch run {shell_path(store)} 1",
         )
     wanted = from_ranges(numbers) if numbers is not None else [number or 0]
+    allowed = Bounds(**bounds)
     with show_progress(quiet=quiet, verbose=verbose, debug=options.debug()) as on_event:
         on_event = keeps_units(store, on_event)
         cores = jobs or options.available_cores()
-        entries = run_units(store, wanted, threads=cores, bounds=Bounds(**bounds), on_event=on_event)
+        entries = run_units(store, wanted, threads=cores, bounds=allowed, on_event=on_event)
     if json_:
         import dataclasses
 
@@ -133,7 +134,7 @@ def run(
         from ..conversion.batch_status import batch_status
         from ..show.batch import next_step
 
-        print(f"next: {next_step(batch_status(store))}")
+        print(f"next: {next_step(batch_status(store), allowed.flags())}")
     if salvaged := [entry.unit for entry in entries if entry.salvaged]:
         raise salvaged_error(store, salvaged)
 

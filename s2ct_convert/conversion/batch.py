@@ -13,7 +13,7 @@ from pathlib import Path
 from ..archives.bounds import BOUNDS, Bounds
 from ..archives.unpackers import find_unpacker
 from ..engines.worker import make_unit
-from ..errors import DuplicateUnit, S2ctError, SourceError, WrongUsage
+from ..errors import DuplicateUnit, Incomplete, S2ctError, SourceError, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..names import UnitName, printable
 from ..objects.remote import is_there
@@ -28,6 +28,7 @@ from ..units.options import ONE_JOB
 from ..units.plan import Plan, SourceFile
 from ..units.resume import Candidate, Kin, check_overwrites, kin
 from ..units.summary import UnitsFailed
+from ..units.swap import is_swapping
 from ..units.tally import End, Tally
 from ..units.unit import UnitTask, done_entry, open_container
 from ..words import shell_path
@@ -146,7 +147,7 @@ def run_units(
     WrongUsage
         If no batch was started here, or there is no unit with such a number.
     Incomplete
-        If a run on the whole store is active.
+        If a run on the whole store is active, or was stopped while a new store took its place.
     UnitsFailed
         If units failed, or another process is making them. The others are done.
     """
@@ -155,6 +156,12 @@ def run_units(
         raise WrongUsage(f"there is no unit {wrong[0]}", where=str(store), expected=f"numbers from 1 to {len(files)}")
     if owner := ledger.run_lease().living(on_event):
         raise ledger.run_lease().refusal(owner)
+    if is_swapping(store):
+        raise Incomplete(
+            "a new store was about to take the place of this one, and the run was stopped",
+            where=str(store),
+            todo=f"s2ct batch finalise {shell_path(store)}: it finishes this",
+        )
     began, tally = time.monotonic(), Tally(on_event)
     container, todo = open_container(store, plan.options), list[tuple[UnitTask, SourceFile]]()
     for number in dict.fromkeys(numbers):
@@ -163,6 +170,7 @@ def run_units(
         entry, replace = done_entry(container, ledger, unit), ledger.is_to_be_replaced(unit)
         if entry and not replace and _is_of_plan(entry, file):
             on_event(Message(f"{entry.unit} is done"))
+            ledger.refused.settle(unit)
             tally.skipped.append(entry)
             continue
         replaces = entry if replace else None
@@ -191,7 +199,7 @@ def run_units(
         again = to_ranges([n for n, one in enumerate(files, start=1) if str(one.source.unit) in failed])
         end = End(tuple(failure.unit for failure in tally.failures if not failure.refused), (), None)
         summary = tally.summary(store, plan.options, end, time.monotonic() - began)
-        raise UnitsFailed(summary, again=f"s2ct batch run {shell_path(store)} {again}")
+        raise UnitsFailed(summary, again=f"s2ct batch run {shell_path(store)} {again}{bounds.flags()}")
     return tally.skipped + tally.converted
 
 

@@ -42,13 +42,17 @@ class UnitStatus:
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """The state of all units of a store, whether the store is finished, and what a partial store lacks, in words."""
+    """The state of all units of a store, whether the store is finished, and what a partial store lacks, in words.
+
+    ``refused``: names of sources that were refused and are not in the store, although their units are.
+    """
 
     store: Path
     finished: bool
     run: Owner | str | None
     units: tuple[UnitStatus, ...]
     lacks: str = ""
+    refused: tuple[str, ...] = ()
 
     def count(self, state: UnitState) -> int:
         return sum(one.state is state for one in self.units)
@@ -84,7 +88,8 @@ def batch_status(store: Path) -> BatchStatus:
     root = finished(store) or {}
     lacks = without(*(str(root.get(name, "")) for name in ("missing_units", "refused_sources", "salvaged_units")))
     done = bool(root) and not container.has_unmerged(order)
-    return BatchStatus(store, done, ledger.run_lease().owner(), units, lacks if done else "")
+    refused = ledger.refused.names(unit for unit, one in zip(order, units, strict=True) if one.state is UnitState.DONE)
+    return BatchStatus(store, done, ledger.run_lease().owner(), units, lacks if done else "", refused)
 
 
 def _unit_status(container: Container, ledger: Ledger, unit: UnitName, number: int | None) -> UnitStatus:

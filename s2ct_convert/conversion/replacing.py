@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ..durable import beside, size_of, sweep
+from ..durable import beside, remove, size_of, sweep
 from ..errors import S2ctError
 from ..events import Message, OnEvent
 from ..store.container import Container
@@ -21,16 +21,29 @@ from ..units.ledger import Ledger
 from ..units.plan import Plan
 from ..units.resume import Candidate, Kin, kin
 from ..units.summary import Summary, UnitsFailed
-from ..units.swap import has_new, is_swapping, made_for, new_store, parts_of, start_new, swap
+from ..units.swap import (
+    STORE_PARTS,
+    has_new,
+    is_swapping,
+    made_for,
+    new_folder,
+    new_store,
+    parts_of,
+    start_new,
+    swap,
+    unfinished_note,
+)
 from ..words import shell_join, size
 
 
 def is_worth_keeping(container: Container, ledger: Ledger) -> bool:
-    """Whether a store may have data to lose, and a new one can take its place by renames."""
+    """Whether a store may have data to lose, and a new one can take its place by renames; or a new one waits for it."""
     if is_swapping(ledger.store):
         return True
-    if ledger.bucket or not container.exists():
+    if ledger.bucket:
         return False
+    if not container.exists():
+        return unfinished_note(ledger.store) is not None
     home = ledger.store.absolute().parent
     return all(path.stat().st_dev == home.stat().st_dev for path in parts_of(ledger.store))
 
@@ -86,24 +99,31 @@ def replace_store(
         if _goes_on(ledger, goes_on):
             return make(store)
     with alone(ledger, on_event):
-        check_ours(ledger)
-        sweep(ledger.path.parent, beside(store, "").name)
-        staged = new_store(store)
-        if not (has_new(store) and made_for(store) == purpose and _goes_on(Ledger(staged), goes_on)):
-            start_new(store, purpose)
-            _check_room(store, on_event)
-        on_event(Replacing(f"making the new store in {store}.new; {store} stays until it is finished"))
-        try:
-            summary = make(staged)
-        except UnitsFailed as failed:
-            raise UnitsFailed(
-                failed.summary,
-                again=f"solve this, then run the same command again: {store} is unchanged, and the new store goes on",
-            ) from None
-        if summary.digest is None or summary.missing:
-            on_event(Message(f"{store} is unchanged: the new store is not finished"))
-            return summary
-        swap(store)
+        going = has_new(store) and made_for(store) == purpose and _goes_on(Ledger(new_store(store)), goes_on)
+        if any(beside(store, suffix).exists() for suffix in STORE_PARTS):
+            check_ours(ledger)
+            sweep(ledger.path.parent, beside(store, "").name)
+            if not going:
+                start_new(store, purpose)
+                _check_room(store, on_event)
+            return _make_beside(store, make, on_event)
+        _move_in(store, going, on_event)
+    return make(store)
+
+
+def _make_beside(store: Path, make: Callable[[Path], Summary], on_event: OnEvent) -> Summary:
+    on_event(Replacing(f"making the new store in {store}.new; {store} stays until it is finished"))
+    try:
+        summary = make(new_store(store))
+    except UnitsFailed as failed:
+        raise UnitsFailed(
+            failed.summary,
+            again=f"solve this, then run the same command again: {store} is unchanged, and the new store goes on",
+        ) from None
+    if summary.digest is None or summary.missing:
+        on_event(Message(f"{store} is unchanged: the new store is not finished"))
+        return summary
+    swap(store)
     return dataclasses.replace(summary, store=store)
 
 
@@ -112,6 +132,17 @@ def _goes_on(ledger: Ledger, goes_on: Callable[[Ledger], bool]) -> bool:
         return ledger.exists() and goes_on(ledger)
     except S2ctError:
         return False
+
+
+def _move_in(store: Path, going: bool, on_event: OnEvent) -> None:
+    """Move the unfinished new store to the place of the old one, which was deleted to make room; or drop it."""
+    if not going:
+        remove(new_folder(store))
+        return
+    with alone(Ledger(new_store(store)), on_event):
+        pass  # processes of a killed run have ended
+    swap(store)
+    on_event(Message(f"{store} is gone: the unfinished new store goes on in its place"))
 
 
 def _check_room(store: Path, on_event: OnEvent) -> None:

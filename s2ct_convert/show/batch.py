@@ -38,6 +38,8 @@ def print_status(status: BatchStatus) -> None:
         ("store", f"{status.store}, {state}{f', partial: {status.lacks}' if status.lacks else ''}"),
         ("units", counts),
     ]
+    if status.refused and not status.finished:
+        facts.append(("refused", ", ".join(status.refused)))
     if status.run:
         facts.append(("run", f"{status.run} has the lease on the whole store"))
     if status.missing:
@@ -47,17 +49,17 @@ def print_status(status: BatchStatus) -> None:
     print_facts(facts)
 
 
-def next_step(status: BatchStatus) -> str:
-    """The command that follows: for the units that are missing, or once there are none."""
+def next_step(status: BatchStatus, flags: str = "") -> str:
+    """The command that follows: for the units that are missing, with these options, or once there are none."""
     store = shell_path(status.store)
     if status.missing:
-        return f"s2ct batch run {store} {status.missing}"
+        return f"s2ct batch run {store} {status.missing}{flags}"
     if status.count(UnitState.DONE) < len(status.units):  # others are at work
         return f"s2ct batch status {store}"
     if status.finished:
         return f"s2ct verify store {store}"
-    salvaged = any(one.entry and one.entry.salvaged for one in status.units)
-    return f"s2ct batch finalise {store}{' --partial' if salvaged else ''}"
+    partial = status.refused or any(one.entry and one.entry.salvaged for one in status.units)
+    return f"s2ct batch finalise {store}{' --partial' if partial else ''}"
 
 
 def _memory(one: UnitStatus) -> str:

@@ -1,8 +1,8 @@
 """Which of several sources of one unit is read, if their contents differ.
 
 A bare TFRecord has checksums of its own, and reading it to compare it costs as much as checking it. An archive would
-have to be unpacked, so damage in one is found only when its unit is made. Of whole sources, an archive comes first: a
-bare TFRecord that ends between two records may be cut, and nothing in it shows that.
+have to be unpacked, so damage in one is found only when its unit is made. Of whole sources, an archive comes first,
+then gzip or zlib: a plain TFRecord that ends between two records may be cut, and nothing in it shows that.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ..archives.stream import SourceReader
 from ..errors import S2ctError, SourceError, from_os_error
+from .ends import has_end
 from .found import UNKNOWN, Source
 from .same import same_content
 from .tfrecord import read_raw_records, unwrap
@@ -28,7 +29,8 @@ def best_first(sources: Sequence[Source]) -> tuple[list[Source], dict[Source, S2
     damaged = {source for source in sources if any(part.member == UNKNOWN for part in source.parts)} | set(faults)
     if len(damaged) == len(sources):
         return list(sources), {}
-    return sorted(sources, key=lambda source: (source in damaged, not source.is_packed)), faults
+    order = {source: (source in damaged, not source.is_packed, not has_end(source)) for source in sources}
+    return sorted(sources, key=order.__getitem__), faults
 
 
 def _same(one: Source, other: Source) -> bool:

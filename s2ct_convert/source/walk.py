@@ -20,7 +20,7 @@ class Walk:
     """One walk through a folder and its subfolders, in sorted order. Links are followed.
 
     After the walk, ``notes`` lists the skipped paths: unfinished downloads, pipes and devices, hidden folders, hidden
-    files that look like sources, Zarr stores. Ledgers and unit files of stores are skipped without a note.
+    files that look like sources, Zarr stores. Ledgers, unit files and unfinished new stores are skipped without a note.
     """
 
     def __init__(self, folder: Path, on_error: Callable[[OSError], None]) -> None:
@@ -51,7 +51,7 @@ class Walk:
             return self._leave(STORES, folder)
         if folder.name.startswith("."):
             return self._leave(HIDDEN, folder)
-        return not (_is_ledger(folder) or _has_units(folder))
+        return not (_is_ledger(folder) or _has_units(folder) or _is_new_store(folder))
 
     def _takes(self, file: Path) -> bool:
         if kind := special_kind(file):
@@ -74,6 +74,11 @@ def _is_ledger(folder: Path) -> bool:
 def _has_units(folder: Path) -> bool:
     """Whether the folder holds the unit files of an HDF5 store beside it."""
     return folder.suffix == ".units" and (folder.with_suffix("").is_file() or _is_ledger(folder.with_suffix(".s2ct")))
+
+
+def _is_new_store(folder: Path) -> bool:
+    """Whether the folder holds an unfinished store that ``--overwrite`` makes."""
+    return folder.suffix == ".new" and (folder / "s2ct-new-store").is_file()
 
 
 def _looks_like_a_source(file: Path) -> bool:

@@ -13,6 +13,7 @@ from ..events import Message, OnEvent
 from ..processes import end_if_script_runs_again
 from ..reading.opening import is_ours
 from ..store.container import Container
+from ..words import shell_path
 from .entries import StoreOptions
 from .ledger import Ledger
 from .swap import finish_swap
@@ -50,12 +51,18 @@ def claim(container: Container, ledger: Ledger, options: StoreOptions, *, overwr
 
 
 def check_ours(ledger: Ledger) -> None:
-    """Refuse to replace what no conversion made.
+    """Refuse to replace what no conversion made, and a link: the store would stay where the link leads.
 
     Raises
     ------
     DestinationExists
     """
+    if ledger.store.is_symlink():
+        raise DestinationExists(
+            "a symbolic link; --overwrite replaces no links",
+            where=str(ledger.store),
+            todo=f"give the path of the store itself: {shell_path(str(ledger.store.resolve()))}",
+        )
     ours = _may_be_deleted(ledger.store)
     if not (ledger.exists() or ours):
         raise DestinationExists(

@@ -57,9 +57,9 @@ def has_new(store: Path) -> bool:
     folder = new_folder(store)
     if not os.path.lexists(folder):
         return False
-    if (folder / _OURS).is_file():
+    if _is_ours(folder):
         return True
-    if folder.is_dir() and not any(path for path in folder.iterdir() if not path.name.startswith(".")):
+    if folder.is_dir() and all(path.name.startswith(f".{_OURS}.") for path in folder.iterdir()):
         return False  # a process was killed right after it had made the folder
     raise DestinationExists(
         "a new store is to be made here, and something else has this name",
@@ -70,14 +70,15 @@ def has_new(store: Path) -> bool:
 
 def unfinished_note(store: Path) -> str | None:
     """A message if an unfinished new store waits; None if there is none."""
-    if not (new_folder(store) / _OURS).is_file():
+    if not _is_ours(new_folder(store)):
         return None
     return f"{store}.new holds an unfinished new store: --overwrite goes on with it; delete the folder to drop it"
 
 
 def is_swapping(store: Path) -> bool:
     """Whether a swap was interrupted."""
-    return (new_folder(store) / _SWAP).exists()
+    folder = new_folder(store)
+    return _is_ours(folder) and (folder / _SWAP).exists()
 
 
 def made_for(store: Path) -> str:
@@ -106,7 +107,7 @@ def swap(store: Path) -> None:
 def finish_swap(store: Path) -> bool:
     """Finish a swap that was interrupted, if there is one; whether there was."""
     folder = new_folder(store)
-    if (parts := _read(folder / _SWAP)) is None:
+    if not _is_ours(folder) or (parts := _read(folder / _SWAP)) is None:
         return False
     old, new = folder / _OLD, new_store(store)
     (old / _LEDGER).mkdir(parents=True, exist_ok=True)
@@ -122,6 +123,11 @@ def finish_swap(store: Path) -> bool:
     sync(folder.parent)
     remove(folder)
     return True
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a run made the folder; if not, nothing in it is read or deleted."""
+    return (folder / _OURS).is_file()
 
 
 def _replace(place: Path, new: Path | None, old: Path) -> None:
@@ -148,7 +154,8 @@ def _read(path: Path) -> _NewParts | None:
             "cannot read which store is to take the place of another",
             where=str(path),
             found=repr(error),
-            todo=f"the new store is in {path.parent}, and the old one may be in {path.parent / _OLD}: move one back",
+            todo=f"the new store is in {path.parent}, and the old one may be in {path.parent / _OLD}: "
+            f"move one back, then delete {path.parent}",
         ) from error
 
 

@@ -94,3 +94,17 @@ def test_a_unit_on_another_host_is_running_until_its_heartbeat_expires(run, tmp_
     if shown == "planned":
         good(run("batch", "run", store, 1))
         assert not lease.exists()
+
+
+@pytest.mark.slow
+def test_sources_refused_before_a_batch_are_named_until_their_unit_is_run(run, tmp_path):
+    store, kept = tmp_path / "x.zarr", right_source(tmp_path / "a")
+    refused, new = right_source(tmp_path / "b", localids=(8, 9)), right_source(tmp_path / "c", "val_50SMG")
+    assert run("convert", kept, refused, store, "-j1").returncode == 3
+    assert run("batch", "init", new, store).returncode == 0
+    assert run("batch", "run", store, "1").stdout == f"next: s2ct batch finalise {store} --partial\n"
+    assert refused.name in run("batch", "status", store).stdout
+    assert run("batch", "finalise", store, "--partial").stdout.startswith(f"{store} is partial: without 1 source")
+    assert run("batch", "init", kept, new, store).returncode == 0
+    assert run("batch", "run", store, "1-2").returncode == 0
+    assert run("batch", "finalise", store).stdout.startswith(f"{store} is complete")

@@ -48,6 +48,16 @@ def test_a_job_of_a_batch_has_the_limits(run, tmp_path, archive):
 
 
 @pytest.mark.slow
+def test_the_next_steps_of_a_batch_keep_the_limits(run, tmp_path, archive):
+    right_source(archive.parent, "val_50SMG")
+    assert run("batch", "init", archive.parent, tmp_path / "x.zarr").returncode == 0
+    done = run("batch", "run", tmp_path / "x.zarr", "1", "--max-unpacked", "10M")
+    assert done.stdout == f"next: s2ct batch run {tmp_path / 'x.zarr'} 2 --max-unpacked 10485760\n"
+    failed = run("batch", "run", tmp_path / "x.zarr", "2", "--max-decoding", "1K")
+    assert f"to do:    s2ct batch run {tmp_path / 'x.zarr'} 2 --max-decoding 1024\n" in failed.stderr
+
+
+@pytest.mark.slow
 def test_extract_refuses_and_names_the_option_which_lifts_it(run, tmp_path, archive):
     done = run("extract", archive, tmp_path / "out", "--max-unpacked", "1K")
     assert_says(done, 5, "allow it: --max-unpacked 1G")

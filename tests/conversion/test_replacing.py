@@ -12,11 +12,12 @@ from makers import flip, random_group, write_tfrecord
 from twins import SUFFIXES
 
 import s2ct_convert
-from s2ct_convert.conversion.batch import init_batch
-from s2ct_convert.errors import DestinationExists, TFRecordDamaged, WrongUsage
+from s2ct_convert.conversion.batch import init_batch, run_units
+from s2ct_convert.conversion.batch_finalise import finalise_batch
+from s2ct_convert.errors import DestinationExists, Incomplete, TFRecordDamaged, WrongUsage
 from s2ct_convert.events import Message
 from s2ct_convert.units.plan import make_plan
-from s2ct_convert.units.swap import new_folder
+from s2ct_convert.units.swap import new_folder, start_new
 from s2ct_convert.verify.store import verify_store
 
 
@@ -81,6 +82,38 @@ def test_a_wrong_path_and_foreign_files_keep_the_old_store(store, sources, tmp_p
     assert plain.file_bytes(store) == before
 
 
+@pytest.mark.parametrize("name", [".git/config", "swap.json"])
+def test_a_folder_of_the_user_with_the_name_of_the_new_store_stays(tmp_path, sources, name):
+    store = tmp_path / "x.zarr"
+    s2ct_convert.convert(sources, store)
+    mine = new_folder(store) / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(DestinationExists, match="something else has this name"):
+        s2ct_convert.convert(sources, store, overwrite=True)
+    assert mine.read_text() == "mine"
+    assert not s2ct_convert.convert(sources, store).converted
+
+
+@pytest.mark.slow
+def test_a_file_with_the_name_of_the_new_store_stays(store, sources):
+    new_folder(store).write_text("mine")
+    with pytest.raises(DestinationExists, match="something else has this name"):
+        s2ct_convert.convert(sources, store, overwrite=True)
+    assert new_folder(store).read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_a_link_is_not_replaced(store, sources, others):
+    link, before = store.with_name(f"link{store.suffix}"), plain.file_bytes(store)
+    link.symlink_to(store)
+    with pytest.raises(DestinationExists, match="a symbolic link") as caught:
+        s2ct_convert.convert(others, link, overwrite=True)
+    assert caught.value.todo and caught.value.todo.endswith(f" {store}")
+    assert link.is_symlink()
+    assert plain.file_bytes(store) == before
+
+
 @pytest.mark.slow
 def test_other_sources_or_options_start_a_new_store_again(store, sources, others):
     damaged = flip(others[0], -1, to=others[0].parent / "bad" / others[0].name)
@@ -99,12 +132,38 @@ def test_other_sources_or_options_start_a_new_store_again(store, sources, others
     "content", ["", "[]", "{}", '{"store": ["/../in"], "ledger": []}', '{"store": [], "ledger": ["../in"]}']
 )
 def test_a_damaged_list_of_parts_moves_nothing(store, sources, content):
-    new_folder(store).mkdir()
+    start_new(store)
     (new_folder(store) / "swap.json").write_text(content)
     before = plain.file_bytes(store), plain.file_bytes(sources[0].parent)
     with pytest.raises(DestinationExists, match="cannot read which store is to take the place of another"):
         s2ct_convert.convert(sources, store)
     assert (plain.file_bytes(store), plain.file_bytes(sources[0].parent)) == before
+
+
+@pytest.mark.slow
+def test_the_new_store_goes_on_after_the_old_one_was_deleted_to_make_room(store, sources, others):
+    good, old = others[0].read_bytes(), [path for path in store.parent.iterdir() if path.name.startswith("x.")]
+    flip(others[0], -1)
+    with pytest.raises(s2ct_convert.UnitsFailed):
+        s2ct_convert.convert(others, store, overwrite=True)
+    subprocess.run(["rm", "-r", *map(str, old)], check=True)
+    others[0].write_bytes(good)
+    summary = s2ct_convert.convert(others, store, overwrite=True)
+    assert [entry.unit for entry in summary.converted] == ["train/50SMG"], "the other unit was made before"
+    assert (summary.store, summary.state) == (store, "complete")
+    assert not new_folder(store).exists()
+    assert verify_store(store).ok
+
+
+@pytest.mark.slow
+def test_a_new_store_of_other_sources_is_dropped_if_the_old_one_is_gone(store, sources, others):
+    old = [path for path in store.parent.iterdir() if path.name.startswith("x.")]
+    flip(others[0], -1)
+    with pytest.raises(s2ct_convert.UnitsFailed):
+        s2ct_convert.convert(others, store, overwrite=True)
+    subprocess.run(["rm", "-r", *map(str, old)], check=True)
+    assert len(s2ct_convert.convert(sources, store, overwrite=True).converted) == 2
+    assert not new_folder(store).exists()
 
 
 @pytest.mark.slow
@@ -171,3 +230,17 @@ def test_a_kill_at_any_step_of_the_swap_ends_with_the_new_store(store, sources, 
             break
         s2ct_convert.convert(sources, store, overwrite=True)
     assert step > 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["zarr"], indirect=True)
+def test_a_task_of_a_batch_makes_nothing_in_a_store_that_is_half_replaced(store, sources, others, tmp_path):
+    right = s2ct_convert.convert(others, tmp_path / "right.zarr").digest
+    init_batch(make_plan(sources, store), command="s2ct")
+    command = [sys.executable, "-c", KILLED, "2", str(store), *map(str, others)]
+    assert subprocess.run(command, capture_output=True, timeout=100).returncode == -9
+    with pytest.raises(Incomplete, match="was about to take the place") as caught:
+        run_units(store, [1])
+    assert caught.value.todo == f"s2ct batch finalise {store}: it finishes this"
+    assert finalise_batch(store, command="s2ct") == (right, ())
+    assert plain.store_digest(store) == right

@@ -25,6 +25,7 @@ from s2ct_convert.errors import (
 )
 from s2ct_convert.names import UnitName
 from s2ct_convert.source.find import Found, Source, find_sources
+from s2ct_convert.units.swap import start_new
 
 SMG, RGN = UnitName("train", "50SMG"), UnitName("val", "49RGN")
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 99\n"
@@ -218,6 +219,12 @@ class TestFolders:
         found = find_sources([tmp_path])
         assert [source.path for source in found.sources] == [again, link]
         assert found.notes == [f"{path}: the same file as {again}"]
+
+    def test_what_an_unfinished_new_store_left_is_skipped_without_a_note(self, tmp_path, rng):
+        start_new(tmp_path / "x.h5")
+        write_tfrecord(tmp_path, [random_group(rng, 1, 2)])
+        found = find_sources([tmp_path])
+        assert (len(found.sources), found.notes, found.unusable) == (1, [], [])
 
     def test_stores_are_skipped_with_a_note_and_ledgers_without(self, tmp_path, rng):
         path = write_tfrecord(tmp_path, [random_group(rng, 1, 2)])

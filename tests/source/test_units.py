@@ -136,6 +136,13 @@ class TestDuplicates:
         assert [one.path for one in found.sources] == [good]
         assert [(one.path, type(one.error)) for one in found.unusable] == [(bare, DuplicateUnit)]
 
+    def test_of_bare_files_that_differ_one_that_proves_its_end_comes_first(self, tmp_path, records):
+        bare = put(tmp_path / "train_50SMG_2", records[0])
+        good = put(tmp_path / "train_50SMG_2.gz", gzip.compress(records[0] + records[1]))
+        found = find_sources([tmp_path])
+        assert [one.path for one in found.sources] == [good]
+        assert [(one.path, type(one.error)) for one in found.unusable] == [(bare, DuplicateUnit)]
+
     def test_a_whole_bare_file_comes_before_an_archive_to_be_salvaged(self, tmp_path, records):
         archive = write_archive(tmp_path / "a" / "train_50SMG_1.7z", {"train_50SMG_1": records[1]})
         archive.write_bytes(archive.read_bytes()[:-3])  # its headers are gone
