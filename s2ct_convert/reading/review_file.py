@@ -17,7 +17,8 @@ from .filters import class_numbers
 
 COLUMNS = ("unit", "localid", "obs", "date", "label", "suggested", "flag", "note", "store_digest")
 _NEEDED = tuple(name for name in COLUMNS if name not in ("flag", "note"))
-_FORMULA = re.compile(r"'(?=[=+@\t\r])")  # the page writes it before text that a spreadsheet would compute
+# The page writes an apostrophe before text that a spreadsheet would compute, apostrophes before it included.
+_FORMULA = re.compile(r"\A'(?='*(?!-?[0-9]+\Z)[=+@\t\r-])")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|")
 _UNIT = re.compile(r"[a-z]+/[A-Z0-9]+")
 _TODO = "save the review on the page of s2ct view"
