@@ -34,10 +34,23 @@ const given = {json.dumps(value)}, review = new Review("{DIGEST}");
 @pytest.mark.slow
 @needs_node
 def test_notes_of_every_kind_come_back_as_they_were(tmp_path):
-    notes = ["=1+1", "-1+cmd", "-5", "+x", "@x", "'=1", "''-a", "'quoted'", "it is '=1' here", "a '-b", 'x,"y"', "<b>1</b>"]
+    notes = [
+        "=1+1",
+        "-1+cmd",
+        "-5",
+        "+x",
+        "@x",
+        "'=1",
+        "''-a",
+        "'quoted'",
+        "it is '=1' here",
+        "a '-b",
+        'x,"y"',
+        "<b>1</b>",
+    ]
     rows = [{**ROW, "obs": obs, "note": note} for obs, note in enumerate(notes)]
     for one in ("csv", "json"):
-        code = f'for (const row of given) review.set(row, row); process.stdout.write(review.{one}());'
+        code = f"for (const row of given) review.set(row, row); process.stdout.write(review.{one}());"
         text = of_the_page(code, rows)
         assert json.loads(of_the_page("review.load(given); console.log(review.json());", text)) == [
             {**row, "store_digest": DIGEST} for row in rows
