@@ -22,7 +22,7 @@ _FORMULA = re.compile(r"\A'(?='*(?!-?[0-9]+\Z)[=+@\t\r-])")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|")
 _UNIT = re.compile(r"[a-z]+/[A-Z0-9]+")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
-_LARGEST = (1 << 63) - 1
+_LARGEST = 1 << 63  # of int64
 _EXACT = 1 << 53  # floats above skip whole numbers
 _SHOWN = 60  # characters of a wrong value
 _TODO = "save the review on the page of s2ct view"
@@ -73,7 +73,7 @@ def whole_number(name: str, value: Any) -> int:
         number = int(value) if value.is_integer() and abs(value) <= _EXACT else None
     else:
         number = value if isinstance(value, int) and not isinstance(value, bool) else None
-    if number is not None and abs(number) <= _LARGEST:
+    if number is not None and -_LARGEST <= number < _LARGEST:
         return number
     raise ValueError(f"{name} is {_short(value)}, not a whole number")
 

@@ -21,6 +21,7 @@ from s2ct_convert.errors import ArchiveDamaged, ArchiveUnsupported, NotAnArchive
 from s2ct_convert.peeking.layout import OBS_BYTES
 from s2ct_convert.record.budget import Budget
 from s2ct_convert.record.policy import RetryPolicy
+from s2ct_convert.show.peek import print_peek
 
 HEADERS = 1024 + 65536
 OPTIONS = {"record": RECORD, "policy": RetryPolicy(attempts=1, connect=5.0)}
@@ -208,6 +209,12 @@ def test_what_is_no_archive_is_an_error_of_the_file_alone(zenodo, tmp_path, rng)
     assert errors == {"val_50SMG_2.7z": ArchiveDamaged, "val_51SMG_2.7z": NotAnArchive, "about.txt": NotAnArchive}
     assert [one.file for one in report.failed] == ["val_50SMG_2.7z", "val_51SMG_2.7z", "val_52SMG_2.7z"]
     assert report.observations is None
+
+
+def test_a_file_that_could_not_be_read_has_no_empty_table(zenodo, capsys):
+    print_peek(s2ct_convert.peek_url(f"{zenodo.url}/records/{RECORD}/files/none.7z"))
+    said = capsys.readouterr().out
+    assert "404" in said and "assumption" not in said
 
 
 @pytest.mark.slow

@@ -174,6 +174,8 @@ def test_an_apostrophe_inside_a_note_stays_and_two_columns_are_refused(store, tm
     path.write_text(path.read_text().replace(",note,", ",suggested,"))
     with pytest.raises(WrongUsage, match="several columns suggested"):
         s2ct_convert.read_review(path)
+    path = write(tmp_path / "r.csv", [row(store, "train/31TCJ", 0, localid=-(1 << 63))])
+    assert next(iter(s2ct_convert.read_review(path))).localid == -(1 << 63), "every id that an example can have"
     path.write_text("[" * 100_000)
     with pytest.raises(WrongUsage, match="not JSON"):
         s2ct_convert.read_review(path)
