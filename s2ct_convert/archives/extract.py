@@ -22,6 +22,7 @@ from .stream import PIECE_BYTES, SourceReader
 from .unpack_options import UnpackKeywords, UnpackOptions
 from .unpackers import Unpacker, ask_python_too
 
+_ELSEWHERE = "move it away, or choose another destination"
 _LONGEST_NAME = 255  # bytes; of ext4, XFS, Lustre, NFS and APFS
 
 
@@ -138,12 +139,21 @@ def _targets(archive: Archive, destination: Path) -> dict[Path, Member]:
         found = f"only links: {', '.join(map(repr, archive.links[:3]))}" if archive.links else ""
         raise NotATFRecord("there is no file in this archive", where=where, found=found)
     for folder in dict.fromkeys(folder for target in targets for folder in target.relative_to(destination).parents):
+        if destination / folder in targets:
+            found = repr(targets[destination / folder].name)
+            raise SourceError("the archive has a file and a folder with the same path", where=where, found=found)
         if folder.parts and (destination / folder).is_symlink():
             raise DestinationExists(
                 "a folder in the destination is a link, and links are not followed",
                 where=str(destination / folder),
                 todo="remove the link, or choose another destination",
             )
+        if (destination / folder).is_file():
+            raise DestinationExists(
+                "a file is where the archive has a folder", where=str(destination / folder), todo=_ELSEWHERE
+            )
+    if places := [target for target in targets if target.is_dir()]:
+        raise DestinationExists("a folder is where the archive has a file", where=str(places[0]), todo=_ELSEWHERE)
     return targets
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import Dataset, check_default
 from ..errors import WrongUsage
 from ..missing import NO_DAY
 from ..paths import check_readable
@@ -65,6 +66,9 @@ class ReviewedStore(Protocol):
 
     @property
     def digest(self) -> str: ...
+
+    @property
+    def dataset(self) -> Dataset: ...
 
     @property
     def units(self) -> Mapping[str, Unit]: ...
@@ -158,8 +162,10 @@ class Review:
         Raises
         ------
         WrongUsage
-            If the review is of another store, or rows name what is not in the store, or another date or label.
+            If the review is of another store, or rows name what is not in the store, or another date or label; or the
+            store is not of the default data set, whose classes a review names.
         """
+        check_default(store.dataset, "a review", str(store.path))
         if self.store_digest != store.digest:
             raise WrongUsage(
                 "the review is of another store", where=str(self.path), expected=f"{store.digest} ({store.path})",

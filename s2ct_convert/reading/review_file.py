@@ -17,9 +17,14 @@ from .filters import class_numbers
 
 COLUMNS = ("unit", "localid", "obs", "date", "label", "suggested", "flag", "note", "store_digest")
 _NEEDED = tuple(name for name in COLUMNS if name not in ("flag", "note"))
-_FORMULA = re.compile(r"'(?=[=+@\t\r])")  # the page writes it before text that a spreadsheet would compute
+# The page writes an apostrophe before text that a spreadsheet would compute, apostrophes before it included.
+_FORMULA = re.compile(r"\A'(?='*(?!-?[0-9]+\Z)[=+@\t\r-])")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|")
 _UNIT = re.compile(r"[a-z]+/[A-Z0-9]+")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
+_LARGEST = 1 << 63  # of int64
+_EXACT = 1 << 53  # floats above skip whole numbers
+_SHOWN = 60  # characters of a wrong value
 _TODO = "save the review on the page of s2ct view"
 
 
@@ -62,10 +67,20 @@ def whole_number(name: str, value: Any) -> int:
     ValueError
         If it is none; the message has the name of the column.
     """
-    try:
-        return int(value)
-    except (ValueError, TypeError):
-        raise ValueError(f"{name} is {value!r}, not a whole number") from None
+    if isinstance(value, str):
+        number = int(value) if _WHOLE.fullmatch(value.strip()) else None
+    elif isinstance(value, float):
+        number = int(value) if value.is_integer() and abs(value) <= _EXACT else None
+    else:
+        number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if number is not None and -_LARGEST <= number < _LARGEST:
+        return number
+    raise ValueError(f"{name} is {_short(value)}, not a whole number")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -94,6 +109,8 @@ def _csv(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 f"this is not a review: it has no column {', '.join(missing)}", where=str(path),
                 expected=",".join(COLUMNS), found=",".join(names)[:200] or "an empty file", todo=_TODO,
             )  # fmt: skip
+        if twice := [name for name in COLUMNS if list(names).count(name) > 1]:
+            raise WrongUsage(f"the file has several columns {', '.join(twice)}", where=str(path), todo=_TODO)
         for row in reader:
             cells = {name: _FORMULA.sub("", value or "", count=1) for name, value in row.items() if name in COLUMNS}
             yield f"line {reader.line_num}", cells
@@ -104,7 +121,7 @@ def _csv(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _json(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
         rows = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WrongUsage(f"this is not JSON: {error}", where=str(path), todo=_TODO) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise WrongUsage("this is not a review", where=str(path), expected="a list of objects", todo=_TODO)

@@ -31,8 +31,9 @@ def print_peek(report: PeekReport, *, verbose: bool = False) -> None:
     if examples := [(one, example) for one in report.files for example in one.examples]:
         print()
         _print_examples(examples)
-    print()
-    (_print_findings if len(report.files) == 1 else _print_counts)(report.files)
+    if any(one.findings for one in report.files):  # not if no file could be read
+        print()
+        (_print_findings if len(report.files) == 1 else _print_counts)(report.files)
     print()
     print_facts(list(_total(report)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from ..version import install_advice
 NEEDED = ("unit", "localid", "date", "prediction")
 OPTIONAL = ("obs",)
 _EPOCH = date(1970, 1, 1)
+_DATE_CHARACTERS = 10
+_FORMS = "write CSV in UTF-8, not packed, or Parquet in a file that ends in .parquet"
 
 
 @dataclass
@@ -64,19 +67,17 @@ def read_columns(path: Path) -> dict[str, UnitColumns]:
             columns.obs.append(_row(obs))
             columns.row.append(number)
         except (ValueError, TypeError, OverflowError) as error:
-            raise WrongUsage(
-                str(error), where=f"{path}, row {number:,}", expected=f"columns {', '.join(NEEDED)}"
-            ) from None
+            raise WrongUsage(str(error), where=f"{path}, row {number:,}") from None
     if not units:
         raise WrongUsage("the file has no predictions", where=str(path))
     return units
 
 
 def _class(value: Any) -> int:
-    number = class_number(value)
-    if not 0 <= number < len(LABELS):
-        raise ValueError(f"there is no class {number} to predict: 0 to {len(LABELS) - 1}")
-    return number
+    with suppress(ValueError):
+        if 0 <= (number := class_number(value)) < len(LABELS):
+            return number
+    raise ValueError(f"prediction is {value!r}, not a class: 0 to {len(LABELS) - 1}, or {', '.join(LABELS)}")
 
 
 def _row(value: Any) -> int:
@@ -94,10 +95,20 @@ def _day(value: Any) -> int:
     if isinstance(value, datetime):
         value = value.date()
     if isinstance(value, str):
-        value = date.fromisoformat(value.strip()[:10])
+        value = _date_of(value.strip()) or value
     if not isinstance(value, date):
-        raise TypeError(f"{value!r} is not a date")
+        raise TypeError(f"date is {value!r}, not a date such as 2018-06-01")
     return (value - _EPOCH).days
+
+
+def _date_of(text: str) -> date | None:
+    """The date of a text that is one, or begins with one before a time."""
+    if len(text) > _DATE_CHARACTERS and text[_DATE_CHARACTERS] not in "T ":
+        return None
+    try:
+        return date.fromisoformat(text[:_DATE_CHARACTERS])
+    except ValueError:
+        return None
 
 
 def _csv(path: Path) -> Iterator[tuple[Any, ...]]:
@@ -114,7 +125,7 @@ def _csv(path: Path) -> Iterator[tuple[Any, ...]]:
         except csv.Error as error:
             raise WrongUsage(f"this is not CSV: {error}", where=f"{path}, line {reader.line_num}") from None
         except UnicodeDecodeError:
-            raise WrongUsage("this is not text in UTF-8", where=f"{path}, after line {reader.line_num}") from None
+            raise WrongUsage("the file is not text in UTF-8", where=str(path), todo=_FORMS) from None
 
 
 def _opened(path: Path) -> TextIO:
@@ -140,7 +151,7 @@ def _parquet(path: Path) -> Iterator[tuple[Any, ...]]:
                 yield from zip(*(columns.get(name, nothing) for name in (*NEEDED, *OPTIONAL)), strict=True)
     except FileNotFoundError:
         raise WrongUsage("there is no such file", where=str(path), todo="check the path") from None
-    except ArrowException as error:
+    except (ArrowException, OSError) as error:  # pyarrow also raises OSError for damaged data
         raise WrongUsage(f"this is not Parquet that can be read: {error}", where=str(path)) from None
 
 
@@ -148,7 +159,9 @@ def _places(path: Path, names: list[str]) -> list[int | None]:
     if missing := [name for name in NEEDED if name not in names]:
         raise WrongUsage(
             f"the file has no column {', '.join(missing)}", where=str(path),
-            expected=f"{', '.join(NEEDED)}, and obs (the row in the unit) if a date is not unique",
+            expected=f"{', '.join(NEEDED)}, and obs (the row in the unit) if a date is not unique; commas between them",
             found=", ".join(names)[:200] or "an empty file",
         )  # fmt: skip
+    if twice := [name for name in (*NEEDED, *OPTIONAL) if names.count(name) > 1]:
+        raise WrongUsage(f"the file has several columns {', '.join(twice)}", where=str(path), todo="keep one of them")
     return [names.index(name) if name in names else None for name in (*NEEDED, *OPTIONAL)]

@@ -239,7 +239,7 @@ def _refuse_duplicates(file: Path, name: str, columns: UnitColumns, obs: Rows, u
     twice = _Named()
     twice.add(columns, np.sort(places[first[number > 1]]), partial(_words, name, columns))
     raise WrongUsage(
-        f"{plural(twice.number, 'observation')} of {name} have several predictions", where=str(file),
+        f"the file has several predictions for {plural(twice.number, 'observation')} of {name}", where=str(file),
         found=twice.in_words(), todo="keep one row for each observation",
     )  # fmt: skip
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import socket
 import threading
 import webbrowser
 from pathlib import Path
@@ -11,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from ..dataset import check_default
-from ..errors import Incomplete, WrongUsage, from_os_error
+from ..errors import Incomplete, MachineError, S2ctError, WrongUsage, from_os_error
 from ..kinds import Kind, kind_of
 from ..paths import check_readable
 from ..reading.opening import open_to_verify
@@ -20,6 +22,7 @@ from .predictions import Given, for_page
 from .server import Server
 
 PORT = 8736  # the usual one: what a browser keeps belongs to host and port
+_ORIGIN = re.compile(r"\*|null|https?://[^\s/?#@]+")  # what a browser sends, and what it must get back
 _POLL_SECONDS = 0.1  # how soon the server sees that it is closed
 
 
@@ -124,13 +127,22 @@ def make_server(
     store: str | os.PathLike[str], *, host: str, port: int | None, cors: str | None, predictions: Given = None
 ) -> Server:
     """A server that does not serve yet. Parameters and errors as of :func:`view`."""
+    if cors is not None and not _ORIGIN.fullmatch(cors):
+        raise WrongUsage(
+            f"--cors is {cors!r}, not an origin", expected="https://example.org, without a path; or * for all"
+        )
     path = check_viewable(store)
     given = for_page(predictions, path)
     document = None if given is None else given.document()
     try:
         return _listen(path, host, port, cors, document)
     except OSError as error:
-        made = from_os_error(error, f"{host}:{PORT if port is None else port}")
+        made: S2ctError
+        where = f"{host}:{PORT if port is None else port}"
+        if isinstance(error, socket.gaierror):  # its numbers are not those of the system
+            made = MachineError(error.strerror or str(error), where=where)
+        else:
+            made = from_os_error(error, where)
         made.todo = made.todo or "choose another --port, or 0 for any free one; --host is an address of this machine"
         raise made from None
 

@@ -55,6 +55,22 @@ def test_a_link_in_the_destination_is_not_followed(tmp_path, out):
     assert files_below(tmp_path / "elsewhere") == files_below(out) == {}
 
 
+def test_files_and_folders_with_one_path_are_refused_and_nothing_is_left(tmp_path, out):
+    for files in ({"d": b"1", "d/e": b"2"}, {"d/e/f": b"1", "d/e": b"2"}):
+        with pytest.raises(SourceError, match="a file and a folder with the same path"):
+            extract_archive(write_archive(tmp_path / "a.7z", files), out)
+        assert not files_below(out)
+    archive = write_archive(tmp_path / "a.7z", {"d/e": b"2", "f": b"3"})
+    (out / "f").mkdir(parents=True)
+    with pytest.raises(DestinationExists, match="f: a folder is where the archive has a file"):
+        extract_archive(archive, out, overwrite=True)
+    (out / "f").rmdir()
+    (out / "d").write_bytes(b"mine")
+    with pytest.raises(DestinationExists, match="d: a file is where the archive has a folder"):
+        extract_archive(archive, out, overwrite=True)
+    assert (out / "d").read_bytes() == b"mine"
+
+
 def test_the_destination_itself_may_be_a_link(tmp_path, out):
     (tmp_path / "elsewhere").mkdir()
     out.symlink_to(tmp_path / "elsewhere")

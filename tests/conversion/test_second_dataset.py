@@ -335,6 +335,14 @@ def test_pictures_and_croissant_refuse_it(stores, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_review_has_the_classes_of_the_default_data_set(stores, tmp_path):
+    row = {"unit": "train/50SMG", "localid": 0, "obs": 0, "date": "", "label": "clear", "suggested": "snow"}
+    with s2ct_convert.open_store(stores["zarr"]) as opened:
+        (tmp_path / "r.json").write_text(json.dumps([{**row, "store_digest": opened.digest}]))
+        with pytest.raises(WrongUsage, match="a review supports one data set"):
+            opened.select(review=tmp_path / "r.json")
+
+
 def test_options_with_a_data_set_survive_json():
     for dataset in (DATASET, MADE_UP):
         options = StoreOptions("zarr", "fast", dataset=dataset)

@@ -21,6 +21,7 @@ from s2ct_convert.errors import ArchiveDamaged, ArchiveUnsupported, NotAnArchive
 from s2ct_convert.peeking.layout import OBS_BYTES
 from s2ct_convert.record.budget import Budget
 from s2ct_convert.record.policy import RetryPolicy
+from s2ct_convert.show.peek import print_peek
 
 HEADERS = 1024 + 65536
 OPTIONS = {"record": RECORD, "policy": RetryPolicy(attempts=1, connect=5.0)}
@@ -210,9 +211,15 @@ def test_what_is_no_archive_is_an_error_of_the_file_alone(zenodo, tmp_path, rng)
     assert report.observations is None
 
 
+def test_a_file_that_could_not_be_read_has_no_empty_table(zenodo, capsys):
+    print_peek(s2ct_convert.peek_url(f"{zenodo.url}/records/{RECORD}/files/none.7z"))
+    said = capsys.readouterr().out
+    assert "404" in said and "assumption" not in said
+
+
 @pytest.mark.slow
 def test_few_packed_bytes_that_unpack_to_many_are_not_unpacked(zenodo, tmp_path):
-    header = np.array([1 << 30], "<u8").tobytes()
+    header = np.array([1 << 27], "<u8").tobytes()
     bomb = header + masked_crc(header) + bytes(17 << 20)
     path = write_archive(tmp_path / "a.7z", {"train_50SMG_1": bomb})
     one = peeked(zenodo, path.read_bytes(), "train_50SMG_1.7z", examples=1)

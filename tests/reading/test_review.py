@@ -166,6 +166,21 @@ def test_kappa_is_that_of_scikit_learn(rng):
         assert cohen_kappa(matrix) == pytest.approx(metrics.cohen_kappa_score(*pairs.T))
 
 
+def test_an_apostrophe_inside_a_note_stays_and_two_columns_are_refused(store, tmp_path):
+    notes = {"it is '=1'": "it is '=1'", "'-1+2": "-1+2", "''=1": "'=1", "'-5": "'-5"}  # as the page writes them
+    rows = [row(store, "train/31TCJ", obs, note=note) for obs, note in enumerate(notes)]
+    path = write(tmp_path / "r.csv", rows)
+    assert [one.note for one in s2ct_convert.read_review(path)] == list(notes.values())
+    path.write_text(path.read_text().replace(",note,", ",suggested,"))
+    with pytest.raises(WrongUsage, match="several columns suggested"):
+        s2ct_convert.read_review(path)
+    path = write(tmp_path / "r.csv", [row(store, "train/31TCJ", 0, localid=-(1 << 63))])
+    assert next(iter(s2ct_convert.read_review(path))).localid == -(1 << 63), "every id that an example can have"
+    path.write_text("[" * 100_000)
+    with pytest.raises(WrongUsage, match="not JSON"):
+        s2ct_convert.read_review(path)
+
+
 def test_a_summary_counts_suggestions_against_labels_and_each_other(store, tmp_path):
     def suggest(name: str, *classes: int | None) -> Path:
         rows = [row(store, "train/31TCJ", obs, suggested=one, flag=True) for obs, one in enumerate(classes)]

@@ -83,7 +83,7 @@ def test_rows_that_are_not_in_the_store_are_counted_and_named(store, tmp_path):
 
 def test_two_predictions_for_one_observation_are_refused(store, tmp_path):
     lines = rows_of(store, "train/31TCJ")
-    with pytest.raises(WrongUsage, match=r"1 observation of train/31TCJ have several(.|\n)*row 3,"):
+    with pytest.raises(WrongUsage, match=r"several predictions for 1 observation of train/31TCJ(.|\n)*row 3,"):
         s2ct_convert.read_predictions(write(tmp_path / "p.csv", [*lines, lines[2]]), store.path)
 
 
@@ -134,9 +134,12 @@ def test_an_ambiguous_date_is_refused_and_obs_resolves_it(store, tmp_path):
         ("unit,localid,date\n", "no column prediction"),
         ("", "no column unit, localid, date, prediction"),
         (f"{HEADER}\n", "no predictions"),
-        (f"{HEADER}\ntrain/31TCJ,16,2018-01-02,fog\n", "row 1: no class 'fog'"),
-        (f"{HEADER}\ntrain/31TCJ,16,2018-01-02,6\n", "no class 6"),
-        (f"{HEADER}\ntrain/31TCJ,16,yesterday,1\n", "row 1"),
+        (f"{HEADER}\ntrain/31TCJ,16,2018-01-02,fog\n", "row 1: prediction is 'fog', not a class: 0 to 5"),
+        (f"{HEADER}\ntrain/31TCJ,16,2018-01-02,6\n", "prediction is '6', not a class"),
+        (f"{HEADER}\ntrain/31TCJ,16,yesterday,1\n", "row 1: date is 'yesterday'"),
+        (f"{HEADER}\ntrain/31TCJ,16,2018-01-021,1\n", "date is '2018-01-021'"),
+        (f"{HEADER}\ntrain/31TCJ,1_6,2018-01-02,1\n", "localid is '1_6', not a whole number"),
+        (f"{HEADER},prediction\ntrain/31TCJ,16,2018-01-02,1,2\n", "several columns prediction"),
         (f"{HEADER}\ntrain/31TCJ,1.5,2018-01-02,1\n", "localid is '1.5'"),
         (f"{HEADER}\ntrain/31TCJ,16,2018-01-02\n", "3 values, the header 4"),
         (f"{HEADER},obs\ntrain/31TCJ,16,2018-01-02,1,-2\n", "obs is -2"),
@@ -186,6 +189,23 @@ def test_parquet_and_csv_say_the_same(store, tmp_path):
     for name, words in (("c", "not Parquet"), ("none", "no such file")):
         with pytest.raises(WrongUsage, match=words):
             s2ct_convert.read_predictions(tmp_path / f"{name}.parquet", store.path)
+
+
+def test_parquet_that_is_damaged_or_has_parts_of_rows_is_refused(store, tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    whole = {"unit": ["train/31TCJ"], "localid": [16], "date": ["2018-01-02"], "prediction": [1]}
+    for change, words in (({"localid": [16.5]}, "localid is 16.5, not"), ({"obs": [2.5]}, "obs is 2.5, not")):
+        parquet.write_table(arrow.table({**whole, **change}), tmp_path / "p.parquet")
+        with pytest.raises(WrongUsage, match=words):
+            s2ct_convert.read_predictions(tmp_path / "p.parquet", store.path)
+    parquet.write_table(arrow.table({name: values * 5000 for name, values in whole.items()}), tmp_path / "p.parquet")
+    data = bytearray((tmp_path / "p.parquet").read_bytes())
+    data[60:80] = bytes(20)
+    (tmp_path / "p.parquet").write_bytes(data)
+    with pytest.raises(WrongUsage, match="not Parquet that can be read"):
+        s2ct_convert.read_predictions(tmp_path / "p.parquet", store.path)
 
 
 def test_an_export_has_the_predictions_and_loses_them_again(store, tmp_path):

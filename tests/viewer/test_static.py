@@ -17,7 +17,7 @@ from cli.helpers import assert_says
 
 import s2ct_convert
 from s2ct_convert.dataset import DATASET
-from s2ct_convert.errors import DestinationExists, WrongUsage
+from s2ct_convert.errors import DestinationExists, MachineError, WrongUsage
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -86,6 +86,14 @@ def test_a_port_in_use_and_a_foreign_address_are_reported(run, sample_stores):
         )
     assert_says(run("view", sample_stores["zarr"], "--no-open", "--host", "192.0.2.1"), 6, "192.0.2.1", "--host")
     assert_says(run("view", sample_stores["zarr"], "--no-store"), 2, "need --export")
+
+
+def test_a_name_without_address_and_an_address_that_is_no_origin_are_refused(sample_stores):
+    with pytest.raises(MachineError, match=r"not known|No address|in name resolution"):
+        s2ct_convert.view(sample_stores["zarr"], host="nowhere.invalid")
+    for cors in ("https://example.org/", "example.org", "https://a.b\nX: y"):
+        with pytest.raises(WrongUsage, match="not an origin"):
+            s2ct_convert.view(sample_stores["zarr"], cors=cors)
 
 
 @pytest.mark.slow

@@ -60,6 +60,10 @@ class App {
     this.#buttons();
     this.#keys();
     addEventListener("popstate", () => this.arrive());
+    addEventListener("storage", () => {
+      this.review.refresh();
+      this.#reviewed();
+    });
   }
 
   /** Do a work that <body data-ready> waits for. */
@@ -581,6 +585,7 @@ function storeWords({ attributes, units, samples, digest }) {
   const lacks = [
     attributes.missing_units ? `without ${attributes.missing_units}` : "",
     attributes.refused_sources ? `refused sources: ${attributes.refused_sources}` : "",
+    attributes.salvaged_units ? `salvaged, with gaps: ${attributes.salvaged_units}` : "",
   ].filter(Boolean);
   const state = attributes.state === "partial" ? ` · partial: ${lacks.join("; ")}` : "";
   return `${plural(units.length, "unit")}, ${plural(samples.length, "sample")}${state} · ${digest.slice(0, 19)}`;

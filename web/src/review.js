@@ -10,10 +10,18 @@ export class Review {
     this.key = `s2ct review ${digest}`;
     this.entries = new Map();
     this.undone = [];
+    this.kept = true; // whether the browser keeps what is here
+    this.refresh();
+  }
+
+  /** Take what the browser keeps: another tab of the same page may have changed it. */
+  refresh() {
+    if (!this.kept) return;
     try {
-      for (const entry of JSON.parse(localStorage.getItem(this.key) ?? "[]")) this.entries.set(place(entry), entry);
+      const text = localStorage.getItem(this.key);
+      if (text !== null) this.entries = new Map(JSON.parse(text).map((entry) => [place(entry), entry]));
     } catch {
-      this.entries.clear();
+      // The browser forbids it, or what it keeps is not ours.
     }
   }
 
@@ -23,6 +31,7 @@ export class Review {
 
   /** Change an entry: `about` is {unit, localid, obs, date, label}, `change` some of {suggested, flag, note}. */
   set(about, change) {
+    this.refresh();
     const key = place(about);
     const before = this.entries.get(key);
     const entry = { suggested: null, flag: false, note: "", ...before, ...about, ...change };
@@ -36,6 +45,7 @@ export class Review {
     const last = this.undone.pop();
     if (!last) return null;
     const [key, before] = last;
+    this.refresh();
     this.#put(key, before);
     this.#keep();
     return key;
@@ -50,13 +60,15 @@ export class Review {
   #keep() {
     try {
       localStorage.setItem(this.key, JSON.stringify([...this.entries.values()]));
-      return true;
+      this.kept = true;
     } catch {
-      return false;
+      this.kept = false;
     }
+    return this.kept;
   }
 
   #sorted() {
+    this.refresh();
     return [...this.entries.values()].sort((a, b) => (a.unit < b.unit ? -1 : a.unit > b.unit ? 1 : a.obs - b.obs));
   }
 
@@ -78,9 +90,11 @@ export class Review {
   /** Add the entries of a file. Throws an Error in a sentence if it is none of ours, or of another store. */
   load(text) {
     const rows = text.trimStart().startsWith("[") ? JSON.parse(text) : fromCsv(text);
-    const wrong = rows.find((row) => row.store_digest !== this.digest);
-    if (wrong) throw new Error(`the review is of another store (${wrong.store_digest ?? "no store_digest"})`);
+    const wrong = rows.find((row) => row?.store_digest !== this.digest);
+    if (wrong !== undefined) throw new Error(`the review is of another store (${wrong?.store_digest ?? "no store_digest"})`);
     const read = rows.map(checked);
+    this.refresh();
+    this.undone = []; // taking an earlier change back would take a row of the file away
     for (const entry of read) this.#put(place(entry), entry);
     this.#keep();
     return read.length;
@@ -102,17 +116,26 @@ function checked(row) {
   const suggested = number("suggested", null);
   if (suggested !== null && (suggested < NO_LABEL || suggested > 127)) throw new Error(`there is no class ${suggested}`);
   if (!/^[a-z]+\/[A-Z0-9]+$/.test(row.unit ?? "")) throw new Error(`a row has no unit: ${row.unit}`);
+  const obs = number("obs", -1);
+  if (obs < 0) throw new Error(`obs of a row is not a row of its unit: ${row.obs}`);
+  const [date, flag, note] = ["date", "flag", "note"].map((name) => String(row[name] ?? ""));
+  if (!/^(\d{4}-\d{2}-\d{2})?$/.test(date)) throw new Error(`date of a row is not like 2018-06-01: ${date}`);
+  const flags = { "": false, false: false, true: true };
+  const flagged = flags[flag.toLowerCase()]; // spreadsheets write TRUE
+  if (flagged === undefined) throw new Error(`flag of a row is not true or false: ${flag}`);
   return {
-    unit: row.unit, localid: String(row.localid), obs: number("obs", 0), date: row.date ?? "",
-    label: number("label", NO_LABEL), suggested, flag: row.flag === true || row.flag === "true", note: row.note ?? "",
+    unit: row.unit, localid: String(row.localid), obs, date, label: number("label", NO_LABEL), suggested, flag: flagged, note,
   };
 }
 
-// A cell that begins like a formula is text in no spreadsheet; the apostrophe makes it text.
+// A cell that begins like a formula is text in no spreadsheet; the apostrophe makes it text. A number is none. Text that
+// has apostrophes there already gets one more, and loading takes one away.
+const FORMULA = /^'*(?!-?\d+$)[=+@\t\r-]/;
+
 function quoted(value) {
   if (value === null) return "";
   const text = String(value);
-  const safe = /^[=+@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = FORMULA.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
@@ -130,5 +153,9 @@ function fromCsv(text) {
   }
   const [names, ...others] = rows.filter((row) => row.length > 1);
   if (!names?.includes("store_digest")) throw new Error("this is not a review: it has no column store_digest");
-  return others.map((row) => Object.fromEntries(names.map((name, i) => [name, (row[i] ?? "").replace(/^'(?=[=+@\t\r])/, "")])));
+  return others.map((row) => Object.fromEntries(names.map((name, i) => [name, plain(row[i] ?? "")])));
+}
+
+function plain(cell) {
+  return cell.startsWith("'") && FORMULA.test(cell) ? cell.slice(1) : cell;
 }
