@@ -123,8 +123,14 @@ def check_spelling(path: Path) -> str:
         names = [entry.name for entry in islice(os.scandir(missing.parent), _MOST_NAMES)]
     except OSError:
         names = []
-    for name in difflib.get_close_matches(missing.name, names, n=3, cutoff=0.75):
+    kin = [name for name in names if _is_spelled_like(missing, Path(name))]
+    for name in difflib.get_close_matches(missing.name, kin, n=3, cutoff=0.75):
         there = missing.with_name(name) / path.relative_to(missing)
         if there.exists():
             return f"check the path; did you mean {shell_path(there)}?"
     return "check the path"
+
+
+def _is_spelled_like(one: Path, other: Path) -> bool:
+    """Whether the names are alike without their suffix too, which many names share."""
+    return one.suffix != other.suffix or bool(difflib.get_close_matches(one.stem, [other.stem], cutoff=0.6))

@@ -72,13 +72,14 @@ def test_every_function_refuses_a_url_and_writes_nothing(tmp_path, monkeypatch, 
         ("clouds/sampel.zarr", "clouds/sample.zarr"),
         ("cluods/sample.zarr", "clouds/sample.zarr"),
         ("clouds/a smaple", "'clouds/a sample'"),
+        ("clouds/nope.zarr", None),  # alike in the suffix alone
         ("clouds/thesis.tex", None),
         ("cluods/thesis.tex", None),
         ("nowhere/at/all", None),
     ],
 )
 def test_a_path_spelled_almost_like_one_that_exists_is_named(tmp_path, monkeypatch, given, meant):
-    for name in ("sample.zarr", "a sample"):
+    for name in ("sample.zarr", "py.zarr", "a sample"):
         (tmp_path / "clouds" / name).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert check_spelling(Path(given)) == f"check the path{f'; did you mean {meant}?' if meant else ''}"
