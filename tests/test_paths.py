@@ -66,6 +66,25 @@ def test_every_function_refuses_a_url_and_writes_nothing(tmp_path, monkeypatch, 
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["in", "train_50SMG_0"]
 
 
+INTO = {
+    "download": lambda made, folder: s2ct_convert.download(folder, base_url="http://127.0.0.1:1"),
+    "extract_archive": lambda made, folder: s2ct_convert.extract_archive(s2ct_convert.sample_sources()[0], folder),
+    "salvage_tfrecord": lambda made, folder: s2ct_convert.salvage_tfrecord(s2ct_convert.sample_sources()[0], folder),
+    "export_tfrecord": lambda made, folder: s2ct_convert.export_tfrecord(made["zarr"], folder),
+    "export_netcdf": lambda made, folder: s2ct_convert.export_netcdf(made["zarr"], folder / "sub"),
+}
+
+
+@pytest.mark.parametrize("call", INTO)
+def test_no_other_files_are_written_into_a_store(made, tmp_path, call):
+    """``--overwrite`` of the store would delete them."""
+    (tmp_path / "zarr.json").touch()
+    for folder in (tmp_path, tmp_path / "below"):
+        with pytest.raises(WrongUsage, match="has no place in a store"):
+            INTO[call](made, folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["zarr.json"]
+
+
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
