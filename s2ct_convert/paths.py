@@ -67,6 +67,24 @@ def check_readable(path: str | os.PathLike[str]) -> Path:
     return checked
 
 
+def check_outside_stores(folder: Path, what: str, *, where: Path | None = None) -> None:
+    """Check that files which are no part of a store do not come into one, where --overwrite would delete them.
+
+    Raises
+    ------
+    WrongUsage
+        If the folder is a Zarr store, or in one.
+    """
+    place = folder.resolve()
+    if store := next((one for one in (place, *place.parents) if (one / "zarr.json").is_file()), None):
+        raise WrongUsage(
+            f"{what} has no place in a store",
+            where=str(where or folder),
+            found=f"{store} is a Zarr store",
+            todo="choose another folder",
+        )
+
+
 def check_own_folder(
     folder: str | os.PathLike[str], what: str, own: Callable[[Path], set[str]], *, overwrite: bool
 ) -> Path:
@@ -94,8 +112,7 @@ def check_own_folder(
         raise WrongUsage("this is a file, not a folder", where=str(target), todo="choose another path")
     if target.resolve() in (Path.cwd(), *Path.cwd().parents):
         raise WrongUsage(f"{what} cannot replace the current folder", where=str(target), todo="name a folder in it")
-    if store := next((one for one in target.resolve().parents if (one / "zarr.json").is_file()), None):
-        raise WrongUsage(f"{what} has no place in a store", where=str(target), found=f"{store} is a Zarr store")
+    check_outside_stores(target.parent, what, where=target)
     there = {path.name for path in target.iterdir()} if target.exists() else set()
     if there and not overwrite:
         todo = f"choose another folder; --overwrite replaces an earlier {what.partition(' ')[2]}"
@@ -123,8 +140,14 @@ def check_spelling(path: Path) -> str:
         names = [entry.name for entry in islice(os.scandir(missing.parent), _MOST_NAMES)]
     except OSError:
         names = []
-    for name in difflib.get_close_matches(missing.name, names, n=3, cutoff=0.75):
+    kin = [name for name in names if _is_spelled_like(missing, Path(name))]
+    for name in difflib.get_close_matches(missing.name, kin, n=3, cutoff=0.75):
         there = missing.with_name(name) / path.relative_to(missing)
         if there.exists():
             return f"check the path; did you mean {shell_path(there)}?"
     return "check the path"
+
+
+def _is_spelled_like(one: Path, other: Path) -> bool:
+    """Whether the names are alike without their suffix too, which many names share."""
+    return one.suffix != other.suffix or bool(difflib.get_close_matches(one.stem, [other.stem], cutoff=0.6))

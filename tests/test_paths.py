@@ -66,19 +66,39 @@ def test_every_function_refuses_a_url_and_writes_nothing(tmp_path, monkeypatch, 
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["in", "train_50SMG_0"]
 
 
+INTO = {
+    "download": lambda made, folder: s2ct_convert.download(folder, base_url="http://127.0.0.1:1"),
+    "extract_archive": lambda made, folder: s2ct_convert.extract_archive(s2ct_convert.sample_sources()[0], folder),
+    "salvage_tfrecord": lambda made, folder: s2ct_convert.salvage_tfrecord(s2ct_convert.sample_sources()[0], folder),
+    "export_tfrecord": lambda made, folder: s2ct_convert.export_tfrecord(made["zarr"], folder),
+    "export_netcdf": lambda made, folder: s2ct_convert.export_netcdf(made["zarr"], folder / "sub"),
+}
+
+
+@pytest.mark.parametrize("call", INTO)
+def test_no_other_files_are_written_into_a_store(made, tmp_path, call):
+    """``--overwrite`` of the store would delete them."""
+    (tmp_path / "zarr.json").touch()
+    for folder in (tmp_path, tmp_path / "below"):
+        with pytest.raises(WrongUsage, match="has no place in a store"):
+            INTO[call](made, folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["zarr.json"]
+
+
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
         ("clouds/sampel.zarr", "clouds/sample.zarr"),
         ("cluods/sample.zarr", "clouds/sample.zarr"),
         ("clouds/a smaple", "'clouds/a sample'"),
+        ("clouds/nope.zarr", None),  # alike in the suffix alone
         ("clouds/thesis.tex", None),
         ("cluods/thesis.tex", None),
         ("nowhere/at/all", None),
     ],
 )
 def test_a_path_spelled_almost_like_one_that_exists_is_named(tmp_path, monkeypatch, given, meant):
-    for name in ("sample.zarr", "a sample"):
+    for name in ("sample.zarr", "py.zarr", "a sample"):
         (tmp_path / "clouds" / name).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert check_spelling(Path(given)) == f"check the path{f'; did you mean {meant}?' if meant else ''}"

@@ -14,7 +14,7 @@ from ..durable import scratch, whole_file
 from ..errors import DestinationExists, NotATFRecord, SourceError, WrongUsage
 from ..keywords import takes
 from ..kinds import Kind, fits, kind_of
-from ..paths import check_path, check_readable, check_spelling
+from ..paths import check_outside_stores, check_path, check_readable, check_spelling
 from .archive import Archive, Member, open_member, read_archive
 from .checksum import content_of
 from .one_pass import open_all, write_files
@@ -96,6 +96,7 @@ def extract_archive(
     """
     archive, chosen = check_readable(archive), UnpackOptions(**unpacking).find()
     destination = check_path(destination)
+    check_outside_stores(destination, "an unpacked file")
     contents = read_archive(archive)
     targets = _targets(contents, destination)
     for link in contents.links:

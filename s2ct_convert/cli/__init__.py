@@ -148,7 +148,7 @@ def main() -> None:
         streams.drop()
         code = EXIT_CLOSED_PIPE
     except OSError as error:  # the output itself cannot be written
-        error.filename = error.filename or "standard output"
+        error.filename = error.filename or streams.RESULTS
         print(f"s2ct: {from_os_error(error)}", file=sys.stderr)
         streams.drop()
         code = from_os_error(error).exit_code
@@ -178,6 +178,8 @@ def _run() -> int:
             raise
         return _report(from_os_error(error))  # another pipe, such as that of a program
     except OSError as error:
+        if error.filename == streams.RESULTS:
+            raise  # main reports it once; what stdout still holds would fail again
         return _report(from_os_error(error))
     return 0
 

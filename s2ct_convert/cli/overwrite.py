@@ -52,6 +52,7 @@ def may_overwrite(store: Path | str, *, yes: bool, at_once: bool = False) -> Non
     if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
     from ..conversion.existing import find_existing
+    from ..show.terminal import width_of, wrap
     from ..words import plural, size
 
     if isinstance(store, str):
@@ -64,7 +65,8 @@ def may_overwrite(store: Path | str, *, yes: bool, at_once: bool = False) -> Non
     named = ", ".join(there.units[:_MOST_UNITS]) + (", ..." if len(there.units) > _MOST_UNITS else "")
     units = f"{plural(len(there.units), 'unit')} ({named})" if there.units else "no finished unit"
     how, when = ("deletes", "") if at_once else ("replaces", ", once a new store is finished")
-    click.echo(f"--overwrite {how} {units}, {size(there.bytes)}{when}:", err=True)
+    for line in wrap(f"--overwrite {how} {units}, {size(there.bytes)}{when}:", width_of(sys.stderr), "  "):
+        click.echo(line, err=True)
     for path in there.paths:
         click.echo(f"  {path}", err=True)
     _confirm(store, "Delete this and start again?" if at_once else "Make a new store and replace this one?")

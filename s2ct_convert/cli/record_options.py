@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ..words import shell_path
+from ..words import shell_join, shell_path
 from . import options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_MOST_NAMED = 8  # files that a printed command names
 
 
 def which_record(command: Command) -> Command:
@@ -42,16 +44,26 @@ def which_files(command: Command) -> Command:
     return command
 
 
-def same_files(paths: tuple[Path, ...]) -> str:
-    """The arguments of a download to the folder that was checked: empty if it was this one, or not one folder."""
+def fetch_again(files: Iterable[Path], *, repair: bool = False, named: bool = True) -> str:
+    """The command that downloads files again to where they are, or one for each of their folders.
+
+    It names the files, so that it fetches nothing else; with many of them, or ``named=False``, it names their folder.
+    """
+    folders: dict[Path, list[str]] = {}
+    for file in files:
+        folders.setdefault(file.parent, []).append(file.name)
+    return "; ".join(_fetch(folder, names if named else [], repair) for folder, names in folders.items())
+
+
+def _fetch(folder: Path, names: list[str], repair: bool) -> str:
     from ..record.manifest import DEFAULT_RECORD, BadManifest, find_lock
 
-    folder = paths[0] if len(paths) == 1 else Path()
-    if not folder.is_dir():
-        return ""
     try:
         lock = find_lock(folder)
     except BadManifest:  # several locks: --manifest was given instead
         lock = None
-    record = f" --record {lock.record}" if lock and lock.record not in ("", DEFAULT_RECORD) else ""
-    return f" {shell_path(folder)}{record}" if folder != Path() else record
+    words = ["s2ct download"] + ([shell_path(folder)] if folder != Path() else [])
+    words += ["--record", lock.record] if lock and lock.record not in ("", DEFAULT_RECORD) else []
+    if len(names) <= _MOST_NAMED and all(name.lower().endswith(".7z") for name in names):
+        words += [f"--file {shell_join([escape(name)])}" for name in names]
+    return " ".join(words + (["--repair"] if repair else []))

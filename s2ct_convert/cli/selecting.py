@@ -125,6 +125,8 @@ def select(store: Store, choices: dict[str, Any]) -> Selection:
     """
     from ..errors import WrongUsage
 
+    if choices["seed"] is not None and choices["max_length"] is None:
+        raise click.UsageError("--seed is for --max-length: it chooses where each sample begins.")
     wanted = {name: choices[name] for name in NAMES}
     names = {"tile": choices["tiles"] or None, "split": choices["splits"] or None}
     try:

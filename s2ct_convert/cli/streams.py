@@ -10,6 +10,8 @@ from typing import Any
 
 from ..words import escaped
 
+RESULTS = "standard output"  # the name of stdout in errors
+
 
 class _Results(io.FileIO):
     """stdout; an error names it."""
@@ -18,7 +20,7 @@ class _Results(io.FileIO):
         try:
             return super().write(data) or 0
         except OSError as error:
-            error.filename = "standard output"
+            error.filename = RESULTS
             raise
 
 

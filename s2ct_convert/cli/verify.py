@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..words import shell_path
-from . import options, record_options
+from . import options
 from .group import Group
+from .record_options import fetch_again
 from .results import print_json
 from .stopping import NO_RESULT, keeps
 from .verify_sources import sources
@@ -79,7 +80,7 @@ def checksums(
                 for line in _lines(one, width_of(sys.stdout)):
                     print(line)
         print(", ".join(f"{n} {state}" for state, n in counts.items() if n or state == "ok"))
-    _raise(counts, len(found), paths)
+    _raise(found)
 
 
 _STATES = ("ok", "wrong", "short", "missing", "unknown")
@@ -134,16 +135,27 @@ def _write(path: Path, text: str) -> None:
         write_atomic(path, data)
 
 
-def _raise(counts: dict[str, int], total: int, paths: tuple[Path, ...]) -> None:
+def _raise(found: list[Checksum]) -> None:
     from ..errors import Difference, Incomplete
+    from ..words import plural
 
-    again = f"s2ct download{record_options.same_files(paths)}"
-
-    if bad := counts["wrong"] + counts["short"] + counts["unknown"]:
-        todo = f"fetch only the damaged parts again: {again} --repair" if counts["wrong"] else f"download them: {again}"
-        raise Difference(f"{bad} of {total} files do not match", todo=todo)
-    if counts["missing"]:
-        raise Incomplete(f"{counts['missing']} of {total} files are missing", todo=f"download them: {again}")
+    wrong, short, missing, unknown = (
+        [one.path for one in found if one.state.value == state] for state in ("wrong", "short", "missing", "unknown")
+    )
+    total = plural(len(found), "file")
+    if bad := len(wrong) + len(short) + len(unknown):
+        if wrong:
+            todo = f"fetch only the damaged parts again: {fetch_again(wrong + short, repair=True)}"
+        elif short:
+            todo = f"download the rest: {fetch_again(short)}"
+        else:
+            todo = "give the list that has them: --manifest FILE; or move them away"
+        raise Difference(f"{bad} of {total} {'does' if bad == 1 else 'do'} not match", todo=todo)
+    if missing:
+        is_ = "is" if len(missing) == 1 else "are"
+        raise Incomplete(
+            f"{len(missing)} of {total} {is_} missing", todo=f"download the rest: {fetch_again(missing, named=False)}"
+        )
 
 
 for command in (sources, store):

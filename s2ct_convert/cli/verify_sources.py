@@ -10,7 +10,7 @@ import click
 
 from . import options
 from .cloud_options import cloud
-from .record_options import same_files
+from .record_options import fetch_again
 from .results import print_json
 from .stopping import NO_RESULT, keeps
 
@@ -99,14 +99,14 @@ def sources(
         if codes & {EXIT_MACHINE, EXIT_NETWORK}:
             raise SomeFailed(message, codes, some_done=len(bad) < len(reports))
         damaged = [one for one in bad if one.state == "damaged"]
-        raise SourceError(message, todo=_advice(paths) if damaged else "")
+        raise SourceError(message, todo=_advice(damaged) if damaged else "")
 
 
-def _advice(paths: tuple[Path | str, ...]) -> str:
-    here = tuple(path for path in paths if isinstance(path, Path))
-    if len(here) < len(paths):
+def _advice(damaged: list[SourceReport]) -> str:
+    here = [one.path for one in damaged if isinstance(one.path, Path)]
+    if len(here) < len(damaged):
         return "fetch the damaged archives again, and put them in the place of the objects"
-    return f"fetch the damaged parts again: s2ct download{same_files(here)} --repair"
+    return f"fetch the damaged parts again: {fetch_again(here, repair=True)}"
 
 
 def _words(one: SourceReport) -> tuple[str, str, str]:

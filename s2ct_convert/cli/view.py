@@ -121,7 +121,7 @@ def _serve(
                 print(server.url, flush=True)
             if port is None and server.port != PORT:
                 print(
-                    f"note: port {PORT} is in use; a review that a browser keeps there is not seen here",
+                    f"note: port {PORT} is in use, so this page does not show reviews that were made there",
                     file=sys.stderr,
                 )
             if not quiet:

@@ -18,7 +18,7 @@ from ..units.resume import Candidate, Kin, kin
 from ..units.summary import salvaged_error
 from ..units.tally import done_units
 from ..units.unit import open_container
-from ..words import plural
+from ..words import plural, shell_path
 from .batch_status import batch_status
 from .plan_file import read_files
 
@@ -72,7 +72,7 @@ def _not_replaced(store: Path, units: Sequence[UnitName]) -> Incomplete:
         f"{plural(len(units), 'unit')} not replaced yet",
         where=str(store),
         found=", ".join(map(str, units)),
-        todo=f"make them (--array={batch_status(store).missing}), then finalise again; or keep the old ones: --partial",
+        todo=_make_them(store) + "; or keep the old ones: --partial",
     )
 
 
@@ -108,10 +108,16 @@ def _not_all(
             found=", ".join(refused),
             todo="run the conversion again, without them or with --overwrite-unit SPLIT/TILE" + anyway,
         )
-    again = batch_status(store).missing or " ".join(map(str, missing))
     return Incomplete(
         f"{len(missing)} of {len(done) + len(missing)} units {'is' if len(missing) == 1 else 'are'} missing",
         where=str(store),
         found=", ".join(map(str, missing[:8])) + (" ..." if len(missing) > 8 else ""),
-        todo=f"make them (--array={again}), then finalise again" + anyway,
+        todo=_make_them(store) + anyway,
     )
+
+
+def _make_them(store: Path) -> str:
+    """What to do about units that are missing; those that are running have no numbers here."""
+    numbers, name = batch_status(store).missing, shell_path(str(store))
+    make = f"s2ct batch run {name} {numbers} (or jobs with --array={numbers})" if numbers else "wait for their tasks"
+    return f"{make}, then s2ct batch finalise {name}"

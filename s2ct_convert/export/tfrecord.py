@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..durable import whole_file
 from ..errors import DestinationExists, WrongUsage
 from ..names import fold_split, fold_tile
+from ..paths import check_outside_stores
 from ..published import ABSENT
 from ..reading.opening import open_store
 from ..reading.store import Store
@@ -109,6 +110,7 @@ def export_tfrecord(
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise WrongUsage("this is a file, not a folder", where=str(folder), todo="choose another path")
+    check_outside_stores(folder, "an export")
     folder.mkdir(parents=True, exist_ok=True)
     done = []
     for unit in units:

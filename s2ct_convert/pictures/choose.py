@@ -103,7 +103,7 @@ def _asked_for(
     store: Store, names: list[str], rows: npt.NDArray[np.intp], localid: int, chosen: list[str], asked: str
 ) -> Choice:
     if not len(rows):
-        localids = np.concatenate([store[name].localid for name in chosen])
+        localids = np.unique(np.concatenate([store[name].localid for name in chosen]))
         some = ", ".join(str(one) for one in localids[:8])
         raise WrongUsage(
             f"there is no sample {localid}{f' with {asked}' if asked else ''}",
@@ -130,8 +130,10 @@ def _asked_for(
 def _varied(rows: npt.NDArray[np.intp], counts: npt.NDArray[np.int32]) -> tuple[int, str]:
     classes = np.count_nonzero(counts[rows], axis=1)
     if (classes >= VARIED).any():
-        return int(rows[np.argmax(classes >= VARIED)]), f"the first with {VARIED} of the {len(LABELS)} classes"
-    return int(rows[np.argmax(classes)]), f"the first with {classes.max()} classes; none has more"
+        why = f"the first with at least {VARIED} of the {len(LABELS)} classes"
+        return int(rows[np.argmax(classes >= VARIED)]), why
+    most = classes.max()
+    return int(rows[np.argmax(classes)]), f"the first with {most} class{'es' * (most != 1)}; none has more"
 
 
 def spread(n: int, limit: int) -> npt.NDArray[np.intp]:

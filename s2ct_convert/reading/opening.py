@@ -165,7 +165,7 @@ def _open(path: AnyPath) -> Store:
 
         return Store(path, Hdf5Tree(path))
     except NotAStore as error:
-        if kind := kind_of(path):
+        if (kind := kind_of(path)) and not kind.is_store:
             raise NotAStore(f"this is {kind}, not a store", where=str(path), todo=fits(path, kind)) from error
         raise
 

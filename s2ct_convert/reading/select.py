@@ -95,7 +95,7 @@ class Keep:
 
     def __post_init__(self) -> None:
         if self.months is not None and not (self.months and set(self.months) <= set(range(1, 13))):
-            raise ValueError(f"months are numbers from 1 to 12, not {self.months}")
+            raise ValueError(f"months are numbers from 1 to 12, not {', '.join(map(str, self.months)) or 'none'}")
         if self.max_length is not None and self.max_length < 1:
             raise ValueError(f"max_length={self.max_length}: a series has at least one observation")
         if self.seed is not None and self.max_length is None:

@@ -50,7 +50,7 @@ class StatisticsProgress(Event):
     total: int
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class BandStatistics(Shown):
     """Statistics of the pixels of each band, as published.
 
@@ -74,6 +74,15 @@ class BandStatistics(Shown):
     percentiles: Floats
     histogram: Counts
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the same pixels were counted, of which the other values are computed."""
+        if not isinstance(other, BandStatistics):
+            return NotImplemented
+        same = (self.bands, self.observations) == (other.bands, other.observations)
+        return same and np.array_equal(self.histogram, other.histogram)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def table(self) -> list[list[str]]:
         """A row of text for each band: name, mean, standard deviation, percentiles."""
         columns = zip(self.bands, self.mean, self.std, self.percentiles.T, strict=True)
@@ -84,7 +93,7 @@ class BandStatistics(Shown):
         return Summary(title, (), _HEADER, self.table(), len(self.bands))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Statistics(Shown):
     """Statistics of selected observations.
 
@@ -105,6 +114,15 @@ class Statistics(Shown):
     classes: tuple[str, ...]
     class_counts: Counts
     class_weights: Floats
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same pixels and labels were counted."""
+        if not isinstance(other, Statistics):
+            return NotImplemented
+        same = (self.all, self.clear, self.classes) == (other.all, other.clear, other.classes)
+        return same and np.array_equal(self.class_counts, other.class_counts)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def _summary(self) -> Summary:
         title = f"Statistics of {many(self.all.observations, 'observation')}, {self.clear.observations:,} of them clear"

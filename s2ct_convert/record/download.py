@@ -17,6 +17,7 @@ from typing import Unpack
 
 from ..errors import Incomplete, MachineError, S2ctError, SomeFailed, from_os_error
 from ..events import OnEvent, ignore
+from ..paths import check_outside_stores
 from .api import record_id
 from .choice import FileChoice
 from .events import FileDone, FileFailed, FilesPlanned, FileStarted
@@ -99,6 +100,7 @@ def download(
     began, folder, record = time.monotonic(), Path(folder), record_id(record)
     choice = FileChoice.of(tiles, splits, files)
     check_folder(folder)
+    check_outside_stores(folder, "a download")
     with open_run(record, on_event=on_event, **lanes) as run:
         todo, before = _look(folder, run, choice, paranoid=paranoid)
         busy = [_left_alone(folder, one.file.key) for one in todo if one.state is State.BUSY]

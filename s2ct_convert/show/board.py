@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..words import clock_time, escaped, of_total, size
 from .meter import MONOTONIC, Clock, Meter
-from .terminal import line_of, make_console, shorten, width_of
+from .terminal import line_of, make_console, note_lines, shorten, width_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -165,8 +165,9 @@ def open_board(*, quiet: bool) -> Iterator[tuple[Board, bool]]:
     console = make_console(stderr=True)
 
     def above(line: str) -> None:
-        """Print above the bars as it is: no colours, no emoji, no wrapping, so that a copied name or command works."""
-        console.print(escaped(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
+        """Print above the bars: no colours, no emoji, and only notes are wrapped: a copied name or command works."""
+        for part in note_lines(line, console.width):
+            console.print(escaped(part), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     board = Board(above, width=lambda: console.width, periodic=False)
     drawn = Live(get_renderable=lambda: _drawn(board, console), console=console, refresh_per_second=8, transient=True)
@@ -180,7 +181,7 @@ def _nothing() -> None:
 
 
 def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print("\n".join(note_lines(line, width_of(sys.stderr))), file=sys.stderr, flush=True)
 
 
 def _drawn(board: Board, console: Console) -> RenderableType:

@@ -44,6 +44,11 @@ def error_lines(text: str, width: int | None) -> list[str]:
     return lines
 
 
+def note_lines(line: str, width: int | None) -> list[str]:
+    """A note, broken between words, except one with a command, which is copied; any other line as it is."""
+    return wrap(line, width, "  ") if line.startswith("note: ") and " s2ct " not in line else [line]
+
+
 def wrap(text: str, width: int | None, indent: str = "") -> list[str]:
     """Break a text between words; later lines start with ``indent``. A word that is too long stays whole."""
     if width is None or len(text) <= width:

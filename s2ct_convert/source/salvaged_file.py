@@ -13,7 +13,7 @@ from ..durable import whole_file, write_atomic
 from ..errors import DestinationExists, TFRecordDamaged
 from ..gaps import Gap
 from ..names import printable
-from ..paths import check_path, check_readable
+from ..paths import check_outside_stores, check_path, check_readable
 from .find import find_sources
 from .found import SALVAGED_SUFFIX, Source
 from .salvage import open_salvaged
@@ -84,6 +84,7 @@ def salvage_tfrecord(
     >>> s2ct_convert.salvage_tfrecord("train_50SMG_462.7z", "salvaged/")  # doctest: +SKIP
     """
     path, folder = check_readable(path), check_path(folder)
+    check_outside_stores(folder, "an unpacked file")
     found = find_sources([path], salvage=True)
     for unusable in found.unusable:
         raise unusable.error

@@ -21,7 +21,7 @@ def settle(tfrecords: Sequence[FoundTFRecord], found: Found, unit: UnitName | No
         If ``unit`` fits several sources, or none.
     """
     if unit is not None:
-        tfrecords = _name_one(tfrecords, unit)
+        tfrecords = _name_one(tfrecords, found, unit)
     named: dict[UnitName, list[tuple[SourceName, FoundTFRecord]]] = {}
     for tfrecord in tfrecords:
         if tfrecord.name is None:
@@ -37,7 +37,7 @@ def settle(tfrecords: Sequence[FoundTFRecord], found: Found, unit: UnitName | No
     return found
 
 
-def _name_one(tfrecords: Sequence[FoundTFRecord], unit: UnitName) -> list[FoundTFRecord]:
+def _name_one(tfrecords: Sequence[FoundTFRecord], found: Found, unit: UnitName) -> list[FoundTFRecord]:
     nameless = [one for one in tfrecords if one.name is None]
     chosen = nameless or list(tfrecords)
     if len(chosen) != 1:
@@ -47,8 +47,10 @@ def _name_one(tfrecords: Sequence[FoundTFRecord], unit: UnitName) -> list[FoundT
             found=", ".join(one.part.where for one in chosen[:5]) or "no TFRecord and no archive with one",
             todo="give the sources one by one, each with its own --as SPLIT/TILE",
         )
-    count = chosen[0].name.count if chosen[0].name else None
-    named = FoundTFRecord(chosen[0].part, SourceName(unit, count))
+    name = chosen[0].name
+    if name and name.unit != unit:
+        found.notes.append(f"{chosen[0].part.where}: taken as {unit} as requested, but its name says {name.unit}")
+    named = FoundTFRecord(chosen[0].part, SourceName(unit, name.count if name else None))
     return [named if one is chosen[0] else one for one in tfrecords]
 
 

@@ -46,7 +46,7 @@ def claim(container: Container, ledger: Ledger, options: StoreOptions, *, overwr
             "the destination exists, and there is no conversion to resume",
             where=str(store),
             todo="choose another destination"
-            + (", or give --overwrite to delete this one" if _may_be_deleted(store) else ", or move this one away"),
+            + (", or give --overwrite to replace this one" if _may_be_deleted(store) else ", or move this one away"),
         )
 
 

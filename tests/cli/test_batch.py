@@ -272,6 +272,9 @@ class TestFinalise:
         good(run("batch", "run", store, 2))
         done = run("batch", "finalise", store)
         assert_says(done, EXIT_INCOMPLETE, "2 of 3 units are missing", "--array=1,3", "--partial", "train/31TCJ")
+        assert (
+            f"to do:    s2ct batch run {store} 1,3 (or jobs with --array=1,3), then s2ct batch finalise" in done.stderr
+        )
         assert status_of(run, store)["finished"] is False
 
     def test_a_partial_store_is_completed_by_later_units(self, run, store, sources, tmp_path):

@@ -142,6 +142,7 @@ def test_a_full_disk_behind_stdout_is_reported(sample_stores, options):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=BUFFERED)
     assert done.returncode == 6, done.stderr
     assert done.stderr.startswith("s2ct: standard output: No space left on device\n")
+    assert done.stderr.count("s2ct:") == 1
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
 

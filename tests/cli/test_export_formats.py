@@ -84,8 +84,8 @@ WRONG = {
     "an empty part": (["--to", "parquet", "--label", "snow,"], "has an empty part"),
     "another class": (["--to", "parquet", "--label", "fog"], "no class 'fog'; the store has clear,"),
     "another tile": (["--to", "parquet", "--tile", "51SMG"], "no tile '51SMG'; the store has 49RGN, 50SMG"),
-    "another month": (["--to", "parquet", "--month", "13"], "months are numbers from 1 to 12"),
-    "a seed alone": (["--to", "parquet", "--seed", "1"], "a seed without max_length"),
+    "another month": (["--to", "parquet", "--month", "13"], "months are numbers from 1 to 12, not 13\n"),
+    "a seed alone": (["--to", "parquet", "--seed", "1"], "--seed is for --max-length"),
     "nothing": (["--to", "parquet", "--time", "1999"], "no observation matches the selection"),
     "labels of two shapes": (["--to", "parquet"], "labels of different shapes"),
 }

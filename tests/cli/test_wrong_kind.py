@@ -68,6 +68,12 @@ def test_open_store_says_what_an_archive_is(place):
         s2ct_convert.open_store(place / "archives" / "train_31TCJ_4.7z")
 
 
+def test_a_folder_with_another_zarr_json_is_not_called_a_store(tmp_path):
+    (tmp_path / "zarr.json").write_text("{}")
+    with pytest.raises(NotAStore, match="this folder is not a Zarr v3 group"):
+        s2ct_convert.open_store(tmp_path)
+
+
 def test_extract_takes_folders(run, place, tmp_path):
     done = run("extract", place / "archives", tmp_path / "out")
     assert done.returncode == 0, done.stderr

@@ -95,3 +95,11 @@ def test_absent_classes_and_dates_have_no_statistics(store):
     assert found.clear.observations == 0 and np.isnan(found.clear.mean).all()
     assert found.class_weights.tolist() == [0, 0, 0, 0, 0, 1]
     assert store.select(time="1999").statistics().all.observations == 0
+
+
+def test_statistics_are_equal_if_the_same_pixels_and_labels_were_counted(store):
+    found = store.statistics()
+    assert found == store.statistics()
+    assert found != store.statistics("val")
+    assert found.all != store.statistics("val").all
+    assert found != 1

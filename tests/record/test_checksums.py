@@ -191,7 +191,10 @@ class TestCommand:
     def test_all_states_are_printed(self, s2ct, folder):
         as_lock(folder)
         done = s2ct("verify", "checksums", folder)
-        assert f"fetch only the damaged parts again: s2ct download {folder} --record 4711 --repair" in done.stderr
+        named = " ".join(f"--file {name}" for name in (WRONG, LONGER, SHORT, EMPTY, PARTIAL))
+        assert (
+            f"fetch only the damaged parts again: s2ct download {folder} --record 4711 {named} --repair" in done.stderr
+        )
         assert done.returncode == EXIT_DIFFERENCE
         wanted = {state.value: n for state, n in Counter(STATES.values()).items()}
         assert counts(done.stdout) == wanted
@@ -250,6 +253,10 @@ class TestCommand:
         write_lock(folder, Manifest.of("1", [RECORD.find(OK)]))
         done = s2ct("verify", "checksums", "--json", cwd=folder)
         assert {one["path"]: one["state"] for one in json.loads(done.stdout)["files"]}[OK] == "ok"
+
+    def test_the_advice_names_a_file_that_was_given_alone_and_its_folder(self, s2ct, folder):
+        advice = f"to do:    fetch only the damaged parts again: s2ct download archives --file {WRONG} --repair\n"
+        assert advice in s2ct("verify", "checksums", Path("archives", WRONG), cwd=folder.parent).stderr
 
     @pytest.mark.parametrize("arguments", [["nowhere"], ["--manifest", "nowhere"], ["--write", "nowhere/md5sums.txt"]])
     def test_wrong_usage_is_reported_before_reading(self, s2ct, folder, arguments):

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from s2ct_convert.show.tables import Column, fact_lines, table_lines
-from s2ct_convert.show.terminal import error_lines, line_of, make_console, shorten
+from s2ct_convert.show.terminal import error_lines, line_of, make_console, note_lines, shorten
 
 COLUMNS = [
     Column("unit", left=True),
@@ -94,3 +94,17 @@ def test_errors_break_between_words_and_commands_stay_whole():
     lines = error_lines(f"s2ct: {'words ' * 20}\n{command}", 40)
     assert command in lines
     assert all(len(line) <= 40 for line in lines if line != command)
+
+
+NOTE = "note: /data/archives: skipped base_scenes.npz, cases.json and 3 more, neither .7z nor TFRecord"
+
+
+@pytest.mark.parametrize(("width", "lines"), [(None, 1), (80, 2), (120, 1)])
+def test_a_note_is_broken_between_words_on_a_terminal(width, lines):
+    parts = note_lines(NOTE, width)
+    assert (" ".join(part.strip() for part in parts), len(parts)) == (NOTE, lines)
+
+
+def test_a_line_with_a_command_or_a_name_stays_whole():
+    for line in (f"{NOTE}; run s2ct verify sources /data/archives", NOTE.removeprefix("note: ")):
+        assert note_lines(line, 80) == [line]

@@ -158,6 +158,13 @@ class TestArchives:
         path = write_archive(tmp_path / "train_50SMG_1.7z", {"val_49RGN_1": record})
         assert find_sources([path]).sources == [Source(RGN, 1, path, "val_49RGN_1")]
 
+    def test_a_unit_that_contradicts_the_name_is_noted(self, tmp_path, record):
+        path = write_archive(tmp_path / "train_50SMG_1.7z", {"train_50SMG_1": record})
+        found = find_sources([path], unit=RGN)
+        assert [one.unit for one in found.sources] == [RGN]
+        assert found.notes == [f"train_50SMG_1.7z: taken as {RGN} as requested, but its name says train/50SMG"]
+        assert find_sources([path], unit=UnitName("train", "50SMG")).notes == []
+
     @pytest.mark.parametrize(
         ("archive", "files"),
         [("some.7z", ["data"]), ("some.7z", ["a", "b"]), ("train_50SMG_1.7z", ["a", "b"])],
