@@ -82,7 +82,7 @@ def _given(one: str | os.PathLike[str]) -> GivenSource:
     parse_address(one)
     parts = urlsplit(one)
     path = parts.path if parts.scheme.lower() not in READ_ONLY else unquote(parts.path)
-    return ObjectPath(f"{parts.scheme.lower()}://{parts.netloc}", path.lstrip("/"))
+    return ObjectPath(f"{parts.scheme.lower()}://{parts.netloc}", path.removeprefix("/"))
 
 
 def begun(request: Callable[[], T]) -> Future[T]:
