@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +12,10 @@ from .options import ANY_PATH, Command, LocalPath, is_address
 
 def _sets(*names: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     def set_variable(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        from ..objects.flags import set_flag
+
         if value:
-            os.environ.update(dict.fromkeys(names, value if isinstance(value, str) else "true"))
+            set_flag(param.opts[0], value if isinstance(value, str) else None, names)
 
     return set_variable
 

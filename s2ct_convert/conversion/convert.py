@@ -20,7 +20,7 @@ from ..keywords import sort_options, takes
 from ..limits import shared_memory
 from ..names import UnitName, printable
 from ..objects.remote import given_sources
-from ..objects.scratch import begin_scratch, end_scratch
+from ..objects.scratch import begin_scratch, cloud_flags, end_scratch
 from ..objects.usage import Used, counting_to
 from ..source.find import Unusable
 from ..store.container import Container
@@ -237,6 +237,7 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], run: RunOp
     flags += f" --as {plan.named}" if plan.named and str(plan.named) in {one.unit for one in failed} else ""
     flags += run.bounds.flags()
     flags += cluster.flags() if cluster else ""
+    flags += cloud_flags(plan.address, plan.store, run.max_requests)
     files = {str(source.unit): [str(file) for file in source.files] for source in plan.sources}  # all shards
     again = [shell_path(file) for one in failed for file in files.get(one.unit, [one.source])]
     return f"s2ct convert {' '.join([*again, shell_path(str(plan.target))])}{flags}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,10 @@ from s2ct_convert.objects import ranged, service
 pytest.importorskip("obstore")
 ARCHIVES = "s3://b/archives/"
 SMALL = "val_34VFN_2.7z"  # of the sample
+DOUBLE_SLASH = (
+    b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>archives//x.7z</Key><Size>9</Size>"
+    b"<LastModified>2026-01-02T00:00:00.000Z</LastModified></Contents></ListBucketResult>"
+)
 
 
 @pytest.fixture
@@ -118,6 +123,34 @@ def test_from_one_bucket_to_another_place_of_it(bucket, sample_stores):
         assert summary.digest == local.digest
     with pytest.raises(WrongUsage, match="a source is inside the destination"):
         s2ct_convert.convert("s3://b/made.zarr/x.7z", "s3://b/made.zarr")
+
+
+@pytest.mark.slow
+def test_an_object_whose_name_cannot_be_asked_for_is_named(bucket, monkeypatch):
+    monkeypatch.setattr(Handler, "list_objects", lambda self, _: self.answer(200, DOUBLE_SLASH, {}))
+    with pytest.raises(WrongUsage, match="a name that s2ct cannot ask for") as caught:
+        s2ct_convert.convert("s3://b/archives/", "x.zarr")
+    assert "archives//x.7z" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_the_advice_after_a_failure_is_a_command_that_works(bucket, s2ct):
+    path = bucket.folder / "b" / "archives" / SMALL
+    good = path.read_bytes()
+    path.write_bytes(good[:100_000] + bytes(1000) + good[101_000:])
+    env = {**os.environ, **environment(bucket)}
+    del env["AWS_ENDPOINT_URL"]
+    given = ("--scratch", "my scratch", "--endpoint-url", bucket.url, "--request-payer", "--max-requests", 900)
+    done = s2ct("convert", ARCHIVES, "s3://b/x.zarr", *given, env=env)
+    assert done.returncode == 3, done.stderr
+    path.write_bytes(good)
+    (again,) = (line.partition("to do:")[2] for line in done.stderr.splitlines() if "to do:    s2ct convert" in line)
+    words = shlex.split(again)[1:]
+    assert {*map(str, given)} <= set(words)
+    done = s2ct(*words, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "1 converted" in done.stdout
+    assert list(Path().iterdir()) == []
 
 
 @pytest.mark.slow
