@@ -175,6 +175,40 @@ def test_an_object_of_the_same_size_and_time_replaces_its_unit(bucket, tmp_path,
 
 
 @pytest.mark.slow
+def test_without_etag_and_time_the_content_decides(bucket, tmp_path, rng, monkeypatch, s2ct):
+    send = Handler.send_header
+    without = ("ETag", "Last-Modified")
+    monkeypatch.setattr(Handler, "send_header", lambda self, name, value: name in without or send(self, name, value))
+    made = [write_tfrecord(tmp_path / name, [random_group(rng, 1, 20)], unit="val_50SMG") for name in "ab"]
+    path = bucket.folder / "b" / made[0].name
+    for one in made:
+        shutil.copy(one, path)
+        for converted in (1, 0):
+            done = s2ct("convert", f"{bucket.url}/b/{path.name}", "x.zarr")
+            assert f"{converted} converted" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_an_object_without_etag_that_shrinks_meanwhile_has_changed(bucket, monkeypatch):
+    answer, path = Handler.answer, bucket.folder / "b" / "archives" / SMALL
+
+    def answer_without(self: Handler, status: int, body: bytes, headers: dict[str, str]) -> None:
+        answer(self, status, body, {name: value for name, value in headers.items() if name != "ETag"})
+
+    def shrink(handler: Handler) -> None:
+        path.write_bytes(b"7z")
+        handler.serve()
+
+    monkeypatch.setattr(Handler, "answer", answer_without)
+    monkeypatch.setattr(ranged, "PART_BYTES", 50_000)
+    monkeypatch.setitem(bucket.vices, SMALL, [lambda h: h.serve()] * 5 + [shrink])
+    with pytest.raises(s2ct_convert.UnitsFailed, match="1 of 1 unit failed") as caught:
+        s2ct_convert.convert(f"{bucket.url}/b/archives/{SMALL}", "x.zarr")
+    assert "the object has changed since it was found" in caught.value.summary.failures[0].message
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.slow
 def test_a_unit_whose_object_changes_meanwhile_fails(bucket, monkeypatch):
     path = bucket.folder / "b" / "archives" / SMALL
     monkeypatch.setattr(ranged, "PART_BYTES", 50_000)
