@@ -14,7 +14,7 @@ from typing import Unpack
 from ..archives.unpackers import faster_unpacker, find_unpacker
 from ..engines.dask_cluster import Cluster, find_cluster
 from ..engines.local import run_local, share
-from ..errors import DuplicateUnit, ShardsMissing, WrongUsage
+from ..errors import EXIT_USAGE, DuplicateUnit, ShardsMissing, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..keywords import sort_options, takes
 from ..limits import shared_memory
@@ -31,14 +31,7 @@ from ..units.entries import StoreOptions
 from ..units.events import UnitFailed, UnitsPlanned
 from ..units.finalise import unfinished_attributes
 from ..units.ledger import Ledger
-from ..units.options import (
-    HERE,
-    ONE_JOB,
-    ConvertKeywords,
-    EngineOptions,
-    PlanOptions,
-    RunOptions,
-)
+from ..units.options import HERE, ONE_JOB, ConvertKeywords, EngineOptions, PlanOptions, RunOptions
 from ..units.plan import Plan, make_plan_to
 from ..units.resume import Candidate, check_overwrites, judge, refusal
 from ..units.summary import Summary, UnitsFailed
@@ -150,8 +143,8 @@ def _run_plan(
     packed = sum(source.size() for source in plan.sources if source.is_packed and not source.is_remote)
     if cluster is None and (faster := faster_unpacker(run.unpacker, packed)):
         tally(Message(faster))
-    for unusable in plan.unusable:
-        tally(_unusable(unusable))
+    for one in plan.unusable:
+        tally(_unusable(one))
     if not plan.sources and (run.overwrite or not ledger.exists()):
         end = End(tuple(map(str, ledger.planned())), (), None)
     else:
@@ -233,6 +226,8 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], run: RunOp
     failed = [failure for failure in summary.failures if not failure.refused]
     if not failed:
         return "leave out the refused sources, or replace units with --overwrite-unit SPLIT/TILE; the rest is done"
+    if any(failure.exit_code == EXIT_USAGE for failure in failed):  # the same again would fail again
+        return "do what the messages of these units say"
     flags = plan.options.flags() + plan.demands.flags() + "".join(f" --overwrite-unit {one}" for one in overwrites)
     flags += f" --as {plan.named}" if plan.named and str(plan.named) in {one.unit for one in failed} else ""
     flags += run.bounds.flags()

@@ -25,7 +25,7 @@ from typing import Any
 
 from ..dataset import DATASET, Dataset
 from ..durable import has_files, remove, write_atomic
-from ..errors import StoreDamaged
+from ..errors import DestinationExists, StoreDamaged
 from ..names import INDEX as _INDEX
 from ..names import UnitName
 from ..objects.address import ObjectPath
@@ -97,7 +97,7 @@ class BucketContainer(ZarrContainer):
         files = files_of(work)
         sent, total, lock = 0, sum(file.bytes for file in files), threading.Lock()
         self.on_sent(0, total)
-        first_time = put_missing(self._sending(unit.key), _listing(files))
+        first_time = self._begin_sending(unit, files)
         home = self.bucket / str(unit)
 
         def send(name: str) -> None:
@@ -113,6 +113,17 @@ class BucketContainer(ZarrContainer):
                 pass
         send(METADATA)
         self._note(unit, files)
+
+    def _begin_sending(self, unit: UnitName, files: Sequence[UnitFile]) -> bool:
+        """Name the objects of a unit in the bucket. Returns whether this is the first run that does it."""
+        try:
+            return put_missing(self._sending(unit.key), _listing(files))
+        except DestinationExists:
+            raise DestinationExists(
+                "a run has sent a part of this unit with other content, and has not finished it",
+                where=self.place(unit),
+                todo=f"if no other run makes this unit now: s2ct convert with --overwrite-unit {unit}",
+            ) from None
 
     def _sending(self, part: str) -> ObjectPath:
         return self.ledger / "sending" / f"{part}.json"
