@@ -154,6 +154,15 @@ def test_the_advice_after_a_failure_is_a_command_that_works(bucket, s2ct):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("url", ["http://user:SECRET@h", "http://h?token=SECRET"])
+def test_an_endpoint_with_a_secret_is_refused_before_it_is_written(bucket, s2ct, url):
+    done = s2ct("convert", ARCHIVES, "x.zarr", "--endpoint-url", url)
+    assert done.returncode == 2
+    assert "must not hold a user" in done.stderr and "SECRET" not in done.stderr
+    assert not Path("x.zarr").exists()
+
+
+@pytest.mark.slow
 def test_a_unit_of_a_local_archive_is_done_for_its_object(bucket):
     s2ct_convert.convert(s2ct_convert.sample_sources(), "x.zarr")
     summary = s2ct_convert.convert(ARCHIVES, "x.zarr")
