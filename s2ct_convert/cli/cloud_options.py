@@ -21,7 +21,7 @@ def _sets(*names: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     return set_variable
 
 
-class _Endpoint(click.ParamType):
+class _Endpoint(click.ParamType[str]):
     """The address of a service. The store keeps the command line in its history, and advice repeats the option."""
 
     name = "url"

@@ -181,6 +181,10 @@ def test_a_batch_writes_to_a_bucket_from_a_shared_folder(bucket, made_sources, m
     for number in (3, 1, 2):
         batch("run", "shared/made.zarr", number)
     batch("finalise", "shared/made.zarr")
+    assert batch("run", "shared/made.zarr", 1) == f"next: s2ct verify store {ADDRESS}\n"
+    with pytest.raises(WrongUsage, match=f"s2ct verify store {ADDRESS}"):
+        s2ct_convert.verify_store("shared/made.zarr")
+    assert s2ct_convert.verify_store(ADDRESS).findings == []
     assert same_as_on_disk(bucket, made["zarr"])
     assert sent_twice(bucket) == []
 
