@@ -153,7 +153,8 @@ def _run_plan(
                 from ..engines.dask_engine import look_at
 
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or started
-            look_at_bucket(container, ledger, plan.units, tally, several=cluster is not None)
+            several = cluster is not None
+            look_at_bucket(container, ledger, plan.units, tally, several=several, overwrite=run.overwrite)
             claim(container, ledger, plan.options, overwrite=run.overwrite)
             tasks = sort_out(plan, container, ledger, overwrites, run, tally)
             tally(UnitsPlanned(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))

@@ -30,7 +30,7 @@ from ..names import INDEX as _INDEX
 from ..names import UnitName
 from ..objects.address import ObjectPath
 from ..objects.failures import ObjectMissing, Overtaken
-from ..objects.reads import Version, read_object, read_version
+from ..objects.reads import Version, read_version
 from ..objects.writes import delete, put_if, put_missing, put_new, put_over, read_if_there
 from ..threads import for_each
 from .codec import ZarrCodec
@@ -54,6 +54,7 @@ class BucketContainer(ZarrContainer):
         super().__init__(path, codec, scratch, dataset=dataset)
         self.bucket, self.ledger = place, ObjectPath(f"{place.root}.s2ct")
         self._held: Version | None = None  # of the root, since hold
+        self._seen = set[UnitName]()  # units that are in the bucket
 
     @property
     def where(self) -> str:
@@ -137,6 +138,9 @@ class BucketContainer(ZarrContainer):
     def mirror(self, unit: UnitName, files: Sequence[UnitFile]) -> None:
         """Copy the small files of a finished unit from the bucket to this machine, unless they are here.
 
+        If they are, look whether its metadata, which is sent last, is still there: the objects of a store may have been
+        deleted without its ledger.
+
         Raises
         ------
         StoreDamaged
@@ -145,14 +149,17 @@ class BucketContainer(ZarrContainer):
         small = [file for file in files if not file.name.startswith(_SHARDS)]
         if not has_files(self.home(unit), {file.name: file.bytes for file in small}):
             for_each(partial(self._copy, unit), small, waiting=True)
+        elif unit not in self._seen:
+            self._copy(unit, next(file for file in small if file.name == METADATA))
+        self._seen.add(unit)
         self._note(unit, files)
 
     def _copy(self, unit: UnitName, file: UnitFile) -> None:
         place = self.bucket / str(unit) / file.name
-        data = read_object(place)
-        if (len(data), crc32_of(data)) != (file.bytes, file.crc32):
+        data = read_if_there(place)
+        if data is None or (len(data), crc32_of(data)) != (file.bytes, file.crc32):
             raise StoreDamaged(
-                "this object differs from the record of its unit",
+                f"this object {'is missing' if data is None else 'differs'}, according to the record of its unit",
                 where=str(place),
                 todo="convert again to another destination, or with --overwrite",
             )
