@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -13,10 +13,24 @@ from .options import ANY_PATH, Command, LocalPath, is_address
 
 def _sets(*names: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     def set_variable(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        from ..objects.flags import set_flag
+
         if value:
-            os.environ.update(dict.fromkeys(names, value if isinstance(value, str) else "true"))
+            set_flag(param.opts[0], value if isinstance(value, str) else None, names)
 
     return set_variable
+
+
+class _Endpoint(click.ParamType[str]):
+    """The address of a service. The store keeps the command line in its history, and advice repeats the option."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        parts = urlsplit(value)
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            self.fail("it must not hold a user, a password, a query or a fragment; docs/cloud.md lists the variables.")
+        return value
 
 
 def cloud(command: Command) -> Command:
@@ -40,6 +54,7 @@ def cloud(command: Command) -> Command:
             "--endpoint-url",
             metavar="URL",
             expose_value=False,
+            type=_Endpoint(),
             callback=_sets("AWS_ENDPOINT_URL", "AZURE_STORAGE_ENDPOINT"),
             help="s3://, az://: the service, if it is not AWS or Azure.  [default: AWS_ENDPOINT_URL]",
         ),

@@ -77,7 +77,7 @@ def init_batch(
     if overwrite and container.exists():
         _read_first_examples(plan)
     with alone(ledger, on_event):
-        look_at_bucket(container, ledger, plan.units, on_event, several=True)
+        look_at_bucket(container, ledger, plan.units, on_event, several=True, overwrite=overwrite)
         claim(container, ledger, plan.options, overwrite=overwrite)
         if _is_another_underway(plan, ledger):
             raise WrongUsage(

@@ -149,7 +149,7 @@ def _build(
     tally = Tally(on_event)
     container, ledger = open_container(store, settled), Ledger(store)
     with alone(ledger, tally), _connected(fetch, on_event) as lanes:
-        look_at_bucket(container, ledger, (), tally)
+        look_at_bucket(container, ledger, (), tally, overwrite=run.overwrite)
         claim(container, ledger, settled, overwrite=run.overwrite)
         lock = read_lock(folder, lanes.record)
         files = _different(choice.of_manifest(lock or ask_manifest(folder, lanes)), tally)

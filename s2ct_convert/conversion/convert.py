@@ -14,13 +14,13 @@ from typing import Unpack
 from ..archives.unpackers import faster_unpacker, find_unpacker
 from ..engines.dask_cluster import Cluster, find_cluster
 from ..engines.local import run_local, share
-from ..errors import DuplicateUnit, ShardsMissing, WrongUsage
+from ..errors import EXIT_USAGE, DuplicateUnit, ShardsMissing, WrongUsage
 from ..events import Message, OnEvent, ignore
 from ..keywords import sort_options, takes
 from ..limits import shared_memory
 from ..names import UnitName, printable
 from ..objects.remote import given_sources
-from ..objects.scratch import begin_scratch, end_scratch
+from ..objects.scratch import begin_scratch, cloud_flags, end_scratch
 from ..objects.usage import Used, counting_to
 from ..source.find import Unusable
 from ..store.container import Container
@@ -31,14 +31,7 @@ from ..units.entries import StoreOptions
 from ..units.events import UnitFailed, UnitsPlanned
 from ..units.finalise import unfinished_attributes
 from ..units.ledger import Ledger
-from ..units.options import (
-    HERE,
-    ONE_JOB,
-    ConvertKeywords,
-    EngineOptions,
-    PlanOptions,
-    RunOptions,
-)
+from ..units.options import HERE, ONE_JOB, ConvertKeywords, EngineOptions, PlanOptions, RunOptions
 from ..units.plan import Plan, make_plan_to
 from ..units.resume import Candidate, check_overwrites, judge, refusal
 from ..units.summary import Summary, UnitsFailed
@@ -150,8 +143,8 @@ def _run_plan(
     packed = sum(source.size() for source in plan.sources if source.is_packed and not source.is_remote)
     if cluster is None and (faster := faster_unpacker(run.unpacker, packed)):
         tally(Message(faster))
-    for unusable in plan.unusable:
-        tally(_unusable(unusable))
+    for one in plan.unusable:
+        tally(_unusable(one))
     if not plan.sources and (run.overwrite or not ledger.exists()):
         end = End(tuple(map(str, ledger.planned())), (), None)
     else:
@@ -160,7 +153,8 @@ def _run_plan(
                 from ..engines.dask_engine import look_at
 
                 look_at(cluster, plan.store, plan.sources)  # before anything is deleted or started
-            look_at_bucket(container, ledger, plan.units, tally, several=cluster is not None)
+            several = cluster is not None
+            look_at_bucket(container, ledger, plan.units, tally, several=several, overwrite=run.overwrite)
             claim(container, ledger, plan.options, overwrite=run.overwrite)
             tasks = sort_out(plan, container, ledger, overwrites, run, tally)
             tally(UnitsPlanned(sum(task.source.size() for task in tasks), len(tasks), len(tally.skipped)))
@@ -233,10 +227,13 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], run: RunOp
     failed = [failure for failure in summary.failures if not failure.refused]
     if not failed:
         return "leave out the refused sources, or replace units with --overwrite-unit SPLIT/TILE; the rest is done"
+    if any(failure.exit_code == EXIT_USAGE for failure in failed):  # the same again would fail again
+        return "do what the messages of these units say"
     flags = plan.options.flags() + plan.demands.flags() + "".join(f" --overwrite-unit {one}" for one in overwrites)
     flags += f" --as {plan.named}" if plan.named and str(plan.named) in {one.unit for one in failed} else ""
     flags += run.bounds.flags()
     flags += cluster.flags() if cluster else ""
+    flags += cloud_flags(plan.address, plan.store, run.max_requests)
     files = {str(source.unit): [str(file) for file in source.files] for source in plan.sources}  # all shards
     again = [shell_path(file) for one in failed for file in files.get(one.unit, [one.source])]
     return f"s2ct convert {' '.join([*again, shell_path(str(plan.target))])}{flags}"

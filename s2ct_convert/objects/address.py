@@ -16,6 +16,7 @@ from ..paths import check_readable, format_of_name
 
 _SCHEME = re.compile(r"(s3|gs|az|https?)://", re.IGNORECASE)
 READ_ONLY = ("http", "https")
+_CONTROLS = re.compile("[\x00-\x1f\x7f]")  # urlsplit leaves some of them out
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def parse_address(text: str) -> ObjectPath:
     ------
     WrongUsage
         If the address names no bucket or server, or has a user, a password, a query or a fragment. The message does not
-        repeat these.
+        repeat these. Also if it would be read as the address of another object.
     """
     parts = urlsplit(text)
     shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -88,8 +89,17 @@ def parse_address(text: str) -> ObjectPath:
             where=shown,
             todo="give credentials in the environment; docs/cloud.md says how",
         )
+    if _CONTROLS.search(text):
+        raise WrongUsage("an address must not hold line feeds or other control characters", where=shown)
     if not parts.netloc:
         raise WrongUsage("this address names no bucket or server", where=shown)
+    names = parts.path.rstrip("/").split("/")[1:]
+    if parts.scheme.lower() not in READ_ONLY and {"", ".", ".."}.intersection(names):
+        raise WrongUsage(
+            "this address has an empty part, '.' or '..' between slashes",
+            where=shown,
+            todo="write one slash between two names",
+        )
     if format_of_name(Path(parts.path)) == "hdf5":
         raise WrongUsage(
             "HDF5 files work only on this machine: a bucket has no file that can be read or written in place",

@@ -29,6 +29,7 @@ _CODES = {  # of S3: what happened, what to do
 }
 _BUSY = ("SlowDown",)  # the same request may succeed later
 _TRUNCATED = ("InvalidRange", "InvalidGetRange", "416 Range Not Satisfiable", "OutOfRange", "StartTooLarge")
+_NO_NAME = ("Could not parse path", "Encountered object with invalid path")
 _NO_RANGES = ("Range request not supported", "non-partial response", "does not support suffix range")
 
 
@@ -87,6 +88,13 @@ def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False
         return kind(what, where=place.root, todo=todo)
     if code == "NotImplemented" or "501 Not Implemented" in text:
         return NotSupported("the service cannot do this", where=str(place), found=_short(text))
+    if any(one in text for one in _NO_NAME):
+        return WrongUsage(
+            "an object has a name that s2ct cannot ask for: with an empty part, '.' or '..' between slashes",
+            where=str(place),
+            found=_short(text),
+            todo="rename the object, or choose an address that it is not below",
+        )
     if isinstance(error, FileNotFoundError):
         return ObjectMissing("this object is missing", where=str(place))
     if type(error).__name__ == "PreconditionError":
@@ -107,7 +115,9 @@ def failure_of(error: BaseException, place: ObjectPath, *, writing: bool = False
         return NetworkError("the credentials are not complete", where=place.root, todo=_CREDENTIALS)
     if "error sending request" in text:
         return NetworkError(
-            "cannot reach the service", where=str(place), todo="check the address, --endpoint-url and the network"
+            "cannot reach the service",
+            where=str(place),
+            todo="check the address, --endpoint-url or AWS_ENDPOINT_URL, and the network",
         )
     if "edirect" in text:
         return NetworkError(*_CODES["PermanentRedirect"][:1], where=place.root, todo=_CODES["PermanentRedirect"][1])

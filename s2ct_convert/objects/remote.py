@@ -82,7 +82,7 @@ def _given(one: str | os.PathLike[str]) -> GivenSource:
     parse_address(one)
     parts = urlsplit(one)
     path = parts.path if parts.scheme.lower() not in READ_ONLY else unquote(parts.path)
-    return ObjectPath(f"{parts.scheme.lower()}://{parts.netloc}", path.lstrip("/"))
+    return ObjectPath(f"{parts.scheme.lower()}://{parts.netloc}", path.removeprefix("/"))
 
 
 def begun(request: Callable[[], T]) -> Future[T]:
@@ -237,7 +237,7 @@ def _as_source(request: Callable[[], T], file: RemoteFile) -> T:
     """The answer to a request. What is damage of a store is a fault of a source here."""
     try:
         return request()
-    except ObjectChanged:
+    except (ObjectChanged, ObjectTruncated):  # the second where a service has no ETags
         raise _changed(file) from None
     except ObjectMissing:
         raise SourceError(
@@ -252,5 +252,5 @@ def _changed(file: RemoteFile) -> SourceError:
         "the object has changed since it was found",
         where=str(file),
         expected=f"{file.bytes:,} bytes, ETag {file.etag}",
-        todo="run the same command again",
+        todo="run the same command again; if it uses a plan (--plan, batch run), make the plan again first",
     )

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from ..durable import read_small, remove, write_atomic
 from ..errors import DestinationExists, WrongUsage
+from ..words import shell_path
 from .address import READ_ONLY, ObjectPath, parse_address
+from .flags import given_flags
 
 _ADDRESS = "s2ct-address"
 
@@ -29,8 +31,19 @@ def scratch_store(address: str, scratch: str | os.PathLike[str] | None) -> tuple
         raise WrongUsage("a web server can only be read", where=address, expected="s3://BUCKET/NAME.zarr")
     if not place.name.endswith(".zarr") or place.root.count("/") < 3:
         raise WrongUsage("a store in a bucket needs a name", where=address, expected="s3://BUCKET/NAME.zarr")
-    folder = Path(f"{place.name}.scratch" if scratch is None else scratch)
+    folder = Path(_default(place) if scratch is None else scratch)
     return place, folder / place.name
+
+
+def cloud_flags(place: ObjectPath | None, store: Path, limit: int | None) -> str:
+    """The options of a conversion that are for addresses, each with a blank before it. ``place``: of the store."""
+    elsewhere = place and store.parent != Path(_default(place))
+    scratch = f" --scratch {shell_path(store.parent)}" if elsewhere else ""
+    return scratch + (f" --max-requests {limit}" if limit else "") + given_flags()
+
+
+def _default(place: ObjectPath) -> str:
+    return f"{place.name}.scratch"
 
 
 def begin_scratch(place: ObjectPath, store: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..conversion.batch_status import BatchStatus, UnitState, UnitStatus
 from ..lease import Owner
+from ..objects.scratch import address_of
 from ..words import plural, seconds, shell_path, size
 from .tables import Column, print_facts, print_table
 
@@ -57,7 +58,8 @@ def next_step(status: BatchStatus, flags: str = "") -> str:
     if status.count(UnitState.DONE) < len(status.units):  # others are at work
         return f"s2ct batch status {store}"
     if status.finished:
-        return f"s2ct verify store {store}"
+        bucket = address_of(status.store)
+        return f"s2ct verify store {shell_path(str(bucket)) if bucket else store}"
     partial = status.refused or any(one.entry and one.entry.salvaged for one in status.units)
     return f"s2ct batch finalise {store}{' --partial' if partial else ''}"
 

@@ -25,12 +25,12 @@ from typing import Any
 
 from ..dataset import DATASET, Dataset
 from ..durable import has_files, remove, write_atomic
-from ..errors import StoreDamaged
+from ..errors import DestinationExists, StoreDamaged
 from ..names import INDEX as _INDEX
 from ..names import UnitName
 from ..objects.address import ObjectPath
 from ..objects.failures import ObjectMissing, Overtaken
-from ..objects.reads import Version, read_object, read_version
+from ..objects.reads import Version, read_version
 from ..objects.writes import delete, put_if, put_missing, put_new, put_over, read_if_there
 from ..threads import for_each
 from .codec import ZarrCodec
@@ -54,6 +54,7 @@ class BucketContainer(ZarrContainer):
         super().__init__(path, codec, scratch, dataset=dataset)
         self.bucket, self.ledger = place, ObjectPath(f"{place.root}.s2ct")
         self._held: Version | None = None  # of the root, since hold
+        self._seen = set[UnitName]()  # units that are in the bucket
 
     @property
     def where(self) -> str:
@@ -97,7 +98,7 @@ class BucketContainer(ZarrContainer):
         files = files_of(work)
         sent, total, lock = 0, sum(file.bytes for file in files), threading.Lock()
         self.on_sent(0, total)
-        first_time = put_missing(self._sending(unit.key), _listing(files))
+        first_time = self._begin_sending(unit, files)
         home = self.bucket / str(unit)
 
         def send(name: str) -> None:
@@ -114,6 +115,17 @@ class BucketContainer(ZarrContainer):
         send(METADATA)
         self._note(unit, files)
 
+    def _begin_sending(self, unit: UnitName, files: Sequence[UnitFile]) -> bool:
+        """Name the objects of a unit in the bucket. Returns whether this is the first run that does it."""
+        try:
+            return put_missing(self._sending(unit.key), _listing(files))
+        except DestinationExists:
+            raise DestinationExists(
+                "a run has sent a part of this unit with other content, and has not finished it",
+                where=self.place(unit),
+                todo=f"if no other run makes this unit now: s2ct convert with --overwrite-unit {unit}",
+            ) from None
+
     def _sending(self, part: str) -> ObjectPath:
         return self.ledger / "sending" / f"{part}.json"
 
@@ -126,6 +138,9 @@ class BucketContainer(ZarrContainer):
     def mirror(self, unit: UnitName, files: Sequence[UnitFile]) -> None:
         """Copy the small files of a finished unit from the bucket to this machine, unless they are here.
 
+        If they are, look whether its metadata, which is sent last, is still there: the objects of a store may have been
+        deleted without its ledger.
+
         Raises
         ------
         StoreDamaged
@@ -134,14 +149,17 @@ class BucketContainer(ZarrContainer):
         small = [file for file in files if not file.name.startswith(_SHARDS)]
         if not has_files(self.home(unit), {file.name: file.bytes for file in small}):
             for_each(partial(self._copy, unit), small, waiting=True)
+        elif unit not in self._seen:
+            self._copy(unit, next(file for file in small if file.name == METADATA))
+        self._seen.add(unit)
         self._note(unit, files)
 
     def _copy(self, unit: UnitName, file: UnitFile) -> None:
         place = self.bucket / str(unit) / file.name
-        data = read_object(place)
-        if (len(data), crc32_of(data)) != (file.bytes, file.crc32):
+        data = read_if_there(place)
+        if data is None or (len(data), crc32_of(data)) != (file.bytes, file.crc32):
             raise StoreDamaged(
-                "this object differs from the record of its unit",
+                f"this object {'is missing' if data is None else 'differs'}, according to the record of its unit",
                 where=str(place),
                 todo="convert again to another destination, or with --overwrite",
             )

@@ -22,11 +22,18 @@ T = TypeVar("T")
 
 
 def look_at_bucket(
-    container: Container, ledger: Ledger, units: Collection[UnitName], on_event: OnEvent, *, several: bool = False
+    container: Container,
+    ledger: Ledger,
+    units: Collection[UnitName],
+    on_event: OnEvent,
+    *,
+    several: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Copy the records, the small files and the root of what is in the bucket. Nothing for a store on this machine.
 
-    ``several``: several processes on several hosts make the units.
+    ``several``: several processes on several hosts make the units. ``overwrite``: what is there will be deleted, so it
+    is not read, since it may be damaged.
 
     Raises
     ------
@@ -66,6 +73,8 @@ def look_at_bucket(
         )
     if content is not None:
         ledger.begin_here(content)
+    if overwrite:
+        return
     _take_records(container, ledger, bucket, {*units, *ledger.planned()})
     if content is not None:
         container.mirror_root(ledger.planned(), unfinished_attributes(container))

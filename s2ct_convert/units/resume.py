@@ -126,10 +126,13 @@ def _in_same_place(entry: UnitEntry, candidate: Candidate) -> bool:
 def _of_same_time(entry: UnitEntry, candidate: Candidate) -> bool:
     """Whether the modification time is the same; at an address, whether the ETag is.
 
-    The time is unknown for a file not yet fetched; its MD5 decides then.
+    The time is unknown for a file not yet fetched; its MD5 decides then. A service may tell neither ETag nor time; the
+    content decides then.
     """
     if candidate.etag is not None:
         return entry.source_etag == candidate.etag
+    if isinstance(candidate.path, RemoteFile) and not candidate.mtime_ns:
+        return False
     if candidate.mtime_ns is None:
         return entry.source_md5 is None
     return entry.source_mtime_ns == candidate.mtime_ns

@@ -114,14 +114,17 @@ class UnitsFailed(SomeFailed):
         codes = {failure.exit_code for failure in summary.failures}
         done = len(summary.converted) + len(summary.skipped)
         refused = sum(failure.refused for failure in summary.failures)
+        limited = any(failure.limited for failure in summary.failures)
+        if EXIT_MACHINE in codes or limited:  # units were not tried
+            again = f"{'solve this problem, then ' if EXIT_MACHINE in codes else ''}run the same command again"
         super().__init__(
             _counts(summary, done, refused),
             codes,
             some_done=done + refused > 0,  # the unit of a refused source is in the store
             where=str(summary.store),
-            todo="solve this problem, then run the same command again" if EXIT_MACHINE in codes else again,
+            todo=again,
         )
-        if any(failure.limited for failure in summary.failures):
+        if limited:
             self.exit_code = EXIT_NETWORK
 
 

@@ -15,6 +15,7 @@ from ..errors import NOT_THE_STORE, Incomplete, NotAStore, StoreDamaged, WrongUs
 from ..kinds import kind_of
 from ..names import UnitName
 from ..objects.address import AnyPath, place_of
+from ..objects.scratch import address_of
 from ..objects.usage import counting_to
 from ..paths import check_spelling
 from ..reading.hdf5_groups import Hdf5Tree
@@ -82,7 +83,8 @@ def verify_store(
     Raises
     ------
     WrongUsage
-        If ``store`` is not a store and has no trace of one, or the fraction is out of range.
+        If ``store`` is not a store and has no trace of one, or is the copy of one in a scratch folder, or the fraction
+        is out of range.
     MachineError
         If this machine cannot read the store: a lock, no permission, a disk error. The store may be intact.
     NetworkError
@@ -91,6 +93,12 @@ def verify_store(
     if not 0 < fraction <= 1:
         raise WrongUsage(f"the fraction {fraction} is out of range", expected="more than 0, at most 1")
     path = store.path if isinstance(store, Store) else place_of(store)
+    if isinstance(path, Path) and (bucket := address_of(path)) and bucket.name == path.name:
+        raise WrongUsage(
+            "this is the copy of a store in a bucket, without its pixels",
+            where=str(path),
+            todo=f"s2ct verify store {shell_path(str(bucket))}",
+        )
     report = StoreReport(path)
     if isinstance(path, Path) and not path.exists():
         if beside(path, ".s2ct").exists():

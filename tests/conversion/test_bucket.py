@@ -16,7 +16,7 @@ from servers.objects import Handler, lose_answer, refusing
 
 import s2ct_convert
 from s2ct_convert.conversion.batch import init_batch
-from s2ct_convert.errors import DestinationExists, WrongUsage
+from s2ct_convert.errors import DestinationExists, StoreDamaged, WrongUsage
 from s2ct_convert.events import Message
 from s2ct_convert.objects import service
 from s2ct_convert.units.options import NO_OPTIONS
@@ -170,6 +170,21 @@ def test_a_service_that_ignores_conditions_is_said_so(bucket, made_sources):
 
 
 @pytest.mark.slow
+def test_a_store_deleted_without_its_ledger_is_not_complete(bucket, made_sources):
+    s2ct_convert.convert(made_sources[:2], ADDRESS)
+    bucket.vices["PUT b/made.zarr/train/49RGN"] = [refusing(403, "AccessDenied")] * 99
+    with pytest.raises(s2ct_convert.UnitsFailed):  # its scratch folder stays
+        s2ct_convert.convert(made_sources, ADDRESS)
+    assert Path("made.zarr.scratch").exists()
+    bucket.vices.clear()
+    shutil.rmtree(bucket.folder / "b" / "made.zarr")
+    with pytest.raises(StoreDamaged, match="is missing, according to the record of its unit"):
+        s2ct_convert.convert(made_sources, ADDRESS)
+    assert s2ct_convert.convert(made_sources, ADDRESS, overwrite=True).missing == ()
+    assert s2ct_convert.verify_store(ADDRESS).findings == []
+
+
+@pytest.mark.slow
 def test_a_batch_writes_to_a_bucket_from_a_shared_folder(bucket, made_sources, made, s2ct):
     def batch(*words: object) -> str:
         done = s2ct("batch", *words, env={**os.environ, **environment(bucket)})
@@ -181,6 +196,10 @@ def test_a_batch_writes_to_a_bucket_from_a_shared_folder(bucket, made_sources, m
     for number in (3, 1, 2):
         batch("run", "shared/made.zarr", number)
     batch("finalise", "shared/made.zarr")
+    assert batch("run", "shared/made.zarr", 1) == f"next: s2ct verify store {ADDRESS}\n"
+    with pytest.raises(WrongUsage, match=f"s2ct verify store {ADDRESS}"):
+        s2ct_convert.verify_store("shared/made.zarr")
+    assert s2ct_convert.verify_store(ADDRESS).findings == []
     assert same_as_on_disk(bucket, made["zarr"])
     assert sent_twice(bucket) == []
 

@@ -98,7 +98,8 @@ def test_objects_of_a_killed_run_give_way_on_request(bucket, made_sources, other
     shutil.rmtree(label)
     with pytest.raises(s2ct_convert.UnitsFailed) as caught:
         s2ct_convert.convert([other], ADDRESS)
-    assert "--overwrite-unit" in caught.value.summary.failures[0].message
+    assert f"--overwrite-unit {UNIT}" in caught.value.summary.failures[0].message
+    assert "s2ct convert" not in str(caught.value), "the same again would fail again"
     s2ct_convert.convert([other], ADDRESS, overwrite_units=[UNIT])
     s2ct_convert.convert([other], tmp_path / "local.zarr")
     assert same_as_on_disk(bucket, tmp_path / "local.zarr")

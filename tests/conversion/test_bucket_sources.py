@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,10 @@ from s2ct_convert.objects import ranged, service
 pytest.importorskip("obstore")
 ARCHIVES = "s3://b/archives/"
 SMALL = "val_34VFN_2.7z"  # of the sample
+DOUBLE_SLASH = (
+    b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>archives//x.7z</Key><Size>9</Size>"
+    b"<LastModified>2026-01-02T00:00:00.000Z</LastModified></Contents></ListBucketResult>"
+)
 
 
 @pytest.fixture
@@ -121,6 +126,43 @@ def test_from_one_bucket_to_another_place_of_it(bucket, sample_stores):
 
 
 @pytest.mark.slow
+def test_an_object_whose_name_cannot_be_asked_for_is_named(bucket, monkeypatch):
+    monkeypatch.setattr(Handler, "list_objects", lambda self, _: self.answer(200, DOUBLE_SLASH, {}))
+    with pytest.raises(WrongUsage, match="a name that s2ct cannot ask for") as caught:
+        s2ct_convert.convert("s3://b/archives/", "x.zarr")
+    assert "archives//x.7z" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_the_advice_after_a_failure_is_a_command_that_works(bucket, s2ct):
+    path = bucket.folder / "b" / "archives" / SMALL
+    good = path.read_bytes()
+    path.write_bytes(good[:100_000] + bytes(1000) + good[101_000:])
+    env = {**os.environ, **environment(bucket)}
+    del env["AWS_ENDPOINT_URL"]
+    given = ("--scratch", "my scratch", "--endpoint-url", bucket.url, "--request-payer", "--max-requests", 900)
+    done = s2ct("convert", ARCHIVES, "s3://b/x.zarr", *given, env=env)
+    assert done.returncode == 3, done.stderr
+    path.write_bytes(good)
+    (again,) = (line.partition("to do:")[2] for line in done.stderr.splitlines() if "to do:    s2ct convert" in line)
+    words = shlex.split(again)[1:]
+    assert {*map(str, given)} <= set(words)
+    done = s2ct(*words, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "1 converted" in done.stdout
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("url", ["http://user:SECRET@h", "http://h?token=SECRET"])
+def test_an_endpoint_with_a_secret_is_refused_before_it_is_written(bucket, s2ct, url):
+    done = s2ct("convert", ARCHIVES, "x.zarr", "--endpoint-url", url)
+    assert done.returncode == 2
+    assert "must not hold a user" in done.stderr and "SECRET" not in done.stderr
+    assert not Path("x.zarr").exists()
+
+
+@pytest.mark.slow
 def test_a_unit_of_a_local_archive_is_done_for_its_object(bucket):
     s2ct_convert.convert(s2ct_convert.sample_sources(), "x.zarr")
     summary = s2ct_convert.convert(ARCHIVES, "x.zarr")
@@ -139,6 +181,40 @@ def test_an_object_of_the_same_size_and_time_replaces_its_unit(bucket, tmp_path,
         digests.append(entry.digest)
     assert digests[0] != digests[1]
     assert s2ct_convert.convert(f"s3://b/{made[1].name}", "x.zarr").converted == ()
+
+
+@pytest.mark.slow
+def test_without_etag_and_time_the_content_decides(bucket, tmp_path, rng, monkeypatch, s2ct):
+    send = Handler.send_header
+    without = ("ETag", "Last-Modified")
+    monkeypatch.setattr(Handler, "send_header", lambda self, name, value: name in without or send(self, name, value))
+    made = [write_tfrecord(tmp_path / name, [random_group(rng, 1, 20)], unit="val_50SMG") for name in "ab"]
+    path = bucket.folder / "b" / made[0].name
+    for one in made:
+        shutil.copy(one, path)
+        for converted in (1, 0):
+            done = s2ct("convert", f"{bucket.url}/b/{path.name}", "x.zarr")
+            assert f"{converted} converted" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_an_object_without_etag_that_shrinks_meanwhile_has_changed(bucket, monkeypatch):
+    answer, path = Handler.answer, bucket.folder / "b" / "archives" / SMALL
+
+    def answer_without(self: Handler, status: int, body: bytes, headers: dict[str, str]) -> None:
+        answer(self, status, body, {name: value for name, value in headers.items() if name != "ETag"})
+
+    def shrink(handler: Handler) -> None:
+        path.write_bytes(b"7z")
+        handler.serve()
+
+    monkeypatch.setattr(Handler, "answer", answer_without)
+    monkeypatch.setattr(ranged, "PART_BYTES", 50_000)
+    monkeypatch.setitem(bucket.vices, SMALL, [lambda h: h.serve()] * 5 + [shrink])
+    with pytest.raises(s2ct_convert.UnitsFailed, match="1 of 1 unit failed") as caught:
+        s2ct_convert.convert(f"{bucket.url}/b/archives/{SMALL}", "x.zarr")
+    assert "the object has changed since it was found" in caught.value.summary.failures[0].message
+    assert caught.value.exit_code == 5
 
 
 @pytest.mark.slow

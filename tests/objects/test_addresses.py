@@ -12,6 +12,7 @@ from s2ct_convert.errors import MissingPackage, NetworkError, WrongUsage
 from s2ct_convert.objects import service
 from s2ct_convert.objects.address import ObjectPath, place_of
 from s2ct_convert.objects.reads import read_object
+from s2ct_convert.objects.remote import given_sources
 
 
 @pytest.mark.every_variant
@@ -52,6 +53,18 @@ def test_an_address_with_a_secret_is_refused_without_it(given):
     with pytest.raises(WrongUsage) as caught:
         place_of(given)
     assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.every_variant
+@pytest.mark.parametrize(
+    "given", ["s3://bucket//b.zarr", "s3://bucket/a//b.zarr", "s3://bucket/./b.zarr", "s3://bucket/a/../b.zarr",
+              "s3://bucket/a\nb.zarr", "https://host/a\tb.zarr"]
+)  # fmt: skip
+def test_an_address_that_reads_as_that_of_another_object_is_refused(given):
+    with pytest.raises(WrongUsage, match=r"empty part|control characters"):
+        place_of(given)
+    with pytest.raises(WrongUsage, match=r"empty part|control characters"):
+        given_sources(given)
 
 
 def test_hdf5_at_an_address_is_refused_with_the_reason():
