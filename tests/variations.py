@@ -173,9 +173,9 @@ def _all() -> dict[str, Variation]:
     out = {
         "plain": _groups("", PLAIN_TIME, group(0), group(1)),
         "n counts examples": _groups("", _days(*FIVE), *FIVE),
-        "n counts samples": _groups("number_counts_samples", _days(*FIVE), *FIVE, count=3),
+        "n counts samples": _groups("number_counts_samples end_unproven", _days(*FIVE), *FIVE, count=3),
         "n counts images": _groups("number_counts_observations", _days(*FIVE), *FIVE, count=19),
-        "n counts nothing": _groups("number_counts_nothing", _days(*FIVE), *FIVE, count=2),
+        "n counts nothing": _groups("number_counts_nothing end_unproven", _days(*FIVE), *FIVE, count=2),
         "nothing at all": _groups("", []),
     }
     for name, dates in KNOWN_DATES.items():

@@ -265,8 +265,13 @@ def opened(file: ArchiveFile) -> Iterator[py7zr.SevenZipFile]:
     """
     name = Path(file.name).name
     check_start(file, name)
-    with explained(name):
-        archive: Any = py7zr.SevenZipFile(file)  # type: ignore[arg-type]  # any io.IOBase will do
+    try:
+        with explained(name):
+            archive: Any = py7zr.SevenZipFile(file)  # type: ignore[arg-type]  # any io.IOBase will do
+    except ArchiveDamaged:
+        if isinstance(file, SourceReader) and file.failed:  # py7zr calls that "not a 7z file"
+            raise file.failed from None
+        raise
     with archive:
         if getattr(archive, "files", None) is None:
             raise ArchiveDamaged("the archive has no list of files", where=name)

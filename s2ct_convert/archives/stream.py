@@ -52,6 +52,7 @@ class SourceReader(io.RawIOBase):
         self._hashed = 0
         self._status = None if self.no_descriptor else os.fstat(self._file.fileno())
         self.on_bytes = on_bytes or ignore_bytes
+        self.failed: OSError | None = None  # of a disk, in a read
 
     def readable(self) -> bool:
         return True
@@ -71,7 +72,11 @@ class SourceReader(io.RawIOBase):
         ``report`` is false for a caller that reads ahead and calls ``on_bytes`` itself, when the bytes are unpacked.
         """
         start = self._file.tell()
-        data = self._file.read(n) or b""
+        try:
+            data = self._file.read(n) or b""
+        except OSError as error:
+            self.failed = error
+            raise
         if start <= self._hashed < start + len(data):
             fresh = len(data) - (self._hashed - start)
             if self._md5 is not None:

@@ -236,7 +236,7 @@ def _again(summary: Summary, plan: Plan, overwrites: Collection[str], run: RunOp
     flags += cloud_flags(plan.address, plan.store, run.max_requests)
     files = {str(source.unit): [str(file) for file in source.files] for source in plan.sources}  # all shards
     again = [shell_path(file) for one in failed for file in files.get(one.unit, [one.source])]
-    return f"s2ct convert {' '.join([*again, shell_path(str(plan.target))])}{flags}"
+    return f"s2ct convert {' '.join([*dict.fromkeys(again), shell_path(str(plan.target))])}{flags}"
 
 
 def sort_out(

@@ -21,6 +21,8 @@ _CONTAINERS = {"hdf5": "s2ct_convert.store.hdf5_container", "zarr": "s2ct_conver
 def start_server(format: str | None = None) -> None:
     """Start the server, unless it runs, for stores of a format. Ctrl-C does not reach the server or a new worker."""
     modules = _PRELOAD + ([_CONTAINERS[format]] if format else list(_CONTAINERS.values()))
+    if format != "zarr":
+        modules.append("deflate")  # reads HDF5 stores; the server leaves out what is not installed
     if _COMMANDS in sys.modules:
         modules.append(_COMMANDS)
     resource_tracker.ensure_running()  # otherwise the server starts it, and unblocks the signal that is blocked here

@@ -133,7 +133,7 @@ def _varied(rows: npt.NDArray[np.intp], counts: npt.NDArray[np.int32]) -> tuple[
         why = f"the first with at least {VARIED} of the {len(LABELS)} classes"
         return int(rows[np.argmax(classes >= VARIED)]), why
     most = classes.max()
-    return int(rows[np.argmax(classes)]), f"the first with {most} class{'es' * (most != 1)}; none has more"
+    return int(rows[np.argmax(classes)]), f"the first with {most} class{'' if most == 1 else 'es'}; none has more"
 
 
 def spread(n: int, limit: int) -> npt.NDArray[np.intp]:

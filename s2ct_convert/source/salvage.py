@@ -13,7 +13,6 @@ from itertools import chain
 
 from ..archives.bounds import BOUNDS, Bounds
 from ..archives.pieces import FileBytes, Piece, plain_pieces
-from ..archives.salvage import member_pieces
 from ..archives.stream import SourceReader
 from ..archives.unpackers import PYTHON
 from ..dataset import DATASET, Dataset
@@ -122,6 +121,8 @@ def _attempts(file: SourceReader, part: Part) -> Iterator[Iterator[Piece]]:
         yield _unwrapped(lambda packed: plain_pieces(data, 0, data.size, packed=packed))
         yield plain_pieces(data, 0, data.size, packed=False)
         return
+    from ..archives.salvage import member_pieces  # imports py7zr, which only archives need
+
     for pieces in member_pieces(file, part.member):
         yield _unwrapped(lambda packed, pieces=pieces: pieces())  # type: ignore[misc]
 

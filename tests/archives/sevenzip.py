@@ -13,9 +13,10 @@ import pytest
 from s2ct_convert.archives.archive import open_member, read_archive
 from s2ct_convert.archives.stream import SourceReader
 
+from .native_programs import PROGRAM
 from .streams import drain
 
-_TOOL = shutil.which("7zz") or shutil.which("7z")
+_TOOL = shutil.which("7zz") or shutil.which("7z") or PROGRAM.program
 needs_7zip = pytest.mark.skipif(_TOOL is None, reason="7-Zip (7zz or 7z) is not installed")
 
 COPY = b"\x01\x00"  # a coder: its flags with the length of its id, then the id

@@ -161,7 +161,7 @@ LIGHT = {
     [
         ("train_50SMG_2.7z", "x.h5", {"zarr", "asyncio", "dask"}),
         ("train_50SMG_2", "x.h5", {"zarr", "asyncio", "dask", "py7zr"}),
-        ("train_50SMG_2", "x.zarr", {"dask", "py7zr"}),
+        ("train_50SMG_2", "x.zarr", {"zarr", "dask", "py7zr"}),
     ],
 )
 def test_a_conversion_imports_only_what_it_needs(tmp_path, source, store, without):

@@ -203,7 +203,7 @@ FOREIGN = {
     "an empty folder": (
         lambda path: path.mkdir(),
         EXIT_USAGE,
-        "not a store, and the folder has no archive",
+        "not a store, and not a folder with archives or TFRecords",
     ),
     "another Zarr": (lambda path: zarr.create_group(path), EXIT_USAGE, "not an s2ct store"),
     "a Zarr array": (lambda path: zarr.create_array(path, shape=2, dtype="i1"), EXIT_USAGE, ""),

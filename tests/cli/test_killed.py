@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,11 +58,12 @@ def command(request, tmp_path, made) -> list[str | Path]:
             return ["croissant", "--overwrite", made["zarr"]]
 
 
-def put_old(folder: Path, command: str) -> Path:
+def put_old(folder: Path, command: str, right: Path) -> Path:
     """Put other content in the place of the result, and return its path."""
-    if command == "croissant":
-        folder.mkdir()
-        (folder / "croissant.json").write_text("old")
+    if command == "croissant":  # which replaces only a description
+        shutil.copytree(right, folder)
+        with open(folder / "croissant.json", "a") as file:
+            file.write("\n")
         return folder
     folder.mkdir()
     (folder / NAME).write_text("old")
@@ -73,7 +75,7 @@ def put_old(folder: Path, command: str) -> Path:
 def test_a_kill_keeps_the_old_result_and_the_same_command_completes(run, tmp_path, command, moment):
     assert run(*command, tmp_path / "right").returncode == 0
     out = tmp_path / "out"
-    place = put_old(out, command[0])
+    place = put_old(out, command[0], tmp_path / "right")
     before = {place.name: place.read_bytes()} if place.is_file() else tree(place)
     words = [sys.executable, "-c", DRIVER, moment, str(int(signal.SIGKILL)), *command, out]
     died = subprocess.run(words, capture_output=True, text=True)

@@ -97,7 +97,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     ),
     "several names that say nothing": (
         lambda f: write_archive(f / "train_50SMG_2.7z", {"a": A, "b": B}),
-        ("not understood", "several TFRecords", "s2ct extract train_50SMG_2.7z"),
+        ("not understood", "several TFRecords", "s2ct extract ", "train_50SMG_2.7z FOLDER"),
     ),
     "a 7z inside": (
         lambda f: write_archive(f / "train_50SMG_2.7z", {"train_50SMG_2.7z": archive_bytes({"train_50SMG_2": A})}),

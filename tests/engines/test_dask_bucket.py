@@ -100,6 +100,7 @@ def test_a_worker_that_cannot_read_the_bucket_is_refused(dask, bucket, tmp_path,
 
 @pytest.mark.slow
 def test_dask_workers_read_sources_from_a_bucket(dask, bucket, tmp_path, sample_stores):
+    (tmp_path / "served" / "b").mkdir(parents=True, exist_ok=True)
     for path in s2ct_convert.sample_sources():
         shutil.copy(path, tmp_path / "served" / "b")
     dask.start_workers(2)
