@@ -18,6 +18,7 @@ from .service import USER_AGENT, Service, service_url, token_from_environment
 from .watch import Watch
 
 STOPPED = "stopped"  # the reason for closing a connection
+LONGEST_WAIT = 1.0  # seconds
 
 
 class Stopped(Exception):
@@ -46,7 +47,11 @@ class FetchRun:
         ------
         Stopped
         """
-        if self.stop.wait(seconds):
+        end = time.monotonic() + seconds
+        # A signal that arrives just before a wait is seen only after it: no wait is long.
+        while (left := end - time.monotonic()) > 0 and not self.stop.wait(min(left, LONGEST_WAIT)):
+            pass
+        if self.stop.is_set():
             raise Stopped
 
     def turn(self) -> None:
