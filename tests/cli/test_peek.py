@@ -45,7 +45,6 @@ def test_peek_all_gives_one_object_a_file(run, zenodo, tmp_path):
     assert tree(tmp_path) == {}
 
 
-@pytest.mark.slow
 def test_peek_all_prints_a_table_and_totals(run, zenodo):
     done = run("peek", "--all", *of(zenodo))
     assert done.returncode == 0, done.stderr
@@ -55,7 +54,6 @@ def test_peek_all_prints_a_table_and_totals(run, zenodo):
         assert words in done.stdout
 
 
-@pytest.mark.slow
 def test_peek_shows_examples_and_what_holds(run, zenodo):
     done = run("peek", "--tile", "34VFN", "--split", "val", *of(zenodo))
     assert done.returncode == 0, done.stderr
@@ -81,14 +79,12 @@ def test_info_looks_at_a_url(run, zenodo, tmp_path):
     assert_says(run("info", url, "--as", "train/50SMG"), 2, "--as cannot be combined with a URL")
 
 
-@pytest.mark.slow
 def test_a_server_without_ranges_is_exit_code_7(run, zenodo):
     zenodo.vices[NAMES[3]] = [lambda handler, data, start: handler.answer(200, data)] * 8
     done = run("peek", "--file", NAMES[3], *of(zenodo))
     assert_says(done, 7, f"{NAMES[3]}: the service does not send parts of this file", "s2ct download")
 
 
-@pytest.mark.slow
 def test_some_files_that_fail_are_exit_code_3(run, zenodo):
     zenodo.files["val_50SMG_1.7z"] = b"7z\xbc\xaf\x27\x1c" + bytes(90)
     done = run("peek", "--all", *of(zenodo))
@@ -96,7 +92,6 @@ def test_some_files_that_fail_are_exit_code_3(run, zenodo):
     assert "val_50SMG_1.7z: the checksum of the start header does not match" in done.stdout
 
 
-@pytest.mark.slow
 def test_control_characters_in_names_are_escaped(run, zenodo):
     data = handmade({"\x1b[31mtrain_50SMG_2\x07": tfrecord_bytes(groups(7, 3))})
     zenodo.files = {"train_50SMG_2.7z": data}
@@ -106,7 +101,6 @@ def test_control_characters_in_names_are_escaped(run, zenodo):
     assert "\x1b" not in done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_a_picture_is_drawn(run, zenodo, tmp_path):
     pytest.importorskip("matplotlib")
     done = run("peek", "--file", NAMES[3], "--picture", "first.png", *of(zenodo), cwd=tmp_path)

@@ -266,7 +266,6 @@ def test_the_first_archive_is_looked_at_by_default(zenodo, tmp_path, rng):
         s2ct_convert.peek(**OPTIONS, all=True, tiles=["50SMG"])
 
 
-@pytest.mark.slow
 def test_the_whole_record_takes_145_requests(zenodo):
     data = Path(s2ct_convert.sample_sources()[3]).read_bytes()
     zenodo.files = {f"train_{i:02}SMG_2.7z": data for i in range(72)}
@@ -285,7 +284,6 @@ def test_a_look_stays_below_the_limit_of_the_service(zenodo):
     assert (report.requests, report.failed, zenodo.limit.refused) == (25, (), 0)
 
 
-@pytest.mark.slow
 def test_a_picture_shows_the_first_sample(zenodo, tmp_path):
     pytest.importorskip("matplotlib")
     path = s2ct_convert.sample_sources()[3]

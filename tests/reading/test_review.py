@@ -211,7 +211,6 @@ def test_of_several_labels_the_most_common_and_lowest_counts():
     assert one_labels(np.zeros((0, 6, 6), np.int8)).shape == (0,)
 
 
-@pytest.mark.slow
 def test_the_command_prints_the_summary(run, store, tmp_path):
     rows = [row(store, "train/31TCJ", obs, suggested=obs % 6) for obs in range(12)]
     write(tmp_path / "a.csv", rows)
@@ -224,7 +223,6 @@ def test_the_command_prints_the_summary(run, store, tmp_path):
     assert run("review", "summary", "none.csv", cwd=tmp_path).returncode == 2
 
 
-@pytest.mark.slow
 def test_a_sheet_shows_the_reviewed_dates(store, tmp_path):
     pytest.importorskip("matplotlib")
     rows = [row(store, "train/31TCJ", obs, suggested=obs % 6 if obs % 3 else None, flag=True) for obs in range(12)]
