@@ -14,8 +14,16 @@ T = TypeVar("T")
 
 _shared: dict[bool, ThreadPoolExecutor] = {}  # of for_each: created on first use, and again after a fork
 WAITING_THREADS = 16
+WAKE_SECONDS = 0.2  # the main thread waits no longer at a time: a signal just before a wait is handled only after it
 
 IN_FLIGHT_BYTES = 32 << 20  # input of running and waiting work: about 74 chunks
+
+
+def result_of(future: Future[T]) -> T:
+    """The result of a future, as ``future.result()``. Signals are handled meanwhile."""
+    while not future.done():
+        wait((future,), WAKE_SECONDS)
+    return future.result()
 
 
 class OrderedPool(Generic[T]):

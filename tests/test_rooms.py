@@ -28,6 +28,7 @@ LEVELS = (
         "limits",
         "paths",
         "processes",
+        "seekable",
         "threads",
         "tiles",
         "utm",

@@ -8,7 +8,6 @@ byte 32, and their first byte tells LZMA2 from LZMA.
 from __future__ import annotations
 
 import io
-import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 import py7zr
 
 from ..errors import ArchiveUnsupported, S2ctError
+from ..seekable import Seekable
 from .bounds import dictionary_size
 from .damage import encrypted, explained
 from .lzma2_salvage import Lzma1Salvage, Lzma2Salvage
@@ -168,26 +168,15 @@ def _shown_whole(file: SourceReader, data: FileBytes) -> tuple[io.RawIOBase, int
     return None
 
 
-class _Shifted(io.RawIOBase):
+class _Shifted(Seekable):
     """A file whose last part is ``shift`` bytes away from where it should be, shown where it should be."""
 
     def __init__(self, file: SourceReader, size: int, tail: int, shift: int) -> None:
         self._file, self._size, self._tail, self._shift = file, size, tail, shift
-        self._at = 0
         self.name = file.name
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
+    def size(self) -> int:
+        return self._size
 
     def read(self, n: int = -1) -> bytes:
         """Read as from a file: fewer than ``n`` bytes only at the end."""

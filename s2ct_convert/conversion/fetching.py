@@ -11,11 +11,12 @@ from typing import TypedDict
 
 from ..record.download import check_space, fetch_file
 from ..record.events import FileDone, FileFailed, FilesPlanned
-from ..record.lanes import STOP_SECONDS, WAKE_SECONDS
+from ..record.lanes import STOP_SECONDS
 from ..record.local import Local, State, survey
 from ..record.manifest import DEFAULT_RECORD, RecordFile
 from ..record.policy import RetryPolicy
 from ..record.run import FetchRun
+from ..threads import WAKE_SECONDS
 
 ARCHIVES = 3  # on the disk at a time
 KEEP_FAILED = 3  # further archives, whose units failed

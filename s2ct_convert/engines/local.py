@@ -19,6 +19,7 @@ from multiprocessing.connection import wait
 from ..errors import EXIT_INCOMPLETE, WrongUsage
 from ..events import Event, OnEvent
 from ..processes import EXIT_MAIN_AGAIN, WORKER, peak_memory
+from ..threads import WAKE_SECONDS
 from ..units.events import UnitDone, UnitFailed, UnitLog, UnitProgress, UnitRetried
 from ..units.unit import PEAK_BYTES, UnitTask
 from .server import start_server
@@ -75,7 +76,7 @@ def run_processes(tasks: Sequence[UnitTask], jobs: int, on_event: OnEvent) -> No
             while waiting and len(running) < jobs:
                 running.append(_Worker(waiting.popleft(), on_event))
             logs = {worker.log: worker for worker in running if worker.may_log}
-            ready = wait([*(worker.events for worker in running), *logs])
+            ready = wait([*(worker.events for worker in running), *logs], WAKE_SECONDS)
             for log in logs.keys() & ready:
                 logs[log].read_log()
             for worker in [one for one in running if one.events in ready]:

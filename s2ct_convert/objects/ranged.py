@@ -6,11 +6,11 @@ if it fails for good, the read raises, and nothing that was read before it count
 
 from __future__ import annotations
 
-import io
-import os
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import lru_cache
 
+from ..seekable import Seekable
+from ..threads import WAKE_SECONDS, result_of
 from .remote import RemoteFile, begun, get_part
 
 HEAD_BYTES = 1 << 13  # has what shows the kind of a file, and the start header of an archive
@@ -32,37 +32,27 @@ def ends_of(file: RemoteFile) -> tuple[bytes, bytes]:
     if not file.bytes:
         return b"", b""
     if file.bytes <= HEAD_BYTES + TAIL_BYTES:
-        return begun(lambda: get_part(file, 0, file.bytes)).result(), b""
+        return result_of(begun(lambda: get_part(file, 0, file.bytes))), b""
     head = begun(lambda: get_part(file, 0, HEAD_BYTES))
     tail = begun(lambda: get_part(file, file.bytes - TAIL_BYTES, file.bytes))
-    return head.result(), tail.result()
+    return result_of(head), result_of(tail)
 
 
 class Stopped(BaseException):
     """Raised in a thread that waits for a part when the file is stopped."""
 
 
-class RangedFile(io.RawIOBase):
+class RangedFile(Seekable):
     """An object, open for reading. Reads ahead only where it is read in order."""
 
     def __init__(self, file: RemoteFile) -> None:
-        self._file, self._at = file, 0
+        self._file = file
         self._parts: dict[int, Future[bytes]] = {}  # by number
         self._used = -1  # number of the last part that was read from
         self._stop: Future[bytes] = Future()
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._file.bytes}[whence])
-        return self._at
+    def size(self) -> int:
+        return self._file.bytes
 
     def read(self, n: int = -1, /) -> bytes:
         """Read as from a file: fewer than ``n`` bytes only at the end.
@@ -96,10 +86,12 @@ class RangedFile(io.RawIOBase):
         for one in range(number, number + 1 + ahead):
             if one not in self._parts and one * PART_BYTES < self._file.bytes:
                 self._parts[one] = self._fetch(one)
-        wait((self._parts[number], self._stop), return_when=FIRST_COMPLETED)
+        part = self._parts[number]
+        while not (part.done() or self._stop.done()):
+            wait((part, self._stop), WAKE_SECONDS, return_when=FIRST_COMPLETED)
         if self._stop.done():
             raise Stopped
-        return self._parts[number].result()
+        return part.result()
 
     def _fetch(self, number: int) -> Future[bytes]:
         start = number * PART_BYTES

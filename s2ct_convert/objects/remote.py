@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..errors import NetworkError, SourceError, WrongUsage
 from ..paths import check_path
+from ..threads import result_of
 from .address import READ_ONLY, ObjectPath, is_address, parse_address
 from .failures import (
     MissingOrDenied,
@@ -135,7 +136,7 @@ def find_object(place: ObjectPath) -> RemoteFile | None:
             raise
 
     try:
-        return _known(place.root, begun(lambda: asked(look, place)).result())
+        return _known(place.root, result_of(begun(lambda: asked(look, place))))
     except MissingOrDenied:
         raise NetworkError(
             "access is denied, or there is no such object",
@@ -175,7 +176,7 @@ def list_objects(place: ObjectPath) -> list[RemoteFile]:
                 raise _may_not_list(place) from refused
             raise
 
-    found = begun(lambda: asked(listed, place)).result()
+    found = result_of(begun(lambda: asked(listed, place)))
     return sorted((_known(place.root, one) for one in found), key=lambda one: one.key)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import os
-
 from ..errors import NetworkError
+from ..seekable import Seekable
 from .ranges import Ranges
 
 HEAD_BYTES = 1024  # has the start header of an archive
@@ -17,7 +15,7 @@ class TooMuch(NetworkError):
     """Reading on would fetch more bytes than this look may."""
 
 
-class RangeFile(io.RawIOBase):
+class RangeFile(Seekable):
     """A file of which only parts are here.
 
     Parameters
@@ -29,7 +27,7 @@ class RangeFile(io.RawIOBase):
 
     def __init__(self, ranges: Ranges, limit: int) -> None:
         self.name, self.limit, self.stretch = ranges.name, limit, STRETCH_BYTES
-        self._ranges, self._at = ranges, 0
+        self._ranges = ranges
         self._parts: dict[int, bytes] = {}  # by offset; they do not overlap
         self._begin()
 
@@ -49,20 +47,6 @@ class RangeFile(io.RawIOBase):
         """Size in bytes."""
         assert self._ranges.size is not None  # the first answer gave it
         return self._ranges.size
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size()}[whence]
-        self._at = max(base + offset, 0)
-        return self._at
 
     def read(self, n: int = -1, /) -> bytes:
         """``n`` bytes; fewer only at the end of the file.

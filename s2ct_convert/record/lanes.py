@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..threads import WAKE_SECONDS
 from .run import FetchRun
 
-WAKE_SECONDS = 0.2
 STOP_SECONDS = 0.7  # for lanes to clean up after Ctrl-C
 
 

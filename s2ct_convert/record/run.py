@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from ..events import OnEvent, ignore, in_turn
+from ..threads import WAKE_SECONDS
 from .budget import Budget
 from .damage import NO_MENDING, Mending
 from .events import FileIdle
@@ -18,7 +19,6 @@ from .service import USER_AGENT, Service, service_url, token_from_environment
 from .watch import Watch
 
 STOPPED = "stopped"  # the reason for closing a connection
-LONGEST_WAIT = 1.0  # seconds
 
 
 class Stopped(Exception):
@@ -48,8 +48,7 @@ class FetchRun:
         Stopped
         """
         end = time.monotonic() + seconds
-        # A signal that arrives just before a wait is seen only after it: no wait is long.
-        while (left := end - time.monotonic()) > 0 and not self.stop.wait(min(left, LONGEST_WAIT)):
+        while (left := end - time.monotonic()) > 0 and not self.stop.wait(min(left, WAKE_SECONDS)):
             pass
         if self.stop.is_set():
             raise Stopped

@@ -13,6 +13,7 @@ from ..objects.address import ObjectPath
 from ..objects.ranged import ends_of
 from ..objects.reads import LANES
 from ..objects.remote import RemoteFile, begun, list_objects
+from ..threads import result_of
 from .found import some
 from .unfinished import has_unfinished_name, unfinished
 
@@ -43,7 +44,7 @@ def objects_below(place: ObjectPath) -> tuple[list[RemoteFile], list[str]]:
 
     for at in range(0, len(taken), LANES):
         for request in [begun(partial(fetch, one)) for one in taken[at : at + LANES]]:
-            request.result()
+            result_of(request)
     return taken, notes
 
 
