@@ -1,7 +1,8 @@
 """Decodes tf.train.Example without TensorFlow.
 
 Examples in the plain form that TensorFlow writes are read without a copy (:mod:`.wire`). Protobuf parses all others
-(:mod:`.messages`). Defaults are those of the authors' parser: a missing localid is -1, missing bytes are empty.
+(:mod:`.messages`). It takes time to import, so it is imported only for them. Defaults are those of the authors' parser:
+a missing localid is -1, missing bytes are empty.
 
 Nothing is lost: bytes that the typed values of an :class:`Example` do not reproduce exactly are kept beside them.
 """
@@ -16,13 +17,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf.message import DecodeError
 
 from ..archives.bounds import BOUNDS, Bounds
 from ..dataset import DATASET, Dataset, Features
 from ..errors import ExampleError
 from ..missing import NO_LOCALID
-from .messages import AnyExampleMessage, ExampleMessage
 from .repeats import settle_repeats
 from .tfrecord import RawRecord
 from .wire import count_features, locate, pack_floats, unpack_floats
@@ -154,6 +153,8 @@ def decode_example(
 
 def encode_example(features: Mapping[str, tuple[Kind, bytes]]) -> bytes:
     """A serialized tf.train.Example with these features: the inverse of :func:`decode_example`."""
+    from .messages import ExampleMessage
+
     example = ExampleMessage()
     for name, (kind, data) in features.items():
         feature = example.features.feature[name]
@@ -176,6 +177,8 @@ def encode_example(features: Mapping[str, tuple[Kind, bytes]]) -> bytes:
 
 def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept], str]:
     """Known features in their usual form, everything else as bytes, and why the authors' parser refuses the record."""
+    from .messages import DecodeError, ExampleMessage
+
     try:
         example, whole = ExampleMessage.FromString(payload), False
     except DecodeError:
@@ -208,6 +211,8 @@ def _parse(payload: bytes, known: Features) -> tuple[dict[str, Any], list[Kept],
 
 def _with_utf8_names(payload: bytes) -> Any | None:
     """The features with a UTF-8 name, of a record that has others too; None if it is not a tf.train.Example."""
+    from .messages import AnyExampleMessage, DecodeError, ExampleMessage
+
     try:
         any_example = AnyExampleMessage.FromString(payload)
     except DecodeError:

@@ -159,8 +159,8 @@ LIGHT = {
 @pytest.mark.parametrize(
     ("source", "store", "without"),
     [
-        ("train_50SMG_2.7z", "x.h5", {"zarr", "asyncio", "dask"}),
-        ("train_50SMG_2", "x.h5", {"zarr", "asyncio", "dask", "py7zr"}),
+        ("train_50SMG_2.7z", "x.h5", {"zarr", "asyncio", "dask", "google.protobuf"}),
+        ("train_50SMG_2", "x.h5", {"zarr", "asyncio", "dask", "py7zr", "google.protobuf"}),
         ("train_50SMG_2", "x.zarr", {"zarr", "dask", "py7zr"}),
     ],
 )
